@@ -1,0 +1,62 @@
+# Every target first fetches what it needs, once: uv if there is none that works, then the locked packages into .venv.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test dev lint format clean
+
+UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo .uv/bin/uv)
+BIN := .venv/bin
+READY := .venv/.ready
+# the version that is developed with, then those that also do; if none is here, uv downloads the first
+PYTHONS := $(shell cat .python-version) 3.12 3.14
+PORT ?= 3000
+
+export UV_PROJECT_ENVIRONMENT := .venv
+unexport VIRTUAL_ENV
+
+help: ## show these lines
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## fetch everything, run nothing
+
+demo: $(READY) ## three days of synthetic data through Dagster into a NautilusTrader catalog
+	@mkdir -p "$$DAGSTER_HOME" && cp dagster.yaml "$$DAGSTER_HOME/"
+	@$(BIN)/hedgegrid demo
+
+test: $(READY) ## run all tests, the slow ones too (those in a browser need Chromium): make test ARGS="-k csv"
+	$(BIN)/pytest $(ARGS)
+
+dev: $(READY) ## the Dagster UI with its daemon, on this machine only: make dev PORT=3000
+	@mkdir -p "$$DAGSTER_HOME" && cp dagster.yaml "$$DAGSTER_HOME/"
+	@export PYTHONWARNINGS='ignore:Function `dev_command` is superseded'; \
+	exec $(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p $(PORT)
+
+lint: $(READY) ## check style, types, import contracts and the lock file
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/pyrefly check
+	$(BIN)/lint-imports --no-logo
+	$(UV) lock --check --python $(BIN)/python
+
+format: $(READY) ## format the code and mend what ruff can mend
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+clean: ## remove .venv and caches; data and Dagster's history stay
+	rm -rf .venv .uv dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Dagster's processes have other working directories, so these must be absolute
+demo dev: export HEDGEGRID_DATA := $(if $(HEDGEGRID_DATA),$(abspath $(HEDGEGRID_DATA)),$(CURDIR)/data)
+demo dev: export HEDGEGRID_FEEDS := $(if $(HEDGEGRID_FEEDS),$(abspath $(HEDGEGRID_FEEDS)),$(CURDIR)/feeds.yaml)
+demo dev: export DAGSTER_HOME := $(CURDIR)/.dagster_home
+
+$(READY): pyproject.toml uv.lock .python-version | $(filter .uv/%,$(UV))
+	@if python=$${UV_PYTHON:-$$(sh scripts/find-python $(PYTHONS))}; \
+	then set -- --python "$$python"; echo "set-up with $$python"; \
+	else set -- --managed-python; echo "no Python of $(PYTHONS) here: uv downloads one"; fi; \
+	$(UV) sync --locked "$$@"
+	@touch $@
+
+.uv/bin/uv:
+	@echo "no uv here that works: making a private one in .uv/"
+	@"$$(sh scripts/find-python 3 3.13 3.12 3.11 || echo python3)" -m venv .uv
+	@.uv/bin/python -m pip install --quiet --disable-pip-version-check uv

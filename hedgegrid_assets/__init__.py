@@ -1,0 +1,27 @@
+"""Raw crypto market data in, NautilusTrader catalogs you can trust out."""
+
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from hedgegrid_assets.frames import read_frame
+    from hedgegrid_assets.pipeline import RunSummary, run_pipeline
+    from hedgegrid_assets.validation import ValidationReport, validate_catalog
+
+__all__ = ["RunSummary", "ValidationReport", "read_frame", "run_pipeline", "validate_catalog"]
+
+_HOME: Final = {
+    "RunSummary": "pipeline",
+    "ValidationReport": "validation",
+    "read_frame": "frames",
+    "run_pipeline": "pipeline",
+    "validate_catalog": "validation",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use: ``import hedgegrid_assets`` itself costs nothing."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

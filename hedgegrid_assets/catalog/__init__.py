@@ -1,0 +1,142 @@
+"""Stage 4: a frame with a good verdict becomes one Nautilus Parquet file, read back and compared before it appears."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+import pyarrow.parquet as pq
+
+from hedgegrid_assets import frames
+from hedgegrid_assets.catalog import nautilus
+from hedgegrid_assets.catalog.definitions import write_definition
+from hedgegrid_assets.errors import CatalogDiffers, DayBlocked, SeriesMixed, VerdictRefused
+from hedgegrid_assets.frames import ContentDigest, Precisions
+from hedgegrid_assets.integrity import failed_errors, read_verdict
+from hedgegrid_assets.model import InstrumentDay, Status, Table
+from hedgegrid_assets.storage import Places, exclusive_lock, publish_file, read_json, temporary_file, write_json
+from hedgegrid_assets.timestamps import nautilus_file_name
+
+ACCEPTED: Final = frozenset({Status.COMPLETE, Status.DEGRADED, Status.PARTIAL, Status.EMPTY})
+COMPRESSIONS: Final = ("zstd", "snappy", "none")
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """One published catalog file."""
+
+    day: InstrumentDay
+    table: Table
+    path: Path
+    rows: int
+    bytes: int
+
+
+def file_of(places: Places, day: InstrumentDay, table: Table) -> Path:
+    """Where Nautilus expects the day."""
+    return places.nautilus_folder(table.name, day.instrument_id) / nautilus_file_name(day.date)
+
+
+def claim_series(places: Places, instrument_id: str, table: Table, series: str) -> None:
+    """Note which series an (instrument, table) holds. Raises SeriesMixed if it holds another one already."""
+    with exclusive_lock(places.catalog_lock):
+        held: dict[str, dict[str, str]] = read_json(places.series) or {}
+        before = held.setdefault(instrument_id, {}).setdefault(table.name, series)
+        if before != series:
+            raise SeriesMixed(instrument_id, table.name, before, series)
+        if read_json(places.series) != held:
+            write_json(places.series, places.catalog_temp, held)
+
+
+def write_day(places: Places, day: InstrumentDay, table: Table, precisions: Precisions, compression: str = "zstd") -> Written:
+    """Publish one day of one table, if its stored verdict allows it and belongs to the frame at hand.
+
+    Raises DayBlocked (an ERROR rule failed), VerdictRefused (no verdict, or the frame is not the one that was judged)
+    and CatalogDiffers. In each case the catalog keeps what it had.
+    """
+    with exclusive_lock(places.day_lock(day.instrument_id, day.date)):
+        verdict = _good_verdict(places, day, table)
+        frame = places.frame(day.instrument_id, table.folder, day.date)
+        final = file_of(places, day, table)
+        target = nautilus.schema(table.name, day.instrument_id, precisions)
+        with temporary_file(final.name, places.catalog_temp) as temporary:
+            rows = _write(frame, table, day, target, temporary, verdict, compression)
+            _compare(frame, table, day, temporary, target)
+            publish_file(temporary, final)
+        _remove_strays(final)
+        return Written(day, table, final, rows, final.stat().st_size)
+
+
+def is_current(places: Places, day: InstrumentDay, table: Table) -> bool:
+    """The catalog file is not older than the frame it is made from (cheap; ``validate`` compares the values)."""
+    final, frame = file_of(places, day, table), places.frame(day.instrument_id, table.folder, day.date)
+    return final.exists() and frame.exists() and final.stat().st_mtime_ns >= frame.stat().st_mtime_ns
+
+
+def _good_verdict(places: Places, day: InstrumentDay, table: Table) -> Mapping[str, Any]:
+    verdict = read_verdict(places, table, day)
+    if verdict is None:
+        raise VerdictRefused(str(day), table.name, "there is none")
+    if Status(verdict["status"]) not in ACCEPTED:
+        raise DayBlocked(str(day), table.name, failed_errors(verdict))
+    if not places.frame(day.instrument_id, table.folder, day.date).exists():
+        raise VerdictRefused(str(day), table.name, "the frame that it judged is gone")
+    return verdict
+
+
+def _write(
+    frame: Path, table: Table, day: InstrumentDay, target: Any, temporary: Path, verdict: Mapping[str, Any], compression: str
+) -> int:
+    digest = ContentDigest(day.instrument_id)
+    rows = 0
+    codec = {"compression": compression, "compression_level": 1 if compression == "zstd" else None}
+    with pq.ParquetWriter(temporary, target, use_dictionary=False, **codec) as writer:
+        for block, part in _kept_blocks(frame, table):
+            digest.add(block)
+            rows += len(part)
+            if len(part):
+                writer.write_table(nautilus.to_nautilus(table.name, part, target), row_group_size=len(part))
+    if rows and digest.hexdigest() != verdict["content_digest"]:
+        raise VerdictRefused(str(day), table.name, "the frame is not the one that was judged (its content digest differs)")
+    if not rows and verdict["rows"]["out"]:
+        raise VerdictRefused(str(day), table.name, f"the verdict judged {verdict['rows']['out']:,} rows, the frame holds none")
+    return rows
+
+
+def _kept_blocks(frame: Path, table: Table) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
+    """(block of the frame, its rows that the catalog holds)."""
+    before = None
+    for block in frames.read_blocks(frame, table):
+        yield block, nautilus.kept(table.name, block, before)
+        before = block.tail(1)
+
+
+def _compare(frame: Path, table: Table, day: InstrumentDay, temporary: Path, target: Any) -> None:
+    """Read the new file as a stranger would, and compare it with the frame, value by value."""
+    expected = (part for _, part in _kept_blocks(frame, table) if len(part))
+    with pq.ParquetFile(temporary) as file:
+        if not file.schema_arrow.equals(target, check_metadata=False):
+            raise CatalogDiffers(str(day), table.name, "its schema is another one")
+        for group, part in enumerate(expected):
+            if group >= file.num_row_groups:
+                raise CatalogDiffers(str(day), table.name, f"it has only {file.num_row_groups} row groups")
+            found = nautilus.from_nautilus(table.name, file.read_row_group(group))
+            wanted = part.select(found.columns).with_columns(pl.selectors.decimal().cast(pl.Decimal(38, 16)))
+            if not found.equals(wanted):
+                differing = [name for name in found.columns if len(found) != len(wanted) or not found[name].equals(wanted[name])]
+                raise CatalogDiffers(str(day), table.name, f"row group {group} differs in {', '.join(differing)}")
+        kept = sum(len(part) for _, part in _kept_blocks(frame, table)) if table.name == "funding_rate_update" else file.metadata.num_rows
+        if kept != file.metadata.num_rows:
+            raise CatalogDiffers(str(day), table.name, f"expected {kept:,} rows, found {file.metadata.num_rows:,}")
+
+
+def _remove_strays(final: Path) -> None:
+    """A day is one file: files of Nautilus' own naming that lie inside the day go (they would repeat its rows)."""
+    day = final.name[:10]
+    for other in final.parent.glob(f"{day}T*_{day}T*.parquet"):
+        if other != final:
+            other.unlink()
+
+
+__all__ = ["ACCEPTED", "COMPRESSIONS", "Precisions", "Written", "claim_series", "file_of", "is_current", "write_day", "write_definition"]

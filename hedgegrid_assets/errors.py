@@ -1,0 +1,195 @@
+"""Every error that a user can meet; each builds its own sentence from the culprits.
+
+    HedgegridError
+    ├── UsageError           exit 2: a flag, a date, a configuration file
+    │   └── FeedsFileError
+    ├── DataError            exit 1: what the data says
+    │   ├── NoDataFetched
+    │   ├── PrecisionTooFine
+    │   ├── SeriesMixed
+    │   ├── InstrumentUnknown
+    │   ├── DayBlocked
+    │   ├── VerdictRefused
+    │   ├── RawDamaged
+    │   ├── TooManyOddLines
+    │   └── CatalogDiffers
+    └── EnvironmentFault     exit 1: disk, permissions, installed versions
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+
+class HedgegridError(Exception):
+    """Base of all expected errors.
+
+    ``message`` says what, where, expected and found; ``hint`` says the way out; ``details`` is for machines.
+    """
+
+    code: ClassVar[str] = "error"
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, hint: str = "", details: dict[str, object] | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.details = details or {}
+
+    def to_dict(self) -> dict[str, object]:
+        """The shape that ``--json`` prints."""
+        return {"error": {"code": self.code, "message": self.message, "hint": self.hint, "details": self.details}}
+
+    def __str__(self) -> str:
+        return f"{self.message}\nhint: {self.hint}" if self.hint else self.message
+
+
+class UsageError(HedgegridError):
+    """A flag, date, configuration file or name that cannot be used; raised before any work."""
+
+    code = "usage"
+    exit_code = 2
+
+
+class FeedsFileError(UsageError):
+    """feeds.yaml cannot be used: each problem names file, line and key."""
+
+    code = "feeds"
+
+    def __init__(self, path: Path, problems: Sequence[str]) -> None:
+        super().__init__(
+            f"{path} is not usable: " + "; ".join(problems),
+            hint="correct the lines named, then run: hedgegrid feeds check",
+            details={"problems": list(problems)},
+        )
+
+
+class DataError(HedgegridError):
+    """The data is not what it must be."""
+
+    code = "data"
+
+
+class NoDataFetched(DataError):
+    """Nothing was found for what was asked."""
+
+    code = "no_data"
+
+    def __init__(self, wanted: str, looked_in: str, found: str) -> None:
+        super().__init__(
+            f"No data fetched ({wanted}): looked in {looked_in}, found {found}",
+            hint="check the symbol (upper case, as the exchange writes it), the dates (end is exclusive) and the files",
+            details={"wanted": wanted, "looked_in": looked_in, "found": found},
+        )
+
+
+class PrecisionTooFine(DataError):
+    """A value has more decimals than the instrument's definition; nothing was rounded, nothing written."""
+
+    code = "precision"
+
+    def __init__(self, instrument_id: str, column: str, defined: int, needed: int, where: str) -> None:
+        flag = {"price": "price", "size": "size"}.get(column, "mark")
+        super().__init__(
+            f"{column} is finer than the instrument ({instrument_id}, {where}): "
+            f"expected at most {defined} decimals, found {needed}",
+            hint=f"if the value is right, run: hedgegrid instruments widen {instrument_id} --{flag}-precision {needed}",
+            details={"instrument_id": instrument_id, "column": column, "defined": defined, "needed": needed},
+        )
+
+
+class SeriesMixed(DataError):
+    """Two kinds of series would end in one Nautilus folder."""
+
+    code = "series"
+
+    def __init__(self, instrument_id: str, table: str, held: str, offered: str) -> None:
+        super().__init__(
+            f"{instrument_id} {table} holds the series {held}: expected the same, found {offered}",
+            hint="use another --output, or another --instrument, for the other series",
+            details={"instrument_id": instrument_id, "table": table, "held": held, "offered": offered},
+        )
+
+
+class InstrumentUnknown(DataError):
+    """No definition of an instrument, and none could be made."""
+
+    code = "instrument"
+
+    def __init__(self, instrument_id: str, why: str) -> None:
+        super().__init__(
+            f"no definition of {instrument_id}: {why}",
+            hint="give base, quote and precisions under `instruments:` of the feed in feeds.yaml",
+            details={"instrument_id": instrument_id},
+        )
+
+
+class DayBlocked(DataError):
+    """ERROR rules failed; the catalog keeps what it had."""
+
+    code = "blocked"
+
+    def __init__(self, day: str, table: str, failed: Sequence[str]) -> None:
+        super().__init__(
+            f"{day} {table} is blocked: expected every ERROR rule to pass, failed: {', '.join(failed)}",
+            hint="see the rejects and the verdict of the day; a corrected raw file and a new run turn it green",
+            details={"day": day, "table": table, "failed": list(failed)},
+        )
+
+
+class VerdictRefused(DataError):
+    """The stored verdict is missing or belongs to other data."""
+
+    code = "verdict"
+
+    def __init__(self, day: str, table: str, why: str) -> None:
+        super().__init__(
+            f"{day} {table} has no verdict that allows it into the catalog: {why}",
+            hint="normalize the day again; the catalog keeps what it had",
+            details={"day": day, "table": table},
+        )
+
+
+class RawDamaged(DataError):
+    """A raw file does not decode to its end, or is not the file of its manifest."""
+
+    code = "raw_damaged"
+
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(
+            f"{path} cannot be trusted: {why}",
+            hint="import or fetch the file again; nothing was published from it",
+            details={"path": str(path)},
+        )
+
+
+class TooManyOddLines(DataError):
+    """More lines than the exact slow reader takes were refused by the fast one."""
+
+    code = "odd_lines"
+
+    def __init__(self, path: Path, cap: int) -> None:
+        super().__init__(
+            f"{path} is not what its source says: more than {cap:,} lines need the exact slow reader",
+            hint="check that the file is in the format of its source; look at its first lines",
+            details={"path": str(path), "cap": cap},
+        )
+
+
+class CatalogDiffers(DataError):
+    """What was written does not read back equal to the frame; it was not published."""
+
+    code = "read_back"
+
+    def __init__(self, day: str, table: str, why: str) -> None:
+        super().__init__(
+            f"{day} {table} does not read back equal to its frame: {why}",
+            hint="nothing was published; check disk and memory, then run again",
+            details={"day": day, "table": table},
+        )
+
+
+class EnvironmentFault(HedgegridError):
+    """Disk, permissions, network or installed versions."""
+
+    code = "environment"

@@ -1,0 +1,256 @@
+"""The stored form of normalized frames: schema, Parquet, content digest, and the reader for pandas users.
+
+In memory a frame is a Polars frame with times as integer ns (``Int64``), decimals at the instrument's scale and the
+aggressor side as an Enum; on disk times are ``timestamp[ns, UTC]`` and the instrument id is a column.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from hedgegrid_assets.errors import NoDataFetched, UsageError
+from hedgegrid_assets.model import Column, Table
+from hedgegrid_assets.storage import Places
+from hedgegrid_assets.tables import TABLES, TOKENS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ROW_GROUP: Final = 65_536
+SCHEMA_VERSION: Final = "1"
+_TIMES: Final = ("ts_event", "ts_init", "next_funding_time")
+
+
+@dataclass(frozen=True, slots=True)
+class Precisions:
+    """Decimals of an instrument's prices, sizes, and mark and index prices."""
+
+    price: int
+    size: int
+    mark: int
+
+    def of(self, column: Column) -> int:
+        """Scale of a decimal column; 16 where no precision is named."""
+        return 16 if column.precision is None else int(getattr(self, column.precision))
+
+    def to_dict(self) -> dict[str, int]:
+        """The shape stored in a verdict."""
+        return {"price": self.price, "size": self.size, "mark": self.mark}
+
+
+def frame_schema(table: Table, precisions: Precisions) -> pl.Schema:
+    """Columns and Polars types of a frame in memory, in stored order (without ``instrument_id``)."""
+    columns: dict[str, pl.DataType] = {"ts_event": pl.Int64(), "ts_init": pl.Int64()}
+    for column in table.columns:
+        decimal = isinstance(column.dtype, pl.Decimal)
+        columns[column.name] = pl.Decimal(38, precisions.of(column)) if decimal else column.dtype
+    return pl.Schema(columns | {"raw_row": pl.UInt32()})
+
+
+def arrow_schema(table: Table, precisions: Precisions, metadata: Mapping[str, str]) -> pa.Schema:
+    """Schema of the stored Parquet file."""
+    fields = [pa.field("instrument_id", pa.dictionary(pa.int32(), pa.string()), nullable=False)]
+    nullable = {column.name for column in table.columns if column.nullable}
+    for name, dtype in frame_schema(table, precisions).items():
+        fields.append(pa.field(name, _arrow_type(name, dtype), nullable=name in nullable))
+    return pa.schema(fields, metadata={"hedgegrid.schema": SCHEMA_VERSION} | dict(metadata))
+
+
+def _arrow_type(name: str, dtype: pl.DataType) -> pa.DataType:
+    if name in _TIMES:
+        return pa.timestamp("ns", "UTC")
+    if isinstance(dtype, pl.Decimal):
+        return pa.decimal128(38, dtype.scale)
+    if isinstance(dtype, pl.Enum):
+        return pa.dictionary(pa.int32(), pa.string())
+    plain = {pl.String(): pa.string(), pl.Int64(): pa.int64(), pl.UInt16(): pa.uint16(), pl.UInt32(): pa.uint32(), pl.Boolean(): pa.bool_()}
+    return plain[dtype]
+
+
+class FrameWriter:
+    """Writes a frame to Parquet in row groups of one size, whatever the blocks are: same rows, same bytes."""
+
+    def __init__(self, path: Path, instrument_id: str, schema: pa.Schema, compression: str = "zstd") -> None:
+        self._schema = schema
+        self._instrument = pa.array([instrument_id], pa.string())
+        dictionaries = [field.name for field in schema if pa.types.is_dictionary(field.type)]
+        self._file = pq.ParquetWriter(
+            path,
+            schema,
+            compression=compression,
+            compression_level=1 if compression == "zstd" else None,
+            use_dictionary=dictionaries,
+            store_schema=True,
+        )
+
+    def write(self, group: pl.DataFrame) -> None:
+        """Write one row group."""
+        arrays: list[pa.Array] = [
+            pa.DictionaryArray.from_arrays(pa.repeat(pa.scalar(0, pa.int32()), len(group)), self._instrument)
+        ]
+        for field in list(self._schema)[1:]:
+            arrays.append(_stored(group[field.name], field.type))
+        self._file.write_table(pa.table(arrays, schema=self._schema), row_group_size=len(group) or None)
+
+    def close(self) -> None:
+        """Write the footer."""
+        self._file.close()
+
+
+def _stored(series: pl.Series, kind: pa.DataType) -> pa.Array:
+    if isinstance(series.dtype, pl.Enum):
+        codes = series.to_physical().cast(pl.Int32).to_arrow()
+        return pa.DictionaryArray.from_arrays(codes, pa.array(series.dtype.categories.to_list(), pa.string()))
+    return series.to_arrow().cast(kind)
+
+
+class Regrouped:
+    """Cuts blocks of any size into groups of ``ROW_GROUP`` rows."""
+
+    def __init__(self) -> None:
+        self._held: list[pl.DataFrame] = []
+        self._rows = 0
+
+    def add(self, block: pl.DataFrame) -> Iterator[pl.DataFrame]:
+        """The groups that are full now."""
+        self._held.append(block)
+        self._rows += len(block)
+        if self._rows < ROW_GROUP:
+            return
+        joined = pl.concat(self._held)
+        full = self._rows // ROW_GROUP * ROW_GROUP
+        for start in range(0, full, ROW_GROUP):
+            yield joined.slice(start, ROW_GROUP)
+        self._held = [joined.slice(full)]
+        self._rows -= full
+
+    def rest(self) -> Iterator[pl.DataFrame]:
+        """The last group, if any rows are left."""
+        if self._rows:
+            yield pl.concat(self._held)
+
+
+def read_blocks(path: Path, table: Table) -> Iterator[pl.DataFrame]:
+    """A stored frame in memory form, row group by row group."""
+    names = ["ts_event", "ts_init", *(column.name for column in table.columns), "raw_row"]
+    enums = {column.name: column.dtype for column in table.columns if isinstance(column.dtype, pl.Enum)}
+    with pq.ParquetFile(path) as file:
+        for group in range(file.num_row_groups):
+            arrow = file.read_row_group(group, columns=names)
+            for number, name in enumerate(arrow.column_names):
+                if name in _TIMES:
+                    arrow = arrow.set_column(number, name, arrow.column(name).cast(pa.int64()))
+                elif name in enums:
+                    arrow = arrow.set_column(number, name, arrow.column(name).cast(pa.string()))
+            frame = pl.from_arrow(arrow)
+            assert isinstance(frame, pl.DataFrame)
+            yield frame.select(names).with_columns(pl.col(name).cast(dtype) for name, dtype in enums.items())
+
+
+def frame_metadata(path: Path) -> dict[str, str]:
+    """The ``hedgegrid.*`` metadata of a stored frame."""
+    metadata = pq.read_schema(path).metadata or {}
+    return {key.decode(): value.decode() for key, value in metadata.items() if key.startswith(b"hedgegrid.")}
+
+
+class ContentDigest:
+    """sha256 per column over the value buffers, combined: the same for any codec and any cut into blocks."""
+
+    def __init__(self, instrument_id: str) -> None:
+        self._instrument = instrument_id
+        self._columns: dict[str, tuple[str, list[Any]]] = {}
+        self._rows = 0
+
+    def add(self, frame: pl.DataFrame) -> None:
+        """Add rows in stored order."""
+        self._rows += len(frame)
+        for series in frame.get_columns():
+            _, digests = self._columns.setdefault(series.name, (str(series.dtype), [hashlib.sha256(), hashlib.sha256()]))
+            values, other = _buffers(series)
+            digests[0].update(values)
+            digests[1].update(other)
+
+    def hexdigest(self) -> str:
+        """The digest of all rows so far."""
+        parts = [f"{self._instrument}|{self._rows}"]
+        parts += [f"{name}|{dtype}|{a.hexdigest()}|{b.hexdigest()}" for name, (dtype, (a, b)) in sorted(self._columns.items())]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _buffers(series: pl.Series) -> tuple[Any, Any]:
+    """Value bytes, and the bytes that tell text lengths and nulls."""
+    nulls: Any = series.is_null().cast(pl.UInt8).to_numpy().data if series.null_count() else b""
+    if series.dtype == pl.String:
+        text = series.fill_null("").rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
+        _, offsets, data = text.buffers()
+        ends = memoryview(offsets).cast("q")
+        lengths = series.fill_null("").str.len_bytes().to_numpy()
+        return memoryview(data)[ends[text.offset] : ends[text.offset + len(text)]] if data else b"", bytes(lengths.data) + bytes(nulls)
+    if isinstance(series.dtype, pl.Decimal):
+        array = series.fill_null(0).rechunk().to_arrow()
+        return memoryview(array.buffers()[1])[array.offset * 16 : (array.offset + len(array)) * 16], nulls
+    if isinstance(series.dtype, pl.Enum):
+        series = series.to_physical().cast(pl.UInt8)
+    elif series.dtype == pl.Boolean:
+        series = series.cast(pl.UInt8)
+    return series.fill_null(0).rechunk().to_numpy().data, nulls
+
+
+# ---------------------------------------------------------------- for users
+
+
+def read_frame(
+    instrument_id: str,
+    table: str,
+    start: str | date | None = None,
+    end: str | date | None = None,
+    *,
+    catalog: str | Path = "./data/catalog",
+    decimals: Literal["float", "exact"] = "float",
+) -> "pd.DataFrame":
+    """A normalized table as a pandas frame.
+
+    Args:
+        instrument_id: Such as ``BTCUSDT-PERP.BINANCE``.
+        table: Name or token: ``trade_tick`` or ``trades``, ``mark_price_update`` or ``mark``, ...
+        start: First UTC day (inclusive); None: all.
+        end: Last UTC day (exclusive); None: all.
+        catalog: Root of the catalog.
+        decimals: ``float`` for floats (quick, for plots and statistics), ``exact`` for ``decimal.Decimal`` objects.
+
+    Returns:
+        All columns of the frame (times as ``datetime64[ns, UTC]``), sorted by ``ts_init``.
+
+    Raises:
+        UsageError: Unknown table.
+        NoDataFetched: No frame in the range.
+    """
+    found = TABLES.get(table) or TOKENS.get(table)
+    if found is None:
+        raise UsageError(f"unknown table {table!r}: expected one of {', '.join((*TABLES, *TOKENS))}")
+    folder = Places(Path(), Path(catalog)).frame_folder(instrument_id, found.folder)
+    first, last = (None if day is None else date.fromisoformat(str(day)) for day in (start, end))
+    days = [
+        path
+        for path in sorted(folder.glob("????-??-??.parquet"))
+        if (first is None or path.stem >= str(first)) and (last is None or path.stem < str(last))
+    ]
+    if not days:
+        raise NoDataFetched(f"{instrument_id} {found.name} {start or ''}..{end or ''}", str(folder), "no frame of these days")
+    frame = pl.read_parquet(days)
+    if decimals == "float":
+        frame = frame.with_columns(pl.selectors.decimal().cast(pl.Float64))
+    return frame.to_pandas()
+
+
+def days_of(folder: Path, suffix: str) -> list[date]:
+    """The days that a folder of daily files holds."""
+    return sorted(date.fromisoformat(path.stem) for path in folder.glob(f"????-??-??{suffix}"))
+

@@ -1,0 +1,440 @@
+"""Instrument definitions: what one is, how it is found, widened and kept in ``instruments.parquet``."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from datetime import date
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from hedgegrid_assets.errors import DataError, InstrumentUnknown, UsageError
+from hedgegrid_assets.timestamps import NS_PER_SECOND, day_start
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+type Kind = Literal["crypto_perpetual", "crypto_future", "currency_pair"]
+"""Nautilus' folder of the instrument class."""
+
+type Market = Literal["usdm", "coinm", "spot"]
+"""Which of a venue's markets a symbol belongs to; ``coinm`` is inverse: settled in the base currency."""
+
+type Origin = Literal["feeds.yaml", "imported", "inferred"]
+"""Who said the precisions: the feed's YAML, an exchange's document, or the data itself."""
+
+MAX_PRECISION: Final = 16
+"""Decimals that a Nautilus raw value holds."""
+
+DEFAULT_MARK_PRECISION: Final = 8
+"""Decimals of mark and index prices where none were seen: Binance sends eight."""
+
+_QUOTES: Final = (
+    *("USDT", "USDC", "FDUSD", "BUSD", "TUSD", "USD1", "USDP", "DAI"),
+    *("USD", "EUR", "GBP", "AUD", "CAD", "CHF", "JPY", "KRW", "TRY", "BRL", "RUB", "UAH", "NGN", "ZAR", "PLN", "RON"),
+    *("ARS", "MXN", "COP", "CZK", "IDR", "IDRT", "BIDR", "INR", "SGD", "HKD"),
+    *("BTC", "XBT", "ETH", "BNB", "XRP", "TRX", "DOGE", "SOL"),
+)
+_QUOTES_OF: Final[Mapping[str, tuple[str, ...]]] = {"usdm": _QUOTES, "coinm": ("USD",), "spot": _QUOTES}
+
+_EXPIRY: Final = re.compile(r"[-_](\d{6})$", re.ASCII)  # YYMMDD: BTCUSDT_240329, BTC-USD-240329
+_PERPETUAL: Final = re.compile(r"[-_](?:PERP|PERPETUAL|SWAP)$")
+_SEPARATOR: Final = re.compile(r"[-_/]")
+_EXPIRY_TIME: Final = 8 * 3600 * NS_PER_SECOND  # 08:00 UTC: delivery on Binance and OKX
+
+_COIN_CONTRACT_USD: Final[Mapping[str, str]] = {"BTC": "100"}  # Binance COIN-M, all other coins: 10 USD a contract
+_COIN_CONTRACT_OTHER_USD: Final = "10"
+
+_SAME_TO_NAUTILUS: Final = re.compile(r"[-._ :^]")
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """One definition. Numbers are plain decimal text, so that nothing is rounded on the way.
+
+    Attributes:
+        id: Nautilus' InstrumentId, ``SYMBOL.VENUE``.
+        raw_symbol: The venue's own symbol.
+        kind: Nautilus' instrument class.
+        base: Currency that is traded (the underlying of a future).
+        quote: Currency of the price.
+        settlement: Currency of profit and loss.
+        is_inverse: Sized in contracts of the quote currency, settled in the base currency.
+        price_precision: Decimals of trade prices, 0 to 16.
+        size_precision: Decimals of sizes, 0 to 16.
+        mark_precision: Decimals of mark and index prices, 0 to 16.
+        price_increment: Tick in quote currency, with exactly ``price_precision`` decimals.
+        size_increment: Step in base currency (contracts if inverse), with exactly ``size_precision`` decimals.
+        multiplier: Value of one contract, in base currency (quote currency if inverse).
+        lot_size: Smallest lot, as a size; None: not known.
+        max_quantity: Largest order, as a size; None: not known. ``min_quantity`` the smallest.
+        max_notional: Largest order value in quote currency; None: not known. ``min_notional`` the smallest.
+        max_price: Highest order price; None: not known. ``min_price`` the lowest.
+        margin_init: Initial margin as a fraction of the order's value; "0" when not known.
+        margin_maint: Maintenance margin as a fraction of the position's value; "0" when not known.
+        maker_fee: Fraction of the order's value, negative for a rebate; "0" when not known.
+        taker_fee: Fraction of the order's value; "0" when not known.
+        activation_ns: Futures: start of trading in ns since 1970; None: not known.
+        expiration_ns: Futures: delivery in ns since 1970.
+        origin: Who said the precisions.
+        fees_known: False: the fees are zero because nobody gave them.
+    """
+
+    id: str
+    raw_symbol: str
+    kind: Kind
+    base: str
+    quote: str
+    settlement: str
+    is_inverse: bool
+    price_precision: int
+    size_precision: int
+    mark_precision: int
+    price_increment: str
+    size_increment: str
+    multiplier: str = "1"
+    lot_size: str | None = None
+    max_quantity: str | None = None
+    min_quantity: str | None = None
+    max_notional: str | None = None
+    min_notional: str | None = None
+    max_price: str | None = None
+    min_price: str | None = None
+    margin_init: str = "0"
+    margin_maint: str = "0"
+    maker_fee: str = "0"
+    taker_fee: str = "0"
+    activation_ns: int | None = None
+    expiration_ns: int | None = None
+    origin: Origin = "inferred"
+    fees_known: bool = False
+
+
+# ---------------------------------------------------------------- defining
+
+
+def define(
+    instrument_id: str, symbol: str, market: Market, override: object | None, decimals: Mapping[str, int]
+) -> Instrument:
+    """A definition from what a feed says, and from the data for what it leaves open.
+
+    Args:
+        instrument_id: Nautilus' InstrumentId.
+        symbol: The venue's symbol; base, quote and expiry are read from it.
+        market: Decides quote currencies, settlement and kind.
+        override: Mapping or object with any of ``price_precision, size_precision, mark_precision, price_increment,
+            size_increment, base, quote, settlement, multiplier, maker_fee, taker_fee``; None values are left open.
+        decimals: Largest number of decimals seen over the whole requested range, trailing zeros not counted, for
+            ``price``, ``size`` and ``mark``; what was not seen is absent.
+
+    Raises:
+        InstrumentUnknown: Neither says it: a precision, the currencies.
+        UsageError: The override contradicts itself.
+        DataError: The data has more decimals than a Nautilus value holds.
+    """
+    said = _Said(instrument_id, override)
+    base, quote, settlement, expiration_ns = _currencies(said, symbol, market)
+    price_precision = _precision(said, "price", decimals)
+    size_precision = _precision(said, "size", decimals)
+    mark_precision = _precision(said, "mark", decimals)
+    if price_precision is None or size_precision is None:
+        missing = [name for name, known in (("price", price_precision), ("size", size_precision)) if known is None]
+        raise InstrumentUnknown(instrument_id, f"{' and '.join(missing)} precision neither given nor seen in the data")
+    size_increment = said.decimal("size_increment", size_precision) or _unit(size_precision)
+    maker_fee, taker_fee = said.decimal("maker_fee"), said.decimal("taker_fee")
+    return Instrument(
+        id=instrument_id,
+        raw_symbol=symbol,
+        kind=_kind(market, expiration_ns),
+        base=base,
+        quote=quote,
+        settlement=settlement,
+        is_inverse=market == "coinm",
+        price_precision=price_precision,
+        size_precision=size_precision,
+        mark_precision=DEFAULT_MARK_PRECISION if mark_precision is None else mark_precision,
+        price_increment=said.decimal("price_increment", price_precision) or _unit(price_precision),
+        size_increment=size_increment,
+        multiplier=said.decimal("multiplier") or _multiplier(instrument_id, base, market),
+        lot_size=size_increment,
+        maker_fee=maker_fee or "0",
+        taker_fee=taker_fee or "0",
+        expiration_ns=expiration_ns,
+        origin="feeds.yaml" if said.precision("price") and said.precision("size") else "inferred",
+        fees_known=maker_fee is not None and taker_fee is not None,
+    )
+
+
+def split_symbol(symbol: str, market: Market) -> tuple[str, str, str, int | None]:
+    """Base, quote and settlement currency of a venue's symbol, and a dated future's expiry in ns since 1970.
+
+    The longest known quote currency at the end wins: ``ARBUSD`` is AR in BUSD, as on Binance. ``coinm`` knows USD
+    only, so ``BNBUSD_PERP`` is BNB in USD. A future expires at 08:00 UTC of its date.
+
+    Raises:
+        InstrumentUnknown: No known quote currency, no such date, or a symbol of another market.
+    """
+    expiration_ns, body = _expiry(symbol)
+    base, quote = _pair(symbol, body, _QUOTES_OF[market])
+    if market != "coinm" and quote == "USD" and symbol[len(body) :].startswith("_"):
+        raise InstrumentUnknown(symbol, "it is the symbol of a coin-margined contract: expected `market: coinm`")
+    if market == "spot" and body != symbol:
+        raise InstrumentUnknown(symbol, "it is the symbol of a contract: expected `market: usdm` or `market: coinm`")
+    return base, quote, base if market == "coinm" else quote, expiration_ns
+
+
+def widen(
+    instrument: Instrument,
+    price_precision: int | None = None,
+    size_precision: int | None = None,
+    mark_precision: int | None = None,
+) -> Instrument:
+    """The same instrument with larger precisions; tick and step become the smallest unit of a precision that grew.
+
+    A precision that it has already changes nothing.
+
+    Raises:
+        UsageError: Nothing is asked for, or a precision would shrink or is more than a Nautilus value holds.
+    """
+    asked = {"price_precision": price_precision, "size_precision": size_precision, "mark_precision": mark_precision}
+    given: dict[str, int] = {name: value for name, value in asked.items() if value is not None}
+    problems = [
+        f"--{name.replace('_', '-')} expected {getattr(instrument, name)} to {MAX_PRECISION}, found {value}"
+        for name, value in given.items()
+        if not getattr(instrument, name) <= value <= MAX_PRECISION
+    ]
+    if problems or not given:
+        raise UsageError(
+            f"{instrument.id} cannot be widened so: {'; '.join(problems) or 'expected a precision, found none'}",
+            hint="a precision only grows: values already in the catalog keep their digits",
+        )
+    changes: dict[str, Any] = dict(given)
+    if given.get("price_precision", instrument.price_precision) > instrument.price_precision:
+        changes["price_increment"] = _unit(given["price_precision"])
+    if given.get("size_precision", instrument.size_precision) > instrument.size_precision:
+        changes["size_increment"] = _unit(given["size_precision"])
+        if instrument.lot_size == instrument.size_increment:
+            changes["lot_size"] = changes["size_increment"]
+    return replace(instrument, **changes)
+
+
+def check_names(ids: Iterable[str]) -> None:
+    """Refuse ids that Nautilus takes for one inside a catalog: equal up to ``-._ :^``, ``/`` and case.
+
+    It gives both the same SQL table, or the same folder, and drops the rows of one without a word.
+
+    Raises:
+        DataError: Names every such group of ids.
+    """
+    groups: dict[str, list[str]] = {}
+    for instrument_id in sorted(set(ids)):
+        groups.setdefault(_SAME_TO_NAUTILUS.sub("_", instrument_id.replace("/", "")).lower(), []).append(instrument_id)
+    clashes = [" and ".join(group) for group in groups.values() if len(group) > 1]
+    if clashes:
+        raise DataError(
+            "Nautilus cannot tell ids apart in one catalog: expected more than a difference of `-._ :^/` or case, "
+            f"found {'; '.join(clashes)}",
+            hint="use another --output, or another --instrument, for one of them",
+            details={"instrument_ids": clashes},
+        )
+
+
+# ---------------------------------------------------------------- instruments.parquet
+
+
+def definitions_file(catalog: Path) -> Path:
+    """The plain table of a catalog's definitions."""
+    return catalog / "instruments.parquet"
+
+
+def read_definitions(catalog: Path) -> dict[str, Instrument]:
+    """The definitions of a catalog by id; empty where it has none yet.
+
+    Raises:
+        DataError: ``instruments.parquet`` is there, but is no table of definitions.
+    """
+    path = definitions_file(catalog)
+    if not path.is_file():
+        return {}
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.ParquetFile(path).read()
+    except (pa.ArrowInvalid, OSError) as error:
+        raise _not_definitions(str(path), str(error)) from None
+    return {instrument.id: instrument for instrument in definitions_from(table, str(path))}
+
+
+def definitions_table(instruments: Iterable[Instrument]) -> "pa.Table":
+    """Definitions as a plain table, one row each, sorted by id: text, integers and flags. No disk is touched."""
+    import pyarrow as pa
+
+    rows = sorted(instruments, key=lambda instrument: instrument.id)
+    schema = pa.schema([(name, pa.type_for_alias(kind)) for name, kind in _COLUMNS.items()])
+    return pa.Table.from_pydict({name: [getattr(row, name) for row in rows] for name in _COLUMNS}, schema)
+
+
+def definitions_from(table: "pa.Table", where: str = "the table") -> list[Instrument]:
+    """The definitions of a table, in its order: the inverse of ``definitions_table``.
+
+    Raises:
+        DataError: The columns are not ours; names ``where``, and all that are missing or unknown.
+    """
+    found, expected = set(table.column_names), set(_COLUMNS)
+    problems = [f"column {name} missing" for name in sorted(expected - found)]
+    problems += [f"column {name} unknown" for name in sorted(found - expected)]
+    if problems:
+        raise _not_definitions(where, ", ".join(problems))
+    return [Instrument(**row) for row in table.to_pylist()]
+
+
+_INTEGERS: Final = frozenset({"price_precision", "size_precision", "mark_precision", "activation_ns", "expiration_ns"})
+_FLAGS: Final = frozenset({"is_inverse", "fees_known"})
+_COLUMNS: Final[Mapping[str, str]] = {
+    field.name: "int64" if field.name in _INTEGERS else "bool" if field.name in _FLAGS else "string"
+    for field in fields(Instrument)
+}
+
+
+def _not_definitions(where: str, why: str) -> DataError:
+    return DataError(
+        f"{where} is no table of instrument definitions: {why}",
+        hint="put back the file of a copy of this catalog; or remove it, and give the precisions in feeds.yaml",
+        details={"path": where},
+    )
+
+
+# ---------------------------------------------------------------- steps of define
+
+
+class _Said:
+    """What an override says, whether it is a mapping, an object or nothing."""
+
+    def __init__(self, instrument_id: str, override: object | None) -> None:
+        self._instrument_id = instrument_id
+        self._override = override
+
+    def get(self, name: str) -> Any:
+        if isinstance(self._override, Mapping):
+            return self._override.get(name)
+        return getattr(self._override, name, None)
+
+    def decimal(self, name: str, precision: int | None = None) -> str | None:
+        """A number as plain decimal text, padded to ``precision``; None if it is not said."""
+        value = self.get(name)
+        if value is None:
+            return None
+        try:
+            number = Decimal(str(value))
+        except InvalidOperation:
+            number = Decimal("nan")
+        if not number.is_finite():
+            raise self.wrong(name, "a decimal number", value)
+        text = _plain(number)
+        return text if precision is None else f"{Decimal(text):.{precision}f}"
+
+    def precision(self, name: str) -> tuple[int, str] | None:
+        """Decimals and the key that says them: a precision, else the decimals of an increment as it is written."""
+        said = self.get(f"{name}_precision")
+        increment = self.decimal(f"{name}_increment")
+        needed = 0 if increment is None else len(increment.partition(".")[2])
+        if increment is not None and Decimal(increment) <= 0:
+            raise self.wrong(f"{name}_increment", "more than 0", increment)
+        if increment is not None and said is not None and needed > said:
+            raise self.wrong(f"{name}_increment", f"at most {said} decimals ({name}_precision)", increment)
+        if said is not None:
+            return said, f"{name}_precision"
+        if increment is None:
+            return None
+        written = str(self.get(f"{name}_increment")).partition(".")[2]
+        return len(written) if written.isdecimal() else needed, f"{name}_increment"
+
+    def wrong(self, name: str, expected: str, found: object) -> UsageError:
+        return UsageError(
+            f"{name} of {self._instrument_id} cannot be used: expected {expected}, found {found}",
+            hint="correct it under `instruments:` of the feed in feeds.yaml",
+        )
+
+
+def _precision(said: _Said, name: str, decimals: Mapping[str, int]) -> int | None:
+    given = said.precision(name)
+    if given is not None:
+        if not 0 <= given[0] <= MAX_PRECISION:
+            raise said.wrong(given[1], f"0 to {MAX_PRECISION} decimals", given[0])
+        return given[0]
+    seen = decimals.get(name)
+    if seen is not None and seen > MAX_PRECISION:
+        raise DataError(
+            f"the {name} values are finer than a Nautilus value: expected at most {MAX_PRECISION} decimals, found {seen}",
+            hint="the file was probably written from binary floats; get the venue's own digits",
+            details={"column": name, "needed": seen},
+        )
+    return seen
+
+
+def _currencies(said: _Said, symbol: str, market: Market) -> tuple[str, str, str, int | None]:
+    base, quote = said.get("base"), said.get("quote")
+    if base and quote:
+        expiration_ns, _ = _expiry(symbol)
+    else:
+        split_base, split_quote, _, expiration_ns = split_symbol(symbol, market)
+        base, quote = base or split_base, quote or split_quote
+    settlement = base if market == "coinm" else quote
+    return str(base), str(quote), str(said.get("settlement") or settlement), None if market == "spot" else expiration_ns
+
+
+def _kind(market: Market, expiration_ns: int | None) -> Kind:
+    if market == "spot":
+        return "currency_pair"
+    return "crypto_perpetual" if expiration_ns is None else "crypto_future"
+
+
+def _multiplier(instrument_id: str, base: str, market: Market) -> str:
+    """Quote currency of one coin-margined contract where the venue's rule is known, else 1."""
+    if market != "coinm" or not instrument_id.rpartition(".")[2].startswith("BINANCE"):
+        return "1"
+    return _COIN_CONTRACT_USD.get(base, _COIN_CONTRACT_OTHER_USD)
+
+
+# ---------------------------------------------------------------- steps of split_symbol
+
+
+def _expiry(symbol: str) -> tuple[int | None, str]:
+    """Expiry in ns, and the symbol without it or without what marks a perpetual."""
+    dated = _EXPIRY.search(symbol)
+    if dated is None:
+        return None, _PERPETUAL.sub("", symbol)
+    try:
+        day = date.fromisoformat(f"20{dated[1]}")
+    except ValueError:
+        raise InstrumentUnknown(symbol, f"its expiry is no date: expected YYMMDD, found {dated[1]}") from None
+    return day_start(day) + _EXPIRY_TIME, symbol[: dated.start()]
+
+
+def _pair(symbol: str, body: str, quotes: tuple[str, ...]) -> tuple[str, str]:
+    parts = _SEPARATOR.split(body)
+    if len(parts) == 1:
+        quote = max((quote for quote in quotes if body.endswith(quote)), key=len, default="")
+        parts = [body.removesuffix(quote), quote]
+    if len(parts) != 2 or not parts[0] or parts[1] not in quotes:
+        raise InstrumentUnknown(
+            symbol, f"its quote currency is not known: expected it to end in one of {', '.join(quotes)}"
+        )
+    return parts[0], parts[1]
+
+
+# ---------------------------------------------------------------- decimals as text
+
+
+def _unit(precision: int) -> str:
+    """The smallest step of a precision: ``0.01`` for 2."""
+    return f"{Decimal(1).scaleb(-precision):.{precision}f}"
+
+
+def _plain(number: Decimal) -> str:
+    """Without exponent, plus sign, negative zero or zeros at the end."""
+    if not number:
+        return "0"
+    text = f"{number:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text

@@ -1,0 +1,313 @@
+"""Stage 3: the rules of a table, evaluated as counters over the blocks as they pass, and the verdict of a day."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+
+from hedgegrid_assets.model import DayFacts, Gap, InstrumentDay, RowCounts, RuleResult, Severity, Spread, Status, Table
+from hedgegrid_assets.storage import Places, read_json, write_json
+from hedgegrid_assets.timestamps import NS_PER_SECOND, day_end, day_start
+
+GAPS_STORED: Final = 1_000
+_FIRST_BAD: Final = 10
+_CANDIDATES: Final = 200_000
+_LOW_MS: Final = -60_000
+_HIGH_MS: Final = 600_000
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """What a feed may set: longest usual silence (s; None: the table's own; 0: off) and share of rejected rows."""
+
+    gap_seconds: float | None = None
+    max_rejected: float = 0.001
+
+    def to_dict(self) -> dict[str, float | None]:
+        """The shape stored in a verdict."""
+        return {"gap_s": self.gap_seconds, "max_rejected": self.max_rejected}
+
+
+@dataclass(slots=True)
+class Circumstances:
+    """What is known of a day besides its rows."""
+
+    counts: RowCounts | None = None
+    rejects_by_reason: Mapping[str, int] = field(default_factory=dict)
+    out_of_order: int = 0
+    conflicting_ids: int | None = None
+    too_fine: int = 0
+    excluded_ids: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+    disconnects: Sequence[int] = ()
+    capture_edges: Sequence[int] = ()
+    contiguous_ids: bool = True
+
+
+class _Histogram:
+    """Milliseconds in bins of 1 ms between -60 s and +600 s; mergeable, of fixed size."""
+
+    def __init__(self) -> None:
+        self._bins: np.ndarray = np.zeros(_HIGH_MS - _LOW_MS + 1, np.int64)
+        self.minimum: int | None = None
+        self.maximum: int | None = None
+        self.negative = 0
+        self.jump = 0
+        self._last: int | None = None
+
+    def add(self, ns: np.ndarray) -> None:
+        if not len(ns):
+            return
+        bins = np.clip(ns // 1_000_000, _LOW_MS, _HIGH_MS) - _LOW_MS
+        low, high = int(bins.min()), int(bins.max())
+        self._bins[low : high + 1] += np.bincount(bins - low)
+        self.minimum = min(int(ns.min()), self.minimum if self.minimum is not None else int(ns.min()))
+        self.maximum = max(int(ns.max()), self.maximum if self.maximum is not None else int(ns.max()))
+        self.negative += int((ns < 0).sum())
+        steps = np.diff(ns, prepend=ns[:1] if self._last is None else self._last)
+        self.jump = max(self.jump, int(np.abs(steps).max()))
+        self._last = int(ns[-1])
+
+    def spread(self) -> Spread:
+        count = int(self._bins.sum())
+        if not count or self.minimum is None or self.maximum is None:
+            return Spread()
+        ranks = np.searchsorted(np.cumsum(self._bins), [count * 0.5, count * 0.99]) + _LOW_MS
+        return Spread(
+            count=count,
+            minimum_ms=round(self.minimum / 1e6, 3),
+            median_ms=float(ranks[0]),
+            p99_ms=float(ranks[1]),
+            maximum_ms=round(self.maximum / 1e6, 3),
+            negative_share=self.negative / count,
+            largest_jump_ms=round(self.jump / 1e6, 3),
+        )
+
+
+class DayRules:
+    """Takes the blocks of one (instrument-day, table) in stored order; then judges.
+
+    Works on what is stored, so that a tampered frame is found by giving it in again.
+    """
+
+    def __init__(self, table: Table, day: date, thresholds: Thresholds) -> None:
+        self._table = table
+        self._day = day
+        self._thresholds = thresholds
+        self._rows = 0
+        self._first: int | None = None
+        self._last: int | None = None
+        self._ids: list[int | None] = [None, None]
+        self._failing: dict[str, int] = {rule.name: 0 for rule in table.rules if rule.fails is not None}
+        self._first_bad: dict[str, list[int]] = {}
+        self._candidates: list[pl.DataFrame] = []
+        self._latency = _Histogram()
+        self._steps = _Histogram()
+        self._carry: pl.DataFrame | None = None
+        self._rising = True
+        self._shortest_gap = self._gap_seconds(5.0)
+
+    def add(self, block: pl.DataFrame) -> None:
+        """Add rows (memory form of a frame, see ``frames``)."""
+        if not len(block):
+            return
+        carried = 0 if self._carry is None else 1
+        frame = block if self._carry is None else pl.concat([self._carry, block])
+        self._carry = block.tail(1)
+        self._rows += len(block)
+        first, last = block["ts_init"][0], block["ts_init"][-1]
+        self._first = first if self._first is None else self._first
+        self._last = last
+        self._count_failing(frame, carried)
+        self._latency.add((block["ts_init"] - block["ts_event"]).to_numpy())
+        if self._table.gap_seconds is None:
+            self._steps.add(frame["ts_init"].diff().drop_nulls().to_numpy())
+        self._collect_gaps(frame)
+
+    def _count_failing(self, frame: pl.DataFrame, carried: int) -> None:
+        bounds = [pl.lit(day_start(self._day)).alias("day_start"), pl.lit(day_end(self._day)).alias("day_end")]
+        fails = [rule.fails.fill_null(value=False).alias(rule.name) for rule in self._table.rules if rule.fails is not None]
+        flags = frame.with_columns(bounds).select(fails).slice(carried)
+        for name, count in flags.sum().row(0, named=True).items():
+            if not count:
+                continue
+            self._failing[name] += int(count)
+            bad = self._first_bad.setdefault(name, [])
+            rows = frame.slice(carried).filter(flags[name]).get_column("raw_row").head(_FIRST_BAD - len(bad))
+            bad.extend(rows.to_list())
+
+    def _collect_gaps(self, frame: pl.DataFrame) -> None:
+        numeric = pl.col(self._table.id_column).cast(pl.Int64, strict=False) if self._table.id_column else pl.lit(None, pl.Int64)
+        pairs = frame.select(
+            start=pl.col("ts_init").shift(1),
+            end="ts_init",
+            id_before=numeric.shift(1),
+            id=numeric,
+            row_before=pl.col("raw_row").shift(1),
+            row="raw_row",
+        )
+        if self._table.id_column:
+            ids = pairs["id"]
+            if self._ids[0] is None:
+                self._ids[0] = ids[0]
+            self._ids[1] = ids[-1]
+            self._rising = self._rising and ids.null_count() == 0 and bool((ids.diff().drop_nulls() > 0).all())
+        silent = (pl.col("end") - pl.col("start")) > int(self._shortest_gap * NS_PER_SECOND) if self._shortest_gap else pl.lit(value=False)
+        found = pairs.filter(silent | ((pl.col("id") - pl.col("id_before")) > 1))
+        if len(found) and sum(map(len, self._candidates)) < _CANDIDATES:
+            self._candidates.append(found)
+
+    def _gap_seconds(self, unknown: float) -> float:
+        if self._thresholds.gap_seconds is not None:
+            return self._thresholds.gap_seconds
+        return self._table.gap_seconds if self._table.gap_seconds is not None else unknown
+
+    def facts(self, known: Circumstances) -> DayFacts:
+        """All that the rules are judged by."""
+        steps = self._steps.spread()
+        gap_seconds = self._gap_seconds(5.0 if steps.median_ms < 2_000 else 15.0)
+        return DayFacts(
+            table=self._table.name,
+            day=self._day,
+            rows=self._rows,
+            first_ts_init=self._first,
+            last_ts_init=self._last,
+            first_id=self._ids[0],
+            last_id=self._ids[1],
+            failing=self._failing,
+            counts=known.counts,
+            rejects_by_reason=known.rejects_by_reason,
+            out_of_order=known.out_of_order,
+            gap_seconds=gap_seconds or None,
+            gaps=tuple(self._gaps(gap_seconds, known)),
+            latency=self._latency.spread(),
+            steps=steps,
+            max_rejected=self._thresholds.max_rejected,
+            conflicting_ids=known.conflicting_ids or 0,
+            too_fine=known.too_fine,
+        )
+
+    @property
+    def ids_rise(self) -> bool:
+        """Ids are integers and each is above the one before: none can be there twice."""
+        return self._rising
+
+    def _gaps(self, gap_seconds: float, known: Circumstances) -> Iterator[Gap]:
+        disconnects = np.sort(np.asarray(known.disconnects, np.int64))
+        edges = np.sort(np.asarray(known.capture_edges, np.int64))
+        for found in self._candidates:
+            for start, end, id_before, this, row_before, row in found.iter_rows():
+                missing = excluded = 0
+                if known.contiguous_ids and id_before is not None and this is not None and this > id_before:
+                    low, high = np.searchsorted(known.excluded_ids, [id_before + 1, this])
+                    excluded = int(high - low)
+                    missing = this - id_before - 1 - excluded
+                silent = gap_seconds > 0 and end - start > gap_seconds * NS_PER_SECOND
+                if not silent and missing <= 0 and not excluded:
+                    continue
+                if excluded and not missing:
+                    cause = "excluded_rows"
+                elif np.searchsorted(disconnects, end, "right") > np.searchsorted(disconnects, start, "left"):
+                    cause = "disconnect"
+                elif np.searchsorted(edges, row, "right") > np.searchsorted(edges, row_before, "right"):
+                    cause = "capture_edge"
+                elif silent and not missing and known.contiguous_ids and this is not None:
+                    cause = "quiet"
+                else:
+                    cause = "unknown"
+                if silent or missing:
+                    yield Gap(start, end, max(missing, 0), cause)
+
+    def judge(self, known: Circumstances) -> tuple[DayFacts, tuple[RuleResult, ...]]:
+        """The facts of the day and the answer of every rule."""
+        facts = self.facts(known)
+        return facts, tuple(self._answer(facts))
+
+    def _answer(self, facts: DayFacts) -> Iterator[RuleResult]:
+        for rule in self._table.rules:
+            if rule.judge is not None:
+                answer = rule.judge(facts)
+                yield RuleResult(rule.name, rule.severity, rule.check, answer.passed, answer.rows_failed, answer.numbers)
+            else:
+                failed = facts.failing[rule.name]
+                numbers = {"first_bad_raw_rows": self._first_bad[rule.name]} if failed else {}
+                yield RuleResult(rule.name, rule.severity, rule.check, failed == 0, failed, numbers)
+
+
+# ---------------------------------------------------------------- verdict
+
+_PARTIAL: Final = ("day_covered",)
+_DEGRADED: Final = ("no_sequence_gaps", "no_time_gaps", "cadence_as_expected")
+
+
+def status_of(results: Sequence[RuleResult], rows: int) -> Status:
+    """The day's status: the first that fits."""
+    failed = {result.name for result in results if not result.passed}
+    if any(result.severity is Severity.ERROR and not result.passed for result in results):
+        return Status.BLOCKED
+    if rows == 0:
+        return Status.EMPTY
+    if failed.intersection(_PARTIAL):
+        return Status.PARTIAL
+    return Status.DEGRADED if failed.intersection(_DEGRADED) else Status.COMPLETE
+
+
+def failed_errors(verdict: Mapping[str, Any]) -> list[str]:
+    """Names of the ERROR rules that failed."""
+    return [rule["name"] for rule in verdict["rules"] if rule["severity"] == Severity.ERROR and not rule["passed"]]
+
+
+def make_verdict(
+    day: InstrumentDay,
+    table: Table,
+    facts: DayFacts,
+    results: Sequence[RuleResult],
+    *,
+    series: str,
+    frame_sha256: str | None,
+    content_digest: str | None,
+    raw_sha256: Sequence[str],
+    code_version: str,
+    precisions: Mapping[str, int],
+    thresholds: Thresholds,
+) -> dict[str, Any]:
+    """The verdict of an instrument-day: JSON, keys sorted, no wall-clock, times in ns."""
+    counts = facts.counts or RowCounts(rows_in=facts.rows, rows_out=facts.rows)
+    verdict: dict[str, Any] = {
+        "verdict": 1,
+        "instrument_id": day.instrument_id,
+        "table": table.name,
+        "date": str(day.date),
+        "series": series,
+        "status": str(status_of(results, facts.rows)),
+        "frame_sha256": frame_sha256,
+        "content_digest": content_digest,
+        "raw_sha256": list(raw_sha256),
+        "code_version": code_version,
+        "precision": dict(precisions),
+        "thresholds": thresholds.to_dict(),
+        "rows": counts.to_dict(),
+        "first_ts_init": facts.first_ts_init,
+        "last_ts_init": facts.last_ts_init,
+        "first_id": None if facts.first_id is None else str(facts.first_id),
+        "last_id": None if facts.last_id is None else str(facts.last_id),
+        "rules": [result.to_dict() for result in results],
+        "gaps": [gap.to_dict() for gap in facts.gaps[:GAPS_STORED]],
+        "rejects_by_reason": dict(sorted(facts.rejects_by_reason.items())),
+    }
+    if len(facts.gaps) > GAPS_STORED:
+        verdict["gaps_total"] = len(facts.gaps)
+    return verdict
+
+
+def store_verdict(places: Places, table: Table, day: InstrumentDay, verdict: Mapping[str, Any]) -> None:
+    """Publish a verdict."""
+    write_json(places.verdict(day.instrument_id, table.folder, day.date), places.catalog_temp, verdict)
+
+
+def read_verdict(places: Places, table: Table, day: InstrumentDay) -> dict[str, Any] | None:
+    """The stored verdict, or None."""
+    verdict: dict[str, Any] | None = read_json(places.verdict(day.instrument_id, table.folder, day.date))
+    return verdict

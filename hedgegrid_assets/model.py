@@ -1,0 +1,363 @@
+"""The nouns: tables and their rules, sources and their channels, instruments and days. Frozen, no behaviour."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from enum import StrEnum
+from typing import Any, Literal
+
+import polars as pl
+
+
+class Severity(StrEnum):
+    """What a failed rule does: ERROR keeps the day out of the catalog, WARN only tells."""
+
+    ERROR = "ERROR"
+    WARN = "WARN"
+
+
+class Status(StrEnum):
+    """Where an instrument-day stands; order = from best to worst."""
+
+    COMPLETE = "complete"
+    EMPTY = "empty"
+    DEGRADED = "degraded"
+    PARTIAL = "partial"
+    MISSING = "missing"
+    BLOCKED = "blocked"
+
+
+type Precision = Literal["price", "size", "mark"]
+"""Which of an instrument's precisions a decimal column has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a normalized frame.
+
+    Attributes:
+        name: Nautilus' word for it.
+        dtype: Polars type in the stored frame; a decimal whose scale is an instrument precision names ``precision``.
+        doc: Meaning, unit and usual range.
+        precision: The instrument precision that gives the decimal its scale.
+        positive: Zero and negative values are rejected, with ``zero_<name>`` and ``negative``.
+        nullable: A source may leave it out.
+        maximum: Largest value that Nautilus' 16-byte raw value holds; larger ones are rejected.
+    """
+
+    name: str
+    dtype: pl.DataType
+    doc: str
+    precision: Precision | None = None
+    positive: bool = False
+    nullable: bool = False
+    maximum: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A hole in a day: times in ns, ``ids_missing`` where ids are counted.
+
+    ``cause``: disconnect, capture_edge, excluded_rows, quiet or unknown.
+    """
+
+    start: int
+    end: int
+    ids_missing: int
+    cause: str
+
+    def to_dict(self) -> dict[str, object]:
+        """The shape stored in a verdict."""
+        seconds = round((self.end - self.start) / 1e9, 3)
+        return {"start": self.start, "end": self.end, "seconds": seconds, "ids_missing": self.ids_missing, "cause": self.cause}
+
+
+@dataclass(frozen=True, slots=True)
+class RowCounts:
+    """Where every row of a (table, day) went: ``rows_in`` is the sum of the others."""
+
+    rows_in: int = 0
+    rows_out: int = 0
+    rejected: int = 0
+    exact_duplicates: int = 0
+    other_symbols: int = 0
+    not_applicable: int = 0
+
+    def to_dict(self) -> dict[str, int]:
+        """The shape stored in a verdict."""
+        return {
+            "in": self.rows_in,
+            "out": self.rows_out,
+            "rejected": self.rejected,
+            "exact_duplicates": self.exact_duplicates,
+            "other_symbols": self.other_symbols,
+            "not_applicable": self.not_applicable,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Distribution of a signed time in milliseconds (bins of 1 ms, clipped at -60 s and +600 s).
+
+    ``largest_jump_ms`` is the largest change from one row to the next.
+    """
+
+    count: int = 0
+    minimum_ms: float = 0.0
+    median_ms: float = 0.0
+    p99_ms: float = 0.0
+    maximum_ms: float = 0.0
+    negative_share: float = 0.0
+    largest_jump_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class DayFacts:
+    """All that the rules of a day are judged by; filled in one pass over the blocks.
+
+    Times in ns. ``failing`` counts the rows that broke each row rule. ``excluded_reasons`` are rejects that the
+    venue itself marks as no trade. ``counts`` is None where only a Nautilus file is at hand.
+    """
+
+    table: str
+    day: date
+    rows: int
+    first_ts_init: int | None
+    last_ts_init: int | None
+    first_id: int | None
+    last_id: int | None
+    failing: Mapping[str, int]
+    counts: RowCounts | None
+    rejects_by_reason: Mapping[str, int]
+    out_of_order: int
+    gap_seconds: float | None
+    gaps: tuple[Gap, ...]
+    latency: Spread
+    steps: Spread
+    max_rejected: float
+    conflicting_ids: int
+    too_fine: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A rule's answer for one day; ``numbers`` are what it reports, failed or not."""
+
+    passed: bool
+    rows_failed: int = 0
+    numbers: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One integrity rule, declared once; checks, verdicts, validate and documentation read it from here.
+
+    Attributes:
+        name: As functions are named; unique within a table.
+        severity: ERROR keeps the day out of the catalog.
+        check: The asset check that it is reported under.
+        description: What holds when it passes, in plain words.
+        fails: For row rules: true for each row that breaks it. Rows are in stored order, ``shift(1)`` is the
+            previous row, also across blocks; ``day_start`` and ``day_end`` are columns as well.
+        judge: For day rules: the answer from the facts of the day.
+    """
+
+    name: str
+    severity: Severity
+    check: str
+    description: str
+    fails: pl.Expr | None = None
+    judge: Callable[[DayFacts], Judgement] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RuleResult:
+    """A rule with its answer, as stored in a verdict."""
+
+    name: str
+    severity: Severity
+    check: str
+    passed: bool
+    rows_failed: int
+    numbers: Mapping[str, Any]
+
+    def to_dict(self) -> dict[str, object]:
+        """The shape stored in a verdict."""
+        return {
+            "name": self.name,
+            "severity": str(self.severity),
+            "passed": self.passed,
+            "rows_failed": self.rows_failed,
+            "numbers": dict(self.numbers),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What we promise: one Nautilus data type.
+
+    Attributes:
+        name: Nautilus' folder in ``data/``; also the asset and the module.
+        token: The guide's word in ``--data-types``.
+        folder: Name of the frame's folder, without suffix.
+        nautilus: The Nautilus class.
+        doc: One sentence.
+        columns: Those between ``ts_init`` and ``raw_row``.
+        id_column: Column that identifies a message, if the venue gives ids.
+        gap_seconds: Longest usual silence; None: five times the cadence found (1 s or 3 s).
+        rules: In the order they are reported.
+        code_version: Raised by hand when the meaning of a column changes.
+        whole_day: Columns that need all rows of the day at once (from the day's exclusive end in ns).
+    """
+
+    name: str
+    token: str
+    folder: str
+    nautilus: str
+    doc: str
+    columns: tuple[Column, ...]
+    rules: tuple[Rule, ...]
+    code_version: int
+    id_column: str | None = None
+    gap_seconds: float | None = None
+    whole_day: Mapping[str, Callable[[int], pl.Expr]] = field(default_factory=dict)
+
+
+type FieldKind = Literal["text", "integer", "decimal", "flag"]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a source's message or row: ``key`` is its name there, ``name`` ours; ``doc`` its unit and meaning.
+
+    ``decimal`` is text that holds a number, ``integer`` fits into 63 bits, ``flag`` is true or false; ``missing`` is
+    the reject reason where a required one is absent.
+    """
+
+    name: str
+    key: str
+    kind: FieldKind
+    doc: str
+    required: bool = True
+    missing: str = "missing_field"
+
+
+@dataclass(frozen=True, slots=True)
+class TableMapping:
+    """How a channel's fields become a table.
+
+    Attributes:
+        columns: Table column -> expression over the channel's fields (times in integer ns).
+        applies: Rows that the table has a value for; the others are counted as ``not_applicable``.
+        lineage: Table column -> keys of the raw fields.
+    """
+
+    columns: Mapping[str, pl.Expr]
+    lineage: Mapping[str, tuple[str, ...]]
+    applies: pl.Expr | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One stream of a source, and the tables it gives.
+
+    Attributes:
+        name: The exchange's (or Tardis') own name of the stream; folder of the raw files.
+        event: What the message calls itself.
+        series: What a Nautilus folder made from it holds; two series never share a folder.
+        fields: All that is read from a message.
+        ts_event: Exchange time in ns from the fields; null rejects the row as ``unknown_time``.
+        contiguous_ids: Each id is the one before plus one, so that a hole is a loss.
+        excludes: Reason -> rows that the venue itself marks as no market trade.
+        tables: Table name -> mapping.
+    """
+
+    name: str
+    event: str
+    series: str
+    fields: tuple[Field, ...]
+    ts_event: pl.Expr
+    tables: Mapping[str, TableMapping]
+    contiguous_ids: bool = True
+    excludes: Mapping[str, pl.Expr] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What a source says of one block of lines, before anything is decoded.
+
+    Attributes:
+        lines: One row a line that belongs to a channel: ``line`` (0-based in the file), ``channel``, ``symbol``,
+            ``ts_init`` (ns); the last three are null where the line cannot be placed, with ``reason`` set.
+        by_stream: Lines by what they call themselves, unused streams included.
+        connection: Lines of a recorder's own (connects, subscribes).
+        blank: Empty lines.
+        unreadable: Lines that are none of these (each has a row with a ``reason``).
+        decimals: (channel, symbol, field) -> decimals: (as written, without trailing zeros).
+        connections_at: Line numbers of the connection lines.
+    """
+
+    lines: pl.DataFrame
+    by_stream: Mapping[str, int]
+    connection: int
+    blank: int
+    unreadable: int
+    decimals: Mapping[tuple[str, str, str], tuple[int, int]]
+    connections_at: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A block of one channel, decoded.
+
+    Attributes:
+        rows: ``raw_row``, ``ts_event``, ``ts_init`` (ns) and the channel's fields, typed.
+        rejects: ``raw_row, reason, field, value, raw, ts_init``.
+        odd: Lines that went through the exact slow reader.
+    """
+
+    rows: pl.DataFrame
+    rejects: pl.DataFrame
+    odd: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What we receive: one provider or file format.
+
+    Attributes:
+        name: As in feeds.yaml and ``--source``.
+        doc: One sentence.
+        extension: Of the daily raw files, without compression.
+        channels: In order of preference for a table.
+        lands: Users drop files into the landing zone (else the source makes or fetches days itself).
+        scan: (lines, first line number, last) -> Scan.
+        decode: (lines, first row, channel, last) -> Decoded.
+        code_version: Raised by hand when a mapping changes.
+        settings: Keys that it takes in feeds.yaml and ``--config``.
+        precisions: symbol -> decimals of price, size and mark, for a source that knows them.
+        fetch: (settings, symbol, channel, day) -> bytes of the raw day, for sources that do not land; None: no such day.
+    """
+
+    name: str
+    doc: str
+    extension: str
+    channels: tuple[Channel, ...]
+    lands: bool
+    scan: Callable[..., Scan]
+    decode: Callable[..., Decoded]
+    code_version: int
+    fetch: Callable[..., Any] | None = None
+    settings: tuple[str, ...] = ()
+    precisions: Callable[[str], tuple[int, int, int]] | None = None
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class InstrumentDay:
+    """The unit of everything: one InstrumentId x one UTC date, by ``ts_init``."""
+
+    instrument_id: str
+    date: date
+
+    def __str__(self) -> str:
+        return f"{self.instrument_id} {self.date}"

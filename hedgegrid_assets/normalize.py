@@ -1,0 +1,425 @@
+"""Stage 2: a raw day becomes stored frames, rejects and verdicts; every line is accounted for.
+
+Three threads overlap: one decompresses, one decodes, one writes, digests and judges each table. Sorted input is never held in
+memory; input that proves unsorted, or repeats ids, is held for its day, sorted by (``ts_init``, arrival) and said so.
+"""
+
+import contextlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+import pyarrow.parquet as pq
+
+from hedgegrid_assets import integrity
+from hedgegrid_assets.errors import DataError, PrecisionTooFine, RawDamaged, TooManyOddLines
+from hedgegrid_assets.frames import ContentDigest, FrameWriter, Precisions, Regrouped, arrow_schema, frame_schema, read_blocks
+from hedgegrid_assets.integrity import Circumstances, DayRules, Thresholds
+from hedgegrid_assets.model import Channel, Decoded, InstrumentDay, RowCounts, Source, Status, Table
+from hedgegrid_assets.raw import REJECT_SCHEMA, RawDay
+from hedgegrid_assets.storage import Behind, BlockReader, Places, atomic_write, exclusive_lock, publish_file, sha256_of, temporary_file
+from hedgegrid_assets.timestamps import day_end
+
+ODD_LINES_CAP: Final = 200_000
+_TRADE_ID_LENGTH: Final = 36
+
+
+@dataclass(frozen=True, slots=True)
+class Normalized:
+    """What became of one (instrument-day, table). ``error`` is set where no frame could be stored."""
+
+    day: InstrumentDay
+    table: Table
+    verdict: Mapping[str, Any]
+    frame: Path | None
+    error: DataError | None = None
+
+    @property
+    def status(self) -> Status:
+        """The day's status for this table."""
+        return Status(self.verdict["status"])
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """All that decides what a frame is made of; equal recipes on equal raw bytes give equal frames."""
+
+    source: Source
+    channel: Channel
+    precisions: Precisions
+    thresholds: Mapping[str, Thresholds]
+    compression: str = "zstd"
+
+    def code_version(self, table: Table) -> str:
+        """Versions of the table's and the source's rules."""
+        return f"{table.name}:{table.code_version}+{self.source.name}:{self.source.code_version}"
+
+    def thresholds_of(self, table: Table) -> Thresholds:
+        """The feed's thresholds for a table."""
+        return self.thresholds.get(table.name, Thresholds())
+
+
+def is_current(places: Places, day: InstrumentDay, table: Table, raw: RawDay, recipe: Recipe) -> bool:
+    """The stored frame and verdict were made from these raw bytes by this recipe."""
+    verdict = integrity.read_verdict(places, table, day)
+    return (
+        verdict is not None
+        and verdict["raw_sha256"] == [raw.sha256]
+        and verdict["code_version"] == recipe.code_version(table)
+        and verdict["precision"] == recipe.precisions.to_dict()
+        and verdict["thresholds"] == recipe.thresholds_of(table).to_dict()
+        and verdict["series"] == recipe.channel.series
+        and (verdict["frame_sha256"] is None or places.frame(day.instrument_id, table.folder, day.date).exists())
+    )
+
+
+def normalize_day(
+    places: Places,
+    day: InstrumentDay,
+    raw: RawDay,
+    tables: Sequence[Table],
+    recipe: Recipe,
+    progress: Callable[[str, int], None] | None = None,
+) -> list[Normalized]:
+    """Decode one raw day once, and store frame, rejects and verdict of each table.
+
+    Files appear whole or not at all; an earlier frame stays until its successor is complete. Raises RawDamaged and
+    TooManyOddLines (nothing stored); what concerns one table only is in its ``Normalized.error``.
+    """
+    with exclusive_lock(places.day_lock(day.instrument_id, day.date)), ExitStack() as stack:
+        days = [stack.enter_context(contextlib.closing(_TableDay(places, day, raw, table, recipe))) for table in tables]
+        reader = BlockReader(raw.path)
+        odd = 0
+        for block in reader:
+            decoded = recipe.source.decode(block, recipe.channel)
+            odd += decoded.odd
+            if odd > ODD_LINES_CAP:
+                raise TooManyOddLines(raw.path, ODD_LINES_CAP)
+            for table_day in days:
+                table_day.add(decoded)
+            if progress:
+                progress(f"{day}", block.data.count(b"\n"))
+        if reader.truncated or reader.sha256 != raw.sha256:
+            raise RawDamaged(raw.path, f"expected sha256 {raw.sha256}, found {reader.sha256}")
+        return [table_day.finish() for table_day in days]
+
+
+class _TableDay:
+    """One table of one day on its way from decoded rows to stored files."""
+
+    def __init__(self, places: Places, day: InstrumentDay, raw: RawDay, table: Table, recipe: Recipe) -> None:
+        self._places, self._day, self._raw, self._table, self._recipe = places, day, raw, table, recipe
+        self._mapping = recipe.channel.tables[table.name]
+        self._schema = frame_schema(table, recipe.precisions)
+        self._stored = {name: dtype for name, dtype in self._schema.items() if name not in table.whole_day}
+        self._rows_in = self._not_applicable = self._rows_out = self._duplicates = 0
+        self._rejects: list[pl.DataFrame] = []
+        self._excluded: list[np.ndarray] = []
+        self._too_fine: dict[str, tuple[int, int]] = {}
+        self._sink: _Sink | None = None
+        self._held: list[pl.DataFrame] | None = [] if table.whole_day else None
+        self._latest = -(2**63)
+        self._last_key: int | None = None
+        self._out_of_order = 0
+
+    # -- rows in
+
+    def add(self, decoded: Decoded) -> None:
+        """Take one decoded block."""
+        rows = decoded.rows
+        self._rows_in += len(rows) + len(decoded.rejects)
+        self._keep_rejects(decoded.rejects)
+        if self._mapping.applies is not None:
+            applicable = rows.filter(self._mapping.applies)
+            self._not_applicable += len(rows) - len(applicable)
+            rows = applicable
+        columns = [expression.alias(name) for name, expression in self._mapping.columns.items()]
+        frame = self._without_impossible(rows.select("raw_row", "ts_event", "ts_init", *columns))
+        if self._check_precision(frame):
+            self._order(frame.select(pl.col(name).cast(dtype) for name, dtype in self._stored.items()))
+
+    def _keep_rejects(self, rejects: pl.DataFrame) -> None:
+        if not len(rejects):
+            return
+        self._rejects.append(rejects)
+        if self._table.id_column:
+            key = next(field.key for field in self._recipe.channel.fields if field.name == "id")
+            numbers = rejects.filter(pl.col("reason").str.starts_with("excluded_"))["raw"].str.extract(rf'"{key}"\s*:\s*(\d+)', 1)
+            self._excluded.append(numbers.cast(pl.Int64, strict=False).drop_nulls().to_numpy())
+
+    def _without_impossible(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Reject zero, negative and unrepresentable values, and ids that Nautilus cannot hold."""
+        tests = list(self._impossible())
+        if not frame.select(pl.any_horizontal(is_bad for _, is_bad, _ in tests).any()).item():
+            return frame
+        reason = value = pl.lit(None, pl.String)
+        for name, is_bad, culprit in reversed(tests):
+            reason = pl.when(is_bad).then(pl.lit(name)).otherwise(reason)
+            value = pl.when(is_bad).then(culprit.cast(pl.String)).otherwise(value)
+        marked = frame.with_columns(reason=reason, value=value)
+        bad = marked.filter(pl.col("reason").is_not_null())
+        self._rejects.append(bad.select("raw_row", "reason", pl.lit(None, pl.String).alias("field"), "value", pl.lit(None, pl.String).alias("raw"), "ts_init"))
+        return marked.filter(pl.col("reason").is_null()).drop("reason", "value")
+
+    def _impossible(self) -> Iterator[tuple[str, pl.Expr, pl.Expr]]:
+        """(reason, rows it holds for, the culprit)."""
+        for column in self._table.columns:
+            value = pl.col(column.name)
+            if column.positive:
+                yield f"zero_{_short(column.name)}", value == 0, value
+                yield "negative", value < 0, value
+            if column.maximum is not None:
+                yield "bad_decimal", value > column.maximum, value
+            if column.name == self._table.id_column:
+                yield "bad_trade_id", ~value.str.contains(rf"^[\x21-\x7e]{{1,{_TRADE_ID_LENGTH}}}$"), value
+
+    def _check_precision(self, frame: pl.DataFrame) -> bool:
+        """False, for this block and all to come, once a value has more decimals than the definition."""
+        decimals = {column.name: column for column in self._table.columns if isinstance(column.dtype, pl.Decimal) and column.precision}
+        fine = frame.select(
+            (pl.col(name) != pl.col(name).cast(pl.Decimal(38, self._recipe.precisions.of(column))).cast(pl.Decimal(38, 16))).sum()
+            for name, column in decimals.items()
+        ).row(0, named=True) if decimals else {}
+        for name, count in fine.items():
+            if count:
+                needed = frame[name].cast(pl.String).str.strip_chars_end("0").str.extract(r"\.(\d*)$", 1).str.len_bytes().max()
+                known = self._too_fine.get(name, (0, 0))
+                self._too_fine[name] = (known[0] + count, max(known[1], int(str(needed))))
+        return not self._too_fine
+
+    # -- order
+
+    def _order(self, frame: pl.DataFrame) -> None:
+        """Pass sorted rows on at once; hold the day from the first row that is out of order or may be a repetition."""
+        if not len(frame):
+            return
+        latest = frame.select(pl.col("ts_init").cum_max().shift(1, fill_value=self._latest).clip(lower_bound=self._latest))["ts_init"]
+        late = int((frame["ts_init"] < latest).sum())
+        self._out_of_order += late
+        self._latest = max(self._latest, int(str(frame["ts_init"].max())))
+        if self._held is None and (late or not self._keys_rise(frame)):
+            self._held = self._take_back()
+        if self._held is not None:
+            self._held.append(frame)
+        else:
+            self._pass_on(frame)
+
+    def _keys_rise(self, frame: pl.DataFrame) -> bool:
+        """Each id (exchange time, where there are no ids) is above the one before: proof that nothing is there twice."""
+        keys = frame[self._table.id_column].cast(pl.Int64, strict=False) if self._table.id_column else frame["ts_event"]
+        if keys.null_count() or (self._last_key is not None and keys[0] <= self._last_key):
+            return False
+        self._last_key = keys[-1]
+        return bool((keys.diff().drop_nulls() > 0).all())
+
+    def _take_back(self) -> list[pl.DataFrame]:
+        if self._sink is None:
+            return []
+        sink, self._sink = self._sink, None
+        return sink.take_back()
+
+    def _pass_on(self, frame: pl.DataFrame) -> None:
+        if self._sink is None:
+            self._sink = _Sink(self._places, self._day, self._table, self._recipe, self._raw)
+        self._rows_out += len(frame)
+        self._sink.put(frame)
+
+    def _release(self, held: list[pl.DataFrame]) -> int:
+        """Sort, drop exact repetitions, complete the day's own columns, pass on; ids that stand for two trades."""
+        if not held:
+            return 0
+        day = pl.concat(held).sort("ts_init", "raw_row")
+        held.clear()
+        content = [name for name in self._stored if name not in {"ts_init", "raw_row"}]
+        unique = day.unique(subset=content, keep="first", maintain_order=True)
+        self._duplicates = len(day) - len(unique)
+        whole = {name: make(day_end(self._day.date)) for name, make in self._table.whole_day.items()}
+        unique = unique.with_columns(**whole).select(self._schema.names())
+        conflicts = int(unique[self._table.id_column].is_duplicated().sum()) if self._table.id_column else 0
+        for start in range(0, len(unique), 1 << 20):
+            self._pass_on(unique.slice(start, 1 << 20))
+        return conflicts
+
+    # -- files out
+
+    def finish(self) -> Normalized:
+        """Publish frame, rejects and verdict."""
+        conflicts = self._release(self._held) if self._held is not None and not self._too_fine else 0
+        rejects = self._all_rejects()
+        known = Circumstances(
+            counts=RowCounts(
+                rows_in=self._rows_in,
+                rows_out=self._rows_out,
+                rejected=len(rejects),
+                exact_duplicates=self._duplicates,
+                not_applicable=self._not_applicable,
+            ),
+            rejects_by_reason=Counter(dict(rejects["reason"].value_counts().iter_rows())),
+            out_of_order=self._out_of_order,
+            conflicting_ids=conflicts,
+            too_fine=sum(count for count, _ in self._too_fine.values()),
+            excluded_ids=np.sort(np.concatenate([*self._excluded, np.empty(0, np.int64)])),
+            disconnects=self._raw.manifest["disconnects_ns"],
+            capture_edges=self._raw.origin_starts(),
+            contiguous_ids=self._recipe.channel.contiguous_ids,
+        )
+        if self._too_fine:
+            return self._refuse(known)
+        if self._sink is None:
+            self._sink = _Sink(self._places, self._day, self._table, self._recipe, self._raw)
+        frame, sha256, digest, rules = self._sink.publish()
+        self._store_rejects(rejects)
+        verdict = self._verdict(rules, known, sha256, digest)
+        return Normalized(self._day, self._table, verdict, frame)
+
+    def _verdict(self, rules: DayRules, known: Circumstances, sha256: str | None, digest: str | None) -> dict[str, Any]:
+        facts, results = rules.judge(known)
+        verdict = integrity.make_verdict(
+            self._day,
+            self._table,
+            facts,
+            results,
+            series=self._recipe.channel.series,
+            frame_sha256=sha256,
+            content_digest=digest,
+            raw_sha256=[self._raw.sha256],
+            code_version=self._recipe.code_version(self._table),
+            precisions=self._recipe.precisions.to_dict(),
+            thresholds=self._recipe.thresholds_of(self._table),
+        )
+        integrity.store_verdict(self._places, self._table, self._day, verdict)
+        return verdict
+
+    def _refuse(self, known: Circumstances) -> Normalized:
+        """No frame can hold these values at the definition's scale: a blocked verdict, and what to do."""
+        rules = DayRules(self._table, self._day.date, self._recipe.thresholds_of(self._table))
+        verdict = self._verdict(rules, known, None, None)
+        name, (_, needed) = next(iter(self._too_fine.items()))
+        column = next(column for column in self._table.columns if column.name == name)
+        error = PrecisionTooFine(self._day.instrument_id, str(column.precision), self._recipe.precisions.of(column), needed, str(self._raw.path))
+        return Normalized(self._day, self._table, verdict, None, error)
+
+    def _all_rejects(self) -> pl.DataFrame:
+        """Rejects in the order of the raw file, with landing file and line."""
+        if not self._rejects:
+            return pl.DataFrame(schema=REJECT_SCHEMA)
+        rejects = pl.concat(self._rejects).sort("raw_row")
+        rows = rejects["raw_row"].to_list()
+        if self._raw.lines is not None and self._raw.lines.exists():
+            origins = pq.read_table(self._raw.lines).take(rows)
+            files, lines = origins.column("file").to_pylist(), origins.column("line").to_pylist()
+        else:
+            name = self._raw.manifest["origin"][0].get("path", str(self._raw.path))
+            files, lines = [name] * len(rows), [row + 1 for row in rows]
+        return rejects.with_columns(
+            file=pl.Series(files, dtype=pl.String),
+            line=pl.Series(lines, dtype=pl.UInt64),
+            stage=pl.lit("normalize"),
+            ts_init=pl.col("ts_init").cast(pl.Datetime("ns")).dt.replace_time_zone("UTC"),
+        ).select(REJECT_SCHEMA.names())
+
+    def _store_rejects(self, rejects: pl.DataFrame) -> None:
+        final = self._places.rejects(self._day.instrument_id, self._table.folder, self._day.date)
+        if not len(rejects):
+            final.unlink(missing_ok=True)
+            return
+        missing = rejects.filter(pl.col("raw").is_null())["raw_row"]
+        if len(missing):
+            rejects = rejects.with_columns(raw=pl.coalesce("raw", pl.col("raw_row").replace_strict(_raw_text(self._raw, missing), default=None)))
+        with atomic_write(final, self._places.catalog_temp) as temporary:
+            rejects.write_parquet(temporary, compression="zstd")
+
+    def close(self) -> None:
+        """Leave nothing half-written behind."""
+        if self._sink is not None:
+            self._sink.close()
+
+
+def _short(column: str) -> str:
+    """``zero_price`` for every kind of price."""
+    return "price" if column.endswith("price") else column
+
+
+def _raw_text(raw: RawDay, rows: pl.Series) -> dict[int, str]:
+    """The text of some raw rows, at most 4 kB each: read again, as rejects of this kind are rare."""
+    wanted = set(rows.to_list())
+    found: dict[int, str] = {}
+    for block in BlockReader(raw.path):
+        count = block.data.count(b"\n")
+        here = [row for row in wanted if block.first_line <= row < block.first_line + count + 1]
+        if here:
+            lines = block.data.split(b"\n")
+            found |= {row: lines[row - block.first_line].decode(errors="backslashreplace").rstrip("\r")[:4096] for row in here if row - block.first_line < len(lines)}
+    return found
+
+
+class _Sink:
+    """Writes, digests and judges one frame in a thread of its own."""
+
+    def __init__(self, places: Places, day: InstrumentDay, table: Table, recipe: Recipe, raw: RawDay) -> None:
+        self._places, self._day, self._table, self._recipe, self._raw = places, day, table, recipe, raw
+        self._final = places.frame(day.instrument_id, table.folder, day.date)
+        self._stack = ExitStack()
+        self._temporary = self._stack.enter_context(temporary_file(self._final.name, places.catalog_temp))
+        metadata = {
+            "hedgegrid.series": recipe.channel.series,
+            "hedgegrid.raw_sha256": raw.sha256,
+            "hedgegrid.code_version": recipe.code_version(table),
+        }
+        schema = arrow_schema(table, recipe.precisions, metadata)
+        self._writer = FrameWriter(self._temporary, day.instrument_id, schema, recipe.compression)
+        self._digest = ContentDigest(day.instrument_id)
+        self._rules = DayRules(table, day.date, recipe.thresholds_of(table))
+        self._groups = Regrouped()
+        self._thread: Behind[pl.DataFrame] | None = Behind(self._work)
+
+    def put(self, frame: pl.DataFrame) -> None:
+        """Take rows in stored order."""
+        assert self._thread is not None
+        self._thread.put(frame)
+
+    def _work(self, frame: pl.DataFrame) -> None:
+        for group in self._groups.add(frame):
+            self._store(group)
+
+    def _store(self, group: pl.DataFrame) -> None:
+        self._writer.write(group)
+        self._digest.add(group)
+        self._rules.add(group)
+
+    def _end(self) -> None:
+        if self._thread is not None:
+            thread, self._thread = self._thread, None
+            thread.close()
+            for group in self._groups.rest():
+                self._store(group)
+            self._writer.close()
+
+    def take_back(self) -> list[pl.DataFrame]:
+        """Stop, and give back all rows taken so far."""
+        self._end()
+        rows = list(read_blocks(self._temporary, self._table))
+        self._stack.close()
+        return rows
+
+    def publish(self) -> tuple[Path, str, str, DayRules]:
+        """Finish the file: its path, sha256, content digest, and the rules that saw every row."""
+        self._end()
+        sha256 = sha256_of(self._temporary)
+        publish_file(self._temporary, self._final)
+        self._stack.close()
+        return self._final, sha256, self._digest.hexdigest(), self._rules
+
+    def close(self) -> None:
+        """Drop what is not published."""
+        if self._thread is not None:
+            thread, self._thread = self._thread, None
+            with contextlib.suppress(Exception):
+                thread.close()
+        self._stack.close()
+

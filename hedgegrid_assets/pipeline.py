@@ -1,0 +1,592 @@
+"""The four stages composed: for one feed and day (Dagster's steps call these), and for a whole request (``run_pipeline``)."""
+
+import asyncio
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from hedgegrid_assets.errors import DataError, HedgegridError, NoDataFetched, UsageError
+from hedgegrid_assets.feeds import Feed, data_path
+from hedgegrid_assets.instruments import Instrument
+from hedgegrid_assets.model import Channel, InstrumentDay, Source, Status, Table
+from hedgegrid_assets.storage import Places, make_folder
+from hedgegrid_assets.timestamps import days_between, parse_day
+
+if TYPE_CHECKING:
+    from hedgegrid_assets.normalize import Normalized, Recipe
+    from hedgegrid_assets.raw import ImportReport, LandingFile, Progress, RawDay, RawKey
+
+_log: Final = logging.getLogger(__name__)
+
+DEFAULT_CATALOG: Final = Path("data/catalog")
+COMPRESSIONS: Final = ("zstd", "snappy", "none")
+
+
+# ---------------------------------------------------------------- a feed in its places
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """A feed put in its places: what Dagster's steps and the command line both work with."""
+
+    feed: Feed
+    places: Places
+
+    @property
+    def source(self) -> Source:
+        """The feed's source."""
+        from hedgegrid_assets.sources import SOURCES
+
+        return SOURCES[self.feed.source]
+
+    def channel(self, table: Table) -> Channel:
+        """The channel that a table is made from: the feed's ``trade_kind`` where there is a choice."""
+        giving = [channel for channel in self.source.channels if table.name in channel.tables]
+        wanted = self.feed.settings.get("trade_kind")
+        return next((channel for channel in giving if channel.name == wanted), giving[0])
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """The feed's tables."""
+        from hedgegrid_assets.tables import TABLES
+
+        return tuple(TABLES[name] for name in self.feed.tables)
+
+    def by_channel(self) -> dict[str, tuple[Channel, tuple[Table, ...]]]:
+        """Channel name -> (channel, the tables made from it)."""
+        found: dict[str, tuple[Channel, tuple[Table, ...]]] = {}
+        for table in self.tables:
+            channel = self.channel(table)
+            found[channel.name] = (channel, (*found.get(channel.name, (channel, ()))[1], table))
+        return found
+
+    def landing(self) -> "list[LandingFile]":
+        """The landing files of the feed: by its patterns, or those that its settings name."""
+        from hedgegrid_assets.raw import LandingFile, landing_files
+
+        files = self.feed.settings.get("files")
+        if not files:
+            return landing_files(self.places.landing, self.feed.landing)
+        from hedgegrid_assets.tables import TOKENS
+
+        base = Path(self.feed.settings.get("base_path", "."))
+        given: dict[Path, set[str]] = {}
+        for token, entry in files.items():
+            if TOKENS[token] in self.tables:
+                channels = {channel.name for channel in self.source.channels if TOKENS[token].name in channel.tables}
+                given.setdefault(base / entry["file_path"], set()).update(channels)
+        missing = [str(path.resolve()) for path in given if not path.is_file()]
+        if missing:
+            raise UsageError(f"file not found: {', '.join(missing)}", hint="file_path is relative to base_path, else to the config file")
+        return [LandingFile(path, frozenset(channels)) for path, channels in sorted(given.items())]
+
+    def import_landing(self, *, channels: Sequence[Channel] | None = None, in_place: bool = False, progress: "Progress | None" = None) -> "ImportReport":
+        """Import what is new in the landing zone; see ``raw.import_landing``."""
+        from hedgegrid_assets.raw import import_landing
+
+        wanted = channels or [channel for channel, _ in self.by_channel().values()]
+        return import_landing(
+            self.places, self.feed.name, self.source, self.landing(), wanted, self.feed.symbols, in_place=in_place, progress=progress
+        )
+
+    def raw(self, key: "RawKey") -> "RawDay | None":
+        """The raw day on disk; a source that makes or fetches its days gets it now."""
+        from hedgegrid_assets.raw import fetch_day, raw_day
+
+        if self.source.lands:
+            return raw_day(self.places, self.feed.name, key)
+        return fetch_day(self.places, self.feed.name, self.source, key, self.feed.settings)
+
+    def recipe(self, channel: Channel, instrument: Instrument, compression: str = "zstd") -> "Recipe":
+        """How this feed turns a channel's raw days into frames."""
+        from hedgegrid_assets.frames import Precisions
+        from hedgegrid_assets.integrity import Thresholds
+        from hedgegrid_assets.normalize import Recipe
+
+        thresholds = {table.name: Thresholds(self.feed.gaps.get(table.name), self.feed.max_rejected) for table in self.tables}
+        precisions = Precisions(instrument.price_precision, instrument.size_precision, instrument.mark_precision)
+        return Recipe(self.source, channel, precisions, thresholds, compression)
+
+    def instrument(self, symbol: str) -> Instrument:
+        """The pinned definition of a symbol's instrument; made, announced and pinned if there is none yet.
+
+        The feed's YAML goes before a pinned definition; what it leaves open is inferred over all raw days at hand.
+        Raises InstrumentUnknown, and DataError where YAML and a pinned precision contradict each other.
+        """
+        from hedgegrid_assets.catalog.definitions import write_definition
+        from hedgegrid_assets.instruments import define, read_definitions
+
+        instrument_id = self.feed.instrument_id(symbol)
+        pinned = read_definitions(self.places.catalog).get(instrument_id)
+        override = self.feed.instruments.get(symbol)
+        if pinned is not None and override is None:
+            return pinned
+        decimals = _pinned_decimals(pinned) if pinned else self._decimals(symbol)
+        instrument = define(instrument_id, symbol, self.feed.market, override, decimals)
+        if pinned is not None:
+            _refuse_other_precision(pinned, instrument)
+        if write_definition(self.places.catalog, instrument):
+            _log.debug("pinned the definition of %s", told(instrument))
+        return instrument
+
+    def _decimals(self, symbol: str) -> dict[str, int]:
+        """Decimals of price and size without trailing zeros (they make the increments), of mark prices as written."""
+        from hedgegrid_assets.raw import RawKey, raw_day, raw_days
+
+        if self.source.precisions is not None:
+            return dict(zip(("price", "size", "mark"), self.source.precisions(symbol), strict=True))
+        found: dict[str, int] = {}
+        for channel in self.source.channels:
+            for day in raw_days(self.places, self.feed.name, channel.name, symbol):
+                raw = raw_day(self.places, self.feed.name, RawKey(channel.name, symbol, day))
+                for name, kind, number in (("price", "price", 1), ("size", "size", 1), ("mark_price", "mark", 0), ("index_price", "mark", 0)):
+                    seen = raw.decimals(name) if raw else None
+                    if seen is not None:
+                        found[kind] = max(found.get(kind, 0), seen[number])
+        if "mark" in found:  # no trades: an instrument wide enough for what there is
+            found.setdefault("price", found["mark"])
+            found.setdefault("size", found["mark"])
+        return found
+
+    # -- stages
+
+    def normalize(self, day: InstrumentDay, raw: "RawDay", tables: Sequence[Table], *, compression: str = "zstd", progress: "Progress | None" = None) -> "list[Normalized]":
+        """Normalize tables of one raw day. Raises SeriesMixed before anything is written."""
+        from hedgegrid_assets.catalog import claim_series
+        from hedgegrid_assets.normalize import normalize_day
+
+        channel = self.channel(tables[0])
+        recipe = self.recipe(channel, self.instrument(raw.key.symbol), compression)
+        for table in tables:
+            claim_series(self.places, day.instrument_id, table, channel.series)
+        return normalize_day(self.places, day, raw, tables, recipe, progress)
+
+
+def told(instrument: Instrument) -> str:
+    """A definition in one line for people."""
+    fees = "" if instrument.fees_known else "; no fees known"
+    return (
+        f"{instrument.id}: price {instrument.price_precision}, size {instrument.size_precision}, "
+        f"mark {instrument.mark_precision} decimals ({instrument.origin}{fees})"
+    )
+
+
+def _pinned_decimals(pinned: Instrument) -> dict[str, int]:
+    return {"price": pinned.price_precision, "size": pinned.size_precision, "mark": pinned.mark_precision}
+
+
+def _refuse_other_precision(pinned: Instrument, wanted: Instrument) -> None:
+    before, after = _pinned_decimals(pinned), _pinned_decimals(wanted)
+    if before != after:
+        flags = " ".join(f"--{name}-precision {after[name]}" for name in after if after[name] > before[name])
+        raise DataError(
+            f"{pinned.id} is pinned with decimals {before}: expected the same in feeds.yaml, found {after}",
+            hint=f"run: hedgegrid instruments widen {pinned.id} {flags}" if flags else "a precision only grows; correct feeds.yaml, or use a new catalog",
+        )
+
+
+# ---------------------------------------------------------------- a request
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What ``replay-to-parquet`` and ``run_pipeline`` are asked for; checked when it is made by ``request``."""
+
+    source: str
+    symbols: tuple[str, ...]
+    start: date | None
+    end: date | None
+    catalog: Path
+    data: Path
+    tables: tuple[str, ...]
+    venue: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    instrument: str | None = None
+    compression: str = "zstd"
+    jobs: int = 1
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DaySummary:
+    """One (instrument, table, day) of a run. ``skipped``: it was there already, made from the same bytes."""
+
+    instrument_id: str
+    table: str
+    date: date
+    status: str
+    rows: Mapping[str, int]
+    rejects_by_reason: Mapping[str, int]
+    gaps: int
+    ids_missing: int
+    bytes: int
+    skipped: bool = False
+    error: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """For ``--json``."""
+        return {name: str(value) if isinstance(value, date) else dict(value) if isinstance(value, Mapping) else value for name in self.__slots__ for value in [getattr(self, name)]}
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """What a run did. ``ok`` is false if any day failed; good days have landed all the same."""
+
+    days: list[DaySummary]
+    lines: int = 0
+    by_stream: Mapping[str, int] = field(default_factory=dict)
+    unplaced: Mapping[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        """Every day has landed."""
+        return all(day.error is None for day in self.days)
+
+    @property
+    def rows(self) -> int:
+        """Rows in the frames of this run's days."""
+        return sum(day.rows.get("out", 0) for day in self.days)
+
+    def to_dict(self) -> dict[str, Any]:
+        """For ``--json``."""
+        return {
+            "ok": self.ok,
+            "rows": self.rows,
+            "lines": self.lines,
+            "by_stream": dict(self.by_stream),
+            "unplaced": dict(self.unplaced),
+            "notes": self.notes,
+            "seconds": round(self.seconds, 3),
+            "days": [day.to_dict() for day in self.days],
+        }
+
+
+def request(
+    source_type: str,
+    symbol: str,
+    start_date: str | None,
+    end_date: str | None,
+    *,
+    output_path: str | Path = DEFAULT_CATALOG,
+    data_types: str | Sequence[str] | None = None,
+    source_config: Mapping[str, Any] | None = None,
+    exchange: str = "BINANCE",
+    data: Path | None = None,
+    instrument: str | None = None,
+    compression: str = "zstd",
+    jobs: int = 1,
+    force: bool = False,
+) -> Request:
+    """Check everything that a user can get wrong, before any work. Raises UsageError."""
+    from hedgegrid_assets.sources import SOURCES
+    from hedgegrid_assets.tables import TABLES
+
+    if source_type not in SOURCES:
+        raise UsageError(f"unknown source (--source): expected one of {', '.join(SOURCES)}, found {source_type!r}")
+    symbols = tuple(dict.fromkeys(part.strip().upper() for part in symbol.split(",") if part.strip()))
+    if not symbols:
+        raise UsageError("no symbol (--symbol): expected one as the exchange writes it, such as BTCUSDT")
+    start = parse_day(start_date, "--start") if start_date else None
+    end = parse_day(end_date, "--end") if end_date else None
+    if start and end and start >= end:
+        raise UsageError(f"empty range (--start, --end): expected start before end (end is exclusive), found {start} .. {end}")
+    given = {table for channel in SOURCES[source_type].channels for table in channel.tables}
+    tables = _tables(data_types) if data_types is not None else tuple(name for name in TABLES if name in given)
+    if compression not in COMPRESSIONS:
+        raise UsageError(f"unknown compression (--compression): expected one of {', '.join(COMPRESSIONS)}, found {compression!r}")
+    if instrument is not None and (len(symbols) > 1 or "." not in instrument):
+        raise UsageError(f"--instrument names one InstrumentId of one symbol: expected such as BTCUSDT-PERP.BINANCE, found {instrument!r}")
+    if jobs < 1:
+        raise UsageError(f"--jobs: expected 1 or more, found {jobs}")
+    return Request(
+        source=source_type,
+        symbols=symbols,
+        start=start,
+        end=end,
+        catalog=Path(output_path),
+        data=data or data_path(),
+        tables=tables,
+        venue="SIM" if source_type == "synthetic" else instrument.rsplit(".", 1)[1] if instrument else exchange,
+        settings=dict(source_config or {}),
+        instrument=instrument,
+        compression=compression,
+        jobs=jobs,
+        force=force,
+    )
+
+
+def _tables(data_types: str | Sequence[str]) -> tuple[str, ...]:
+    from hedgegrid_assets.tables import TABLES, TOKENS
+
+    words = data_types.split(",") if isinstance(data_types, str) else list(data_types)
+    wanted = [word.strip() for word in words if word.strip()]
+    unknown = [word for word in wanted if word not in TOKENS]
+    if unknown or not wanted:
+        raise UsageError(f"unknown data type (--data-types): expected some of {', '.join(TOKENS)}, found {', '.join(unknown) or 'none'}")
+    return tuple(name for name, table in TABLES.items() if table.token in wanted)
+
+
+async def run_pipeline(
+    source_type: str,
+    symbol: str,
+    start_date: str | None = None,
+    end_date: str | None = None,
+    output_path: str | Path = "./data/catalog",
+    data_types: Sequence[str] | None = None,
+    source_config: Mapping[str, Any] | None = None,
+    exchange: str = "BINANCE",
+) -> RunSummary:
+    """Turn raw market data into a NautilusTrader catalog; the guide's coroutine.
+
+    The work runs in a thread, so that the caller's loop stays alive; cancelling stops it at the next block. No log
+    handler is added: configure ``logging`` as you like.
+
+    Args:
+        source_type: ``websocket``, ``synthetic``, ...
+        symbol: Exchange symbol, or several with commas.
+        start_date: First day, ``YYYY-MM-DD``, UTC; may be left out for files.
+        end_date: First day that is not wanted any more (exclusive).
+        output_path: Root of the catalog.
+        data_types: ``trades``, ``mark``, ``index``, ``funding``; None: all that the source has.
+        source_config: The source's settings, as in ``--config``.
+        exchange: Nautilus venue.
+
+    Returns:
+        A summary; ``ok`` is false if a day failed, and good days have landed all the same.
+
+    Raises:
+        UsageError: Before any work.
+        DataError: Nothing found, or nothing usable.
+        EnvironmentFault: Disk or permissions.
+    """
+    asked = request(
+        source_type,
+        symbol,
+        start_date,
+        end_date,
+        output_path=output_path,
+        data_types=data_types,
+        source_config=source_config,
+        exchange=exchange,
+    )
+    stop = threading.Event()
+    try:
+        return await asyncio.to_thread(run, asked, stop=stop)
+    except asyncio.CancelledError:
+        stop.set()
+        raise
+
+
+class Stopped(Exception):
+    """The caller cancelled the run."""
+
+
+def run(
+    asked: Request,
+    *,
+    progress: "Progress | None" = None,
+    say: Callable[[str], None] | None = None,
+    stop: threading.Event | None = None,
+) -> RunSummary:
+    """Do what is asked: import, define instruments, then day by day normalize, judge and publish.
+
+    ``say`` is told what a person should know (notes are in the summary as well). A day that fails stops no other.
+    """
+    started = time.monotonic()
+    notes: list[str] = []
+
+    def note(text: str) -> None:
+        notes.append(text)
+        _log.info(text)
+        if say:
+            say(text)
+
+    def tick(what: str, lines: int) -> None:
+        if stop is not None and stop.is_set():
+            raise Stopped
+        if progress:
+            progress(what, lines)
+
+    make_folder(asked.catalog)
+    house = House(_feed_of(asked), Places(asked.data, asked.catalog))
+    lines, by_stream, unplaced = 0, Counter[str](), Counter[str]()
+    if house.source.lands:
+        report = house.import_landing(channels=_giving(house), in_place=True, progress=tick)
+        lines, by_stream, unplaced = report.lines, report.by_stream, report.unplaced
+        for text in report.notes:
+            note(text)
+        if report.unplaced:
+            note(f"{sum(report.unplaced.values())} lines belong to no table or day {dict(report.unplaced)}: kept in {house.places.data / 'rejects' / house.feed.name}")
+        house = _with_trade_kind(house, report, note)
+        keys = _wanted_keys(house, asked, report)
+    else:
+        keys = _made_keys(house, asked)
+    _note_missing_tables(house, keys, note)
+    for symbol in sorted({key.symbol for key in keys}):
+        if not house.source.lands:
+            for key in keys:
+                house.raw(key) if key.symbol == symbol and house.source.precisions is None else None
+        instrument = house.instrument(symbol)
+        if instrument.origin == "inferred":
+            note(f"instrument {told(instrument)}")
+    with ThreadPoolExecutor(asked.jobs) as pool:
+        results = list(pool.map(lambda key: _run_day(house, key, asked, tick), keys))
+    return RunSummary([day for days in results for day in days], lines, by_stream, unplaced, notes, time.monotonic() - started)
+
+
+def _feed_of(asked: Request) -> Feed:
+    """The request as a feed of its own, whose name no feed of feeds.yaml can have."""
+    from hedgegrid_assets.feeds import InstrumentOverride
+
+    settings = {key: value for key, value in asked.settings.items() if key not in {"exchange", "api_key"}}
+    landing = () if "files" in settings else (f"{asked.source}/**/*",)
+    override = {asked.symbols[0]: InstrumentOverride(id=asked.instrument.rsplit(".", 1)[0])} if asked.instrument else {}
+    return Feed.model_construct(
+        name=f"cli_{asked.source}",
+        source=asked.source,
+        venue=asked.venue,
+        market="usdm",
+        symbols=asked.symbols,
+        tables=asked.tables,
+        start=asked.start or date(1970, 1, 1),
+        end=asked.end,
+        settings=settings,
+        landing=landing,
+        instruments=override,
+        gaps={},
+        max_rejected=0.001,
+        schedule=None,
+        owners=(),
+    )
+
+
+def _giving(house: House) -> list[Channel]:
+    """Every channel that gives one of the tables, unless the request names the kind of trades."""
+    if "trade_kind" in house.feed.settings:
+        return [channel for channel, _ in house.by_channel().values()]
+    names = set(house.feed.tables)
+    return [channel for channel in house.source.channels if names & set(channel.tables)]
+
+
+def _with_trade_kind(house: House, report: "ImportReport", note: Callable[[str], None]) -> House:
+    """aggTrade where the files have it, else trade: one series holds one kind only."""
+    if "trade_kind" in house.feed.settings or "trade_tick" not in house.feed.tables:
+        return house
+    found = {key.channel for key in report.days if key.symbol in house.feed.symbols}
+    kinds = [channel.name for channel in house.source.channels if "trade_tick" in channel.tables]
+    kind = next((name for name in kinds if name in found), None)
+    if kind is None:
+        return house
+    others = [name for name in kinds if name in found and name != kind]
+    note(f"trades are made from {kind}" + (f" ({', '.join(others)} is there too and left out: one series holds one kind)" if others else ""))
+    return replace(house, feed=house.feed.model_copy(update={"settings": {**house.feed.settings, "trade_kind": kind}}))
+
+
+def _wanted_keys(house: House, asked: Request, report: "ImportReport") -> "list[RawKey]":
+    channels = set(house.by_channel())
+    in_files = sorted(key for key in report.days if key.symbol in asked.symbols and key.channel in channels)
+    keys = [key for key in in_files if (not asked.start or key.day >= asked.start) and (not asked.end or key.day < asked.end)]
+    missing = set(asked.symbols) - {key.symbol for key in keys}
+    if missing:
+        wanted = f"{','.join(sorted(missing))} {','.join(table.token for table in house.tables)} {asked.start or ''}..{asked.end or ''}"
+        files = [str(landing.path) for landing in house.landing()]
+        looked_in = ", ".join(files[:5]) + (f" and {len(files) - 5} more" if len(files) > 5 else "") if files else str(house.places.landing / asked.source)
+        raise NoDataFetched(wanted, looked_in, _found(report, in_files, files))
+    return keys
+
+
+def _found(report: "ImportReport", keys: "Sequence[RawKey]", files: Sequence[str]) -> str:
+    """What the files hold instead."""
+    if not files:
+        return "no file"
+    if keys:
+        symbols = ",".join(sorted({key.symbol for key in keys}))
+        return f"{symbols} {min(key.day for key in keys)} .. {max(key.day for key in keys)}"
+    others = ",".join(symbol for symbol, _ in report.unknown_symbols.most_common(10))
+    return f"other symbols: {others}" if others else f"streams {dict(report.by_stream.most_common(8))}" if report.by_stream else "none of its messages"
+
+
+def _made_keys(house: House, asked: Request) -> "list[RawKey]":
+    from hedgegrid_assets.raw import RawKey
+
+    if asked.start is None or asked.end is None:
+        raise UsageError(f"--start and --end are needed for --source {asked.source}: expected YYYY-MM-DD, found none")
+    return [RawKey(channel, symbol, day) for symbol in asked.symbols for day in days_between(asked.start, asked.end) for channel in house.by_channel()]
+
+
+def _note_missing_tables(house: House, keys: "Sequence[RawKey]", note: Callable[[str], None]) -> None:
+    found = {key.channel for key in keys}
+    missing = [table.token for name, (_, tables) in house.by_channel().items() if name not in found for table in tables]
+    if missing:
+        note(f"no {', '.join(missing)} in these files")
+
+
+def _run_day(house: House, key: "RawKey", asked: Request, progress: "Progress") -> list[DaySummary]:
+    """One raw day through normalize and catalog; errors of the data become part of the summary."""
+    tables = house.by_channel()[key.channel][1]
+    day = InstrumentDay(house.feed.instrument_id(key.symbol), key.day)
+    try:
+        return _convert(house, day, key, tables, asked, progress)
+    except HedgegridError as error:
+        _log.error("%s: %s", day, error.message)
+        return [_failed(day, table, error) for table in tables]
+
+
+def _convert(house: House, day: InstrumentDay, key: "RawKey", tables: Sequence[Table], asked: Request, progress: "Progress") -> list[DaySummary]:
+    from hedgegrid_assets import catalog, normalize
+
+    raw = house.raw(key)
+    if raw is None:
+        raise NoDataFetched(f"{day} {key.channel}", house.source.name, "no such day")
+    recipe = house.recipe(house.channel(tables[0]), house.instrument(key.symbol), asked.compression)
+    stale = [table for table in tables if asked.force or not normalize.is_current(house.places, day, table, raw, recipe)]
+    if stale:
+        progress(str(day), 0)
+    made = {done.table.name: done for done in (house.normalize(day, raw, stale, compression=asked.compression, progress=progress) if stale else [])}
+    summaries = []
+    for table in tables:
+        done = made.get(table.name)
+        skipped = done is None and catalog.is_current(house.places, day, table)
+        try:
+            if done is not None and done.error is not None:
+                raise done.error
+            size = catalog.file_of(house.places, day, table).stat().st_size if skipped else catalog.write_day(house.places, day, table, recipe.precisions, asked.compression).bytes
+            summaries.append(_summary(house, day, table, size, skipped=skipped))
+        except HedgegridError as error:
+            _log.error("%s: %s", day, error.message)
+            summaries.append(_summary(house, day, table, 0, error=error))
+    return summaries
+
+
+def _summary(house: House, day: InstrumentDay, table: Table, size: int, *, skipped: bool = False, error: HedgegridError | None = None) -> DaySummary:
+    from hedgegrid_assets.integrity import read_verdict
+
+    verdict = read_verdict(house.places, table, day)
+    if verdict is None:
+        return _failed(day, table, error or DataError("no verdict"))
+    return DaySummary(
+        instrument_id=day.instrument_id,
+        table=table.name,
+        date=day.date,
+        status=verdict["status"],
+        rows=verdict["rows"],
+        rejects_by_reason=verdict["rejects_by_reason"],
+        gaps=verdict.get("gaps_total", len(verdict["gaps"])),
+        ids_missing=sum(gap["ids_missing"] for gap in verdict["gaps"]),
+        bytes=size,
+        skipped=skipped,
+        error=str(error) if error else None,
+    )
+
+
+def _failed(day: InstrumentDay, table: Table, error: HedgegridError) -> DaySummary:
+    return DaySummary(day.instrument_id, table.name, day.date, str(Status.BLOCKED), {}, {}, 0, 0, 0, error=str(error))

@@ -1,0 +1,672 @@
+"""Stage 1: bytes as received become immutable daily raw files, each with a manifest and its line numbers."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from hedgegrid_assets.errors import RawDamaged
+from hedgegrid_assets.model import Channel, Scan, Source
+from hedgegrid_assets.storage import (
+    Behind,
+    Block,
+    BlockReader,
+    LineFile,
+    Places,
+    atomic_write,
+    exclusive_lock,
+    line_array,
+    make_folder,
+    read_json,
+    remove_tree,
+    write_json,
+)
+from hedgegrid_assets.timestamps import NS_PER_DAY, day_of
+
+type Progress = Callable[[str, int], None]
+"""Told what is worked on, and how many lines are done since the last call."""
+
+LINES_SCHEMA: Final = pa.schema([("file", pa.dictionary(pa.int32(), pa.string())), ("line", pa.uint64())])
+REJECT_SCHEMA: Final = pl.Schema(
+    {
+        "file": pl.String,
+        "line": pl.UInt64,
+        "raw_row": pl.UInt32,
+        "stage": pl.String,
+        "reason": pl.String,
+        "field": pl.String,
+        "value": pl.String,
+        "raw": pl.String,
+        "ts_init": pl.Datetime("ns", "UTC"),
+    }
+)
+_NEVER_LAND: Final = (".tmp", ".part")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class RawKey:
+    """One raw day: channel x exchange symbol x UTC date."""
+
+    channel: str
+    symbol: str
+    day: date
+
+
+@dataclass(frozen=True, slots=True)
+class RawDay:
+    """A raw day on disk: its file, its manifest, and the origin of its lines (None: the file's own lines)."""
+
+    key: RawKey
+    path: Path
+    manifest: Mapping[str, Any]
+    lines: Path | None
+
+    @property
+    def sha256(self) -> str:
+        """sha256 of the file's bytes."""
+        return str(self.manifest["sha256"])
+
+    def decimals(self, name: str) -> tuple[int, int] | None:
+        """Most decimals of a field in this day: (as written, without trailing zeros); None if never seen."""
+        seen = [origin["decimals"][name] for origin in self.manifest["origin"] if name in origin.get("decimals", {})]
+        return (max(n[0] for n in seen), max(n[1] for n in seen)) if seen else None
+
+    def origin_starts(self) -> list[int]:
+        """The first raw row of each landing file but the first."""
+        starts, row = [], 0
+        for origin in self.manifest["origin"][:-1]:
+            row += int(origin.get("stored_lines", 0))
+            starts.append(row)
+        return starts
+
+
+@dataclass(frozen=True, slots=True)
+class LandingFile:
+    """A file in the landing zone, and the channels that it may give (None: all)."""
+
+    path: Path
+    channels: frozenset[str] | None = None
+
+
+@dataclass(slots=True)
+class ImportReport:
+    """What an import found: the files read now, those known already, and the raw days of all of them."""
+
+    read: list[Path] = field(default_factory=list)
+    known: list[Path] = field(default_factory=list)
+    days: set[RawKey] = field(default_factory=set)
+    lines: int = 0
+    by_stream: Counter[str] = field(default_factory=Counter)
+    other: Counter[str] = field(default_factory=Counter)
+    unknown_symbols: Counter[str] = field(default_factory=Counter)
+    unplaced: Counter[str] = field(default_factory=Counter)
+    notes: list[str] = field(default_factory=list)
+
+
+# ---------------------------------------------------------------- reading back
+
+
+def raw_day(places: Places, feed: str, key: RawKey) -> RawDay | None:
+    """The raw day as its manifest tells, or None where there is none. Raises RawDamaged if its file has changed."""
+    manifest = read_json(places.raw_manifest(feed, key.channel, key.symbol, key.day))
+    if manifest is None:
+        return None
+    in_place = manifest["stored"] == "in_place"
+    path = Path(manifest["file"]) if in_place else places.raw_folder(feed, key.channel, key.symbol) / manifest["file"]
+    if not path.exists():
+        raise RawDamaged(path, "the file that the manifest names is gone")
+    if path.stat().st_size != manifest["bytes"]:
+        raise RawDamaged(path, f"expected {manifest['bytes']:,} bytes as in its manifest, found {path.stat().st_size:,}")
+    return RawDay(key, path, manifest, None if in_place else places.raw_lines(feed, key.channel, key.symbol, key.day))
+
+
+def raw_days(places: Places, feed: str, channel: str, symbol: str) -> list[date]:
+    """The days that a feed has raw files for."""
+    folder = places.raw_folder(feed, channel, symbol)
+    return sorted(date.fromisoformat(path.stem) for path in folder.glob("????-??-??.json"))
+
+
+def verify(day: RawDay) -> None:
+    """Read a raw file to its end and compare its sha256 with the manifest. Raises RawDamaged."""
+    reader = BlockReader(day.path)
+    for _ in reader:
+        pass
+    if reader.truncated:
+        raise RawDamaged(day.path, "its compressed stream ends too early")
+    if reader.sha256 != day.sha256:
+        raise RawDamaged(day.path, f"expected sha256 {day.sha256}, found {reader.sha256}")
+
+
+# ---------------------------------------------------------------- days that a source makes or fetches
+
+
+def fetch_day(places: Places, feed: str, source: Source, key: RawKey, settings: Mapping[str, Any]) -> RawDay | None:
+    """Get one day from a source that makes or fetches days itself; what is there already is kept.
+
+    None if the source has no such day. Same settings, same bytes.
+    """
+    assert source.fetch is not None
+    channel = next(channel for channel in source.channels if channel.name == key.channel)
+    held = raw_day(places, feed, key)
+    if held is not None and held.manifest["request"] == dict(settings):
+        return held
+    blocks = source.fetch(settings, key.symbol, channel, key.day)
+    if blocks is None:
+        return None
+    tally = _Tally()
+    final = places.raw_folder(feed, key.channel, key.symbol) / f"{key.day}.{source.extension}.zst"
+    first_line = 0
+    with atomic_write(final, places.raw_temp(feed)) as temporary:
+        file = LineFile(temporary)
+        for data in blocks:
+            lines = data.count(b"\n")
+            tally.add(source.scan(Block(data, first_line)))
+            file.append(data, lines)
+            first_line += lines
+        sha256 = file.close()
+    origin = {"sha256": sha256, "bytes": file.bytes, "lines": file.lines, "stored_lines": file.lines, "decimals": tally.decimals_of(key)}
+    manifest = _manifest(feed, source, key, final.name, file.bytes, sha256, file.lines, tally, [origin]) | {"request": dict(settings)}
+    write_json(places.raw_manifest(feed, key.channel, key.symbol, key.day), places.raw_temp(feed), manifest)
+    return raw_day(places, feed, key)
+
+
+# ---------------------------------------------------------------- landing zone
+
+
+def landing_files(root: Path, patterns: Sequence[str]) -> list[LandingFile]:
+    """Files below ``root`` that the patterns match; half-written and hidden ones never do."""
+    found = {path for pattern in patterns for path in root.glob(pattern) if path.is_file() and _may_land(path)}
+    return [LandingFile(path) for path in sorted(found)]
+
+
+def _may_land(path: Path) -> bool:
+    return not path.name.startswith(".") and not path.name.endswith(_NEVER_LAND) and path.stat().st_size > 0
+
+
+def signature(path: Path) -> str:
+    """Cheap identity of a file's content: size and time of change."""
+    status = path.stat()
+    return f"{status.st_size}-{status.st_mtime_ns}"
+
+
+def import_landing(
+    places: Places,
+    feed: str,
+    source: Source,
+    files: Sequence[LandingFile],
+    channels: Sequence[Channel],
+    symbols: Sequence[str],
+    *,
+    in_place: bool = False,
+    progress: Progress | None = None,
+) -> ImportReport:
+    """Split landing files into daily raw files: one pass a file, once for each content of it.
+
+    With ``in_place`` a file that holds one symbol-day, and is alone in it, is not copied: its manifest points at it.
+    Landing files are never altered. Lines that belong to no table or day are kept as rejects of the landing file.
+    """
+    with exclusive_lock(places.imports(feed) / "lock"):
+        report = ImportReport()
+        wanted = _Wanted(frozenset(channel.name for channel in channels), frozenset(symbols))
+        work = places.raw_temp(feed) / "import"
+        remove_tree(work)
+        parts: list[_Imported] = []
+        for number, landing in enumerate(files):
+            index = _read_index(places, feed, landing.path)
+            if index is not None and wanted.covered_by(index):
+                report.known.append(landing.path)
+                report.days |= _index_days(index)
+                report.unknown_symbols.update(index["unknown_symbols"])
+                continue
+            both = wanted.with_index(index)
+            importing = _Imported(places, landing, both, work / str(number))
+            importing.run(source, alone=in_place, progress=progress)
+            parts.append(importing)
+        _publish(places, feed, source, parts, in_place=in_place, progress=progress)
+        for part in parts:
+            part.tell(report)
+        remove_tree(work)
+        return report
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    channels: frozenset[str]
+    symbols: frozenset[str]
+
+    def covered_by(self, index: Mapping[str, Any]) -> bool:
+        return self.channels <= set(index["channels"]) and self.symbols <= set(index["symbols"])
+
+    def with_index(self, index: Mapping[str, Any] | None) -> "_Wanted":
+        if index is None:
+            return self
+        return _Wanted(self.channels | set(index["channels"]), self.symbols | set(index["symbols"]))
+
+
+class _Tally:
+    """Adds up what ``scan`` says of the blocks of a file."""
+
+    def __init__(self) -> None:
+        self.by_stream: Counter[str] = Counter()
+        self.connection = self.blank = self.unreadable = 0
+        self.decimals: dict[tuple[str, str, str], tuple[int, int]] = {}
+        self.first_local: int | None = None
+        self.last_local: int | None = None
+
+    def add(self, scan: Scan) -> None:
+        self.by_stream.update(scan.by_stream)
+        self.connection += scan.connection
+        self.blank += scan.blank
+        self.unreadable += scan.unreadable
+        for key, (written, needed) in scan.decimals.items():
+            before = self.decimals.get(key, (0, 0))
+            self.decimals[key] = (max(before[0], written), max(before[1], needed))
+        times = scan.lines["ts_init"].drop_nulls()
+        if len(times):
+            self.see(times[0], times[-1])
+
+    def see(self, first: int, last: int) -> None:
+        self.first_local = first if self.first_local is None else self.first_local
+        self.last_local = last
+
+    def decimals_of(self, key: RawKey) -> dict[str, list[int]]:
+        return {name: list(n) for (channel, symbol, name), n in sorted(self.decimals.items()) if (channel, symbol) == (key.channel, key.symbol)}
+
+
+class _Part:
+    """The lines that one landing file gives to one raw day."""
+
+    def __init__(self, folder: Path, name: str, file: str) -> None:
+        self.path = folder / f"{name}.zst"
+        self.lines_path = folder / f"{name}.lines.parquet"
+        self._file = file
+        self._lines = LineFile(self.path)
+        self._numbers = pq.ParquetWriter(self.lines_path, LINES_SCHEMA, **_LINES_OPTIONS)
+        self.first: int | None = None
+        self.last: int | None = None
+
+    @property
+    def count(self) -> int:
+        return self._lines.lines
+
+    @property
+    def size(self) -> int:
+        return self._lines.bytes
+
+    def add(self, data: bytes | memoryview, numbers: pa.Array, times: pl.Series) -> None:
+        self._lines.append(data, len(numbers))
+        files = pa.DictionaryArray.from_arrays(pa.repeat(pa.scalar(0, pa.int32()), len(numbers)), pa.array([self._file]))
+        self._numbers.write_table(pa.table([files, numbers], schema=LINES_SCHEMA))
+        self.first = times[0] if self.first is None else self.first
+        self.last = times[-1]
+
+    def close(self) -> None:
+        self._lines.close()
+        self._numbers.close()
+
+
+_LINES_OPTIONS: Final[dict[str, Any]] = {
+    "compression": "zstd",
+    "use_dictionary": ["file"],
+    "column_encoding": {"line": "DELTA_BINARY_PACKED"},
+}
+
+
+class _Imported:
+    """One pass over one landing file."""
+
+    def __init__(self, places: Places, landing: LandingFile, wanted: _Wanted, work: Path) -> None:
+        self.landing = landing
+        self.wanted = wanted
+        self.name = _shown(places, landing.path)
+        self.signature = signature(landing.path)
+        self._work = work
+        self._reset()
+
+    def _reset(self) -> None:
+        remove_tree(self._work)
+        make_folder(self._work)
+        self.reader = BlockReader(self.landing.path)
+        self.tally = _Tally()
+        self.parts: dict[RawKey, _Part] = {}
+        self.counts: Counter[RawKey] = Counter()
+        self.spans: dict[RawKey, tuple[int, int]] = {}
+        self.unknown_symbols: Counter[str] = Counter()
+        self.disconnects: list[int] = []
+        self.unplaced: list[pl.DataFrame] = []
+        self.copied = True
+
+    def run(self, source: Source, *, alone: bool, progress: Progress | None) -> None:
+        """Read the file; with ``alone``, without copying as long as it holds one symbol-day only."""
+        self._reset()
+        self.copied = not alone
+        finished = self._read(source, progress)
+        if not finished or (not self.copied and self.reader.truncated):
+            self._reset()
+            self._read(source, progress)
+
+    def _read(self, source: Source, progress: Progress | None) -> bool:
+        """False if ``copied`` is off and the file turned out to hold more than one symbol-day."""
+        writer = Behind(self._write)
+        try:
+            for block in self.reader:
+                scan = source.scan(block)
+                self._note(block, scan)
+                if not self.copied and len({(key.symbol, key.day) for key in self.counts} | set(self.unknown_symbols)) > 1:
+                    return False
+                if self.copied:
+                    writer.put((block, scan))
+                if progress:
+                    progress(self.name, block.data.count(b"\n"))
+        finally:
+            writer.close()
+        for part in self.parts.values():
+            part.close()
+        return True
+
+    def _note(self, block: Block, scan: Scan) -> None:
+        if scan.connections_at and self.tally.last_local is not None:
+            self.disconnects.append(self.tally.last_local)
+        self.tally.add(scan)
+        lost = scan.lines.filter(pl.col("reason").is_not_null())
+        if len(lost):
+            self.unplaced.append(lost)
+        groups = _with_day(scan).group_by("channel", "symbol", "day", maintain_order=True)
+        for channel, symbol, day, count, first, last in groups.agg(
+            pl.len(), first=pl.col("ts_init").first(), last=pl.col("ts_init").last()
+        ).iter_rows():
+            if not self._may_give(channel):
+                continue
+            if symbol not in self.wanted.symbols:
+                self.unknown_symbols[symbol] += count
+                continue
+            key = RawKey(channel, symbol, day_of(day * NS_PER_DAY))
+            self.counts[key] += count
+            self.spans[key] = (self.spans.get(key, (first, last))[0], last)
+
+    def _may_give(self, channel: str) -> bool:
+        return channel in self.wanted.channels and (self.landing.channels is None or channel in self.landing.channels)
+
+    def _write(self, item: tuple[Block, Scan]) -> None:
+        block, scan = item
+        rows = _with_day(scan)
+        rows = rows.filter(pl.col("symbol").is_in(list(self.wanted.symbols)))
+        if not len(rows):
+            return
+        lines = line_array(block.data)
+        for (channel, symbol, day), group in rows.group_by("channel", "symbol", "day", maintain_order=True):
+            if not self._may_give(str(channel)):
+                continue
+            key = RawKey(str(channel), str(symbol), day_of(int(str(day)) * NS_PER_DAY))
+            part = self.parts.get(key)
+            if part is None:
+                part = self.parts[key] = _Part(self._work, hashlib.sha256(repr(key).encode()).hexdigest()[:16], self.name)
+            numbers = group["line"]
+            taken = lines if len(group) == len(lines) else lines.take((numbers - block.first_line).to_arrow())
+            data = _bytes_of(taken)
+            if block.cut and not data.endswith(b"\n"):
+                data += b"\n"
+            part.add(data, (numbers.cast(pl.UInt64) + 1).to_arrow(), group["ts_init"])
+
+    def origin(self, key: RawKey) -> dict[str, Any]:
+        """The origin entry of a manifest."""
+        part = self.parts.get(key)
+        return {
+            "path": self.name,
+            "bytes": self.reader.bytes,
+            "sha256": self.reader.sha256,
+            "lines": self.reader.lines,
+            "by_stream": dict(sorted(self.tally.by_stream.items())),
+            "connection": self.tally.connection,
+            "blank": self.tally.blank,
+            "unreadable": self.tally.unreadable,
+            "decoded_to_end": not self.reader.truncated,
+            "decimals": self.tally.decimals_of(key),
+            "first_local_ns": self.spans[key][0],
+            "last_local_ns": self.spans[key][1],
+            "disconnects_ns": self.disconnects,
+            "stored_lines": part.count if part else self.counts[key],
+            "stored_bytes": part.size if part else 0,
+        }
+
+    def tell(self, report: ImportReport) -> None:
+        """Add this file to a report."""
+        report.read.append(self.landing.path)
+        report.days |= set(self.counts)
+        report.lines += self.reader.lines
+        report.by_stream.update(self.tally.by_stream)
+        report.other.update({"connection": self.tally.connection, "blank": self.tally.blank})
+        report.unknown_symbols.update(self.unknown_symbols)
+        for lost in self.unplaced:
+            report.unplaced.update(dict(lost["reason"].value_counts().iter_rows()))
+        if self.reader.truncated:
+            report.notes.append(f"{self.name}: the compressed stream ends too early; the lines up to there are used")
+
+
+def _with_day(scan: Scan) -> pl.DataFrame:
+    placed = scan.lines.filter(pl.col("reason").is_null())
+    return placed.select("line", "channel", "symbol", "ts_init", day=pl.col("ts_init").floordiv(NS_PER_DAY))
+
+
+def _bytes_of(lines: pa.LargeBinaryArray) -> bytes:
+    _, offsets, data = lines.buffers()
+    ends = memoryview(offsets).cast("q")
+    return bytes(data[ends[lines.offset] : ends[lines.offset + len(lines)]])
+
+
+def _shown(places: Places, path: Path) -> str:
+    """A landing file's name in manifests and rejects: below the data root where it lies there."""
+    resolved, root = path.resolve(), places.data.resolve()
+    return str(resolved.relative_to(root)) if resolved.is_relative_to(root) else str(resolved)
+
+
+# ---------------------------------------------------------------- publishing
+
+
+def _publish(
+    places: Places, feed: str, source: Source, imported: Sequence[_Imported], *, in_place: bool, progress: Progress | None
+) -> None:
+    """Compose the raw days of all files read, then note the files as imported."""
+    gone = {part.name: _days_of_older(places, feed, part) for part in imported}
+    keys = {key for part in imported for key in part.counts} | {key for days in gone.values() for key in days}
+    for key in sorted(keys):
+        giving = [part for part in imported if key in part.counts]
+        held = _held_origins(places, feed, key, {part.name for part in imported})
+        if in_place and not held and len(giving) == 1 and not giving[0].copied:
+            _publish_in_place(places, feed, source, key, giving[0])
+            continue
+        for part in giving:
+            if not part.copied:
+                part.copied = True
+                part.run(source, alone=False, progress=progress)
+        for name in sorted({origin["path"] for origin in held if not origin["stored_bytes"]}):  # so far in place
+            folder = places.raw_temp(feed) / "import" / hashlib.sha256(name.encode()).hexdigest()[:16]
+            again = _Imported(places, LandingFile(places.data / name), giving[0].wanted, folder)
+            again.run(source, alone=False, progress=progress)
+            giving.append(again)
+            held = [origin for origin in held if origin["path"] != name]
+        _publish_day(places, feed, source, key, giving, held)
+    for part in imported:
+        _write_line_rejects(places, feed, part)
+        _write_index(places, feed, part)
+
+
+def _held_origins(places: Places, feed: str, key: RawKey, replaced: set[str]) -> list[dict[str, Any]]:
+    """Origins of the day on disk that this import does not replace, each with its place in the day's file."""
+    manifest = read_json(places.raw_manifest(feed, key.channel, key.symbol, key.day))
+    held, start_bytes, start_lines = [], 0, 0
+    for origin in manifest["origin"] if manifest else []:
+        if origin["path"] not in replaced:
+            held.append(origin | {"start_bytes": start_bytes, "start_lines": start_lines})
+        start_bytes += origin["stored_bytes"]
+        start_lines += origin["stored_lines"]
+    return held
+
+
+def _publish_in_place(places: Places, feed: str, source: Source, key: RawKey, part: _Imported) -> None:
+    manifest = _manifest(
+        feed, source, key, str(part.landing.path.resolve()), part.reader.bytes, part.reader.sha256, part.counts[key], part.tally, [part.origin(key)]
+    )
+    write_json(places.raw_manifest(feed, key.channel, key.symbol, key.day), places.raw_temp(feed), manifest | {"stored": "in_place"})
+
+
+def _publish_day(
+    places: Places, feed: str, source: Source, key: RawKey, giving: Sequence[_Imported], held: Sequence[dict[str, Any]]
+) -> None:
+    """Join the parts in the order of their landing files: zstd frames are laid end to end, nothing is recompressed."""
+    folder = places.raw_folder(feed, key.channel, key.symbol)
+    final = folder / f"{key.day}.{source.extension}.zst"
+    lines_final = places.raw_lines(feed, key.channel, key.symbol, key.day)
+    pieces: list[tuple[str, dict[str, Any], Path, Path, int, int]] = [
+        (part.name, part.origin(key), part.parts[key].path, part.parts[key].lines_path, 0, 0) for part in giving
+    ]
+    pieces += [(origin["path"], origin, final, lines_final, origin["start_bytes"], origin["start_lines"]) for origin in held]
+    pieces.sort(key=lambda piece: piece[0])
+    if not pieces:
+        for path in (final, lines_final, places.raw_manifest(feed, key.channel, key.symbol, key.day)):
+            path.unlink(missing_ok=True)
+        return
+    tally = _Tally()
+    origins = []
+    with ExitStack() as stack:
+        temporary = stack.enter_context(atomic_write(final, places.raw_temp(feed)))
+        lines_temporary = stack.enter_context(atomic_write(lines_final, places.raw_temp(feed)))
+        writer = pq.ParquetWriter(lines_temporary, LINES_SCHEMA, **_LINES_OPTIONS)
+        digest, size, count = hashlib.sha256(), 0, 0
+        with temporary.open("wb") as out:
+            for _, origin, path, lines_path, start_bytes, start_lines in pieces:
+                for chunk in _range(path, start_bytes, origin["stored_bytes"]):
+                    out.write(chunk)
+                    digest.update(chunk)
+                numbers = pq.read_table(lines_path).slice(start_lines, origin["stored_lines"])
+                writer.write_table(numbers.cast(LINES_SCHEMA))
+                size += origin["stored_bytes"]
+                count += origin["stored_lines"]
+                tally.see(origin["first_local_ns"], origin["last_local_ns"])
+                origins.append({name: value for name, value in origin.items() if not name.startswith("start_")})
+        writer.close()
+    manifest = _manifest(feed, source, key, final.name, size, digest.hexdigest(), count, tally, origins)
+    write_json(places.raw_manifest(feed, key.channel, key.symbol, key.day), places.raw_temp(feed), manifest)
+
+
+def _range(path: Path, start: int, length: int) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        file.seek(start)
+        while length > 0:
+            chunk = file.read(min(length, 1 << 20))
+            if not chunk:
+                raise RawDamaged(path, "it is shorter than its manifest says")
+            length -= len(chunk)
+            yield chunk
+
+
+def _manifest(
+    feed: str, source: Source, key: RawKey, file: str, size: int, sha256: str, lines: int, tally: _Tally, origin: list[dict[str, Any]]
+) -> dict[str, Any]:
+    return {
+        "manifest": 1,
+        "feed": feed,
+        "source": source.name,
+        "channel": key.channel,
+        "symbol": key.symbol,
+        "date": str(key.day),
+        "stored": "copy",
+        "file": file,
+        "bytes": size,
+        "sha256": sha256,
+        "lines": lines,
+        "decoded_to_end": True,
+        "first_local_ns": tally.first_local,
+        "last_local_ns": tally.last_local,
+        "origin": origin,
+        "request": None,
+        "disconnects_ns": sorted({ns for entry in origin for ns in entry.get("disconnects_ns", [])}),
+        "fetched_at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        "versions": {"hedgegrid_assets": version("hedgegrid-assets"), "polars": pl.__version__},
+    }
+
+
+def _write_line_rejects(places: Places, feed: str, part: _Imported) -> None:
+    final = places.line_rejects(feed, part.name)
+    rows = [
+        lost.select(
+            file=pl.lit(part.name),
+            line=pl.col("line").cast(pl.UInt64) + 1,
+            raw_row=pl.lit(None, pl.UInt32),
+            stage=pl.lit("raw"),
+            reason="reason",
+            field=pl.lit(None, pl.String),
+            value=pl.lit(None, pl.String),
+            raw="raw",
+            ts_init=pl.lit(None, pl.Datetime("ns", "UTC")),
+        )
+        for lost in part.unplaced
+    ]
+    if not rows:
+        final.unlink(missing_ok=True)
+        return
+    with atomic_write(final, places.raw_temp(feed)) as temporary:
+        pl.concat(rows).cast(dict(REJECT_SCHEMA)).write_parquet(temporary, compression="zstd")
+
+
+# ---------------------------------------------------------------- index of imports
+
+
+def _index_path(places: Places, feed: str, path: Path, signed: str) -> Path:
+    return places.imports(feed) / f"{hashlib.sha256(f'{path.resolve()}|{signed}'.encode()).hexdigest()[:32]}.json"
+
+
+def _read_index(places: Places, feed: str, path: Path) -> dict[str, Any] | None:
+    return read_json(_index_path(places, feed, path, signature(path)))
+
+
+def _index_days(index: Mapping[str, Any]) -> set[RawKey]:
+    return {RawKey(channel, symbol, date.fromisoformat(day)) for channel, symbol, day in index["days"]}
+
+
+def _write_index(places: Places, feed: str, part: _Imported) -> None:
+    for older in _older_indexes(places, feed, part):
+        older.unlink()
+    index = {
+        "file": part.name,
+        "signature": part.signature,
+        "days": [[key.channel, key.symbol, str(key.day)] for key in sorted(part.counts)],
+        "channels": sorted(part.wanted.channels),
+        "symbols": sorted(part.wanted.symbols),
+        "unknown_symbols": dict(sorted(part.unknown_symbols.items())),
+    }
+    write_json(_index_path(places, feed, part.landing.path, part.signature), places.raw_temp(feed), index)
+
+
+def _older_indexes(places: Places, feed: str, part: _Imported) -> list[Path]:
+    """Index files of earlier contents of the same landing file."""
+    found = []
+    for path in places.imports(feed).glob("*.json"):
+        index = json.loads(path.read_bytes())
+        if index["file"] == part.name and index["signature"] != part.signature:
+            found.append(path)
+    return found
+
+
+def _days_of_older(places: Places, feed: str, part: _Imported) -> set[RawKey]:
+    return {key for path in _older_indexes(places, feed, part) for key in _index_days(json.loads(path.read_bytes()))}
+
+
+def imported_days(places: Places, feed: str) -> dict[str, set[RawKey]]:
+    """Landing file signature (``<file>@<signature>``) -> raw days, for all that a feed has imported."""
+    found: dict[str, set[RawKey]] = {}
+    for path in sorted(places.imports(feed).glob("*.json")):
+        index = json.loads(path.read_bytes())
+        found[f"{index['file']}@{index['signature']}"] = _index_days(index)
+    return found
+

@@ -1,0 +1,9 @@
+"""What we receive: one module a provider, collected here."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from hedgegrid_assets.model import Source
+from hedgegrid_assets.sources import synthetic, websocket
+
+SOURCES: Final[Mapping[str, Source]] = {module.SOURCE.name: module.SOURCE for module in (websocket, synthetic)}

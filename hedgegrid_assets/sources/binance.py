@@ -1,0 +1,558 @@
+"""The messages of Binance USD-M, one JSON object a line: a format that captures, the synthetic source and replays share.
+
+A line is an optional receive time (``<ns> ``, ``<seconds.fraction>: `` or the 28-character ISO stamp and a blank) and
+either a bare message or the combined-stream wrapper ``{"stream":..,"data":{..}}``. Two readers agree on every line:
+a fast one, regular expressions over whole blocks behind a gate that admits only flat JSON without escapes, and an
+exact one in Python for the few lines that the gate refuses.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+
+import polars as pl
+import pyarrow as pa
+
+from hedgegrid_assets.model import Channel, Decoded, Field, Scan, TableMapping
+from hedgegrid_assets.storage import Block, line_array
+from hedgegrid_assets.tables.trade_tick import AGGRESSOR_SIDES
+
+REJECTS_SCHEMA: Final = pl.Schema(
+    {
+        "raw_row": pl.UInt32,
+        "reason": pl.String,
+        "field": pl.String,
+        "value": pl.String,
+        "raw": pl.String,
+        "ts_init": pl.Int64,
+    }
+)
+SCAN_SCHEMA: Final = pl.Schema(
+    {
+        "line": pl.UInt32,
+        "channel": pl.String,
+        "symbol": pl.String,
+        "ts_init": pl.Int64,
+        "reason": pl.String,
+        "raw": pl.String,
+    }
+)
+_RAW_SHOWN: Final = 4096
+_LARGEST: Final = 2**63 - 1
+
+# One flat object: strings without backslash, numbers, true, false, null.
+_PAIR: Final = r'"[^"\\]*"\s*:\s*(?:"[^"\\]*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null)'
+_FLAT: Final = rf"\{{\s*{_PAIR}(?:\s*,\s*{_PAIR})*\s*\}}"
+_TIME: Final = r"(?:\d{19} |\d{9,10}(?:\.\d{1,9})?: |\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{7}Z )"
+_GATE: Final = (
+    rf'^{_TIME}?(?:\{{\s*"stream"\s*:\s*"[^"\\]*"\s*,\s*(?:"generated"\s*:\s*true\s*,\s*)?"data"\s*:\s*{_FLAT}\s*\}}|{_FLAT})\s*$'
+)
+_NUMBER: Final = r"-?\d{1,22}(?:\.\d{1,16})?"
+_DECIMAL: Final = re.compile(_NUMBER)
+_TIME_AT_START: Final = re.compile(_TIME)
+_CONNECTION: Final = re.compile(r"^\s*(?:wss?://|https?://|<-|->)|<->")
+_EXTRACT: Final = {
+    "text": r'"([^"]*)"',
+    "decimal": rf'"({_NUMBER}|)"',
+    "integer": r"(-?\d{1,18})\s*[,}]",
+    "flag": r"(true|false)",
+}
+
+
+# ---------------------------------------------------------------- channels
+
+
+def _nanoseconds(key: str) -> pl.Expr:
+    """Exchange time in ns; values above 1e15 are microseconds (venues are moving to them)."""
+    value = pl.col(key)
+    return pl.when(value > 10**15).then(value * 1_000).when(value > 0).then(value * 1_000_000)
+
+
+_TRADE_FIELDS: Final = (
+    Field("symbol", "s", "text", "exchange symbol"),
+    Field("price", "p", "decimal", "quote units"),
+    Field("size", "q", "decimal", "base units"),
+    Field("trade_time", "T", "integer", "matched, ms", required=False),
+    Field("event_time", "E", "integer", "sent, ms", required=False),
+    Field("buyer_is_maker", "m", "flag", "true: the taker sold", missing="missing_side"),
+)
+_TRADE_COLUMNS: Final[Mapping[str, pl.Expr]] = {
+    "price": pl.col("price"),
+    "size": pl.col("size"),
+    "aggressor_side": pl.when("buyer_is_maker").then(pl.lit("SELLER")).otherwise(pl.lit("BUYER")).cast(AGGRESSOR_SIDES),
+    "trade_id": pl.col("id").cast(pl.String),
+}
+_TRADE_LINEAGE: Final = {
+    "ts_event": ("T", "E"),
+    "price": ("p",),
+    "size": ("q",),
+    "aggressor_side": ("m",),
+    "trade_id": ("a",),
+}
+_TRADE_TIME: Final = pl.coalesce(_nanoseconds("trade_time"), _nanoseconds("event_time"))
+
+
+def channels(venue: str) -> tuple[Channel, ...]:
+    """The streams that tables are made of; ``venue`` begins the name of each series."""
+    return (
+        Channel(
+            name="aggTrade",
+            event="aggTrade",
+            series=f"{venue}/aggTrade",
+            fields=(
+                *_TRADE_FIELDS,
+                Field("id", "a", "integer", "aggregate trade id, contiguous", missing="bad_trade_id"),
+                Field("first_id", "f", "integer", "first trade of the aggregate", required=False),
+                Field("last_id", "l", "integer", "last trade of the aggregate", required=False),
+            ),
+            ts_event=_TRADE_TIME,
+            tables={
+                "trade_tick": TableMapping(
+                    columns=_TRADE_COLUMNS | {"first_trade_id": pl.col("first_id"), "last_trade_id": pl.col("last_id")},
+                    lineage=_TRADE_LINEAGE | {"first_trade_id": ("f",), "last_trade_id": ("l",)},
+                )
+            },
+        ),
+        Channel(
+            name="trade",
+            event="trade",
+            series=f"{venue}/trade",
+            fields=(
+                *_TRADE_FIELDS,
+                Field("id", "t", "integer", "trade id, contiguous but for ids of rows with another X", missing="bad_trade_id"),
+                Field("kind", "X", "text", "MARKET, NA, INSURANCE_FUND or ADL; absent before mid 2020", required=False),
+            ),
+            ts_event=_TRADE_TIME,
+            excludes={
+                "excluded_kind_na": pl.col("kind") == "NA",
+                "excluded_kind_adl": pl.col("kind") == "ADL",
+                "excluded_kind_insurance_fund": pl.col("kind") == "INSURANCE_FUND",
+            },
+            tables={
+                "trade_tick": TableMapping(
+                    columns=_TRADE_COLUMNS | {"first_trade_id": pl.lit(None, pl.Int64), "last_trade_id": pl.lit(None, pl.Int64)},
+                    lineage=_TRADE_LINEAGE | {"trade_id": ("t",)},
+                )
+            },
+        ),
+        Channel(
+            name="markPrice",
+            event="markPriceUpdate",
+            series=f"{venue}/markPrice",
+            fields=(
+                Field("symbol", "s", "text", "exchange symbol"),
+                Field("event_time", "E", "integer", "sent, ms", missing="unknown_time"),
+                Field("mark_price", "p", "decimal", "quote units"),
+                Field("index_price", "i", "decimal", "quote units; absent before August 2020", required=False),
+                Field("funding_rate", "r", "decimal", "estimate, fraction; empty for dated contracts", required=False),
+                Field("next_funding_time", "T", "integer", "ms; 0 for dated contracts", required=False),
+            ),
+            ts_event=_nanoseconds("event_time"),
+            tables={
+                "mark_price_update": TableMapping(columns={"mark_price": pl.col("mark_price")}, lineage={"ts_event": ("E",), "mark_price": ("p",)}),
+                "index_price_update": TableMapping(
+                    columns={"index_price": pl.col("index_price")},
+                    lineage={"ts_event": ("E",), "index_price": ("i",)},
+                    applies=pl.col("index_price").is_not_null(),
+                ),
+                "funding_rate_update": TableMapping(
+                    columns={
+                        "funding_rate": pl.col("funding_rate"),
+                        "predicted_funding_rate": pl.lit(None, pl.Decimal(38, 16)),
+                        "next_funding_time": _nanoseconds("next_funding_time"),
+                        "interval_minutes": pl.lit(None, pl.UInt16),
+                    },
+                    lineage={"ts_event": ("E",), "funding_rate": ("r",), "next_funding_time": ("T",), "is_settlement": ("T",)},
+                    applies=pl.col("funding_rate").is_not_null() & (pl.col("next_funding_time").is_null() | (pl.col("next_funding_time") != 0)),
+                ),
+            },
+        ),
+    )
+
+
+# ---------------------------------------------------------------- lines
+
+
+@dataclass(frozen=True, slots=True)
+class _Lines:
+    """A block as text: ``line`` (0-based) and ``text``; the lines that are not UTF-8 are empty there and kept apart."""
+
+    frame: pl.DataFrame
+    not_utf8: Mapping[int, str]
+    last: int | None
+    """Number of a last line without newline."""
+
+
+def _lines(block: Block) -> _Lines:
+    array = line_array(block.data)
+    not_utf8: dict[int, str] = {}
+    try:
+        text = array.cast(pa.large_string())
+    except pa.ArrowInvalid:
+        values = array.to_pylist()
+        for number, value in enumerate(values):
+            try:
+                value.decode()
+            except UnicodeDecodeError:
+                not_utf8[block.first_line + number] = value.decode(errors="backslashreplace")
+                values[number] = b""
+        text = pa.array(values, pa.large_binary()).cast(pa.large_string())
+    lines = pl.DataFrame({"text": pl.Series(text, dtype=pl.String)}).with_row_index("line", offset=block.first_line)
+    if block.first_line == 0:
+        lines = lines.with_columns(pl.col("text").str.strip_prefix("\ufeff"))
+    return _Lines(lines, not_utf8, block.first_line + len(lines) - 1 if block.cut and len(lines) else None)
+
+
+def _extracted(field: Field) -> pl.Expr:
+    return pl.col("text").str.extract(rf'"{field.key}"\s*:\s*{_EXTRACT[field.kind]}', 1).alias(field.name)
+
+
+def _local_ns(frame: pl.DataFrame) -> pl.DataFrame:
+    """Add ``local``: the receive time in front of the line, ns, null where there is none. Exact: no float."""
+    text = pl.col("text")
+    if frame.select(text.str.starts_with("{").all()).item():
+        return frame.with_columns(local=pl.lit(None, pl.Int64))
+    frame = frame.with_columns(local=text.str.extract(r"^(\d{19}) ", 1).cast(pl.Int64, strict=False))
+    if frame["local"].null_count() == 0:
+        return frame
+    seconds = text.str.extract(r"^(\d{9,10})(?:\.\d{1,9})?: ", 1).cast(pl.Int64, strict=False)
+    fraction = text.str.extract(r"^\d{9,10}\.(\d{1,9}): ", 1).str.pad_end(9, "0").cast(pl.Int64, strict=False)
+    stamp = text.str.extract(r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.\d{7}Z ", 1)
+    stamp_ns = stamp.str.to_datetime("%Y-%m-%dT%H:%M:%S", time_unit="ns", strict=False).cast(pl.Int64)
+    hundreds = text.str.extract(r"^[0-9T:-]{19}\.(\d{7})Z ", 1).cast(pl.Int64, strict=False)
+    return frame.with_columns(
+        local=pl.coalesce("local", seconds * 1_000_000_000 + fraction.fill_null(0), stamp_ns + hundreds * 100)
+    )
+
+
+def _placed(lines: _Lines, known: Iterable[Channel]) -> pl.DataFrame:
+    """The lines that may hold one of our messages: ``line, text, gate, channel, symbol, ts_init, local, reason``.
+
+    ``reason`` is set where the line cannot be given to a channel, symbol and day.
+    """
+    by_event = {channel.event: channel for channel in known}
+    frame = lines.frame.filter(pl.col("text").str.contains_any([f'"{event}"' for event in by_event]))
+    frame = _local_ns(frame).with_columns(
+        gate=pl.col("text").str.contains(_GATE),
+        event=pl.col("text").str.extract(r'"e"\s*:\s*"([^"]*)"', 1),
+        symbol=pl.col("text").str.extract(r'"s"\s*:\s*"([^"\\]+)"', 1),
+    )
+    exchange = _exchange_time(frame, by_event.values()) if frame["local"].null_count() else pl.lit(None, pl.Int64)
+    frame = frame.with_columns(
+        ts_init=pl.coalesce("local", exchange),
+        channel=pl.col("event").replace_strict({event: channel.name for event, channel in by_event.items()}, default=None),
+        reason=pl.lit(None, pl.String),
+    )
+    odd = frame.filter(~pl.col("gate") | pl.any_horizontal(pl.col("symbol", "ts_init", "event").is_null()))
+    if not len(odd):
+        return frame.drop("event")
+    exact = pl.DataFrame(
+        [_place_exactly(row, by_event, lines) for row in odd.iter_rows(named=True)], schema=frame.schema, orient="row"
+    )
+    return pl.concat([frame.filter(~pl.col("line").is_in(odd["line"].implode())), exact]).sort("line").drop("event")
+
+
+def _exchange_time(frame: pl.DataFrame, known: Iterable[Channel]) -> pl.Expr:
+    """Exchange time by the rule of each line's own channel."""
+    event = pl.col("event")
+    rules = pl.lit(None, pl.Int64)
+    for channel in known:
+        keys = {field.name: field for field in channel.fields if field.name in channel.ts_event.meta.root_names()}
+        times = frame.select(_extracted(field).cast(pl.Int64) for field in keys.values())
+        rules = pl.when(event == channel.event).then(pl.lit(times.select(channel.ts_event.alias("t"))["t"])).otherwise(rules)
+    return rules
+
+
+def _place_exactly(row: dict[str, Any], by_event: Mapping[str, Channel], lines: _Lines) -> dict[str, Any]:
+    """Place one odd line by Python's JSON; a broken line keeps the place that its readable parts tell."""
+    message = read_message(row["text"])
+    if isinstance(message, str):
+        cut = row["line"] == lines.last
+        placeable = not cut and row["channel"] and row["symbol"] and row["ts_init"] is not None
+        return row | {"gate": False, "reason": None if placeable else "truncated_tail" if cut else message}
+    channel = by_event.get(str(message.get("e")))
+    if channel is None:
+        return row | {"gate": False, "channel": None, "event": str(message.get("e", "rest"))}
+    symbol = message.get("s")
+    symbol = symbol if isinstance(symbol, str) and symbol else None
+    names = {field.name: field.key for field in channel.fields}
+    times = {name: _integer_or_none(message.get(names[name])) for name in channel.ts_event.meta.root_names()}
+    exchange = pl.DataFrame(times, schema=dict.fromkeys(times, pl.Int64)).select(channel.ts_event).item()
+    ts_init = row["local"] if row["local"] is not None else exchange
+    reason = "missing_field" if symbol is None else "unknown_time" if ts_init is None else None
+    return row | {
+        "gate": False,
+        "event": channel.event,
+        "channel": channel.name,
+        "symbol": symbol,
+        "ts_init": ts_init,
+        "reason": reason,
+    }
+
+
+def _integer_or_none(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _LARGEST else None
+
+
+# ---------------------------------------------------------------- scan
+
+
+def scan(block: Block, known: tuple[Channel, ...]) -> Scan:
+    """Say of every line of a block what it is; see ``Scan``."""
+    lines = _lines(block)
+    placed = _placed(lines, known)
+    ours = placed.filter(pl.col("channel").is_not_null() & pl.col("reason").is_null())
+    lost = placed.filter(pl.col("reason").is_not_null())
+    others = lines.frame.join(placed.filter(pl.col("channel").is_not_null() | pl.col("reason").is_not_null()), on="line", how="anti")
+    events = {channel.name: channel.event for channel in known}
+    by_stream = Counter({events[name]: count for name, count in ours["channel"].value_counts().iter_rows()})
+    blank, connections, unreadable = _count_others(others, lines, by_stream)
+    unplaced = pl.concat([_without_place(lost), pl.DataFrame(unreadable, schema=SCAN_SCHEMA, orient="row")])
+    rows = ours.select("line", "channel", "symbol", "ts_init", reason=pl.lit(None, pl.String), raw=pl.lit(None, pl.String))
+    return Scan(
+        lines=pl.concat([rows.cast(dict(SCAN_SCHEMA)), unplaced]).sort("line"),
+        by_stream=by_stream,
+        connection=len(connections),
+        blank=blank,
+        unreadable=len(unplaced),
+        decimals=_decimals(ours, known),
+        connections_at=tuple(connections),
+    )
+
+
+def _without_place(lost: pl.DataFrame) -> pl.DataFrame:
+    nothing = [pl.lit(None, dtype).alias(name) for name, dtype in SCAN_SCHEMA.items() if name in {"channel", "symbol", "ts_init"}]
+    return lost.select("line", *nothing, "reason", raw=_shown(pl.col("text"))).select(SCAN_SCHEMA.names())
+
+
+def _shown(text: pl.Expr) -> pl.Expr:
+    return text.str.strip_chars_end("\r\n").str.head(_RAW_SHOWN)
+
+
+def _count_others(others: pl.DataFrame, lines: _Lines, by_stream: Counter[str]) -> tuple[int, list[int], list[tuple[Any, ...]]]:
+    """Blank lines, numbers of connection lines, and rows for unreadable ones; other streams go into ``by_stream``."""
+    text = pl.col("text")
+    bare = others.with_columns(trimmed=text.str.strip_chars())
+    is_blank = (pl.col("trimmed") == "") & ~pl.col("line").is_in(list(lines.not_utf8))
+    message = pl.col("trimmed").str.contains(rf"^{_TIME}?\{{") & pl.col("trimmed").str.ends_with("}")
+    event = pl.coalesce(text.str.extract(r'"e"\s*:\s*"([^"]+)"', 1), text.str.extract(r'"stream"\s*:\s*"[^"@]*@([^"@]+)', 1))
+    bare = bare.with_columns(blank=is_blank, event=pl.when(message).then(event))
+    bare = bare.with_columns(event=pl.coalesce("event", pl.when(text.str.contains(_GATE)).then(pl.lit("rest"))))
+    named = bare.filter(~pl.col("blank") & pl.col("event").is_not_null())["event"].value_counts()
+    by_stream.update(dict(named.iter_rows()))
+    connections: list[int] = []
+    unreadable: list[tuple[Any, ...]] = []
+    for row in bare.filter(~pl.col("blank") & pl.col("event").is_null()).select("line", "text").iter_rows(named=True):
+        what = "not_utf8" if row["line"] in lines.not_utf8 else _describe(row["text"])
+        if what == "connection":
+            connections.append(row["line"])
+        elif what in {"broken_json", "not_utf8"}:
+            reason = "truncated_tail" if row["line"] == lines.last and what == "broken_json" else what
+            raw = lines.not_utf8.get(row["line"], row["text"]).rstrip("\r\n")[:_RAW_SHOWN]
+            unreadable.append((row["line"], None, None, None, reason, raw))
+        else:
+            by_stream[what] += 1
+    return int(bare["blank"].sum()), connections, unreadable
+
+
+def _describe(text: str) -> str:
+    """``connection``, ``broken_json``, or the name of the stream (``rest`` for answers without one)."""
+    message = read_message(text)
+    if isinstance(message, dict):
+        return str(message.get("e", "rest"))
+    if _CONNECTION.search(text):
+        start = text.find("{")
+        return "connection" if start < 0 or isinstance(read_message(text[start:]), str) else "rest"
+    return message
+
+
+def _decimals(ours: pl.DataFrame, known: tuple[Channel, ...]) -> dict[tuple[str, str, str], tuple[int, int]]:
+    found: dict[tuple[str, str, str], tuple[int, int]] = {}
+    for channel in known:
+        rows = ours.filter((pl.col("channel") == channel.name) & pl.col("gate"))
+        names = [field for field in channel.fields if field.kind == "decimal"]
+        if not len(rows):
+            continue
+        digits = [pl.col("text").str.extract(rf'"{field.key}"\s*:\s*"-?\d+\.(\d+)"', 1).alias(field.name) for field in names]
+        most = (
+            rows.select("symbol", *digits)
+            .group_by("symbol")
+            .agg(
+                *(pl.col(field.name).str.len_bytes().max().fill_null(0) for field in names),
+                *(pl.col(field.name).str.strip_chars_end("0").str.len_bytes().max().fill_null(0).name.suffix("*") for field in names),
+            )
+        )
+        for row in most.iter_rows(named=True):
+            for field in names:
+                found[channel.name, row["symbol"], field.name] = (row[field.name], row[f"{field.name}*"])
+    return found
+
+
+# ---------------------------------------------------------------- decode
+
+
+def decode(block: Block, channel: Channel, known: tuple[Channel, ...]) -> Decoded:
+    """Decode the messages of one channel; lines of others, and lines that ``scan`` could not place, are passed over."""
+    lines = _lines(block)
+    placed = _placed(lines, known).filter((pl.col("channel") == channel.name) & pl.col("reason").is_null())
+    texts = placed.select("line", "ts_init", "local", "gate", "text", *(_extracted(field) for field in channel.fields))
+    fast = _is_certain(channel)
+    certain = texts.filter(fast)
+    rows = certain.select("line", "ts_init", *(field.name for field in channel.fields))
+    odd = texts.filter(~fast)
+    exact, rejects = _decode_exactly(odd, channel)
+    if len(exact):
+        rows = pl.concat([rows, exact]).sort("line")
+    rows = rows.with_columns(_typed(field) for field in channel.fields).with_columns(ts_event=channel.ts_event)
+    refused = _refused(rows, channel, texts)
+    if len(refused):
+        rows = rows.filter(~pl.col("line").is_in(refused["raw_row"].implode()))
+        rejects = pl.concat([rejects, refused]).sort("raw_row")
+    return Decoded(rows.rename({"line": "raw_row"}), rejects, len(odd))
+
+
+def _is_certain(channel: Channel) -> pl.Expr:
+    """Lines whose every field the regular expressions have read beyond doubt."""
+    sure = [pl.col("gate")]
+    for field in channel.fields:
+        value = pl.col(field.name)
+        if field.required:
+            sure.append(value.is_not_null() & (value != "") if field.kind in {"decimal", "text"} else value.is_not_null())
+        else:
+            sure.append(value.is_not_null() | ~pl.col("text").str.contains(rf'"{field.key}"\s*:'))
+    return pl.all_horizontal(sure)
+
+
+def _typed(field: Field) -> pl.Expr:
+    value = pl.col(field.name)
+    match field.kind:
+        case "decimal":
+            return pl.when(value != "").then(value).cast(pl.Decimal(38, 16))
+        case "integer":
+            return value.cast(pl.Int64)
+        case "flag":
+            return value == "true"
+        case "text":
+            return value
+
+
+def _refused(rows: pl.DataFrame, channel: Channel, texts: pl.DataFrame) -> pl.DataFrame:
+    """Rows that read well but are no data: no exchange time, or marked by the venue itself as no market trade."""
+    reason = pl.when(pl.col("ts_event").is_null()).then(pl.lit("unknown_time"))
+    for name, is_excluded in channel.excludes.items():
+        reason = reason.when(is_excluded).then(pl.lit(name))
+    found = rows.with_columns(reason=reason).filter(pl.col("reason").is_not_null())
+    if not len(found):
+        return pl.DataFrame(schema=REJECTS_SCHEMA)
+    return found.join(texts.select("line", "text"), on="line", maintain_order="left").select(
+        raw_row="line",
+        reason="reason",
+        field=pl.lit(None, pl.String),
+        value=pl.lit(None, pl.String),
+        raw=_shown(pl.col("text")),
+        ts_init="ts_init",
+    )
+
+
+def _decode_exactly(odd: pl.DataFrame, channel: Channel) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Line by line, with Python's JSON and decimals: texts as the fast reader gives them, or one reject a line."""
+    schema = {"line": pl.UInt32, "ts_init": pl.Int64} | {field.name: pl.String for field in channel.fields}
+    good: list[dict[str, Any]] = []
+    bad: list[dict[str, Any]] = []
+    for row in odd.iter_rows(named=True):
+        values = _read_fields(row["text"], channel)
+        if isinstance(values, _Refusal):
+            raw = row["text"].rstrip("\r\n")[:_RAW_SHOWN]
+            bad.append({"raw_row": row["line"], "reason": values.reason, "field": values.field, "value": values.value, "raw": raw, "ts_init": row["ts_init"]})
+        else:
+            good.append({"line": row["line"], "ts_init": row["ts_init"], **values})
+    return pl.DataFrame(good, schema=schema, orient="row"), pl.DataFrame(bad, schema=REJECTS_SCHEMA, orient="row")
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    reason: str
+    field: str | None = None
+    value: str | None = None
+
+
+class _Number(str):
+    """A JSON number with a fraction or exponent, as written: the messages have their decimals in strings."""
+
+    __slots__ = ()
+
+
+def read_message(text: str) -> dict[str, Any] | str:
+    """The message of a line, wrapper and receive time taken off; or why not: ``broken_json``."""
+    body = text.strip()
+    prefix = _TIME_AT_START.match(body)
+    try:
+        value = json.loads(body[prefix.end() if prefix else 0 :], parse_float=_Number, object_pairs_hook=_first_wins)
+    except (ValueError, RecursionError):
+        return "broken_json"
+    if not isinstance(value, dict):
+        return {} if isinstance(value, list) else "broken_json"
+    data = value.get("data")
+    if isinstance(data, dict):
+        stream = str(value.get("stream", ""))
+        return data if "e" in data or "@" not in stream else data | {"e": stream.split("@")[1]}
+    return value
+
+
+def _first_wins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """As the fast reader: of two equal keys the first one counts."""
+    return dict(reversed(pairs))
+
+
+def _read_fields(text: str, channel: Channel) -> dict[str, str | None] | _Refusal:
+    message = read_message(text)
+    if isinstance(message, str):
+        return _Refusal(message)
+    values: dict[str, str | None] = {}
+    for field in channel.fields:
+        value = message.get(field.key)
+        if value is None:
+            if field.required:
+                return _Refusal(field.missing, field.key)
+            values[field.name] = None
+            continue
+        read = _read_value(value, field)
+        if isinstance(read, _Refusal):
+            return read
+        values[field.name] = read
+    return values
+
+
+def _read_value(value: Any, field: Field) -> str | None | _Refusal:
+    shown = str(value)[:200]
+    match field.kind:
+        case "flag" if isinstance(value, bool):
+            return "true" if value else "false"
+        case "text" if isinstance(value, str) and not isinstance(value, _Number):
+            return value
+        case "integer" if isinstance(value, int) and not isinstance(value, bool):
+            return str(value) if -_LARGEST <= value <= _LARGEST else _Refusal("id_too_large", field.key, shown)
+        case "decimal" if isinstance(value, str) and not isinstance(value, _Number):
+            if value == "" and not field.required:
+                return None
+            return exact_decimal(value) or _Refusal("bad_decimal", field.key, shown)
+        case _:
+            return _Refusal("wrong_type", field.key, shown)
+
+
+def exact_decimal(text: str) -> str | None:
+    """Plain digits of any decimal text that 22 digits before and 16 behind the point hold exactly; else None."""
+    try:
+        value = Decimal(text.strip())
+    except InvalidOperation:
+        return None
+    if not value.is_finite() or abs(value.adjusted()) > 40:
+        return None
+    plain = f"{value:f}"
+    if "." in plain:
+        plain = plain.rstrip("0").rstrip(".")
+    return plain if _DECIMAL.fullmatch(plain) else None

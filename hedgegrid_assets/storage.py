@@ -1,0 +1,435 @@
+"""Where everything lies and how bytes get in and out: places, blocks of lines, atomic files, locks, threads."""
+
+import fcntl
+import hashlib
+import json
+import os
+import queue
+import re
+import shutil
+import threading
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Final, Protocol
+from uuid import uuid4
+
+from hedgegrid_assets.errors import EnvironmentFault, RawDamaged
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+BLOCK_BYTES: Final = 8 << 20
+_READ_BYTES: Final = 64 << 10
+_LONGEST_LINE: Final = 64 << 20
+_MAGIC: Final = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+_ZSTD_LEVEL: Final = 1
+_OUTSIDE_NAME: Final = re.compile(r"[^\w.@+-]")
+
+
+# ---------------------------------------------------------------- places
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Every path of the product, from its two roots: ``data`` (raw files, caches) and ``catalog``."""
+
+    data: Path
+    catalog: Path
+
+    @property
+    def landing(self) -> Path:
+        """Root of the landing zone; the patterns of a feed start here."""
+        return self.data / "raw"
+
+    def imports(self, feed: str) -> Path:
+        """Index of the landing files that a feed has imported."""
+        return self.data / "raw" / feed / ".imports"
+
+    def raw_temp(self, feed: str) -> Path:
+        """Temporary raw files, on the same filesystem."""
+        return self.data / "raw" / feed / ".tmp"
+
+    def raw_folder(self, feed: str, channel: str, symbol: str) -> Path:
+        """Daily raw files of a channel and symbol."""
+        return self.data / "raw" / feed / channel / symbol
+
+    def raw_manifest(self, feed: str, channel: str, symbol: str, day: date) -> Path:
+        """The manifest of a raw day; names its raw file."""
+        return self.raw_folder(feed, channel, symbol) / f"{day}.json"
+
+    def raw_lines(self, feed: str, channel: str, symbol: str, day: date) -> Path:
+        """Sidecar: landing file and line of each raw line."""
+        return self.raw_folder(feed, channel, symbol) / f"{day}.lines.parquet"
+
+    def line_rejects(self, feed: str, landing_name: str) -> Path:
+        """Lines of a landing file that belong to no table or day."""
+        return self.data / "rejects" / feed / "_raw" / f"{_OUTSIDE_NAME.sub('_', landing_name)}.parquet"
+
+    def frame_folder(self, instrument_id: str, folder: str) -> Path:
+        """Normalized frames of an (instrument, table): one Parquet file a day."""
+        return self.catalog / instrument_id / f"{folder}.parquet"
+
+    def frame(self, instrument_id: str, folder: str, day: date) -> Path:
+        """One day's normalized frame."""
+        return self.frame_folder(instrument_id, folder) / f"{day}.parquet"
+
+    def verdict(self, instrument_id: str, folder: str, day: date) -> Path:
+        """The verdict of one day."""
+        return self.catalog / instrument_id / f"{folder}.verdict" / f"{day}.json"
+
+    def rejects(self, instrument_id: str, folder: str, day: date) -> Path:
+        """The rejected rows of one day."""
+        return self.catalog / instrument_id / f"{folder}.rejects" / f"{day}.parquet"
+
+    def nautilus_folder(self, kind: str, identifier: str) -> Path:
+        """Nautilus' own folder of one type and instrument (it drops slashes)."""
+        return self.catalog / "data" / kind / identifier.replace("/", "")
+
+    @property
+    def catalog_temp(self) -> Path:
+        """Temporary catalog files: outside ``data/``, where a stray Parquet file breaks every query."""
+        return self.catalog / ".hedgegrid" / "tmp"
+
+    @property
+    def catalog_lock(self) -> Path:
+        """Lock around instruments and series of a catalog."""
+        return self.catalog / ".hedgegrid" / "lock"
+
+    @property
+    def series(self) -> Path:
+        """Which series each (instrument, table) of a catalog holds."""
+        return self.catalog / ".hedgegrid" / "series.json"
+
+    def day_lock(self, instrument_id: str, day: date) -> Path:
+        """Lock of one instrument-day."""
+        return self.catalog / ".hedgegrid" / "locks" / f"{instrument_id}@{day}.lock"
+
+
+# ---------------------------------------------------------------- atomic files and locks
+
+
+@contextmanager
+def temporary_file(name: str, tmp_dir: Path) -> Iterator[Path]:
+    """A path for a file in the making, gone when the block ends; ``publish_file`` takes it away before that."""
+    make_folder(tmp_dir)
+    temporary = tmp_dir / f"{name}.{uuid4().hex[:12]}.part"
+    try:
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def publish_file(temporary: Path, final: Path) -> None:
+    """Let a complete file appear under its final name at once, safe against a power cut."""
+    make_folder(final.parent)
+    with temporary.open("rb") as file:
+        os.fsync(file.fileno())
+    temporary.replace(final)
+    _sync_folder(final.parent)
+
+
+@contextmanager
+def atomic_write(final: Path, tmp_dir: Path) -> Iterator[Path]:
+    """A temporary path that becomes ``final`` at once when the block ends well, and vanishes when it does not.
+
+    ``tmp_dir`` must be on the same filesystem. Raises EnvironmentFault if the place cannot be written.
+    """
+    try:
+        with temporary_file(final.name, tmp_dir) as temporary:
+            yield temporary
+            publish_file(temporary, final)
+    except OSError as error:
+        raise EnvironmentFault(f"cannot write {final}: {error.strerror or error}", hint="check space and permissions") from error
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and its parents. Raises EnvironmentFault that names it."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EnvironmentFault(
+            f"cannot make the folder {path}: {error.strerror or error}", hint="choose another --output or --data"
+        ) from error
+
+
+def write_json(final: Path, tmp_dir: Path, value: object) -> None:
+    """Publish JSON with sorted keys: the same value gives the same bytes."""
+    with atomic_write(final, tmp_dir) as temporary:
+        temporary.write_text(json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """A JSON file, or None where there is none. Raises EnvironmentFault if it is not JSON."""
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise EnvironmentFault(f"{path} is not JSON: {error}", hint="remove it and run again") from error
+
+
+@contextmanager
+def exclusive_lock(path: Path) -> Iterator[None]:
+    """Hold a lock against all other processes of this machine until the block ends."""
+    make_folder(path.parent)
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sha256_of(path: Path) -> str:
+    """sha256 of a file's bytes, as ``sha256sum`` prints it."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+# ---------------------------------------------------------------- threads
+
+
+class _End:
+    """Marks the end of a queue; carries what went wrong."""
+
+    def __init__(self, error: BaseException | None) -> None:
+        self.error = error
+
+
+def ahead[T](items: Iterable[T], depth: int = 2) -> Iterator[T]:
+    """The same items, made in a thread of their own, at most ``depth`` ahead of the reader."""
+    line: queue.Queue[T | _End] = queue.Queue(depth)
+    stop = threading.Event()
+
+    def put(item: T | _End) -> bool:
+        while not stop.is_set():
+            try:
+                line.put(item, timeout=0.1)
+            except queue.Full:
+                continue
+            return True
+        return False
+
+    def run() -> None:
+        error: BaseException | None = None
+        try:
+            for item in items:
+                if not put(item):
+                    return
+        except BaseException as caught:  # noqa: BLE001 - handed to the reader, who raises it
+            error = caught
+        put(_End(error))
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        while True:
+            item = line.get()
+            if isinstance(item, _End):
+                if item.error is not None:
+                    raise item.error
+                return
+            yield item
+    finally:
+        stop.set()
+        thread.join()
+
+
+class Behind[T]:
+    """Calls ``work`` on what it is given, in order, in a thread of its own; errors come out of ``put`` or ``close``."""
+
+    def __init__(self, work: Callable[[T], None], depth: int = 2) -> None:
+        self._line: queue.Queue[T | None] = queue.Queue(depth)
+        self._error: BaseException | None = None
+        self._work = work
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def put(self, item: T) -> None:
+        """Hand over one item; waits while ``depth`` items are before it."""
+        if self._error is not None:
+            self.close()
+        self._line.put(item)
+
+    def close(self) -> None:
+        """Wait until all is done. Raises what ``work`` raised."""
+        self._line.put(None)
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+
+    def _run(self) -> None:
+        while (item := self._line.get()) is not None:
+            if self._error is None:
+                try:
+                    self._work(item)
+                except BaseException as caught:  # noqa: BLE001 - raised by put or close
+                    self._error = caught
+
+
+# ---------------------------------------------------------------- blocks of lines
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Whole lines of a file, as they are (``\\n`` or ``\\r\\n`` kept).
+
+    ``first_line`` counts from 0. ``cut`` is set on the last block if its last line has no newline, ``truncated``
+    if besides that the compressed stream ended too early.
+    """
+
+    data: bytes
+    first_line: int
+    cut: bool = False
+    truncated: bool = False
+
+
+class BlockReader:
+    """Reads a plain, gzip (many members) or zstd (many frames) file, by its first bytes, in blocks of lines.
+
+    A stream that ends too early gives the lines that it holds, and ``truncated`` is set; a stream that is not what
+    it says (bad checksum, junk behind the end) raises RawDamaged. After the last block ``sha256`` and ``bytes``
+    of the file as stored and ``lines`` are known.
+    """
+
+    def __init__(self, path: Path, block_bytes: int = BLOCK_BYTES) -> None:
+        self.path = path
+        self.sha256 = ""
+        self.bytes = 0
+        self.lines = 0
+        self.truncated = False
+        self._block_bytes = block_bytes
+
+    def __iter__(self) -> Iterator[Block]:
+        return ahead(self._blocks())
+
+    def _blocks(self) -> Iterator[Block]:
+        digest = hashlib.sha256()
+        with self.path.open("rb") as file:
+            yield from self._cut(self._chunks(file, digest))
+        self.sha256 = digest.hexdigest()
+
+    def _chunks(self, file: IO[bytes], digest: "hashlib._Hash") -> Iterator[bytes]:
+        head = file.read(_READ_BYTES)
+        kind = next((name for magic, name in _MAGIC.items() if head.startswith(magic)), None)
+        stream = None
+        while head:
+            digest.update(head)
+            self.bytes += len(head)
+            if kind is None:
+                yield head
+            else:
+                stream, chunks = _decompress(kind, stream, head, self.path)
+                yield from chunks
+            head = file.read(_READ_BYTES)
+        self.truncated = stream is not None
+
+    def _cut(self, chunks: Iterator[bytes]) -> Iterator[Block]:
+        held: list[bytes] = []
+        size = 0
+        for chunk in chunks:
+            held.append(chunk)
+            size += len(chunk)
+            if size < self._block_bytes:
+                continue
+            data = b"".join(held)
+            end = data.rfind(b"\n") + 1
+            if not end and size > _LONGEST_LINE:
+                raise RawDamaged(self.path, f"a line of more than {_LONGEST_LINE >> 20} MiB: this is no text of lines")
+            if end:
+                yield self._block(data[:end])
+            held = [data[end:]]
+            size = len(held[0])
+        data = b"".join(held)
+        if data or self.truncated:
+            yield self._block(data, cut=not data.endswith(b"\n"), truncated=self.truncated)
+
+    def _block(self, data: bytes, *, cut: bool = False, truncated: bool = False) -> Block:
+        block = Block(data, self.lines, cut, truncated)
+        self.lines += data.count(b"\n") + (cut and bool(data))
+        return block
+
+
+class _Decompressor(Protocol):
+    eof: bool
+    unused_data: bytes
+
+    def decompress(self, data: bytes, /) -> bytes: ...
+
+
+def _decompress(
+    kind: str, stream: _Decompressor | None, data: bytes, path: Path
+) -> tuple[_Decompressor | None, list[bytes]]:
+    """Feed compressed bytes; the stream that is still open (None between members), and what came out."""
+    import zstandard
+
+    out: list[bytes] = []
+    while data:
+        if stream is None:
+            data = data.lstrip(b"\0")  # gzip allows padding between members and at the end
+            if not data:
+                break
+            stream = zlib.decompressobj(wbits=31) if kind == "gzip" else zstandard.ZstdDecompressor().decompressobj()
+        try:
+            out.append(stream.decompress(data))
+        except (zlib.error, zstandard.ZstdError) as error:
+            raise RawDamaged(path, f"its {kind} stream is broken ({error})") from None
+        data = stream.unused_data if stream.eof else b""
+        if stream.eof:
+            stream = None
+    return stream, out
+
+
+def line_array(data: bytes) -> "pa.LargeBinaryArray":
+    """The lines of a block, line ends kept, without a copy: row number = line number in the block."""
+    import numpy as np
+    import pyarrow as pa
+
+    ends = np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n")).astype(np.int64) + 1
+    tail = [len(data)] if data and not data.endswith(b"\n") else []
+    offsets = np.concatenate(([0], ends, tail)).astype(np.int64)
+    return pa.Array.from_buffers(pa.large_binary(), len(offsets) - 1, [None, pa.py_buffer(offsets), pa.py_buffer(data)])
+
+
+class LineFile:
+    """A growing zstd file of lines: each ``append`` may come from another landing file; knows its own sha256."""
+
+    def __init__(self, path: Path) -> None:
+        import zstandard
+
+        self._compressor = zstandard.ZstdCompressor(level=_ZSTD_LEVEL).compressobj()
+        self._file = path.open("wb")
+        self._digest = hashlib.sha256()
+        self.bytes = 0
+        self.lines = 0
+
+    def append(self, data: bytes | memoryview, lines: int) -> None:
+        """Add whole lines, as they are."""
+        self._write(self._compressor.compress(data))
+        self.lines += lines
+
+    def close(self) -> str:
+        """End the file; its sha256."""
+        self._write(self._compressor.flush())
+        self._file.close()
+        return self._digest.hexdigest()
+
+    def _write(self, data: bytes) -> None:
+        self._file.write(data)
+        self._digest.update(data)
+        self.bytes += len(data)
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a folder and all in it, if it is there."""
+    if path.exists():
+        shutil.rmtree(path)

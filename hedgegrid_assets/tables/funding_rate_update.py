@@ -1,0 +1,35 @@
+"""Funding rates of perpetuals: the estimate for the next settlement, as often as the venue sends it."""
+
+from typing import Final
+
+import polars as pl
+
+from hedgegrid_assets.model import Column, Table
+from hedgegrid_assets.tables import rules
+
+
+def _is_settlement(day_end: int) -> pl.Expr:
+    """The last row before each funding time up to the day's (exclusive) end: the rate that was settled."""
+    row = pl.int_range(pl.len())
+    due = (pl.col("ts_init") < pl.col("next_funding_time")) & (pl.col("next_funding_time") <= day_end)
+    last = pl.when(due).then(row).max().over("next_funding_time")
+    return (due & (row == last)).fill_null(value=False)
+
+
+FUNDING_RATE_UPDATE: Final = Table(
+    name="funding_rate_update",
+    token="funding",
+    folder="funding_rate",
+    nautilus="FundingRateUpdate",
+    doc="Funding rates, every observation; the catalog holds the first of the day and each change",
+    columns=(
+        Column("funding_rate", pl.Decimal(38, 16), "fraction per interval, usually within +-0.0075"),
+        Column("predicted_funding_rate", pl.Decimal(38, 16), "estimate for the interval after the next, same unit", nullable=True),
+        Column("next_funding_time", pl.Int64(), "when the rate is settled, UTC", nullable=True),
+        Column("interval_minutes", pl.UInt16(), "length of the funding interval, only where the source says it", nullable=True),
+        Column("is_settlement", pl.Boolean(), "true on the last row before each funding time"),
+    ),
+    whole_day={"is_settlement": _is_settlement},
+    rules=(*rules.STORED, rules.NO_TIME_GAPS, rules.DAY_COVERED, rules.CADENCE_AS_EXPECTED, *rules.OBSERVED),
+    code_version=1,
+)

@@ -1,0 +1,28 @@
+"""Index prices: the price of the underlying over several spot venues, about one a second."""
+
+from typing import Final
+
+import polars as pl
+
+from hedgegrid_assets.model import Column, Table
+from hedgegrid_assets.tables import rules
+
+INDEX_PRICE_UPDATE: Final = Table(
+    name="index_price_update",
+    token="index",
+    folder="index_price",
+    nautilus="IndexPriceUpdate",
+    doc="Index prices, every update that the venue sent",
+    columns=(
+        Column("index_price", pl.Decimal(38, 16), "quote units, above zero", precision="mark", positive=True, maximum=17_014_118_346_046),
+    ),
+    rules=(
+        rules.positive("prices_positive", "index_price"),
+        *rules.STORED,
+        rules.NO_TIME_GAPS,
+        rules.DAY_COVERED,
+        rules.CADENCE_AS_EXPECTED,
+        *rules.OBSERVED,
+    ),
+    code_version=1,
+)

@@ -1,0 +1,175 @@
+"""The integrity rules that tables are made of: each one a row with its name, severity and plain words."""
+
+from typing import Final
+
+import polars as pl
+
+from hedgegrid_assets.model import DayFacts, Judgement, Rule, Severity
+from hedgegrid_assets.timestamps import NS_PER_SECOND, day_end, day_start
+
+LATENCY_P99_MS: Final = 5_000
+LATENCY_JUMP_MS: Final = 1_000
+CADENCE_SHARE: Final = 0.99
+REJECTS_THAT_COUNT: Final = 10
+DAY_EDGE_SECONDS: Final = 60.0
+
+
+# ---------------------------------------------------------------- judges
+
+
+def _rows_conserved(facts: DayFacts) -> Judgement:
+    counts = facts.counts
+    if counts is None:
+        return Judgement(True)
+    accounted = counts.rows_out + counts.rejected + counts.exact_duplicates + counts.other_symbols + counts.not_applicable
+    lost = abs(counts.rows_in - accounted) + abs(counts.rows_out - facts.rows)
+    return Judgement(lost == 0, lost, counts.to_dict() | {"stored": facts.rows})
+
+
+def _rejected_share(facts: DayFacts) -> Judgement:
+    """Rows that the venue itself marks as no trade (``excluded_*``) are rejected, but not held against the day."""
+    counts = facts.counts
+    if counts is None:
+        return Judgement(True)
+    held = {reason: n for reason, n in facts.rejects_by_reason.items() if not reason.startswith("excluded_")}
+    rejected = sum(held.values())
+    share = rejected / counts.rows_in if counts.rows_in else 0.0
+    passed = rejected < REJECTS_THAT_COUNT or share <= facts.max_rejected
+    numbers = {"rejected": rejected, "share": round(share, 6), "threshold": facts.max_rejected, "by_reason": held}
+    return Judgement(passed, 0 if passed else rejected, numbers)
+
+
+def _precision_fits(facts: DayFacts) -> Judgement:
+    return Judgement(facts.too_fine == 0, facts.too_fine)
+
+
+def _trade_ids_unique(facts: DayFacts) -> Judgement:
+    return Judgement(facts.conflicting_ids == 0, facts.conflicting_ids)
+
+
+def _no_time_gaps(facts: DayFacts) -> Judgement:
+    if not facts.gap_seconds:
+        return Judgement(True, 0, {"threshold_s": None})
+    long = [gap for gap in facts.gaps if gap.end - gap.start > facts.gap_seconds * NS_PER_SECOND]
+    bad = [gap for gap in long if gap.cause != "quiet"]
+    numbers = {
+        "threshold_s": facts.gap_seconds,
+        "gaps": len(bad),
+        "quiet": len(long) - len(bad),
+        "longest_s": round(max((gap.end - gap.start for gap in long), default=0) / NS_PER_SECOND, 3),
+        "total_s": round(sum(gap.end - gap.start for gap in bad) / NS_PER_SECOND, 3),
+    }
+    return Judgement(not bad, len(bad), numbers)
+
+
+def _no_sequence_gaps(facts: DayFacts) -> Judgement:
+    missing = sum(gap.ids_missing for gap in facts.gaps)
+    holes = sum(1 for gap in facts.gaps if gap.ids_missing)
+    return Judgement(not missing, holes, {"ids_missing": missing, "holes": holes, "first": facts.first_id, "last": facts.last_id})
+
+
+def _day_covered(facts: DayFacts) -> Judgement:
+    if facts.first_ts_init is None or facts.last_ts_init is None:
+        return Judgement(True)
+    allowed = max(facts.gap_seconds or 0.0, DAY_EDGE_SECONDS)
+    start = max(facts.first_ts_init - day_start(facts.day), 0) / NS_PER_SECOND
+    end = max(day_end(facts.day) - facts.last_ts_init, 0) / NS_PER_SECOND
+    numbers = {"start_missing_s": round(start, 3), "end_missing_s": round(end, 3), "allowed_s": allowed}
+    return Judgement(start <= allowed and end <= allowed, 0, numbers)
+
+
+def _latency_plausible(facts: DayFacts) -> Judgement:
+    """A constant negative offset (an exchange clock that runs ahead) is a number here, not a failure."""
+    spread = facts.latency
+    numbers = {
+        "min_ms": spread.minimum_ms,
+        "median_ms": spread.median_ms,
+        "p99_ms": spread.p99_ms,
+        "max_ms": spread.maximum_ms,
+        "negative_share": round(spread.negative_share, 6),
+        "largest_jump_ms": spread.largest_jump_ms,
+    }
+    return Judgement(spread.p99_ms <= LATENCY_P99_MS and spread.largest_jump_ms <= LATENCY_JUMP_MS, 0, numbers)
+
+
+def _cadence_as_expected(facts: DayFacts) -> Judgement:
+    """The venue sends every 1 s or every 3 s; which one is read off the median step."""
+    if facts.steps.count < 2 or facts.first_ts_init is None or facts.last_ts_init is None:
+        return Judgement(True)
+    expected_s = 1 if facts.steps.median_ms < 2_000 else 3
+    due = (facts.last_ts_init - facts.first_ts_init) / NS_PER_SECOND / expected_s + 1
+    share = facts.rows / due
+    numbers = {"expected_s": expected_s, "median_ms": facts.steps.median_ms, "p99_ms": facts.steps.p99_ms, "share": round(share, 4)}
+    return Judgement(share >= CADENCE_SHARE, 0, numbers)
+
+
+def _nothing_cleaned(facts: DayFacts) -> Judgement:
+    if facts.counts is None:
+        return Judgement(True)
+    numbers = {
+        "out_of_order": facts.out_of_order,
+        "exact_duplicates": facts.counts.exact_duplicates,
+        "rejected": facts.counts.rejected,
+        "by_reason": dict(facts.rejects_by_reason),
+    }
+    cleaned = facts.out_of_order + facts.counts.exact_duplicates + facts.counts.rejected
+    return Judgement(cleaned == 0, cleaned, numbers)
+
+
+# ---------------------------------------------------------------- rows
+
+_ERROR: Final = Severity.ERROR
+_WARN: Final = Severity.WARN
+
+
+def positive(name: str, column: str) -> Rule:
+    """Every value of a column is above zero."""
+    return Rule(name, _ERROR, "positive_prices", f"every {column} is above zero", fails=pl.col(column) <= 0)
+
+
+TRADE_IDS_UNIQUE: Final = Rule(
+    "trade_ids_unique", _ERROR, "no_duplicate_ids", "no trade id stands for two different trades", judge=_trade_ids_unique
+)
+TS_INIT_SORTED: Final = Rule(
+    "ts_init_sorted", _ERROR, "sorted_timestamps", "rows are in order of ts_init", fails=pl.col("ts_init") < pl.col("ts_init").shift(1)
+)
+DAY_BOUNDS: Final = Rule(
+    "day_bounds",
+    _ERROR,
+    "rows_accounted_for",
+    "every ts_init lies in the day of the file",
+    fails=(pl.col("ts_init") < pl.col("day_start")) | (pl.col("ts_init") >= pl.col("day_end")),
+)
+ROWS_CONSERVED: Final = Rule(
+    "rows_conserved", _ERROR, "rows_accounted_for", "every raw row is stored, rejected with a reason, or counted", judge=_rows_conserved
+)
+PRECISION_FITS: Final = Rule(
+    "precision_fits", _ERROR, "rows_accounted_for", "no value is finer than the instrument's definition", judge=_precision_fits
+)
+REJECTED_SHARE: Final = Rule(
+    "rejected_share", _ERROR, "rows_accounted_for", "the share of rejected rows is within the feed's max_rejected", judge=_rejected_share
+)
+NO_TIME_GAPS: Final = Rule(
+    "no_time_gaps", _WARN, "gap_report", "no silence longer than the threshold, but where the ids go on (quiet)", judge=_no_time_gaps
+)
+NO_SEQUENCE_GAPS: Final = Rule(
+    "no_sequence_gaps", _WARN, "gap_report", "trade ids go on without holes, excluded rows apart", judge=_no_sequence_gaps
+)
+DAY_COVERED: Final = Rule(
+    "day_covered", _WARN, "gap_report", "the data reach from the start to the end of the UTC day", judge=_day_covered
+)
+CADENCE_AS_EXPECTED: Final = Rule(
+    "cadence_as_expected", _WARN, "gap_report", "updates come every 1 s or 3 s, as the stream promises", judge=_cadence_as_expected
+)
+TS_EVENT_SORTED: Final = Rule(
+    "ts_event_sorted", _WARN, "quality", "exchange times do not step back", fails=pl.col("ts_event") < pl.col("ts_event").shift(1)
+)
+LATENCY_PLAUSIBLE: Final = Rule(
+    "latency_plausible", _WARN, "quality", "arrival follows the exchange time within 5 s (p99) and without jumps above 1 s", judge=_latency_plausible
+)
+NOTHING_CLEANED: Final = Rule(
+    "nothing_cleaned", _WARN, "quality", "normalizing had nothing to sort, to drop or to reject", judge=_nothing_cleaned
+)
+
+STORED: Final = (TS_INIT_SORTED, DAY_BOUNDS, ROWS_CONSERVED, PRECISION_FITS, REJECTED_SHARE)
+OBSERVED: Final = (TS_EVENT_SORTED, LATENCY_PLAUSIBLE, NOTHING_CLEANED)

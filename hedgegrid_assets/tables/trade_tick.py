@@ -1,0 +1,42 @@
+"""Trades: one row a trade or aggregate trade of the venue."""
+
+from typing import Final
+
+import polars as pl
+
+from hedgegrid_assets.model import Column, Table
+from hedgegrid_assets.tables import rules
+
+AGGRESSOR_SIDES: Final = pl.Enum(["NO_AGGRESSOR", "BUYER", "SELLER"])
+"""In the order of Nautilus' codes 0, 1, 2."""
+
+TRADE_TICK: Final = Table(
+    name="trade_tick",
+    token="trades",
+    folder="trade_tick",
+    nautilus="TradeTick",
+    doc="Trades with their ids, in order of arrival",
+    columns=(
+        Column("price", pl.Decimal(38, 16), "price in quote units, above zero", precision="price", positive=True, maximum=17_014_118_346_046),
+        Column(
+            "size", pl.Decimal(38, 16), "base units (contracts on coinm), above zero", precision="size", positive=True, maximum=34_028_236_692_093
+        ),
+        Column("aggressor_side", AGGRESSOR_SIDES, "side of the taker: BUYER, SELLER or NO_AGGRESSOR"),
+        Column("trade_id", pl.String(), "the venue's id as text, at most 36 ASCII characters"),
+        Column("first_trade_id", pl.Int64(), "first trade of an aggregate (Binance f)", nullable=True),
+        Column("last_trade_id", pl.Int64(), "last trade of an aggregate (Binance l)", nullable=True),
+    ),
+    id_column="trade_id",
+    gap_seconds=60.0,
+    rules=(
+        rules.TRADE_IDS_UNIQUE,
+        rules.positive("prices_positive", "price"),
+        rules.positive("sizes_positive", "size"),
+        *rules.STORED,
+        rules.NO_TIME_GAPS,
+        rules.NO_SEQUENCE_GAPS,
+        rules.DAY_COVERED,
+        *rules.OBSERVED,
+    ),
+    code_version=1,
+)

@@ -1,0 +1,53 @@
+"""Integer nanoseconds since 1970 UTC: days, text and file names; no float anywhere."""
+
+import re
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
+
+from hedgegrid_assets.errors import UsageError
+
+NS_PER_SECOND: Final = 1_000_000_000
+NS_PER_DAY: Final = 86_400 * NS_PER_SECOND
+_EPOCH: Final = date(1970, 1, 1)
+_DAY_TEXT: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+def day_start(day: date) -> int:
+    """First nanosecond of a UTC day."""
+    return (day - _EPOCH).days * NS_PER_DAY
+
+
+def day_end(day: date) -> int:
+    """First nanosecond of the next UTC day (exclusive end)."""
+    return day_start(day) + NS_PER_DAY
+
+
+def day_of(ns: int) -> date:
+    """The UTC day that a time in nanoseconds lies in."""
+    return _EPOCH + timedelta(days=ns // NS_PER_DAY)
+
+
+def parse_day(text: str, name: str) -> date:
+    """``YYYY-MM-DD`` to a date; ``name`` is the flag or key for the error. Raises UsageError."""
+    try:
+        if _DAY_TEXT.fullmatch(text):
+            return date.fromisoformat(text)
+    except ValueError:
+        pass
+    raise UsageError(f"{name} is not a date: expected YYYY-MM-DD, found {text!r}")
+
+
+def days_between(start: date, end: date) -> list[date]:
+    """Every day from ``start`` up to, and without, ``end``."""
+    return [start + timedelta(days=n) for n in range((end - start).days)]
+
+
+def iso(ns: int) -> str:
+    """Nanoseconds as ``2024-01-01T00:00:00.000000000Z``."""
+    whole, fraction = divmod(ns, NS_PER_SECOND)
+    return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}.{fraction:09d}Z"
+
+
+def nautilus_file_name(day: date) -> str:
+    """Name of the Nautilus file of a whole day; both ends inclusive, as Nautilus parses them."""
+    return f"{day}T00-00-00-000000000Z_{day}T23-59-59-999999999Z.parquet"
