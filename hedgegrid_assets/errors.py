@@ -1,24 +1,24 @@
 """Every error that a user can meet; each builds its own sentence from the culprits.
 
-    HedgegridError
-    ├── UsageError           exit 2: a flag, a date, a configuration file
-    │   └── FeedsFileError
-    ├── DataError            exit 1: what the data says
-    │   ├── NoDataFetched
-    │   ├── PrecisionTooFine
-    │   ├── SeriesMixed
-    │   ├── InstrumentUnknown
-    │   ├── DayBlocked
-    │   ├── VerdictRefused
-    │   ├── RawDamaged
-    │   ├── TooManyOddLines
-    │   └── CatalogDiffers
-    └── EnvironmentFault     exit 1: disk, permissions, installed versions
+HedgegridError
+├── UsageError           exit 2: a flag, a date, a configuration file
+│   └── FeedsFileError
+├── DataError            exit 1: what the data says
+│   ├── NoDataFetched
+│   ├── PrecisionTooFine
+│   ├── SeriesMixed
+│   ├── InstrumentUnknown
+│   ├── DayBlocked
+│   ├── VerdictRefused
+│   ├── RawDamaged
+│   ├── TooManyOddLines
+│   └── CatalogDiffers
+└── EnvironmentFault     exit 1: disk, permissions, installed versions
 """
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, override
 
 
 class HedgegridError(Exception):
@@ -40,6 +40,7 @@ class HedgegridError(Exception):
         """The shape that ``--json`` prints."""
         return {"error": {"code": self.code, "message": self.message, "hint": self.hint, "details": self.details}}
 
+    @override
     def __str__(self) -> str:
         return f"{self.message}\nhint: {self.hint}" if self.hint else self.message
 

@@ -39,6 +39,7 @@ SYNTHETIC_VENUE: Final = "SIM"
 RESERVED_NAMES: Final = ("csv", "websocket", "cli")
 RESERVED_PREFIX: Final = "cli_"
 GUIDE_KEYS: Final = (
+    "venue",
     "api_key",
     "api_key_env",
     "exchange",
@@ -596,6 +597,9 @@ def _secret(value: object) -> object:
 
 
 _SETTINGS: Final[Mapping[str, TypeAdapter[Any]]] = {
+    "venue": TypeAdapter(
+        Annotated[str, _matches(_VENUE, "a Nautilus venue of upper-case letters, digits, _ and -, as BINANCE")]
+    ),
     "seed": TypeAdapter(Annotated[int, Field(strict=True)]),
     "trades_per_day": TypeAdapter(_Count),
     "days": TypeAdapter(_Count),

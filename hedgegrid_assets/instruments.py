@@ -268,11 +268,15 @@ def read_definitions(catalog: Path) -> dict[str, Instrument]:
 
 def definitions_table(instruments: Iterable[Instrument]) -> "pa.Table":
     """Definitions as a plain table, one row each, sorted by id: text, integers and flags. No disk is touched."""
+    import polars as pl
     import pyarrow as pa
 
     rows = sorted(instruments, key=lambda instrument: instrument.id)
     schema = pa.schema([(name, pa.type_for_alias(kind)) for name, kind in _COLUMNS.items()])
-    return pa.Table.from_pydict({name: [getattr(row, name) for row in rows] for name in _COLUMNS}, schema)
+    types = {"int64": pl.Int64, "bool": pl.Boolean, "string": pl.String}
+    # By Polars: pyarrow imports pandas to look at Python values.
+    columns = [pl.Series([getattr(row, name) for row in rows], dtype=types[kind]) for name, kind in _COLUMNS.items()]
+    return pa.table([column.to_arrow().cast(field.type) for column, field in zip(columns, schema, strict=True)], schema=schema)
 
 
 def definitions_from(table: "pa.Table", where: str = "the table") -> list[Instrument]:

@@ -128,7 +128,9 @@ class DayRules:
 
     def _count_failing(self, frame: pl.DataFrame, carried: int) -> None:
         bounds = [pl.lit(day_start(self._day)).alias("day_start"), pl.lit(day_end(self._day)).alias("day_end")]
-        fails = [rule.fails.fill_null(value=False).alias(rule.name) for rule in self._table.rules if rule.fails is not None]
+        fails = [
+            rule.fails.fill_null(value=False).alias(rule.name) for rule in self._table.rules if rule.fails is not None
+        ]
         flags = frame.with_columns(bounds).select(fails).slice(carried)
         for name, count in flags.sum().row(0, named=True).items():
             if not count:
@@ -139,7 +141,11 @@ class DayRules:
             bad.extend(rows.to_list())
 
     def _collect_gaps(self, frame: pl.DataFrame) -> None:
-        numeric = pl.col(self._table.id_column).cast(pl.Int64, strict=False) if self._table.id_column else pl.lit(None, pl.Int64)
+        numeric = (
+            pl.col(self._table.id_column).cast(pl.Int64, strict=False)
+            if self._table.id_column
+            else pl.lit(None, pl.Int64)
+        )
         pairs = frame.select(
             start=pl.col("ts_init").shift(1),
             end="ts_init",
@@ -154,7 +160,11 @@ class DayRules:
                 self._ids[0] = ids[0]
             self._ids[1] = ids[-1]
             self._rising = self._rising and ids.null_count() == 0 and bool((ids.diff().drop_nulls() > 0).all())
-        silent = (pl.col("end") - pl.col("start")) > int(self._shortest_gap * NS_PER_SECOND) if self._shortest_gap else pl.lit(value=False)
+        silent = (
+            (pl.col("end") - pl.col("start")) > int(self._shortest_gap * NS_PER_SECOND)
+            if self._shortest_gap
+            else pl.lit(value=False)
+        )
         found = pairs.filter(silent | ((pl.col("id") - pl.col("id_before")) > 1))
         if len(found) and sum(map(len, self._candidates)) < _CANDIDATES:
             self._candidates.append(found)
@@ -229,7 +239,9 @@ class DayRules:
         for rule in self._table.rules:
             if rule.judge is not None:
                 answer = rule.judge(facts)
-                yield RuleResult(rule.name, rule.severity, rule.check, answer.passed, answer.rows_failed, answer.numbers)
+                yield RuleResult(
+                    rule.name, rule.severity, rule.check, answer.passed, answer.rows_failed, answer.numbers
+                )
             else:
                 failed = facts.failing[rule.name]
                 numbers = {"first_bad_raw_rows": self._first_bad[rule.name]} if failed else {}

@@ -69,7 +69,13 @@ class Gap:
     def to_dict(self) -> dict[str, object]:
         """The shape stored in a verdict."""
         seconds = round((self.end - self.start) / 1e9, 3)
-        return {"start": self.start, "end": self.end, "seconds": seconds, "ids_missing": self.ids_missing, "cause": self.cause}
+        return {
+            "start": self.start,
+            "end": self.end,
+            "seconds": seconds,
+            "ids_missing": self.ids_missing,
+            "cause": self.cause,
+        }
 
 
 @dataclass(frozen=True, slots=True)

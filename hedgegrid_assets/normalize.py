@@ -18,11 +18,28 @@ import pyarrow.parquet as pq
 
 from hedgegrid_assets import integrity
 from hedgegrid_assets.errors import DataError, PrecisionTooFine, RawDamaged, TooManyOddLines
-from hedgegrid_assets.frames import ContentDigest, FrameWriter, Precisions, Regrouped, arrow_schema, frame_schema, read_blocks
+from hedgegrid_assets.frames import (
+    ContentDigest,
+    FrameWriter,
+    Precisions,
+    Regrouped,
+    arrow_schema,
+    frame_schema,
+    read_blocks,
+)
 from hedgegrid_assets.integrity import Circumstances, DayRules, Thresholds
 from hedgegrid_assets.model import Channel, Decoded, InstrumentDay, RowCounts, Source, Status, Table
 from hedgegrid_assets.raw import REJECT_SCHEMA, RawDay
-from hedgegrid_assets.storage import Behind, BlockReader, Places, atomic_write, exclusive_lock, publish_file, sha256_of, temporary_file
+from hedgegrid_assets.storage import (
+    Behind,
+    BlockReader,
+    Places,
+    atomic_write,
+    exclusive_lock,
+    publish_file,
+    sha256_of,
+    temporary_file,
+)
 from hedgegrid_assets.timestamps import day_end
 
 ODD_LINES_CAP: Final = 200_000
@@ -149,13 +166,15 @@ class _TableDay:
         self._rejects.append(rejects)
         if self._table.id_column:
             key = next(field.key for field in self._recipe.channel.fields if field.name == "id")
-            numbers = rejects.filter(pl.col("reason").str.starts_with("excluded_"))["raw"].str.extract(rf'"{key}"\s*:\s*(\d+)', 1)
+            numbers = rejects.filter(pl.col("reason").str.starts_with("excluded_"))["raw"].str.extract(
+                rf'"{key}"\s*:\s*(\d+)', 1
+            )
             self._excluded.append(numbers.cast(pl.Int64, strict=False).drop_nulls().to_numpy())
 
     def _without_impossible(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Reject zero, negative and unrepresentable values, and ids that Nautilus cannot hold."""
         tests = list(self._impossible())
-        if not frame.select(pl.any_horizontal(is_bad for _, is_bad, _ in tests).any()).item():
+        if not tests or not frame.select(pl.any_horizontal(is_bad for _, is_bad, _ in tests).any()).item():
             return frame
         reason = value = pl.lit(None, pl.String)
         for name, is_bad, culprit in reversed(tests):
@@ -163,7 +182,16 @@ class _TableDay:
             value = pl.when(is_bad).then(culprit.cast(pl.String)).otherwise(value)
         marked = frame.with_columns(reason=reason, value=value)
         bad = marked.filter(pl.col("reason").is_not_null())
-        self._rejects.append(bad.select("raw_row", "reason", pl.lit(None, pl.String).alias("field"), "value", pl.lit(None, pl.String).alias("raw"), "ts_init"))
+        self._rejects.append(
+            bad.select(
+                "raw_row",
+                "reason",
+                pl.lit(None, pl.String).alias("field"),
+                "value",
+                pl.lit(None, pl.String).alias("raw"),
+                "ts_init",
+            )
+        )
         return marked.filter(pl.col("reason").is_null()).drop("reason", "value")
 
     def _impossible(self) -> Iterator[tuple[str, pl.Expr, pl.Expr]]:
@@ -180,14 +208,32 @@ class _TableDay:
 
     def _check_precision(self, frame: pl.DataFrame) -> bool:
         """False, for this block and all to come, once a value has more decimals than the definition."""
-        decimals = {column.name: column for column in self._table.columns if isinstance(column.dtype, pl.Decimal) and column.precision}
-        fine = frame.select(
-            (pl.col(name) != pl.col(name).cast(pl.Decimal(38, self._recipe.precisions.of(column))).cast(pl.Decimal(38, 16))).sum()
-            for name, column in decimals.items()
-        ).row(0, named=True) if decimals else {}
+        decimals = {
+            column.name: column
+            for column in self._table.columns
+            if isinstance(column.dtype, pl.Decimal) and column.precision
+        }
+        fine = (
+            frame.select(
+                (
+                    pl.col(name)
+                    != pl.col(name).cast(pl.Decimal(38, self._recipe.precisions.of(column))).cast(pl.Decimal(38, 16))
+                ).sum()
+                for name, column in decimals.items()
+            ).row(0, named=True)
+            if decimals
+            else {}
+        )
         for name, count in fine.items():
             if count:
-                needed = frame[name].cast(pl.String).str.strip_chars_end("0").str.extract(r"\.(\d*)$", 1).str.len_bytes().max()
+                needed = (
+                    frame[name]
+                    .cast(pl.String)
+                    .str.strip_chars_end("0")
+                    .str.extract(r"\.(\d*)$", 1)
+                    .str.len_bytes()
+                    .max()
+                )
                 known = self._too_fine.get(name, (0, 0))
                 self._too_fine[name] = (known[0] + count, max(known[1], int(str(needed))))
         return not self._too_fine
@@ -198,7 +244,9 @@ class _TableDay:
         """Pass sorted rows on at once; hold the day from the first row that is out of order or may be a repetition."""
         if not len(frame):
             return
-        latest = frame.select(pl.col("ts_init").cum_max().shift(1, fill_value=self._latest).clip(lower_bound=self._latest))["ts_init"]
+        latest = frame.select(
+            pl.col("ts_init").cum_max().shift(1, fill_value=self._latest).clip(lower_bound=self._latest)
+        )["ts_init"]
         late = int((frame["ts_init"] < latest).sum())
         self._out_of_order += late
         self._latest = max(self._latest, int(str(frame["ts_init"].max())))
@@ -301,7 +349,13 @@ class _TableDay:
         verdict = self._verdict(rules, known, None, None)
         name, (_, needed) = next(iter(self._too_fine.items()))
         column = next(column for column in self._table.columns if column.name == name)
-        error = PrecisionTooFine(self._day.instrument_id, str(column.precision), self._recipe.precisions.of(column), needed, str(self._raw.path))
+        error = PrecisionTooFine(
+            self._day.instrument_id,
+            str(column.precision),
+            self._recipe.precisions.of(column),
+            needed,
+            str(self._raw.path),
+        )
         return Normalized(self._day, self._table, verdict, None, error)
 
     def _all_rejects(self) -> pl.DataFrame:
@@ -311,7 +365,7 @@ class _TableDay:
         rejects = pl.concat(self._rejects).sort("raw_row")
         rows = rejects["raw_row"].to_list()
         if self._raw.lines is not None and self._raw.lines.exists():
-            origins = pq.read_table(self._raw.lines).take(rows)
+            origins = pq.ParquetFile(self._raw.lines).read().take(rejects["raw_row"].to_arrow())
             files, lines = origins.column("file").to_pylist(), origins.column("line").to_pylist()
         else:
             name = self._raw.manifest["origin"][0].get("path", str(self._raw.path))
@@ -330,7 +384,9 @@ class _TableDay:
             return
         missing = rejects.filter(pl.col("raw").is_null())["raw_row"]
         if len(missing):
-            rejects = rejects.with_columns(raw=pl.coalesce("raw", pl.col("raw_row").replace_strict(_raw_text(self._raw, missing), default=None)))
+            rejects = rejects.with_columns(
+                raw=pl.coalesce("raw", pl.col("raw_row").replace_strict(_raw_text(self._raw, missing), default=None))
+            )
         with atomic_write(final, self._places.catalog_temp) as temporary:
             rejects.write_parquet(temporary, compression="zstd")
 
@@ -354,7 +410,11 @@ def _raw_text(raw: RawDay, rows: pl.Series) -> dict[int, str]:
         here = [row for row in wanted if block.first_line <= row < block.first_line + count + 1]
         if here:
             lines = block.data.split(b"\n")
-            found |= {row: lines[row - block.first_line].decode(errors="backslashreplace").rstrip("\r")[:4096] for row in here if row - block.first_line < len(lines)}
+            found |= {
+                row: lines[row - block.first_line].decode(errors="backslashreplace").rstrip("\r")[:4096]
+                for row in here
+                if row - block.first_line < len(lines)
+            }
     return found
 
 
@@ -422,4 +482,3 @@ class _Sink:
             with contextlib.suppress(Exception):
                 thread.close()
         self._stack.close()
-

@@ -5,10 +5,11 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -71,7 +72,9 @@ class House:
         """The landing files of the feed: by its patterns, or those that its settings name."""
         from hedgegrid_assets.raw import LandingFile, landing_files
 
-        files = self.feed.settings.get("files")
+        inputs, files = self.feed.settings.get("inputs"), self.feed.settings.get("files")
+        if inputs:
+            return [LandingFile(path) for path in _existing(map(Path, inputs))]
         if not files:
             return landing_files(self.places.landing, self.feed.landing)
         from hedgegrid_assets.tables import TOKENS
@@ -82,19 +85,38 @@ class House:
             if TOKENS[token] in self.tables:
                 channels = {channel.name for channel in self.source.channels if TOKENS[token].name in channel.tables}
                 given.setdefault(base / entry["file_path"], set()).update(channels)
-        missing = [str(path.resolve()) for path in given if not path.is_file()]
-        if missing:
-            raise UsageError(f"file not found: {', '.join(missing)}", hint="file_path is relative to base_path, else to the config file")
-        return [LandingFile(path, frozenset(channels)) for path, channels in sorted(given.items())]
+        return [LandingFile(path, frozenset(given[path])) for path in _existing(given)]
 
-    def import_landing(self, *, channels: Sequence[Channel] | None = None, in_place: bool = False, progress: "Progress | None" = None) -> "ImportReport":
+    def import_landing(
+        self,
+        *,
+        channels: Sequence[Channel] | None = None,
+        in_place: bool = False,
+        pass_over_damaged: bool = False,
+        progress: "Progress | None" = None,
+    ) -> "ImportReport":
         """Import what is new in the landing zone; see ``raw.import_landing``."""
         from hedgegrid_assets.raw import import_landing
 
         wanted = channels or [channel for channel, _ in self.by_channel().values()]
         return import_landing(
-            self.places, self.feed.name, self.source, self.landing(), wanted, self.feed.symbols, in_place=in_place, progress=progress
+            self.places,
+            self.feed.name,
+            self.source,
+            self.landing(),
+            wanted,
+            self.feed.symbols,
+            in_place=in_place,
+            pass_over_damaged=pass_over_damaged,
+            progress=progress,
         )
+
+    def waiting(self) -> "list[LandingFile]":
+        """Landing files that ``import_landing`` would read."""
+        from hedgegrid_assets.raw import waiting_files
+
+        channels = [channel for channel, _ in self.by_channel().values()]
+        return waiting_files(self.places, self.feed.name, self.landing(), channels, self.feed.symbols)
 
     def raw(self, key: "RawKey") -> "RawDay | None":
         """The raw day on disk; a source that makes or fetches its days gets it now."""
@@ -104,13 +126,23 @@ class House:
             return raw_day(self.places, self.feed.name, key)
         return fetch_day(self.places, self.feed.name, self.source, key, self.feed.settings)
 
+    def held(self, key: "RawKey") -> "RawDay | None":
+        """The raw day on disk, if ``raw`` would keep it; nothing is imported, made or fetched."""
+        from hedgegrid_assets.raw import raw_day
+
+        raw = raw_day(self.places, self.feed.name, key)
+        kept = raw is None or self.source.lands or raw.manifest["request"] == dict(self.feed.settings)
+        return raw if kept else None
+
     def recipe(self, channel: Channel, instrument: Instrument, compression: str = "zstd") -> "Recipe":
         """How this feed turns a channel's raw days into frames."""
         from hedgegrid_assets.frames import Precisions
         from hedgegrid_assets.integrity import Thresholds
         from hedgegrid_assets.normalize import Recipe
 
-        thresholds = {table.name: Thresholds(self.feed.gaps.get(table.name), self.feed.max_rejected) for table in self.tables}
+        thresholds = {
+            table.name: Thresholds(self.feed.gaps.get(table.name), self.feed.max_rejected) for table in self.tables
+        }
         precisions = Precisions(instrument.price_precision, instrument.size_precision, instrument.mark_precision)
         return Recipe(self.source, channel, precisions, thresholds, compression)
 
@@ -146,7 +178,12 @@ class House:
         for channel in self.source.channels:
             for day in raw_days(self.places, self.feed.name, channel.name, symbol):
                 raw = raw_day(self.places, self.feed.name, RawKey(channel.name, symbol, day))
-                for name, kind, number in (("price", "price", 1), ("size", "size", 1), ("mark_price", "mark", 0), ("index_price", "mark", 0)):
+                for name, kind, number in (
+                    ("price", "price", 1),
+                    ("size", "size", 1),
+                    ("mark_price", "mark", 0),
+                    ("index_price", "mark", 0),
+                ):
                     seen = raw.decimals(name) if raw else None
                     if seen is not None:
                         found[kind] = max(found.get(kind, 0), seen[number])
@@ -157,7 +194,15 @@ class House:
 
     # -- stages
 
-    def normalize(self, day: InstrumentDay, raw: "RawDay", tables: Sequence[Table], *, compression: str = "zstd", progress: "Progress | None" = None) -> "list[Normalized]":
+    def normalize(
+        self,
+        day: InstrumentDay,
+        raw: "RawDay",
+        tables: Sequence[Table],
+        *,
+        compression: str = "zstd",
+        progress: "Progress | None" = None,
+    ) -> "list[Normalized]":
         """Normalize tables of one raw day. Raises SeriesMixed before anything is written."""
         from hedgegrid_assets.catalog import claim_series
         from hedgegrid_assets.normalize import normalize_day
@@ -167,6 +212,17 @@ class House:
         for table in tables:
             claim_series(self.places, day.instrument_id, table, channel.series)
         return normalize_day(self.places, day, raw, tables, recipe, progress)
+
+
+def _existing(paths: Iterable[Path]) -> list[Path]:
+    """Sorted. Raises UsageError that names, in full, all that are not there."""
+    found = sorted(paths)
+    missing = [str(path.resolve()) for path in found if not path.is_file()]
+    if missing:
+        raise UsageError(
+            f"file not found: {', '.join(missing)}", hint="file_path counts from base_path, else from the config file"
+        )
+    return found
 
 
 def told(instrument: Instrument) -> str:
@@ -188,7 +244,9 @@ def _refuse_other_precision(pinned: Instrument, wanted: Instrument) -> None:
         flags = " ".join(f"--{name}-precision {after[name]}" for name in after if after[name] > before[name])
         raise DataError(
             f"{pinned.id} is pinned with decimals {before}: expected the same in feeds.yaml, found {after}",
-            hint=f"run: hedgegrid instruments widen {pinned.id} {flags}" if flags else "a precision only grows; correct feeds.yaml, or use a new catalog",
+            hint=f"run: hedgegrid instruments widen {pinned.id} {flags}"
+            if flags
+            else "a precision only grows; correct feeds.yaml, or use a new catalog",
         )
 
 
@@ -232,7 +290,11 @@ class DaySummary:
 
     def to_dict(self) -> dict[str, Any]:
         """For ``--json``."""
-        return {name: str(value) if isinstance(value, date) else dict(value) if isinstance(value, Mapping) else value for name in self.__slots__ for value in [getattr(self, name)]}
+        return {
+            name: str(value) if isinstance(value, date) else dict(value) if isinstance(value, Mapping) else value
+            for name in self.__slots__
+            for value in [getattr(self, name)]
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,7 +341,7 @@ def request(
     output_path: str | Path = DEFAULT_CATALOG,
     data_types: str | Sequence[str] | None = None,
     source_config: Mapping[str, Any] | None = None,
-    exchange: str = "BINANCE",
+    exchange: str | None = None,
     data: Path | None = None,
     instrument: str | None = None,
     compression: str = "zstd",
@@ -298,13 +360,19 @@ def request(
     start = parse_day(start_date, "--start") if start_date else None
     end = parse_day(end_date, "--end") if end_date else None
     if start and end and start >= end:
-        raise UsageError(f"empty range (--start, --end): expected start before end (end is exclusive), found {start} .. {end}")
+        raise UsageError(
+            f"empty range (--start, --end): expected start before end (end is exclusive), found {start} .. {end}"
+        )
     given = {table for channel in SOURCES[source_type].channels for table in channel.tables}
     tables = _tables(data_types) if data_types is not None else tuple(name for name in TABLES if name in given)
     if compression not in COMPRESSIONS:
-        raise UsageError(f"unknown compression (--compression): expected one of {', '.join(COMPRESSIONS)}, found {compression!r}")
+        raise UsageError(
+            f"unknown compression (--compression): expected one of {', '.join(COMPRESSIONS)}, found {compression!r}"
+        )
     if instrument is not None and (len(symbols) > 1 or "." not in instrument):
-        raise UsageError(f"--instrument names one InstrumentId of one symbol: expected such as BTCUSDT-PERP.BINANCE, found {instrument!r}")
+        raise UsageError(
+            f"--instrument names one InstrumentId of one symbol: expected such as BTCUSDT-PERP.BINANCE, found {instrument!r}"
+        )
     if jobs < 1:
         raise UsageError(f"--jobs: expected 1 or more, found {jobs}")
     return Request(
@@ -315,13 +383,20 @@ def request(
         catalog=Path(output_path),
         data=data or data_path(),
         tables=tables,
-        venue="SIM" if source_type == "synthetic" else instrument.rsplit(".", 1)[1] if instrument else exchange,
+        venue=_venue(source_type, exchange, instrument, source_config or {}),
         settings=dict(source_config or {}),
         instrument=instrument,
         compression=compression,
         jobs=jobs,
         force=force,
     )
+
+
+def _venue(source: str, exchange: str | None, instrument: str | None, settings: Mapping[str, Any]) -> str:
+    """``--instrument`` before ``--exchange`` before the configuration's ``venue``; synthetic data is SIM's alone."""
+    if source == "synthetic":
+        return "SIM"
+    return instrument.rsplit(".", 1)[1] if instrument else exchange or settings.get("venue") or "BINANCE"
 
 
 def _tables(data_types: str | Sequence[str]) -> tuple[str, ...]:
@@ -331,7 +406,9 @@ def _tables(data_types: str | Sequence[str]) -> tuple[str, ...]:
     wanted = [word.strip() for word in words if word.strip()]
     unknown = [word for word in wanted if word not in TOKENS]
     if unknown or not wanted:
-        raise UsageError(f"unknown data type (--data-types): expected some of {', '.join(TOKENS)}, found {', '.join(unknown) or 'none'}")
+        raise UsageError(
+            f"unknown data type (--data-types): expected some of {', '.join(TOKENS)}, found {', '.join(unknown) or 'none'}"
+        )
     return tuple(name for name, table in TABLES.items() if table.token in wanted)
 
 
@@ -343,7 +420,7 @@ async def run_pipeline(
     output_path: str | Path = "./data/catalog",
     data_types: Sequence[str] | None = None,
     source_config: Mapping[str, Any] | None = None,
-    exchange: str = "BINANCE",
+    exchange: str | None = None,
 ) -> RunSummary:
     """Turn raw market data into a NautilusTrader catalog; the guide's coroutine.
 
@@ -358,7 +435,7 @@ async def run_pipeline(
         output_path: Root of the catalog.
         data_types: ``trades``, ``mark``, ``index``, ``funding``; None: all that the source has.
         source_config: The source's settings, as in ``--config``.
-        exchange: Nautilus venue.
+        exchange: Nautilus venue; None: the ``venue`` of ``source_config``, else BINANCE.
 
     Returns:
         A summary; ``ok`` is false if a day failed, and good days have landed all the same.
@@ -425,7 +502,9 @@ def run(
         for text in report.notes:
             note(text)
         if report.unplaced:
-            note(f"{sum(report.unplaced.values())} lines belong to no table or day {dict(report.unplaced)}: kept in {house.places.data / 'rejects' / house.feed.name}")
+            note(
+                f"{sum(report.unplaced.values())} lines belong to no table or day {dict(report.unplaced)}: kept in {house.places.data / 'rejects' / house.feed.name}"
+            )
         house = _with_trade_kind(house, report, note)
         keys = _wanted_keys(house, asked, report)
     else:
@@ -439,16 +518,19 @@ def run(
         if instrument.origin == "inferred":
             note(f"instrument {told(instrument)}")
     with ThreadPoolExecutor(asked.jobs) as pool:
-        results = list(pool.map(lambda key: _run_day(house, key, asked, tick), keys))
-    return RunSummary([day for days in results for day in days], lines, by_stream, unplaced, notes, time.monotonic() - started)
+        results = list(pool.map(partial(_run_day, house, asked=asked, progress=tick), keys))
+    order = list(house.feed.tables)
+    return RunSummary(
+        sorted((day for days in results for day in days), key=lambda day: (day.instrument_id, order.index(day.table), day.date)), lines, by_stream, unplaced, notes, time.monotonic() - started
+    )
 
 
 def _feed_of(asked: Request) -> Feed:
     """The request as a feed of its own, whose name no feed of feeds.yaml can have."""
     from hedgegrid_assets.feeds import InstrumentOverride
 
-    settings = {key: value for key, value in asked.settings.items() if key not in {"exchange", "api_key"}}
-    landing = () if "files" in settings else (f"{asked.source}/**/*",)
+    settings = {key: value for key, value in asked.settings.items() if key not in {"exchange", "api_key", "venue"}}
+    landing = () if settings.keys() & {"files", "inputs"} else (f"{asked.source}/**/*",)
     override = {asked.symbols[0]: InstrumentOverride(id=asked.instrument.rsplit(".", 1)[0])} if asked.instrument else {}
     return Feed.model_construct(
         name=f"cli_{asked.source}",
@@ -487,19 +569,30 @@ def _with_trade_kind(house: House, report: "ImportReport", note: Callable[[str],
     if kind is None:
         return house
     others = [name for name in kinds if name in found and name != kind]
-    note(f"trades are made from {kind}" + (f" ({', '.join(others)} is there too and left out: one series holds one kind)" if others else ""))
+    note(
+        f"trades are made from {kind}"
+        + (f" ({', '.join(others)} is there too and left out: one series holds one kind)" if others else "")
+    )
     return replace(house, feed=house.feed.model_copy(update={"settings": {**house.feed.settings, "trade_kind": kind}}))
 
 
 def _wanted_keys(house: House, asked: Request, report: "ImportReport") -> "list[RawKey]":
     channels = set(house.by_channel())
     in_files = sorted(key for key in report.days if key.symbol in asked.symbols and key.channel in channels)
-    keys = [key for key in in_files if (not asked.start or key.day >= asked.start) and (not asked.end or key.day < asked.end)]
+    keys = [
+        key
+        for key in in_files
+        if (not asked.start or key.day >= asked.start) and (not asked.end or key.day < asked.end)
+    ]
     missing = set(asked.symbols) - {key.symbol for key in keys}
     if missing:
         wanted = f"{','.join(sorted(missing))} {','.join(table.token for table in house.tables)} {asked.start or ''}..{asked.end or ''}"
         files = [str(landing.path) for landing in house.landing()]
-        looked_in = ", ".join(files[:5]) + (f" and {len(files) - 5} more" if len(files) > 5 else "") if files else str(house.places.landing / asked.source)
+        looked_in = (
+            ", ".join(files[:5]) + (f" and {len(files) - 5} more" if len(files) > 5 else "")
+            if files
+            else str(house.places.landing / asked.source)
+        )
         raise NoDataFetched(wanted, looked_in, _found(report, in_files, files))
     return keys
 
@@ -511,8 +604,14 @@ def _found(report: "ImportReport", keys: "Sequence[RawKey]", files: Sequence[str
     if keys:
         symbols = ",".join(sorted({key.symbol for key in keys}))
         return f"{symbols} {min(key.day for key in keys)} .. {max(key.day for key in keys)}"
-    others = ",".join(symbol for symbol, _ in report.unknown_symbols.most_common(10))
-    return f"other symbols: {others}" if others else f"streams {dict(report.by_stream.most_common(8))}" if report.by_stream else "none of its messages"
+    others = ", ".join(sorted({*report.unknown_symbols, *(key.symbol for key in report.days)})[:20])
+    return (
+        f"other symbols: {others}"
+        if others
+        else f"streams {dict(report.by_stream.most_common(8))}"
+        if report.by_stream
+        else "none of its messages"
+    )
 
 
 def _made_keys(house: House, asked: Request) -> "list[RawKey]":
@@ -520,7 +619,12 @@ def _made_keys(house: House, asked: Request) -> "list[RawKey]":
 
     if asked.start is None or asked.end is None:
         raise UsageError(f"--start and --end are needed for --source {asked.source}: expected YYYY-MM-DD, found none")
-    return [RawKey(channel, symbol, day) for symbol in asked.symbols for day in days_between(asked.start, asked.end) for channel in house.by_channel()]
+    return [
+        RawKey(channel, symbol, day)
+        for symbol in asked.symbols
+        for day in days_between(asked.start, asked.end)
+        for channel in house.by_channel()
+    ]
 
 
 def _note_missing_tables(house: House, keys: "Sequence[RawKey]", note: Callable[[str], None]) -> None:
@@ -537,21 +641,30 @@ def _run_day(house: House, key: "RawKey", asked: Request, progress: "Progress") 
     try:
         return _convert(house, day, key, tables, asked, progress)
     except HedgegridError as error:
-        _log.error("%s: %s", day, error.message)
+        _log.info("%s: %s", day, error.message)
         return [_failed(day, table, error) for table in tables]
 
 
-def _convert(house: House, day: InstrumentDay, key: "RawKey", tables: Sequence[Table], asked: Request, progress: "Progress") -> list[DaySummary]:
+def _convert(
+    house: House, day: InstrumentDay, key: "RawKey", tables: Sequence[Table], asked: Request, progress: "Progress"
+) -> list[DaySummary]:
     from hedgegrid_assets import catalog, normalize
 
     raw = house.raw(key)
     if raw is None:
         raise NoDataFetched(f"{day} {key.channel}", house.source.name, "no such day")
     recipe = house.recipe(house.channel(tables[0]), house.instrument(key.symbol), asked.compression)
-    stale = [table for table in tables if asked.force or not normalize.is_current(house.places, day, table, raw, recipe)]
+    stale = [
+        table for table in tables if asked.force or not normalize.is_current(house.places, day, table, raw, recipe)
+    ]
     if stale:
         progress(str(day), 0)
-    made = {done.table.name: done for done in (house.normalize(day, raw, stale, compression=asked.compression, progress=progress) if stale else [])}
+    made = {
+        done.table.name: done
+        for done in (
+            house.normalize(day, raw, stale, compression=asked.compression, progress=progress) if stale else []
+        )
+    }
     summaries = []
     for table in tables:
         done = made.get(table.name)
@@ -559,15 +672,27 @@ def _convert(house: House, day: InstrumentDay, key: "RawKey", tables: Sequence[T
         try:
             if done is not None and done.error is not None:
                 raise done.error
-            size = catalog.file_of(house.places, day, table).stat().st_size if skipped else catalog.write_day(house.places, day, table, recipe.precisions, asked.compression).bytes
+            size = (
+                catalog.file_of(house.places, day, table).stat().st_size
+                if skipped
+                else catalog.write_day(house.places, day, table, recipe.precisions, asked.compression).bytes
+            )
             summaries.append(_summary(house, day, table, size, skipped=skipped))
         except HedgegridError as error:
-            _log.error("%s: %s", day, error.message)
+            _log.info("%s: %s", day, error.message)
             summaries.append(_summary(house, day, table, 0, error=error))
     return summaries
 
 
-def _summary(house: House, day: InstrumentDay, table: Table, size: int, *, skipped: bool = False, error: HedgegridError | None = None) -> DaySummary:
+def _summary(
+    house: House,
+    day: InstrumentDay,
+    table: Table,
+    size: int,
+    *,
+    skipped: bool = False,
+    error: HedgegridError | None = None,
+) -> DaySummary:
     from hedgegrid_assets.integrity import read_verdict
 
     verdict = read_verdict(house.places, table, day)

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hedgegrid_assets.errors import RawDamaged
+from hedgegrid_assets.frames import repeated
 from hedgegrid_assets.model import Channel, Scan, Source
 from hedgegrid_assets.storage import (
     Behind,
@@ -111,6 +112,7 @@ class ImportReport:
     unknown_symbols: Counter[str] = field(default_factory=Counter)
     unplaced: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
+    damaged: list[RawDamaged] = field(default_factory=list)
 
 
 # ---------------------------------------------------------------- reading back
@@ -126,7 +128,9 @@ def raw_day(places: Places, feed: str, key: RawKey) -> RawDay | None:
     if not path.exists():
         raise RawDamaged(path, "the file that the manifest names is gone")
     if path.stat().st_size != manifest["bytes"]:
-        raise RawDamaged(path, f"expected {manifest['bytes']:,} bytes as in its manifest, found {path.stat().st_size:,}")
+        raise RawDamaged(
+            path, f"expected {manifest['bytes']:,} bytes as in its manifest, found {path.stat().st_size:,}"
+        )
     return RawDay(key, path, manifest, None if in_place else places.raw_lines(feed, key.channel, key.symbol, key.day))
 
 
@@ -174,8 +178,16 @@ def fetch_day(places: Places, feed: str, source: Source, key: RawKey, settings: 
             file.append(data, lines)
             first_line += lines
         sha256 = file.close()
-    origin = {"sha256": sha256, "bytes": file.bytes, "lines": file.lines, "stored_lines": file.lines, "decimals": tally.decimals_of(key)}
-    manifest = _manifest(feed, source, key, final.name, file.bytes, sha256, file.lines, tally, [origin]) | {"request": dict(settings)}
+    origin = {
+        "sha256": sha256,
+        "bytes": file.bytes,
+        "lines": file.lines,
+        "stored_lines": file.lines,
+        "decimals": tally.decimals_of(key),
+    }
+    manifest = _manifest(feed, source, key, final.name, file.bytes, sha256, file.lines, tally, [origin]) | {
+        "request": dict(settings)
+    }
     write_json(places.raw_manifest(feed, key.channel, key.symbol, key.day), places.raw_temp(feed), manifest)
     return raw_day(places, feed, key)
 
@@ -208,12 +220,15 @@ def import_landing(
     symbols: Sequence[str],
     *,
     in_place: bool = False,
+    pass_over_damaged: bool = False,
     progress: Progress | None = None,
 ) -> ImportReport:
     """Split landing files into daily raw files: one pass a file, once for each content of it.
 
     With ``in_place`` a file that holds one symbol-day, and is alone in it, is not copied: its manifest points at it.
     Landing files are never altered. Lines that belong to no table or day are kept as rejects of the landing file.
+    A file that cannot be read raises RawDamaged and nothing is published; with ``pass_over_damaged`` it is named in
+    the report, and the others land.
     """
     with exclusive_lock(places.imports(feed) / "lock"):
         report = ImportReport()
@@ -230,13 +245,28 @@ def import_landing(
                 continue
             both = wanted.with_index(index)
             importing = _Imported(places, landing, both, work / str(number))
-            importing.run(source, alone=in_place, progress=progress)
+            try:
+                importing.run(source, alone=in_place, progress=progress)
+            except RawDamaged as error:
+                if not pass_over_damaged:
+                    raise
+                report.damaged.append(error)
+                continue
             parts.append(importing)
         _publish(places, feed, source, parts, in_place=in_place, progress=progress)
         for part in parts:
             part.tell(report)
         remove_tree(work)
         return report
+
+
+def waiting_files(
+    places: Places, feed: str, files: Sequence[LandingFile], channels: Sequence[Channel], symbols: Sequence[str]
+) -> list[LandingFile]:
+    """The landing files that an import would read: new ones, changed ones, and those read for fewer channels or symbols."""
+    wanted = _Wanted(frozenset(channel.name for channel in channels), frozenset(symbols))
+    indexes = ((landing, _read_index(places, feed, landing.path)) for landing in files)
+    return [landing for landing, index in indexes if index is None or not wanted.covered_by(index)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,7 +310,11 @@ class _Tally:
         self.last_local = last
 
     def decimals_of(self, key: RawKey) -> dict[str, list[int]]:
-        return {name: list(n) for (channel, symbol, name), n in sorted(self.decimals.items()) if (channel, symbol) == (key.channel, key.symbol)}
+        return {
+            name: list(n)
+            for (channel, symbol, name), n in sorted(self.decimals.items())
+            if (channel, symbol) == (key.channel, key.symbol)
+        }
 
 
 class _Part:
@@ -305,8 +339,7 @@ class _Part:
 
     def add(self, data: bytes | memoryview, numbers: pa.Array, times: pl.Series) -> None:
         self._lines.append(data, len(numbers))
-        files = pa.DictionaryArray.from_arrays(pa.repeat(pa.scalar(0, pa.int32()), len(numbers)), pa.array([self._file]))
-        self._numbers.write_table(pa.table([files, numbers], schema=LINES_SCHEMA))
+        self._numbers.write_table(pa.table([repeated(self._file, len(numbers)), numbers], schema=LINES_SCHEMA))
         self.first = times[0] if self.first is None else self.first
         self.last = times[-1]
 
@@ -362,7 +395,10 @@ class _Imported:
             for block in self.reader:
                 scan = source.scan(block)
                 self._note(block, scan)
-                if not self.copied and len({(key.symbol, key.day) for key in self.counts} | set(self.unknown_symbols)) > 1:
+                if (
+                    not self.copied
+                    and len({(key.symbol, key.day) for key in self.counts} | set(self.unknown_symbols)) > 1
+                ):
                     return False
                 if self.copied:
                     writer.put((block, scan))
@@ -410,7 +446,9 @@ class _Imported:
             key = RawKey(str(channel), str(symbol), day_of(int(str(day)) * NS_PER_DAY))
             part = self.parts.get(key)
             if part is None:
-                part = self.parts[key] = _Part(self._work, hashlib.sha256(repr(key).encode()).hexdigest()[:16], self.name)
+                part = self.parts[key] = _Part(
+                    self._work, hashlib.sha256(repr(key).encode()).hexdigest()[:16], self.name
+                )
             numbers = group["line"]
             taken = lines if len(group) == len(lines) else lines.take((numbers - block.first_line).to_arrow())
             data = _bytes_of(taken)
@@ -474,7 +512,13 @@ def _shown(places: Places, path: Path) -> str:
 
 
 def _publish(
-    places: Places, feed: str, source: Source, imported: Sequence[_Imported], *, in_place: bool, progress: Progress | None
+    places: Places,
+    feed: str,
+    source: Source,
+    imported: Sequence[_Imported],
+    *,
+    in_place: bool,
+    progress: Progress | None,
 ) -> None:
     """Compose the raw days of all files read, then note the files as imported."""
     gone = {part.name: _days_of_older(places, feed, part) for part in imported}
@@ -515,9 +559,21 @@ def _held_origins(places: Places, feed: str, key: RawKey, replaced: set[str]) ->
 
 def _publish_in_place(places: Places, feed: str, source: Source, key: RawKey, part: _Imported) -> None:
     manifest = _manifest(
-        feed, source, key, str(part.landing.path.resolve()), part.reader.bytes, part.reader.sha256, part.counts[key], part.tally, [part.origin(key)]
+        feed,
+        source,
+        key,
+        str(part.landing.path.resolve()),
+        part.reader.bytes,
+        part.reader.sha256,
+        part.counts[key],
+        part.tally,
+        [part.origin(key)],
     )
-    write_json(places.raw_manifest(feed, key.channel, key.symbol, key.day), places.raw_temp(feed), manifest | {"stored": "in_place"})
+    write_json(
+        places.raw_manifest(feed, key.channel, key.symbol, key.day),
+        places.raw_temp(feed),
+        manifest | {"stored": "in_place"},
+    )
 
 
 def _publish_day(
@@ -530,7 +586,9 @@ def _publish_day(
     pieces: list[tuple[str, dict[str, Any], Path, Path, int, int]] = [
         (part.name, part.origin(key), part.parts[key].path, part.parts[key].lines_path, 0, 0) for part in giving
     ]
-    pieces += [(origin["path"], origin, final, lines_final, origin["start_bytes"], origin["start_lines"]) for origin in held]
+    pieces += [
+        (origin["path"], origin, final, lines_final, origin["start_bytes"], origin["start_lines"]) for origin in held
+    ]
     pieces.sort(key=lambda piece: piece[0])
     if not pieces:
         for path in (final, lines_final, places.raw_manifest(feed, key.channel, key.symbol, key.day)):
@@ -548,7 +606,7 @@ def _publish_day(
                 for chunk in _range(path, start_bytes, origin["stored_bytes"]):
                     out.write(chunk)
                     digest.update(chunk)
-                numbers = pq.read_table(lines_path).slice(start_lines, origin["stored_lines"])
+                numbers = pq.ParquetFile(lines_path).read().slice(start_lines, origin["stored_lines"])
                 writer.write_table(numbers.cast(LINES_SCHEMA))
                 size += origin["stored_bytes"]
                 count += origin["stored_lines"]
@@ -571,7 +629,15 @@ def _range(path: Path, start: int, length: int) -> Iterator[bytes]:
 
 
 def _manifest(
-    feed: str, source: Source, key: RawKey, file: str, size: int, sha256: str, lines: int, tally: _Tally, origin: list[dict[str, Any]]
+    feed: str,
+    source: Source,
+    key: RawKey,
+    file: str,
+    size: int,
+    sha256: str,
+    lines: int,
+    tally: _Tally,
+    origin: list[dict[str, Any]],
 ) -> dict[str, Any]:
     return {
         "manifest": 1,
@@ -662,11 +728,26 @@ def _days_of_older(places: Places, feed: str, part: _Imported) -> set[RawKey]:
     return {key for path in _older_indexes(places, feed, part) for key in _index_days(json.loads(path.read_bytes()))}
 
 
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """One content of a landing file that was imported. ``name``: ``<file>@<signature>``; ``at``: when, in ns since 1970."""
+
+    name: str
+    at: int
+    days: frozenset[RawKey]
+
+
+def imports(places: Places, feed: str) -> list[Imported]:
+    """All that a feed has imported, in the order of the imports."""
+    found = []
+    for path in places.imports(feed).glob("*.json"):
+        index = json.loads(path.read_bytes())
+        found.append(
+            Imported(f"{index['file']}@{index['signature']}", path.stat().st_mtime_ns, frozenset(_index_days(index)))
+        )
+    return sorted(found, key=lambda imported: (imported.at, imported.name))
+
+
 def imported_days(places: Places, feed: str) -> dict[str, set[RawKey]]:
     """Landing file signature (``<file>@<signature>``) -> raw days, for all that a feed has imported."""
-    found: dict[str, set[RawKey]] = {}
-    for path in sorted(places.imports(feed).glob("*.json")):
-        index = json.loads(path.read_bytes())
-        found[f"{index['file']}@{index['signature']}"] = _index_days(index)
-    return found
-
+    return {imported.name: set(imported.days) for imported in imports(places, feed)}

@@ -143,7 +143,9 @@ def atomic_write(final: Path, tmp_dir: Path) -> Iterator[Path]:
             yield temporary
             publish_file(temporary, final)
     except OSError as error:
-        raise EnvironmentFault(f"cannot write {final}: {error.strerror or error}", hint="check space and permissions") from error
+        raise EnvironmentFault(
+            f"cannot write {final}: {error.strerror or error}", hint="check space and permissions"
+        ) from error
 
 
 def make_folder(path: Path) -> None:

@@ -1,6 +1,5 @@
 """Integer nanoseconds since 1970 UTC: days, text and file names; no float anywhere."""
 
-import re
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
@@ -9,7 +8,6 @@ from hedgegrid_assets.errors import UsageError
 NS_PER_SECOND: Final = 1_000_000_000
 NS_PER_DAY: Final = 86_400 * NS_PER_SECOND
 _EPOCH: Final = date(1970, 1, 1)
-_DAY_TEXT: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 def day_start(day: date) -> int:
@@ -30,11 +28,9 @@ def day_of(ns: int) -> date:
 def parse_day(text: str, name: str) -> date:
     """``YYYY-MM-DD`` to a date; ``name`` is the flag or key for the error. Raises UsageError."""
     try:
-        if _DAY_TEXT.fullmatch(text):
-            return date.fromisoformat(text)
+        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).date()
     except ValueError:
-        pass
-    raise UsageError(f"{name} is not a date: expected YYYY-MM-DD, found {text!r}")
+        raise UsageError(f"{name} is not a date: expected YYYY-MM-DD, found {text!r}") from None
 
 
 def days_between(start: date, end: date) -> list[date]:

@@ -6,17 +6,18 @@ from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hedgegrid_assets import frames
 from hedgegrid_assets.catalog import nautilus
 from hedgegrid_assets.catalog.definitions import write_definition
-from hedgegrid_assets.errors import CatalogDiffers, DayBlocked, SeriesMixed, VerdictRefused
+from hedgegrid_assets.errors import CatalogDiffers, DayBlocked, EnvironmentFault, SeriesMixed, VerdictRefused
 from hedgegrid_assets.frames import ContentDigest, Precisions
 from hedgegrid_assets.integrity import failed_errors, read_verdict
 from hedgegrid_assets.model import InstrumentDay, Status, Table
 from hedgegrid_assets.storage import Places, exclusive_lock, publish_file, read_json, temporary_file, write_json
-from hedgegrid_assets.timestamps import nautilus_file_name
+from hedgegrid_assets.timestamps import day_end, day_start, iso, nautilus_file_name
 
 ACCEPTED: Final = frozenset({Status.COMPLETE, Status.DEGRADED, Status.PARTIAL, Status.EMPTY})
 COMPRESSIONS: Final = ("zstd", "snappy", "none")
@@ -38,6 +39,11 @@ def file_of(places: Places, day: InstrumentDay, table: Table) -> Path:
     return places.nautilus_folder(table.name, day.instrument_id) / nautilus_file_name(day.date)
 
 
+def schema_of(day: InstrumentDay, table: Table, precisions: Precisions) -> pa.Schema:
+    """Schema and metadata that the day's file must have."""
+    return nautilus.schema(table.name, day.instrument_id, precisions)
+
+
 def claim_series(places: Places, instrument_id: str, table: Table, series: str) -> None:
     """Note which series an (instrument, table) holds. Raises SeriesMixed if it holds another one already."""
     with exclusive_lock(places.catalog_lock):
@@ -49,7 +55,9 @@ def claim_series(places: Places, instrument_id: str, table: Table, series: str) 
             write_json(places.series, places.catalog_temp, held)
 
 
-def write_day(places: Places, day: InstrumentDay, table: Table, precisions: Precisions, compression: str = "zstd") -> Written:
+def write_day(
+    places: Places, day: InstrumentDay, table: Table, precisions: Precisions, compression: str = "zstd"
+) -> Written:
     """Publish one day of one table, if its stored verdict allows it and belongs to the frame at hand.
 
     Raises DayBlocked (an ERROR rule failed), VerdictRefused (no verdict, or the frame is not the one that was judged)
@@ -59,7 +67,7 @@ def write_day(places: Places, day: InstrumentDay, table: Table, precisions: Prec
         verdict = _good_verdict(places, day, table)
         frame = places.frame(day.instrument_id, table.folder, day.date)
         final = file_of(places, day, table)
-        target = nautilus.schema(table.name, day.instrument_id, precisions)
+        target = schema_of(day, table, precisions)
         with temporary_file(final.name, places.catalog_temp) as temporary:
             rows = _write(frame, table, day, target, temporary, verdict, compression)
             _compare(frame, table, day, temporary, target)
@@ -74,6 +82,37 @@ def is_current(places: Places, day: InstrumentDay, table: Table) -> bool:
     return final.exists() and frame.exists() and final.stat().st_mtime_ns >= frame.stat().st_mtime_ns
 
 
+def matches_frame(places: Places, day: InstrumentDay, table: Table) -> bool:
+    """The published file holds exactly what its frame says, value by value."""
+    final = file_of(places, day, table)
+    try:
+        _compare(places.frame(day.instrument_id, table.folder, day.date), table, day, final, pq.read_schema(final))
+    except CatalogDiffers:
+        return False
+    return True
+
+
+def rows_by_nautilus(places: Places, day: InstrumentDay, table: Table) -> int | None:
+    """Rows that Nautilus' own reader gives for a day; None for index prices, which 1.2xx writes but cannot read.
+
+    Imports nautilus_trader (2 s). Raises EnvironmentFault if the installed one is a 64-bit build.
+    """
+    if table.name == "index_price_update":
+        return None
+    from nautilus_trader.core import nautilus_pyo3
+    from nautilus_trader.model import data
+    from nautilus_trader.persistence.catalog import ParquetDataCatalog
+
+    if nautilus_pyo3.PRECISION_BYTES != 16:
+        raise EnvironmentFault(
+            f"this catalog holds 16-byte values: expected a 128-bit nautilus_trader, found {nautilus_pyo3.PRECISION_BYTES} bytes",
+            hint="install the high-precision build (the Linux wheel is one)",
+        )
+    reader = ParquetDataCatalog(str(places.catalog))
+    start, end = iso(day_start(day.date)), iso(day_end(day.date) - 1)
+    return len(reader.query(getattr(data, table.nautilus), identifiers=[day.instrument_id], start=start, end=end))
+
+
 def _good_verdict(places: Places, day: InstrumentDay, table: Table) -> Mapping[str, Any]:
     verdict = read_verdict(places, table, day)
     if verdict is None:
@@ -86,7 +125,13 @@ def _good_verdict(places: Places, day: InstrumentDay, table: Table) -> Mapping[s
 
 
 def _write(
-    frame: Path, table: Table, day: InstrumentDay, target: Any, temporary: Path, verdict: Mapping[str, Any], compression: str
+    frame: Path,
+    table: Table,
+    day: InstrumentDay,
+    target: pa.Schema,
+    temporary: Path,
+    verdict: Mapping[str, Any],
+    compression: str,
 ) -> int:
     digest = ContentDigest(day.instrument_id)
     rows = 0
@@ -98,9 +143,13 @@ def _write(
             if len(part):
                 writer.write_table(nautilus.to_nautilus(table.name, part, target), row_group_size=len(part))
     if rows and digest.hexdigest() != verdict["content_digest"]:
-        raise VerdictRefused(str(day), table.name, "the frame is not the one that was judged (its content digest differs)")
+        raise VerdictRefused(
+            str(day), table.name, "the frame is not the one that was judged (its content digest differs)"
+        )
     if not rows and verdict["rows"]["out"]:
-        raise VerdictRefused(str(day), table.name, f"the verdict judged {verdict['rows']['out']:,} rows, the frame holds none")
+        raise VerdictRefused(
+            str(day), table.name, f"the verdict judged {verdict['rows']['out']:,} rows, the frame holds none"
+        )
     return rows
 
 
@@ -112,7 +161,7 @@ def _kept_blocks(frame: Path, table: Table) -> Iterator[tuple[pl.DataFrame, pl.D
         before = block.tail(1)
 
 
-def _compare(frame: Path, table: Table, day: InstrumentDay, temporary: Path, target: Any) -> None:
+def _compare(frame: Path, table: Table, day: InstrumentDay, temporary: Path, target: pa.Schema) -> None:
     """Read the new file as a stranger would, and compare it with the frame, value by value."""
     expected = (part for _, part in _kept_blocks(frame, table) if len(part))
     with pq.ParquetFile(temporary) as file:
@@ -124,9 +173,15 @@ def _compare(frame: Path, table: Table, day: InstrumentDay, temporary: Path, tar
             found = nautilus.from_nautilus(table.name, file.read_row_group(group))
             wanted = part.select(found.columns).with_columns(pl.selectors.decimal().cast(pl.Decimal(38, 16)))
             if not found.equals(wanted):
-                differing = [name for name in found.columns if len(found) != len(wanted) or not found[name].equals(wanted[name])]
+                differing = [
+                    name for name in found.columns if len(found) != len(wanted) or not found[name].equals(wanted[name])
+                ]
                 raise CatalogDiffers(str(day), table.name, f"row group {group} differs in {', '.join(differing)}")
-        kept = sum(len(part) for _, part in _kept_blocks(frame, table)) if table.name == "funding_rate_update" else file.metadata.num_rows
+        kept = (
+            sum(len(part) for _, part in _kept_blocks(frame, table))
+            if table.name == "funding_rate_update"
+            else file.metadata.num_rows
+        )
         if kept != file.metadata.num_rows:
             raise CatalogDiffers(str(day), table.name, f"expected {kept:,} rows, found {file.metadata.num_rows:,}")
 
@@ -139,4 +194,17 @@ def _remove_strays(final: Path) -> None:
             other.unlink()
 
 
-__all__ = ["ACCEPTED", "COMPRESSIONS", "Precisions", "Written", "claim_series", "file_of", "is_current", "write_day", "write_definition"]
+__all__ = [
+    "ACCEPTED",
+    "COMPRESSIONS",
+    "Precisions",
+    "Written",
+    "claim_series",
+    "file_of",
+    "is_current",
+    "matches_frame",
+    "rows_by_nautilus",
+    "schema_of",
+    "write_day",
+    "write_definition",
+]

@@ -7,6 +7,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import Path
 from typing import Any, Final
 
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -156,7 +157,25 @@ def nautilus_row(instrument: Instrument) -> pa.Table:
         "ts_event": 0,
         "ts_init": 0,
     }
-    return pa.Table.from_pylist([values], NAUTILUS_SCHEMAS[instrument.kind])
+    schema = NAUTILUS_SCHEMAS[instrument.kind]
+    return pa.table([_one(values[field.name], field.type) for field in schema], schema=schema)
+
+
+def _one(value: Any, kind: pa.DataType) -> pa.Array:
+    """A column of one value. By Polars: pyarrow imports pandas (0.6 s) to look at a Python value."""
+    if pa.types.is_dictionary(kind):
+        texts = pl.Series([value], dtype=pl.String).to_arrow().cast(pa.string())
+        return texts.dictionary_encode().cast(kind)
+    return pl.Series([value], dtype=_POLARS[kind]).to_arrow().cast(kind)
+
+
+_POLARS: Final = {
+    pa.string(): pl.String,
+    pa.binary(): pl.Binary,
+    pa.bool_(): pl.Boolean,
+    pa.uint8(): pl.UInt8,
+    pa.uint64(): pl.UInt64,
+}
 
 
 def write_definition(catalog: Path, instrument: Instrument) -> bool:

@@ -25,7 +25,13 @@ def _field(name: str, kind: pa.DataType, *, nullable: bool = False) -> pa.Field:
 _TIMES: Final = (_field("ts_event", pa.uint64()), _field("ts_init", pa.uint64()))
 _SCHEMAS: Final[Mapping[str, pa.Schema]] = {
     "trade_tick": pa.schema(
-        [_field("price", _F16), _field("size", _F16), _field("aggressor_side", pa.uint8()), _field("trade_id", pa.string()), *_TIMES]
+        [
+            _field("price", _F16),
+            _field("size", _F16),
+            _field("aggressor_side", pa.uint8()),
+            _field("trade_id", pa.string()),
+            *_TIMES,
+        ]
     ),
     "mark_price_update": pa.schema([_field("value", _F16), *_TIMES]),
     "index_price_update": pa.schema([_field("value", _F16), *_TIMES]),
@@ -50,6 +56,12 @@ def schema(table: str, instrument_id: str, precisions: Precisions) -> pa.Schema:
     return _SCHEMAS[table].with_metadata(metadata)
 
 
+def columns(table: str) -> list[tuple[str, str, str]]:
+    """Nautilus' column, its type, and the frame's column that it is made from."""
+    renamed = {name: expression.meta.output_name() for expression in _BACK[table] for name in expression.meta.root_names()}
+    return [(field.name, str(field.type), renamed.get(field.name, field.name)) for field in _SCHEMAS[table]]
+
+
 # ---------------------------------------------------------------- frame -> Nautilus
 
 
@@ -65,12 +77,20 @@ def kept(table: str, frame: pl.DataFrame, before: pl.DataFrame | None) -> pl.Dat
     changed = pl.any_horizontal(pl.col(key).ne_missing(pl.col(key).shift(1)) for key in keys)
     if before is None:
         changed |= pl.int_range(pl.len()) == 0
-    return joined.filter(changed) if before is None else joined.with_columns(__changed=changed).slice(1).filter("__changed").drop("__changed")
+    return (
+        joined.filter(changed)
+        if before is None
+        else joined.with_columns(__changed=changed).slice(1).filter("__changed").drop("__changed")
+    )
 
 
 def to_nautilus(table: str, frame: pl.DataFrame, target: pa.Schema) -> pa.Table:
     """Rows in memory form to an Arrow table in Nautilus' format; decimals go over as buffers, without a copy."""
-    columns = {**_COLUMNS[table](frame), "ts_event": _unsigned(frame["ts_event"]), "ts_init": _unsigned(frame["ts_init"])}
+    columns = {
+        **_COLUMNS[table](frame),
+        "ts_event": _unsigned(frame["ts_event"]),
+        "ts_init": _unsigned(frame["ts_init"]),
+    }
     return pa.table([columns[name] for name in target.names], schema=target)
 
 
@@ -104,7 +124,9 @@ def _rate_text(rates: pl.Series) -> pa.Array:
     """JSON strings as Nautilus writes a ``Decimal``: no trailing zeros, an exponent for the very small."""
     unique = rates.unique()
     spelled = {rate: f'"{_spelled(rate)}"' for rate in unique.to_list()}
-    texts = rates.cast(pl.String).replace_strict(unique.cast(pl.String).to_list(), [spelled[rate] for rate in unique.to_list()], return_dtype=pl.String)
+    texts = rates.cast(pl.String).replace_strict(
+        unique.cast(pl.String).to_list(), [spelled[rate] for rate in unique.to_list()], return_dtype=pl.String
+    )
     return texts.to_arrow().cast(pa.string()).cast(pa.binary())
 
 
@@ -125,12 +147,16 @@ _COLUMNS: Final[Mapping[str, Callable[[pl.DataFrame], dict[str, Any]]]] = {
 
 def from_nautilus(table: str, data: pa.Table) -> pl.DataFrame:
     """Rows of a Nautilus file in memory form, decimals at scale 16; columns that Nautilus does not keep are left out."""
-    names = {"trade_tick": ("price", "size"), "mark_price_update": ("value",), "index_price_update": ("value",)}.get(table, ())
+    names = {"trade_tick": ("price", "size"), "mark_price_update": ("value",), "index_price_update": ("value",)}.get(
+        table, ()
+    )
     columns: dict[str, Any] = {"ts_event": data.column("ts_event"), "ts_init": data.column("ts_init")}
     for name in data.column_names:
         column = data.column(name).combine_chunks()
         if name in names:
-            column = pa.Array.from_buffers(pa.decimal128(38, 16), len(column), [None, column.buffers()[1]], offset=column.offset)
+            column = pa.Array.from_buffers(
+                pa.decimal128(38, 16), len(column), [None, column.buffers()[1]], offset=column.offset
+            )
         columns[name] = column
     frame = pl.from_arrow(pa.table(columns))
     assert isinstance(frame, pl.DataFrame)
@@ -140,7 +166,9 @@ def from_nautilus(table: str, data: pa.Table) -> pl.DataFrame:
 _BACK: Final[Mapping[str, list[pl.Expr]]] = {
     "trade_tick": [
         pl.col("ts_event", "ts_init", "price", "size"),
-        pl.col("aggressor_side").cast(pl.UInt32).replace_strict({0: "NO_AGGRESSOR", 1: "BUYER", 2: "SELLER"}, return_dtype=AGGRESSOR_SIDES),
+        pl.col("aggressor_side")
+        .cast(pl.UInt32)
+        .replace_strict({0: "NO_AGGRESSOR", 1: "BUYER", 2: "SELLER"}, return_dtype=AGGRESSOR_SIDES),
         pl.col("trade_id"),
     ],
     "mark_price_update": [pl.col("ts_event", "ts_init"), pl.col("value").alias("mark_price")],

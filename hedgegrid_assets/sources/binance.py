@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Final
 
 import polars as pl
@@ -43,22 +43,36 @@ SCAN_SCHEMA: Final = pl.Schema(
 )
 _RAW_SHOWN: Final = 4096
 _LARGEST: Final = 2**63 - 1
+_MICROSECONDS_ABOVE: Final = 10**15
+_DIGITS_TRIED: Final = 40
 
-# One flat object: strings without backslash, numbers, true, false, null.
-_PAIR: Final = r'"[^"\\]*"\s*:\s*(?:"[^"\\]*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null)'
-_FLAT: Final = rf"\{{\s*{_PAIR}(?:\s*,\s*{_PAIR})*\s*\}}"
-_TIME: Final = r"(?:\d{19} |\d{9,10}(?:\.\d{1,9})?: |\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{7}Z )"
-_GATE: Final = (
-    rf'^{_TIME}?(?:\{{\s*"stream"\s*:\s*"[^"\\]*"\s*,\s*(?:"generated"\s*:\s*true\s*,\s*)?"data"\s*:\s*{_FLAT}\s*\}}|{_FLAT})\s*$'
+# One flat object: strings without backslash, numbers, true, false, null. Digits and blanks are ASCII, as in JSON.
+_BLANKS: Final = r"[ \t\r\n]*"
+_COLON: Final = f"{_BLANKS}:{_BLANKS}"
+_COMMA: Final = f"{_BLANKS},{_BLANKS}"
+_STRING: Final = r'"[^"\\\x00-\x1f]*"'
+_JSON_NUMBER: Final = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
+_PAIR: Final = f"{_STRING}{_COLON}(?:{_STRING}|{_JSON_NUMBER}|true|false|null)"
+_FLAT: Final = rf"\{{{_BLANKS}{_PAIR}(?:{_COMMA}{_PAIR})*{_BLANKS}\}}"
+_STREAM: Final = f'"stream"{_COLON}{_STRING}'
+_DATA: Final = f'"data"{_COLON}{_FLAT}'
+_GENERATED: Final = f'(?:"generated"{_COLON}true{_COMMA})?'
+_WRAPPED: Final = (
+    rf"\{{{_BLANKS}(?:{_STREAM}{_COMMA}{_GENERATED})?{_DATA}(?:{_COMMA}{_GENERATED}{_STREAM})?{_BLANKS}\}}"
 )
-_NUMBER: Final = r"-?\d{1,22}(?:\.\d{1,16})?"
+_TIME: Final = (
+    r"(?:[0-9]{19} |[0-9]{9,10}(?:\.[0-9]+)?: |[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{7}Z )"
+)
+_GATE: Final = f"^{_TIME}?(?:{_WRAPPED}|{_FLAT}){_BLANKS}$"
+_NUMBER: Final = r"-?[0-9]{1,22}(?:\.[0-9]{1,16})?"
 _DECIMAL: Final = re.compile(_NUMBER)
+_DECIMAL_TEXT: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,9})?")
 _TIME_AT_START: Final = re.compile(_TIME)
 _CONNECTION: Final = re.compile(r"^\s*(?:wss?://|https?://|<-|->)|<->")
 _EXTRACT: Final = {
     "text": r'"([^"]*)"',
     "decimal": rf'"({_NUMBER}|)"',
-    "integer": r"(-?\d{1,18})\s*[,}]",
+    "integer": rf"(-?[0-9]{{1,18}}){_BLANKS}[,}}]",
     "flag": r"(true|false)",
 }
 
@@ -67,9 +81,11 @@ _EXTRACT: Final = {
 
 
 def _nanoseconds(key: str) -> pl.Expr:
-    """Exchange time in ns; values above 1e15 are microseconds (venues are moving to them)."""
+    """Exchange time in ns; values above 1e15 are microseconds (venues are moving to them). Null if it is no time."""
     value = pl.col(key)
-    return pl.when(value > 10**15).then(value * 1_000).when(value > 0).then(value * 1_000_000)
+    is_micros = (value > _MICROSECONDS_ABOVE) & (value <= _LARGEST // 1_000)
+    is_millis = (value > 0) & (value <= _LARGEST // 1_000_000)
+    return pl.when(is_micros).then(value * 1_000).when(is_millis).then(value * 1_000_000)
 
 
 _TRADE_FIELDS: Final = (
@@ -80,7 +96,7 @@ _TRADE_FIELDS: Final = (
     Field("event_time", "E", "integer", "sent, ms", required=False),
     Field("buyer_is_maker", "m", "flag", "true: the taker sold", missing="missing_side"),
 )
-_TRADE_COLUMNS: Final[Mapping[str, pl.Expr]] = {
+_TRADE_COLUMNS: Final[dict[str, pl.Expr]] = {
     "price": pl.col("price"),
     "size": pl.col("size"),
     "aggressor_side": pl.when("buyer_is_maker").then(pl.lit("SELLER")).otherwise(pl.lit("BUYER")).cast(AGGRESSOR_SIDES),
@@ -93,7 +109,9 @@ _TRADE_LINEAGE: Final = {
     "aggressor_side": ("m",),
     "trade_id": ("a",),
 }
-_TRADE_TIME: Final = pl.coalesce(_nanoseconds("trade_time"), _nanoseconds("event_time"))
+_TRADE_TIME: Final = (
+    pl.when(pl.col("trade_time").is_not_null()).then(_nanoseconds("trade_time")).otherwise(_nanoseconds("event_time"))
+)
 
 
 def channels(venue: str) -> tuple[Channel, ...]:
@@ -123,7 +141,13 @@ def channels(venue: str) -> tuple[Channel, ...]:
             series=f"{venue}/trade",
             fields=(
                 *_TRADE_FIELDS,
-                Field("id", "t", "integer", "trade id, contiguous but for ids of rows with another X", missing="bad_trade_id"),
+                Field(
+                    "id",
+                    "t",
+                    "integer",
+                    "trade id, contiguous but for ids of rows with another X",
+                    missing="bad_trade_id",
+                ),
                 Field("kind", "X", "text", "MARKET, NA, INSURANCE_FUND or ADL; absent before mid 2020", required=False),
             ),
             ts_event=_TRADE_TIME,
@@ -134,7 +158,8 @@ def channels(venue: str) -> tuple[Channel, ...]:
             },
             tables={
                 "trade_tick": TableMapping(
-                    columns=_TRADE_COLUMNS | {"first_trade_id": pl.lit(None, pl.Int64), "last_trade_id": pl.lit(None, pl.Int64)},
+                    columns=_TRADE_COLUMNS
+                    | {"first_trade_id": pl.lit(None, pl.Int64), "last_trade_id": pl.lit(None, pl.Int64)},
                     lineage=_TRADE_LINEAGE | {"trade_id": ("t",)},
                 )
             },
@@ -153,7 +178,9 @@ def channels(venue: str) -> tuple[Channel, ...]:
             ),
             ts_event=_nanoseconds("event_time"),
             tables={
-                "mark_price_update": TableMapping(columns={"mark_price": pl.col("mark_price")}, lineage={"ts_event": ("E",), "mark_price": ("p",)}),
+                "mark_price_update": TableMapping(
+                    columns={"mark_price": pl.col("mark_price")}, lineage={"ts_event": ("E",), "mark_price": ("p",)}
+                ),
                 "index_price_update": TableMapping(
                     columns={"index_price": pl.col("index_price")},
                     lineage={"ts_event": ("E",), "index_price": ("i",)},
@@ -166,8 +193,14 @@ def channels(venue: str) -> tuple[Channel, ...]:
                         "next_funding_time": _nanoseconds("next_funding_time"),
                         "interval_minutes": pl.lit(None, pl.UInt16),
                     },
-                    lineage={"ts_event": ("E",), "funding_rate": ("r",), "next_funding_time": ("T",), "is_settlement": ("T",)},
-                    applies=pl.col("funding_rate").is_not_null() & (pl.col("next_funding_time").is_null() | (pl.col("next_funding_time") != 0)),
+                    lineage={
+                        "ts_event": ("E",),
+                        "funding_rate": ("r",),
+                        "next_funding_time": ("T",),
+                        "is_settlement": ("T",),
+                    },
+                    applies=pl.col("funding_rate").is_not_null()
+                    & (pl.col("next_funding_time").is_null() | (pl.col("next_funding_time") != 0)),
                 ),
             },
         ),
@@ -202,28 +235,35 @@ def _lines(block: Block) -> _Lines:
                 values[number] = b""
         text = pa.array(values, pa.large_binary()).cast(pa.large_string())
     lines = pl.DataFrame({"text": pl.Series(text, dtype=pl.String)}).with_row_index("line", offset=block.first_line)
-    if block.first_line == 0:
-        lines = lines.with_columns(pl.col("text").str.strip_prefix("\ufeff"))
+    lines = lines.with_columns(pl.col("text").str.strip_prefix("\ufeff"))  # a raw day may be made of several files
     return _Lines(lines, not_utf8, block.first_line + len(lines) - 1 if block.cut and len(lines) else None)
 
 
+def _first(key: str, value: str) -> pl.Expr:
+    """What the group in ``value`` catches of a key's first occurrence, else null: a later one never counts."""
+    return pl.col("text").str.extract(f'"{key}"{_COLON}(?:{value}|)', 1)
+
+
 def _extracted(field: Field) -> pl.Expr:
-    return pl.col("text").str.extract(rf'"{field.key}"\s*:\s*{_EXTRACT[field.kind]}', 1).alias(field.name)
+    return _first(field.key, _EXTRACT[field.kind]).alias(field.name)
 
 
 def _local_ns(frame: pl.DataFrame) -> pl.DataFrame:
-    """Add ``local``: the receive time in front of the line, ns, null where there is none. Exact: no float."""
+    """Add ``local``: the receive time in front of the line in ns, null where there is none that can be read.
+
+    Exact: no float. What is finer than a nanosecond is cut off.
+    """
     text = pl.col("text")
     if frame.select(text.str.starts_with("{").all()).item():
         return frame.with_columns(local=pl.lit(None, pl.Int64))
-    frame = frame.with_columns(local=text.str.extract(r"^(\d{19}) ", 1).cast(pl.Int64, strict=False))
+    frame = frame.with_columns(local=text.str.extract(r"^\s*([0-9]{19}) ", 1).cast(pl.Int64, strict=False))
     if frame["local"].null_count() == 0:
         return frame
-    seconds = text.str.extract(r"^(\d{9,10})(?:\.\d{1,9})?: ", 1).cast(pl.Int64, strict=False)
-    fraction = text.str.extract(r"^\d{9,10}\.(\d{1,9}): ", 1).str.pad_end(9, "0").cast(pl.Int64, strict=False)
-    stamp = text.str.extract(r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.\d{7}Z ", 1)
+    seconds = text.str.extract(r"^\s*([0-9]{9,10})(?:\.[0-9]+)?: ", 1).cast(pl.Int64, strict=False)
+    fraction = text.str.extract(r"^\s*[0-9]{9,10}\.([0-9]{1,9})[0-9]*: ", 1).str.pad_end(9, "0").cast(pl.Int64)
+    stamp = text.str.extract(r"^\s*([0-9]{4}-[0-9T:-]{14})\.[0-9]{7}Z ", 1)
     stamp_ns = stamp.str.to_datetime("%Y-%m-%dT%H:%M:%S", time_unit="ns", strict=False).cast(pl.Int64)
-    hundreds = text.str.extract(r"^[0-9T:-]{19}\.(\d{7})Z ", 1).cast(pl.Int64, strict=False)
+    hundreds = text.str.extract(r"^\s*[0-9T:-]{19}\.([0-9]{7})Z ", 1).cast(pl.Int64)
     return frame.with_columns(
         local=pl.coalesce("local", seconds * 1_000_000_000 + fraction.fill_null(0), stamp_ns + hundreds * 100)
     )
@@ -238,16 +278,19 @@ def _placed(lines: _Lines, known: Iterable[Channel]) -> pl.DataFrame:
     frame = lines.frame.filter(pl.col("text").str.contains_any([f'"{event}"' for event in by_event]))
     frame = _local_ns(frame).with_columns(
         gate=pl.col("text").str.contains(_GATE),
-        event=pl.col("text").str.extract(r'"e"\s*:\s*"([^"]*)"', 1),
-        symbol=pl.col("text").str.extract(r'"s"\s*:\s*"([^"\\]+)"', 1),
+        event=_first("e", '"([^"]*)"'),
+        symbol=_first("s", r'"([^"\\]+)"'),
     )
     exchange = _exchange_time(frame, by_event.values()) if frame["local"].null_count() else pl.lit(None, pl.Int64)
     frame = frame.with_columns(
         ts_init=pl.coalesce("local", exchange),
-        channel=pl.col("event").replace_strict({event: channel.name for event, channel in by_event.items()}, default=None),
+        channel=pl.col("event").replace_strict(
+            {event: channel.name for event, channel in by_event.items()}, default=None
+        ),
         reason=pl.lit(None, pl.String),
     )
-    odd = frame.filter(~pl.col("gate") | pl.any_horizontal(pl.col("symbol", "ts_init", "event").is_null()))
+    untimed = pl.col("local").is_null() & ~pl.col("text").str.starts_with("{")
+    odd = frame.filter(~pl.col("gate") | untimed | pl.any_horizontal(pl.col("symbol", "ts_init", "event").is_null()))
     if not len(odd):
         return frame.drop("event")
     exact = pl.DataFrame(
@@ -263,7 +306,11 @@ def _exchange_time(frame: pl.DataFrame, known: Iterable[Channel]) -> pl.Expr:
     for channel in known:
         keys = {field.name: field for field in channel.fields if field.name in channel.ts_event.meta.root_names()}
         times = frame.select(_extracted(field).cast(pl.Int64) for field in keys.values())
-        rules = pl.when(event == channel.event).then(pl.lit(times.select(channel.ts_event.alias("t"))["t"])).otherwise(rules)
+        rules = (
+            pl.when(event == channel.event)
+            .then(pl.lit(times.select(channel.ts_event.alias("t"))["t"]))
+            .otherwise(rules)
+        )
     return rules
 
 
@@ -282,7 +329,8 @@ def _place_exactly(row: dict[str, Any], by_event: Mapping[str, Channel], lines: 
     names = {field.name: field.key for field in channel.fields}
     times = {name: _integer_or_none(message.get(names[name])) for name in channel.ts_event.meta.root_names()}
     exchange = pl.DataFrame(times, schema=dict.fromkeys(times, pl.Int64)).select(channel.ts_event).item()
-    ts_init = row["local"] if row["local"] is not None else exchange
+    has_local = _TIME_AT_START.match(row["text"].strip()) is not None
+    ts_init = row["local"] if has_local else exchange
     reason = "missing_field" if symbol is None else "unknown_time" if ts_init is None else None
     return row | {
         "gate": False,
@@ -307,12 +355,16 @@ def scan(block: Block, known: tuple[Channel, ...]) -> Scan:
     placed = _placed(lines, known)
     ours = placed.filter(pl.col("channel").is_not_null() & pl.col("reason").is_null())
     lost = placed.filter(pl.col("reason").is_not_null())
-    others = lines.frame.join(placed.filter(pl.col("channel").is_not_null() | pl.col("reason").is_not_null()), on="line", how="anti")
+    others = lines.frame.join(
+        placed.filter(pl.col("channel").is_not_null() | pl.col("reason").is_not_null()), on="line", how="anti"
+    )
     events = {channel.name: channel.event for channel in known}
     by_stream = Counter({events[name]: count for name, count in ours["channel"].value_counts().iter_rows()})
     blank, connections, unreadable = _count_others(others, lines, by_stream)
     unplaced = pl.concat([_without_place(lost), pl.DataFrame(unreadable, schema=SCAN_SCHEMA, orient="row")])
-    rows = ours.select("line", "channel", "symbol", "ts_init", reason=pl.lit(None, pl.String), raw=pl.lit(None, pl.String))
+    rows = ours.select(
+        "line", "channel", "symbol", "ts_init", reason=pl.lit(None, pl.String), raw=pl.lit(None, pl.String)
+    )
     return Scan(
         lines=pl.concat([rows.cast(dict(SCAN_SCHEMA)), unplaced]).sort("line"),
         by_stream=by_stream,
@@ -325,7 +377,11 @@ def scan(block: Block, known: tuple[Channel, ...]) -> Scan:
 
 
 def _without_place(lost: pl.DataFrame) -> pl.DataFrame:
-    nothing = [pl.lit(None, dtype).alias(name) for name, dtype in SCAN_SCHEMA.items() if name in {"channel", "symbol", "ts_init"}]
+    nothing = [
+        pl.lit(None, dtype).alias(name)
+        for name, dtype in SCAN_SCHEMA.items()
+        if name in {"channel", "symbol", "ts_init"}
+    ]
     return lost.select("line", *nothing, "reason", raw=_shown(pl.col("text"))).select(SCAN_SCHEMA.names())
 
 
@@ -333,13 +389,15 @@ def _shown(text: pl.Expr) -> pl.Expr:
     return text.str.strip_chars_end("\r\n").str.head(_RAW_SHOWN)
 
 
-def _count_others(others: pl.DataFrame, lines: _Lines, by_stream: Counter[str]) -> tuple[int, list[int], list[tuple[Any, ...]]]:
+def _count_others(
+    others: pl.DataFrame, lines: _Lines, by_stream: Counter[str]
+) -> tuple[int, list[int], list[tuple[Any, ...]]]:
     """Blank lines, numbers of connection lines, and rows for unreadable ones; other streams go into ``by_stream``."""
     text = pl.col("text")
     bare = others.with_columns(trimmed=text.str.strip_chars())
     is_blank = (pl.col("trimmed") == "") & ~pl.col("line").is_in(list(lines.not_utf8))
     message = pl.col("trimmed").str.contains(rf"^{_TIME}?\{{") & pl.col("trimmed").str.ends_with("}")
-    event = pl.coalesce(text.str.extract(r'"e"\s*:\s*"([^"]+)"', 1), text.str.extract(r'"stream"\s*:\s*"[^"@]*@([^"@]+)', 1))
+    event = pl.coalesce(_first("e", '"([^"]+)"'), text.str.extract(r'"stream"\s*:\s*"[^"@]*@([^"@]+)', 1))
     bare = bare.with_columns(blank=is_blank, event=pl.when(message).then(event))
     bare = bare.with_columns(event=pl.coalesce("event", pl.when(text.str.contains(_GATE)).then(pl.lit("rest"))))
     named = bare.filter(~pl.col("blank") & pl.col("event").is_not_null())["event"].value_counts()
@@ -371,25 +429,39 @@ def _describe(text: str) -> str:
 
 
 def _decimals(ours: pl.DataFrame, known: tuple[Channel, ...]) -> dict[tuple[str, str, str], tuple[int, int]]:
+    """(channel, symbol, field) -> most decimals: (as written, without trailing zeros)."""
     found: dict[tuple[str, str, str], tuple[int, int]] = {}
     for channel in known:
-        rows = ours.filter((pl.col("channel") == channel.name) & pl.col("gate"))
-        names = [field for field in channel.fields if field.kind == "decimal"]
-        if not len(rows):
-            continue
-        digits = [pl.col("text").str.extract(rf'"{field.key}"\s*:\s*"-?\d+\.(\d+)"', 1).alias(field.name) for field in names]
-        most = (
-            rows.select("symbol", *digits)
-            .group_by("symbol")
-            .agg(
-                *(pl.col(field.name).str.len_bytes().max().fill_null(0) for field in names),
-                *(pl.col(field.name).str.strip_chars_end("0").str.len_bytes().max().fill_null(0).name.suffix("*") for field in names),
-            )
-        )
-        for row in most.iter_rows(named=True):
-            for field in names:
-                found[channel.name, row["symbol"], field.name] = (row[field.name], row[f"{field.name}*"])
+        rows = ours.filter(pl.col("channel") == channel.name)
+        for field in channel.fields:
+            if field.kind == "decimal" and len(rows):
+                for symbol, written, needed in _most_decimals(rows, field).iter_rows():
+                    found[channel.name, symbol, field.name] = (written, needed)
     return found
+
+
+def _most_decimals(rows: pl.DataFrame, field: Field) -> pl.DataFrame:
+    odd = [_fraction(text, field) for text in rows.filter(~pl.col("gate"))["text"]]
+    fractions = rows.filter("gate").select("symbol", fraction=_first(field.key, r'"-?[0-9]+\.([0-9]+)"'))
+    exact = rows.filter(~pl.col("gate")).select("symbol", fraction=pl.Series(odd, dtype=pl.String))
+    digits = pl.col("fraction")
+    return (
+        pl.concat([fractions, exact])
+        .group_by("symbol")
+        .agg(
+            written=digits.str.len_bytes().max().fill_null(0),
+            needed=digits.str.strip_chars_end("0").str.len_bytes().max().fill_null(0),
+        )
+    )
+
+
+def _fraction(text: str, field: Field) -> str | None:
+    """Digits behind the point of a field that only the exact reader can find."""
+    message = read_message(text)
+    value = message.get(field.key) if isinstance(message, dict) else None
+    exact = exact_decimal(value) if isinstance(value, str) else None
+    plain = value if isinstance(value, str) and _DECIMAL.fullmatch(value) else exact
+    return plain.partition(".")[2] if plain else None
 
 
 # ---------------------------------------------------------------- decode
@@ -421,9 +493,11 @@ def _is_certain(channel: Channel) -> pl.Expr:
     for field in channel.fields:
         value = pl.col(field.name)
         if field.required:
-            sure.append(value.is_not_null() & (value != "") if field.kind in {"decimal", "text"} else value.is_not_null())
+            sure.append(
+                value.is_not_null() & (value != "") if field.kind in {"decimal", "text"} else value.is_not_null()
+            )
         else:
-            sure.append(value.is_not_null() | ~pl.col("text").str.contains(rf'"{field.key}"\s*:'))
+            sure.append(value.is_not_null() | ~pl.col("text").str.contains(f'"{field.key}"{_BLANKS}:'))
     return pl.all_horizontal(sure)
 
 
@@ -467,7 +541,16 @@ def _decode_exactly(odd: pl.DataFrame, channel: Channel) -> tuple[pl.DataFrame, 
         values = _read_fields(row["text"], channel)
         if isinstance(values, _Refusal):
             raw = row["text"].rstrip("\r\n")[:_RAW_SHOWN]
-            bad.append({"raw_row": row["line"], "reason": values.reason, "field": values.field, "value": values.value, "raw": raw, "ts_init": row["ts_init"]})
+            bad.append(
+                {
+                    "raw_row": row["line"],
+                    "reason": values.reason,
+                    "field": values.field,
+                    "value": values.value,
+                    "raw": raw,
+                    "ts_init": row["ts_init"],
+                }
+            )
         else:
             good.append({"line": row["line"], "ts_init": row["ts_init"], **values})
     return pl.DataFrame(good, schema=schema, orient="row"), pl.DataFrame(bad, schema=REJECTS_SCHEMA, orient="row")
@@ -494,6 +577,8 @@ def read_message(text: str) -> dict[str, Any] | str:
         value = json.loads(body[prefix.end() if prefix else 0 :], parse_float=_Number, object_pairs_hook=_first_wins)
     except (ValueError, RecursionError):
         return "broken_json"
+    if "\\u" in body and not _is_text(value):
+        return "not_utf8"
     if not isinstance(value, dict):
         return {} if isinstance(value, list) else "broken_json"
     data = value.get("data")
@@ -501,6 +586,15 @@ def read_message(text: str) -> dict[str, Any] | str:
         stream = str(value.get("stream", ""))
         return data if "e" in data or "@" not in stream else data | {"e": stream.split("@")[1]}
     return value
+
+
+def _is_text(value: object) -> bool:
+    """False with half of a surrogate pair in it, which JSON can spell and no text can hold."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _first_wins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -527,7 +621,7 @@ def _read_fields(text: str, channel: Channel) -> dict[str, str | None] | _Refusa
     return values
 
 
-def _read_value(value: Any, field: Field) -> str | None | _Refusal:
+def _read_value(value: Any, field: Field) -> str | _Refusal | None:
     shown = str(value)[:200]
     match field.kind:
         case "flag" if isinstance(value, bool):
@@ -546,11 +640,10 @@ def _read_value(value: Any, field: Field) -> str | None | _Refusal:
 
 def exact_decimal(text: str) -> str | None:
     """Plain digits of any decimal text that 22 digits before and 16 behind the point hold exactly; else None."""
-    try:
-        value = Decimal(text.strip())
-    except InvalidOperation:
+    if not _DECIMAL_TEXT.fullmatch(text.strip()):
         return None
-    if not value.is_finite() or abs(value.adjusted()) > 40:
+    value = Decimal(text.strip())
+    if abs(value.adjusted()) > _DIGITS_TRIED:
         return None
     plain = f"{value:f}"
     if "." in plain:

@@ -24,9 +24,19 @@ FUNDING_RATE_UPDATE: Final = Table(
     doc="Funding rates, every observation; the catalog holds the first of the day and each change",
     columns=(
         Column("funding_rate", pl.Decimal(38, 16), "fraction per interval, usually within +-0.0075"),
-        Column("predicted_funding_rate", pl.Decimal(38, 16), "estimate for the interval after the next, same unit", nullable=True),
+        Column(
+            "predicted_funding_rate",
+            pl.Decimal(38, 16),
+            "estimate for the interval after the next, same unit",
+            nullable=True,
+        ),
         Column("next_funding_time", pl.Int64(), "when the rate is settled, UTC", nullable=True),
-        Column("interval_minutes", pl.UInt16(), "length of the funding interval, only where the source says it", nullable=True),
+        Column(
+            "interval_minutes",
+            pl.UInt16(),
+            "length of the funding interval, only where the source says it",
+            nullable=True,
+        ),
         Column("is_settlement", pl.Boolean(), "true on the last row before each funding time"),
     ),
     whole_day={"is_settlement": _is_settlement},

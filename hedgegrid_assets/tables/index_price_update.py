@@ -14,7 +14,14 @@ INDEX_PRICE_UPDATE: Final = Table(
     nautilus="IndexPriceUpdate",
     doc="Index prices, every update that the venue sent",
     columns=(
-        Column("index_price", pl.Decimal(38, 16), "quote units, above zero", precision="mark", positive=True, maximum=17_014_118_346_046),
+        Column(
+            "index_price",
+            pl.Decimal(38, 16),
+            "quote units, above zero",
+            precision="mark",
+            positive=True,
+            maximum=17_014_118_346_046,
+        ),
     ),
     rules=(
         rules.positive("prices_positive", "index_price"),

@@ -14,7 +14,14 @@ MARK_PRICE_UPDATE: Final = Table(
     nautilus="MarkPriceUpdate",
     doc="Mark prices, every update that the venue sent",
     columns=(
-        Column("mark_price", pl.Decimal(38, 16), "quote units, above zero", precision="mark", positive=True, maximum=17_014_118_346_046),
+        Column(
+            "mark_price",
+            pl.Decimal(38, 16),
+            "quote units, above zero",
+            precision="mark",
+            positive=True,
+            maximum=17_014_118_346_046,
+        ),
     ),
     rules=(
         rules.positive("prices_positive", "mark_price"),

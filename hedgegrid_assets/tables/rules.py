@@ -21,8 +21,10 @@ def _rows_conserved(facts: DayFacts) -> Judgement:
     counts = facts.counts
     if counts is None:
         return Judgement(True)
-    accounted = counts.rows_out + counts.rejected + counts.exact_duplicates + counts.other_symbols + counts.not_applicable
-    lost = abs(counts.rows_in - accounted) + abs(counts.rows_out - facts.rows)
+    accounted = (
+        counts.rows_out + counts.rejected + counts.exact_duplicates + counts.other_symbols + counts.not_applicable
+    )
+    lost = abs(counts.rows_in - accounted - facts.too_fine) + abs(counts.rows_out - facts.rows)
     return Judgement(lost == 0, lost, counts.to_dict() | {"stored": facts.rows})
 
 
@@ -65,7 +67,9 @@ def _no_time_gaps(facts: DayFacts) -> Judgement:
 def _no_sequence_gaps(facts: DayFacts) -> Judgement:
     missing = sum(gap.ids_missing for gap in facts.gaps)
     holes = sum(1 for gap in facts.gaps if gap.ids_missing)
-    return Judgement(not missing, holes, {"ids_missing": missing, "holes": holes, "first": facts.first_id, "last": facts.last_id})
+    return Judgement(
+        not missing, holes, {"ids_missing": missing, "holes": holes, "first": facts.first_id, "last": facts.last_id}
+    )
 
 
 def _day_covered(facts: DayFacts) -> Judgement:
@@ -99,7 +103,12 @@ def _cadence_as_expected(facts: DayFacts) -> Judgement:
     expected_s = 1 if facts.steps.median_ms < 2_000 else 3
     due = (facts.last_ts_init - facts.first_ts_init) / NS_PER_SECOND / expected_s + 1
     share = facts.rows / due
-    numbers = {"expected_s": expected_s, "median_ms": facts.steps.median_ms, "p99_ms": facts.steps.p99_ms, "share": round(share, 4)}
+    numbers = {
+        "expected_s": expected_s,
+        "median_ms": facts.steps.median_ms,
+        "p99_ms": facts.steps.p99_ms,
+        "share": round(share, 4),
+    }
     return Judgement(share >= CADENCE_SHARE, 0, numbers)
 
 
@@ -128,10 +137,18 @@ def positive(name: str, column: str) -> Rule:
 
 
 TRADE_IDS_UNIQUE: Final = Rule(
-    "trade_ids_unique", _ERROR, "no_duplicate_ids", "no trade id stands for two different trades", judge=_trade_ids_unique
+    "trade_ids_unique",
+    _ERROR,
+    "no_duplicate_ids",
+    "no trade id stands for two different trades",
+    judge=_trade_ids_unique,
 )
 TS_INIT_SORTED: Final = Rule(
-    "ts_init_sorted", _ERROR, "sorted_timestamps", "rows are in order of ts_init", fails=pl.col("ts_init") < pl.col("ts_init").shift(1)
+    "ts_init_sorted",
+    _ERROR,
+    "sorted_timestamps",
+    "rows are in order of ts_init",
+    fails=pl.col("ts_init") < pl.col("ts_init").shift(1),
 )
 DAY_BOUNDS: Final = Rule(
     "day_bounds",
@@ -141,31 +158,63 @@ DAY_BOUNDS: Final = Rule(
     fails=(pl.col("ts_init") < pl.col("day_start")) | (pl.col("ts_init") >= pl.col("day_end")),
 )
 ROWS_CONSERVED: Final = Rule(
-    "rows_conserved", _ERROR, "rows_accounted_for", "every raw row is stored, rejected with a reason, or counted", judge=_rows_conserved
+    "rows_conserved",
+    _ERROR,
+    "rows_accounted_for",
+    "every raw row is stored, rejected with a reason, or counted",
+    judge=_rows_conserved,
 )
 PRECISION_FITS: Final = Rule(
-    "precision_fits", _ERROR, "rows_accounted_for", "no value is finer than the instrument's definition", judge=_precision_fits
+    "precision_fits",
+    _ERROR,
+    "rows_accounted_for",
+    "no value is finer than the instrument's definition",
+    judge=_precision_fits,
 )
 REJECTED_SHARE: Final = Rule(
-    "rejected_share", _ERROR, "rows_accounted_for", "the share of rejected rows is within the feed's max_rejected", judge=_rejected_share
+    "rejected_share",
+    _ERROR,
+    "rows_accounted_for",
+    "the share of rejected rows is within the feed's max_rejected",
+    judge=_rejected_share,
 )
 NO_TIME_GAPS: Final = Rule(
-    "no_time_gaps", _WARN, "gap_report", "no silence longer than the threshold, but where the ids go on (quiet)", judge=_no_time_gaps
+    "no_time_gaps",
+    _WARN,
+    "gap_report",
+    "no silence longer than the threshold, but where the ids go on (quiet)",
+    judge=_no_time_gaps,
 )
 NO_SEQUENCE_GAPS: Final = Rule(
-    "no_sequence_gaps", _WARN, "gap_report", "trade ids go on without holes, excluded rows apart", judge=_no_sequence_gaps
+    "no_sequence_gaps",
+    _WARN,
+    "gap_report",
+    "trade ids go on without holes, excluded rows apart",
+    judge=_no_sequence_gaps,
 )
 DAY_COVERED: Final = Rule(
     "day_covered", _WARN, "gap_report", "the data reach from the start to the end of the UTC day", judge=_day_covered
 )
 CADENCE_AS_EXPECTED: Final = Rule(
-    "cadence_as_expected", _WARN, "gap_report", "updates come every 1 s or 3 s, as the stream promises", judge=_cadence_as_expected
+    "cadence_as_expected",
+    _WARN,
+    "gap_report",
+    "updates come every 1 s or 3 s, as the stream promises",
+    judge=_cadence_as_expected,
 )
 TS_EVENT_SORTED: Final = Rule(
-    "ts_event_sorted", _WARN, "quality", "exchange times do not step back", fails=pl.col("ts_event") < pl.col("ts_event").shift(1)
+    "ts_event_sorted",
+    _WARN,
+    "quality",
+    "exchange times do not step back",
+    fails=pl.col("ts_event") < pl.col("ts_event").shift(1),
 )
 LATENCY_PLAUSIBLE: Final = Rule(
-    "latency_plausible", _WARN, "quality", "arrival follows the exchange time within 5 s (p99) and without jumps above 1 s", judge=_latency_plausible
+    "latency_plausible",
+    _WARN,
+    "quality",
+    "arrival follows the exchange time within 5 s (p99) and without jumps above 1 s",
+    judge=_latency_plausible,
 )
 NOTHING_CLEANED: Final = Rule(
     "nothing_cleaned", _WARN, "quality", "normalizing had nothing to sort, to drop or to reject", judge=_nothing_cleaned

@@ -17,9 +17,21 @@ TRADE_TICK: Final = Table(
     nautilus="TradeTick",
     doc="Trades with their ids, in order of arrival",
     columns=(
-        Column("price", pl.Decimal(38, 16), "price in quote units, above zero", precision="price", positive=True, maximum=17_014_118_346_046),
         Column(
-            "size", pl.Decimal(38, 16), "base units (contracts on coinm), above zero", precision="size", positive=True, maximum=34_028_236_692_093
+            "price",
+            pl.Decimal(38, 16),
+            "price in quote units, above zero",
+            precision="price",
+            positive=True,
+            maximum=17_014_118_346_046,
+        ),
+        Column(
+            "size",
+            pl.Decimal(38, 16),
+            "base units (contracts on coinm), above zero",
+            precision="size",
+            positive=True,
+            maximum=34_028_236_692_093,
         ),
         Column("aggressor_side", AGGRESSOR_SIDES, "side of the taker: BUYER, SELLER or NO_AGGRESSOR"),
         Column("trade_id", pl.String(), "the venue's id as text, at most 36 ASCII characters"),

@@ -1,0 +1,67 @@
+"""The door for people: ``hedgegrid``. Data goes to stdout, messages to stderr; heavy imports wait for their command."""
+
+import functools
+import sys
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import typer
+
+from hedgegrid_assets.cli import convert, inspect, operate
+from hedgegrid_assets.cli.output import show_error
+from hedgegrid_assets.errors import HedgegridError
+
+_EPILOG: Final = "Exit codes: 0 done, 1 data or environment, 2 usage, 130 interrupted. Start with: hedgegrid demo"
+
+app: Final = typer.Typer(
+    name="hedgegrid",
+    help="Raw crypto market data in, NautilusTrader catalogs you can trust out.",
+    epilog=_EPILOG,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+instruments: Final = typer.Typer(help="Instrument definitions of a catalog.", no_args_is_help=True)
+feeds: Final = typer.Typer(help="The feeds of feeds.yaml.", no_args_is_help=True)
+
+
+
+def _exits[**P](command: Callable[P, int]) -> Callable[P, None]:
+    """Ends the process with the command's code; a user's mistake never ends in a traceback."""
+
+    @functools.wraps(command)
+    def ending(*args: P.args, **options: P.kwargs) -> None:
+        try:
+            code = command(*args, **options)
+        except HedgegridError as error:
+            show_error(error, as_json=bool(options.get("as_json")))
+            code = error.exit_code
+        except KeyboardInterrupt:
+            sys.stderr.write("interrupted: what is published is whole, the rest was left undone\n")
+            code = 130
+        raise typer.Exit(code)
+
+    return ending
+
+
+app.command("demo")(_exits(operate.demo))
+app.command("replay-to-parquet")(_exits(convert.replay_to_parquet))
+app.command("generate-sample-data")(_exits(convert.generate_sample_data))
+app.command("backfill")(_exits(operate.backfill))
+app.command("validate")(_exits(inspect.validate))
+app.add_typer(instruments, name="instruments")
+instruments.command("list")(_exits(inspect.instruments_list))
+instruments.command("show")(_exits(inspect.instruments_show))
+instruments.command("widen")(_exits(operate.instruments_widen))
+app.add_typer(feeds, name="feeds")
+feeds.command("check")(_exits(inspect.feeds_check))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; its exit code."""
+    try:
+        app(args=list(arguments), prog_name="hedgegrid")
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    return 0

@@ -1,0 +1,224 @@
+"""Commands that make a catalog: ``replay-to-parquet`` and ``generate-sample-data``."""
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from hedgegrid_assets.cli.output import (
+    STYLES,
+    Data,
+    Json,
+    Quiet,
+    Verbose,
+    console,
+    megabytes,
+    print_json,
+    progress,
+    say,
+    set_logging,
+)
+from hedgegrid_assets.errors import UsageError
+
+if TYPE_CHECKING:
+    from hedgegrid_assets.pipeline import DaySummary, Request, RunSummary
+
+Output = Annotated[Path, typer.Option("--output", help="Root of the catalog; made if it is not there.")]
+
+SAMPLE_START: Final = "2024-01-01"
+_SHOWN_DAYS: Final = 40
+_COUNTED: Final = (
+    ("rows in", "in"),
+    ("out", "out"),
+    ("rejected", "rejected"),
+    ("duplicates", "exact_duplicates"),
+    ("not applicable", "not_applicable"),
+)
+
+
+def replay_to_parquet(
+    source: Annotated[str, typer.Option("--source", help="websocket (captured messages) or synthetic.")],
+    symbol: Annotated[str, typer.Option("--symbol", help="Exchange symbol, such as BTCUSDT; several with commas.")],
+    start: Annotated[
+        str | None, typer.Option("--start", help="First day, YYYY-MM-DD, UTC; files: all that they hold.")
+    ] = None,
+    end: Annotated[str | None, typer.Option("--end", help="First day that is not wanted any more (exclusive).")] = None,
+    output: Output = Path("data/catalog"),
+    data_types: Annotated[
+        str | None, typer.Option("--data-types", help="Some of trades,mark,index,funding; all that the source has.")
+    ] = None,
+    exchange: Annotated[
+        str | None, typer.Option("--exchange", help="Nautilus venue of the instrument ids.  [default: BINANCE]")
+    ] = None,
+    config: Annotated[Path | None, typer.Option("--config", help="The source's settings, JSON or YAML.")] = None,
+    input_files: Annotated[
+        list[Path] | None, typer.Option("--input", help="A file to read; several times; instead of the landing zone.")
+    ] = None,
+    instrument: Annotated[
+        str | None, typer.Option("--instrument", help="InstrumentId, in place of the one made from the symbol.")
+    ] = None,
+    compression: Annotated[str, typer.Option("--compression", help="zstd, snappy or none.")] = "zstd",
+    jobs: Annotated[int, typer.Option("--jobs", help="Days at a time.")] = 1,
+    force: Annotated[bool, typer.Option("--force", help="Make days again that are unchanged.")] = False,
+    data: Data = None,
+    as_json: Json = False,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+) -> int:
+    """Turn raw market data into a NautilusTrader catalog, exact, day by day.
+
+    Without --config or --input, the files in <data>/raw/<source>/ are read. Unchanged days are skipped.
+
+    Example: hedgegrid replay-to-parquet --source websocket --symbol BTCUSDT --start 2024-01-01 --end 2024-01-07
+    """
+    from hedgegrid_assets.pipeline import request
+
+    set_logging(verbose=verbose, quiet=quiet)
+    if symbol != symbol.upper() and not quiet:
+        say(f"note: symbol {symbol} is read as {symbol.upper()}")
+    asked = request(
+        source,
+        symbol,
+        start,
+        end,
+        output_path=output,
+        data_types=data_types,
+        source_config=_settings(source, config, input_files or []),
+        exchange=exchange,
+        data=data,
+        instrument=instrument,
+        compression=compression,
+        jobs=jobs,
+        force=force,
+    )
+    return _run(asked, as_json=as_json, quiet=quiet)
+
+
+def generate_sample_data(
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Synthetic data of the venue SIM; needs no key and no network.")
+    ] = False,
+    output: Output = Path("data/catalog"),
+    symbol: Annotated[str, typer.Option("--symbol", help="Exchange symbol.")] = "BTCUSDT",
+    days: Annotated[int, typer.Option("--days", min=1, help=f"Days from {SAMPLE_START} on.")] = 3,
+    data: Data = None,
+    as_json: Json = False,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+) -> int:
+    """Make three days of sample data: trades, mark prices, index prices and funding rates.
+
+    Synthetic data lies under the venue SIM, never under a real venue's name.
+    """
+    from datetime import date, timedelta
+
+    from hedgegrid_assets.pipeline import request
+
+    set_logging(verbose=verbose, quiet=quiet)
+    if not offline and not quiet:
+        say("note: this version has no Tardis source yet; making the synthetic sample (as with --offline)")
+    end = date.fromisoformat(SAMPLE_START) + timedelta(days=days)
+    return _run(
+        request("synthetic", symbol, SAMPLE_START, str(end), output_path=output, data=data),
+        as_json=as_json,
+        quiet=quiet,
+    )
+
+
+def _settings(source: str, config: Path | None, files: list[Path]) -> dict[str, Any]:
+    from hedgegrid_assets.feeds import read_config
+
+    if config and files:
+        raise UsageError("--config and --input name files both: expected one of them")
+    settings = read_config(config, source) if config else {}
+    if "files" in settings:
+        settings["base_path"] = str(_base(settings, config or Path()))
+    return settings | ({"inputs": [str(path) for path in files]} if files else {})
+
+
+def _base(settings: Mapping[str, Any], config: Path) -> Path:
+    """``base_path`` counts from the working directory if it is there, else from the configuration file."""
+    base = Path(settings.get("base_path", "."))
+    return base if "base_path" in settings and base.is_dir() else config.parent / base
+
+
+def _run(asked: "Request", *, as_json: bool, quiet: bool) -> int:
+    from hedgegrid_assets import pipeline
+
+    if asked.start and asked.end and not quiet:
+        from datetime import timedelta
+
+        say(f"{(asked.end - asked.start).days} days: {asked.start} .. {asked.end - timedelta(days=1)}")
+    with progress(quiet=quiet) as tick:
+        summary = pipeline.run(asked, progress=tick, say=None if quiet else lambda text: say(f"note: {text}"))
+    if as_json:
+        print_json(summary.to_dict())
+    elif not quiet:
+        _show(summary, asked.catalog)
+    _show_failures(summary)
+    return 0 if summary.ok else 1
+
+
+def _show(summary: "RunSummary", catalog: Path) -> None:
+    """The closing summary: a row a day while they can be read, else a row an (instrument, table)."""
+    from rich.table import Table
+
+    counted = [
+        (name, key) for name, key in _COUNTED if key in {"in", "out"} or any(day.rows.get(key) for day in summary.days)
+    ]
+    table = Table(title=f"catalog {catalog}", title_justify="left")
+    for name in ("instrument", "table", "days", "status"):
+        table.add_column(name)
+    for name in (*(name for name, _ in counted), "gaps", "ids missing", "size"):
+        table.add_column(name, justify="right")
+    for days in _grouped(summary.days):
+        statuses = Counter("unchanged, " + day.status if day.skipped else day.status for day in days)
+        style = STYLES[max((day.status for day in days), key=list(STYLES).index)]
+        table.add_row(
+            days[0].instrument_id,
+            days[0].table,
+            str(days[0].date) if len(days) == 1 else f"{len(days)}: {days[0].date} .. {days[-1].date}",
+            f"[{style}]"
+            + ", ".join(f"{count} {status}" if len(days) > 1 else status for status, count in statuses.items())
+            + "[/]",
+            *(f"{sum(day.rows.get(key, 0) for day in days):,}" for _, key in counted),
+            f"{sum(day.gaps for day in days):,}",
+            f"{sum(day.ids_missing for day in days):,}",
+            megabytes(sum(day.bytes for day in days)),
+        )
+    out = console()
+    out.print(table)
+    reasons = sum((Counter(day.rejects_by_reason) for day in summary.days), Counter[str]())
+    if reasons:
+        out.print("rejected: " + ", ".join(f"{reason} {count:,}" for reason, count in reasons.most_common()))
+    streams = ", ".join(f"{stream} {count:,}" for stream, count in Counter(summary.by_stream).most_common(8))
+    if summary.lines:
+        out.print(f"lines read {summary.lines:,} ({streams})")
+    rate = (
+        f", {summary.rows / summary.seconds:,.0f} rows/s"
+        if summary.seconds and not all(day.skipped for day in summary.days)
+        else ""
+    )
+    out.print(
+        f"{summary.rows:,} rows in {sum(1 for day in summary.days if day.error is None)} files, {summary.seconds:.1f} s{rate}"
+    )
+
+
+def _grouped(days: "list[DaySummary]") -> "list[list[DaySummary]]":
+    if len(days) <= _SHOWN_DAYS:
+        return [[day] for day in days]
+    groups: dict[tuple[str, str], list[DaySummary]] = {}
+    for day in days:
+        groups.setdefault((day.instrument_id, day.table), []).append(day)
+    return list(groups.values())
+
+
+def _show_failures(summary: "RunSummary") -> None:
+    for day in summary.days:
+        if day.error is not None:
+            what, _, hint = day.error.partition("\nhint: ")
+            say(f"error: {what}")
+            if hint:
+                say(f"hint: {hint}")

@@ -1,0 +1,209 @@
+"""Commands that look: ``validate``, ``instruments`` and ``feeds check``; nothing is changed."""
+
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hedgegrid_assets.cli.output import STYLES, Data, Feeds, Json, Quiet, Verbose, console, print_json, say, set_logging
+from hedgegrid_assets.errors import FeedsFileError, UsageError
+
+if TYPE_CHECKING:
+    from hedgegrid_assets.validation import DayReport, ValidationReport
+
+Catalog = Annotated[Path, typer.Argument(help="Root of the catalog.")]
+_GRID_DAYS = 10
+
+
+def validate(
+    catalog: Catalog = Path("data/catalog"),
+    instrument: Annotated[str | None, typer.Option("--instrument", help="Only this InstrumentId.")] = None,
+    table: Annotated[
+        str | None, typer.Option("--table", help="Only this table: trades, mark, index, funding, or Nautilus' name.")
+    ] = None,
+    start: Annotated[str | None, typer.Option("--start", help="First day, YYYY-MM-DD.")] = None,
+    end: Annotated[
+        str | None, typer.Option("--end", help="First day that is not looked at any more (exclusive).")
+    ] = None,
+    deep: Annotated[bool, typer.Option("--deep", help="Also read every day with NautilusTrader itself.")] = False,
+    as_json: Json = False,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+) -> int:
+    """Check a catalog again, from the stored rows: rules, verdicts, files against frames.
+
+    Works on catalogs that were made by others, too. Exit code 1 if an ERROR rule fails or a file is not what was judged.
+    """
+    from hedgegrid_assets.tables import TABLES, TOKENS
+    from hedgegrid_assets.timestamps import parse_day
+    from hedgegrid_assets.validation import validate_catalog
+
+    set_logging(verbose=verbose, quiet=quiet)
+    if table is not None and table not in TABLES and table not in TOKENS:
+        raise UsageError(f"unknown table (--table): expected one of {', '.join((*TOKENS, *TABLES))}, found {table!r}")
+    report = validate_catalog(
+        catalog,
+        instrument=instrument,
+        table=TOKENS[table].name if table in TOKENS else table,
+        start=parse_day(start, "--start") if start else None,
+        end=parse_day(end, "--end") if end else None,
+        deep=deep,
+    )
+    if as_json:
+        print_json(report.to_dict())
+    elif not quiet or not report.ok:
+        _show(report)
+    return 0 if report.ok else 1
+
+
+def _show(report: "ValidationReport") -> None:
+    from rich.table import Table
+
+    days = sorted({day.date for day in report.days})
+    grid = len(days) <= _GRID_DAYS
+    table = Table(title=f"catalog {report.catalog}", title_justify="left")
+    for name in ("instrument", "table", *(map(str, days) if grid else ("days", "status"))):
+        table.add_column(name)
+    table.add_column("rows", justify="right")
+    for found in _by_table(report.days):
+        cells = {day.date: f"[{STYLES[day.status]}]{day.status}{'' if day.ok else ' !'}[/]" for day in found}
+        statuses = Counter(day.status for day in found)
+        told = (
+            [cells.get(day, "[dim]missing[/]") for day in days]
+            if grid
+            else [
+                f"{len(found)}: {found[0].date} .. {found[-1].date}",
+                ", ".join(f"[{STYLES[status]}]{count} {status}[/]" for status, count in statuses.items()),
+            ]
+        )
+        table.add_row(found[0].instrument_id, found[0].table, *told, f"{sum(day.rows for day in found):,}")
+    out = console()
+    out.print(table)
+    for day in report.days:
+        for line in _findings(day):
+            out.print(f"{day.instrument_id} {day.table} {day.date}: {line}", markup=False)
+    for join in report.joins:
+        if join["ids_missing"]:
+            out.print(
+                f"{join['instrument_id']} {join['table']} {join['from']} -> {join['to']}: {join['ids_missing']:,} ids missing",
+                markup=False,
+            )
+    if report.missing_days:
+        out.print(f"{len(report.missing_days)} days missing inside the ranges, first {report.missing_days[0]['date']}")
+    out.print(f"steps of more than a minute between trades: {report.large_gaps_over_60s}")
+    verdict = "[green]ok[/]" if report.ok else f"[bold red]not ok[/]: {report.rules_failed} ERROR rules failed"
+    out.print(f"{len(report.days)} days looked at: {verdict}")
+
+
+def _by_table(days: "list[DayReport]") -> "list[list[DayReport]]":
+    groups: dict[tuple[str, str], list[DayReport]] = {}
+    for day in days:
+        groups.setdefault((day.instrument_id, day.table), []).append(day)
+    return list(groups.values())
+
+
+def _findings(day: "DayReport") -> list[str]:
+    found = [f"error: {day.error}"] if day.error else []
+    if day.frame_matches_verdict is False:
+        found.append("ERROR the frame is not the one that was judged (its content digest differs)")
+    if day.catalog_matches_frame is False:
+        found.append("ERROR the Nautilus file does not hold what the frame says")
+    for rule in day.rules:
+        if not rule.passed:
+            numbers = ", ".join(
+                f"{name} {value}" for name, value in rule.numbers.items() if value not in (None, {}, [])
+            )
+            failed = f" ({rule.rows_failed:,} rows)" if rule.rows_failed else ""
+            found.append(f"{rule.severity} {rule.name}{failed}: {numbers}")
+    return found
+
+
+def instruments_list(
+    catalog: Catalog = Path("data/catalog"), as_json: Json = False, verbose: Verbose = False, quiet: Quiet = False
+) -> int:
+    """List the definitions of a catalog."""
+    from rich.table import Table
+
+    from hedgegrid_assets.instruments import read_definitions
+
+    set_logging(verbose=verbose, quiet=quiet)
+    found = read_definitions(catalog)
+    if as_json:
+        print_json([asdict(instrument) for instrument in found.values()])
+        return 0
+    if not found:
+        say(f"no definitions in {catalog}")
+        return 0
+    table = Table()
+    for name in ("instrument", "class", "base", "quote", "tick", "size step", "mark decimals", "fees", "from"):
+        table.add_column(name)
+    for each in found.values():
+        fees = f"{each.maker_fee} / {each.taker_fee}" if each.fees_known else "not known"
+        table.add_row(
+            each.id,
+            each.kind,
+            each.base,
+            each.quote,
+            each.price_increment,
+            each.size_increment,
+            str(each.mark_precision),
+            fees,
+            each.origin,
+        )
+    console().print(table)
+    return 0
+
+
+def instruments_show(
+    instrument_id: Annotated[str, typer.Argument(help="Such as BTCUSDT-PERP.BINANCE.")],
+    catalog: Annotated[Path, typer.Option("--catalog", help="Root of the catalog.")] = Path("data/catalog"),
+    as_json: Json = False,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+) -> int:
+    """Show one definition in full."""
+    from hedgegrid_assets.instruments import read_definitions
+
+    set_logging(verbose=verbose, quiet=quiet)
+    found = read_definitions(catalog)
+    if instrument_id not in found:
+        raise UsageError(
+            f"unknown instrument ({catalog}): expected one of {', '.join(found) or 'none yet'}, found {instrument_id!r}"
+        )
+    definition = asdict(found[instrument_id])
+    if as_json:
+        print_json(definition)
+        return 0
+    for name, value in definition.items():
+        console().print(f"{name:18} {'' if value is None else value}", markup=False)
+    return 0
+
+
+def feeds_check(
+    feeds: Feeds = None, data: Data = None, as_json: Json = False, verbose: Verbose = False, quiet: Quiet = False
+) -> int:
+    """Check feeds.yaml: every problem with its file, line and key. Exit code 2 if there is one."""
+    from hedgegrid_assets.feeds import feeds_path, read_feeds
+
+    del data
+    set_logging(verbose=verbose, quiet=quiet)
+    file = read_feeds(feeds or feeds_path())
+    if as_json:
+        print_json(
+            {
+                "ok": not file.problems,
+                "feeds": [feed.model_dump(mode="json") for feed in file.feeds.values()],
+                "problems": [str(problem) for problem in file.problems],
+            }
+        )
+    else:
+        for feed in file.feeds.values():
+            console().print(
+                f"{feed.name}: {feed.source}, {len(feed.symbols)} symbols of {feed.venue}, {', '.join(feed.tables)}, from {feed.start}{f' to {feed.end}' if feed.end else ''}",
+                markup=False,
+            )
+    if file.problems:
+        raise FeedsFileError(file.path, [str(problem) for problem in file.problems])
+    return 0

@@ -1,0 +1,107 @@
+"""What commands share: options, tables, progress, errors."""
+
+import json
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from hedgegrid_assets.errors import HedgegridError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object to stdout, for machines.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show what is done in detail (log level DEBUG).")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes; errors only.")]
+Data = Annotated[
+    Path | None, typer.Option("--data", help="Root of raw files and caches.  [env: HEDGEGRID_DATA, default: ./data]")
+]
+Feeds = Annotated[
+    Path | None, typer.Option("--feeds", help="The feeds file.  [env: HEDGEGRID_FEEDS, default: ./feeds.yaml]")
+]
+
+STYLES: Final[Mapping[str, str]] = {
+    "complete": "green",
+    "empty": "cyan",
+    "degraded": "yellow",
+    "partial": "blue",
+    "missing": "dim",
+    "blocked": "bold red",
+}
+
+
+def console(*, stderr: bool = False) -> "Console":
+    """A rich console; colours only on a terminal, and never with NO_COLOR; tables are not squeezed into a file."""
+    from rich.console import Console
+
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(stderr=stderr, highlight=False, soft_wrap=True, width=None if stream.isatty() else 160)
+
+
+def set_logging(*, verbose: bool, quiet: bool) -> None:
+    """Log to stderr, unless the user has configured logging already."""
+    level = logging.DEBUG if verbose else logging.CRITICAL if quiet else logging.WARNING
+    logging.basicConfig(level=level, format="%(asctime)s - %(name)s - %(levelname)s - %(message)s")
+
+
+def print_json(value: object) -> None:
+    """One JSON document to stdout."""
+    sys.stdout.write(json.dumps(value, indent=1, default=str, ensure_ascii=False) + "\n")
+
+
+def show_error(error: HedgegridError, *, as_json: bool) -> None:
+    """``error: ...`` and ``hint: ...`` to stderr; with ``--json`` the error object to stdout as well."""
+    if as_json:
+        print_json(error.to_dict())
+    out = console(stderr=True)
+    out.print("[bold red]error:[/] ", end="")
+    out.print(error.message, markup=False)
+    if error.hint:
+        out.print("[bold]hint:[/] ", end="")
+        out.print(error.hint, markup=False)
+
+
+def say(text: str) -> None:
+    """A note for people, to stderr."""
+    console(stderr=True).print(text, markup=False)
+
+
+class Progress:
+    """Counts lines and shows what is worked on, with rates; silent when stderr is no terminal."""
+
+    def __init__(self, update: Callable[[str], None]) -> None:
+        self._update = update
+        self._lines = 0
+        self._started = time.monotonic()
+
+    def __call__(self, what: str, lines: int) -> None:
+        """Take ``lines`` more lines of ``what``."""
+        self._lines += lines
+        rate = self._lines / max(time.monotonic() - self._started, 1e-3)
+        self._update(f"{what}  {self._lines:,} lines  {rate:,.0f}/s")
+
+
+@contextmanager
+def progress(*, quiet: bool) -> Iterator[Progress]:
+    """A progress line on stderr while the block runs."""
+    out = console(stderr=True)
+    if quiet or not out.is_terminal:
+        yield Progress(_nowhere)
+        return
+    with out.status("starting") as status:
+        yield Progress(status.update)
+
+
+def _nowhere(text: str) -> None:
+    del text
+
+
+def megabytes(size: int) -> str:
+    """Bytes for people."""
+    return f"{size / 1e6:,.1f} MB" if size >= 100_000 else f"{size / 1e3:,.1f} kB"

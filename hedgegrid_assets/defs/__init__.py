@@ -1,0 +1,56 @@
+"""Feeds as Dagster definitions: thin, each asset calls a stage."""
+
+import logging
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+import dagster as dg
+
+from hedgegrid_assets.defs.assets import assets_of
+from hedgegrid_assets.defs.jobs import jobs_of
+from hedgegrid_assets.defs.schedules import schedules_of
+from hedgegrid_assets.defs.sensors import sensors_of
+from hedgegrid_assets.feeds import Feed, read_feeds
+from hedgegrid_assets.pipeline import House
+from hedgegrid_assets.storage import Places
+
+warnings.filterwarnings("ignore", category=dg.PreviewWarning, message=r"Specifying a partitions_def on an AssetCheckSpec")
+
+_log: Final = logging.getLogger(__name__)
+
+
+def load(feeds_file: Path, data: Path) -> dg.Definitions:
+    """The definitions of all good feeds of a file; each problem of the others is logged, and keeps out its feed only.
+
+    Raises FeedsFileError if the file is there, but cannot be used at all.
+    """
+    if not feeds_file.exists():
+        _log.warning(
+            "no feeds: expected %s, found no such file; run `hedgegrid init`, or point HEDGEGRID_FEEDS at one",
+            feeds_file.absolute(),
+        )
+        return definitions_of([])
+    found = read_feeds(feeds_file)
+    for problem in found.problems:
+        _log.warning("feed %s is left out: %s", problem.feed or "-", problem)
+    return definitions_of(houses_of(found.feeds.values(), data))
+
+
+def houses_of(feeds: Iterable[Feed], data: Path) -> list[House]:
+    """Feeds in the places that Dagster works in: absolute, as its processes have other working directories."""
+    root = data.absolute()
+    return [House(feed, Places(root, root / "catalog")) for feed in feeds]
+
+
+def definitions_of(houses: Iterable[House]) -> dg.Definitions:
+    """Assets, checks, jobs, sensors and schedules; steps run in the process of their run, as starting one costs seconds."""
+    feeds = [(house, jobs_of(house)) for house in houses]
+    return dg.Definitions(
+        assets=[asset for house, _ in feeds for asset in assets_of(house)],
+        jobs=[job for _, jobs in feeds for job in jobs],
+        sensors=[sensor for house, jobs in feeds for sensor in sensors_of(house, jobs)],
+        schedules=[schedule for house, _ in feeds for schedule in schedules_of(house)],
+        executor=dg.in_process_executor,
+    )

@@ -1,0 +1,400 @@
+"""The assets of a feed; each one calls a stage and says what came of it."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import dagster as dg
+
+from hedgegrid_assets import catalog, integrity
+from hedgegrid_assets import raw as raw_stage
+from hedgegrid_assets.defs import checks, metadata
+from hedgegrid_assets.defs.partitions import day_of, partitions_of
+from hedgegrid_assets.errors import CatalogDiffers, DataError, DayBlocked, HedgegridError, InstrumentUnknown, NoDataFetched, RawDamaged
+from hedgegrid_assets.frames import Precisions
+from hedgegrid_assets.instruments import Instrument
+from hedgegrid_assets.model import Channel, InstrumentDay, Table
+from hedgegrid_assets.pipeline import House
+from hedgegrid_assets.raw import RawDay, RawKey
+
+_FORMAT_KINDS: Final[Mapping[str, str]] = {"jsonl": "json"}
+_NO_VERSION: Final = dg.DataVersion("INITIAL")
+"""Dagster's word for "has none": an import makes no raw day stale; each day has a version of its own."""
+
+
+def raw_key(house: House, channel: str) -> dg.AssetKey:
+    """Raw days of a channel."""
+    return dg.AssetKey([house.feed.name, "raw", channel])
+
+
+def normalized_key(house: House, table: Table) -> dg.AssetKey:
+    """Frames of a table."""
+    return dg.AssetKey([house.feed.name, "normalized", table.name])
+
+
+def catalog_key(house: House, table: Table) -> dg.AssetKey:
+    """Nautilus files of a table."""
+    return dg.AssetKey([house.feed.name, "catalog", table.name])
+
+
+def landing_key(house: House) -> dg.AssetKey:
+    """The landing zone of a feed."""
+    return dg.AssetKey([house.feed.name, "landing"])
+
+
+def instruments_key(house: House) -> dg.AssetKey:
+    """The instrument definitions of a feed."""
+    return dg.AssetKey([house.feed.name, "instruments"])
+
+
+def daily_keys(house: House) -> list[dg.AssetKey]:
+    """Everything that is made once a day and instrument, from raw to catalog."""
+    tables = house.tables
+    return [
+        *(raw_key(house, channel) for channel in house.by_channel()),
+        *(normalized_key(house, table) for table in tables),
+        *(catalog_key(house, table) for table in tables),
+    ]
+
+
+def assets_of(house: House) -> list[dg.AssetsDefinition]:
+    """All assets of a feed."""
+    partitions = partitions_of(house)
+    return [
+        *([_landing(house)] if house.source.lands else []),
+        _instruments(house),
+        _raw(house, partitions),
+        *(_normalized(house, table, partitions) for table in house.tables),
+        *(_catalog(house, table, partitions) for table in house.tables),
+    ]
+
+
+def failure(error: HedgegridError) -> dg.Failure:
+    """An expected error as Dagster shows it: what, where, and the way out. Running again would not help."""
+    found: dict[str, Any] = {"code": error.code}
+    if error.hint:
+        found["hint"] = error.hint
+    if error.details:
+        found["details"] = dg.MetadataValue.json({name: _plain(value) for name, value in error.details.items()})
+    return dg.Failure(description=str(error), metadata=found, allow_retries=False)
+
+
+def _plain(value: object) -> object:
+    return list(value) if isinstance(value, (list, tuple, set)) else value if isinstance(value, (int, float, dict)) else str(value)
+
+
+def _common(house: House) -> dict[str, Any]:
+    return {"group_name": house.feed.name, "owners": list(house.feed.owners)}
+
+
+# ---------------------------------------------------------------- what is there once
+
+
+def _landing(house: House) -> dg.AssetsDefinition:
+    feed = house.feed
+    where = ", ".join(f"`{pattern}`" for pattern in feed.landing) or "the files that its settings name"
+
+    @dg.asset(
+        key=landing_key(house),
+        description=(
+            f"The files that you drop for **{feed.name}**: {where}, under `{house.places.landing}`. "
+            "Materializing imports those that are new or changed, once: each is split into daily raw files. They are never altered or deleted."
+        ),
+        kinds={_format(house), "file"},
+        **_common(house),
+    )
+    def landing(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
+        started = time.monotonic()
+        try:
+            files = house.landing()
+            report = house.import_landing(pass_over_damaged=True)
+        except HedgegridError as error:
+            raise failure(error) from None
+        for note in report.notes:
+            context.log.warning(note)
+        found = metadata.of_landing(house, files, report, time.monotonic() - started)
+        yield dg.MaterializeResult(metadata=found, data_version=_NO_VERSION)
+        if report.damaged:
+            raise failure(_several(report.damaged))
+
+    return landing
+
+
+def _several(errors: Sequence[RawDamaged]) -> HedgegridError:
+    if len(errors) == 1:
+        return errors[0]
+    told = "; ".join(error.message for error in errors)
+    return DataError(f"{len(errors)} landing files were left out: {told}", hint=errors[0].hint)
+
+
+def _instruments(house: House) -> dg.AssetsDefinition:
+    feed = house.feed
+    said = ["`instruments:` of the feed in feeds.yaml"]
+    said.append("the decimals seen in all raw days" if house.source.precisions is None else "the source itself")
+
+    @dg.asset(
+        key=instruments_key(house),
+        deps=[landing_key(house)] if house.source.lands else [],
+        description=(
+            f"The Nautilus instrument definitions of **{feed.name}**: precisions, currencies, fees. They come from {', else '.join(said)}, "
+            "and are pinned: a day never changes them. Days define what they need themselves, so this asset is for looking."
+        ),
+        kinds={"parquet", "nautilus"},
+        **_common(house),
+    )
+    def instruments(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        found: dict[str, Instrument] = {}
+        unknown: dict[str, str] = {}
+        try:
+            for symbol in feed.symbols:
+                try:
+                    found[symbol] = house.instrument(symbol)
+                except InstrumentUnknown as error:
+                    unknown[symbol] = error.message
+        except HedgegridError as error:
+            raise failure(error) from None
+        if unknown:
+            context.log.info(f"no definition yet: {', '.join(unknown)}")
+        return dg.MaterializeResult(metadata=metadata.of_instruments(found, unknown))
+
+    return instruments
+
+
+# ---------------------------------------------------------------- raw
+
+
+def _raw(house: House, partitions: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
+    intact = {channel: checks.raw_intact(raw_key(house, channel)) for channel in house.by_channel()}
+    remote = "api_key_env" in house.source.settings
+
+    @dg.multi_asset(
+        name=f"{house.feed.name}__raw",
+        specs=[_raw_spec(house, channel, tables, partitions) for channel, tables in house.by_channel().values()],
+        check_specs=[check.spec(partitions) for check in intact.values()],
+        partitions_def=partitions,
+        can_subset=True,
+        pool=f"{house.source.name}_api" if remote else None,
+    )
+    def raw(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
+        day = day_of(context.partition_key)
+        channels = [channel for channel in house.by_channel() if raw_key(house, channel) in context.selected_asset_keys]
+        if house.source.lands:
+            _import_landing(context, house)
+        damaged = []
+        missing = []
+        for channel in channels:
+            started = time.monotonic()
+            key = RawKey(channel, house.feed.symbol_of(day.instrument_id), day.date)
+            try:
+                found = house.raw(key)
+                if found is None:
+                    missing.append(channel)
+                    continue
+                raw_stage.verify(found)
+                yield _raw_result(context, intact[channel], found, time.monotonic() - started)
+            except RawDamaged as error:
+                damaged.append(error)
+                yield _damaged_result(context, intact[channel], error)
+            except HedgegridError as error:
+                raise failure(error) from None
+        if missing == channels:
+            raise failure(_no_data(house, day, missing))
+        if missing:
+            context.log.warning(f"{day}: no {', '.join(missing)} data; its tables are skipped")
+        if damaged and not _runs_any(context, [normalized_key(house, table) for table in house.tables]):
+            raise failure(_several(damaged))
+
+    return raw
+
+
+def _raw_spec(
+    house: House, channel: Channel, tables: Sequence[Table], partitions: dg.MultiPartitionsDefinition
+) -> dg.AssetSpec:
+    origin = "split out of the landing files" if house.source.lands else f"from {house.source.doc}"
+    return dg.AssetSpec(
+        raw_key(house, channel.name),
+        deps=[landing_key(house)] if house.source.lands else [],
+        description=(
+            f"Messages of the stream `{channel.name}` exactly as received, {origin}: one file for each day and symbol, "
+            f"with a manifest beside it that says where it came from. It becomes {', '.join(table.name for table in tables)}. "
+            "A day without such messages is skipped."
+        ),
+        metadata={"dagster/column_schema": metadata.raw_columns(channel), "folder": _folder(house, channel)},
+        skippable=True,
+        kinds={_format(house), "file"},
+        partitions_def=partitions,
+        **_common(house),
+    )
+
+
+def _folder(house: House, channel: Channel) -> str:
+    return str(house.places.raw_folder(house.feed.name, channel.name, "<symbol>"))
+
+
+def _format(house: House) -> str:
+    return _FORMAT_KINDS.get(house.source.extension, house.source.extension)
+
+
+def _import_landing(context: dg.AssetExecutionContext, house: House) -> None:
+    """Whatever is new in the landing zone, so that Materialize and backfill need no sensor."""
+    try:
+        report = house.import_landing(pass_over_damaged=True)
+    except HedgegridError as error:
+        raise failure(error) from None
+    for note in (*report.notes, *(error.message for error in report.damaged)):
+        context.log.warning(note)
+    if report.read:
+        context.log.info(f"imported {len(report.read)} landing files, {report.lines:,} lines")
+
+
+def _raw_result(context: dg.AssetExecutionContext, check: checks.Check, raw: RawDay, seconds: float) -> dg.MaterializeResult:
+    lines = raw.manifest["lines"]
+    return dg.MaterializeResult(
+        asset_key=check.asset_key,
+        metadata=metadata.of_raw(raw, seconds),
+        data_version=dg.DataVersion(raw.sha256),
+        check_results=_selected(context, check.result(passed=True, rows=lines, more={"sha256": raw.sha256})),
+    )
+
+
+def _damaged_result(context: dg.AssetExecutionContext, check: checks.Check, error: RawDamaged) -> dg.MaterializeResult:
+    """Handed on all the same: normalizing refuses it, and the run is red for this channel alone."""
+    return dg.MaterializeResult(
+        asset_key=check.asset_key,
+        metadata={"damaged": error.message},
+        data_version=dg.DataVersion("damaged"),
+        check_results=_selected(context, check.result(passed=False, rows=0, found=str(error))),
+    )
+
+
+def _selected(context: dg.AssetExecutionContext, *results: dg.AssetCheckResult) -> list[dg.AssetCheckResult]:
+    return [result for result in results if result.asset_check_key in context.selected_asset_check_keys]
+
+
+def _runs_any(context: dg.AssetExecutionContext, keys: Sequence[dg.AssetKey]) -> bool:
+    return any(key in context.job_def.asset_layer.selected_asset_keys for key in keys)
+
+
+def _no_data(house: House, day: InstrumentDay, channels: Sequence[str]) -> NoDataFetched:
+    """Nothing of this day at all, and where the data are instead."""
+    symbol = house.feed.symbol_of(day.instrument_id)
+    days = sorted({held for channel in channels for held in raw_stage.raw_days(house.places, house.feed.name, channel, symbol)})
+    found = f"{symbol} {days[0]} .. {days[-1]} ({len(days)} days)" if days else f"nothing of {symbol}"
+    looked_in = str(house.places.landing) if house.source.lands else house.source.doc
+    return NoDataFetched(f"{day} {', '.join(channels)}", looked_in, found)
+
+
+# ---------------------------------------------------------------- normalized
+
+
+def _normalized(house: House, table: Table, partitions: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
+    key, channel = normalized_key(house, table), house.channel(table)
+    source = raw_key(house, channel.name)
+    table_checks = checks.checks_of(key, table)
+    lineage = metadata.frame_lineage(source, channel, table)
+
+    @dg.asset(
+        key=key,
+        deps=[source],
+        partitions_def=partitions,
+        check_specs=[check.spec(partitions) for check in table_checks],
+        description=(
+            f"{table.doc}: one Parquet frame for each day and instrument, sorted by arrival, prices and sizes as exact decimals, "
+            "with the rows that had to be rejected and a verdict of all rules beside it. Read it with `hedgegrid_assets.read_frame`."
+        ),
+        metadata={"dagster/column_schema": metadata.frame_columns(table), "dagster/column_lineage": lineage},
+        kinds={"polars", "parquet"},
+        code_version=_code_version(house, table),
+        **_common(house),
+    )
+    def normalized(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+        started = time.monotonic()
+        day = day_of(context.partition_key)
+        symbol = house.feed.symbol_of(day.instrument_id)
+        try:
+            raw = raw_stage.raw_day(house.places, house.feed.name, RawKey(channel.name, symbol, day.date))
+            if raw is None:
+                raise _no_data(house, day, [channel.name])
+            (done,) = house.normalize(day, raw, [table])
+        except HedgegridError as error:
+            raise failure(error) from None
+        verdict = done.verdict
+        results = [check.judged(verdict, _first_bad(house, day, table, verdict, check)) for check in table_checks]
+        if done.error is not None or done.frame is None:
+            yield from results
+            raise failure(done.error or DataError(f"{day} {table.name}: no frame was stored"))
+        precisions = Precisions(**verdict["precision"])
+        yield dg.MaterializeResult(
+            metadata={
+                **metadata.of_frame(verdict, done.frame, time.monotonic() - started),
+                "dagster/column_schema": metadata.frame_columns(table, precisions),
+                "dagster/column_lineage": lineage,
+            },
+            data_version=dg.DataVersion(verdict["content_digest"]),
+            check_results=results,
+        )
+        failed = integrity.failed_errors(verdict)
+        if failed:
+            raise failure(DayBlocked(str(day), table.name, failed))
+
+    return normalized
+
+
+def _code_version(house: House, table: Table) -> str:
+    return f"{table.name}:{table.code_version}+{house.source.name}:{house.source.code_version}"
+
+
+def _first_bad(
+    house: House, day: InstrumentDay, table: Table, verdict: Mapping[str, Any], check: checks.Check
+) -> str | None:
+    mine = {rule.name for rule in check.rules}
+    failed = [answer["name"] for answer in verdict["rules"] if answer["name"] in mine and not answer["passed"]]
+    return metadata.first_bad(house, day, table, verdict, failed) if failed and verdict["frame_sha256"] else None
+
+
+# ---------------------------------------------------------------- catalog
+
+
+def _catalog(house: House, table: Table, partitions: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
+    key, source = catalog_key(house, table), normalized_key(house, table)
+    check = checks.reads_back_equal(key)
+    described = {
+        "dagster/column_schema": metadata.nautilus_columns(table),
+        "dagster/column_lineage": metadata.nautilus_lineage(source, table),
+    }
+
+    @dg.asset(
+        key=key,
+        deps=[source],
+        partitions_def=partitions,
+        check_specs=[check.spec(partitions)],
+        description=(
+            f"`{table.nautilus}` in the NautilusTrader catalog: one Parquet file for each day and instrument, as Nautilus itself would write it. "
+            "A day gets in only with a verdict that has no failed ERROR rule and belongs to the frame at hand; "
+            "else the catalog keeps the file that it had."
+        ),
+        metadata=described,
+        kinds={"parquet", "nautilus"},
+        code_version=_code_version(house, table),
+        **_common(house),
+    )
+    def into_catalog(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+        started = time.monotonic()
+        day = day_of(context.partition_key)
+        try:
+            instrument = house.instrument(house.feed.symbol_of(day.instrument_id))
+            precisions = Precisions(instrument.price_precision, instrument.size_precision, instrument.mark_precision)
+            written = catalog.write_day(house.places, day, table, precisions)
+        except CatalogDiffers as error:
+            yield check.result(passed=False, rows=0, found=str(error))
+            raise failure(error) from None
+        except HedgegridError as error:
+            raise failure(error) from None
+        verdict = integrity.read_verdict(house.places, table, day) or {}
+        yield dg.MaterializeResult(
+            metadata={**metadata.of_catalog(verdict, written.path, written.rows, time.monotonic() - started), **described},
+            data_version=dg.DataVersion(verdict["content_digest"]),
+            check_results=[check.result(passed=True, rows=written.rows)],
+        )
+
+    return into_catalog

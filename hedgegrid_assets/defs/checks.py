@@ -1,0 +1,152 @@
+"""Asset checks, all from one helper: a table's rules grouped by the check that they are reported under."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import dagster as dg
+
+from hedgegrid_assets.model import Rule, Severity, Table
+
+_THRESHOLDS: Final = ("threshold", "threshold_s", "allowed_s", "expected_s")
+_NUMBERS: Final = dg.TableSchema(
+    columns=[
+        dg.TableColumn("rule", "string", "a rule of the table, as in the verdict"),
+        dg.TableColumn("severity", "string", "ERROR keeps the day out of the catalog, WARN informs"),
+        dg.TableColumn("passed", "bool"),
+        dg.TableColumn("rows_failed", "int"),
+        dg.TableColumn("numbers", "string", "what the rule found, failed or not"),
+        dg.TableColumn("holds when", "string"),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check of one asset: its spec, and the results that answer to it.
+
+    Attributes:
+        name: As the rules name it.
+        asset_key: The asset that it is shown at.
+        severity: The worst of its rules.
+        blocking: A failure fails the step, so that nothing downstream of it runs.
+        description: In plain words.
+        rules: What it stands for; none where a stage itself checks.
+    """
+
+    name: str
+    asset_key: dg.AssetKey
+    severity: Severity
+    blocking: bool
+    description: str
+    rules: tuple[Rule, ...] = ()
+
+    @property
+    def key(self) -> dg.AssetCheckKey:
+        """Dagster's key."""
+        return dg.AssetCheckKey(self.asset_key, self.name)
+
+    def spec(self, partitions: dg.PartitionsDefinition) -> dg.AssetCheckSpec:
+        """With partitions (a preview in Dagster): without them a bad partition passes as soon as another one is good."""
+        return dg.AssetCheckSpec(
+            self.name,
+            asset=self.asset_key,
+            description=self.description,
+            blocking=self.blocking,
+            partitions_def=partitions,
+        )
+
+    def result(
+        self,
+        *,
+        passed: bool,
+        rows: int,
+        failed_rows: int = 0,
+        first_bad: str | None = None,
+        found: str | None = None,
+        more: Mapping[str, Any] | None = None,
+    ) -> dg.AssetCheckResult:
+        """An answer; ``found`` says in words what was found, ``first_bad`` is a Markdown table."""
+        metadata: dict[str, Any] = {"rows": rows, "failed_rows": failed_rows, **(more or {})}
+        if first_bad is not None:
+            metadata["first_bad"] = dg.MetadataValue.md(first_bad)
+        return dg.AssetCheckResult(
+            passed=passed,
+            asset_key=self.asset_key,
+            check_name=self.name,
+            severity=dg.AssetCheckSeverity[self.severity],
+            description=found,
+            metadata=metadata,
+        )
+
+    def judged(self, verdict: Mapping[str, Any], first_bad: str | None) -> dg.AssetCheckResult:
+        """The answer that a verdict gives."""
+        answers = {answer["name"]: answer for answer in verdict["rules"]}
+        mine = [(rule, answers[rule.name]) for rule in self.rules]
+        failed = [answer for _, answer in mine if not answer["passed"]]
+        thresholds = {rule.name: answer["numbers"][key] for rule, answer in mine for key in _THRESHOLDS if key in answer["numbers"]}
+        more: dict[str, Any] = {"numbers": dg.MetadataValue.table([_record(rule, answer) for rule, answer in mine], _NUMBERS)}
+        if thresholds:
+            more["threshold"] = dg.MetadataValue.json(thresholds)
+        return self.result(
+            passed=not failed,
+            rows=verdict["rows"]["out"],
+            failed_rows=sum(answer["rows_failed"] for answer in failed),
+            first_bad=first_bad,
+            found="; ".join(f"{answer['name']}: {_told(answer)}" for answer in failed) or None,
+            more=more,
+        )
+
+
+def checks_of(asset_key: dg.AssetKey, table: Table) -> tuple[Check, ...]:
+    """The checks of a table's frames, in the order of its rules."""
+    groups: dict[str, list[Rule]] = {}
+    for rule in table.rules:
+        groups.setdefault(rule.check, []).append(rule)
+    return tuple(_check(asset_key, name, tuple(rules)) for name, rules in groups.items())
+
+
+def raw_intact(asset_key: dg.AssetKey) -> Check:
+    """The check of a raw day.
+
+    Not blocking: it would fail the one raw step of the feed, and with it the channels that are fine. Normalizing
+    reads the same bytes and refuses them, so a damaged day goes no further.
+    """
+    told = "The raw file decodes to its end, and its sha256 is the one in its manifest."
+    return Check("raw_intact", asset_key, Severity.ERROR, blocking=False, description=told)
+
+
+def reads_back_equal(asset_key: dg.AssetKey) -> Check:
+    """The check of a catalog file."""
+    told = "The Nautilus file, read back as a stranger would, equals the frame value by value."
+    return Check("reads_back_equal", asset_key, Severity.ERROR, blocking=True, description=told)
+
+
+def _check(asset_key: dg.AssetKey, name: str, rules: tuple[Rule, ...]) -> Check:
+    severity = Severity.ERROR if any(rule.severity is Severity.ERROR for rule in rules) else Severity.WARN
+    told = "; ".join(rule.description for rule in rules)
+    description = f"{told[0].upper()}{told[1:]}."
+    return Check(name, asset_key, severity, severity is Severity.ERROR, description, rules)
+
+
+def _record(rule: Rule, answer: Mapping[str, Any]) -> dg.TableRecord:
+    return dg.TableRecord(
+        {
+            "rule": rule.name,
+            "severity": str(rule.severity),
+            "passed": answer["passed"],
+            "rows_failed": answer["rows_failed"],
+            "numbers": _numbers(answer["numbers"]),
+            "holds when": rule.description,
+        }
+    )
+
+
+def _numbers(numbers: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value if isinstance(value, str) else json.dumps(value)}" for name, value in numbers.items())
+
+
+def _told(answer: Mapping[str, Any]) -> str:
+    rows = f"{answer['rows_failed']:,} rows" if answer["rows_failed"] else ""
+    return " – ".join(part for part in (rows, _numbers(answer["numbers"])) if part) or "failed"

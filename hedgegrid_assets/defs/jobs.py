@@ -1,0 +1,44 @@
+"""Jobs: everything of an instrument-day, and the import of the landing zone."""
+
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from hedgegrid_assets.defs.assets import daily_keys, instruments_key, landing_key
+from hedgegrid_assets.defs.partitions import partitions_of
+from hedgegrid_assets.pipeline import House
+
+if TYPE_CHECKING:
+    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
+type Job = "UnresolvedAssetJobDefinition"
+"""What ``define_asset_job`` returns; Dagster does not export its name."""
+
+
+def days_job(house: House) -> str:
+    """Name of the job that makes one instrument-day."""
+    return f"{house.feed.name}_days"
+
+
+def import_job(house: House) -> str:
+    """Name of the job that imports the landing zone."""
+    return f"{house.feed.name}_import"
+
+
+def jobs_of(house: House) -> list[Job]:
+    """The jobs of a feed."""
+    feed = house.feed.name
+    days = dg.define_asset_job(
+        days_job(house),
+        selection=dg.AssetSelection.assets(*daily_keys(house)),
+        partitions_def=partitions_of(house),
+        description=f"One day of one instrument of {feed}, from raw to catalog: a run for each partition.",
+    )
+    if not house.source.lands:
+        return [days]
+    landing = dg.define_asset_job(
+        import_job(house),
+        selection=dg.AssetSelection.assets(landing_key(house), instruments_key(house)),
+        description=f"What is new in the landing zone of {feed} becomes daily raw files.",
+    )
+    return [days, landing]

@@ -1,0 +1,239 @@
+"""What the UI shows of an asset: columns and where they come from, rows, times, sizes, rejects and gaps."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import dagster as dg
+import polars as pl
+
+from hedgegrid_assets import frames
+from hedgegrid_assets.catalog import nautilus
+from hedgegrid_assets.frames import Precisions
+from hedgegrid_assets.instruments import Instrument
+from hedgegrid_assets.model import Channel, InstrumentDay, Table
+from hedgegrid_assets.pipeline import House
+from hedgegrid_assets.raw import ImportReport, LandingFile, RawDay
+from hedgegrid_assets.timestamps import iso
+
+type Metadata = dict[str, Any]
+
+FIRST_BAD: Final = 10
+_SHOWN_FILES: Final = 50
+_COMMON: Final[Mapping[str, str]] = {
+    "instrument_id": "Nautilus' InstrumentId",
+    "ts_event": "when it happened, by the exchange's clock",
+    "ts_init": "when it arrived (ts_event where the source has no arrival time); the day is cut by it",
+    "raw_row": "row in the raw day, from 0",
+}
+_NAUTILUS_TYPES: Final[Mapping[str, str]] = {"fixed_size_binary[16]": "fixed_size_binary[16] (value x 10^16)", "uint64": "uint64 (ns)"}
+
+
+# ---------------------------------------------------------------- columns and lineage
+
+
+def raw_columns(channel: Channel) -> dg.TableSchema:
+    """The fields that are read from a message."""
+    return _schema([(field.key, field.kind, field.doc, not field.required) for field in channel.fields])
+
+
+def frame_columns(table: Table, precisions: Precisions | None = None) -> dg.TableSchema:
+    """The columns of a frame; without precisions, decimals name the one that decides."""
+    columns = {column.name: column for column in table.columns}
+    found = []
+    for field in frames.arrow_schema(table, precisions or Precisions(0, 0, 0), {}):
+        column = columns.get(field.name)
+        open_scale = precisions is None and column is not None and column.precision is not None
+        kind = f"decimal128(38, {column.precision}_precision)" if open_scale and column else str(field.type)
+        found.append((field.name, kind, column.doc if column else _COMMON[field.name], field.nullable))
+    return _schema(found)
+
+
+def nautilus_columns(table: Table) -> dg.TableSchema:
+    """The columns of a Nautilus file."""
+    found = nautilus.columns(table.name)
+    return _schema([(name, _NAUTILUS_TYPES.get(kind, kind), f"from {frame}", False) for name, kind, frame in found])
+
+
+def frame_lineage(raw: dg.AssetKey, channel: Channel, table: Table) -> dg.TableColumnLineage:
+    """Raw fields to the columns of a frame."""
+    symbol = tuple(field.key for field in channel.fields if field.name == "symbol")
+    made_from = {"instrument_id": symbol, **channel.tables[table.name].lineage}
+    return dg.TableColumnLineage(
+        {column: [dg.TableColumnDep(raw, field) for field in fields] for column, fields in made_from.items()}
+    )
+
+
+def nautilus_lineage(normalized: dg.AssetKey, table: Table) -> dg.TableColumnLineage:
+    """Columns of a frame to Nautilus' columns."""
+    found = nautilus.columns(table.name)
+    return dg.TableColumnLineage({name: [dg.TableColumnDep(normalized, frame)] for name, _, frame in found})
+
+
+def _schema(columns: list[tuple[str, str, str, bool]]) -> dg.TableSchema:
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(name, kind, doc, constraints=dg.TableColumnConstraints(nullable=nullable))
+            for name, kind, doc, nullable in columns
+        ]
+    )
+
+
+# ---------------------------------------------------------------- one materialization
+
+
+def of_raw(raw: RawDay, seconds: float) -> Metadata:
+    """A raw day, from its manifest."""
+    manifest = raw.manifest
+    origin = manifest["origin"]
+    shown = [{name: value for name, value in part.items() if name not in {"decimals", "disconnects_ns"}} for part in origin]
+    return {
+        **_rows(manifest["lines"]),
+        "dagster/uri": raw.path.absolute().as_uri(),
+        "sha256": raw.sha256,
+        "bytes": manifest["bytes"],
+        "first_ts": _time(manifest["first_local_ns"]),
+        "last_ts": _time(manifest["last_local_ns"]),
+        "received_as": manifest["stored"],
+        "fetched_at": manifest["fetched_at"],
+        "disconnects": len(manifest["disconnects_ns"]),
+        "origin": dg.MetadataValue.json(shown[:FIRST_BAD]),
+        "origins": len(origin),
+        "seconds": round(seconds, 3),
+    }
+
+
+def of_frame(verdict: Mapping[str, Any], frame: Path, seconds: float) -> Metadata:
+    """A frame, from its verdict."""
+    gaps, rows = verdict["gaps"], verdict["rows"]
+    return {
+        **_rows(rows["out"]),
+        "dagster/uri": frame.absolute().as_uri(),
+        "verdict": verdict["status"],
+        "rows_in": rows["in"],
+        **{name: rows[name] for name in ("rejected", "exact_duplicates", "other_symbols", "not_applicable")},
+        "rejects_by_reason": dg.MetadataValue.json(dict(verdict["rejects_by_reason"])),
+        "gaps": verdict.get("gaps_total", len(gaps)),
+        "gap_seconds": round(sum(gap["seconds"] for gap in gaps), 3),
+        "ids_missing": sum(gap["ids_missing"] for gap in gaps),
+        "first_ts": _time(verdict["first_ts_init"]),
+        "last_ts": _time(verdict["last_ts_init"]),
+        "series": verdict["series"],
+        "sha256": verdict["frame_sha256"],
+        "bytes": frame.stat().st_size,
+        "seconds": round(seconds, 3),
+    }
+
+
+def of_catalog(verdict: Mapping[str, Any], path: Path, rows: int, seconds: float) -> Metadata:
+    """A Nautilus file, and the verdict that let it in."""
+    return {
+        **_rows(rows),
+        "dagster/uri": path.absolute().as_uri(),
+        "verdict": verdict["status"],
+        "first_ts": _time(verdict["first_ts_init"]),
+        "last_ts": _time(verdict["last_ts_init"]),
+        "bytes": path.stat().st_size,
+        "seconds": round(seconds, 3),
+    }
+
+
+def of_instruments(instruments: Mapping[str, Instrument], unknown: Mapping[str, str]) -> Metadata:
+    """Definitions as a table, and why some are not there yet."""
+    names = ("id", "raw_symbol", "kind", "price_precision", "size_precision", "mark_precision", "price_increment", "size_increment", "origin", "fees_known")
+    records = [dg.TableRecord({name: getattr(instrument, name) for name in names}) for instrument in instruments.values()]
+    found: Metadata = {"dagster/row_count": len(instruments), "instruments": _table(names, records), "unknown": dg.MetadataValue.json(dict(unknown))}
+    return found if records else found | {"instruments": "none yet"}
+
+
+def of_landing(house: House, files: list[LandingFile], report: ImportReport, seconds: float) -> Metadata:
+    """An import: what was read now, and what lies there altogether."""
+    read, damaged = set(report.read), {str(error.details["path"]) for error in report.damaged}
+    names = ("file", "bytes", "changed", "import")
+    records = []
+    for landing in files[-_SHOWN_FILES:]:
+        path = landing.path
+        shown = path.relative_to(house.places.landing) if path.is_relative_to(house.places.landing) else path
+        said = "damaged" if str(path) in damaged else "read now" if path in read else "known"
+        status = path.stat()
+        records.append(
+            dg.TableRecord({"file": str(shown), "bytes": status.st_size, "changed": _time(status.st_mtime_ns), "import": said})
+        )
+    found: Metadata = {
+        "files": len(files),
+        "files_read": len(report.read),
+        "lines": report.lines,
+        "by_stream": dg.MetadataValue.json(dict(report.by_stream.most_common())),
+        "other_lines": dg.MetadataValue.json(dict(report.other)),
+        "unknown_symbols": dg.MetadataValue.json(dict(report.unknown_symbols.most_common())),
+        "rejects": dg.MetadataValue.json(dict(report.unplaced)),
+        "raw_days": len(report.days),
+        "seconds": round(seconds, 3),
+    }
+    return found | {"landing_zone": _table(names, records)} if records else found
+
+
+def _rows(rows: int) -> Metadata:
+    return {"dagster/row_count": rows, "dagster/partition_row_count": rows}
+
+
+def _table(names: tuple[str, ...], records: list[dg.TableRecord]) -> dg.TableMetadataValue:
+    kinds = {bool: "bool", int: "int"}
+    first = records[0].data
+    return dg.MetadataValue.table(
+        records, dg.TableSchema(columns=[dg.TableColumn(name, kinds.get(type(first[name]), "string")) for name in names])
+    )
+
+
+def _time(ns: int | None) -> str:
+    return "none" if ns is None else iso(ns)
+
+
+# ---------------------------------------------------------------- the first rows that a check found
+
+
+def first_bad(house: House, day: InstrumentDay, table: Table, verdict: Mapping[str, Any], failed: list[str]) -> str | None:
+    """At most ten of what made the rules fail, as a Markdown table; None where there are no single rows to show."""
+    answers = {answer["name"]: answer for answer in verdict["rules"]}
+    for name in failed:
+        raw_rows = answers[name]["numbers"].get("first_bad_raw_rows")
+        shown = _frame_rows(house, day, table, pl.col("raw_row").is_in(raw_rows)) if raw_rows else None
+        if name == "trade_ids_unique" and table.id_column:
+            shown = _frame_rows(house, day, table, pl.col(table.id_column).is_duplicated())
+        elif name in {"rejected_share", "nothing_cleaned"}:
+            shown = _rejects(house, day, table)
+        elif name in {"no_time_gaps", "no_sequence_gaps"}:
+            shown = _gaps(verdict)
+        if shown is not None and len(shown):
+            return _markdown(shown)
+    return None
+
+
+def _frame_rows(house: House, day: InstrumentDay, table: Table, wanted: pl.Expr) -> pl.DataFrame:
+    frame = pl.scan_parquet(house.places.frame(day.instrument_id, table.folder, day.date))
+    return frame.filter(wanted).head(FIRST_BAD).drop("instrument_id").select("raw_row", pl.exclude("raw_row")).collect()
+
+
+def _rejects(house: House, day: InstrumentDay, table: Table) -> pl.DataFrame | None:
+    path = house.places.rejects(day.instrument_id, table.folder, day.date)
+    if not path.exists():
+        return None
+    return pl.scan_parquet(path).head(FIRST_BAD).select("file", "line", "reason", "field", "value", pl.col("raw").str.head(120)).collect()
+
+
+def _gaps(verdict: Mapping[str, Any]) -> pl.DataFrame:
+    lost = [gap for gap in verdict["gaps"] if gap["cause"] != "quiet"]
+    longest = sorted(lost, key=lambda gap: -gap["seconds"])[:FIRST_BAD]
+    return pl.DataFrame([gap | {"start": iso(gap["start"]), "end": iso(gap["end"])} for gap in longest])
+
+
+def _markdown(rows: pl.DataFrame) -> str:
+    lines = [rows.columns, ["---"] * len(rows.columns), *([_cell(value) for value in row] for row in rows.iter_rows())]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, datetime):
+        return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}"
+    return "" if value is None else str(value).replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")

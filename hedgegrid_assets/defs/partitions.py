@@ -1,0 +1,38 @@
+"""Partitions: one for each UTC date and instrument of a feed, and one run for each of them."""
+
+from datetime import date
+from typing import Final
+
+import dagster as dg
+
+from hedgegrid_assets.model import InstrumentDay
+from hedgegrid_assets.pipeline import House
+
+DATE: Final = "date"
+INSTRUMENT: Final = "instrument"
+
+
+def partitions_of(house: House) -> dg.MultiPartitionsDefinition:
+    """Partitions of a feed.
+
+    A day becomes a partition when it is over; today's is there as well for sources that land, since a recording that
+    is dropped today must not wait until tomorrow.
+    """
+    feed = house.feed
+    days = dg.DailyPartitionsDefinition(
+        start_date=str(feed.start),
+        end_date=str(feed.end) if feed.end else None,
+        end_offset=1 if house.source.lands else 0,
+    )
+    return dg.MultiPartitionsDefinition({DATE: days, INSTRUMENT: dg.StaticPartitionsDefinition(list(feed.instrument_ids()))})
+
+
+def key_of(day: InstrumentDay) -> dg.MultiPartitionKey:
+    """The key of an instrument-day, as ``2024-01-01|BTCUSDT-PERP.BINANCE``."""
+    return dg.MultiPartitionKey({DATE: str(day.date), INSTRUMENT: day.instrument_id})
+
+
+def day_of(key: str) -> InstrumentDay:
+    """The instrument-day of a partition key."""
+    day, instrument_id = key.split("|", 1)
+    return InstrumentDay(instrument_id, date.fromisoformat(day))

@@ -1,0 +1,405 @@
+"""Look again at a whole catalog: rules over the stored rows, verdicts, files against frames, Nautilus' own reader."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+import pyarrow.parquet as pq
+
+from hedgegrid_assets import catalog as catalog_stage
+from hedgegrid_assets import frames
+from hedgegrid_assets.catalog import nautilus
+from hedgegrid_assets.errors import CatalogDiffers, HedgegridError, NoDataFetched
+from hedgegrid_assets.integrity import Circumstances, DayRules, Thresholds, read_verdict, status_of
+from hedgegrid_assets.model import InstrumentDay, RowCounts, RuleResult, Severity, Status, Table
+from hedgegrid_assets.storage import Places
+from hedgegrid_assets.tables import TABLES
+from hedgegrid_assets.timestamps import NS_PER_SECOND, day_end, day_start
+
+LARGE_GAP_NS: Final = 60 * NS_PER_SECOND
+"""The guide's own measure of a large gap between trades."""
+
+
+@dataclass(frozen=True, slots=True)
+class DayReport:
+    """One (instrument, table, day). The two comparisons are None where there is nothing to compare with."""
+
+    instrument_id: str
+    table: str
+    date: date
+    status: str
+    rows: int
+    frame_matches_verdict: bool | None
+    catalog_matches_frame: bool | None
+    rules: tuple[RuleResult, ...]
+    gaps: Sequence[Mapping[str, Any]] = ()
+    error: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        """No ERROR rule failed, and nothing differs from what was judged."""
+        return (
+            self.error is None
+            and not self.failed_errors
+            and self.frame_matches_verdict is not False
+            and self.catalog_matches_frame is not False
+        )
+
+    @property
+    def failed_errors(self) -> list[str]:
+        """Names of the ERROR rules that failed."""
+        return [rule.name for rule in self.rules if rule.severity is Severity.ERROR and not rule.passed]
+
+    @property
+    def failed_warnings(self) -> list[str]:
+        """Names of the WARN rules that failed."""
+        return [rule.name for rule in self.rules if rule.severity is Severity.WARN and not rule.passed]
+
+    def to_dict(self) -> dict[str, Any]:
+        """For ``--json``."""
+        found = {
+            "instrument_id": self.instrument_id,
+            "table": self.table,
+            "date": str(self.date),
+            "status": self.status,
+            "rows": self.rows,
+            "frame_matches_verdict": self.frame_matches_verdict,
+            "catalog_matches_frame": self.catalog_matches_frame,
+            "rules": [rule.to_dict() for rule in self.rules],
+            "gaps": list(self.gaps),
+        }
+        return found | {"error": self.error} if self.error else found
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationReport:
+    """What ``validate`` found. ``large_gaps_over_60s`` counts steps of ``ts_event`` between trades, as the guide does."""
+
+    catalog: Path
+    days: list[DayReport]
+    joins: list[dict[str, Any]] = field(default_factory=list)
+    missing_days: list[dict[str, str]] = field(default_factory=list)
+    large_gaps_over_60s: int = 0
+
+    @property
+    def ok(self) -> bool:
+        """Every day is as it was judged, and no ERROR rule fails."""
+        return all(day.ok for day in self.days)
+
+    @property
+    def rules_failed(self) -> int:
+        """ERROR rules that failed, over all days."""
+        return sum(len(day.failed_errors) for day in self.days)
+
+    def to_dict(self) -> dict[str, Any]:
+        """For ``--json``."""
+        return {
+            "catalog": str(self.catalog),
+            "ok": self.ok,
+            "rules_failed": self.rules_failed,
+            "days": [day.to_dict() for day in self.days],
+            "joins": self.joins,
+            "missing_days": self.missing_days,
+            "large_gaps_over_60s": self.large_gaps_over_60s,
+        }
+
+
+def validate_catalog(
+    catalog: str | Path,
+    *,
+    instrument: str | None = None,
+    table: str | None = None,
+    start: date | None = None,
+    end: date | None = None,
+    deep: bool = False,
+) -> ValidationReport:
+    """Check a catalog, ours or another's, day by day; nothing is written.
+
+    Args:
+        catalog: Root of the catalog.
+        instrument: Only this InstrumentId.
+        table: Only this table (Nautilus' name).
+        start: First day (inclusive).
+        end: Last day (exclusive).
+        deep: Also read every day with ``ParquetDataCatalog`` and compare row counts.
+
+    Raises:
+        NoDataFetched: No table of the catalog fits.
+    """
+    places = Places(Path(), Path(catalog))
+    found = [
+        (instrument_id, TABLES[name], day)
+        for instrument_id, name, day in sorted(_days(places))
+        if instrument in (None, instrument_id)
+        and table in (None, name)
+        and (start is None or day >= start)
+        and (end is None or day < end)
+    ]
+    if not found:
+        raise NoDataFetched(
+            f"{instrument or 'any instrument'} {table or 'any table'} {start or ''}..{end or ''}",
+            str(catalog),
+            _holds(places),
+        )
+    steps = _LargeGaps()
+    days = [
+        _look(places, InstrumentDay(instrument_id, day), wanted, steps, deep=deep)
+        for instrument_id, wanted, day in found
+    ]
+    return ValidationReport(Path(catalog), days, list(_joins(places, found)), list(_missing(found)), steps.count)
+
+
+# ---------------------------------------------------------------- what is there
+
+
+def _days(places: Places) -> set[tuple[str, str, date]]:
+    """Every (instrument, name of table, day) with a frame, a verdict, or rows in a Nautilus file."""
+    found: set[tuple[str, str, date]] = set()
+    for table in TABLES.values():
+        for path in places.catalog.glob(f"*/{table.folder}.verdict/????-??-??.json"):
+            found.add((path.parent.parent.name, table.name, date.fromisoformat(path.stem)))
+        for path in places.catalog.glob(f"*/{table.folder}.parquet/????-??-??.parquet"):
+            found.add((path.parent.parent.name, table.name, date.fromisoformat(path.stem)))
+        for path in (places.catalog / "data" / table.name).glob("*/*.parquet"):
+            found |= {(_identifier(path), table.name, day) for day in _days_in(path)}
+    return found
+
+
+def _identifier(path: Path) -> str:
+    metadata = pq.read_schema(path).metadata or {}
+    return metadata.get(b"instrument_id", path.parent.name.encode()).decode()
+
+
+def _days_in(path: Path) -> list[date]:
+    """Days that a Nautilus file may hold, by its name: ``<first>_<last>`` of ``ts_init``."""
+    first, _, last = path.stem.partition("_")
+    try:
+        start, end = date.fromisoformat(first[:10]), date.fromisoformat(last[:10])
+    except ValueError:
+        return []
+    return [start + timedelta(days=number) for number in range((end - start).days + 1)]
+
+
+def _holds(places: Places) -> str:
+    instruments = sorted({instrument_id for instrument_id, _, _ in _days(places)})
+    return ", ".join(instruments[:10]) if instruments else "no table of ours or Nautilus'"
+
+
+# ---------------------------------------------------------------- one day
+
+
+class _LargeGaps:
+    """Counts steps of more than a minute between trades of one instrument, over all its days."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._instrument = ""
+        self._last: int | None = None
+
+    def add(self, instrument_id: str, block: pl.DataFrame) -> None:
+        times = block["ts_event"]
+        if not len(times):
+            return
+        if instrument_id != self._instrument:
+            self._instrument, self._last = instrument_id, None
+        self.count += int((times.diff().drop_nulls() > LARGE_GAP_NS).sum())
+        self.count += self._last is not None and times[0] - self._last > LARGE_GAP_NS
+        self._last = times[-1]
+
+
+def _look(places: Places, day: InstrumentDay, table: Table, steps: _LargeGaps, *, deep: bool) -> DayReport:
+    frame = places.frame(day.instrument_id, table.folder, day.date)
+    verdict = read_verdict(places, table, day)
+    try:
+        if not frame.exists() and verdict is None:
+            report = _look_at_nautilus(places, day, table, steps)
+        else:
+            report = _look_at_frame(places, day, table, verdict, steps)
+        if deep:
+            _read_with_nautilus(places, report)
+    except (HedgegridError, pl.exceptions.PolarsError, OSError, ValueError) as error:  # one broken day hides no other
+        return DayReport(
+            day.instrument_id, table.name, day.date, str(Status.BLOCKED), 0, None, None, (), error=str(error)
+        )
+    return report
+
+
+def _look_at_frame(
+    places: Places, day: InstrumentDay, table: Table, verdict: Mapping[str, Any] | None, steps: _LargeGaps
+) -> DayReport:
+    path = places.frame(day.instrument_id, table.folder, day.date)
+    known = verdict or {
+        "rows": RowCounts().to_dict(),
+        "rules": [],
+        "gaps": [],
+        "content_digest": None,
+        "frame_sha256": None,
+        "thresholds": {"gap_s": None, "max_rejected": 0.001},
+    }
+    if not path.exists():
+        stored = tuple(_stored(rule, table) for rule in known["rules"])
+        gone = known["frame_sha256"] is not None
+        return DayReport(
+            day.instrument_id,
+            table.name,
+            day.date,
+            str(Status.BLOCKED),
+            0,
+            False if gone else None,
+            None,
+            stored,
+            known["gaps"],
+        )
+    rules = DayRules(table, day.date, Thresholds(known["thresholds"]["gap_s"], known["thresholds"]["max_rejected"]))
+    digest = frames.ContentDigest(day.instrument_id)
+    rows = 0
+    for block in frames.read_blocks(path, table):
+        rows += len(block)
+        rules.add(block)
+        digest.add(block)
+        if table.name == "trade_tick":
+            steps.add(day.instrument_id, block)
+    matches = None if verdict is None else digest.hexdigest() == known["content_digest"]
+    results = _results(rules, table, known, path if table.id_column and not rules.ids_rise else None)
+    status = status_of(results, rows) if verdict is None or matches else Status.BLOCKED
+    in_catalog = catalog_stage.file_of(places, day, table)
+    same = (
+        catalog_stage.matches_frame(places, day, table)
+        if in_catalog.exists()
+        else None
+        if status is Status.BLOCKED
+        else False
+    )
+    return DayReport(day.instrument_id, table.name, day.date, str(status), rows, matches, same, results, known["gaps"])
+
+
+def _results(rules: DayRules, table: Table, known: Mapping[str, Any], ids_from: Path | None) -> tuple[RuleResult, ...]:
+    """Rules over the rows are evaluated anew; rules over what was seen while normalizing are as the verdict says."""
+    counts = known["rows"]
+    conflicts = _repeated_ids(ids_from, table) if ids_from else 0
+    circumstances = Circumstances(
+        counts=RowCounts(
+            counts["in"],
+            counts["out"],
+            counts["rejected"],
+            counts["exact_duplicates"],
+            counts["other_symbols"],
+            counts["not_applicable"],
+        ),
+        rejects_by_reason=Counter(known.get("rejects_by_reason", {})),
+        conflicting_ids=conflicts,
+    )
+    if not known["rules"]:
+        circumstances.counts = None
+    _, fresh = rules.judge(circumstances)
+    stored = {rule["name"]: rule for rule in known["rules"]}
+    return tuple(_merged(result, stored.get(result.name)) for result in fresh)
+
+
+_SEEN_WHILE_NORMALIZING: Final = frozenset({"precision_fits", "nothing_cleaned", "no_time_gaps", "no_sequence_gaps"})
+
+
+def _merged(fresh: RuleResult, stored: Mapping[str, Any] | None) -> RuleResult:
+    if stored is None or fresh.name not in _SEEN_WHILE_NORMALIZING:
+        return fresh
+    return RuleResult(
+        fresh.name, fresh.severity, fresh.check, stored["passed"], stored["rows_failed"], stored["numbers"]
+    )
+
+
+def _stored(rule: Mapping[str, Any], table: Table) -> RuleResult:
+    check = next((known.check for known in table.rules if known.name == rule["name"]), "")
+    return RuleResult(
+        rule["name"], Severity(rule["severity"]), check, rule["passed"], rule["rows_failed"], rule["numbers"]
+    )
+
+
+def _repeated_ids(path: Path, table: Table) -> int:
+    ids = pl.read_parquet(path, columns=[str(table.id_column)])[str(table.id_column)]
+    return int(ids.is_duplicated().sum())
+
+
+# ---------------------------------------------------------------- catalogs of others
+
+
+def _look_at_nautilus(places: Places, day: InstrumentDay, table: Table, steps: _LargeGaps) -> DayReport:
+    """Rules over the rows of Nautilus' files: nothing is known of how they came to be."""
+    rules = DayRules(table, day.date, Thresholds())
+    rows = 0
+    ids: list[pl.Series] = []
+    for block in _nautilus_blocks(places, day, table):
+        rows += len(block)
+        rules.add(block)
+        if table.name == "trade_tick":
+            steps.add(day.instrument_id, block)
+            ids.append(block["trade_id"])
+    conflicts = 0 if not ids or rules.ids_rise else int(pl.concat(ids).is_duplicated().sum())
+    _, results = rules.judge(Circumstances(conflicting_ids=conflicts))
+    return DayReport(day.instrument_id, table.name, day.date, str(status_of(results, rows)), rows, None, None, results)
+
+
+def _nautilus_blocks(places: Places, day: InstrumentDay, table: Table) -> Iterator[pl.DataFrame]:
+    first, last = day_start(day.date), day_end(day.date)
+    row = 0
+    for path in sorted(places.nautilus_folder(table.name, day.instrument_id).glob("*.parquet")):
+        if day.date not in _days_in(path):
+            continue
+        with pq.ParquetFile(path) as file:
+            for group in range(file.num_row_groups):
+                found = nautilus.from_nautilus(table.name, file.read_row_group(group))
+                found = found.with_columns(raw_row=pl.int_range(row, row + len(found), dtype=pl.UInt32))
+                row += len(found)
+                yield found.filter((pl.col("ts_init") >= first) & (pl.col("ts_init") < last))
+
+
+def _read_with_nautilus(places: Places, report: DayReport) -> None:
+    """Nautilus' own reader gives as many objects as the file has rows. Raises CatalogDiffers."""
+    day, table = InstrumentDay(report.instrument_id, report.date), TABLES[report.table]
+    path = catalog_stage.file_of(places, day, table)
+    foreign = report.frame_matches_verdict is None
+    if not path.exists() and not foreign:
+        return
+    expected = pq.read_metadata(path).num_rows if path.exists() else report.rows
+    found = catalog_stage.rows_by_nautilus(places, day, table)
+    if found not in (None, expected):
+        raise CatalogDiffers(str(day), table.name, f"Nautilus reads {found:,} rows, expected {expected:,}")
+
+
+# ---------------------------------------------------------------- between days
+
+
+def _joins(places: Places, found: Sequence[tuple[str, Table, date]]) -> Iterator[dict[str, Any]]:
+    """Where ids go on from one day to the next."""
+    present = {(instrument_id, table.name, day) for instrument_id, table, day in found}
+    for instrument_id, table, day in found:
+        after = day + timedelta(days=1)
+        if table.id_column is None or (instrument_id, table.name, after) not in present:
+            continue
+        verdicts = [read_verdict(places, table, InstrumentDay(instrument_id, each)) for each in (day, after)]
+        ends = [verdicts[0] and verdicts[0]["last_id"], verdicts[1] and verdicts[1]["first_id"]]
+        if all(str(end).isdigit() for end in ends):
+            missing = int(str(ends[1])) - int(str(ends[0])) - 1
+            yield {
+                "instrument_id": instrument_id,
+                "table": table.name,
+                "from": str(day),
+                "to": str(after),
+                "ids_missing": missing,
+            }
+
+
+def _missing(found: Sequence[tuple[str, Table, date]]) -> Iterator[dict[str, str]]:
+    """Days inside an (instrument, table)'s range without data."""
+    ranges: dict[tuple[str, str], list[date]] = {}
+    for instrument_id, table, day in found:
+        ranges.setdefault((instrument_id, table.name), []).append(day)
+    for (instrument_id, name), days in ranges.items():
+        have = set(days)
+        for number in range((max(days) - min(days)).days):
+            day = min(days) + timedelta(days=number)
+            if day not in have:
+                yield {"instrument_id": instrument_id, "table": name, "date": str(day)}
