@@ -27,7 +27,7 @@ test: $(READY) ## run all tests, the slow ones too (those in a browser need Chro
 dev: $(READY) ## the Dagster UI with its daemon, on this machine only: make dev PORT=3000
 	@mkdir -p "$$DAGSTER_HOME" && cp dagster.yaml "$$DAGSTER_HOME/"
 	@export PYTHONWARNINGS='ignore:Function `dev_command` is superseded'; \
-	exec $(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p $(PORT)
+	cd "$$DAGSTER_HOME" && exec "$(CURDIR)/$(BIN)/dagster" dev -w "$(CURDIR)/workspace.yaml" -h 127.0.0.1 -p $(PORT)
 
 lint: $(READY) ## check style, types, import contracts and the lock file
 	$(BIN)/ruff check

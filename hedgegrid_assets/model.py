@@ -327,6 +327,10 @@ class Decoded:
     odd: int = 0
 
 
+type Dialect = Mapping[str, Any]
+"""JSON values, kept in the manifest; ``header_lines`` (0 if absent) are passed over at the start of a file."""
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """What we receive: one provider or file format.
@@ -337,9 +341,11 @@ class Source:
         extension: Of the daily raw files, without compression.
         channels: In order of preference for a table.
         lands: Users drop files into the landing zone (else the source makes or fetches days itself).
-        scan: (lines, first line number, last) -> Scan.
-        decode: (lines, first row, channel, last) -> Decoded.
+        scan: (block, dialect) -> Scan.
+        decode: (block, channel, dialect) -> Decoded.
         code_version: Raised by hand when a mapping changes.
+        dialect: (first block, what is said of the file) -> what must be known of a file to read its lines, for formats
+            that say it once, in a header. None: every line speaks for itself.
         settings: Keys that it takes in feeds.yaml and ``--config``.
         precisions: symbol -> decimals of price, size and mark, for a source that knows them.
         fetch: (settings, symbol, channel, day) -> bytes of the raw day, for sources that do not land; None: no such day.
@@ -356,6 +362,7 @@ class Source:
     fetch: Callable[..., Any] | None = None
     settings: tuple[str, ...] = ()
     precisions: Callable[[str], tuple[int, int, int]] | None = None
+    dialect: Callable[..., Dialect] | None = None
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -112,8 +112,8 @@ def normalize_day(
         days = [stack.enter_context(contextlib.closing(_TableDay(places, day, raw, table, recipe))) for table in tables]
         reader = BlockReader(raw.path)
         odd = 0
-        for block in reader:
-            decoded = recipe.source.decode(block, recipe.channel)
+        for block, dialect in raw.by_dialect(reader):
+            decoded = recipe.source.decode(block, recipe.channel, dialect)
             odd += decoded.odd
             if odd > ODD_LINES_CAP:
                 raise TooManyOddLines(raw.path, ODD_LINES_CAP)

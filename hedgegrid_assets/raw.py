@@ -3,9 +3,9 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from hedgegrid_assets.errors import RawDamaged
 from hedgegrid_assets.frames import repeated
-from hedgegrid_assets.model import Channel, Scan, Source
+from hedgegrid_assets.model import Channel, Dialect, Scan, Source
 from hedgegrid_assets.storage import (
     Behind,
     Block,
@@ -82,6 +82,22 @@ class RawDay:
         seen = [origin["decimals"][name] for origin in self.manifest["origin"] if name in origin.get("decimals", {})]
         return (max(n[0] for n in seen), max(n[1] for n in seen)) if seen else None
 
+    def by_dialect(self, blocks: Iterable[Block]) -> Iterator[tuple[Block, Dialect]]:
+        """Blocks of this day with the dialect of their lines; cut where a landing file of another dialect begins."""
+        dialects = [origin.get("dialect", {}) for origin in self.manifest["origin"]]
+        starts = [0, *self.origin_starts()]
+        if all(dialect == dialects[0] for dialect in dialects):
+            starts, dialects = [0], dialects[:1]
+        number = 0
+        for block in blocks:
+            rest = block
+            while number + 1 < len(starts) and rest.first_line + rest.data.count(b"\n") > starts[number + 1]:
+                head, rest = _cut(rest, starts[number + 1] - rest.first_line)
+                if head.data:
+                    yield head, dialects[number]
+                number += 1
+            yield rest, dialects[number]
+
     def origin_starts(self) -> list[int]:
         """The first raw row of each landing file but the first."""
         starts, row = [], 0
@@ -91,12 +107,21 @@ class RawDay:
         return starts
 
 
+def _cut(block: Block, lines: int) -> tuple[Block, Block]:
+    """The first lines of a block, and the rest."""
+    end = 0
+    for _ in range(lines):
+        end = block.data.index(b"\n", end) + 1
+    return Block(block.data[:end], block.first_line), replace(block, data=block.data[end:], first_line=block.first_line + lines)
+
+
 @dataclass(frozen=True, slots=True)
 class LandingFile:
-    """A file in the landing zone, and the channels that it may give (None: all)."""
+    """A file in the landing zone, the channels that it may give (None: all), and what is said of how to read it."""
 
     path: Path
     channels: frozenset[str] | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -174,7 +199,7 @@ def fetch_day(places: Places, feed: str, source: Source, key: RawKey, settings: 
         file = LineFile(temporary)
         for data in blocks:
             lines = data.count(b"\n")
-            tally.add(source.scan(Block(data, first_line)))
+            tally.add(source.scan(Block(data, first_line), {}))
             file.append(data, lines)
             first_line += lines
         sha256 = file.close()
@@ -377,6 +402,7 @@ class _Imported:
         self.unknown_symbols: Counter[str] = Counter()
         self.disconnects: list[int] = []
         self.unplaced: list[pl.DataFrame] = []
+        self.dialect: Dialect = {}
         self.copied = True
 
     def run(self, source: Source, *, alone: bool, progress: Progress | None) -> None:
@@ -393,7 +419,9 @@ class _Imported:
         writer = Behind(self._write)
         try:
             for block in self.reader:
-                scan = source.scan(block)
+                if block.first_line == 0 and source.dialect is not None:
+                    self.dialect = source.dialect(block, self.landing.settings)
+                scan = source.scan(block, self.dialect)
                 self._note(block, scan)
                 if (
                     not self.copied
@@ -473,6 +501,7 @@ class _Imported:
             "first_local_ns": self.spans[key][0],
             "last_local_ns": self.spans[key][1],
             "disconnects_ns": self.disconnects,
+            "dialect": dict(self.dialect) | ({"header_lines": 0} if part and self.dialect else {}),
             "stored_lines": part.count if part else self.counts[key],
             "stored_bytes": part.size if part else 0,
         }

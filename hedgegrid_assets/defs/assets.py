@@ -253,7 +253,7 @@ def _raw_result(context: dg.AssetExecutionContext, check: checks.Check, raw: Raw
         asset_key=check.asset_key,
         metadata=metadata.of_raw(raw, seconds),
         data_version=dg.DataVersion(raw.sha256),
-        check_results=_selected(context, check.result(passed=True, rows=lines, more={"sha256": raw.sha256})),
+        check_results=_if_selected(context, check, check.result(passed=True, rows=lines, more={"sha256": raw.sha256})),
     )
 
 
@@ -263,12 +263,14 @@ def _damaged_result(context: dg.AssetExecutionContext, check: checks.Check, erro
         asset_key=check.asset_key,
         metadata={"damaged": error.message},
         data_version=dg.DataVersion("damaged"),
-        check_results=_selected(context, check.result(passed=False, rows=0, found=str(error))),
+        check_results=_if_selected(context, check, check.result(passed=False, rows=0, found=str(error))),
     )
 
 
-def _selected(context: dg.AssetExecutionContext, *results: dg.AssetCheckResult) -> list[dg.AssetCheckResult]:
-    return [result for result in results if result.asset_check_key in context.selected_asset_check_keys]
+def _if_selected(
+    context: dg.AssetExecutionContext, check: checks.Check, result: dg.AssetCheckResult
+) -> list[dg.AssetCheckResult]:
+    return [result] if check.key in context.selected_asset_check_keys else []
 
 
 def _runs_any(context: dg.AssetExecutionContext, keys: Sequence[dg.AssetKey]) -> bool:

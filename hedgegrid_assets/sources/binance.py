@@ -17,7 +17,7 @@ from typing import Any, Final
 import polars as pl
 import pyarrow as pa
 
-from hedgegrid_assets.model import Channel, Decoded, Field, Scan, TableMapping
+from hedgegrid_assets.model import Channel, Decoded, Dialect, Field, Scan, TableMapping
 from hedgegrid_assets.storage import Block, line_array
 from hedgegrid_assets.tables.trade_tick import AGGRESSOR_SIDES
 
@@ -72,7 +72,7 @@ _CONNECTION: Final = re.compile(r"^\s*(?:wss?://|https?://|<-|->)|<->")
 _EXTRACT: Final = {
     "text": r'"([^"]*)"',
     "decimal": rf'"({_NUMBER}|)"',
-    "integer": rf"(-?[0-9]{{1,18}}){_BLANKS}[,}}]",
+    "integer": r"(-?[0-9]{1,18})\s*[,}]",
     "flag": r"(true|false)",
 }
 
@@ -241,7 +241,7 @@ def _lines(block: Block) -> _Lines:
 
 def _first(key: str, value: str) -> pl.Expr:
     """What the group in ``value`` catches of a key's first occurrence, else null: a later one never counts."""
-    return pl.col("text").str.extract(f'"{key}"{_COLON}(?:{value}|)', 1)
+    return pl.col("text").str.extract(rf'"{key}"\s*:\s*(?:{value}|)', 1)
 
 
 def _extracted(field: Field) -> pl.Expr:
@@ -349,8 +349,9 @@ def _integer_or_none(value: object) -> int | None:
 # ---------------------------------------------------------------- scan
 
 
-def scan(block: Block, known: tuple[Channel, ...]) -> Scan:
+def scan(block: Block, dialect: Dialect, known: tuple[Channel, ...]) -> Scan:
     """Say of every line of a block what it is; see ``Scan``."""
+    del dialect  # every line speaks for itself
     lines = _lines(block)
     placed = _placed(lines, known)
     ours = placed.filter(pl.col("channel").is_not_null() & pl.col("reason").is_null())
@@ -366,7 +367,7 @@ def scan(block: Block, known: tuple[Channel, ...]) -> Scan:
         "line", "channel", "symbol", "ts_init", reason=pl.lit(None, pl.String), raw=pl.lit(None, pl.String)
     )
     return Scan(
-        lines=pl.concat([rows.cast(dict(SCAN_SCHEMA)), unplaced]).sort("line"),
+        lines=pl.concat([rows.cast(SCAN_SCHEMA), unplaced]).sort("line"),
         by_stream=by_stream,
         connection=len(connections),
         blank=blank,
@@ -467,8 +468,9 @@ def _fraction(text: str, field: Field) -> str | None:
 # ---------------------------------------------------------------- decode
 
 
-def decode(block: Block, channel: Channel, known: tuple[Channel, ...]) -> Decoded:
+def decode(block: Block, channel: Channel, dialect: Dialect, known: tuple[Channel, ...]) -> Decoded:
     """Decode the messages of one channel; lines of others, and lines that ``scan`` could not place, are passed over."""
+    del dialect
     lines = _lines(block)
     placed = _placed(lines, known).filter((pl.col("channel") == channel.name) & pl.col("reason").is_null())
     texts = placed.select("line", "ts_init", "local", "gate", "text", *(_extracted(field) for field in channel.fields))
@@ -497,7 +499,7 @@ def _is_certain(channel: Channel) -> pl.Expr:
                 value.is_not_null() & (value != "") if field.kind in {"decimal", "text"} else value.is_not_null()
             )
         else:
-            sure.append(value.is_not_null() | ~pl.col("text").str.contains(f'"{field.key}"{_BLANKS}:'))
+            sure.append(value.is_not_null() | ~pl.col("text").str.contains(rf'"{field.key}"\s*:'))
     return pl.all_horizontal(sure)
 
 
