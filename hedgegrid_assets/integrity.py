@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from decimal import Decimal
 from typing import Any, Final
 
 import numpy as np
 import polars as pl
 
-from hedgegrid_assets.model import DayFacts, Gap, InstrumentDay, RowCounts, RuleResult, Severity, Spread, Status, Table
+from hedgegrid_assets.model import DayFacts, Gap, InstrumentDay, RowCounts, Rule, RuleResult, Severity, Spread, Status, Table
 from hedgegrid_assets.storage import Places, read_json, write_json
 from hedgegrid_assets.timestamps import NS_PER_SECOND, day_end, day_start
 
@@ -21,14 +22,26 @@ _HIGH_MS: Final = 600_000
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """What a feed may set: longest usual silence (s; None: the table's own; 0: off) and share of rejected rows."""
+    """What a day is held to: longest usual silence (s; None: the table's own; 0: off), share of rejected rows, and the
+    instrument's price increment (None: none that is coarser than the last decimal).
+    """
 
     gap_seconds: float | None = None
     max_rejected: float = 0.001
+    price_increment: str | None = None
 
-    def to_dict(self) -> dict[str, float | None]:
+    def to_dict(self) -> dict[str, float | str | None]:
         """The shape stored in a verdict."""
-        return {"gap_s": self.gap_seconds, "max_rejected": self.max_rejected}
+        return {
+            "gap_s": self.gap_seconds,
+            "max_rejected": self.max_rejected,
+            "price_increment": self.price_increment,
+        }
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> "Thresholds":
+        """Back from a verdict."""
+        return cls(stored["gap_s"], stored["max_rejected"], stored.get("price_increment"))
 
 
 @dataclass(slots=True)
@@ -103,6 +116,11 @@ class DayRules:
         self._failing: dict[str, int] = {rule.name: 0 for rule in table.rules if rule.fails is not None}
         self._first_bad: dict[str, list[int]] = {}
         self._candidates: list[pl.DataFrame] = []
+        self._jumps = 0
+        self._holes_unlisted = 0
+        self._member_breaks = 0
+        self._members_missing = 0
+        self._last_member: int | None = None
         self._latency = _Histogram()
         self._steps = _Histogram()
         self._carry: pl.DataFrame | None = None
@@ -125,9 +143,14 @@ class DayRules:
         if self._table.gap_seconds is None:
             self._steps.add(frame["ts_init"].diff().drop_nulls().to_numpy())
         self._collect_gaps(frame)
+        self._follow_members(block)
 
     def _count_failing(self, frame: pl.DataFrame, carried: int) -> None:
-        bounds = [pl.lit(day_start(self._day)).alias("day_start"), pl.lit(day_end(self._day)).alias("day_end")]
+        bounds = [
+            pl.lit(day_start(self._day)).alias("day_start"),
+            pl.lit(day_end(self._day)).alias("day_end"),
+            pl.lit(self._tick_in(frame), pl.Int128).alias("price_tick"),
+        ]
         fails = [
             rule.fails.fill_null(value=False).alias(rule.name) for rule in self._table.rules if rule.fails is not None
         ]
@@ -139,6 +162,26 @@ class DayRules:
             bad = self._first_bad.setdefault(name, [])
             rows = frame.slice(carried).filter(flags[name]).get_column("raw_row").head(_FIRST_BAD - len(bad))
             bad.extend(rows.to_list())
+
+    def _tick_in(self, frame: pl.DataFrame) -> int | None:
+        """The price increment in units of the last decimal of the frame's prices."""
+        kind = frame.schema.get("price")
+        if self._thresholds.price_increment is None or not isinstance(kind, pl.Decimal):
+            return None
+        units = Decimal(self._thresholds.price_increment).scaleb(kind.scale)
+        return int(units) if units == int(units) and units > 1 else None
+
+    def _follow_members(self, block: pl.DataFrame) -> None:
+        """Does the first member of each row follow the last one of the row before?"""
+        if self._table.members is None:
+            return
+        first, last = (block[name] for name in self._table.members)
+        if first.null_count() == len(first):
+            return
+        steps = first - last.shift(1, fill_value=self._last_member) - 1
+        self._member_breaks += int((steps != 0).sum())
+        self._members_missing += int(steps.clip(lower_bound=0).sum())
+        self._last_member = last[-1]
 
     def _collect_gaps(self, frame: pl.DataFrame) -> None:
         numeric = (
@@ -166,8 +209,14 @@ class DayRules:
             else pl.lit(value=False)
         )
         found = pairs.filter(silent | ((pl.col("id") - pl.col("id_before")) > 1))
-        if len(found) and sum(map(len, self._candidates)) < _CANDIDATES:
-            self._candidates.append(found)
+        if not len(found):
+            return
+        if self._jumps >= _CANDIDATES:  # silences are always kept: a day has room for few of them
+            kept = found.filter(silent)
+            self._holes_unlisted += len(found) - len(kept)
+            found = kept
+        self._jumps += len(found)
+        self._candidates.append(found)
 
     def _gap_seconds(self, unknown: float) -> float:
         if self._thresholds.gap_seconds is not None:
@@ -197,6 +246,11 @@ class DayRules:
             max_rejected=self._thresholds.max_rejected,
             conflicting_ids=known.conflicting_ids or 0,
             too_fine=known.too_fine,
+            contiguous_ids=known.contiguous_ids,
+            price_increment=self._thresholds.price_increment,
+            member_breaks=self._member_breaks,
+            members_missing=self._members_missing,
+            holes_unlisted=self._holes_unlisted if known.contiguous_ids else 0,
         )
 
     @property
@@ -239,13 +293,17 @@ class DayRules:
         for rule in self._table.rules:
             if rule.judge is not None:
                 answer = rule.judge(facts)
-                yield RuleResult(
-                    rule.name, rule.severity, rule.check, answer.passed, answer.rows_failed, answer.numbers
-                )
+                numbers = dict(answer.numbers) | self._bad_rows(rule)
+                yield RuleResult(rule.name, rule.severity, rule.check, answer.passed, answer.rows_failed, numbers)
             else:
                 failed = facts.failing[rule.name]
-                numbers = {"first_bad_raw_rows": self._first_bad[rule.name]} if failed else {}
+                numbers = self._bad_rows(rule)
                 yield RuleResult(rule.name, rule.severity, rule.check, failed == 0, failed, numbers)
+
+
+    def _bad_rows(self, rule: Rule) -> dict[str, Any]:
+        rows = self._first_bad.get(rule.name)
+        return {"first_bad_raw_rows": rows} if rows else {}
 
 
 # ---------------------------------------------------------------- verdict
@@ -269,6 +327,15 @@ def status_of(results: Sequence[RuleResult], rows: int) -> Status:
 def failed_errors(verdict: Mapping[str, Any]) -> list[str]:
     """Names of the ERROR rules that failed."""
     return [rule["name"] for rule in verdict["rules"] if rule["severity"] == Severity.ERROR and not rule["passed"]]
+
+
+def ids_between(before: Mapping[str, Any], after: Mapping[str, Any]) -> int | None:
+    """Ids missing between the verdicts of two days (negative: ids that are in both); None where ids do not count."""
+    ends = before["last_id"], after["first_id"]
+    told = [rule["numbers"] for day in (before, after) for rule in day["rules"] if rule["name"] == "no_sequence_gaps"]
+    if not all(str(end).isdigit() for end in ends) or not all(numbers.get("contiguous", True) for numbers in told):
+        return None
+    return int(ends[1]) - int(ends[0]) - 1
 
 
 def make_verdict(

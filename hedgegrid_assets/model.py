@@ -122,7 +122,9 @@ class DayFacts:
     """All that the rules of a day are judged by; filled in one pass over the blocks.
 
     Times in ns. ``failing`` counts the rows that broke each row rule. ``excluded_reasons`` are rejects that the
-    venue itself marks as no trade. ``counts`` is None where only a Nautilus file is at hand.
+    venue itself marks as no trade. ``counts`` is None where only a Nautilus file is at hand. ``member_breaks`` are rows
+    whose first member does not follow the last member of the row before, ``members_missing`` the ids between them;
+    ``holes_unlisted`` are holes in the ids beyond those in ``gaps``.
     """
 
     table: str
@@ -143,6 +145,11 @@ class DayFacts:
     max_rejected: float
     conflicting_ids: int
     too_fine: int = 0
+    contiguous_ids: bool = True
+    price_increment: str | None = None
+    member_breaks: int = 0
+    members_missing: int = 0
+    holes_unlisted: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +171,9 @@ class Rule:
         check: The asset check that it is reported under.
         description: What holds when it passes, in plain words.
         fails: For row rules: true for each row that breaks it. Rows are in stored order, ``shift(1)`` is the
-            previous row, also across blocks; ``day_start`` and ``day_end`` are columns as well.
-        judge: For day rules: the answer from the facts of the day.
+            previous row, also across blocks; ``day_start``, ``day_end`` and ``price_tick`` (the increment in units of
+            the last decimal; null if there is none to hold to) are columns as well.
+        judge: For day rules: the answer from the facts of the day; with ``fails`` too, from its count.
     """
 
     name: str
@@ -214,6 +222,7 @@ class Table:
         rules: In the order they are reported.
         code_version: Raised by hand when the meaning of a column changes.
         whole_day: Columns that need all rows of the day at once (from the day's exclusive end in ns).
+        members: Columns with the first and last id of what a row is an aggregate of.
     """
 
     name: str
@@ -227,6 +236,7 @@ class Table:
     id_column: str | None = None
     gap_seconds: float | None = None
     whole_day: Mapping[str, Callable[[int], pl.Expr]] = field(default_factory=dict)
+    members: tuple[str, str] | None = None
 
 
 type FieldKind = Literal["text", "integer", "decimal", "flag"]

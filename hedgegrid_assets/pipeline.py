@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import date
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -141,7 +142,12 @@ class House:
         from hedgegrid_assets.normalize import Recipe
 
         thresholds = {
-            table.name: Thresholds(self.feed.gaps.get(table.name), self.feed.max_rejected) for table in self.tables
+            table.name: Thresholds(
+                self.feed.gaps.get(table.name),
+                self.feed.max_rejected,
+                _tick(instrument) if any(rule.name == "prices_on_tick" for rule in table.rules) else None,
+            )
+            for table in self.tables
         }
         precisions = Precisions(instrument.price_precision, instrument.size_precision, instrument.mark_precision)
         return Recipe(self.source, channel, precisions, thresholds, compression)
@@ -232,6 +238,12 @@ def told(instrument: Instrument) -> str:
         f"{instrument.id}: price {instrument.price_precision}, size {instrument.size_precision}, "
         f"mark {instrument.mark_precision} decimals ({instrument.origin}{fees})"
     )
+
+
+def _tick(instrument: Instrument) -> str | None:
+    """The price increment, where it is coarser than the last decimal: only then can a price lie between two ticks."""
+    units = Decimal(instrument.price_increment).scaleb(instrument.price_precision)
+    return instrument.price_increment if units > 1 else None
 
 
 def _pinned_decimals(pinned: Instrument) -> dict[str, int]:

@@ -14,7 +14,7 @@ from hedgegrid_assets import catalog as catalog_stage
 from hedgegrid_assets import frames
 from hedgegrid_assets.catalog import nautilus
 from hedgegrid_assets.errors import CatalogDiffers, HedgegridError, NoDataFetched
-from hedgegrid_assets.integrity import Circumstances, DayRules, Thresholds, read_verdict, status_of
+from hedgegrid_assets.integrity import Circumstances, DayRules, Thresholds, ids_between, read_verdict, status_of
 from hedgegrid_assets.model import InstrumentDay, RowCounts, RuleResult, Severity, Status, Table
 from hedgegrid_assets.storage import Places
 from hedgegrid_assets.tables import TABLES
@@ -254,7 +254,7 @@ def _look_at_frame(
             stored,
             known["gaps"],
         )
-    rules = DayRules(table, day.date, Thresholds(known["thresholds"]["gap_s"], known["thresholds"]["max_rejected"]))
+    rules = DayRules(table, day.date, Thresholds.from_dict(known["thresholds"]))
     digest = frames.ContentDigest(day.instrument_id)
     rows = 0
     for block in frames.read_blocks(path, table):
@@ -379,10 +379,9 @@ def _joins(places: Places, found: Sequence[tuple[str, Table, date]]) -> Iterator
         after = day + timedelta(days=1)
         if table.id_column is None or (instrument_id, table.name, after) not in present:
             continue
-        verdicts = [read_verdict(places, table, InstrumentDay(instrument_id, each)) for each in (day, after)]
-        ends = [verdicts[0] and verdicts[0]["last_id"], verdicts[1] and verdicts[1]["first_id"]]
-        if all(str(end).isdigit() for end in ends):
-            missing = int(str(ends[1])) - int(str(ends[0])) - 1
+        before, then = (read_verdict(places, table, InstrumentDay(instrument_id, each)) for each in (day, after))
+        missing = ids_between(before, then) if before and then else None
+        if missing is not None:
             yield {
                 "instrument_id": instrument_id,
                 "table": table.name,

@@ -130,7 +130,9 @@ def test_a_lower_case_symbol_is_read_in_upper_case_with_a_note(home: Path, capsy
     assert "btcusdt is read as BTCUSDT" in capsys.readouterr().err
 
 
-def test_good_days_land_though_another_day_of_the_call_is_too_fine(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_good_days_land_though_another_day_of_the_call_is_too_fine(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     run(replay())
     (home / "data/raw/websocket/finer.jsonl").write_text(
         "".join(trade(1_000 + number, "42000.12", second=86_400 + number) for number in range(50))
@@ -167,7 +169,9 @@ def test_validate_finds_a_tampered_frame_and_a_tampered_file(home: Path, capsys:
     report = json.loads(capsys.readouterr().out)
     assert report["days"][0]["frame_matches_verdict"] is False
     assert report["days"][0]["catalog_matches_frame"] is False
-    assert [rule["name"] for rule in report["days"][0]["rules"] if not rule["passed"] and rule["severity"] == "ERROR"] == ["prices_positive"]
+    assert [
+        rule["name"] for rule in report["days"][0]["rules"] if not rule["passed"] and rule["severity"] == "ERROR"
+    ] == ["prices_positive"]
     frame.write_bytes(original)
     assert run(["validate"]) == 0
 
@@ -207,7 +211,9 @@ def test_the_guides_websocket_command_works_as_printed_from_the_repository_root(
     assert (home / "catalog/BTCUSDT-PERP.SIM/mark_price.parquet/2024-01-01.parquet").exists()
 
 
-def test_feeds_check_accepts_the_shipped_file_and_exits_with_2_on_a_problem(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_feeds_check_accepts_the_shipped_file_and_exits_with_2_on_a_problem(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run(["feeds", "check", "--feeds", str(REPOSITORY / "feeds.yaml")]) == 0
     (home / "feeds.yaml").write_text("version: 1\nfeeds:\n  sim:\n    sourcee: synthetic\n")
     assert run(["feeds", "check"]) == 2
@@ -228,7 +234,9 @@ def test_every_command_has_help_that_names_its_purpose(capsys: pytest.CaptureFix
 
 def python(code: str, home: Path) -> str:
     """Run code in a fresh interpreter; its stdout."""
-    done = subprocess.run([sys.executable, "-c", code], cwd=home, capture_output=True, text=True, check=True, env=os.environ)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=home, capture_output=True, text=True, check=True, env=os.environ
+    )
     return done.stdout.strip()
 
 
@@ -243,3 +251,26 @@ def test_the_convert_path_imports_neither_dagster_nor_nautilus_nor_pandas(home: 
 def test_help_imports_none_of_the_heavy_packages(home: Path) -> None:
     heavy = HEAVY.replace('("pandas"', '("polars", "pyarrow", "pydantic", "numpy", "pandas"')
     assert python(f"import sys\nimport hedgegrid_assets.cli\nprint({heavy})", home) == "[]"
+
+
+@pytest.mark.slow
+def test_the_demo_builds_three_days_through_dagster_and_runs_the_guides_check(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    (home / "feeds.yaml").write_text((REPOSITORY / "feeds.yaml").read_text())
+    assert run(["demo"]) == 0
+    out = capsys.readouterr().out
+    assert "Trade ticks: 60,000" in out
+    assert "Mark prices: 259,200" in out
+    assert "12 days looked at: ok" in out
+    assert run(["backfill", "sim", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["fresh"] == 3
+
+
+def test_an_unknown_feed_is_a_usage_error_that_names_the_known_ones(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (home / "feeds.yaml").write_text((REPOSITORY / "feeds.yaml").read_text())
+    assert run(["backfill", "nope"]) == 2
+    assert "expected one of sim, captures" in capsys.readouterr().err

@@ -26,7 +26,6 @@ instruments: Final = typer.Typer(help="Instrument definitions of a catalog.", no
 feeds: Final = typer.Typer(help="The feeds of feeds.yaml.", no_args_is_help=True)
 
 
-
 def _exits[**P](command: Callable[P, int]) -> Callable[P, None]:
     """Ends the process with the command's code; a user's mistake never ends in a traceback."""
 

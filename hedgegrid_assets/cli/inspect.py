@@ -54,11 +54,12 @@ def validate(
     if as_json:
         print_json(report.to_dict())
     elif not quiet or not report.ok:
-        _show(report)
+        show_report(report)
     return 0 if report.ok else 1
 
 
-def _show(report: "ValidationReport") -> None:
+def show_report(report: "ValidationReport") -> None:
+    """The table of instrument x days x status, then what there is to say of single days."""
     from rich.table import Table
 
     days = sorted({day.date for day in report.days})

@@ -1,7 +1,8 @@
-"""Commands that run the feeds' Dagster assets: ``demo`` and ``backfill``."""
+"""Commands that run the feeds' Dagster assets, or change a catalog: ``demo``, ``backfill``, ``instruments widen``."""
 
+from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -17,7 +18,9 @@ from hedgegrid_assets.cli.output import (
     say,
     set_logging,
 )
-from hedgegrid_assets.errors import FeedsFileError, UsageError
+
+if TYPE_CHECKING:
+    from hedgegrid_assets.defs.backfill import BackfillSummary, DayDone
 
 DEMO_FEED: Final = "sim"
 
@@ -45,24 +48,144 @@ def instruments_widen(
     if as_json:
         print_json({"instrument_id": instrument_id, "frames": done.frames, "files": done.files})
     elif not quiet:
-        console().print(f"{told(done.instrument)}: {done.frames} frames and {done.files} Nautilus files written anew", markup=False)
+        console().print(
+            f"{told(done.instrument)}: {done.frames} frames and {done.files} Nautilus files written anew", markup=False
+        )
     return 0
 
 
 def demo(
     data: Data = None, feeds: Feeds = None, as_json: Json = False, verbose: Verbose = False, quiet: Quiet = False
 ) -> int:
-    """Build a catalog of three synthetic days with the Dagster assets of the feed sim, and look at it."""
-    raise NotImplementedError
+    """Build a catalog of three synthetic days with the Dagster assets of the feed sim, and look at it.
+
+    Trades, mark prices, index prices and funding rates of the venue SIM; no key and no network. Days that are there
+    already are left as they are.
+    """
+    from hedgegrid_assets.cli.inspect import show_report
+    from hedgegrid_assets.feeds import data_path
+    from hedgegrid_assets.validation import validate_catalog
+
+    summary = _backfill(DEMO_FEED, data, feeds, None, None, None, force=False, verbose=verbose, quiet=quiet or as_json)
+    catalog = (data or data_path()) / "catalog"
+    instrument = summary.days[0].day.instrument_id
+    report = validate_catalog(catalog, instrument=instrument)
+    if as_json:
+        print_json({"backfill": summary.to_dict(), "validation": report.to_dict()})
+    else:
+        _show(summary)
+        show_report(report)
+        if summary.ok:
+            days = [done.day.date for done in summary.days]
+            _run_snippet(catalog, instrument, min(days), max(days))
+            _say_next(catalog, instrument)
+    return 0 if summary.ok and report.ok else 1
 
 
 def backfill(
     feed: Annotated[str, typer.Argument(help="A feed of feeds.yaml.")],
+    start: Annotated[str | None, typer.Option("--start", help="First day, YYYY-MM-DD; the feed's own start.")] = None,
+    end: Annotated[
+        str | None, typer.Option("--end", help="First day that is not wanted any more (exclusive); today.")
+    ] = None,
+    symbol: Annotated[
+        str | None, typer.Option("--symbol", help="Symbols or instrument ids, with commas; all of the feed.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Days that are unchanged as well.")] = False,
     data: Data = None,
     feeds: Feeds = None,
     as_json: Json = False,
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> int:
-    """Run a feed's assets for all days that are missing or changed, in one process."""
-    raise NotImplementedError
+    """Run a feed's Dagster assets for all days that are missing or changed, in one process.
+
+    The runs and their checks are shown by the UI (make dev) of the same DAGSTER_HOME. A day that fails stops no other.
+    """
+    summary = _backfill(feed, data, feeds, start, end, symbol, force=force, verbose=verbose, quiet=quiet or as_json)
+    if as_json:
+        print_json(summary.to_dict())
+    elif not quiet or not summary.ok:
+        _show(summary)
+    return 0 if summary.ok else 1
+
+
+def _backfill(
+    feed: str,
+    data: Path | None,
+    feeds: Path | None,
+    start: str | None,
+    end: str | None,
+    symbol: str | None,
+    *,
+    force: bool,
+    verbose: bool,
+    quiet: bool,
+) -> "BackfillSummary":
+    from hedgegrid_assets.feeds import data_path
+    from hedgegrid_assets.timestamps import parse_day
+
+    set_logging(verbose=verbose, quiet=quiet)
+    first, last = parse_day(start, "--start") if start else None, parse_day(end, "--end") if end else None
+    if not quiet:
+        say(f"starting Dagster for the feed {feed}")
+    from hedgegrid_assets.defs.backfill import backfill, instance_for
+
+    def tell(done: "DayDone", number: int, of: int) -> None:
+        if not quiet:
+            say(f"[{number}/{of}] {done.day}: {done.outcome}{f', {done.seconds:.1f} s' if done.seconds else ''}")
+
+    with instance_for(data or data_path()) as instance:
+        return backfill(
+            feed,
+            first,
+            last,
+            [part.strip() for part in symbol.split(",")] if symbol else None,
+            instance=instance,
+            force=force,
+            progress=tell,
+            feeds=feeds,
+            data=data,
+        )
+
+
+def _show(summary: "BackfillSummary") -> None:
+    from hedgegrid_assets.defs.backfill import Outcome
+
+    counts = {outcome: len(summary.of(outcome)) for outcome in (Outcome.DONE, Outcome.FRESH, Outcome.FAILED)}
+    told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
+    missing = f"; {summary.missing} instrument-days without data" if summary.missing else ""
+    console().print(f"feed {summary.feed}: {told or 'nothing to do'}{missing}, {summary.seconds:.1f} s", markup=False)
+    for done in summary.of(Outcome.FAILED):
+        for error in done.errors:
+            say(f"error: {done.day}: {error}")
+
+
+def _run_snippet(catalog: Path, instrument: str, first: date, last: date) -> None:
+    """Show the guide's check, and run the same text."""
+    from datetime import timedelta
+
+    from hedgegrid_assets.cli.snippet import SNIPPET
+
+    text = SNIPPET.format(catalog=catalog, instrument=instrument, start=first, end=last + timedelta(days=1))
+    out = console()
+    out.print("\nThe guide's check of a catalog, run just now:\n", style="bold")
+    out.print(text, markup=False, style="dim")
+    scope: dict[str, Any] = {}
+    exec(compile(text, "<the guide's check>", "exec"), scope)
+
+
+def _say_next(catalog: Path, instrument: str) -> None:
+    out = console()
+    out.print("\nNext:", style="bold")
+    for command, why in (
+        ("make dev", "the Dagster UI on http://127.0.0.1:3000: lineage, partitions, checks"),
+        (f"hedgegrid validate {catalog} --deep", "look again, with Nautilus' own reader"),
+        (
+            f"python -c \"import hedgegrid_assets as h; print(h.read_frame('{instrument}', 'trades'))\"",
+            "as a pandas frame",
+        ),
+        ("hedgegrid replay-to-parquet --help", "your own data"),
+    ):
+        out.print(f"  {command}", markup=False, style="green")
+        out.print(f"      {why}", markup=False)

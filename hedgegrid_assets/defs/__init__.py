@@ -16,7 +16,9 @@ from hedgegrid_assets.feeds import Feed, read_feeds
 from hedgegrid_assets.pipeline import House
 from hedgegrid_assets.storage import Places
 
-warnings.filterwarnings("ignore", category=dg.PreviewWarning, message=r"Specifying a partitions_def on an AssetCheckSpec")
+warnings.filterwarnings(
+    "ignore", category=dg.PreviewWarning, message=r"Specifying a partitions_def on an AssetCheckSpec"
+)
 
 _log: Final = logging.getLogger(__name__)
 

@@ -10,7 +10,15 @@ from hedgegrid_assets import catalog, integrity
 from hedgegrid_assets import raw as raw_stage
 from hedgegrid_assets.defs import checks, metadata
 from hedgegrid_assets.defs.partitions import day_of, partitions_of
-from hedgegrid_assets.errors import CatalogDiffers, DataError, DayBlocked, HedgegridError, InstrumentUnknown, NoDataFetched, RawDamaged
+from hedgegrid_assets.errors import (
+    CatalogDiffers,
+    DataError,
+    DayBlocked,
+    HedgegridError,
+    InstrumentUnknown,
+    NoDataFetched,
+    RawDamaged,
+)
 from hedgegrid_assets.frames import Precisions
 from hedgegrid_assets.instruments import Instrument
 from hedgegrid_assets.model import Channel, InstrumentDay, Table
@@ -80,7 +88,13 @@ def failure(error: HedgegridError) -> dg.Failure:
 
 
 def _plain(value: object) -> object:
-    return list(value) if isinstance(value, (list, tuple, set)) else value if isinstance(value, (int, float, dict)) else str(value)
+    return (
+        list(value)
+        if isinstance(value, (list, tuple, set))
+        else value
+        if isinstance(value, (int, float, dict))
+        else str(value)
+    )
 
 
 def _common(house: House) -> dict[str, Any]:
@@ -103,7 +117,7 @@ def _landing(house: House) -> dg.AssetsDefinition:
         kinds={_format(house), "file"},
         **_common(house),
     )
-    def landing(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
+    def landing(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
         started = time.monotonic()
         try:
             files = house.landing()
@@ -142,7 +156,7 @@ def _instruments(house: House) -> dg.AssetsDefinition:
         kinds={"parquet", "nautilus"},
         **_common(house),
     )
-    def instruments(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+    def instruments(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
         found: dict[str, Instrument] = {}
         unknown: dict[str, str] = {}
         try:
@@ -175,7 +189,7 @@ def _raw(house: House, partitions: dg.MultiPartitionsDefinition) -> dg.AssetsDef
         can_subset=True,
         pool=f"{house.source.name}_api" if remote else None,
     )
-    def raw(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
+    def raw(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
         day = day_of(context.partition_key)
         channels = [channel for channel in house.by_channel() if raw_key(house, channel) in context.selected_asset_keys]
         if house.source.lands:
@@ -247,7 +261,9 @@ def _import_landing(context: dg.AssetExecutionContext, house: House) -> None:
         context.log.info(f"imported {len(report.read)} landing files, {report.lines:,} lines")
 
 
-def _raw_result(context: dg.AssetExecutionContext, check: checks.Check, raw: RawDay, seconds: float) -> dg.MaterializeResult:
+def _raw_result(
+    context: dg.AssetExecutionContext, check: checks.Check, raw: RawDay, seconds: float
+) -> dg.MaterializeResult[Any]:
     lines = raw.manifest["lines"]
     return dg.MaterializeResult(
         asset_key=check.asset_key,
@@ -257,7 +273,9 @@ def _raw_result(context: dg.AssetExecutionContext, check: checks.Check, raw: Raw
     )
 
 
-def _damaged_result(context: dg.AssetExecutionContext, check: checks.Check, error: RawDamaged) -> dg.MaterializeResult:
+def _damaged_result(
+    context: dg.AssetExecutionContext, check: checks.Check, error: RawDamaged
+) -> dg.MaterializeResult[Any]:
     """Handed on all the same: normalizing refuses it, and the run is red for this channel alone."""
     return dg.MaterializeResult(
         asset_key=check.asset_key,
@@ -280,7 +298,9 @@ def _runs_any(context: dg.AssetExecutionContext, keys: Sequence[dg.AssetKey]) ->
 def _no_data(house: House, day: InstrumentDay, channels: Sequence[str]) -> NoDataFetched:
     """Nothing of this day at all, and where the data are instead."""
     symbol = house.feed.symbol_of(day.instrument_id)
-    days = sorted({held for channel in channels for held in raw_stage.raw_days(house.places, house.feed.name, channel, symbol)})
+    days = sorted(
+        {held for channel in channels for held in raw_stage.raw_days(house.places, house.feed.name, channel, symbol)}
+    )
     found = f"{symbol} {days[0]} .. {days[-1]} ({len(days)} days)" if days else f"nothing of {symbol}"
     looked_in = str(house.places.landing) if house.source.lands else house.source.doc
     return NoDataFetched(f"{day} {', '.join(channels)}", looked_in, found)
@@ -309,7 +329,7 @@ def _normalized(house: House, table: Table, partitions: dg.MultiPartitionsDefini
         code_version=_code_version(house, table),
         **_common(house),
     )
-    def normalized(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+    def normalized(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
         started = time.monotonic()
         day = day_of(context.partition_key)
         symbol = house.feed.symbol_of(day.instrument_id)
@@ -380,7 +400,7 @@ def _catalog(house: House, table: Table, partitions: dg.MultiPartitionsDefinitio
         code_version=_code_version(house, table),
         **_common(house),
     )
-    def into_catalog(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+    def into_catalog(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
         started = time.monotonic()
         day = day_of(context.partition_key)
         try:
@@ -394,7 +414,10 @@ def _catalog(house: House, table: Table, partitions: dg.MultiPartitionsDefinitio
             raise failure(error) from None
         verdict = integrity.read_verdict(house.places, table, day) or {}
         yield dg.MaterializeResult(
-            metadata={**metadata.of_catalog(verdict, written.path, written.rows, time.monotonic() - started), **described},
+            metadata={
+                **metadata.of_catalog(verdict, written.path, written.rows, time.monotonic() - started),
+                **described,
+            },
             data_version=dg.DataVersion(verdict["content_digest"]),
             check_results=[check.result(passed=True, rows=written.rows)],
         )

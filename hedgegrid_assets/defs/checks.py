@@ -85,8 +85,15 @@ class Check:
         answers = {answer["name"]: answer for answer in verdict["rules"]}
         mine = [(rule, answers[rule.name]) for rule in self.rules]
         failed = [answer for _, answer in mine if not answer["passed"]]
-        thresholds = {rule.name: answer["numbers"][key] for rule, answer in mine for key in _THRESHOLDS if key in answer["numbers"]}
-        more: dict[str, Any] = {"numbers": dg.MetadataValue.table([_record(rule, answer) for rule, answer in mine], _NUMBERS)}
+        thresholds = {
+            rule.name: answer["numbers"][key]
+            for rule, answer in mine
+            for key in _THRESHOLDS
+            if key in answer["numbers"]
+        }
+        more: dict[str, Any] = {
+            "numbers": dg.MetadataValue.table([_record(rule, answer) for rule, answer in mine], _NUMBERS)
+        }
         if thresholds:
             more["threshold"] = dg.MetadataValue.json(thresholds)
         return self.result(
@@ -144,7 +151,9 @@ def _record(rule: Rule, answer: Mapping[str, Any]) -> dg.TableRecord:
 
 
 def _numbers(numbers: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {value if isinstance(value, str) else json.dumps(value)}" for name, value in numbers.items())
+    return ", ".join(
+        f"{name} {value if isinstance(value, str) else json.dumps(value)}" for name, value in numbers.items()
+    )
 
 
 def _told(answer: Mapping[str, Any]) -> str:

@@ -17,6 +17,14 @@ def raw_of(house: House, day: InstrumentDay) -> list[tuple[Channel, tuple[Table,
     ]
 
 
+def has_raw(house: House, day: InstrumentDay) -> bool:
+    """There is something to make the day from; a damaged raw day counts."""
+    try:
+        return any(raw for _, _, raw in raw_of(house, day))
+    except RawDamaged:
+        return True
+
+
 def is_fresh(house: House, day: InstrumentDay) -> bool:
     """Every table that has raw data was made from it, by today's rules, and is in the catalog.
 

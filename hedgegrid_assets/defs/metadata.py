@@ -27,7 +27,10 @@ _COMMON: Final[Mapping[str, str]] = {
     "ts_init": "when it arrived (ts_event where the source has no arrival time); the day is cut by it",
     "raw_row": "row in the raw day, from 0",
 }
-_NAUTILUS_TYPES: Final[Mapping[str, str]] = {"fixed_size_binary[16]": "fixed_size_binary[16] (value x 10^16)", "uint64": "uint64 (ns)"}
+_NAUTILUS_TYPES: Final[Mapping[str, str]] = {
+    "fixed_size_binary[16]": "fixed_size_binary[16] (value x 10^16)",
+    "uint64": "uint64 (ns)",
+}
 
 
 # ---------------------------------------------------------------- columns and lineage
@@ -87,7 +90,9 @@ def of_raw(raw: RawDay, seconds: float) -> Metadata:
     """A raw day, from its manifest."""
     manifest = raw.manifest
     origin = manifest["origin"]
-    shown = [{name: value for name, value in part.items() if name not in {"decimals", "disconnects_ns"}} for part in origin]
+    shown = [
+        {name: value for name, value in part.items() if name not in {"decimals", "disconnects_ns"}} for part in origin
+    ]
     return {
         **_rows(manifest["lines"]),
         "dagster/uri": raw.path.absolute().as_uri(),
@@ -141,9 +146,26 @@ def of_catalog(verdict: Mapping[str, Any], path: Path, rows: int, seconds: float
 
 def of_instruments(instruments: Mapping[str, Instrument], unknown: Mapping[str, str]) -> Metadata:
     """Definitions as a table, and why some are not there yet."""
-    names = ("id", "raw_symbol", "kind", "price_precision", "size_precision", "mark_precision", "price_increment", "size_increment", "origin", "fees_known")
-    records = [dg.TableRecord({name: getattr(instrument, name) for name in names}) for instrument in instruments.values()]
-    found: Metadata = {"dagster/row_count": len(instruments), "instruments": _table(names, records), "unknown": dg.MetadataValue.json(dict(unknown))}
+    names = (
+        "id",
+        "raw_symbol",
+        "kind",
+        "price_precision",
+        "size_precision",
+        "mark_precision",
+        "price_increment",
+        "size_increment",
+        "origin",
+        "fees_known",
+    )
+    records = [
+        dg.TableRecord({name: getattr(instrument, name) for name in names}) for instrument in instruments.values()
+    ]
+    found: Metadata = {
+        "dagster/row_count": len(instruments),
+        "instruments": _table(names, records),
+        "unknown": dg.MetadataValue.json(dict(unknown)),
+    }
     return found if records else found | {"instruments": "none yet"}
 
 
@@ -158,7 +180,9 @@ def of_landing(house: House, files: list[LandingFile], report: ImportReport, sec
         said = "damaged" if str(path) in damaged else "read now" if path in read else "known"
         status = path.stat()
         records.append(
-            dg.TableRecord({"file": str(shown), "bytes": status.st_size, "changed": _time(status.st_mtime_ns), "import": said})
+            dg.TableRecord(
+                {"file": str(shown), "bytes": status.st_size, "changed": _time(status.st_mtime_ns), "import": said}
+            )
         )
     found: Metadata = {
         "files": len(files),
@@ -179,10 +203,11 @@ def _rows(rows: int) -> Metadata:
 
 
 def _table(names: tuple[str, ...], records: list[dg.TableRecord]) -> dg.TableMetadataValue:
-    kinds = {bool: "bool", int: "int"}
+    kinds: dict[type, str] = {bool: "bool", int: "int"}
     first = records[0].data
     return dg.MetadataValue.table(
-        records, dg.TableSchema(columns=[dg.TableColumn(name, kinds.get(type(first[name]), "string")) for name in names])
+        records,
+        dg.TableSchema(columns=[dg.TableColumn(name, kinds.get(type(first[name]), "string")) for name in names]),
     )
 
 
@@ -193,7 +218,9 @@ def _time(ns: int | None) -> str:
 # ---------------------------------------------------------------- the first rows that a check found
 
 
-def first_bad(house: House, day: InstrumentDay, table: Table, verdict: Mapping[str, Any], failed: list[str]) -> str | None:
+def first_bad(
+    house: House, day: InstrumentDay, table: Table, verdict: Mapping[str, Any], failed: list[str]
+) -> str | None:
     """At most ten of what made the rules fail, as a Markdown table; None where there are no single rows to show."""
     answers = {answer["name"]: answer for answer in verdict["rules"]}
     for name in failed:
@@ -219,7 +246,12 @@ def _rejects(house: House, day: InstrumentDay, table: Table) -> pl.DataFrame | N
     path = house.places.rejects(day.instrument_id, table.folder, day.date)
     if not path.exists():
         return None
-    return pl.scan_parquet(path).head(FIRST_BAD).select("file", "line", "reason", "field", "value", pl.col("raw").str.head(120)).collect()
+    return (
+        pl.scan_parquet(path)
+        .head(FIRST_BAD)
+        .select("file", "line", "reason", "field", "value", pl.col("raw").str.head(120))
+        .collect()
+    )
 
 
 def _gaps(verdict: Mapping[str, Any]) -> pl.DataFrame:

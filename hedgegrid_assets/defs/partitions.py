@@ -24,7 +24,9 @@ def partitions_of(house: House) -> dg.MultiPartitionsDefinition:
         end_date=str(feed.end) if feed.end else None,
         end_offset=1 if house.source.lands else 0,
     )
-    return dg.MultiPartitionsDefinition({DATE: days, INSTRUMENT: dg.StaticPartitionsDefinition(list(feed.instrument_ids()))})
+    return dg.MultiPartitionsDefinition(
+        {DATE: days, INSTRUMENT: dg.StaticPartitionsDefinition(list(feed.instrument_ids()))}
+    )
 
 
 def key_of(day: InstrumentDay) -> dg.MultiPartitionKey:

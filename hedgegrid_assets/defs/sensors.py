@@ -40,8 +40,10 @@ class Cursor:
     @classmethod
     def read(cls, text: str | None) -> "Cursor":
         """The inverse of ``text``."""
-        values = json.loads(text) if text else {}
-        return cls(**values | {"waiting": tuple(values.get("waiting", ()))})
+        if not text:
+            return cls()
+        values = json.loads(text)
+        return cls(tuple(values["waiting"]), values["at"], values["name"], values["days"])
 
     def text(self) -> str:
         """As Dagster keeps it."""
@@ -90,9 +92,7 @@ def _import(house: House, settled: Iterable[str]) -> dg.RunRequest:
     return dg.RunRequest(job_name=import_job(house), run_key=f"import@{_digest(sorted(settled))}")
 
 
-def _days(
-    house: House, partitions: dg.MultiPartitionsDefinition, before: Cursor
-) -> tuple[list[dg.RunRequest], Cursor]:
+def _days(house: House, partitions: dg.MultiPartitionsDefinition, before: Cursor) -> tuple[list[dg.RunRequest], Cursor]:
     """The days of imports that were not asked for yet, and how far that goes.
 
     The run key names the day and all landing content that it is made of: several files of one day make one run.

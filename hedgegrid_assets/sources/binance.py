@@ -343,7 +343,8 @@ def _place_exactly(row: dict[str, Any], by_event: Mapping[str, Channel], lines: 
 
 
 def _integer_or_none(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _LARGEST else None
+    """A whole number of as many digits as the fast reader takes for one."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**18 else None
 
 
 # ---------------------------------------------------------------- scan
@@ -442,12 +443,13 @@ def _decimals(ours: pl.DataFrame, known: tuple[Channel, ...]) -> dict[tuple[str,
 
 
 def _most_decimals(rows: pl.DataFrame, field: Field) -> pl.DataFrame:
-    odd = [_fraction(text, field) for text in rows.filter(~pl.col("gate"))["text"]]
-    fractions = rows.filter("gate").select("symbol", fraction=_first(field.key, r'"-?[0-9]+\.([0-9]+)"'))
-    exact = rows.filter(~pl.col("gate")).select("symbol", fraction=pl.Series(odd, dtype=pl.String))
+    found = rows.select("symbol", "gate", "text", fraction=_first(field.key, r'"-?[0-9]+\.([0-9]+)"'))
+    rest = found.filter(~pl.col("gate") | pl.col("fraction").is_null())
+    odd = rest.filter(~pl.col("gate") | _first(field.key, '"([^"]*[^-0-9"][^"]*)"').is_not_null())
+    exact = odd.select("symbol", fraction=pl.Series([_fraction(text, field) for text in odd["text"]], dtype=pl.String))
     digits = pl.col("fraction")
     return (
-        pl.concat([fractions, exact])
+        pl.concat([found.filter("gate").select("symbol", "fraction"), exact])
         .group_by("symbol")
         .agg(
             written=digits.str.len_bytes().max().fill_null(0),

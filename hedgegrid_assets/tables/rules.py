@@ -65,11 +65,19 @@ def _no_time_gaps(facts: DayFacts) -> Judgement:
 
 
 def _no_sequence_gaps(facts: DayFacts) -> Judgement:
+    """Members of aggregates are a number only: the venue leaves out those that are no market trades."""
     missing = sum(gap.ids_missing for gap in facts.gaps)
-    holes = sum(1 for gap in facts.gaps if gap.ids_missing)
-    return Judgement(
-        not missing, holes, {"ids_missing": missing, "holes": holes, "first": facts.first_id, "last": facts.last_id}
-    )
+    holes = sum(1 for gap in facts.gaps if gap.ids_missing) + facts.holes_unlisted
+    numbers = {
+        "contiguous": facts.contiguous_ids,
+        "ids_missing": missing,
+        "holes": holes,
+        "first": facts.first_id,
+        "last": facts.last_id,
+        "member_breaks": facts.member_breaks,
+        "members_missing": facts.members_missing,
+    }
+    return Judgement(not holes, holes, numbers)
 
 
 def _day_covered(facts: DayFacts) -> Judgement:
@@ -110,6 +118,11 @@ def _cadence_as_expected(facts: DayFacts) -> Judgement:
         "share": round(share, 4),
     }
     return Judgement(share >= CADENCE_SHARE, 0, numbers)
+
+
+def _prices_on_tick(facts: DayFacts) -> Judgement:
+    off = facts.failing["prices_on_tick"]
+    return Judgement(off == 0, off, {"tick": facts.price_increment, "off_tick": off})
 
 
 def _nothing_cleaned(facts: DayFacts) -> Judgement:
@@ -201,6 +214,14 @@ CADENCE_AS_EXPECTED: Final = Rule(
     "gap_report",
     "updates come every 1 s or 3 s, as the stream promises",
     judge=_cadence_as_expected,
+)
+PRICES_ON_TICK: Final = Rule(
+    "prices_on_tick",
+    _WARN,
+    "quality",
+    "every price is a multiple of the instrument's price increment, where that is coarser than its last decimal",
+    fails=pl.col("price").to_physical() % pl.col("price_tick") != 0,
+    judge=_prices_on_tick,
 )
 TS_EVENT_SORTED: Final = Rule(
     "ts_event_sorted",

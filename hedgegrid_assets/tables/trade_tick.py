@@ -39,6 +39,7 @@ TRADE_TICK: Final = Table(
         Column("last_trade_id", pl.Int64(), "last trade of an aggregate (Binance l)", nullable=True),
     ),
     id_column="trade_id",
+    members=("first_trade_id", "last_trade_id"),
     gap_seconds=60.0,
     rules=(
         rules.TRADE_IDS_UNIQUE,
@@ -48,6 +49,7 @@ TRADE_TICK: Final = Table(
         rules.NO_TIME_GAPS,
         rules.NO_SEQUENCE_GAPS,
         rules.DAY_COVERED,
+        rules.PRICES_ON_TICK,
         *rules.OBSERVED,
     ),
     code_version=1,

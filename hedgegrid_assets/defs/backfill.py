@@ -1,0 +1,235 @@
+"""Many days of a feed in one process: its job, day by day, with the events in the instance so that the UI shows them."""
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import dagster as dg
+from dagster._core.instance import InstanceRef
+
+from hedgegrid_assets.defs import definitions_of, houses_of
+from hedgegrid_assets.defs.freshness import has_raw, is_fresh
+from hedgegrid_assets.defs.jobs import days_job
+from hedgegrid_assets.defs.partitions import key_of, partitions_of
+from hedgegrid_assets.errors import EnvironmentFault, FeedsFileError, UsageError
+from hedgegrid_assets.feeds import Feed, data_path, feeds_path, read_feeds
+from hedgegrid_assets.model import InstrumentDay
+from hedgegrid_assets.pipeline import House
+from hedgegrid_assets.storage import make_folder
+
+if TYPE_CHECKING:
+    from dagster_shared.error import SerializableErrorInfo
+
+_QUIET: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+_NO_COMPUTE_LOGS: Final = {
+    "compute_logs": {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
+}
+
+
+class Outcome(StrEnum):
+    """What a backfill did with an instrument-day."""
+
+    DONE = "done"
+    FAILED = "failed"
+    FRESH = "fresh"
+    """Nothing to do: no run was started."""
+    MISSING = "missing"
+    """A source that lands has no data of this day: no run was started."""
+
+
+@dataclass(frozen=True, slots=True)
+class DayDone:
+    """One instrument-day of a backfill. ``errors``: one for each step that failed, as ``<asset>: <message>``."""
+
+    day: InstrumentDay
+    outcome: Outcome
+    errors: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """For ``--json``."""
+        return {
+            "instrument_id": self.day.instrument_id,
+            "date": str(self.day.date),
+            "outcome": str(self.outcome),
+            "errors": list(self.errors),
+            "seconds": round(self.seconds, 3),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class BackfillSummary:
+    """What a backfill did; days that a source that lands has no data of are counted, not listed."""
+
+    feed: str
+    days: tuple[DayDone, ...]
+    missing: int
+    seconds: float
+
+    @property
+    def ok(self) -> bool:
+        """No day failed."""
+        return not self.of(Outcome.FAILED)
+
+    def of(self, outcome: Outcome) -> list[DayDone]:
+        """The days with one outcome."""
+        return [day for day in self.days if day.outcome is outcome]
+
+    def to_dict(self) -> dict[str, Any]:
+        """For ``--json``."""
+        counts = {str(outcome): len(self.of(outcome)) for outcome in Outcome}
+        return {
+            "feed": self.feed,
+            "ok": self.ok,
+            **counts,
+            "missing": self.missing,
+            "seconds": round(self.seconds, 3),
+            "days": [day.to_dict() for day in self.days],
+        }
+
+
+type Told = Callable[[DayDone, int, int], None]
+"""Told each day that is dealt with, how many are, and of how many."""
+
+
+def backfill(
+    feed_name: str,
+    start: date | None = None,
+    end: date | None = None,
+    instruments: Sequence[str] | None = None,
+    *,
+    instance: dg.DagsterInstance,
+    force: bool = False,
+    progress: Told | None = None,
+    feeds: Path | None = None,
+    data: Path | None = None,
+) -> BackfillSummary:
+    """Make the days of a feed that are missing or stale: from raw to catalog, a run for each.
+
+    A day that fails stops no other. Fresh days are found by their small files on disk, before any run is started.
+
+    Args:
+        feed_name: As in feeds.yaml.
+        start: First day; None: the feed's own.
+        end: First day that is not wanted any more; None: the feed's own, else what is over by now.
+        instruments: InstrumentIds or exchange symbols of the feed; None: all.
+        instance: Where the runs and their events go.
+        force: Fresh days as well.
+        progress: Told of each day.
+        feeds: feeds.yaml; None: where ``HEDGEGRID_FEEDS`` says.
+        data: Root of the data; None: where ``HEDGEGRID_DATA`` says.
+
+    Raises:
+        UsageError: Unknown feed or instrument, an empty range; FeedsFileError: the feed is there, but not usable.
+    """
+    started = time.monotonic()
+    (house,) = houses_of([_feed(feed_name, feeds or feeds_path())], data or data_path())
+    days = _days(house, start, end, instruments)
+    if house.source.lands:
+        house.import_landing(pass_over_damaged=True)
+        wanted = [day for day in days if has_raw(house, day)]
+    else:
+        wanted = days
+    job = definitions_of([house]).resolve_job_def(days_job(house))
+    done = []
+    for number, day in enumerate(wanted, 1):
+        fresh = not force and is_fresh(house, day)
+        outcome = DayDone(day, Outcome.FRESH) if fresh else _run(job, day, instance)
+        done.append(outcome)
+        if progress:
+            progress(outcome, number, len(wanted))
+    return BackfillSummary(feed_name, tuple(done), len(days) - len(wanted), time.monotonic() - started)
+
+
+def _run(job: dg.JobDefinition, day: InstrumentDay, instance: dg.DagsterInstance) -> DayDone:
+    started = time.monotonic()
+    result = job.execute_in_process(
+        partition_key=key_of(day), instance=instance, raise_on_error=False, run_config=_QUIET
+    )
+    outcome = Outcome.DONE if result.success else Outcome.FAILED
+    return DayDone(day, outcome, tuple(_errors(result)), time.monotonic() - started)
+
+
+def _errors(result: dg.ExecuteInProcessResult) -> Iterator[str]:
+    for event in result.all_events:
+        if event.is_step_failure:
+            failed = event.step_failure_data
+            said = failed.user_failure_data.description if failed.user_failure_data else None
+            yield f"{str(event.step_key).replace('__', '/')}: {said or _root_cause(failed.error)}"
+
+
+def _root_cause(error: "SerializableErrorInfo | None") -> str:
+    """The message of what went wrong first, where nobody expected it."""
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return error.message.strip() if error else "failed"
+
+
+def _feed(name: str, path: Path) -> Feed:
+    found = read_feeds(path)
+    if name in found.feeds:
+        return found.feeds[name]
+    problems = [str(problem) for problem in found.problems if problem.feed == name]
+    if problems:
+        raise FeedsFileError(path, problems)
+    raise UsageError(f"unknown feed ({path}): expected one of {', '.join(found.feeds) or 'none'}, found {name!r}")
+
+
+def _days(house: House, start: date | None, end: date | None, instruments: Sequence[str] | None) -> list[InstrumentDay]:
+    """What is asked for, day after day, as far as there are partitions."""
+    feed = house.feed
+    if start and end and start >= end:
+        raise UsageError(f"empty range: expected start before end (end is exclusive), found {start} .. {end}")
+    ids = feed.instrument_ids() if instruments is None else _instrument_ids(feed, instruments)
+    partitions = partitions_of(house)
+    over = datetime.now(UTC).date() + timedelta(days=1)
+    return [
+        day
+        for date_ in feed.days(min(end or over, over))
+        if start is None or date_ >= start
+        for day in (InstrumentDay(instrument_id, date_) for instrument_id in ids)
+        if partitions.has_partition_key(key_of(day))
+    ]
+
+
+def _instrument_ids(feed: Feed, names: Iterable[str]) -> list[str]:
+    return [
+        feed.instrument_id(name) if name in feed.symbols else feed.instrument_id(feed.symbol_of(name)) for name in names
+    ]
+
+
+# ---------------------------------------------------------------- where the events go
+
+
+def instance_for(data: Path) -> dg.DagsterInstance:
+    """The Dagster instance that the work on a data root belongs to; use it in a ``with`` block.
+
+    ``DAGSTER_HOME`` if it is set. Else ``.dagster_home`` in the working directory, if a dagster.yaml lies there (it is
+    copied in) and ``data`` is the root that Dagster itself would use. Else one that is gone with the process. The
+    processes of ``dagster dev`` on the same home show the same runs. Raises EnvironmentFault.
+    """
+    given = os.environ.get("DAGSTER_HOME")
+    if given:
+        home = Path(given).expanduser()
+        if not home.is_absolute():
+            raise EnvironmentFault(f"DAGSTER_HOME is not usable: expected an absolute path, found {given!r}")
+        return _instance_at(home)
+    settings = Path("dagster.yaml")
+    if not settings.is_file() or data.resolve() != data_path().resolve():
+        return dg.DagsterInstance.ephemeral()
+    home = Path(".dagster_home").absolute()
+    make_folder(home)
+    shutil.copyfile(settings, home / settings.name)
+    return _instance_at(home)
+
+
+def _instance_at(home: Path) -> dg.DagsterInstance:
+    """Steps run in our own process: its output stays where it is, and is not kept as compute logs."""
+    make_folder(home)
+    return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home), overrides=_NO_COMPUTE_LOGS))
