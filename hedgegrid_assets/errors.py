@@ -10,13 +10,20 @@ HedgegridError
 │   ├── InstrumentUnknown
 │   ├── DayBlocked
 │   ├── VerdictRefused
-│   ├── RawDamaged
+│   ├── FileRefused
+│   │   ├── RawDamaged
+│   │   ├── MissingColumns
+│   │   └── TimestampParsingFailed
 │   ├── TooManyOddLines
 │   └── CatalogDiffers
-└── EnvironmentFault     exit 1: disk, permissions, installed versions
+└── EnvironmentFault     exit 1: disk, permissions, network, installed versions
+    └── RemoteFault      a provider's answer, or none
+        ├── KeyRequired
+        └── RateLimited
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, override
 
@@ -151,7 +158,13 @@ class VerdictRefused(DataError):
         )
 
 
-class RawDamaged(DataError):
+class FileRefused(DataError):
+    """A file that nothing can be made of; ``details["path"]`` names it. Other files are not stopped by it."""
+
+    code = "file"
+
+
+class RawDamaged(FileRefused):
     """A raw file does not decode to its end, or is not the file of its manifest."""
 
     code = "raw_damaged"
@@ -161,6 +174,39 @@ class RawDamaged(DataError):
             f"{path} cannot be trusted: {why}",
             hint="import or fetch the file again; nothing was published from it",
             details={"path": str(path)},
+        )
+
+
+class MissingColumns(FileRefused):
+    """The columns that a data type needs are not in a CSV file, by any name that is known."""
+
+    code = "missing_columns"
+
+    def __init__(
+        self, path: Path, token: str, missing: Sequence[str], found: Sequence[str], named: Mapping[str, str], why: str = ""
+    ) -> None:
+        mapping = {**named, **{column: f"<your column for {column}>" for column in missing}}
+        example = {"files": {token: {"file_path": path.name, "columns": mapping}}}
+        super().__init__(
+            f"Missing required columns ({path}): expected {', '.join(missing)} for {token}, "
+            f"found {', '.join(map(repr, found)) or 'none'}{f'; {why}' if why else ''}",
+            hint=f"say which column is which in the file given with --config: {json.dumps(example, ensure_ascii=False)}",
+            details={"path": str(path), "missing": list(missing), "found": list(found), "mapping": mapping},
+        )
+
+
+class TimestampParsingFailed(FileRefused):
+    """The times of a CSV column are of no format that is known, or not of the one that was given."""
+
+    code = "timestamp"
+
+    def __init__(self, path: Path, line: int, column: str, value: str, given: str | None, fits: str | None) -> None:
+        expected = f"times like {given}" if given else "ISO 8601, US format or a number since 1970"
+        super().__init__(
+            f"Timestamp parsing failed ({path}, line {line}, column {column}): expected {expected}, found {value!r}",
+            hint='say the format in the file given with --config, at the top or beside file_path: "timestamp_format": '
+            + (f'"{fits}"' if fits else '"%Y-%m-%d %H:%M:%S.%f" (letters as in strptime)'),
+            details={"path": str(path), "line": line, "column": column, "value": value, "timestamp_format": fits},
         )
 
 
@@ -194,3 +240,48 @@ class EnvironmentFault(HedgegridError):
     """Disk, permissions, network or installed versions."""
 
     code = "environment"
+
+
+class RemoteFault(EnvironmentFault):
+    """A provider did not give what was asked for; nothing was published from it.
+
+    ``transient``: it may well work later, and running again is all there is to do.
+    """
+
+    code = "remote"
+
+    def __init__(self, what: str, why: str, *, hint: str, transient: bool, details: dict[str, object] | None = None) -> None:
+        super().__init__(f"cannot fetch {what}: {why}", hint=hint, details={"what": what} | (details or {}))
+        self.transient = transient
+
+
+class KeyRequired(RemoteFault):
+    """The provider gives this to holders of a key only."""
+
+    code = "key_required"
+
+    def __init__(self, what: str, why: str, variable: str) -> None:
+        super().__init__(
+            what,
+            why,
+            hint=f'export {variable}=..., or put {{"api_key": "..."}} into the file of --config; '
+            "without a key, the first day of each month is free",
+            transient=False,
+        )
+        self.message = f"Tardis API key required ({what}): {why}"
+
+
+class RateLimited(RemoteFault):
+    """The provider asks to wait for longer than a run should."""
+
+    code = "rate_limited"
+
+    def __init__(self, what: str, seconds: float | None, until: str) -> None:
+        asked = f"it asks to wait {seconds:,.0f} s, until {until}" if seconds is not None else "it does not say for how long"
+        super().__init__(
+            what,
+            f"rate limit reached (429): {asked}",
+            hint="run again then: what is fetched already is kept; a larger plan has larger limits",
+            transient=True,
+            details={"retry_after_s": seconds, "until": until},
+        )

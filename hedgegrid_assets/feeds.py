@@ -43,6 +43,7 @@ GUIDE_KEYS: Final = (
     "api_key",
     "api_key_env",
     "exchange",
+    "api",
     "base_path",
     "files",
     "timestamp_format",
@@ -265,7 +266,7 @@ class Feed(_Frozen):
             raise UsageError(
                 f"unknown symbol (feed {self.name}): expected one of {', '.join(self.symbols)}, found {symbol!r}"
             )
-        return _instrument_id_in(symbol, self.market, self.venue, self.instruments)
+        return _instrument_id_in(symbol, self.market, self.venue, self.instruments, _listed(self.source, self.settings, symbol))
 
     def instrument_ids(self) -> tuple[str, ...]:
         """InstrumentIds in the order of the symbols."""
@@ -340,8 +341,19 @@ class Feed(_Frozen):
     @field_validator("settings")
     @classmethod
     def _settings_are_the_sources(cls, settings: Mapping[str, Any], info: ValidationInfo) -> Mapping[str, Any]:
-        if "source" in info.data:
-            _refuse(_setting_notes(settings, _sources()[info.data["source"]].settings, ("settings",)))
+        if "source" not in info.data:
+            return settings
+        source = _sources()[info.data["source"]]
+        _refuse(_setting_notes(settings, source.settings, ("settings",)))
+        if source.remote is not None:
+            try:
+                venues = source.remote.venues(settings)
+            except UsageError as error:
+                raise ValueError(error.message) from None
+            if info.data.get("venue", venues[0]) not in venues:
+                raise ValueError(
+                    f"expected venue {' or '.join(venues)}, where the data of this exchange belongs, found {info.data['venue']}"
+                )
         return settings
 
     @field_validator("landing")
@@ -370,7 +382,10 @@ class Feed(_Frozen):
                 for key in instruments
                 if key not in symbols
             ]
-            ids = [_instrument_id_in(symbol, market, venue, instruments) for symbol in symbols]
+            source, settings = info.data.get("source", ""), info.data.get("settings", {})
+            ids = [
+                _instrument_id_in(symbol, market, venue, instruments, _listed(source, settings, symbol)) for symbol in symbols
+            ]
             _refuse([*strangers, *_confusable(ids)])
         return instruments
 
@@ -567,6 +582,8 @@ def _without_clashes(feeds: Mapping[str, Feed]) -> tuple[dict[str, Feed], list[N
 @with_config(ConfigDict(extra="forbid"))
 class _File(TypedDict):
     file_path: _Text
+    columns: NotRequired[dict[_Text, _Text]]
+    timestamp_format: NotRequired[_Text]
 
 
 @with_config(ConfigDict(extra="forbid"))
@@ -610,6 +627,7 @@ _SETTINGS: Final[Mapping[str, TypeAdapter[Any]]] = {
     "api_key": TypeAdapter(Annotated[str, BeforeValidator(_secret)]),
     "api_key_env": TypeAdapter(Annotated[str, BeforeValidator(_environment_name)]),
     "exchange": TypeAdapter(_Text),
+    "api": TypeAdapter(Literal["datasets", "replay"]),
     "cache_dir": TypeAdapter(_Text),
     "endpoint": TypeAdapter(_Text),
     "datasets_endpoint": TypeAdapter(_Text),
@@ -670,9 +688,18 @@ def _table_notes(tables: Sequence[str], source: str | None) -> list[Note]:
     return notes
 
 
-def _instrument_id_in(symbol: str, market: str, venue: str, instruments: Mapping[str, InstrumentOverride]) -> str:
+def _instrument_id_in(
+    symbol: str, market: str, venue: str, instruments: Mapping[str, InstrumentOverride], listed: str | None
+) -> str:
     override = instruments.get(symbol)
-    return f"{override.id}.{venue}" if override and override.id else instrument_id(symbol, market, venue)
+    name = override.id if override and override.id else listed
+    return f"{name}.{venue}" if name else instrument_id(symbol, market, venue)
+
+
+def _listed(source: str, settings: Mapping[str, Any], symbol: str) -> str | None:
+    """A symbol as its own exchange's data has it in an InstrumentId; None: as the market of the feed makes it."""
+    remote = _sources()[source].remote if source in _sources() else None
+    return remote.listing(settings, symbol).symbol if remote else None
 
 
 def _twice(key: str, values: Sequence[str]) -> list[Note]:

@@ -19,6 +19,7 @@ from hedgegrid_assets.errors import NoDataFetched, UsageError
 from hedgegrid_assets.model import Column, Table
 from hedgegrid_assets.storage import Places
 from hedgegrid_assets.tables import TABLES, TOKENS
+from hedgegrid_assets.timestamps import parse_day
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,7 +78,7 @@ def _arrow_type(name: str, dtype: pl.DataType) -> pa.DataType:
         pl.UInt32(): pa.uint32(),
         pl.Boolean(): pa.bool_(),
     }
-    return plain[dtype]
+    return next(arrow for kind, arrow in plain.items() if kind == dtype)
 
 
 class FrameWriter:
@@ -171,52 +172,59 @@ def frame_metadata(path: Path) -> dict[str, str]:
 
 
 class ContentDigest:
-    """sha256 per column over the value buffers, combined: the same for any codec and any cut into blocks."""
+    """sha256 per column over the value buffers, combined: the same for any codec and any cut into blocks.
+
+    ``raw_row`` is left out: it tells where a row came from, not what it says, and differs between a file that is read
+    in place and a copy of its lines.
+    """
 
     def __init__(self, instrument_id: str) -> None:
         self._instrument = instrument_id
-        self._columns: dict[str, tuple[str, list[Any]]] = {}
-        self._rows = 0
+        self._columns: dict[str, tuple[str, tuple[Any, Any, Any]]] = {}
+        self.rows = 0
 
     def add(self, frame: pl.DataFrame) -> None:
         """Add rows in stored order."""
-        self._rows += len(frame)
-        for series in frame.get_columns():
-            _, digests = self._columns.setdefault(
-                series.name, (str(series.dtype), [hashlib.sha256(), hashlib.sha256()])
-            )
-            values, other = _buffers(series)
-            digests[0].update(values)
-            digests[1].update(other)
+        for series in frame.drop("raw_row", strict=False).get_columns():
+            new = _kind(series.dtype), (hashlib.sha256(), hashlib.sha256(), hashlib.sha256())
+            _, digests = self._columns.setdefault(series.name, new)
+            for digest, buffer in zip(digests, _buffers(series, self.rows), strict=True):
+                digest.update(buffer)
+        self.rows += len(frame)
 
     def hexdigest(self) -> str:
         """The digest of all rows so far."""
-        parts = [f"{self._instrument}|{self._rows}"]
-        parts += [
-            f"{name}|{dtype}|{a.hexdigest()}|{b.hexdigest()}" for name, (dtype, (a, b)) in sorted(self._columns.items())
-        ]
+        parts = [f"{self._instrument}|{self.rows}"]
+        for name, (kind, digests) in sorted(self._columns.items()):
+            parts.append("|".join([name, kind, *(digest.hexdigest() for digest in digests)]))
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def _buffers(series: pl.Series) -> tuple[Any, Any]:
-    """Value bytes, and the bytes that tell text lengths and nulls."""
-    nulls: Any = series.is_null().cast(pl.UInt8).to_numpy().data if series.null_count() else b""
+def _kind(dtype: pl.DataType) -> str:
+    return f"decimal{dtype.scale}" if isinstance(dtype, pl.Decimal) else dtype.base_type().__name__
+
+
+def _buffers(series: pl.Series, first_row: int) -> tuple[Any, Any, Any]:
+    """Value bytes, lengths of texts, and the numbers of the rows that are null."""
+    lengths: Any = b""
+    nulls = (series.is_null().arg_true().cast(pl.UInt64) + first_row).to_numpy().data if series.null_count() else b""
     if series.dtype == pl.String:
-        text = series.fill_null("").rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
+        series = series.fill_null("").rechunk()
+        lengths = series.str.len_bytes().to_numpy().data
+        text = series.to_arrow(compat_level=pl.CompatLevel.oldest())
         _, offsets, data = text.buffers()
         ends = memoryview(offsets).cast("q")
-        lengths = series.fill_null("").str.len_bytes().to_numpy()
-        return memoryview(data)[ends[text.offset] : ends[text.offset + len(text)]] if data else b"", bytes(
-            lengths.data
-        ) + bytes(nulls)
-    if isinstance(series.dtype, pl.Decimal):
+        values: Any = memoryview(data)[ends[text.offset] : ends[text.offset + len(text)]] if data else b""
+    elif isinstance(series.dtype, pl.Decimal):
         array = series.fill_null(0).rechunk().to_arrow()
-        return memoryview(array.buffers()[1])[array.offset * 16 : (array.offset + len(array)) * 16], nulls
-    if isinstance(series.dtype, pl.Enum):
-        series = series.to_physical().cast(pl.UInt8)
-    elif series.dtype == pl.Boolean:
-        series = series.cast(pl.UInt8)
-    return series.fill_null(0).rechunk().to_numpy().data, nulls
+        values = memoryview(array.buffers()[1])[array.offset * 16 : (array.offset + len(array)) * 16]
+    else:
+        if isinstance(series.dtype, pl.Enum):
+            series = series.to_physical().cast(pl.UInt8)
+        elif series.dtype == pl.Boolean:
+            series = series.cast(pl.UInt8)
+        values = series.fill_null(0).rechunk().to_numpy().data
+    return values, lengths, nulls
 
 
 # ---------------------------------------------------------------- for users
@@ -252,7 +260,7 @@ def read_frame(
     if found is None:
         raise UsageError(f"unknown table {table!r}: expected one of {', '.join((*TABLES, *TOKENS))}")
     folder = Places(Path(), Path(catalog)).frame_folder(instrument_id, found.folder)
-    first, last = (None if day is None else date.fromisoformat(str(day)) for day in (start, end))
+    first, last = (day and parse_day(str(day), name) for name, day in (("start", start), ("end", end)))
     days = [
         path
         for path in sorted(folder.glob("????-??-??.parquet"))
@@ -262,7 +270,7 @@ def read_frame(
         raise NoDataFetched(
             f"{instrument_id} {found.name} {start or ''}..{end or ''}", str(folder), "no frame of these days"
         )
-    frame = pl.read_parquet(days)
+    frame = pl.concat(map(pl.read_parquet, days), how="vertical_relaxed")  # an older day may have fewer decimals
     if decimals == "float":
         frame = frame.with_columns(pl.selectors.decimal().cast(pl.Float64))
     return frame.to_pandas()

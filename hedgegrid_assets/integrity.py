@@ -1,6 +1,6 @@
 """Stage 3: the rules of a table, evaluated as counters over the blocks as they pass, and the verdict of a day."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -9,7 +9,18 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
-from hedgegrid_assets.model import DayFacts, Gap, InstrumentDay, RowCounts, Rule, RuleResult, Severity, Spread, Status, Table
+from hedgegrid_assets.model import (
+    DayFacts,
+    Gap,
+    InstrumentDay,
+    RowCounts,
+    Rule,
+    RuleResult,
+    Severity,
+    Spread,
+    Status,
+    Table,
+)
 from hedgegrid_assets.storage import Places, read_json, write_json
 from hedgegrid_assets.timestamps import NS_PER_SECOND, day_end, day_start
 
@@ -113,6 +124,7 @@ class DayRules:
         self._first: int | None = None
         self._last: int | None = None
         self._ids: list[int | None] = [None, None]
+        self._late_ids: list[np.ndarray] = []
         self._failing: dict[str, int] = {rule.name: 0 for rule in table.rules if rule.fails is not None}
         self._first_bad: dict[str, list[int]] = {}
         self._candidates: list[pl.DataFrame] = []
@@ -192,17 +204,18 @@ class DayRules:
         pairs = frame.select(
             start=pl.col("ts_init").shift(1),
             end="ts_init",
-            id_before=numeric.shift(1),
+            id_before=pl.max_horizontal(numeric.cum_max().shift(1), pl.lit(self._ids[1], pl.Int64)),
             id=numeric,
             row_before=pl.col("raw_row").shift(1),
             row="raw_row",
         )
         if self._table.id_column:
             ids = pairs["id"]
-            if self._ids[0] is None:
-                self._ids[0] = ids[0]
-            self._ids[1] = ids[-1]
             self._rising = self._rising and ids.null_count() == 0 and bool((ids.diff().drop_nulls() > 0).all())
+            if not self._rising:  # rows of one time may come in any order: they fill the holes that they left
+                late = pairs.filter(pl.col("id") < pl.col("id_before"))["id"]
+                self._late_ids.append(late.to_numpy())
+            self._ids = [_of(min, self._ids[0], ids.min()), _of(max, self._ids[1], ids.max())]
         silent = (
             (pl.col("end") - pl.col("start")) > int(self._shortest_gap * NS_PER_SECOND)
             if self._shortest_gap
@@ -261,23 +274,26 @@ class DayRules:
     def _gaps(self, gap_seconds: float, known: Circumstances) -> Iterator[Gap]:
         disconnects = np.sort(np.asarray(known.disconnects, np.int64))
         edges = np.sort(np.asarray(known.capture_edges, np.int64))
+        excluded_ids = np.unique(known.excluded_ids)
+        late_ids = np.unique(np.concatenate([*self._late_ids, np.empty(0, np.int64)]))
         for found in self._candidates:
             for start, end, id_before, this, row_before, row in found.iter_rows():
                 missing = excluded = 0
                 if known.contiguous_ids and id_before is not None and this is not None and this > id_before:
-                    low, high = np.searchsorted(known.excluded_ids, [id_before + 1, this])
+                    low, high = np.searchsorted(excluded_ids, [id_before + 1, this])
                     excluded = int(high - low)
-                    missing = this - id_before - 1 - excluded
+                    low, high = np.searchsorted(late_ids, [id_before + 1, this])
+                    missing = this - id_before - 1 - excluded - int(high - low)
                 silent = gap_seconds > 0 and end - start > gap_seconds * NS_PER_SECOND
                 if not silent and missing <= 0 and not excluded:
                     continue
                 if excluded and not missing:
                     cause = "excluded_rows"
-                elif np.searchsorted(disconnects, end, "right") > np.searchsorted(disconnects, start, "left"):
+                elif np.searchsorted(disconnects, end, "left") > np.searchsorted(disconnects, start, "left"):
                     cause = "disconnect"
                 elif np.searchsorted(edges, row, "right") > np.searchsorted(edges, row_before, "right"):
                     cause = "capture_edge"
-                elif silent and not missing and known.contiguous_ids and this is not None:
+                elif silent and not missing and this is not None and (known.contiguous_ids or this - 1 == id_before):
                     cause = "quiet"
                 else:
                     cause = "unknown"
@@ -300,10 +316,14 @@ class DayRules:
                 numbers = self._bad_rows(rule)
                 yield RuleResult(rule.name, rule.severity, rule.check, failed == 0, failed, numbers)
 
-
     def _bad_rows(self, rule: Rule) -> dict[str, Any]:
         rows = self._first_bad.get(rule.name)
         return {"first_bad_raw_rows": rows} if rows else {}
+
+
+def _of(choose: Callable[[int, int], int], before: int | None, now: Any) -> int | None:
+    """The smaller or larger of two, where one or both may not be there."""
+    return before if now is None else now if before is None else choose(before, now)
 
 
 # ---------------------------------------------------------------- verdict

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, Literal
 
 import polars as pl
@@ -266,11 +267,13 @@ class TableMapping:
         columns: Table column -> expression over the channel's fields (times in integer ns).
         applies: Rows that the table has a value for; the others are counted as ``not_applicable``.
         lineage: Table column -> keys of the raw fields.
+        repeats: Rows that differ in nothing but their arrival are observations of their own, not duplicates.
     """
 
     columns: Mapping[str, pl.Expr]
     lineage: Mapping[str, tuple[str, ...]]
     applies: pl.Expr | None = None
+    repeats: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,6 +289,7 @@ class Channel:
         contiguous_ids: Each id is the one before plus one, so that a hole is a loss.
         excludes: Reason -> rows that the venue itself marks as no market trade.
         tables: Table name -> mapping.
+        gap_seconds: Longest usual silence of this stream; None: the table's own.
     """
 
     name: str
@@ -296,6 +300,7 @@ class Channel:
     tables: Mapping[str, TableMapping]
     contiguous_ids: bool = True
     excludes: Mapping[str, pl.Expr] = field(default_factory=dict)
+    gap_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,6 +316,7 @@ class Scan:
         unreadable: Lines that are none of these (each has a row with a ``reason``).
         decimals: (channel, symbol, field) -> decimals: (as written, without trailing zeros).
         connections_at: Line numbers of the connection lines.
+        disconnects_ns: When the recorder says that it lost the connection.
     """
 
     lines: pl.DataFrame
@@ -320,6 +326,7 @@ class Scan:
     unreadable: int
     decimals: Mapping[tuple[str, str, str], tuple[int, int]]
     connections_at: tuple[int, ...] = ()
+    disconnects_ns: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,6 +349,74 @@ type Dialect = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
+class Listing:
+    """How an exchange lists a symbol: what an InstrumentId and a definition are made of.
+
+    Attributes:
+        symbol: The symbol's part of the InstrumentId.
+        market: Of the definition; ``coinm``: settled in the base currency.
+        said: What the symbol itself says of its definition (``base``, ``quote``, ...), as in ``instruments:`` of a feed.
+    """
+
+    symbol: str
+    market: Literal["usdm", "coinm", "spot"]
+    said: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A raw day as it was received: a whole file that was read to its end, to be moved into its place.
+
+    ``suffix`` with its dot; ``origin`` as in the manifest: ``url`` (no secrets), ``bytes``, ``sha256``, ...
+    """
+
+    path: Path
+    suffix: str
+    origin: Mapping[str, Any]
+    dialect: Dialect = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class FetchPlan:
+    """What fetching a day would take; ``requests`` 0: all of it is in the cache."""
+
+    requests: int
+    cached: int
+    free: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """How a source fetches its days from a provider.
+
+    Attributes:
+        environment: Setting -> environment variable that goes before feeds.yaml.
+        channels: (settings) -> the channels that these settings give, with their series.
+        venues: (settings) -> Nautilus venues that the data can have, the usual one first. Raises UsageError for
+            settings that contradict each other.
+        listing: (settings, symbol) -> Listing.
+        request: (settings, symbol, channel, day) -> what identifies the day; equal requests are the same data.
+        download: (settings, symbol, channel, day, cache folder, work folder, tick) -> Download. ``tick`` is called
+            several times a second and may raise to stop everything.
+        plan: (settings, symbol, channel, day, cache folder) -> FetchPlan; no request is made.
+        definition: (settings, symbol) -> what the provider says of an instrument, as in ``instruments:``, or None.
+        account: (settings) -> lines for people on what the key allows.
+        reachable: (settings) -> whether the provider answers, soon.
+    """
+
+    environment: Mapping[str, str]
+    channels: Callable[[Mapping[str, Any]], tuple[Channel, ...]]
+    venues: Callable[[Mapping[str, Any]], tuple[str, ...]]
+    listing: Callable[[Mapping[str, Any], str], Listing]
+    request: Callable[..., dict[str, Any]]
+    download: Callable[..., Download]
+    plan: Callable[..., FetchPlan]
+    definition: Callable[[Mapping[str, Any], str], Mapping[str, Any] | None]
+    account: Callable[[Mapping[str, Any]], list[str]]
+    reachable: Callable[[Mapping[str, Any]], bool]
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """What we receive: one provider or file format.
 
@@ -354,11 +429,13 @@ class Source:
         scan: (block, dialect) -> Scan.
         decode: (block, channel, dialect) -> Decoded.
         code_version: Raised by hand when a mapping changes.
+        quoted: A line end may stand inside quotes, where no block is cut.
         dialect: (first block, what is said of the file) -> what must be known of a file to read its lines, for formats
             that say it once, in a header. None: every line speaks for itself.
         settings: Keys that it takes in feeds.yaml and ``--config``.
         precisions: symbol -> decimals of price, size and mark, for a source that knows them.
-        fetch: (settings, symbol, channel, day) -> bytes of the raw day, for sources that do not land; None: no such day.
+        fetch: (settings, symbol, channel, day) -> bytes of the raw day, for sources that make them; None: no such day.
+        remote: For sources that fetch days from a provider.
     """
 
     name: str
@@ -373,6 +450,8 @@ class Source:
     settings: tuple[str, ...] = ()
     precisions: Callable[[str], tuple[int, int, int]] | None = None
     dialect: Callable[..., Dialect] | None = None
+    quoted: bool = False
+    remote: Remote | None = None
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 
-from hedgegrid_assets import integrity
+from hedgegrid_assets import integrity, made_ids
 from hedgegrid_assets.errors import DataError, PrecisionTooFine, RawDamaged, TooManyOddLines
 from hedgegrid_assets.frames import (
     ContentDigest,
@@ -110,7 +110,7 @@ def normalize_day(
     """
     with exclusive_lock(places.day_lock(day.instrument_id, day.date)), ExitStack() as stack:
         days = [stack.enter_context(contextlib.closing(_TableDay(places, day, raw, table, recipe))) for table in tables]
-        reader = BlockReader(raw.path)
+        reader = BlockReader(raw.path, quoted=recipe.source.quoted)
         odd = 0
         for block, dialect in raw.by_dialect(reader):
             decoded = recipe.source.decode(block, recipe.channel, dialect)
@@ -140,6 +140,7 @@ class _TableDay:
         self._too_fine: dict[str, tuple[int, int]] = {}
         self._sink: _Sink | None = None
         self._held: list[pl.DataFrame] | None = [] if table.whole_day else None
+        self._ordinals = made_ids.Ordinals(table.id_column) if table.id_column else None
         self._latest = -(2**63)
         self._last_key: int | None = None
         self._out_of_order = 0
@@ -157,6 +158,8 @@ class _TableDay:
             rows = applicable
         columns = [expression.alias(name) for name, expression in self._mapping.columns.items()]
         frame = self._without_impossible(rows.select("raw_row", "ts_event", "ts_init", *columns))
+        if self._table.id_column:
+            frame = made_ids.filled(frame, self._table.id_column)
         if self._check_precision(frame):
             self._order(frame.select(pl.col(name).cast(dtype) for name, dtype in self._stored.items()))
 
@@ -255,11 +258,16 @@ class _TableDay:
         if self._held is not None:
             self._held.append(frame)
         else:
-            self._pass_on(frame)
+            self._pass_on(frame if self._ordinals is None else self._ordinals.numbered(frame))
 
     def _keys_rise(self, frame: pl.DataFrame) -> bool:
         """Each id (exchange time, where there are no ids) is above the one before: proof that nothing is there twice."""
-        keys = frame[self._table.id_column].cast(pl.Int64, strict=False) if self._table.id_column else frame["ts_event"]
+        ids = frame[self._table.id_column] if self._table.id_column else None
+        if ids is not None and not self._raw.origin_starts():  # ids made for one file are unique by their ordinals
+            ids = ids.filter(~made_ids.are_made(ids)) if ids[0].startswith(made_ids.MARK) else ids
+            if not len(ids):
+                return True
+        keys = frame["ts_event"] if ids is None else ids.cast(pl.Int64, strict=False)
         if keys.null_count() or (self._last_key is not None and keys[0] <= self._last_key):
             return False
         self._last_key = keys[-1]
@@ -269,6 +277,7 @@ class _TableDay:
         if self._sink is None:
             return []
         sink, self._sink = self._sink, None
+        self._rows_out = 0
         return sink.take_back()
 
     def _pass_on(self, frame: pl.DataFrame) -> None:
@@ -281,9 +290,14 @@ class _TableDay:
         """Sort, drop exact repetitions, complete the day's own columns, pass on; ids that stand for two trades."""
         if not held:
             return 0
-        day = pl.concat(held).sort("ts_init", "raw_row")
+        day = pl.concat(held)
+        newest_first = bool((day["ts_init"].diff() <= 0).all())  # then the later of two lines of one moment came first
+        day = day.sort("ts_init", "raw_row", descending=[False, newest_first])
         held.clear()
-        content = [name for name in self._stored if name not in {"ts_init", "raw_row"}]
+        if self._table.id_column:
+            day = made_ids.Ordinals(self._table.id_column).numbered(day, self._raw.origin_starts())
+        arrival = {"raw_row"} if self._mapping.repeats else {"ts_init", "raw_row"}
+        content = [name for name in self._stored if name not in arrival]
         unique = day.unique(subset=content, keep="first", maintain_order=True)
         self._duplicates = len(day) - len(unique)
         whole = {name: make(day_end(self._day.date)) for name, make in self._table.whole_day.items()}
@@ -302,7 +316,7 @@ class _TableDay:
         known = Circumstances(
             counts=RowCounts(
                 rows_in=self._rows_in,
-                rows_out=self._rows_out,
+                rows_out=0 if self._too_fine else self._rows_out,
                 rejected=len(rejects),
                 exact_duplicates=self._duplicates,
                 not_applicable=self._not_applicable,

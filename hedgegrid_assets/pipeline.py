@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
+import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
@@ -15,13 +17,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from hedgegrid_assets.errors import DataError, HedgegridError, NoDataFetched, UsageError
-from hedgegrid_assets.feeds import Feed, data_path
+from hedgegrid_assets.feeds import RESERVED_PREFIX, Feed, data_path
 from hedgegrid_assets.instruments import Instrument
 from hedgegrid_assets.model import Channel, InstrumentDay, Source, Status, Table
 from hedgegrid_assets.storage import Places, make_folder
 from hedgegrid_assets.timestamps import days_between, parse_day
 
 if TYPE_CHECKING:
+    from hedgegrid_assets.feeds import InstrumentOverride
     from hedgegrid_assets.normalize import Normalized, Recipe
     from hedgegrid_assets.raw import ImportReport, LandingFile, Progress, RawDay, RawKey
 
@@ -29,6 +32,8 @@ _log: Final = logging.getLogger(__name__)
 
 DEFAULT_CATALOG: Final = Path("data/catalog")
 COMPRESSIONS: Final = ("zstd", "snappy", "none")
+FETCHED_AT_ONCE: Final = 4
+"""Days that are fetched at a time, if ``jobs`` does not ask for more; what is made of them is bounded by ``jobs`` alone."""
 
 
 # ---------------------------------------------------------------- a feed in its places
@@ -48,9 +53,24 @@ class House:
 
         return SOURCES[self.feed.source]
 
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """The feed's settings; the environment goes before feeds.yaml, a configuration file before both."""
+        remote = self.source.remote
+        if remote is None:
+            return self.feed.settings
+        said = {key: os.environ[name] for key, name in remote.environment.items() if os.environ.get(name)}
+        from_config = self.feed.name.startswith(RESERVED_PREFIX)
+        return {**said, **self.feed.settings} if from_config else {**self.feed.settings, **said}
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """The channels that the source gives with the feed's settings."""
+        return self.source.remote.channels(self.settings) if self.source.remote else self.source.channels
+
     def channel(self, table: Table) -> Channel:
         """The channel that a table is made from: the feed's ``trade_kind`` where there is a choice."""
-        giving = [channel for channel in self.source.channels if table.name in channel.tables]
+        giving = [channel for channel in self.channels if table.name in channel.tables]
         wanted = self.feed.settings.get("trade_kind")
         return next((channel for channel in giving if channel.name == wanted), giving[0])
 
@@ -59,7 +79,8 @@ class House:
         """The feed's tables."""
         from hedgegrid_assets.tables import TABLES
 
-        return tuple(TABLES[name] for name in self.feed.tables)
+        given = {name for channel in self.channels for name in channel.tables}
+        return tuple(TABLES[name] for name in self.feed.tables if name in given)
 
     def by_channel(self) -> dict[str, tuple[Channel, tuple[Table, ...]]]:
         """Channel name -> (channel, the tables made from it)."""
@@ -75,18 +96,32 @@ class House:
 
         inputs, files = self.feed.settings.get("inputs"), self.feed.settings.get("files")
         if inputs:
-            return [LandingFile(path) for path in _existing(map(Path, inputs))]
+            return [LandingFile(path, settings=self._said(named=True)) for path in _existing(map(Path, inputs))]
         if not files:
-            return landing_files(self.places.landing, self.feed.landing)
+            found = landing_files(self.places.landing, self.feed.landing)
+            return [replace(landing, settings=self._said(named=False)) for landing in found]
         from hedgegrid_assets.tables import TOKENS
 
         base = Path(self.feed.settings.get("base_path", "."))
         given: dict[Path, set[str]] = {}
+        entries: dict[Path, dict[str, Any]] = {}
         for token, entry in files.items():
             if TOKENS[token] in self.tables:
+                path = base / entry["file_path"]
                 channels = {channel.name for channel in self.source.channels if TOKENS[token].name in channel.tables}
-                given.setdefault(base / entry["file_path"], set()).update(channels)
-        return [LandingFile(path, frozenset(given[path])) for path in _existing(given)]
+                given.setdefault(path, set()).update(channels)
+                entries.setdefault(path, {})[token] = {key: entry[key] for key in entry if key != "file_path"}
+        return [
+            LandingFile(path, frozenset(given[path]), self._said(named=True, files=entries[path]))
+            for path in _existing(given)
+        ]
+
+    def _said(self, *, named: bool, files: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """What is said of how to read a landing file, for sources whose files have a dialect."""
+        if self.source.dialect is None:
+            return {}
+        given = {"named": named, "files": files, "timestamp_format": self.feed.settings.get("timestamp_format")}
+        return {key: value for key, value in given.items() if value} | {"symbols": list(self.feed.symbols)}
 
     def import_landing(
         self,
@@ -119,20 +154,20 @@ class House:
         channels = [channel for channel, _ in self.by_channel().values()]
         return waiting_files(self.places, self.feed.name, self.landing(), channels, self.feed.symbols)
 
-    def raw(self, key: "RawKey") -> "RawDay | None":
-        """The raw day on disk; a source that makes or fetches its days gets it now."""
+    def raw(self, key: "RawKey", tick: Callable[[], None] | None = None) -> "RawDay | None":
+        """The raw day on disk; a source that makes or fetches its days gets it now (``tick``: see ``raw.fetch_day``)."""
         from hedgegrid_assets.raw import fetch_day, raw_day
 
         if self.source.lands:
             return raw_day(self.places, self.feed.name, key)
-        return fetch_day(self.places, self.feed.name, self.source, key, self.feed.settings)
+        return fetch_day(self.places, self.feed.name, self.source, key, self.settings, tick)
 
     def held(self, key: "RawKey") -> "RawDay | None":
         """The raw day on disk, if ``raw`` would keep it; nothing is imported, made or fetched."""
-        from hedgegrid_assets.raw import raw_day
+        from hedgegrid_assets.raw import raw_day, request_of
 
         raw = raw_day(self.places, self.feed.name, key)
-        kept = raw is None or self.source.lands or raw.manifest["request"] == dict(self.feed.settings)
+        kept = raw is None or self.source.lands or raw.manifest["request"] == request_of(self.source, key, self.settings)
         return raw if kept else None
 
     def recipe(self, channel: Channel, instrument: Instrument, compression: str = "zstd") -> "Recipe":
@@ -143,7 +178,7 @@ class House:
 
         thresholds = {
             table.name: Thresholds(
-                self.feed.gaps.get(table.name),
+                self.feed.gaps.get(table.name, channel.gap_seconds),
                 self.feed.max_rejected,
                 _tick(instrument) if any(rule.name == "prices_on_tick" for rule in table.rules) else None,
             )
@@ -155,7 +190,8 @@ class House:
     def instrument(self, symbol: str) -> Instrument:
         """The pinned definition of a symbol's instrument; made, announced and pinned if there is none yet.
 
-        The feed's YAML goes before a pinned definition; what it leaves open is inferred over all raw days at hand.
+        The feed's YAML goes before a pinned definition; what it leaves open is what the provider says, else inferred
+        over all raw days at hand.
         Raises InstrumentUnknown, and DataError where YAML and a pinned precision contradict each other.
         """
         from hedgegrid_assets.catalog.definitions import write_definition
@@ -167,7 +203,10 @@ class House:
         if pinned is not None and override is None:
             return pinned
         decimals = _pinned_decimals(pinned) if pinned else self._decimals(symbol)
-        instrument = define(instrument_id, symbol, self.feed.market, override, decimals)
+        if self.source.remote is None:
+            instrument = define(instrument_id, symbol, self.feed.market, override, decimals)
+        else:
+            instrument = _define_listed(self, symbol, override, decimals, ask=pinned is None)
         if pinned is not None:
             _refuse_other_precision(pinned, instrument)
         if write_definition(self.places.catalog, instrument):
@@ -181,7 +220,7 @@ class House:
         if self.source.precisions is not None:
             return dict(zip(("price", "size", "mark"), self.source.precisions(symbol), strict=True))
         found: dict[str, int] = {}
-        for channel in self.source.channels:
+        for channel in self.channels:
             for day in raw_days(self.places, self.feed.name, channel.name, symbol):
                 raw = raw_day(self.places, self.feed.name, RawKey(channel.name, symbol, day))
                 for name, kind, number in (
@@ -244,6 +283,27 @@ def _tick(instrument: Instrument) -> str | None:
     """The price increment, where it is coarser than the last decimal: only then can a price lie between two ticks."""
     units = Decimal(instrument.price_increment).scaleb(instrument.price_precision)
     return instrument.price_increment if units > 1 else None
+
+
+def _define_listed(
+    house: House, symbol: str, override: "InstrumentOverride | None", decimals: Mapping[str, int], *, ask: bool
+) -> Instrument:
+    """A definition for a remote source: what the feed says, else the provider (if ``ask``), else the symbol's own name.
+
+    The provider's precision grows to that of the data, which may be of a time with a finer tick.
+    """
+    from hedgegrid_assets.instruments import define
+
+    assert house.source.remote is not None
+    listing = house.source.remote.listing(house.settings, symbol)
+    given = {} if override is None else {key: value for key, value in override if value is not None}
+    provided = dict(house.source.remote.definition(house.settings, symbol) or {}) if ask else {}
+    for name in ("price", "size"):
+        if f"{name}_precision" in provided:
+            provided[f"{name}_precision"] = max(provided[f"{name}_precision"], decimals.get(name, 0))
+    made = define(house.feed.instrument_id(symbol), symbol, listing.market, {**listing.said, **provided, **given}, decimals)
+    told_by_provider = "price_precision" in provided and "price_precision" not in given
+    return replace(made, origin="imported") if told_by_provider else made
 
 
 def _pinned_decimals(pinned: Instrument) -> dict[str, int]:
@@ -375,8 +435,16 @@ def request(
         raise UsageError(
             f"empty range (--start, --end): expected start before end (end is exclusive), found {start} .. {end}"
         )
-    given = {table for channel in SOURCES[source_type].channels for table in channel.tables}
+    settings = _settings_of(source_config or {})
+    remote = SOURCES[source_type].remote
+    channels = remote.channels(settings) if remote else SOURCES[source_type].channels
+    given = {table for channel in channels for table in channel.tables}
     tables = _tables(data_types) if data_types is not None else tuple(name for name in TABLES if name in given)
+    if remote and not given.intersection(tables):
+        raise UsageError(
+            f"these settings give none of the data types asked for (--data-types): expected some of "
+            f"{', '.join(TABLES[name].token for name in TABLES if name in given)}, found {data_types}"
+        )
     if compression not in COMPRESSIONS:
         raise UsageError(
             f"unknown compression (--compression): expected one of {', '.join(COMPRESSIONS)}, found {compression!r}"
@@ -395,8 +463,8 @@ def request(
         catalog=Path(output_path),
         data=data or data_path(),
         tables=tables,
-        venue=_venue(source_type, exchange, instrument, source_config or {}),
-        settings=dict(source_config or {}),
+        venue=_venue(source_type, exchange, instrument, settings),
+        settings=settings,
         instrument=instrument,
         compression=compression,
         jobs=jobs,
@@ -406,9 +474,30 @@ def request(
 
 def _venue(source: str, exchange: str | None, instrument: str | None, settings: Mapping[str, Any]) -> str:
     """``--instrument`` before ``--exchange`` before the configuration's ``venue``; synthetic data is SIM's alone."""
+    from hedgegrid_assets.sources import SOURCES
+
     if source == "synthetic":
         return "SIM"
-    return instrument.rsplit(".", 1)[1] if instrument else exchange or settings.get("venue") or "BINANCE"
+    said = instrument.rsplit(".", 1)[1] if instrument else exchange or settings.get("venue")
+    remote = SOURCES[source].remote
+    if remote is None:
+        return said or "BINANCE"
+    venues = remote.venues(settings)
+    if said and said not in venues:
+        raise UsageError(
+            f"exchange and venue do not belong together: expected {' or '.join(venues)} for the data of "
+            f"{settings.get('exchange', 'the default exchange')}, found {said}",
+            hint="--exchange names the Nautilus venue; the key exchange in the file of --config names the exchange whose data is fetched",
+        )
+    return said or venues[0]
+
+
+def _settings_of(given: Mapping[str, Any]) -> dict[str, Any]:
+    """A source's settings; a key is a secret from here on."""
+    from pydantic import SecretStr
+
+    key = given.get("api_key")
+    return dict(given) | ({"api_key": SecretStr(key)} if isinstance(key, str) else {})
 
 
 def _tables(data_types: str | Sequence[str]) -> tuple[str, ...]:
@@ -499,8 +588,10 @@ def run(
         if say:
             say(text)
 
+    halt = stop or threading.Event()
+
     def tick(what: str, lines: int) -> None:
-        if stop is not None and stop.is_set():
+        if halt.is_set():
             raise Stopped
         if progress:
             progress(what, lines)
@@ -513,6 +604,9 @@ def run(
         lines, by_stream, unplaced = report.lines, report.by_stream, report.unplaced
         for text in report.notes:
             note(text)
+        if house.source.dialect is not None and report.unknown_symbols:
+            most = ", ".join(f"{symbol} {count:,}" for symbol, count in report.unknown_symbols.most_common(5))
+            note(f"{sum(report.unknown_symbols.values()):,} rows of {len(report.unknown_symbols)} other symbols are passed over: {most}")
         if report.unplaced:
             note(
                 f"{sum(report.unplaced.values())} lines belong to no table or day {dict(report.unplaced)}: kept in {house.places.data / 'rejects' / house.feed.name}"
@@ -522,30 +616,154 @@ def run(
     else:
         keys = _made_keys(house, asked)
     _note_missing_tables(house, keys, note)
-    for symbol in sorted({key.symbol for key in keys}):
-        if not house.source.lands:
+    failed: dict[RawKey, HedgegridError] = {}
+    if house.source.remote is not None:
+        failed = _fetch(house, keys, max(asked.jobs, FETCHED_AT_ONCE), tick, halt, note)
+    for symbol in sorted({key.symbol for key in keys if key not in failed}):
+        if not house.source.lands and house.source.remote is None and house.source.precisions is None:
             for key in keys:
-                house.raw(key) if key.symbol == symbol and house.source.precisions is None else None
-        instrument = house.instrument(symbol)
+                house.raw(key) if key.symbol == symbol else None
+        try:
+            instrument = house.instrument(symbol)
+        except HedgegridError as error:
+            if house.source.remote is None:
+                raise
+            failed |= {key: error for key in keys if key.symbol == symbol and key not in failed}
+            continue
         if instrument.origin == "inferred":
             note(f"instrument {told(instrument)}")
-    with ThreadPoolExecutor(asked.jobs) as pool:
-        results = list(pool.map(partial(_run_day, house, asked=asked, progress=tick), keys))
+    if keys and len(failed) == len(keys):
+        raise next(iter(failed.values()))
+    with _workers(asked.jobs, halt) as pool:
+        results = list(pool.map(partial(_run_day, house, asked=asked, progress=tick, failed=failed), keys))
     order = list(house.feed.tables)
     return RunSummary(
         sorted((day for days in results for day in days), key=lambda day: (day.instrument_id, order.index(day.table), day.date)), lines, by_stream, unplaced, notes, time.monotonic() - started
     )
 
 
+@contextmanager
+def _workers(count: int, halt: threading.Event) -> Iterator[ThreadPoolExecutor]:
+    """Threads that an error here, or Ctrl-C, stops at their next tick."""
+    with ThreadPoolExecutor(count) as pool:
+        try:
+            yield pool
+        except BaseException:
+            halt.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _fetch(
+    house: House,
+    keys: "Sequence[RawKey]",
+    at_once: int,
+    tick: "Progress",
+    halt: threading.Event,
+    note: Callable[[str], None],
+) -> "dict[RawKey, HedgegridError]":
+    """Fetch all days that are not there, several at a time; those that could not be had, and why.
+
+    A symbol of which every day is empty counts as not had: the range is wrong, or the symbol.
+    """
+    found: dict[RawKey, RawDay] = {}
+    failed: dict[RawKey, HedgegridError] = {}
+
+    def one(key: "RawKey") -> None:
+        try:
+            raw = house.raw(key, lambda: tick(f"fetching {key.symbol} {key.channel} {key.day}", 0))
+        except HedgegridError as error:
+            _log.info("%s %s %s: %s", key.symbol, key.channel, key.day, error.message)
+            failed[key] = error
+        else:
+            if raw is not None:
+                found[key] = raw
+
+    with _workers(at_once, halt) as pool:
+        list(pool.map(one, keys))
+    for symbol in dict.fromkeys(key.symbol for key in found):
+        mine = {key: raw for key, raw in found.items() if key.symbol == symbol}
+        if not any(raw.manifest["lines"] for raw in mine.values()):
+            days = sorted({str(key.day) for key in mine})
+            nothing = NoDataFetched(f"{symbol} {days[0]} .. {days[-1]}", house.source.name, "days without a single row")
+            failed |= dict.fromkeys(mine, nothing)
+    unreadable = sum(origin.get("unreadable", 0) for raw in found.values() for origin in raw.manifest["origin"])
+    if unreadable:
+        note(f"{unreadable} lines belong to no table or day: kept in {house.places.data / 'rejects' / house.feed.name}")
+    return {key: failed[key] for key in keys if key in failed}
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedDay:
+    """What a run would do about one raw day.
+
+    ``stored``: its raw file is there (of ``bytes``), and nothing has to be fetched. ``free``: no key is needed.
+    """
+
+    symbol: str
+    channel: str
+    date: date
+    stored: bool
+    requests: int
+    cached: int
+    free: bool
+    bytes: int | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """For ``--json``."""
+        return {name: str(value) if isinstance(value, date) else value for name in self.__slots__ for value in [getattr(self, name)]}
+
+
+def plan(asked: Request) -> list[PlannedDay]:
+    """What ``run`` would fetch; nothing is asked or written. Raises UsageError for a source that fetches nothing."""
+    house = House(_feed_of(asked), Places(asked.data, asked.catalog))
+    remote = house.source.remote
+    if remote is None:
+        raise UsageError(f"--dry-run says what would be fetched: expected a source that fetches, found {asked.source}")
+    by_name = {channel.name: channel for channel in house.channels}
+    planned: list[PlannedDay] = []
+    for key in _made_keys(house, asked):
+        held = house.held(key)
+        would = remote.plan(house.settings, key.symbol, by_name[key.channel], key.day, house.places.data / "cache")
+        planned.append(
+            PlannedDay(
+                symbol=key.symbol,
+                channel=key.channel,
+                date=key.day,
+                stored=held is not None,
+                requests=0 if held else would.requests,
+                cached=would.cached,
+                free=would.free,
+                bytes=held.manifest["bytes"] if held else None,
+            )
+        )
+    return planned
+
+
+def account(asked: Request) -> list[str]:
+    """What the provider allows, in lines for people; asks the provider. Raises RemoteFault."""
+    house = House(_feed_of(asked), Places(asked.data, asked.catalog))
+    return house.source.remote.account(house.settings) if house.source.remote else []
+
+
+def reachable(asked: Request) -> bool:
+    """Whether the provider of a request's source answers, soon; sources that ask nobody are always there."""
+    house = House(_feed_of(asked), Places(asked.data, asked.catalog))
+    return house.source.remote is None or house.source.remote.reachable(house.settings)
+
+
 def _feed_of(asked: Request) -> Feed:
     """The request as a feed of its own, whose name no feed of feeds.yaml can have."""
     from hedgegrid_assets.feeds import InstrumentOverride
+    from hedgegrid_assets.sources import SOURCES
 
-    settings = {key: value for key, value in asked.settings.items() if key not in {"exchange", "api_key", "venue"}}
+    remote = SOURCES[asked.source].remote
+    left_out = {"venue"} if remote else {"exchange", "api_key", "venue"}
+    settings = {key: value for key, value in asked.settings.items() if key not in left_out}
     landing = () if settings.keys() & {"files", "inputs"} else (f"{asked.source}/**/*",)
     override = {asked.symbols[0]: InstrumentOverride(id=asked.instrument.rsplit(".", 1)[0])} if asked.instrument else {}
     return Feed.model_construct(
-        name=f"cli_{asked.source}",
+        name="_".join((f"cli_{asked.source}", *([settings["exchange"].replace("-", "_")] if remote and "exchange" in settings else []))),
         source=asked.source,
         venue=asked.venue,
         market="usdm",
@@ -581,10 +799,11 @@ def _with_trade_kind(house: House, report: "ImportReport", note: Callable[[str],
     if kind is None:
         return house
     others = [name for name in kinds if name in found and name != kind]
-    note(
-        f"trades are made from {kind}"
-        + (f" ({', '.join(others)} is there too and left out: one series holds one kind)" if others else "")
-    )
+    if len(found & set(kinds)) > 1 or house.source.dialect is None:
+        note(
+            f"trades are made from {kind}"
+            + (f" ({', '.join(others)} is there too and left out: one series holds one kind)" if others else "")
+        )
     return replace(house, feed=house.feed.model_copy(update={"settings": {**house.feed.settings, "trade_kind": kind}}))
 
 
@@ -646,10 +865,14 @@ def _note_missing_tables(house: House, keys: "Sequence[RawKey]", note: Callable[
         note(f"no {', '.join(missing)} in these files")
 
 
-def _run_day(house: House, key: "RawKey", asked: Request, progress: "Progress") -> list[DaySummary]:
+def _run_day(
+    house: House, key: "RawKey", asked: Request, progress: "Progress", failed: "Mapping[RawKey, HedgegridError]"
+) -> list[DaySummary]:
     """One raw day through normalize and catalog; errors of the data become part of the summary."""
     tables = house.by_channel()[key.channel][1]
     day = InstrumentDay(house.feed.instrument_id(key.symbol), key.day)
+    if key in failed:
+        return [_failed(day, table, failed[key]) for table in tables]
     try:
         return _convert(house, day, key, tables, asked, progress)
     except HedgegridError as error:

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hedgegrid_assets.errors import RawDamaged
+from hedgegrid_assets.errors import FileRefused, RawDamaged
 from hedgegrid_assets.frames import repeated
 from hedgegrid_assets.model import Channel, Dialect, Scan, Source
 from hedgegrid_assets.storage import (
@@ -25,11 +26,14 @@ from hedgegrid_assets.storage import (
     LineFile,
     Places,
     atomic_write,
+    bytes_of,
     exclusive_lock,
     line_array,
     make_folder,
+    publish_file,
     read_json,
     remove_tree,
+    sha256_of,
     write_json,
 )
 from hedgegrid_assets.timestamps import NS_PER_DAY, day_of
@@ -52,6 +56,9 @@ REJECT_SCHEMA: Final = pl.Schema(
     }
 )
 _NEVER_LAND: Final = (".tmp", ".part")
+_PARTS_AT_WORK: Final = 64
+_OF_RAW: Final = b"hedgegrid.raw_sha256"
+"""Metadata of a sidecar: the raw file that its lines are of."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -100,7 +107,8 @@ class RawDay:
 
     def origin_starts(self) -> list[int]:
         """The first raw row of each landing file but the first."""
-        starts, row = [], 0
+        starts: list[int] = []
+        row = 0
         for origin in self.manifest["origin"][:-1]:
             row += int(origin.get("stored_lines", 0))
             starts.append(row)
@@ -112,7 +120,9 @@ def _cut(block: Block, lines: int) -> tuple[Block, Block]:
     end = 0
     for _ in range(lines):
         end = block.data.index(b"\n", end) + 1
-    return Block(block.data[:end], block.first_line), replace(block, data=block.data[end:], first_line=block.first_line + lines)
+    return Block(block.data[:end], block.first_line), replace(
+        block, data=block.data[end:], first_line=block.first_line + lines
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +147,7 @@ class ImportReport:
     unknown_symbols: Counter[str] = field(default_factory=Counter)
     unplaced: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
-    damaged: list[RawDamaged] = field(default_factory=list)
+    damaged: list[FileRefused] = field(default_factory=list)
 
 
 # ---------------------------------------------------------------- reading back
@@ -179,11 +189,28 @@ def verify(day: RawDay) -> None:
 # ---------------------------------------------------------------- days that a source makes or fetches
 
 
-def fetch_day(places: Places, feed: str, source: Source, key: RawKey, settings: Mapping[str, Any]) -> RawDay | None:
+def request_of(source: Source, key: RawKey, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What identifies a day that a source makes or fetches: an equal request would give equal data."""
+    if source.remote is None:
+        return dict(settings)
+    return source.remote.request(settings, key.symbol, _remote_channel(source, key, settings), key.day)
+
+
+def fetch_day(
+    places: Places,
+    feed: str,
+    source: Source,
+    key: RawKey,
+    settings: Mapping[str, Any],
+    tick: Callable[[], None] | None = None,
+) -> RawDay | None:
     """Get one day from a source that makes or fetches days itself; what is there already is kept.
 
-    None if the source has no such day. Same settings, same bytes.
+    None if the source has no such day. Same settings, same bytes. ``tick`` is called often while a day is fetched, and
+    may raise to stop it; nothing is published then.
     """
+    if source.remote is not None:
+        return _download_day(places, feed, source, key, settings, tick or (lambda: None))
     assert source.fetch is not None
     channel = next(channel for channel in source.channels if channel.name == key.channel)
     held = raw_day(places, feed, key)
@@ -217,6 +244,63 @@ def fetch_day(places: Places, feed: str, source: Source, key: RawKey, settings: 
     return raw_day(places, feed, key)
 
 
+def _remote_channel(source: Source, key: RawKey, settings: Mapping[str, Any]) -> Channel:
+    assert source.remote is not None
+    return next(channel for channel in source.remote.channels(settings) if channel.name == key.channel)
+
+
+def _download_day(
+    places: Places, feed: str, source: Source, key: RawKey, settings: Mapping[str, Any], tick: Callable[[], None]
+) -> RawDay | None:
+    """A day as its provider sent it: the bytes are kept, the manifest says where they are from."""
+    assert source.remote is not None
+    channel, request = _remote_channel(source, key, settings), request_of(source, key, settings)
+    with exclusive_lock(places.raw_temp(feed) / "locks" / f"{key.channel}-{key.symbol}-{key.day}"):
+        try:
+            held = raw_day(places, feed, key)
+        except RawDamaged:  # it can be had again
+            held = None
+        if held is not None and held.manifest["request"] == request:
+            return held
+        work = places.raw_temp(feed) / "fetch"
+        download = source.remote.download(settings, key.symbol, channel, key.day, places.data / "cache", work, tick)
+        try:
+            tally, disconnects, unplaced = _Tally(), set[int](), list[pl.DataFrame]()
+            reader = BlockReader(download.path)
+            for block in reader:
+                scan = source.scan(block, download.dialect)
+                tally.add(scan)
+                disconnects.update(scan.disconnects_ns)
+                lost = scan.lines.filter(pl.col("reason").is_not_null())
+                unplaced += [lost] if len(lost) else []
+                tick()
+            if reader.truncated or reader.sha256 != download.origin["sha256"]:
+                raise RawDamaged(download.path, "it is not what was received")
+            final = places.raw_folder(feed, key.channel, key.symbol) / f"{key.day}{download.suffix}"
+            publish_file(download.path, final)
+        finally:
+            download.path.unlink(missing_ok=True)
+        origin = dict(download.origin) | {
+            "lines": reader.lines,
+            "stored_lines": reader.lines,
+            "by_stream": dict(sorted(tally.by_stream.items())),
+            "connection": tally.connection,
+            "blank": tally.blank,
+            "unreadable": tally.unreadable,
+            "decimals": tally.decimals_of(key),
+            "disconnects_ns": sorted(disconnects),
+            "dialect": dict(download.dialect),
+        }
+        _keep_unplaced(places, feed, f"{key.channel}/{key.symbol}/{final.name}", unplaced)
+        manifest = _manifest(feed, source, key, final.name, reader.bytes, reader.sha256, reader.lines, tally, [origin])
+        write_json(
+            places.raw_manifest(feed, key.channel, key.symbol, key.day),
+            places.raw_temp(feed),
+            manifest | {"request": request},
+        )
+    return raw_day(places, feed, key)
+
+
 # ---------------------------------------------------------------- landing zone
 
 
@@ -236,6 +320,13 @@ def signature(path: Path) -> str:
     return f"{status.st_size}-{status.st_mtime_ns}"
 
 
+def landing_signature(landing: LandingFile) -> str:
+    """Cheap identity of a file's content and of how it is to be read; the symbols asked for do not change it."""
+    said = {name: value for name, value in landing.settings.items() if name != "symbols"}
+    how = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:8] if said else ""
+    return f"{signature(landing.path)}-{how}" if how else signature(landing.path)
+
+
 def import_landing(
     places: Places,
     feed: str,
@@ -252,33 +343,34 @@ def import_landing(
 
     With ``in_place`` a file that holds one symbol-day, and is alone in it, is not copied: its manifest points at it.
     Landing files are never altered. Lines that belong to no table or day are kept as rejects of the landing file.
-    A file that cannot be read raises RawDamaged and nothing is published; with ``pass_over_damaged`` it is named in
+    A file that cannot be read raises FileRefused and nothing is published; with ``pass_over_damaged`` it is named in
     the report, and the others land.
     """
     with exclusive_lock(places.imports(feed) / "lock"):
         report = ImportReport()
         wanted = _Wanted(frozenset(channel.name for channel in channels), frozenset(symbols))
+        remove_tree(places.raw_temp(feed))  # what a run that was killed has left
         work = places.raw_temp(feed) / "import"
-        remove_tree(work)
         parts: list[_Imported] = []
         for number, landing in enumerate(files):
-            index = _read_index(places, feed, landing.path)
-            if index is not None and wanted.covered_by(index):
+            index = _read_index(places, feed, landing)
+            if index is not None and _is_known(places, feed, index, wanted):
                 report.known.append(landing.path)
                 report.days |= _index_days(index)
                 report.unknown_symbols.update(index["unknown_symbols"])
                 continue
             both = wanted.with_index(index)
             importing = _Imported(places, landing, both, work / str(number))
+            importing.earlier = frozenset(_index_days(index)) if index else frozenset()
             try:
                 importing.run(source, alone=in_place, progress=progress)
-            except RawDamaged as error:
+            except FileRefused as error:
                 if not pass_over_damaged:
                     raise
                 report.damaged.append(error)
                 continue
             parts.append(importing)
-        _publish(places, feed, source, parts, in_place=in_place, progress=progress)
+        _publish(places, feed, source, parts, files, in_place=in_place, progress=progress)
         for part in parts:
             part.tell(report)
         remove_tree(work)
@@ -290,8 +382,14 @@ def waiting_files(
 ) -> list[LandingFile]:
     """The landing files that an import would read: new ones, changed ones, and those read for fewer channels or symbols."""
     wanted = _Wanted(frozenset(channel.name for channel in channels), frozenset(symbols))
-    indexes = ((landing, _read_index(places, feed, landing.path)) for landing in files)
-    return [landing for landing, index in indexes if index is None or not wanted.covered_by(index)]
+    indexes = ((landing, _read_index(places, feed, landing)) for landing in files)
+    return [landing for landing, index in indexes if index is None or not _is_known(places, feed, index, wanted)]
+
+
+def _is_known(places: Places, feed: str, index: Mapping[str, Any], wanted: "_Wanted") -> bool:
+    """The file was read for all that is wanted, and its raw days are still there."""
+    days = (places.raw_manifest(feed, key.channel, key.symbol, key.day) for key in _index_days(index))
+    return wanted.covered_by(index) and all(manifest.exists() for manifest in days)
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,9 +448,7 @@ class _Part:
         self.lines_path = folder / f"{name}.lines.parquet"
         self._file = file
         self._lines = LineFile(self.path)
-        self._numbers = pq.ParquetWriter(self.lines_path, LINES_SCHEMA, **_LINES_OPTIONS)
-        self.first: int | None = None
-        self.last: int | None = None
+        self._numbers: list[pl.Series] = []
 
     @property
     def count(self) -> int:
@@ -362,17 +458,25 @@ class _Part:
     def size(self) -> int:
         return self._lines.bytes
 
-    def add(self, data: bytes | memoryview, numbers: pa.Array, times: pl.Series) -> None:
+    def add(self, data: bytes | memoryview, numbers: pl.Series) -> None:
         self._lines.append(data, len(numbers))
-        self._numbers.write_table(pa.table([repeated(self._file, len(numbers)), numbers], schema=LINES_SCHEMA))
-        self.first = times[0] if self.first is None else self.first
-        self.last = times[-1]
+        self._numbers.append(numbers)
+
+    def pause(self) -> None:
+        """Hold as little as can be: other days and symbols come now."""
+        self._lines.pause()
 
     def close(self) -> None:
         self._lines.close()
-        self._numbers.close()
+        numbers = (pl.concat(self._numbers).cast(pl.UInt64) + 1).to_arrow()
+        self._numbers.clear()
+        with pq.ParquetWriter(self.lines_path, LINES_SCHEMA, **_LINES_OPTIONS) as writer:
+            for start in range(0, len(numbers), _LINES_GROUP):
+                group = numbers.slice(start, _LINES_GROUP)
+                writer.write_table(pa.table([repeated(self._file, len(group)), group], schema=LINES_SCHEMA))
 
 
+_LINES_GROUP: Final = 1 << 20
 _LINES_OPTIONS: Final[dict[str, Any]] = {
     "compression": "zstd",
     "use_dictionary": ["file"],
@@ -387,7 +491,8 @@ class _Imported:
         self.landing = landing
         self.wanted = wanted
         self.name = _shown(places, landing.path)
-        self.signature = signature(landing.path)
+        self.signature = landing_signature(landing)
+        self.earlier: frozenset[RawKey] = frozenset()
         self._work = work
         self._reset()
 
@@ -400,7 +505,7 @@ class _Imported:
         self.counts: Counter[RawKey] = Counter()
         self.spans: dict[RawKey, tuple[int, int]] = {}
         self.unknown_symbols: Counter[str] = Counter()
-        self.disconnects: list[int] = []
+        self.disconnects: set[int] = set()
         self.unplaced: list[pl.DataFrame] = []
         self.dialect: Dialect = {}
         self.copied = True
@@ -416,13 +521,14 @@ class _Imported:
 
     def _read(self, source: Source, progress: Progress | None) -> bool:
         """False if ``copied`` is off and the file turned out to hold more than one symbol-day."""
+        self.reader.quoted = source.quoted
         writer = Behind(self._write)
         try:
             for block in self.reader:
                 if block.first_line == 0 and source.dialect is not None:
-                    self.dialect = source.dialect(block, self.landing.settings)
+                    self.dialect = source.dialect(block, {**self.landing.settings, "path": str(self.landing.path)})
                 scan = source.scan(block, self.dialect)
-                self._note(block, scan)
+                self._note(scan)
                 if (
                     not self.copied
                     and len({(key.symbol, key.day) for key in self.counts} | set(self.unknown_symbols)) > 1
@@ -438,9 +544,8 @@ class _Imported:
             part.close()
         return True
 
-    def _note(self, block: Block, scan: Scan) -> None:
-        if scan.connections_at and self.tally.last_local is not None:
-            self.disconnects.append(self.tally.last_local)
+    def _note(self, scan: Scan) -> None:
+        self.disconnects.update(self._before_connections(scan))
         self.tally.add(scan)
         lost = scan.lines.filter(pl.col("reason").is_not_null())
         if len(lost):
@@ -458,6 +563,15 @@ class _Imported:
             self.counts[key] += count
             self.spans[key] = (self.spans.get(key, (first, last))[0], last)
 
+    def _before_connections(self, scan: Scan) -> Iterator[int]:
+        """When the last message came before each line that tells of a connection."""
+        timed = scan.lines.filter(pl.col("ts_init").is_not_null())
+        for connection in scan.connections_at:
+            earlier = int(timed["line"].search_sorted(connection))
+            last = timed["ts_init"][earlier - 1] if earlier else self.tally.last_local
+            if last is not None:
+                yield last
+
     def _may_give(self, channel: str) -> bool:
         return channel in self.wanted.channels and (self.landing.channels is None or channel in self.landing.channels)
 
@@ -472,17 +586,22 @@ class _Imported:
             if not self._may_give(str(channel)):
                 continue
             key = RawKey(str(channel), str(symbol), day_of(int(str(day)) * NS_PER_DAY))
-            part = self.parts.get(key)
-            if part is None:
-                part = self.parts[key] = _Part(
-                    self._work, hashlib.sha256(repr(key).encode()).hexdigest()[:16], self.name
-                )
             numbers = group["line"]
             taken = lines if len(group) == len(lines) else lines.take((numbers - block.first_line).to_arrow())
-            data = _bytes_of(taken)
+            data = bytes_of(taken)
             if block.cut and not data.endswith(b"\n"):
                 data += b"\n"
-            part.add(data, (numbers.cast(pl.UInt64) + 1).to_arrow(), group["ts_init"])
+            self._part(key).add(data, numbers)
+
+    def _part(self, key: RawKey) -> _Part:
+        """The part of a raw day; those used least of late are paused, as a file may hold thousands of days."""
+        part = self.parts.pop(key, None)
+        if part is None:
+            part = _Part(self._work, hashlib.sha256(repr(key).encode()).hexdigest()[:16], self.name)
+        self.parts[key] = part
+        for idle in islice(reversed(self.parts.values()), _PARTS_AT_WORK, _PARTS_AT_WORK + 1):
+            idle.pause()
+        return part
 
     def origin(self, key: RawKey) -> dict[str, Any]:
         """The origin entry of a manifest."""
@@ -500,8 +619,9 @@ class _Imported:
             "decimals": self.tally.decimals_of(key),
             "first_local_ns": self.spans[key][0],
             "last_local_ns": self.spans[key][1],
-            "disconnects_ns": self.disconnects,
+            "disconnects_ns": sorted(self.disconnects),
             "dialect": dict(self.dialect) | ({"header_lines": 0} if part and self.dialect else {}),
+            "settings": dict(self.landing.settings),
             "stored_lines": part.count if part else self.counts[key],
             "stored_bytes": part.size if part else 0,
         }
@@ -509,13 +629,14 @@ class _Imported:
     def tell(self, report: ImportReport) -> None:
         """Add this file to a report."""
         report.read.append(self.landing.path)
-        report.days |= set(self.counts)
+        report.days |= set(self.counts) | self.earlier
         report.lines += self.reader.lines
         report.by_stream.update(self.tally.by_stream)
         report.other.update({"connection": self.tally.connection, "blank": self.tally.blank})
         report.unknown_symbols.update(self.unknown_symbols)
         for lost in self.unplaced:
             report.unplaced.update(dict(lost["reason"].value_counts().iter_rows()))
+        report.notes += [f"{self.name}: {note}" for note in self.dialect.get("notes", ())]
         if self.reader.truncated:
             report.notes.append(f"{self.name}: the compressed stream ends too early; the lines up to there are used")
 
@@ -523,12 +644,6 @@ class _Imported:
 def _with_day(scan: Scan) -> pl.DataFrame:
     placed = scan.lines.filter(pl.col("reason").is_null())
     return placed.select("line", "channel", "symbol", "ts_init", day=pl.col("ts_init").floordiv(NS_PER_DAY))
-
-
-def _bytes_of(lines: pa.LargeBinaryArray) -> bytes:
-    _, offsets, data = lines.buffers()
-    ends = memoryview(offsets).cast("q")
-    return bytes(data[ends[lines.offset] : ends[lines.offset + len(lines)]])
 
 
 def _shown(places: Places, path: Path) -> str:
@@ -545,14 +660,16 @@ def _publish(
     feed: str,
     source: Source,
     imported: Sequence[_Imported],
+    files: Sequence[LandingFile],
     *,
     in_place: bool,
     progress: Progress | None,
 ) -> None:
     """Compose the raw days of all files read, then note the files as imported."""
-    gone = {part.name: _days_of_older(places, feed, part) for part in imported}
-    keys = {key for part in imported for key in part.counts} | {key for days in gone.values() for key in days}
-    for key in sorted(keys):
+    landed = {_shown(places, landing.path): landing for landing in files}
+    older = _older_indexes(places, feed, imported)
+    gone = {key for indexes in older.values() for index in indexes.values() for key in _index_days(index)}
+    for key in sorted(gone.union(*(part.counts for part in imported))):
         giving = [part for part in imported if key in part.counts]
         held = _held_origins(places, feed, key, {part.name for part in imported})
         if in_place and not held and len(giving) == 1 and not giving[0].copied:
@@ -562,31 +679,54 @@ def _publish(
             if not part.copied:
                 part.copied = True
                 part.run(source, alone=False, progress=progress)
-        for name in sorted({origin["path"] for origin in held if not origin["stored_bytes"]}):  # so far in place
+        wanted = _Wanted(frozenset({key.channel}), frozenset({key.symbol}))
+        for name in [origin["path"] for origin in held if not origin["stored_bytes"]]:  # so far in place
             folder = places.raw_temp(feed) / "import" / hashlib.sha256(name.encode()).hexdigest()[:16]
-            again = _Imported(places, LandingFile(places.data / name), giving[0].wanted, folder)
+            landing = landed.get(name, LandingFile(places.data / name))
+            said = next(origin.get("settings") for origin in held if origin["path"] == name)
+            again = _Imported(places, replace(landing, settings=said) if said else landing, wanted, folder)
             again.run(source, alone=False, progress=progress)
-            giving.append(again)
-            held = [origin for origin in held if origin["path"] != name]
-        _publish_day(places, feed, source, key, giving, held)
+            if key in again.counts:
+                giving.append(again)
+        _publish_day(places, feed, source, key, giving, [origin for origin in held if origin["stored_bytes"]])
     for part in imported:
         _write_line_rejects(places, feed, part)
+        for path in older[part.name]:
+            path.unlink()
         _write_index(places, feed, part)
 
 
 def _held_origins(places: Places, feed: str, key: RawKey, replaced: set[str]) -> list[dict[str, Any]]:
-    """Origins of the day on disk that this import does not replace, each with its place in the day's file."""
+    """Origins of the day on disk that this import does not replace, each with its place in the day's file.
+
+    ``stored_bytes`` is 0 where the lines have to be taken from the landing file again.
+    """
     manifest = read_json(places.raw_manifest(feed, key.channel, key.symbol, key.day))
-    held, start_bytes, start_lines = [], 0, 0
+    held: list[dict[str, Any]] = []
+    start_bytes = start_lines = 0
     for origin in manifest["origin"] if manifest else []:
         if origin["path"] not in replaced:
             held.append(origin | {"start_bytes": start_bytes, "start_lines": start_lines})
         start_bytes += origin["stored_bytes"]
         start_lines += origin["stored_lines"]
+    if held and start_bytes and not _is_whole(places, feed, key, manifest):
+        held = [origin | {"stored_bytes": 0} for origin in held]
     return held
 
 
+def _is_whole(places: Places, feed: str, key: RawKey, manifest: Mapping[str, Any]) -> bool:
+    """A raw file and its sidecar are those of the manifest: no run was killed between publishing one and the other."""
+    path = places.raw_folder(feed, key.channel, key.symbol) / manifest["file"]
+    lines = places.raw_lines(feed, key.channel, key.symbol, key.day)
+    if not path.exists() or not lines.exists():
+        return False
+    of = (pq.read_schema(lines).metadata or {}).get(_OF_RAW, b"").decode()
+    return of == manifest["sha256"] and sha256_of(path) == manifest["sha256"]
+
+
 def _publish_in_place(places: Places, feed: str, source: Source, key: RawKey, part: _Imported) -> None:
+    tally = _Tally()
+    tally.see(*part.spans[key])
     manifest = _manifest(
         feed,
         source,
@@ -595,7 +735,7 @@ def _publish_in_place(places: Places, feed: str, source: Source, key: RawKey, pa
         part.reader.bytes,
         part.reader.sha256,
         part.counts[key],
-        part.tally,
+        tally,
         [part.origin(key)],
     )
     write_json(
@@ -603,14 +743,19 @@ def _publish_in_place(places: Places, feed: str, source: Source, key: RawKey, pa
         places.raw_temp(feed),
         manifest | {"stored": "in_place"},
     )
+    for copy in (_raw_file(places, feed, source, key), places.raw_lines(feed, key.channel, key.symbol, key.day)):
+        copy.unlink(missing_ok=True)
+
+
+def _raw_file(places: Places, feed: str, source: Source, key: RawKey) -> Path:
+    return places.raw_folder(feed, key.channel, key.symbol) / f"{key.day}.{source.extension}.zst"
 
 
 def _publish_day(
     places: Places, feed: str, source: Source, key: RawKey, giving: Sequence[_Imported], held: Sequence[dict[str, Any]]
 ) -> None:
     """Join the parts in the order of their landing files: zstd frames are laid end to end, nothing is recompressed."""
-    folder = places.raw_folder(feed, key.channel, key.symbol)
-    final = folder / f"{key.day}.{source.extension}.zst"
+    final = _raw_file(places, feed, source, key)
     lines_final = places.raw_lines(feed, key.channel, key.symbol, key.day)
     pieces: list[tuple[str, dict[str, Any], Path, Path, int, int]] = [
         (part.name, part.origin(key), part.parts[key].path, part.parts[key].lines_path, 0, 0) for part in giving
@@ -620,28 +765,29 @@ def _publish_day(
     ]
     pieces.sort(key=lambda piece: piece[0])
     if not pieces:
-        for path in (final, lines_final, places.raw_manifest(feed, key.channel, key.symbol, key.day)):
+        for path in (places.raw_manifest(feed, key.channel, key.symbol, key.day), final, lines_final):
             path.unlink(missing_ok=True)
         return
     tally = _Tally()
-    origins = []
+    origins: list[dict[str, Any]] = []
     with ExitStack() as stack:
         temporary = stack.enter_context(atomic_write(final, places.raw_temp(feed)))
         lines_temporary = stack.enter_context(atomic_write(lines_final, places.raw_temp(feed)))
-        writer = pq.ParquetWriter(lines_temporary, LINES_SCHEMA, **_LINES_OPTIONS)
         digest, size, count = hashlib.sha256(), 0, 0
         with temporary.open("wb") as out:
-            for _, origin, path, lines_path, start_bytes, start_lines in pieces:
+            for _, origin, path, _, start_bytes, _ in pieces:
                 for chunk in _range(path, start_bytes, origin["stored_bytes"]):
                     out.write(chunk)
                     digest.update(chunk)
-                numbers = pq.ParquetFile(lines_path).read().slice(start_lines, origin["stored_lines"])
-                writer.write_table(numbers.cast(LINES_SCHEMA))
                 size += origin["stored_bytes"]
                 count += origin["stored_lines"]
                 tally.see(origin["first_local_ns"], origin["last_local_ns"])
                 origins.append({name: value for name, value in origin.items() if not name.startswith("start_")})
-        writer.close()
+        schema = LINES_SCHEMA.with_metadata({_OF_RAW: digest.hexdigest()})
+        with pq.ParquetWriter(lines_temporary, schema, **_LINES_OPTIONS) as writer:
+            for _, origin, _, lines_path, _, start_lines in pieces:
+                for numbers in _numbers(lines_path, start_lines, origin["stored_lines"]):
+                    writer.write_table(numbers.cast(schema))
     manifest = _manifest(feed, source, key, final.name, size, digest.hexdigest(), count, tally, origins)
     write_json(places.raw_manifest(feed, key.channel, key.symbol, key.day), places.raw_temp(feed), manifest)
 
@@ -655,6 +801,18 @@ def _range(path: Path, start: int, length: int) -> Iterator[bytes]:
                 raise RawDamaged(path, "it is shorter than its manifest says")
             length -= len(chunk)
             yield chunk
+
+
+def _numbers(path: Path, start: int, count: int) -> Iterator[pa.Table]:
+    """Some rows of a sidecar, row group by row group."""
+    with pq.ParquetFile(path) as file:
+        first = 0
+        for group in range(file.num_row_groups):
+            rows = file.metadata.row_group(group).num_rows
+            low, high = max(start - first, 0), min(start + count - first, rows)
+            if low < high:
+                yield file.read_row_group(group).slice(low, high - low)
+            first += rows
 
 
 def _manifest(
@@ -692,10 +850,15 @@ def _manifest(
 
 
 def _write_line_rejects(places: Places, feed: str, part: _Imported) -> None:
-    final = places.line_rejects(feed, part.name)
+    _keep_unplaced(places, feed, part.name, part.unplaced)
+
+
+def _keep_unplaced(places: Places, feed: str, name: str, unplaced: Sequence[pl.DataFrame]) -> None:
+    """The lines of a file that belong to no table or day, as rejects of that file."""
+    final = places.line_rejects(feed, name)
     rows = [
         lost.select(
-            file=pl.lit(part.name),
+            file=pl.lit(name),
             line=pl.col("line").cast(pl.UInt64) + 1,
             raw_row=pl.lit(None, pl.UInt32),
             stage=pl.lit("raw"),
@@ -705,13 +868,13 @@ def _write_line_rejects(places: Places, feed: str, part: _Imported) -> None:
             raw="raw",
             ts_init=pl.lit(None, pl.Datetime("ns", "UTC")),
         )
-        for lost in part.unplaced
+        for lost in unplaced
     ]
     if not rows:
         final.unlink(missing_ok=True)
         return
     with atomic_write(final, places.raw_temp(feed)) as temporary:
-        pl.concat(rows).cast(dict(REJECT_SCHEMA)).write_parquet(temporary, compression="zstd")
+        pl.concat(rows).cast(REJECT_SCHEMA).write_parquet(temporary, compression="zstd")
 
 
 # ---------------------------------------------------------------- index of imports
@@ -721,8 +884,8 @@ def _index_path(places: Places, feed: str, path: Path, signed: str) -> Path:
     return places.imports(feed) / f"{hashlib.sha256(f'{path.resolve()}|{signed}'.encode()).hexdigest()[:32]}.json"
 
 
-def _read_index(places: Places, feed: str, path: Path) -> dict[str, Any] | None:
-    return read_json(_index_path(places, feed, path, signature(path)))
+def _read_index(places: Places, feed: str, landing: LandingFile) -> dict[str, Any] | None:
+    return read_json(_index_path(places, feed, landing.path, landing_signature(landing)))
 
 
 def _index_days(index: Mapping[str, Any]) -> set[RawKey]:
@@ -730,12 +893,10 @@ def _index_days(index: Mapping[str, Any]) -> set[RawKey]:
 
 
 def _write_index(places: Places, feed: str, part: _Imported) -> None:
-    for older in _older_indexes(places, feed, part):
-        older.unlink()
     index = {
         "file": part.name,
         "signature": part.signature,
-        "days": [[key.channel, key.symbol, str(key.day)] for key in sorted(part.counts)],
+        "days": [[key.channel, key.symbol, str(key.day)] for key in sorted({*part.counts, *part.earlier})],
         "channels": sorted(part.wanted.channels),
         "symbols": sorted(part.wanted.symbols),
         "unknown_symbols": dict(sorted(part.unknown_symbols.items())),
@@ -743,18 +904,15 @@ def _write_index(places: Places, feed: str, part: _Imported) -> None:
     write_json(_index_path(places, feed, part.landing.path, part.signature), places.raw_temp(feed), index)
 
 
-def _older_indexes(places: Places, feed: str, part: _Imported) -> list[Path]:
-    """Index files of earlier contents of the same landing file."""
-    found = []
-    for path in places.imports(feed).glob("*.json"):
+def _older_indexes(places: Places, feed: str, imported: Sequence[_Imported]) -> dict[str, dict[Path, dict[str, Any]]]:
+    """Name of each landing file -> index files of its earlier contents."""
+    signatures = {part.name: part.signature for part in imported}
+    found: dict[str, dict[Path, dict[str, Any]]] = {name: {} for name in signatures}
+    for path in places.imports(feed).glob("*.json") if imported else ():
         index = json.loads(path.read_bytes())
-        if index["file"] == part.name and index["signature"] != part.signature:
-            found.append(path)
+        if signatures.get(index["file"], index["signature"]) != index["signature"]:
+            found[index["file"]][path] = index
     return found
-
-
-def _days_of_older(places: Places, feed: str, part: _Imported) -> set[RawKey]:
-    return {key for path in _older_indexes(places, feed, part) for key in _index_days(json.loads(path.read_bytes()))}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Where everything lies and how bytes get in and out: places, blocks of lines, atomic files, locks, threads."""
 
+import bz2
 import fcntl
 import hashlib
 import json
@@ -21,11 +22,13 @@ from hedgegrid_assets.errors import EnvironmentFault, RawDamaged
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import zstandard
 
 BLOCK_BYTES: Final = 8 << 20
 _READ_BYTES: Final = 64 << 10
 _LONGEST_LINE: Final = 64 << 20
-_MAGIC: Final = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+_MAGIC: Final = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2", b"PK\x03\x04": "zip", b"PK\x05\x06": "zip"}
+_QUOTED_BACK: Final = 64 << 10
 _ZSTD_LEVEL: Final = 1
 _OUTSIDE_NAME: Final = re.compile(r"[^\w.@+-]")
 
@@ -213,13 +216,14 @@ def ahead[T](items: Iterable[T], depth: int = 2) -> Iterator[T]:
     stop = threading.Event()
 
     def put(item: T | _End) -> bool:
-        while not stop.is_set():
+        taken = False
+        while not taken and not stop.is_set():
             try:
                 line.put(item, timeout=0.1)
+                taken = True
             except queue.Full:
-                continue
-            return True
-        return False
+                taken = False
+        return taken
 
     def run() -> None:
         error: BaseException | None = None
@@ -296,15 +300,19 @@ class Block:
 
 
 class BlockReader:
-    """Reads a plain, gzip (many members) or zstd (many frames) file, by its first bytes, in blocks of lines.
+    """Reads a plain, gzip (many members), zstd (many frames), bzip2 or zip (one member) file in blocks of lines.
+
+    The first bytes tell which. With ``quoted`` no block ends inside a pair of quotes (but for a stray quote, that has
+    no other within 64 KiB).
 
     A stream that ends too early gives the lines that it holds, and ``truncated`` is set; a stream that is not what
     it says (bad checksum, junk behind the end) raises RawDamaged. After the last block ``sha256`` and ``bytes``
     of the file as stored and ``lines`` are known.
     """
 
-    def __init__(self, path: Path, block_bytes: int = BLOCK_BYTES) -> None:
+    def __init__(self, path: Path, block_bytes: int = BLOCK_BYTES, *, quoted: bool = False) -> None:
         self.path = path
+        self.quoted = quoted
         self.sha256 = ""
         self.bytes = 0
         self.lines = 0
@@ -316,14 +324,20 @@ class BlockReader:
 
     def _blocks(self) -> Iterator[Block]:
         digest = hashlib.sha256()
-        with self.path.open("rb") as file:
-            yield from self._cut(self._chunks(file, digest))
+        try:
+            with self.path.open("rb") as file:
+                yield from self._cut(self._chunks(file, digest))
+        except OSError as error:
+            raise EnvironmentFault(f"cannot read {self.path}: {error.strerror or error}") from error
         self.sha256 = digest.hexdigest()
 
     def _chunks(self, file: IO[bytes], digest: "hashlib._Hash") -> Iterator[bytes]:
         head = file.read(_READ_BYTES)
         kind = next((name for magic, name in _MAGIC.items() if head.startswith(magic)), None)
         stream = None
+        if kind == "zip":
+            yield from self._unzip(file, digest)
+            return
         while head:
             digest.update(head)
             self.bytes += len(head)
@@ -335,6 +349,25 @@ class BlockReader:
             head = file.read(_READ_BYTES)
         self.truncated = stream is not None
 
+    def _unzip(self, file: IO[bytes], digest: "hashlib._Hash") -> Iterator[bytes]:
+        """The one file in a zip file."""
+        import zipfile
+
+        file.seek(0)
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+            self.bytes += len(chunk)
+        try:
+            with zipfile.ZipFile(file) as archive:
+                members = [member for member in archive.infolist() if not member.is_dir()]
+                if len(members) != 1:
+                    raise RawDamaged(self.path, f"expected a zip file with one file in it, found {len(members)}")
+                with archive.open(members[0]) as member:
+                    while chunk := member.read(1 << 20):
+                        yield chunk
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+            raise RawDamaged(self.path, f"its zip stream is broken ({error})") from None
+
     def _cut(self, chunks: Iterator[bytes]) -> Iterator[Block]:
         held: list[bytes] = []
         size = 0
@@ -344,7 +377,7 @@ class BlockReader:
             if size < self._block_bytes:
                 continue
             data = b"".join(held)
-            end = data.rfind(b"\n") + 1
+            end = (_end_outside_quotes(data) if self.quoted else data.rfind(b"\n")) + 1
             if not end and size > _LONGEST_LINE:
                 raise RawDamaged(self.path, f"a line of more than {_LONGEST_LINE >> 20} MiB: this is no text of lines")
             if end:
@@ -361,11 +394,38 @@ class BlockReader:
         return block
 
 
+def _end_outside_quotes(data: bytes) -> int:
+    """The last line end with as many quotes before it as can be paired; the very last where there is none near."""
+    last = end = data.rfind(b"\n")
+    before = data.count(b'"', 0, last + 1)
+    while before % 2 and end >= 0 and last - end < _QUOTED_BACK:
+        previous = data.rfind(b"\n", 0, end)
+        before -= data.count(b'"', previous + 1, end + 1)
+        end = previous
+    return end if before % 2 == 0 and end >= 0 else last
+
+
 class _Decompressor(Protocol):
-    eof: bool
-    unused_data: bytes
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def unused_data(self) -> bytes: ...
 
     def decompress(self, data: bytes, /) -> bytes: ...
+
+
+def _of_zstd() -> _Decompressor:
+    import zstandard
+
+    return zstandard.ZstdDecompressor().decompressobj()
+
+
+_DECOMPRESSORS: Final[dict[str, Callable[[], _Decompressor]]] = {
+    "gzip": lambda: zlib.decompressobj(wbits=31),
+    "zstd": _of_zstd,
+    "bzip2": bz2.BZ2Decompressor,
+}
 
 
 def _decompress(
@@ -380,10 +440,10 @@ def _decompress(
             data = data.lstrip(b"\0")  # gzip allows padding between members and at the end
             if not data:
                 break
-            stream = zlib.decompressobj(wbits=31) if kind == "gzip" else zstandard.ZstdDecompressor().decompressobj()
+            stream = _DECOMPRESSORS[kind]()
         try:
             out.append(stream.decompress(data))
-        except (zlib.error, zstandard.ZstdError) as error:
+        except (zlib.error, zstandard.ZstdError, OSError) as error:
             raise RawDamaged(path, f"its {kind} stream is broken ({error})") from None
         data = stream.unused_data if stream.eof else b""
         if stream.eof:
@@ -402,31 +462,49 @@ def line_array(data: bytes) -> "pa.LargeBinaryArray":
     return pa.Array.from_buffers(pa.large_binary(), len(offsets) - 1, [None, pa.py_buffer(offsets), pa.py_buffer(data)])
 
 
+def bytes_of(lines: "pa.LargeBinaryArray") -> bytes:
+    """The lines of an array, one behind the other."""
+    _, offsets, data = lines.buffers()
+    ends = memoryview(offsets).cast("q")
+    return bytes(data[ends[lines.offset] : ends[lines.offset + len(lines)]])
+
+
 class LineFile:
-    """A growing zstd file of lines: each ``append`` may come from another landing file; knows its own sha256."""
+    """A growing zstd file of lines; knows its own sha256. Holds no file open, as there may be thousands of them."""
 
     def __init__(self, path: Path) -> None:
-        import zstandard
-
-        self._compressor = zstandard.ZstdCompressor(level=_ZSTD_LEVEL).compressobj()
-        self._file = path.open("wb")
+        self._path = path
+        self._compressor: zstandard.ZstdCompressionObj | None = None
         self._digest = hashlib.sha256()
         self.bytes = 0
         self.lines = 0
+        path.unlink(missing_ok=True)
 
     def append(self, data: bytes | memoryview, lines: int) -> None:
         """Add whole lines, as they are."""
+        import zstandard
+
+        if self._compressor is None:
+            self._compressor = zstandard.ZstdCompressor(level=_ZSTD_LEVEL).compressobj()
         self._write(self._compressor.compress(data))
         self.lines += lines
 
+    def pause(self) -> None:
+        """End the zstd frame, so that the file holds no memory until lines follow, in a frame of their own."""
+        if self._compressor is not None:
+            self._write(self._compressor.flush())
+            self._compressor = None
+
     def close(self) -> str:
         """End the file; its sha256."""
-        self._write(self._compressor.flush())
-        self._file.close()
+        self.pause()
         return self._digest.hexdigest()
 
     def _write(self, data: bytes) -> None:
-        self._file.write(data)
+        if not data:
+            return
+        with self._path.open("ab") as file:
+            file.write(data)
         self._digest.update(data)
         self.bytes += len(data)
 

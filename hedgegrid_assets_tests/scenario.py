@@ -105,7 +105,7 @@ def dumped(message: Message, *, wrapped: bool = True) -> str:
 
 def line(message: Message | str, local_ns: int | None = None, *, wrapped: bool = True) -> bytes:
     """One line of a recorder, with its receive time in ns if there is one."""
-    text = message if isinstance(message, str) else dumped(message, wrapped=wrapped)
+    text = message if isinstance(message, str) else dumped(message, wrapped=wrapped and "e" in message)
     return (text if local_ns is None else f"{local_ns} {text}").encode() + b"\n"
 
 
@@ -402,7 +402,7 @@ VARIANTS: Final[Mapping[str, Variant]] = _variants()
 TRUNCATED: Final[Mapping[str, tuple[bytes, str]]] = {
     "gzip": (_CLEAN_GZ[: len(_CLEAN_GZ) * 2 // 3], ".jsonl.gz"),
     "gzip without its last bytes": (_CLEAN_GZ[:-4], ".jsonl.gz"),
-    "zstd": (_zstd(CLEAN)[:-40], ".jsonl.zst"),
+    "zstd": (_halves(CLEAN, _zstd)[:-40], ".jsonl.zst"),
 }
 """Compressed streams that end too early: the lines up to there are used."""
 

@@ -18,6 +18,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -33,7 +34,14 @@ MINUTES: Final = 1_440
 _EMPTY_GZIP: Final = gzip.compress(b"", mtime=0)
 _LAG: Final = timedelta(minutes=4)
 _KINDS: Final = ("trades", "derivative_ticker")
-_OTHER_KINDS: Final = ("incremental_book_L2", "book_snapshot_5", "book_snapshot_25", "quotes", "book_ticker", "liquidations")
+_OTHER_KINDS: Final = (
+    "incremental_book_L2",
+    "book_snapshot_5",
+    "book_snapshot_25",
+    "quotes",
+    "book_ticker",
+    "liquidations",
+)
 _TRADES_HEADER: Final = "exchange,symbol,timestamp,local_timestamp,id,side,price,amount\n"
 _TICKER_HEADER: Final = (
     "exchange,symbol,timestamp,local_timestamp,funding_timestamp,funding_rate,predicted_funding_rate,open_interest,last_price,"
@@ -73,9 +81,21 @@ EXCHANGES: Final[Mapping[str, Exchange]] = {
                 "BTCUSDT_240329": ("future", "BTC", "USDT", 0.1, 0.001),
                 "币安人生USDT": ("perpetual", "币安人生", "USDT", 0.1, 0.1),
             },
-            ("trade", "aggTrade", "ticker", "depth", "markPrice", "depthSnapshot", "bookTicker", "forceOrder", "openInterest"),
+            (
+                "trade",
+                "aggTrade",
+                "ticker",
+                "depth",
+                "markPrice",
+                "depthSnapshot",
+                "bookTicker",
+                "forceOrder",
+                "openInterest",
+            ),
         ),
-        Exchange("binance", date(2019, 3, 30), {"BTCUSDT": ("spot", "BTC", "USDT", 0.01, 0.00001)}, ("trade", "aggTrade")),
+        Exchange(
+            "binance", date(2019, 3, 30), {"BTCUSDT": ("spot", "BTC", "USDT", 0.01, 0.00001)}, ("trade", "aggTrade")
+        ),
         Exchange("binance-delivery", date(2020, 6, 16), {"BTCUSD_PERP": ("perpetual", "BTC", "USD", 0.1, 1)}),
         Exchange(
             "bybit",
@@ -217,8 +237,8 @@ def capture_lines(path: Path, shift_days: int) -> Iterator[tuple[str, str, int, 
     def moved(found: re.Match[bytes]) -> bytes:
         return found[1] + str(int(found[2]) + milliseconds).encode()
 
-    for line in gzip.open(path, "rb"):
-        local, _, message = line.rstrip(b"\n").partition(b" ")
+    for line in gzip.decompress(path.read_bytes()).splitlines():
+        local, _, message = line.partition(b" ")
         message = re.sub(rb'("[ET]":)(\d{13})', moved, message)
         stream = re.search(rb'"stream":"([^"@]+)@([^"@]+)', message)
         if stream is None:
@@ -244,7 +264,7 @@ def js_number(text: str) -> str:
         return str(int(value))
     shown = repr(value)
     if "e" in shown and abs(value) >= 1e-6:
-        return f"{value:.20f}".rstrip("0") if float(f"{value:.20f}") == value else shown
+        return f"{Decimal(shown):f}"
     return re.sub(r"e-0(\d)", r"e-\1", shown)
 
 
@@ -271,7 +291,8 @@ def ticker_csv(exchange: str, symbol: str, lines: Lines) -> str:
     seen_us = 0
     for local, message in lines:
         if not message:
-            known, seen_us = {}, 0
+            known.clear()
+            seen_us = 0
             continue
         data = json.loads(message)["data"]
         if "openInterest" in data:
@@ -346,7 +367,9 @@ class Library:
         known = EXCHANGES[exchange]
         streams: list[Lines] = []
         for wanted in filters or [{"channel": channel, "symbols": None} for channel in known.channels]:
-            symbols = wanted["symbols"] if wanted.get("symbols") is not None else [name.lower() for name in known.symbols]
+            symbols = (
+                wanted["symbols"] if wanted.get("symbols") is not None else [name.lower() for name in known.symbols]
+            )
             for symbol in symbols:
                 if symbol == symbol.lower():  # as the exchange writes them in stream names: others match nothing
                     streams.append(self.lines(exchange, symbol.upper(), wanted["channel"], day))
@@ -366,7 +389,9 @@ class Library:
         if kind == "trades":
             return trades_csv(exchange, real, self.lines(exchange, real, "trade", day))
         if kind == "derivative_ticker" and real in EXCHANGES[exchange].symbols and EXCHANGES[exchange].has_ticker(real):
-            marks = [line for channel in ("markPrice", "openInterest") for line in self.lines(exchange, real, channel, day)]
+            marks = [
+                line for channel in ("markPrice", "openInterest") for line in self.lines(exchange, real, channel, day)
+            ]
             return ticker_csv(exchange, real, sorted(marks, key=lambda line: line[0]))
         return ""
 
@@ -394,7 +419,12 @@ class Standin:
     """
 
     def __init__(
-        self, *, port: int = 0, keys: Mapping[str, tuple[date, date] | None] | None = None, trades_per_day: int = 2_000, seed: int = 7
+        self,
+        *,
+        port: int = 0,
+        keys: Mapping[str, tuple[date, date] | None] | None = None,
+        trades_per_day: int = 2_000,
+        seed: int = 7,
     ) -> None:
         self.library = Library(trades_per_day, seed)
         self.keys: Mapping[str, tuple[date, date] | None] = {KEY: None} if keys is None else keys
@@ -437,7 +467,9 @@ class Standin:
 
     def most_at_once(self, part: str = "") -> int:
         """Largest number of requests in flight together."""
-        ends = [(entry.at, 1) for entry in self.requests(part)] + [(entry.ended, -1) for entry in self.requests(part) if entry.ended]
+        ends = [(entry.at, 1) for entry in self.requests(part)] + [
+            (entry.ended, -1) for entry in self.requests(part) if entry.ended
+        ]
         most = now = 0
         for _, step in sorted(ends, key=lambda end: (end[0], end[1])):
             now += step
@@ -452,7 +484,9 @@ class Standin:
             raise RuntimeError("the stand-in did not start")
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(10)
 
@@ -524,14 +558,21 @@ class Standin:
             text += self.library.minutes(name, filters, moment.date())[moment.hour * 60 + moment.minute]
         if fault is not None and fault.kind == "lines":
             text = fault.change(text)
-        headers = {"X-Slice-Size": str(size), "X-Suggested-Slice-Size": "1", "X-Name": name, "Content-Type": "text/plain"}
+        headers = {
+            "X-Slice-Size": str(size),
+            "X-Suggested-Slice-Size": "1",
+            "X-Name": name,
+            "Content-Type": "text/plain",
+        }
         if fault is not None and fault.kind == "no_slice_size":
             del headers["X-Slice-Size"]
         if fault is not None and fault.kind == "small_slice_size":
             headers["X-Slice-Size"] = "0"
         if (self.zstd and "zstd" in accepted) or (fault is not None and fault.kind == "zstd"):
             half = len(text) // 2
-            return zstandard.compress(text[:half]) + zstandard.compress(text[half:]), headers | {"Content-Encoding": "zstd"}
+            return zstandard.compress(text[:half]) + zstandard.compress(text[half:]), headers | {
+                "Content-Encoding": "zstd"
+            }
         return _gzip(text), headers | {"Content-Encoding": "gzip"}
 
     def _dataset(self, request: web.Request, parts: list[str], fault: Fault | None) -> tuple[bytes, dict[str, str]]:
@@ -570,7 +611,9 @@ class Standin:
                 if name != "bitmex":
                     self._key(request)
                     if not self.instruments_open:
-                        raise Refusal(401, "Instruments metadata API is available for pro and business subscriptions only.")
+                        raise Refusal(
+                            401, "Instruments metadata API is available for pro and business subscriptions only."
+                        )
                 found = [_instrument(EXCHANGES[name], symbol) for symbol in EXCHANGES[name].symbols]
                 value = next((entry for entry in found if entry["id"] == rest[0]), None) if rest else found
                 if value is None:
@@ -603,7 +646,9 @@ class Standin:
         if request.headers.get("Authorization", "").removeprefix("Bearer ") not in self.keys:
             raise Refusal(401, "Invalid API key.")
 
-    async def _send(self, request: web.Request, body: bytes, headers: dict[str, str], fault: Fault | None) -> web.StreamResponse:
+    async def _send(
+        self, request: web.Request, body: bytes, headers: dict[str, str], fault: Fault | None
+    ) -> web.StreamResponse:
         match fault.kind if fault is not None else "":
             case "truncated":
                 body = body[: max(len(body) * 2 // 3, 5)]
@@ -652,7 +697,10 @@ def _error(status: int, body: str | None, retry_after: str | None = None) -> web
     text = json.dumps({"code": status, "message": "injected"}, indent=2) if body is None else body
     kind = "application/json" if text.startswith("{") else "text/html"
     return web.Response(
-        status=status, text=text, content_type=kind, headers={"Retry-After": retry_after} if retry_after is not None else {}
+        status=status,
+        text=text,
+        content_type=kind,
+        headers={"Retry-After": retry_after} if retry_after is not None else {},
     )
 
 
@@ -691,19 +739,23 @@ def _filters(request: web.Request, exchange: Exchange) -> list[dict[str, Any]]:
     text = request.query.get("filters")
     if text is None:
         return []
+    filters: Any = None
     try:
         filters = json.loads(text)
         well = isinstance(filters, list) and all(
-            isinstance(one["channel"], str) and (one.get("symbols") is None or all(isinstance(s, str) for s in one["symbols"]))
+            isinstance(one["channel"], str)
+            and (one.get("symbols") is None or all(isinstance(s, str) for s in one["symbols"]))
             for one in filters
         )
     except (ValueError, KeyError, TypeError):
-        well, filters = False, []
+        well = False
     if not well:
         raise Refusal(400, "Invalid 'filters' param provided. Please provide a JSON array of channel and symbols.")
     for one in filters:
         if one["channel"] not in exchange.channels:
-            raise Refusal(400, f"Invalid 'filters[].channel' param: '{one['channel']}'. Allowed: {', '.join(exchange.channels)}.")
+            raise Refusal(
+                400, f"Invalid 'filters[].channel' param: '{one['channel']}'. Allowed: {', '.join(exchange.channels)}."
+            )
     return filters
 
 
@@ -711,7 +763,9 @@ def _details(exchange: Exchange) -> dict[str, Any]:
     since = f"{exchange.since}T00:00:00.000Z"
     until = f"{datetime.now(UTC).date()}T00:00:00.000Z"
     symbols = [{"id": name, "type": entry[0], "availableSince": since} for name, entry in exchange.symbols.items()]
-    kinds = {name: ["trades", *(["derivative_ticker"] if exchange.has_ticker(name) else [])] for name in exchange.symbols}
+    kinds = {
+        name: ["trades", *(["derivative_ticker"] if exchange.has_ticker(name) else [])] for name in exchange.symbols
+    }
     return {
         "id": exchange.name,
         "name": exchange.name,
@@ -763,12 +817,21 @@ def _instrument(exchange: Exchange, symbol: str) -> dict[str, Any]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until Ctrl-C."""
-    parser = argparse.ArgumentParser(prog="tardis_standin", description="A local server that answers as Tardis.dev does.")
+    parser = argparse.ArgumentParser(
+        prog="tardis_standin", description="A local server that answers as Tardis.dev does."
+    )
     parser.add_argument("--port", type=int, default=8377)
     parser.add_argument("--key", default=KEY, help="the API key that is accepted (default: %(default)s)")
     parser.add_argument("--trades-per-day", type=int, default=20_000)
-    parser.add_argument("--fault", action="append", default=[], help="KIND[:name=value,...], as status:status=429,retry_after=1,minute=3")
-    parser.add_argument("--capture", action="append", default=[], help="PATH:DAYS, a capture of binance-futures moved by whole days")
+    parser.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        help="KIND[:name=value,...], as status:status=429,retry_after=1,minute=3",
+    )
+    parser.add_argument(
+        "--capture", action="append", default=[], help="PATH:DAYS, a capture of binance-futures moved by whole days"
+    )
     given = parser.parse_args(arguments)
     with Standin(port=given.port, keys={given.key: None}, trades_per_day=given.trades_per_day) as server:
         server.inject(*map(_fault_of, given.fault))
@@ -798,7 +861,13 @@ def _fault_of(text: str) -> Fault:
     values: dict[str, Any] = {}
     for part in filter(None, rest.split(",")):
         name, _, value = part.partition("=")
-        values[name] = float(value) if name == "seconds" else int(value) if name in {"minute", "times", "after", "status"} else value
+        values[name] = (
+            float(value)
+            if name == "seconds"
+            else int(value)
+            if name in {"minute", "times", "after", "status"}
+            else value
+        )
     return Fault(kind, **values)
 
 

@@ -21,6 +21,7 @@ from hedgegrid_assets.timestamps import day_end, day_start, iso, nautilus_file_n
 
 ACCEPTED: Final = frozenset({Status.COMPLETE, Status.DEGRADED, Status.PARTIAL, Status.EMPTY})
 COMPRESSIONS: Final = ("zstd", "snappy", "none")
+_NEEDED: Final = frozenset({"instrument_id", "table", "date", "status", "rules", "precision", "rows", "content_digest"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ def write_day(
     and CatalogDiffers. In each case the catalog keeps what it had.
     """
     with exclusive_lock(places.day_lock(day.instrument_id, day.date)):
-        verdict = _good_verdict(places, day, table)
+        verdict = _good_verdict(places, day, table, precisions)
         frame = places.frame(day.instrument_id, table.folder, day.date)
         final = file_of(places, day, table)
         target = schema_of(day, table, precisions)
@@ -77,9 +78,12 @@ def write_day(
 
 
 def is_current(places: Places, day: InstrumentDay, table: Table) -> bool:
-    """The catalog file is not older than the frame it is made from (cheap; ``validate`` compares the values)."""
+    """The catalog file is not older than its frame, which has a good verdict (cheap; ``validate`` compares the values)."""
     final, frame = file_of(places, day, table), places.frame(day.instrument_id, table.folder, day.date)
-    return final.exists() and frame.exists() and final.stat().st_mtime_ns >= frame.stat().st_mtime_ns
+    if not final.exists() or not frame.exists() or final.stat().st_mtime_ns < frame.stat().st_mtime_ns:
+        return False
+    verdict = read_verdict(places, table, day)
+    return verdict is not None and verdict["status"] in ACCEPTED
 
 
 def matches_frame(places: Places, day: InstrumentDay, table: Table) -> bool:
@@ -113,12 +117,19 @@ def rows_by_nautilus(places: Places, day: InstrumentDay, table: Table) -> int | 
     return len(reader.query(getattr(data, table.nautilus), identifiers=[day.instrument_id], start=start, end=end))
 
 
-def _good_verdict(places: Places, day: InstrumentDay, table: Table) -> Mapping[str, Any]:
+def _good_verdict(places: Places, day: InstrumentDay, table: Table, precisions: Precisions) -> Mapping[str, Any]:
     verdict = read_verdict(places, table, day)
     if verdict is None:
         raise VerdictRefused(str(day), table.name, "there is none")
-    if Status(verdict["status"]) not in ACCEPTED:
+    about = {"instrument_id": day.instrument_id, "table": table.name, "date": str(day.date)}
+    if not verdict.keys() >= _NEEDED or any(verdict[name] != value for name, value in about.items()):
+        raise VerdictRefused(str(day), table.name, "what is there is the verdict of something else")
+    if verdict["status"] not in ACCEPTED or failed_errors(verdict):
         raise DayBlocked(str(day), table.name, failed_errors(verdict))
+    if verdict["precision"] != precisions.to_dict():
+        raise VerdictRefused(
+            str(day), table.name, f"it judged decimals {verdict['precision']}, not {precisions.to_dict()}"
+        )
     if not places.frame(day.instrument_id, table.folder, day.date).exists():
         raise VerdictRefused(str(day), table.name, "the frame that it judged is gone")
     return verdict
@@ -142,13 +153,9 @@ def _write(
             rows += len(part)
             if len(part):
                 writer.write_table(nautilus.to_nautilus(table.name, part, target), row_group_size=len(part))
-    if rows and digest.hexdigest() != verdict["content_digest"]:
+    if digest.hexdigest() != verdict["content_digest"] or digest.rows != verdict["rows"]["out"]:
         raise VerdictRefused(
             str(day), table.name, "the frame is not the one that was judged (its content digest differs)"
-        )
-    if not rows and verdict["rows"]["out"]:
-        raise VerdictRefused(
-            str(day), table.name, f"the verdict judged {verdict['rows']['out']:,} rows, the frame holds none"
         )
     return rows
 

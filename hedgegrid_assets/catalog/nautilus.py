@@ -58,7 +58,9 @@ def schema(table: str, instrument_id: str, precisions: Precisions) -> pa.Schema:
 
 def columns(table: str) -> list[tuple[str, str, str]]:
     """Nautilus' column, its type, and the frame's column that it is made from."""
-    renamed = {name: expression.meta.output_name() for expression in _BACK[table] for name in expression.meta.root_names()}
+    renamed = {
+        name: expression.meta.output_name() for expression in _BACK[table] for name in expression.meta.root_names()
+    }
     return [(field.name, str(field.type), renamed.get(field.name, field.name)) for field in _SCHEMAS[table]]
 
 
@@ -122,16 +124,10 @@ def _funding(frame: pl.DataFrame) -> dict[str, pa.Array]:
 
 def _rate_text(rates: pl.Series) -> pa.Array:
     """JSON strings as Nautilus writes a ``Decimal``: no trailing zeros, an exponent for the very small."""
-    unique = rates.unique()
-    spelled = {rate: f'"{_spelled(rate)}"' for rate in unique.to_list()}
-    texts = rates.cast(pl.String).replace_strict(
-        unique.cast(pl.String).to_list(), [spelled[rate] for rate in unique.to_list()], return_dtype=pl.String
-    )
-    return texts.to_arrow().cast(pa.string()).cast(pa.binary())
-
-
-def _spelled(rate: Decimal) -> str:
-    return str(rate.normalize()) if rate.normalize().as_tuple().exponent <= 0 else f"{rate:f}".split(".")[0]
+    texts = rates.cast(pl.String).str.strip_chars_end("0").str.strip_chars_end(".")
+    unique = texts.unique().to_list()
+    spelled = texts.replace_strict(unique, [f'"{Decimal(text)}"' for text in unique], return_dtype=pl.String)
+    return spelled.to_arrow().cast(pa.string()).cast(pa.binary())
 
 
 _COLUMNS: Final[Mapping[str, Callable[[pl.DataFrame], dict[str, Any]]]] = {

@@ -7,7 +7,7 @@ from typing import Final
 
 import typer
 
-from hedgegrid_assets.cli import convert, inspect, operate
+from hedgegrid_assets.cli import convert, inspect, look, operate
 from hedgegrid_assets.cli.output import show_error
 from hedgegrid_assets.errors import HedgegridError
 
@@ -23,6 +23,7 @@ app: Final = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 instruments: Final = typer.Typer(help="Instrument definitions of a catalog.", no_args_is_help=True)
+rejects: Final = typer.Typer(help="Rows and lines that could not be taken, and why.", no_args_is_help=True)
 feeds: Final = typer.Typer(help="The feeds of feeds.yaml.", no_args_is_help=True)
 
 
@@ -49,6 +50,13 @@ app.command("replay-to-parquet")(_exits(convert.replay_to_parquet))
 app.command("generate-sample-data")(_exits(convert.generate_sample_data))
 app.command("backfill")(_exits(operate.backfill))
 app.command("validate")(_exits(inspect.validate))
+app.command("gaps")(_exits(look.gaps))
+app.command("trace")(_exits(look.trace))
+app.command("report")(_exits(look.report))
+app.add_typer(rejects, name="rejects")
+rejects.command("list")(_exits(look.rejects_list))
+rejects.command("show")(_exits(look.rejects_show))
+rejects.command("summary")(_exits(look.rejects_summary))
 app.add_typer(instruments, name="instruments")
 instruments.command("list")(_exits(inspect.instruments_list))
 instruments.command("show")(_exits(inspect.instruments_show))

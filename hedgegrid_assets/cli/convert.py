@@ -1,5 +1,6 @@
 """Commands that make a catalog: ``replay-to-parquet`` and ``generate-sample-data``."""
 
+import os
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -39,7 +40,7 @@ _COUNTED: Final = (
 
 
 def replay_to_parquet(
-    source: Annotated[str, typer.Option("--source", help="websocket (captured messages) or synthetic.")],
+    source: Annotated[str, typer.Option("--source", help="tardis, websocket (captured messages), csv or synthetic.")],
     symbol: Annotated[str, typer.Option("--symbol", help="Exchange symbol, such as BTCUSDT; several with commas.")],
     start: Annotated[
         str | None, typer.Option("--start", help="First day, YYYY-MM-DD, UTC; files: all that they hold.")
@@ -62,6 +63,9 @@ def replay_to_parquet(
     compression: Annotated[str, typer.Option("--compression", help="zstd, snappy or none.")] = "zstd",
     jobs: Annotated[int, typer.Option("--jobs", help="Days at a time.")] = 1,
     force: Annotated[bool, typer.Option("--force", help="Make days again that are unchanged.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be fetched: requests, cached, free or paid.")
+    ] = False,
     data: Data = None,
     as_json: Json = False,
     verbose: Verbose = False,
@@ -93,7 +97,7 @@ def replay_to_parquet(
         jobs=jobs,
         force=force,
     )
-    return _run(asked, as_json=as_json, quiet=quiet)
+    return _show_plan(asked, as_json=as_json) if dry_run else _run(asked, as_json=as_json, quiet=quiet)
 
 
 def generate_sample_data(
@@ -110,21 +114,38 @@ def generate_sample_data(
 ) -> int:
     """Make three days of sample data: trades, mark prices, index prices and funding rates.
 
-    Synthetic data lies under the venue SIM, never under a real venue's name.
+    Real days from Tardis with a key in TARDIS_API_KEY; without one, those of them that are free (the first day of a
+    month); where Tardis cannot be reached, synthetic ones. Synthetic data lies under the venue SIM, never under a real
+    venue's name.
     """
     from datetime import date, timedelta
 
-    from hedgegrid_assets.pipeline import request
+    from hedgegrid_assets.pipeline import reachable, request
 
     set_logging(verbose=verbose, quiet=quiet)
-    if not offline and not quiet:
-        say("note: this version has no Tardis source yet; making the synthetic sample (as with --offline)")
-    end = date.fromisoformat(SAMPLE_START) + timedelta(days=days)
-    return _run(
-        request("synthetic", symbol, SAMPLE_START, str(end), output_path=output, data=data),
-        as_json=as_json,
-        quiet=quiet,
-    )
+    start = date.fromisoformat(SAMPLE_START)
+    whole = (start, start + timedelta(days=days))
+    has_key = bool(os.environ.get("TARDIS_API_KEY"))
+    ranges = [whole]
+    if not offline and not has_key:
+        ranges = [(day, day + timedelta(days=1)) for n in range(days) if (day := start + timedelta(days=n)).day == 1]
+    asked: list[Request] = []
+    if not offline:
+        asked = [request("tardis", symbol, str(a), str(b), output_path=output, data=data) for a, b in ranges]
+    if offline:
+        why = "the synthetic sample of the venue SIM (--offline)"
+    elif has_key:
+        why = "real days from Tardis, with the key in TARDIS_API_KEY"
+    elif asked and reachable(asked[0]):
+        why = f"the {len(asked)} of {days} days that Tardis gives without a key; with one in TARDIS_API_KEY: all of them"
+    else:
+        why = "no key in TARDIS_API_KEY, and Tardis does not answer: the synthetic sample of the venue SIM, as with --offline"
+        asked.clear()
+    if not quiet:
+        say(f"sample: {why}")
+    if not asked:
+        asked = [request("synthetic", symbol, *map(str, whole), output_path=output, data=data)]
+    return max(_run(each, as_json=as_json, quiet=quiet) for each in asked)
 
 
 def _settings(source: str, config: Path | None, files: list[Path]) -> dict[str, Any]:
@@ -142,6 +163,49 @@ def _base(settings: Mapping[str, Any], config: Path) -> Path:
     """``base_path`` counts from the working directory if it is there, else from the configuration file."""
     base = Path(settings.get("base_path", "."))
     return base if "base_path" in settings and base.is_dir() else config.parent / base
+
+
+def _show_plan(asked: "Request", *, as_json: bool) -> int:
+    """What a run would fetch, a row a stream, and what the key allows."""
+    from rich.table import Table
+
+    from hedgegrid_assets.errors import HedgegridError
+    from hedgegrid_assets.pipeline import account, plan
+
+    days = plan(asked)
+    try:
+        allowed = account(asked)
+    except HedgegridError as error:
+        allowed = [f"not known what the key allows: {error.message}"]
+    if as_json:
+        print_json({"requests": sum(day.requests for day in days), "account": allowed, "days": [day.to_dict() for day in days]})
+        return 0
+    table = Table(title="would fetch", title_justify="left")
+    for name in ("symbol", "stream", "days"):
+        table.add_column(name)
+    for name in ("stored", "cached", "requests", "free", "paid", "expected"):
+        table.add_column(name, justify="right")
+    for symbol, channel in dict.fromkeys((day.symbol, day.channel) for day in days):
+        mine = [day for day in days if (day.symbol, day.channel) == (symbol, channel)]
+        missing = [day for day in mine if day.requests]
+        sizes = [day.bytes for day in mine if day.bytes]
+        expected = megabytes(sum(sizes) // len(sizes) * len(missing)) if sizes else "unknown"
+        table.add_row(
+            symbol,
+            channel,
+            f"{len(mine)}: {mine[0].date} .. {mine[-1].date}",
+            str(sum(day.stored for day in mine)),
+            str(sum(day.cached for day in mine if not day.stored)),
+            f"{sum(day.requests for day in mine):,}",
+            str(sum(day.free for day in missing)),
+            str(sum(not day.free for day in missing)),
+            expected if missing else "0",
+        )
+    out = console()
+    out.print(table)
+    for line in allowed:
+        out.print(line, markup=False)
+    return 0
 
 
 def _run(asked: "Request", *, as_json: bool, quiet: bool) -> int:
@@ -216,9 +280,9 @@ def _grouped(days: "list[DaySummary]") -> "list[list[DaySummary]]":
 
 
 def _show_failures(summary: "RunSummary") -> None:
-    for day in summary.days:
-        if day.error is not None:
-            what, _, hint = day.error.partition("\nhint: ")
-            say(f"error: {what}")
-            if hint:
-                say(f"hint: {hint}")
+    """Each error once: the tables of one stream share those of its raw day."""
+    for error in dict.fromkeys(day.error for day in summary.days if day.error is not None):
+        what, _, hint = error.partition("\nhint: ")
+        say(f"error: {what}")
+        if hint:
+            say(f"hint: {hint}")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from hedgegrid_assets.errors import HedgegridError
+from hedgegrid_assets.look.status import LOOKS
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,14 +27,7 @@ Feeds = Annotated[
     Path | None, typer.Option("--feeds", help="The feeds file.  [env: HEDGEGRID_FEEDS, default: ./feeds.yaml]")
 ]
 
-STYLES: Final[Mapping[str, str]] = {
-    "complete": "green",
-    "empty": "cyan",
-    "degraded": "yellow",
-    "partial": "blue",
-    "missing": "dim",
-    "blocked": "bold red",
-}
+STYLES: Final[Mapping[str, str]] = {word: look.terminal for word, look in LOOKS.items()}
 
 
 def console(*, stderr: bool = False) -> "Console":

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from hashlib import sha256
 from typing import Any, Final
 
 import dagster as dg
@@ -164,12 +165,15 @@ def _instruments(house: House) -> dg.AssetsDefinition:
                 try:
                     found[symbol] = house.instrument(symbol)
                 except InstrumentUnknown as error:
-                    unknown[symbol] = error.message
+                    unknown[symbol] = error.message.partition(": ")[2]
         except HedgegridError as error:
             raise failure(error) from None
         if unknown:
             context.log.info(f"no definition yet: {', '.join(unknown)}")
-        return dg.MaterializeResult(metadata=metadata.of_instruments(found, unknown))
+        return dg.MaterializeResult(
+            metadata=metadata.of_instruments(found, unknown),
+            data_version=dg.DataVersion(sha256(repr(found).encode()).hexdigest()),
+        )
 
     return instruments
 
@@ -349,6 +353,7 @@ def _normalized(house: House, table: Table, partitions: dg.MultiPartitionsDefini
         yield dg.MaterializeResult(
             metadata={
                 **metadata.of_frame(verdict, done.frame, time.monotonic() - started),
+                **metadata.chart(house, day, table, verdict),
                 "dagster/column_schema": metadata.frame_columns(table, precisions),
                 "dagster/column_lineage": lineage,
             },

@@ -1,5 +1,6 @@
 """Many days of a feed in one process: its job, day by day, with the events in the instance so that the UI shows them."""
 
+import logging
 import os
 import shutil
 import time
@@ -17,7 +18,7 @@ from hedgegrid_assets.defs import definitions_of, houses_of
 from hedgegrid_assets.defs.freshness import has_raw, is_fresh
 from hedgegrid_assets.defs.jobs import days_job
 from hedgegrid_assets.defs.partitions import key_of, partitions_of
-from hedgegrid_assets.errors import EnvironmentFault, FeedsFileError, UsageError
+from hedgegrid_assets.errors import EnvironmentFault, FeedsFileError, NoDataFetched, UsageError
 from hedgegrid_assets.feeds import Feed, data_path, feeds_path, read_feeds
 from hedgegrid_assets.model import InstrumentDay
 from hedgegrid_assets.pipeline import House
@@ -25,6 +26,8 @@ from hedgegrid_assets.storage import make_folder
 
 if TYPE_CHECKING:
     from dagster_shared.error import SerializableErrorInfo
+
+_log: Final = logging.getLogger(__name__)
 
 _QUIET: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 _NO_COMPUTE_LOGS: Final = {
@@ -71,11 +74,13 @@ class BackfillSummary:
     days: tuple[DayDone, ...]
     missing: int
     seconds: float
+    damaged: tuple[str, ...] = ()
+    """Landing files that could not be read, and why."""
 
     @property
     def ok(self) -> bool:
-        """No day failed."""
-        return not self.of(Outcome.FAILED)
+        """No day failed, and every landing file could be read."""
+        return not self.of(Outcome.FAILED) and not self.damaged
 
     def of(self, outcome: Outcome) -> list[DayDone]:
         """The days with one outcome."""
@@ -90,6 +95,7 @@ class BackfillSummary:
             **counts,
             "missing": self.missing,
             "seconds": round(self.seconds, 3),
+            "damaged": list(self.damaged),
             "days": [day.to_dict() for day in self.days],
         }
 
@@ -127,15 +133,17 @@ def backfill(
 
     Raises:
         UsageError: Unknown feed or instrument, an empty range; FeedsFileError: the feed is there, but not usable.
+        NoDataFetched: Nothing to make any of the days from.
     """
     started = time.monotonic()
     (house,) = houses_of([_feed(feed_name, feeds or feeds_path())], data or data_path())
     days = _days(house, start, end, instruments)
-    if house.source.lands:
-        house.import_landing(pass_over_damaged=True)
-        wanted = [day for day in days if has_raw(house, day)]
-    else:
-        wanted = days
+    damaged = _import_landing(house) if house.source.lands else ()
+    wanted = [day for day in days if has_raw(house, day)] if house.source.lands else days
+    if not wanted:
+        where = str(house.places.landing) if house.source.lands else house.source.doc
+        asked = f"{feed_name} {start or house.feed.start} .. {end or house.feed.end or 'today'}"
+        raise NoDataFetched(asked, where, "; ".join(damaged) or "nothing of these days and instruments")
     job = definitions_of([house]).resolve_job_def(days_job(house))
     done = []
     for number, day in enumerate(wanted, 1):
@@ -144,7 +152,15 @@ def backfill(
         done.append(outcome)
         if progress:
             progress(outcome, number, len(wanted))
-    return BackfillSummary(feed_name, tuple(done), len(days) - len(wanted), time.monotonic() - started)
+    return BackfillSummary(feed_name, tuple(done), len(days) - len(wanted), time.monotonic() - started, damaged)
+
+
+def _import_landing(house: House) -> tuple[str, ...]:
+    """Import what is new; what could not be read."""
+    report = house.import_landing(pass_over_damaged=True)
+    for note in (*report.notes, *(error.message for error in report.damaged)):
+        _log.warning(note)
+    return tuple(error.message for error in report.damaged)
 
 
 def _run(job: dg.JobDefinition, day: InstrumentDay, instance: dg.DagsterInstance) -> DayDone:
@@ -152,6 +168,8 @@ def _run(job: dg.JobDefinition, day: InstrumentDay, instance: dg.DagsterInstance
     result = job.execute_in_process(
         partition_key=key_of(day), instance=instance, raise_on_error=False, run_config=_QUIET
     )
+    if any(_is_interrupt(event) for event in result.all_events):
+        raise KeyboardInterrupt
     outcome = Outcome.DONE if result.success else Outcome.FAILED
     return DayDone(day, outcome, tuple(_errors(result)), time.monotonic() - started)
 
@@ -162,6 +180,12 @@ def _errors(result: dg.ExecuteInProcessResult) -> Iterator[str]:
             failed = event.step_failure_data
             said = failed.user_failure_data.description if failed.user_failure_data else None
             yield f"{str(event.step_key).replace('__', '/')}: {said or _root_cause(failed.error)}"
+
+
+def _is_interrupt(event: dg.DagsterEvent) -> bool:
+    """Dagster takes Ctrl-C for the failure of a step."""
+    error = event.step_failure_data.error if event.is_step_failure else None
+    return error is not None and error.cls_name == dg.DagsterExecutionInterruptedError.__name__
 
 
 def _root_cause(error: "SerializableErrorInfo | None") -> str:

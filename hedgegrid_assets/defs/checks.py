@@ -85,17 +85,12 @@ class Check:
         answers = {answer["name"]: answer for answer in verdict["rules"]}
         mine = [(rule, answers[rule.name]) for rule in self.rules]
         failed = [answer for _, answer in mine if not answer["passed"]]
-        thresholds = {
-            rule.name: answer["numbers"][key]
-            for rule, answer in mine
-            for key in _THRESHOLDS
-            if key in answer["numbers"]
-        }
+        thresholds = [f"{answer['name']}: {_threshold(answer)}" for _, answer in mine if _threshold(answer)]
         more: dict[str, Any] = {
             "numbers": dg.MetadataValue.table([_record(rule, answer) for rule, answer in mine], _NUMBERS)
         }
         if thresholds:
-            more["threshold"] = dg.MetadataValue.json(thresholds)
+            more["threshold"] = "; ".join(thresholds)
         return self.result(
             passed=not failed,
             rows=verdict["rows"]["out"],
@@ -150,6 +145,10 @@ def _record(rule: Rule, answer: Mapping[str, Any]) -> dg.TableRecord:
     )
 
 
+def _threshold(answer: Mapping[str, Any]) -> str:
+    return _numbers({name: number for name, number in answer["numbers"].items() if name in _THRESHOLDS})
+
+
 def _numbers(numbers: Mapping[str, Any]) -> str:
     return ", ".join(
         f"{name} {value if isinstance(value, str) else json.dumps(value)}" for name, value in numbers.items()
@@ -158,4 +157,4 @@ def _numbers(numbers: Mapping[str, Any]) -> str:
 
 def _told(answer: Mapping[str, Any]) -> str:
     rows = f"{answer['rows_failed']:,} rows" if answer["rows_failed"] else ""
-    return " – ".join(part for part in (rows, _numbers(answer["numbers"])) if part) or "failed"
+    return ", ".join(part for part in (rows, _numbers(answer["numbers"])) if part) or "failed"

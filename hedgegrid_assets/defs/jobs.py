@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from hedgegrid_assets.defs.assets import daily_keys, instruments_key, landing_key
-from hedgegrid_assets.defs.partitions import partitions_of
 from hedgegrid_assets.pipeline import House
 
 if TYPE_CHECKING:
@@ -31,7 +30,6 @@ def jobs_of(house: House) -> list[Job]:
     days = dg.define_asset_job(
         days_job(house),
         selection=dg.AssetSelection.assets(*daily_keys(house)),
-        partitions_def=partitions_of(house),
         description=f"One day of one instrument of {feed}, from raw to catalog: a run for each partition.",
     )
     if not house.source.lands:

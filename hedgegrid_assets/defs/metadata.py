@@ -1,5 +1,6 @@
 """What the UI shows of an asset: columns and where they come from, rows, times, sizes, rejects and gaps."""
 
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -7,11 +8,13 @@ from typing import Any, Final
 
 import dagster as dg
 import polars as pl
+import pyarrow as pa
 
 from hedgegrid_assets import frames
 from hedgegrid_assets.catalog import nautilus
 from hedgegrid_assets.frames import Precisions
 from hedgegrid_assets.instruments import Instrument
+from hedgegrid_assets.look.charts import chart_markdown
 from hedgegrid_assets.model import Channel, InstrumentDay, Table
 from hedgegrid_assets.pipeline import House
 from hedgegrid_assets.raw import ImportReport, LandingFile, RawDay
@@ -21,6 +24,15 @@ type Metadata = dict[str, Any]
 
 FIRST_BAD: Final = 10
 _SHOWN_FILES: Final = 50
+_INSTRUMENT: Final = (
+    "id",
+    "price_precision",
+    "size_precision",
+    "mark_precision",
+    "price_increment",
+    "origin",
+    "fees_known",
+)
 _COMMON: Final[Mapping[str, str]] = {
     "instrument_id": "Nautilus' InstrumentId",
     "ts_event": "when it happened, by the exchange's clock",
@@ -48,9 +60,16 @@ def frame_columns(table: Table, precisions: Precisions | None = None) -> dg.Tabl
     for field in frames.arrow_schema(table, precisions or Precisions(0, 0, 0), {}):
         column = columns.get(field.name)
         open_scale = precisions is None and column is not None and column.precision is not None
-        kind = f"decimal128(38, {column.precision}_precision)" if open_scale and column else str(field.type)
+        kind = f"decimal(38, {column.precision}_precision)" if open_scale and column else _told(field.type)
         found.append((field.name, kind, column.doc if column else _COMMON[field.name], field.nullable))
     return _schema(found)
+
+
+def _told(kind: pa.DataType) -> str:
+    """Arrow's name of a type, without what nobody asks for."""
+    if pa.types.is_dictionary(kind):
+        return f"dictionary<{kind.value_type}>"
+    return str(kind).replace("decimal128", "decimal").replace("tz=", "")
 
 
 def nautilus_columns(table: Table) -> dg.TableSchema:
@@ -120,7 +139,7 @@ def of_frame(verdict: Mapping[str, Any], frame: Path, seconds: float) -> Metadat
         **{name: rows[name] for name in ("rejected", "exact_duplicates", "other_symbols", "not_applicable")},
         "rejects_by_reason": dg.MetadataValue.json(dict(verdict["rejects_by_reason"])),
         "gaps": verdict.get("gaps_total", len(gaps)),
-        "gap_seconds": round(sum(gap["seconds"] for gap in gaps), 3),
+        "gap_seconds": round(math.fsum(gap["seconds"] for gap in gaps), 3),
         "ids_missing": sum(gap["ids_missing"] for gap in gaps),
         "first_ts": _time(verdict["first_ts_init"]),
         "last_ts": _time(verdict["last_ts_init"]),
@@ -129,6 +148,12 @@ def of_frame(verdict: Mapping[str, Any], frame: Path, seconds: float) -> Metadat
         "bytes": frame.stat().st_size,
         "seconds": round(seconds, 3),
     }
+
+
+def chart(house: House, day: InstrumentDay, table: Table, verdict: Mapping[str, Any]) -> Metadata:
+    """A picture of a day of trades: price with its gaps, rows a minute, latency."""
+    found = chart_markdown(house.places, day, table, verdict) if table.id_column else None
+    return {} if found is None else {"chart": dg.MetadataValue.md(found)}
 
 
 def of_catalog(verdict: Mapping[str, Any], path: Path, rows: int, seconds: float) -> Metadata:
@@ -146,27 +171,11 @@ def of_catalog(verdict: Mapping[str, Any], path: Path, rows: int, seconds: float
 
 def of_instruments(instruments: Mapping[str, Instrument], unknown: Mapping[str, str]) -> Metadata:
     """Definitions as a table, and why some are not there yet."""
-    names = (
-        "id",
-        "raw_symbol",
-        "kind",
-        "price_precision",
-        "size_precision",
-        "mark_precision",
-        "price_increment",
-        "size_increment",
-        "origin",
-        "fees_known",
-    )
     records = [
-        dg.TableRecord({name: getattr(instrument, name) for name in names}) for instrument in instruments.values()
+        dg.TableRecord({name: getattr(instrument, name) for name in _INSTRUMENT}) for instrument in instruments.values()
     ]
-    found: Metadata = {
-        "dagster/row_count": len(instruments),
-        "instruments": _table(names, records),
-        "unknown": dg.MetadataValue.json(dict(unknown)),
-    }
-    return found if records else found | {"instruments": "none yet"}
+    found: Metadata = {"dagster/row_count": len(instruments), "unknown": dg.MetadataValue.json(dict(unknown))}
+    return found | {"instruments": _table(_INSTRUMENT, records)} if records else found
 
 
 def of_landing(house: House, files: list[LandingFile], report: ImportReport, seconds: float) -> Metadata:

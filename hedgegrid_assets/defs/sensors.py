@@ -13,7 +13,7 @@ from hedgegrid_assets.defs.partitions import key_of, partitions_of
 from hedgegrid_assets.errors import UsageError
 from hedgegrid_assets.model import InstrumentDay
 from hedgegrid_assets.pipeline import House
-from hedgegrid_assets.raw import Imported, LandingFile, imports, signature
+from hedgegrid_assets.raw import Imported, LandingFile, imports, landing_signature
 
 SECONDS: Final = 30
 RUNS_A_TICK: Final = 50
@@ -137,7 +137,7 @@ def _instrument_days(house: House, imported: Imported) -> dict[InstrumentDay, se
 def _content(house: House, file: LandingFile) -> str:
     """What would be imported: the file, its content, and what the feed wants of it."""
     wanted = sorted((*house.feed.symbols, *house.by_channel()))
-    return f"{file.path}|{signature(file.path)}|{','.join(wanted)}"
+    return f"{file.path}|{landing_signature(file)}|{','.join(wanted)}"
 
 
 def _digest(parts: Sequence[str]) -> str:

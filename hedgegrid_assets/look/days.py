@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 from hedgegrid_assets.errors import NoDataFetched, UsageError
@@ -83,12 +82,12 @@ def instruments(places: Places) -> list[str]:
 def some(days: Sequence[Judged], places: Places, wanted: Wanted) -> Sequence[Judged]:
     """The same days. Raises NoDataFetched if there are none."""
     if not days:
-        there = ", ".join(instruments(places)[:10])
-        found = f"verdicts of {there}" if there else "no verdicts: run `hedgegrid validate` for the catalogs of others"
-        raise NoDataFetched(str(wanted), str(places.catalog), found)
+        raise nothing_found(places, wanted)
     return days
 
 
-def root_of(path: Path) -> Places:
-    """A catalog alone, without its raw files."""
-    return Places(Path(), path)
+def nothing_found(places: Places, wanted: Wanted) -> NoDataFetched:
+    """What is there instead."""
+    there = ", ".join(instruments(places)[:10])
+    found = f"verdicts of {there}" if there else "no verdicts: run `hedgegrid validate` for the catalogs of others"
+    return NoDataFetched(str(wanted), str(places.catalog), found)

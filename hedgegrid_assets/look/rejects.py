@@ -49,7 +49,7 @@ class RejectFile:
     path: Path
     instrument_id: str | None = None
     table: str | None = None
-    date: date | None = None
+    day: date | None = None
     feed: str | None = None
 
     def read(self) -> pl.DataFrame:
@@ -57,7 +57,7 @@ class RejectFile:
         return pl.read_parquet(self.path).select(
             pl.lit(self.instrument_id, pl.String).alias("instrument_id"),
             pl.lit(self.table, pl.String).alias("table"),
-            pl.lit(self.date, pl.Date).alias("date"),
+            pl.lit(self.day, pl.Date).alias("date"),
             pl.lit(self.feed, pl.String).alias("feed"),
             *REJECT_SCHEMA.names(),
         )
@@ -106,7 +106,7 @@ def summary(places: Places, wanted: Wanted) -> list[dict[str, Any]]:
             {
                 "instrument_id": file.instrument_id,
                 "table": file.table,
-                "date": None if file.date is None else str(file.date),
+                "date": None if file.day is None else str(file.day),
                 "feed": file.feed,
                 "file": row.get("file"),
                 "reason": row["reason"],

@@ -4,6 +4,6 @@ from collections.abc import Mapping
 from typing import Final
 
 from hedgegrid_assets.model import Source
-from hedgegrid_assets.sources import synthetic, websocket
+from hedgegrid_assets.sources import csv, synthetic, tardis, websocket
 
-SOURCES: Final[Mapping[str, Source]] = {module.SOURCE.name: module.SOURCE for module in (websocket, synthetic)}
+SOURCES: Final[Mapping[str, Source]] = {module.SOURCE.name: module.SOURCE for module in (websocket, csv, synthetic, tardis)}

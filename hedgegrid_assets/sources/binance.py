@@ -9,8 +9,8 @@ exact one in Python for the few lines that the gate refuses.
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
 
@@ -18,7 +18,8 @@ import polars as pl
 import pyarrow as pa
 
 from hedgegrid_assets.model import Channel, Decoded, Dialect, Field, Scan, TableMapping
-from hedgegrid_assets.storage import Block, line_array
+from hedgegrid_assets.sources import quoted
+from hedgegrid_assets.storage import Block, bytes_of, line_array
 from hedgegrid_assets.tables.trade_tick import AGGRESSOR_SIDES
 
 REJECTS_SCHEMA: Final = pl.Schema(
@@ -270,9 +271,10 @@ def _local_ns(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _placed(lines: _Lines, known: Iterable[Channel]) -> pl.DataFrame:
-    """The lines that may hold one of our messages: ``line, text, gate, channel, symbol, ts_init, local, reason``.
+    """The lines that may hold one of our messages: ``line, text, gate, event, channel, symbol, ts_init, local, reason``.
 
-    ``reason`` is set where the line cannot be given to a channel, symbol and day.
+    ``reason`` is set where the line cannot be given to a channel, symbol and day; ``channel`` is null where it turned
+    out to be another message, and ``event`` as well where it is no message at all.
     """
     by_event = {channel.event: channel for channel in known}
     frame = lines.frame.filter(pl.col("text").str.contains_any([f'"{event}"' for event in by_event]))
@@ -292,11 +294,16 @@ def _placed(lines: _Lines, known: Iterable[Channel]) -> pl.DataFrame:
     untimed = pl.col("local").is_null() & ~pl.col("text").str.starts_with("{")
     odd = frame.filter(~pl.col("gate") | untimed | pl.any_horizontal(pl.col("symbol", "ts_init", "event").is_null()))
     if not len(odd):
-        return frame.drop("event")
+        return frame
+    messages = [read_message(text) for text in odd["text"]]
+    times = _exact_times(messages, by_event.values())
+    rows = zip(odd.iter_rows(named=True), messages, times, strict=True)
     exact = pl.DataFrame(
-        [_place_exactly(row, by_event, lines) for row in odd.iter_rows(named=True)], schema=frame.schema, orient="row"
+        [_place_exactly(row, message, time, by_event, lines) for row, message, time in rows],
+        schema=frame.schema,
+        orient="row",
     )
-    return pl.concat([frame.filter(~pl.col("line").is_in(odd["line"].implode())), exact]).sort("line").drop("event")
+    return pl.concat([frame.filter(~pl.col("line").is_in(odd["line"].implode())), exact]).sort("line")
 
 
 def _exchange_time(frame: pl.DataFrame, known: Iterable[Channel]) -> pl.Expr:
@@ -314,21 +321,39 @@ def _exchange_time(frame: pl.DataFrame, known: Iterable[Channel]) -> pl.Expr:
     return rules
 
 
-def _place_exactly(row: dict[str, Any], by_event: Mapping[str, Channel], lines: _Lines) -> dict[str, Any]:
-    """Place one odd line by Python's JSON; a broken line keeps the place that its readable parts tell."""
-    message = read_message(row["text"])
+def _exact_times(messages: Sequence[dict[str, Any] | str], known: Iterable[Channel]) -> list[int | None]:
+    """Exchange time of each message, None where it is not ours or has none."""
+    found: list[int | None] = [None] * len(messages)
+    for channel in known:
+        ours = {n: m for n, m in enumerate(messages) if isinstance(m, dict) and m.get("e") == channel.event}
+        names = channel.ts_event.meta.root_names()
+        keys = {field.name: field.key for field in channel.fields if field.name in names}
+        times = {name: [_integer_or_none(message.get(key)) for message in ours.values()] for name, key in keys.items()}
+        frame = pl.DataFrame(times, schema=dict.fromkeys(times, pl.Int64)).select(time=channel.ts_event)
+        for number, time in zip(ours, frame["time"], strict=True):
+            found[number] = time
+    return found
+
+
+def _place_exactly(
+    row: dict[str, Any],
+    message: dict[str, Any] | str,
+    exchange: int | None,
+    by_event: Mapping[str, Channel],
+    lines: _Lines,
+) -> dict[str, Any]:
+    """Place one odd line by its exact reading; a broken line keeps the place that its readable parts tell."""
     if isinstance(message, str):
+        if row["channel"] is None:
+            return row | {"gate": False, "event": None}
         cut = row["line"] == lines.last
-        placeable = not cut and row["channel"] and row["symbol"] and row["ts_init"] is not None
+        placeable = not cut and row["symbol"] and row["ts_init"] is not None
         return row | {"gate": False, "reason": None if placeable else "truncated_tail" if cut else message}
     channel = by_event.get(str(message.get("e")))
     if channel is None:
         return row | {"gate": False, "channel": None, "event": str(message.get("e", "rest"))}
     symbol = message.get("s")
     symbol = symbol if isinstance(symbol, str) and symbol else None
-    names = {field.name: field.key for field in channel.fields}
-    times = {name: _integer_or_none(message.get(names[name])) for name in channel.ts_event.meta.root_names()}
-    exchange = pl.DataFrame(times, schema=dict.fromkeys(times, pl.Int64)).select(channel.ts_event).item()
     has_local = _TIME_AT_START.match(row["text"].strip()) is not None
     ts_init = row["local"] if has_local else exchange
     reason = "missing_field" if symbol is None else "unknown_time" if ts_init is None else None
@@ -347,33 +372,147 @@ def _integer_or_none(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**18 else None
 
 
+# ---------------------------------------------------------------- lines of one shape
+
+
+@dataclass(frozen=True, slots=True)
+class _Alike:
+    """Lines of one channel that were read by their shape, beyond doubt: ``line, symbol, ts_init`` and asked fields."""
+
+    channel: Channel
+    rows: pl.DataFrame
+
+
+def _by_shape(
+    block: Block, lines: _Lines, known: Iterable[Channel], wanted: Collection[str] | None
+) -> tuple[list[_Alike], _Lines]:
+    """The lines that have their channel's shape, and all the others; ``wanted``: names of fields, None for all."""
+    found = [alike for channel in known if (alike := _alike(block, lines, channel, wanted)) is not None]
+    if not found:
+        return [], lines
+    read = pl.concat([alike.rows["line"] for alike in found])
+    others = (
+        lines.frame.filter(~pl.col("line").is_in(read.implode()))
+        if len(read) < len(lines.frame)
+        else lines.frame.clear()
+    )
+    return found, replace(lines, frame=others)
+
+
+def _alike(block: Block, lines: _Lines, channel: Channel, wanted: Collection[str] | None) -> _Alike | None:
+    named = lines.frame["text"].str.contains(f'"{channel.event}"', literal=True)
+    count = int(named.sum())
+    first = lines.frame["text"].filter(named).head(1) if count else None
+    if first is None or lines.not_utf8 or not first.str.contains(_GATE).item():
+        return None
+    shape = quoted.shape_of(first.item())
+    keys = {field.key for field in channel.fields if field.required} | {"e"}
+    if shape is None or not keys <= shape.places.keys():
+        return None
+    every = count == len(lines.frame)
+    data = block.data if every else bytes_of(line_array(block.data).take(named.arg_true().to_arrow()))
+    parts = quoted.split(data, count, shape)
+    if parts is None:
+        return None
+    numbers = lines.frame["line"] if every else lines.frame["line"].filter(named)
+    return _Alike(channel, _alike_rows(parts, numbers, shape, channel, wanted))
+
+
+def _alike_rows(
+    parts: pl.DataFrame, numbers: pl.Series, shape: quoted.Shape, channel: Channel, wanted: Collection[str] | None
+) -> pl.DataFrame:
+    times = channel.ts_event.meta.root_names()
+    asked = [field for field in channel.fields if wanted is None or field.name in wanted or field.name in times]
+    present = [field for field in asked if field.key in shape.places]
+    values = [_by_place(shape, field) for field in present]
+    unread = [
+        key for key, place in shape.places.items() if place in shape.numbers and key not in {f.key for f in present}
+    ]
+    sure = [quoted.fits(shape, {"e": channel.event}), *(quoted.is_number(shape, key) for key in unread)]
+    rows = parts.select(
+        line=pl.lit(numbers),
+        sure=pl.all_horizontal(sure),
+        local=quoted.receive_time(shape),
+        symbol=quoted.text(shape, "s"),
+        **{field.name: value for field, value in zip(present, values, strict=True) if field.name != "symbol"},
+    )
+    absent = [
+        pl.lit(None, pl.Int64 if field.kind == "integer" else pl.String).alias(field.name)
+        for field in asked
+        if field not in present
+    ]
+    rows = rows.with_columns(absent)
+    rows = rows.with_columns(ts_event=channel.ts_event)
+    ts_init = pl.col("local") if shape.time else pl.col("ts_event")
+    proved = [pl.col("sure"), pl.col("symbol") != "", ts_init.is_not_null()]
+    proved += [_is_proved(field) for field in present]
+    return rows.with_columns(ts_init=ts_init).filter(pl.all_horizontal(proved).fill_null(value=False))
+
+
+def _by_place(shape: quoted.Shape, field: Field) -> pl.Expr:
+    """A field by its part: integers as numbers if they are spelled as JSON spells them, all others as text."""
+    if field.kind in {"text", "decimal"}:
+        return quoted.text(shape, field.key)
+    spelled = quoted.bare(shape, field.key)
+    if field.kind == "flag":
+        return spelled
+    number = spelled.cast(pl.Int64, strict=False)
+    return pl.when((number.cast(pl.String) == spelled) & (number.abs() < 10**18)).then(number)
+
+
+def _is_proved(field: Field) -> pl.Expr:
+    value = pl.col(field.name)
+    match field.kind:
+        case "decimal":
+            number = value.str.contains(f"^{_NUMBER}$")
+            return number if field.required else number | (value == "")
+        case "flag":
+            return value.is_in(["true", "false"])
+        case "text":
+            return value != "" if field.required else value.is_not_null()
+        case "integer":
+            return value.is_not_null()
+
+
 # ---------------------------------------------------------------- scan
 
 
 def scan(block: Block, dialect: Dialect, known: tuple[Channel, ...]) -> Scan:
     """Say of every line of a block what it is; see ``Scan``."""
     del dialect  # every line speaks for itself
-    lines = _lines(block)
+    everything = _lines(block)
+    alike, lines = _by_shape(
+        block,
+        everything,
+        known,
+        {field.name for channel in known for field in channel.fields if field.kind == "decimal"},
+    )
     placed = _placed(lines, known)
     ours = placed.filter(pl.col("channel").is_not_null() & pl.col("reason").is_null())
     lost = placed.filter(pl.col("reason").is_not_null())
-    others = lines.frame.join(
-        placed.filter(pl.col("channel").is_not_null() | pl.col("reason").is_not_null()), on="line", how="anti"
-    )
-    events = {channel.name: channel.event for channel in known}
-    by_stream = Counter({events[name]: count for name, count in ours["channel"].value_counts().iter_rows()})
+    others = lines.frame.join(placed.filter(pl.col("event").is_not_null()), on="line", how="anti")
+    named = placed.filter(pl.col("event").is_not_null() & pl.col("reason").is_null())
+    by_stream = Counter(dict(named["event"].value_counts().iter_rows()))
+    by_stream.update({each.channel.event: len(each.rows) for each in alike if len(each.rows)})
     blank, connections, unreadable = _count_others(others, lines, by_stream)
     unplaced = pl.concat([_without_place(lost), pl.DataFrame(unreadable, schema=SCAN_SCHEMA, orient="row")])
     rows = ours.select(
         "line", "channel", "symbol", "ts_init", reason=pl.lit(None, pl.String), raw=pl.lit(None, pl.String)
     )
+    nothing = pl.lit(None, pl.String)
+    shaped = [
+        each.rows.select(
+            "line", pl.lit(each.channel.name).alias("channel"), "symbol", "ts_init", reason=nothing, raw=nothing
+        )
+        for each in alike
+    ]
     return Scan(
-        lines=pl.concat([rows.cast(SCAN_SCHEMA), unplaced]).sort("line"),
+        lines=_in_order([*shaped, rows.cast(SCAN_SCHEMA), unplaced]),
         by_stream=by_stream,
         connection=len(connections),
         blank=blank,
         unreadable=len(unplaced),
-        decimals=_decimals(ours, known),
+        decimals=_decimals(ours, alike, known),
         connections_at=tuple(connections),
     )
 
@@ -430,32 +569,48 @@ def _describe(text: str) -> str:
     return message
 
 
-def _decimals(ours: pl.DataFrame, known: tuple[Channel, ...]) -> dict[tuple[str, str, str], tuple[int, int]]:
+def _in_order(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Rows of all frames by line; sorted only where it must be."""
+    filled = [frame for frame in frames if len(frame)]
+    return filled[0] if len(filled) == 1 else pl.concat(filled or frames[:1]).sort("line")
+
+
+def _decimals(
+    ours: pl.DataFrame, alike: Sequence[_Alike], known: tuple[Channel, ...]
+) -> dict[tuple[str, str, str], tuple[int, int]]:
     """(channel, symbol, field) -> most decimals: (as written, without trailing zeros)."""
     found: dict[tuple[str, str, str], tuple[int, int]] = {}
     for channel in known:
         rows = ours.filter(pl.col("channel") == channel.name)
+        shaped = [each.rows for each in alike if each.channel is channel]
         for field in channel.fields:
-            if field.kind == "decimal" and len(rows):
-                for symbol, written, needed in _most_decimals(rows, field).iter_rows():
+            if field.kind != "decimal":
+                continue
+            fractions = [_fractions(rows, field)] if len(rows) else []
+            fractions += [
+                each.select("symbol", fraction=pl.col(field.name).str.extract(r"\.([0-9]+)$", 1)) for each in shaped
+            ]
+            if fractions:
+                for symbol, written, needed in _most(pl.concat(fractions)).iter_rows():
                     found[channel.name, symbol, field.name] = (written, needed)
     return found
 
 
-def _most_decimals(rows: pl.DataFrame, field: Field) -> pl.DataFrame:
+def _most(fractions: pl.DataFrame) -> pl.DataFrame:
+    digits = pl.col("fraction")
+    return fractions.group_by("symbol").agg(
+        written=digits.str.len_bytes().max().fill_null(0),
+        needed=digits.str.strip_chars_end("0").str.len_bytes().max().fill_null(0),
+    )
+
+
+def _fractions(rows: pl.DataFrame, field: Field) -> pl.DataFrame:
+    """Symbol and digits behind the point of each line."""
     found = rows.select("symbol", "gate", "text", fraction=_first(field.key, r'"-?[0-9]+\.([0-9]+)"'))
     rest = found.filter(~pl.col("gate") | pl.col("fraction").is_null())
     odd = rest.filter(~pl.col("gate") | _first(field.key, '"([^"]*[^-0-9"][^"]*)"').is_not_null())
     exact = odd.select("symbol", fraction=pl.Series([_fraction(text, field) for text in odd["text"]], dtype=pl.String))
-    digits = pl.col("fraction")
-    return (
-        pl.concat([found.filter("gate").select("symbol", "fraction"), exact])
-        .group_by("symbol")
-        .agg(
-            written=digits.str.len_bytes().max().fill_null(0),
-            needed=digits.str.strip_chars_end("0").str.len_bytes().max().fill_null(0),
-        )
-    )
+    return pl.concat([found.filter("gate").select("symbol", "fraction"), exact])
 
 
 def _fraction(text: str, field: Field) -> str | None:
@@ -473,7 +628,9 @@ def _fraction(text: str, field: Field) -> str | None:
 def decode(block: Block, channel: Channel, dialect: Dialect, known: tuple[Channel, ...]) -> Decoded:
     """Decode the messages of one channel; lines of others, and lines that ``scan`` could not place, are passed over."""
     del dialect
-    lines = _lines(block)
+    everything = _lines(block)
+    alike, lines = _by_shape(block, everything, [channel], None)
+    lines = replace(lines, frame=lines.frame.filter(pl.col("text").str.contains(f'"{channel.event}"', literal=True)))
     placed = _placed(lines, known).filter((pl.col("channel") == channel.name) & pl.col("reason").is_null())
     texts = placed.select("line", "ts_init", "local", "gate", "text", *(_extracted(field) for field in channel.fields))
     fast = _is_certain(channel)
@@ -484,7 +641,9 @@ def decode(block: Block, channel: Channel, dialect: Dialect, known: tuple[Channe
     if len(exact):
         rows = pl.concat([rows, exact]).sort("line")
     rows = rows.with_columns(_typed(field) for field in channel.fields).with_columns(ts_event=channel.ts_event)
-    refused = _refused(rows, channel, texts)
+    shaped = [each.rows.with_columns(_typed(field) for field in channel.fields).select(rows.columns) for each in alike]
+    rows = _in_order([*shaped, rows])
+    refused = _refused(rows, channel, everything.frame)
     if len(refused):
         rows = rows.filter(~pl.col("line").is_in(refused["raw_row"].implode()))
         rejects = pl.concat([rejects, refused]).sort("raw_row")
@@ -518,7 +677,7 @@ def _typed(field: Field) -> pl.Expr:
             return value
 
 
-def _refused(rows: pl.DataFrame, channel: Channel, texts: pl.DataFrame) -> pl.DataFrame:
+def _refused(rows: pl.DataFrame, channel: Channel, lines: pl.DataFrame) -> pl.DataFrame:
     """Rows that read well but are no data: no exchange time, or marked by the venue itself as no market trade."""
     reason = pl.when(pl.col("ts_event").is_null()).then(pl.lit("unknown_time"))
     for name, is_excluded in channel.excludes.items():
@@ -526,7 +685,7 @@ def _refused(rows: pl.DataFrame, channel: Channel, texts: pl.DataFrame) -> pl.Da
     found = rows.with_columns(reason=reason).filter(pl.col("reason").is_not_null())
     if not len(found):
         return pl.DataFrame(schema=REJECTS_SCHEMA)
-    return found.join(texts.select("line", "text"), on="line", maintain_order="left").select(
+    return found.join(lines, on="line", maintain_order="left").select(
         raw_row="line",
         reason="reason",
         field=pl.lit(None, pl.String),

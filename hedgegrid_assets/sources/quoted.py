@@ -1,21 +1,23 @@
 """Fast reader of JSON lines that share one shape: a block is split at its quotes, as a CSV parser does best.
 
 A venue writes the fields of a message in one order. The first line of a block tells that order; every other line is
-held against it, part by part: what stands between two quotes is a key, a text value or punctuation with a number in
-it. A line that differs in anything but values is not read here, and neither is one with a backslash.
+held against it, part by part: what stands between two quotes is a key, a text value, or punctuation with a number in
+it. A line that differs in anything but values is not read here, and neither is one with an escape.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import polars as pl
 
-from hedgegrid_assets.model import Field
-
-_NUMBER: Final = re.compile(r"(:\s*)(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false)(\s*[,}][^\d]*)")
-_NUMBER_PART: Final = r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?"
+_NUMBER: Final = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
+_NUMBER_PART: Final = re.compile(rf"(:[ \t]*)({_NUMBER}|true|false)([ \t]*[,}}][^0-9]*)")
+_TEXT_FOLLOWS: Final = re.compile(r":[ \t]*")
+_OBJECT_FOLLOWS: Final = re.compile(r":[ \t]*\{[ \t]*")
+_HEAD: Final = re.compile(r"([0-9]{19}|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{7}Z|)( ?\{[ \t]*)")
+_UNFIT: Final = r"[\\\x00-\x1f]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,107 +27,120 @@ class Shape:
     Attributes:
         parts: Number of parts.
         fixed: Part -> text that it must be.
-        numbers: Part -> (text before, text after) a number or flag that varies.
+        numbers: Part -> (text before, text after) a number or flag.
         texts: Parts that are text values.
-        head: Text behind the receive time in the first part; None if lines have no receive time.
-        places: Field name -> part that holds its value.
+        time: Length of the receive time in the first part: 0 (none), 19 (ns) or 28 (ISO).
+        head: Text behind the receive time in the first part.
+        places: Key -> part that holds its value.
     """
 
     parts: int
-    fixed: dict[int, str]
-    numbers: dict[int, tuple[str, str]]
+    fixed: Mapping[int, str]
+    numbers: Mapping[int, tuple[str, str]]
     texts: tuple[int, ...]
-    head: str | None
-    places: dict[str, int]
+    time: int
+    head: str
+    places: Mapping[str, int]
 
 
-def shape_of(line: str, fields: Sequence[Field]) -> Shape | None:
-    """The shape of a message line, or None where it cannot be told for sure (escapes, repeated keys, nested values)."""
+def shape_of(line: str) -> Shape | None:
+    """The shape of a line of valid, flat JSON (at most one object around it); None where it cannot be told for sure."""
     parts = line.rstrip("\r\n").split('"')
-    if "\\" in line or len(parts) % 2 == 0:
+    head = _HEAD.fullmatch(parts[0])
+    if head is None or "\\" in line or len(parts) % 2 == 0:
         return None
-    timed = re.fullmatch(r"\d{19}( \{\s*)", parts[0])
-    if timed is None and not re.fullmatch(r"\{\s*", parts[0]):
-        return None
-    fixed: dict[int, str] = {} if timed else {0: parts[0]}
+    fixed: dict[int, str] = {}
     numbers: dict[int, tuple[str, str]] = {}
-    texts: list[int] = []
-    values: dict[str, int] = {}
+    places: dict[str, int] = {}
     number = 1
     while number < len(parts):
         key, after = parts[number], parts[number + 1]
-        fixed[number] = key
-        if key in values:
+        if key in places:
             return None
-        if re.fullmatch(r":\s*", after) and number + 2 < len(parts):
-            texts.append(number + 2)
-            values[key] = number + 2
-            fixed[number + 1], fixed[number + 3] = after, parts[number + 3]
+        fixed[number] = key
+        if _TEXT_FOLLOWS.fullmatch(after) and number + 3 < len(parts):
+            places[key] = number + 2
+            fixed |= {number + 1: after, number + 3: parts[number + 3]}
             number += 4
             continue
-        found = _NUMBER.fullmatch(after)
+        found = _NUMBER_PART.fullmatch(after)
         if found:
+            places[key] = number + 1
             numbers[number + 1] = (found[1], found[3])
-            values[key] = number + 1
-        elif re.fullmatch(r":\s*\{\s*", after):
+        elif _OBJECT_FOLLOWS.fullmatch(after):
             fixed[number + 1] = after
         else:
             return None
         number += 2
-    places = {field.name: values[field.key] for field in fields if field.key in values}
-    return Shape(len(parts), fixed, numbers, tuple(texts), timed[1] if timed else None, places)
+    texts = tuple(place for place in places.values() if place not in numbers)
+    return Shape(len(parts), fixed, numbers, texts, len(head[1]), head[2], places)
 
 
-def split(data: bytes, count: int, shape: Shape) -> pl.DataFrame | None:
-    """Parts of all lines, and whether each line has the shape: columns ``p0..pn`` and ``fits``; None if it cannot be split."""
-    names = [f"p{number}" for number in range(shape.parts)]
+def split(data: bytes, lines: int, shape: Shape) -> pl.DataFrame | None:
+    """Parts ``p0, p1, ...`` of all lines, and ``more`` where a line has too many; None if they cannot be split."""
     try:
         parts = pl.read_csv(
             data,
             separator='"',
             quote_char=None,
             has_header=False,
-            schema=dict.fromkeys([*names, "more"], pl.String),
+            schema=dict.fromkeys([*(f"p{number}" for number in range(shape.parts)), "more"], pl.String),
             truncate_ragged_lines=True,
             missing_columns="insert",
             empty_string_is_null=False,
         )
     except pl.exceptions.ComputeError:
         return None
-    if len(parts) != count:
-        return None
-    return parts.with_columns(fits=_fits(shape))
+    return parts if len(parts) == lines else None
 
 
-def _fits(shape: Shape) -> pl.Expr:
-    tests = [pl.col(f"p{number}") == text for number, text in shape.fixed.items()]
-    tests += [~pl.col(f"p{number}").str.contains("\\", literal=True) for number in shape.texts]
-    known = set(shape.places.values())
-    for number, (before, after) in shape.numbers.items():
-        if number not in known:
-            pattern = f"^{re.escape(before)}(?:{_NUMBER_PART}|true|false){re.escape(after)}$"
-            tests.append(pl.col(f"p{number}").str.contains(pattern))
+def fits(shape: Shape, values: Mapping[str, str]) -> pl.Expr:
+    """Lines of this shape: every part is as it must be; ``values``: key -> text that its value must be.
+
+    The parts of known numbers are left to ``whole_number`` and ``flag``, which give null where they are none.
+    """
+    must = dict(shape.fixed) | {shape.places[key]: text for key, text in values.items()}
+    tests = [pl.col(f"p{number}") == text for number, text in must.items()]
+    tests += [~pl.col(f"p{number}").str.contains(_UNFIT) for number in shape.texts if number not in must]
+    tests.append(pl.col("p0").str.len_bytes() == shape.time + len(shape.head))
+    tests.append(pl.col("p0").str.ends_with(shape.head))
     tests.append(pl.col("more").is_null() | (pl.col("more") == ""))
     return pl.all_horizontal(tests).fill_null(value=False)
 
 
-def value(shape: Shape, field: Field) -> pl.Expr:
-    """A field's value as text; null where the line does not have it in the field's own form."""
-    place = shape.places[field.name]
-    part = pl.col(f"p{place}")
-    if place not in shape.numbers:
-        return part if field.kind in {"text", "decimal"} else pl.lit(None, pl.String)
-    before, after = shape.numbers[place]
-    bare = pl.when(part.str.starts_with(before) & part.str.ends_with(after)).then(
-        part.str.slice(len(before), part.str.len_bytes() - len(before) - len(after))
-    )
-    return bare if field.kind in {"integer", "flag"} else pl.lit(None, pl.String)
-
-
 def receive_time(shape: Shape) -> pl.Expr:
-    """Receive time in ns, null where the line has none or one of another form."""
-    if shape.head is None:
-        return pl.lit(None, pl.Int64)
+    """Receive time of a line that fits, ns; null where the lines have none, or it is no time."""
     first = pl.col("p0")
-    is_time = (first.str.len_bytes() == 19 + len(shape.head)) & first.str.ends_with(shape.head)
-    return pl.when(is_time).then(first.str.head(19)).cast(pl.Int64, strict=False)
+    if shape.time == 0:
+        return pl.lit(None, pl.Int64)
+    if shape.time == 19:
+        return pl.when(first.str.contains("^[0-9]")).then(first.str.head(19)).cast(pl.Int64, strict=False)
+    seconds = first.str.head(19).str.to_datetime("%Y-%m-%dT%H:%M:%S", time_unit="ns", strict=False).cast(pl.Int64)
+    is_stamp = (
+        (first.str.slice(19, 1) == ".")
+        & (first.str.slice(27, 1) == "Z")
+        & first.str.slice(20, 7).str.contains("^[0-9]{7}$")
+    )
+    return pl.when(is_stamp).then(seconds + first.str.slice(20, 7).cast(pl.Int64, strict=False) * 100)
+
+
+def text(shape: Shape, key: str) -> pl.Expr:
+    """A text value; null if the shape has a number there."""
+    place = shape.places[key]
+    return pl.lit(None, pl.String) if place in shape.numbers else pl.col(f"p{place}")
+
+
+def bare(shape: Shape, key: str) -> pl.Expr:
+    """A number or flag as it is spelled, unproved; null if the shape has a text there, or the punctuation differs."""
+    place = shape.places[key]
+    if place not in shape.numbers:
+        return pl.lit(None, pl.String)
+    before, after = shape.numbers[place]
+    part = pl.col(f"p{place}")
+    inner = part.str.slice(len(before), part.str.len_bytes() - len(before) - len(after))
+    return pl.when(part.str.starts_with(before) & part.str.ends_with(after)).then(inner)
+
+
+def is_number(shape: Shape, key: str) -> pl.Expr:
+    """The value, which nobody reads, is a JSON number or flag, so that the line is valid."""
+    return bare(shape, key).str.contains(f"^(?:{_NUMBER}|true|false)$")

@@ -24,36 +24,41 @@ def _rows_conserved(facts: DayFacts) -> Judgement:
     accounted = (
         counts.rows_out + counts.rejected + counts.exact_duplicates + counts.other_symbols + counts.not_applicable
     )
-    lost = abs(counts.rows_in - accounted - facts.too_fine) + abs(counts.rows_out - facts.rows)
-    return Judgement(lost == 0, lost, counts.to_dict() | {"stored": facts.rows})
+    lost = abs(counts.rows_in - accounted) + abs(counts.rows_out - facts.rows)
+    refused = facts.too_fine > 0  # precision_fits says why nothing was stored
+    return Judgement(refused or lost == 0, 0 if refused else lost, counts.to_dict() | {"stored": facts.rows})
 
 
 def _rejected_share(facts: DayFacts) -> Judgement:
-    """Rows that the venue itself marks as no trade (``excluded_*``) are rejected, but not held against the day."""
+    """Rows that the venue itself marks as no trade (``excluded_*``) are rejected, but not held against the day.
+
+    A day of which nothing else is left is not empty: it could not be read.
+    """
     counts = facts.counts
     if counts is None:
         return Judgement(True)
     held = {reason: n for reason, n in facts.rejects_by_reason.items() if not reason.startswith("excluded_")}
     rejected = sum(held.values())
     share = rejected / counts.rows_in if counts.rows_in else 0.0
-    passed = rejected < REJECTS_THAT_COUNT or share <= facts.max_rejected
+    few = rejected < REJECTS_THAT_COUNT or share <= facts.max_rejected
+    passed = few and (counts.rows_out > 0 or not rejected or facts.too_fine > 0)
     numbers = {"rejected": rejected, "share": round(share, 6), "threshold": facts.max_rejected, "by_reason": held}
     return Judgement(passed, 0 if passed else rejected, numbers)
 
 
 def _precision_fits(facts: DayFacts) -> Judgement:
-    return Judgement(facts.too_fine == 0, facts.too_fine)
+    return Judgement(facts.too_fine == 0, facts.too_fine, {"too_fine": facts.too_fine})
 
 
 def _trade_ids_unique(facts: DayFacts) -> Judgement:
-    return Judgement(facts.conflicting_ids == 0, facts.conflicting_ids)
+    return Judgement(facts.conflicting_ids == 0, facts.conflicting_ids, {"conflicting_rows": facts.conflicting_ids})
 
 
 def _no_time_gaps(facts: DayFacts) -> Judgement:
     if not facts.gap_seconds:
         return Judgement(True, 0, {"threshold_s": None})
     long = [gap for gap in facts.gaps if gap.end - gap.start > facts.gap_seconds * NS_PER_SECOND]
-    bad = [gap for gap in long if gap.cause != "quiet"]
+    bad = [gap for gap in long if gap.cause not in {"quiet", "excluded_rows"}]
     numbers = {
         "threshold_s": facts.gap_seconds,
         "gaps": len(bad),
@@ -146,7 +151,13 @@ _WARN: Final = Severity.WARN
 
 def positive(name: str, column: str) -> Rule:
     """Every value of a column is above zero."""
-    return Rule(name, _ERROR, "positive_prices", f"every {column} is above zero", fails=pl.col(column) <= 0)
+    return Rule(
+        name,
+        _ERROR,
+        "positive_prices",
+        f"every {column} is above zero",
+        fails=(pl.col(column) > 0).not_().fill_null(value=True),
+    )
 
 
 TRADE_IDS_UNIQUE: Final = Rule(

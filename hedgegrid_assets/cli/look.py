@@ -1,0 +1,362 @@
+"""Commands that show what the verdicts know: ``gaps``, ``rejects``, ``trace`` and ``report``; nothing is changed."""
+
+import csv
+import sys
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from hedgegrid_assets.cli.output import (
+    STYLES,
+    Data,
+    Json,
+    Quiet,
+    Verbose,
+    console,
+    megabytes,
+    print_json,
+    progress,
+    say,
+    set_logging,
+)
+from hedgegrid_assets.errors import NoDataFetched, UsageError
+
+if TYPE_CHECKING:
+    from hedgegrid_assets.look.days import Wanted
+    from hedgegrid_assets.look.gaps import GapReport, Hole
+    from hedgegrid_assets.look.trace import Trace
+    from hedgegrid_assets.storage import Places
+
+Catalog = Annotated[Path, typer.Argument(help="Root of the catalog.")]
+CatalogFlag = Annotated[Path, typer.Option("--catalog", help="Root of the catalog.")]
+Instrument = Annotated[str | None, typer.Option("--instrument", help="Only this InstrumentId.")]
+TableName = Annotated[
+    str | None, typer.Option("--table", help="Only this table: trades, mark, index, funding, or Nautilus' name.")
+]
+Start = Annotated[str | None, typer.Option("--start", help="First day, YYYY-MM-DD.")]
+End = Annotated[str | None, typer.Option("--end", help="First day that is not looked at any more (exclusive).")]
+Csv = Annotated[bool, typer.Option("--csv", help="Print CSV with a header to stdout.")]
+Reason = Annotated[str | None, typer.Option("--reason", help="Only this reason.")]
+
+_SHOWN_GAPS: Final = 200
+_SHOWN_RAW: Final = 100
+
+
+def gaps(
+    catalog: Catalog = Path("data/catalog"),
+    instrument: Instrument = None,
+    table: TableName = None,
+    start: Start = None,
+    end: End = None,
+    as_json: Json = False,
+    as_csv: Csv = False,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+) -> int:
+    """List every gap with start, end, length, ids missing and cause: inside days, at their edges, between them.
+
+    A silence across contiguous trade ids is quiet, and no loss. Joins between days and missing days are worked out now,
+    over the range asked for.
+    """
+    from hedgegrid_assets.look.days import judged_days, some
+    from hedgegrid_assets.look.gaps import COLUMNS, gap_report
+
+    set_logging(verbose=verbose, quiet=quiet)
+    places, wanted = _places(catalog, None), _wanted(instrument, table, start, end)
+    report = gap_report(some(list(judged_days(places, wanted)), places, wanted))
+    if as_json:
+        print_json({"catalog": str(catalog)} | report.to_dict())
+    elif as_csv:
+        _print_csv(COLUMNS, (hole.to_dict() for hole in report.holes))
+    else:
+        _show_gaps(report, catalog)
+    return 0
+
+
+def _show_gaps(report: "GapReport", catalog: Path) -> None:
+    from hedgegrid_assets.timestamps import iso
+
+    out = console()
+    if report.holes:
+        table = _table(f"gaps of {catalog}", "instrument", "table", "date", "kind", "start", "end")
+        for name in ("seconds", "ids missing"):
+            table.add_column(name, justify="right")
+        table.add_column("cause")
+        for hole in report.holes[:_SHOWN_GAPS]:
+            style = "yellow" if hole.is_loss else "dim"
+            ids = "" if hole.ids_missing is None else f"{hole.ids_missing:,}"
+            clock = (iso(hole.start)[11:23], iso(hole.end)[11:23]) if hole.kind != "join" else (iso(hole.start)[5:23], iso(hole.end)[5:23])
+            table.add_row(
+                hole.instrument_id, hole.table, str(hole.date), hole.kind, *clock, f"{hole.seconds:,.3f}", ids, f"[{style}]{hole.cause}[/]"
+            )
+        out.print(table)
+        if len(report.holes) > _SHOWN_GAPS:
+            out.print(f"{len(report.holes) - _SHOWN_GAPS:,} more: use --csv or --json, or narrow the range")
+    sums = _table("totals", "instrument", "table")
+    for name in ("days", "gaps", "seconds", "ids missing", "quiet", "edges, s", "ids missing between days", "missing days"):
+        sums.add_column(name, justify="right")
+    for (instrument_id, name), found in report.by_table.items():
+        sums.add_row(
+            instrument_id,
+            name,
+            f"{found.days:,}",
+            f"{found.gaps:,}",
+            f"{found.seconds:,.1f}",
+            f"{found.ids_missing:,}",
+            f"{found.quiet:,}",
+            f"{found.edge_seconds:,.1f}",
+            f"{found.ids_missing_between_days:,}",
+            f"{found.missing_days:,}",
+        )
+    out.print(sums)
+    unlisted = sum(found.unlisted for found in report.by_table.values())
+    if unlisted:
+        out.print(f"{unlisted:,} more gaps are counted in verdicts that list their first thousand only")
+
+
+def rejects_list(
+    catalog: Catalog = Path("data/catalog"),
+    instrument: Instrument = None,
+    table: TableName = None,
+    start: Start = None,
+    end: End = None,
+    reason: Reason = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Most that are shown.")] = 50,
+    data: Data = None,
+    as_json: Json = False,
+    as_csv: Csv = False,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+) -> int:
+    """List rejected rows with file, line, reason and raw text.
+
+    Without a filter, lines that belong to no table or day are there as well, from <data>/rejects.
+    """
+    from hedgegrid_assets.look.rejects import COLUMNS, read_rejects
+
+    set_logging(verbose=verbose, quiet=quiet)
+    places, wanted = _places(catalog, data), _wanted(instrument, table, start, end)
+    rows, count = read_rejects(places, wanted, reason, limit)
+    if as_json:
+        print_json({"catalog": str(catalog), "count": count, "rejects": rows.to_dicts()})
+        return 0
+    if as_csv:
+        _print_csv(COLUMNS, rows.iter_rows(named=True))
+        return 0
+    if not count:
+        say(f"no rejects in {catalog}" + ("" if reason is None else f" for {reason}"))
+        return 0
+    out = console()
+    for row in rows.iter_rows(named=True):
+        belongs = f"{row['instrument_id']} {row['table']} {row['date']}" if row["instrument_id"] else f"feed {row['feed']}, no table or day"
+        at = "" if row["field"] is None else f" field {row['field']}"
+        value = "" if row["value"] is None else f" = {row['value']}"
+        out.print(f"{row['file']}:{row['line']}: {row['reason']}{at}{value} ({belongs})", markup=False)
+        out.print(f"    {_cut(row['raw'])}", markup=False)
+    if count > len(rows):
+        out.print(f"{count - len(rows):,} more of {count:,}: use --limit, or see `hedgegrid rejects summary`")
+    return 0
+
+
+def rejects_show(
+    where: Annotated[str, typer.Argument(metavar="FILE:LINE", help="As `rejects list` prints it; the end of the file's name is enough.")],
+    catalog: CatalogFlag = Path("data/catalog"),
+    data: Data = None,
+    as_json: Json = False,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+) -> int:
+    """Show one rejected line in full, with every table that refused it."""
+    from hedgegrid_assets.look.rejects import MEANINGS, show
+
+    set_logging(verbose=verbose, quiet=quiet)
+    file, _, line = where.rpartition(":")
+    if not file or not line.isdigit():
+        raise UsageError(f"which reject? expected FILE:LINE, as `hedgegrid rejects list` prints it, found {where!r}")
+    found = show(_places(catalog, data), file, int(line))
+    if not found:
+        raise NoDataFetched(f"reject {where}", f"{catalog} and {_places(catalog, data).data / 'rejects'}", "no such reject")
+    if as_json:
+        print_json(found)
+        return 0
+    out = console()
+    for row in found:
+        belongs = f"{row['instrument_id']} {row['table']} {row['date']}" if row["instrument_id"] else f"feed {row['feed']}, no table or day"
+        shown = {"file": row["file"], "line": row["line"], "belongs to": belongs, "stage": row["stage"], "raw row": row["raw_row"]}
+        shown |= {"reason": f"{row['reason']}: {MEANINGS.get(row['reason'], '')}", "field": row["field"], "value": row["value"], "arrived": row["ts_init"], "raw": row["raw"]}
+        for name, value in shown.items():
+            if value is not None:
+                out.print(f"{name:12} {value}", markup=False)
+        out.print("")
+    return 0
+
+
+def rejects_summary(
+    catalog: Catalog = Path("data/catalog"),
+    instrument: Instrument = None,
+    table: TableName = None,
+    start: Start = None,
+    end: End = None,
+    data: Data = None,
+    as_json: Json = False,
+    as_csv: Csv = False,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+) -> int:
+    """Count rejects by instrument, table, day and reason, and lines that belong to none by landing file."""
+    from hedgegrid_assets.look.rejects import summary
+
+    set_logging(verbose=verbose, quiet=quiet)
+    found = summary(_places(catalog, data), _wanted(instrument, table, start, end))
+    by_reason = Counter[str]()
+    for row in found:
+        by_reason[row["reason"]] += row["count"]
+    if as_json:
+        print_json({"catalog": str(catalog), "count": by_reason.total(), "by_reason": dict(by_reason.most_common()), "groups": found})
+        return 0
+    if as_csv:
+        _print_csv(("instrument_id", "table", "date", "feed", "file", "reason", "count", "first_line", "meaning"), found)
+        return 0
+    if not found:
+        say(f"no rejects in {catalog}")
+        return 0
+    shown = _table(f"rejects of {catalog}", "belongs to", "date", "reason")
+    for name in ("rows", "first line"):
+        shown.add_column(name, justify="right")
+    shown.add_column("meaning")
+    for row in found:
+        belongs = f"{row['instrument_id']} {row['table']}" if row["instrument_id"] else f"{row['feed']}: {row['file']}"
+        shown.add_row(belongs, row["date"] or "", row["reason"], f"{row['count']:,}", str(row["first_line"]), row["meaning"])
+    out = console()
+    out.print(shown)
+    out.print(f"{by_reason.total():,} in all: " + ", ".join(f"{reason} {count:,}" for reason, count in by_reason.most_common()))
+    return 0
+
+
+def trace(
+    instrument_id: Annotated[str, typer.Argument(help="Such as BTCUSDT-PERP.BINANCE.")],
+    table: Annotated[str, typer.Argument(help="trades, mark, index, funding, or Nautilus' name.")],
+    which: Annotated[str, typer.Argument(metavar="TRADE_ID|TIME", help="A trade id, or a time: 2024-01-01T12:00:00Z or ns since 1970.")],
+    catalog: CatalogFlag = Path("data/catalog"),
+    data: Data = None,
+    as_json: Json = False,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+) -> int:
+    """Follow one row back: catalog, normalized frame, raw file, landing file and line, and where that came from.
+
+    Exit code 1 if a station is missing or holds something else than the one before.
+    """
+    from hedgegrid_assets.look.days import table_named
+    from hedgegrid_assets.look.trace import trace as follow
+
+    set_logging(verbose=verbose, quiet=quiet)
+    found = follow(_places(catalog, data), instrument_id, table_named(table), which)
+    if as_json:
+        print_json(found.to_dict())
+    else:
+        _show_trace(found)
+    return 0 if found.whole else 1
+
+
+_STATIONS: Final[Mapping[str, str]] = {
+    "catalog": "catalog row",
+    "normalized": "normalized row",
+    "raw": "raw row",
+    "landing": "landing file, line",
+    "origin": "where it came from",
+}
+
+
+def _show_trace(found: "Trace") -> None:
+    out = console()
+    out.print(f"{found.instrument_id} {found.table}: {found.found_by}", markup=False)
+    for name, step in found.steps.items():
+        style, mark = {True: ("green", "ok"), False: ("bold red", "not ok"), None: ("dim", "")}[step.get("ok")]
+        out.print(f"\n[bold]{_STATIONS[name]}[/]  [{style}]{mark}[/]")
+        for key, value in step.items():
+            if key in {"ok", "origin"} or value in (None, "", {}):
+                continue
+            told = ", ".join(f"{inner} {shown}" for inner, shown in _told(value)) if isinstance(value, dict) else value
+            out.print(f"  {key:10} {told}", markup=False)
+        for origin in step.get("origin", []):
+            about = ", ".join(f"{key} {value}" for key, value in origin.items() if key not in {"by_stream"})
+            out.print(f"  from       {about}", markup=False)
+
+
+def _told(values: Mapping[str, Any]) -> "Iterable[tuple[str, Any]]":
+    for name, value in values.items():
+        yield name, " or ".join(value) if isinstance(value, list) else "–" if value is None else value
+
+
+def report(
+    catalog: Catalog = Path("data/catalog"),
+    output: Annotated[Path, typer.Option("--output", help="The HTML file.")] = Path("report.html"),
+    instrument: Instrument = None,
+    table: TableName = None,
+    start: Start = None,
+    end: End = None,
+    data: Data = None,
+    as_json: Json = False,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+) -> int:
+    """Write one HTML page, usable offline: every instrument-day by its verdict; click a day for what is behind it."""
+    from hedgegrid_assets.look.report import write_report
+
+    set_logging(verbose=verbose, quiet=quiet)
+    with progress(quiet=quiet) as tick:
+        done = write_report(_places(catalog, data), output, wanted=_wanted(instrument, table, start, end), progress=tick)
+    if as_json:
+        print_json({"output": str(output), "bytes": done.bytes, "days": done.days, "detailed": done.detailed, "left_out": done.left_out})
+    elif not quiet:
+        left_out = f"; no room for the details of {done.left_out:,} more" if done.left_out else ""
+        console().print(f"{output}: {megabytes(done.bytes)}, {done.days:,} verdicts, {done.detailed:,} in detail{left_out}", markup=False)
+    return 0
+
+
+# ---------------------------------------------------------------- shared
+
+
+def _places(catalog: Path, data: Path | None) -> "Places":
+    from hedgegrid_assets.feeds import data_path
+    from hedgegrid_assets.storage import Places
+
+    return Places(data or data_path(), catalog)
+
+
+def _wanted(instrument: str | None, table: str | None, start: str | None, end: str | None) -> "Wanted":
+    from hedgegrid_assets.look.days import Wanted, table_named
+    from hedgegrid_assets.timestamps import parse_day
+
+    return Wanted(
+        instrument,
+        table_named(table).name if table else None,
+        parse_day(start, "--start") if start else None,
+        parse_day(end, "--end") if end else None,
+    )
+
+
+def _table(title: str, *columns: str) -> Any:
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    for name in columns:
+        table.add_column(name)
+    return table
+
+
+def _print_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({name: "" if value is None else value for name, value in row.items()})
+
+
+def _cut(text: str | None) -> str:
+    """A line that fits on a screen; control characters are told, not sent to the terminal."""
+    shown = (text or "").encode("unicode_escape").decode() if text and not text.isprintable() else text or ""
+    return shown if len(shown) <= _SHOWN_RAW else f"{shown[:_SHOWN_RAW]}… ({len(shown):,} characters)"

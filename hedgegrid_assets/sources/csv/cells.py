@@ -1,0 +1,208 @@
+"""A block of CSV lines as columns of text: one row a record, in the order of the lines, and what cannot be read apart.
+
+Three readers agree on every line. A block without a quote is split at its delimiters. A line whose every cell is free
+of quotes, or is quoted as a whole, goes through Polars' CSV parser. Any other line is read by Python's ``csv``, with
+up to 15 lines behind it where a quoted cell holds line ends; what that cannot read is one broken line, not the end.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import polars as pl
+import pyarrow as pa
+
+from hedgegrid_assets.storage import Block, line_array
+
+_BOM: Final = b"\xef\xbb\xbf"
+_LONGEST_RECORD: Final = 16
+EXTRA: Final = "extra"
+
+
+@dataclass(slots=True)
+class Cells:
+    """Texts of a block.
+
+    Attributes:
+        frame: ``line`` (0-based in the file) and the cells asked for, named ``c<position>``; ``extra`` is what stands
+            in the first cell too many. Blanks around cells are gone. Missing cells are empty.
+        broken: Line -> reason: ``not_utf8``, or ``wrong_type`` where quotes do not match.
+        inside: Line -> first line of its record, for lines that begin inside a quoted cell.
+    """
+
+    frame: pl.DataFrame
+    broken: dict[int, str] = field(default_factory=dict)
+    inside: dict[int, int] = field(default_factory=dict)
+
+
+def name(position: int) -> str:
+    """The column of a cell."""
+    return f"c{position}"
+
+
+def read(block: Block, columns: int, delimiter: str, wanted: Sequence[int]) -> Cells:
+    """The cells at the positions wanted, of every record of a block of ``columns`` columns."""
+    wanted = sorted(set(wanted))
+    data = _without_bom(block.data)
+    broken: dict[int, str] = {}
+    if not _is_utf8(data):
+        data, broken = _without_invalid(data, block.first_line)
+    if b'"' in data:
+        cells = _read_quoted(data, block.first_line, columns, delimiter, wanted)
+        cells.broken |= broken
+    else:
+        frame = _split(data, columns, delimiter, wanted, None)
+        cells = Cells(frame.with_row_index("line", offset=block.first_line).cast({"line": pl.UInt32}), broken)
+    if b" " in data or b"\t" in data or b"\r" in data:
+        cells.frame = cells.frame.with_columns(pl.exclude("line").str.strip_chars(" \t\r"))
+    return cells
+
+
+def row_of(line: str, delimiter: str) -> list[str] | None:
+    """The cells of one line by Python's csv; None where its quotes do not match."""
+    try:
+        rows = list(csv.reader(io.StringIO(line.rstrip("\r\n"), newline=""), delimiter=delimiter, strict=True))
+    except csv.Error:
+        return None
+    return rows[0] if len(rows) == 1 else [] if not rows else None
+
+
+def texts_of(block: Block, lines: pl.Series) -> list[str]:
+    """The lines of a block as text without line end; what is no UTF-8 is shown escaped."""
+    chosen = line_array(block.data).take((lines - block.first_line).cast(pl.Int64).to_arrow())
+    return [line.decode(errors="backslashreplace").rstrip("\r\n").removeprefix("\ufeff") for line in chosen.to_pylist()]
+
+
+# ---------------------------------------------------------------- steps
+
+
+def _without_bom(data: bytes) -> bytes:
+    """A file begins with a byte order mark; a raw day may be made of several files."""
+    if data.isascii() or _BOM not in data:
+        return data
+    return data.removeprefix(_BOM).replace(b"\n" + _BOM, b"\n")
+
+
+def _is_utf8(data: bytes) -> bool:
+    if data.isascii():
+        return True
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _without_invalid(data: bytes, first_line: int) -> tuple[bytes, dict[int, str]]:
+    """Lines that are no UTF-8 become empty, so that all others keep their place."""
+    *whole, last = data.split(b"\n")
+    lines = [line + b"\n" for line in whole] + ([last] if last else [])
+    broken = {}
+    for number, line in enumerate(lines):
+        try:
+            line.decode()
+        except UnicodeDecodeError:
+            lines[number] = b"\n"
+            broken[first_line + number] = "not_utf8"
+    return b"".join(lines), broken
+
+
+def _split(data: bytes, columns: int, delimiter: str, wanted: Sequence[int], quote: str | None) -> pl.DataFrame:
+    """One row a line: the lines have no quote, or are all well quoted."""
+    names = [*(name(position) for position in wanted), EXTRA]
+    if not data:
+        return pl.DataFrame(schema=dict.fromkeys(names, pl.String))
+    frame = pl.read_csv(
+        data,
+        has_header=False,
+        schema=dict.fromkeys([*(name(position) for position in range(columns)), EXTRA], pl.String),
+        columns=[*wanted, columns],
+        separator=delimiter,
+        quote_char=quote,
+        missing_columns="insert",
+        truncate_ragged_lines=True,
+        empty_string_is_null=False,
+    )
+    frame.columns = names
+    lines = data.count(b"\n") + (not data.endswith(b"\n"))
+    assert len(frame) == lines, f"{len(frame)} rows from {lines} lines"
+    return frame
+
+
+def _read_quoted(data: bytes, first_line: int, columns: int, delimiter: str, wanted: Sequence[int]) -> Cells:
+    lines = line_array(data)
+    text = pl.DataFrame({"text": pl.Series(lines.cast(pa.large_string()), dtype=pl.String)}).with_row_index("line")
+    plain = text.select(pl.col("text").str.contains(_gate(delimiter)))["text"]
+    if plain.all():
+        frame = _split(data, columns, delimiter, wanted, '"')
+        return Cells(frame.with_row_index("line", offset=first_line).cast({"line": pl.UInt32}))
+    odd = text.filter(~plain)["line"].to_list()
+    rows, broken, inside = _read_odd(text["text"], odd, columns, delimiter)
+    taken = pl.Series([*rows, *broken, *inside], dtype=pl.UInt32)
+    rest = text.filter(~pl.col("line").is_in(taken.implode()))
+    fast = _split("".join(rest["text"]).encode(), columns, delimiter, wanted, '"')
+    fast = fast.insert_column(0, rest["line"].cast(pl.UInt32))
+    exact = pl.DataFrame(
+        [
+            {"line": number} | {name(place): _at(row, place) for place in wanted} | {EXTRA: _at(row, columns)}
+            for number, row in rows.items()
+        ],
+        schema=fast.schema,
+        orient="row",
+    )
+    blank = pl.DataFrame(
+        [{column: "" for column in fast.columns if column != "line"} | {"line": number} for number in broken],
+        schema=fast.schema,
+    )
+    frame = pl.concat([fast, exact, blank]).sort("line").with_columns(pl.col("line") + first_line)
+    return Cells(
+        frame.cast({"line": pl.UInt32}),
+        {first_line + number: reason for number, reason in broken.items()},
+        {first_line + number: first_line + first for number, first in inside.items()},
+    )
+
+
+def _gate(delimiter: str) -> str:
+    """Lines that no reader can take for anything else: each cell without a quote, or quoted as a whole."""
+    cell = rf'(?:[^"\r\n{re.escape(delimiter)}]*|"(?:[^"\r\n]|"")*")'
+    return rf"^{cell}(?:{re.escape(delimiter)}{cell})*\r?\n?$"
+
+
+def _read_odd(
+    text: pl.Series, odd: Sequence[int], columns: int, delimiter: str
+) -> tuple[dict[int, list[str]], dict[int, str], dict[int, int]]:
+    """Records, broken lines and lines inside records, from the lines that the gate refuses."""
+    rows: dict[int, list[str]] = {}
+    broken: dict[int, str] = {}
+    inside: dict[int, int] = {}
+    for number in odd:
+        if number in inside:
+            continue
+        row, length = _record(text, number, columns, delimiter)
+        if row is None:
+            broken[number] = "wrong_type"
+            continue
+        rows[number] = row
+        inside |= dict.fromkeys(range(number + 1, number + length), number)
+    return rows, broken, inside
+
+
+def _record(text: pl.Series, number: int, columns: int, delimiter: str) -> tuple[list[str] | None, int]:
+    """The record that begins at a line, and its lines; a record of several lines must have all its columns."""
+    line = text[number]
+    row = row_of(line, delimiter)
+    if row is not None:
+        return row, 1
+    for length in range(2, min(_LONGEST_RECORD, len(text) - number) + 1):
+        line += text[number + length - 1]
+        row = row_of(line, delimiter)
+        if row is not None and len(row) == columns:
+            return row, length
+    return None, 1
+
+
+def _at(row: Sequence[str], place: int) -> str:
+    return row[place] if place < len(row) else ""

@@ -1,0 +1,320 @@
+"""The dialect of a CSV file, told once from its first block: delimiter, header, columns, times, symbol."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+
+from hedgegrid_assets.errors import MissingColumns, RawDamaged, TimestampParsingFailed, UsageError
+from hedgegrid_assets.model import Dialect
+from hedgegrid_assets.sources.csv import cells
+from hedgegrid_assets.sources.csv.names import (
+    LOCAL,
+    OPTIONAL,
+    REQUIRED,
+    SYMBOL,
+    TIMESTAMP,
+    candles,
+    canonical,
+    found_by,
+    headerless,
+)
+from hedgegrid_assets.sources.csv.times import TimeSpec, format_for, format_problem, spec_of
+from hedgegrid_assets.storage import Block
+
+TOKENS: Final = ("trades", "mark", "index", "funding")
+TIMES: Final = (TIMESTAMP, LOCAL, "next_funding_time")
+_DELIMITERS: Final = (",", ";", "\t", "|")
+_HEAD_BYTES: Final = 256 << 10
+_LINES_BEFORE_HEADER: Final = 10
+_VALUE: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|[0-9]{4}[-/.][0-9]{1,2}[-/.][0-9]{1,2}.*")
+_NEGATIVE: Final = r"^-[0-9.]*[1-9]"
+_OTHER_SYMBOL: Final = re.compile(
+    r"(?<![A-Z0-9])[A-Z0-9]{2,}(?:USDT|USDC|BUSD|FDUSD|USD|BTC|ETH|EUR)(?:_PERP|_[0-9]{6})?(?![A-Z0-9])"
+)
+_OPEN_ZERO: Final = ("0", "0.0", "")
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """The first lines: what stands before the rows, and the names of the columns."""
+
+    delimiter: str
+    names: tuple[str, ...]
+    lines: int
+    first: tuple[str, ...]
+    notes: list[str] = field(default_factory=list)
+
+
+def dialect(block: Block, said: Mapping[str, Any]) -> Dialect:
+    """How the lines of a file are read.
+
+    Args:
+        block: Its first block.
+        said: ``path``; ``symbols`` of the feed; ``named`` if the user names this very file; ``files``: data type ->
+            its entry in the configuration (``columns``, ``timestamp_format``); ``timestamp_format`` for all.
+
+    Raises:
+        MissingColumns: None of the data types asked for can be made from the columns.
+        TimestampParsingFailed: Most times cannot be read.
+        RawDamaged: The file is no text.
+        UsageError: The mapping or format that the user gave cannot be.
+    """
+    path = Path(said.get("path", "file.csv"))
+    mappings: dict[str, Mapping[str, Any]] = dict(said.get("files") or {})
+    head = _head(block, path, [entry.get("columns") or {} for entry in mappings.values()])
+    views = dict(_views(head, mappings, path))
+    symbol_column, symbol = _symbol(block, head, said, mappings, path)
+    made: dict[str, Any] = {}
+    for token, columns in views.items():
+        fmt = mappings.get(token, {}).get("timestamp_format") or said.get("timestamp_format")
+        columns = {name: place for name, place in columns.items() if name != SYMBOL}
+        channel = "aggTrade" if token == "trades" and {"first_trade_id", "last_trade_id"} <= set(columns) else token
+        made["trade" if channel == "trades" else channel] = {
+            "columns": columns,
+            "times": _times(block, head, columns, fmt, path),
+            "signed": token == "trades" and _signed(block, head, columns),
+        }
+    return {
+        "header_lines": head.lines,
+        "delimiter": head.delimiter,
+        "names": list(head.names),
+        "views": made,
+        "symbol_column": symbol_column,
+        "symbol": symbol,
+        "symbols": sorted(said.get("symbols", ())),
+        "notes": list(dict.fromkeys(head.notes)),
+    }
+
+
+# ---------------------------------------------------------------- header
+
+
+def _head(block: Block, path: Path, mappings: Sequence[Mapping[str, str]]) -> _Head:
+    start = block.data[:_HEAD_BYTES]
+    if b"\0" in start[:4096] or start.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise RawDamaged(path, "it is no text in UTF-8 (it holds zero bytes)")
+    lines = start.decode(errors="replace").removeprefix("\ufeff").split("\n")[: _LINES_BEFORE_HEADER + 1]
+    filled = [(number, line.rstrip("\r")) for number, line in enumerate(lines) if line.strip()]
+    mapped = {name.strip().lower() for mapping in mappings for name in mapping.values()}
+    if sum(1 for _, line in filled for letter in line if letter == "\ufffd") > 8:
+        raise RawDamaged(path, "it is no text in UTF-8")
+    for number, line in filled:
+        for delimiter in _by_count(line):
+            row = _row(line, delimiter)
+            if not _is_header(row, mapped):
+                continue
+            twice = sorted({name for name in row if name and row.count(name) > 1})
+            notes = [f"columns named twice: {', '.join(twice)}; the first of each counts"] if twice else []
+            first = next((_row(text, delimiter) for later, text in filled if later > number), [])
+            return _Head(delimiter, tuple(row), number + 1, tuple(first), notes)
+    for number, line in filled:
+        for delimiter in _by_count(line):
+            known = headerless(_row(line, delimiter))
+            if known:
+                notes = [f"no header line: read as {known[0]} ({', '.join(known[1])})"]
+                return _Head(delimiter, known[1], number, tuple(_row(line, delimiter)), notes)
+    shown = filled[0][1][:200] if filled else ""
+    raise MissingColumns(path, "trades", REQUIRED["trades"], (), {}, f"no header line; it begins with {shown!r}")
+
+
+def _row(line: str, delimiter: str) -> list[str]:
+    """Cells of a line of the head; where quotes do not match, by the delimiter alone."""
+    row = cells.row_of(line, delimiter)
+    return [cell.strip() for cell in (line.split(delimiter) if row is None else row)]
+
+
+def _by_count(line: str) -> list[str]:
+    """Delimiters in the line, the most frequent first."""
+    return sorted((mark for mark in _DELIMITERS if mark in line), key=lambda mark: -line.count(mark))
+
+
+def _is_header(row: Sequence[str], mapped: set[str]) -> bool:
+    """Names, not values, and at least one that means something: a banner line has none."""
+    if len(row) < 2 or any(_VALUE.fullmatch(cell) for cell in row):
+        return False
+    known = {place for column in (TIMESTAMP, "price", "size", "funding_rate", "mark_price") for place in found_by(column, row)}
+    return bool(known) or bool(mapped & {name.lower() for name in row}) or sum(map(bool, row)) > 2  # noqa: PLR2004
+
+
+# ---------------------------------------------------------------- columns
+
+
+def _views(head: _Head, mappings: Mapping[str, Mapping[str, Any]], path: Path) -> Iterator[tuple[str, dict[str, int]]]:
+    """(data type, our column -> position) for what the file gives."""
+    if mappings:
+        for token, entry in mappings.items():
+            if entry.get("columns"):
+                yield token, _mapped(head, token, entry["columns"], path)
+            else:
+                yield token, _found(head, token, path, said=True)
+        return
+    given = [token for token in TOKENS if _can_give(head.names, token)]
+    if not given or given[0] == "trades":
+        yield "trades", _found(head, "trades", path, said=False)
+        return
+    for token in given:
+        yield token, _found(head, token, path, said=False)
+
+
+def _can_give(names: Sequence[str], token: str) -> bool:
+    return not (token == "trades" and candles(names)) and all(found_by(column, names) for column in REQUIRED[token])
+
+
+def _mapped(head: _Head, token: str, mapping: Mapping[str, str], path: Path) -> dict[str, int]:
+    """An explicit mapping is complete: what it does not name is not read."""
+    unknown = [key for key in mapping if canonical(key, token) is None]
+    if unknown:
+        raise UsageError(
+            f"unknown column in the mapping of {token} ({path.name}): expected some of "
+            f"{', '.join((*REQUIRED[token], *OPTIONAL[token]))}, found {', '.join(unknown)}"
+        )
+    places: dict[str, int] = {}
+    absent: dict[str, str] = {}
+    lowered = [name.lower() for name in head.names]
+    for key, actual in mapping.items():
+        column = str(canonical(key, token))
+        if actual in head.names:
+            places[column] = head.names.index(actual)
+        elif actual.strip().lower() in lowered:
+            places[column] = lowered.index(actual.strip().lower())
+        else:
+            absent[column] = actual
+    missing = [column for column in REQUIRED[token] if column not in places]
+    if absent or missing:
+        why = f"no column named {', '.join(map(repr, absent.values()))}" if absent else ""
+        raise MissingColumns(path, token, [*absent, *(name for name in missing if name not in absent)], head.names, _named(head, places), why)
+    return places
+
+
+def _found(head: _Head, token: str, path: Path, *, said: bool) -> dict[str, int]:
+    """Our columns by their usual names; of two candidates the one listed first, with a note."""
+    places: dict[str, int] = {}
+    taken: set[int] = set()
+    for column in (*REQUIRED[token], *OPTIONAL[token]):
+        found = [place for place in found_by(column, head.names, token if said else None) if place not in taken]
+        if not found:
+            continue
+        places[column] = found[0]
+        taken.add(found[0])
+        if len(found) > 1:
+            others = ", ".join(head.names[place] for place in found[1:])
+            head.notes.append(f"{column} is read from {head.names[found[0]]}, not from {others}")
+    if "aggressor_side" in places and "is_buyer_maker" in places:
+        head.notes.append(f"aggressor_side is read from {head.names[places['aggressor_side']]}, not from {head.names[places['is_buyer_maker']]}")
+        del places["is_buyer_maker"]
+    missing = [column for column in REQUIRED[token] if column not in places]
+    is_candles = token == "trades" and candles(head.names)
+    if missing or is_candles:
+        why = "these are candles (open, high, low, close): no trade is in them" if is_candles else ""
+        raise MissingColumns(path, token, missing or ["price"], head.names, _named(head, places), why)
+    return places
+
+
+def _named(head: _Head, places: Mapping[str, int]) -> dict[str, str]:
+    return {column: head.names[place] for column, place in places.items()}
+
+
+# ---------------------------------------------------------------- values of the first block
+
+
+def _column(block: Block, head: _Head, place: int) -> pl.DataFrame:
+    """``line`` and ``text`` of the cells of one column that are not empty."""
+    read = cells.read(block, len(head.names), head.delimiter, [place]).frame
+    text = pl.col(cells.name(place))
+    return read.filter((pl.col("line") >= head.lines) & (text != "") & (text != head.names[place])).select("line", text=text)
+
+
+def _times(block: Block, head: _Head, columns: Mapping[str, int], fmt: str | None, path: Path) -> dict[str, TimeSpec]:
+    """Time column -> its unit or format. Raises TimestampParsingFailed with the first value that cannot be read."""
+    if fmt and (problem := format_problem(fmt)):
+        raise UsageError(f"timestamp_format cannot be used ({path.name}): {problem}, found {fmt!r}")
+    specs: dict[str, TimeSpec] = {}
+    for column in TIMES:
+        if column not in columns:
+            continue
+        sample = _column(block, head, columns[column])
+        if column == "next_funding_time":
+            sample = sample.filter(~pl.col("text").is_in(_OPEN_ZERO))
+        spec, bad = spec_of(sample["text"], fmt if column == TIMESTAMP else None)
+        if spec is None and fmt and column != TIMESTAMP:
+            spec, bad = spec_of(sample["text"], fmt)
+        if spec is None:
+            text, line = sample["text"][bad or 0], sample["line"][bad or 0] + 1
+            raise TimestampParsingFailed(path, line, head.names[columns[column]], text, fmt, format_for(text))
+        specs[column] = spec
+        if spec.get("format", "").startswith(("%m/%d", "%d/%m")) and not fmt:
+            head.notes.append(f"times are read as {spec['format'].replace('%.f', '')}: give timestamp_format if that is wrong")
+    return specs
+
+
+def _signed(block: Block, head: _Head, columns: Mapping[str, int]) -> bool:
+    """No side column, and sizes with a sign: negative is a sale."""
+    if "aggressor_side" in columns or "is_buyer_maker" in columns:
+        return False
+    size = columns["size"]
+    signed = head.names[columns[TIMESTAMP]].lower() == "mts" or bool(
+        _column(block, head, size)["text"].str.contains(_NEGATIVE).any()
+    )
+    head.notes.append(
+        f"the side is the sign of {head.names[size]}" if signed else "no side column: trades have NO_AGGRESSOR"
+    )
+    return signed
+
+
+def _symbol(
+    block: Block, head: _Head, said: Mapping[str, Any], mappings: Mapping[str, Mapping[str, Any]], path: Path
+) -> tuple[int | None, str | None]:
+    """Position of the symbol column, or the symbol that all rows have."""
+    symbols: Sequence[str] = tuple(said.get("symbols", ()))
+    mapped = [entry["columns"] for entry in mappings.values() if entry.get("columns")]
+    for mapping in mapped:
+        if SYMBOL in mapping:
+            names = [name.lower() for name in head.names]
+            return names.index(mapping[SYMBOL].strip().lower()), None
+    found = found_by(SYMBOL, head.names)
+    if found:
+        values = _column(block, head, found[0])["text"].unique().to_list()
+        if not mapped or any(symbol_of(value, symbols) in symbols for value in values):
+            if mapped:
+                head.notes.append(f"rows of other symbols are left out by the column {head.names[found[0]]}")
+            return found[0], None
+    return None, _symbol_of_file(head, symbols, path, named=bool(said.get("named")))
+
+
+def _symbol_of_file(head: _Head, symbols: Sequence[str], path: Path, *, named: bool) -> str | None:
+    """The symbol that a file without such a column holds: the one in its name, else the only one asked for."""
+    where = f"{path.parent.name}/{path.name}".upper()
+    inside = [symbol for symbol in symbols if re.search(rf"(?<![A-Z0-9]){re.escape(symbol.upper())}(?![A-Z0-9])", where)]
+    if inside:
+        return max(inside, key=len)
+    other = _OTHER_SYMBOL.search(path.name.upper())
+    if other and not named:
+        return other[0]
+    if len(symbols) == 1:
+        head.notes.append(f"no symbol column: all rows are taken as {symbols[0]}")
+        return symbols[0]
+    raise MissingColumns(
+        path, "trades", [SYMBOL], head.names, {}, f"no symbol column, and none of {', '.join(symbols)} in the file's name"
+    )
+
+
+# ---------------------------------------------------------------- symbols
+
+
+def symbol_of(text: str, symbols: Sequence[str]) -> str:
+    """The feed's symbol that a cell means, else the cell's own text: ``BTC/USDT`` and ``btc-usdt`` are BTCUSDT."""
+    for symbol in symbols:
+        if symbol.casefold() == text.casefold():
+            return symbol
+    plain = _plain(text)
+    return next((symbol for symbol in symbols if _plain(symbol) == plain), text)
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[-_/ ]", "", text.split(":")[0] if "/" in text else text).upper()
+
+

@@ -1,0 +1,154 @@
+"""What columns are called: ours, then every name that exchanges, vendors and tools give them."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+TIMESTAMP: Final = "timestamp"
+LOCAL: Final = "local_timestamp"
+SYMBOL: Final = "symbol"
+
+_SQUEEZED: Final = re.compile(r"[\s_\-]+")
+
+ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
+    TIMESTAMP: (
+        *("time", "datetime", "date", "timestamp"),
+        *("transact_time", "created_time", "trade_time", "trade_time_ms", "exchange_timestamp", "event_time", "ts_event"),
+        *("ts", "unix", "unix_time", "unix_timestamp", "mts", "T", "calc_time", "funding_time", "open_time", "E"),
+        *("timestamp_ms", "timestamp_us", "timestamp_ns", "time_ms", "create_time", "executed_at", "date_time"),
+    ),
+    LOCAL: ("local_timestamp", "local_time", "local_ts", "received_at", "receive_timestamp", "receipt_timestamp", "ts_init"),
+    SYMBOL: (
+        *("symbol", "instrument_name", "instrument", "instrument_id", "inst_id", "pair", "market", "ticker", "contract"),
+        *("currency_pair", "product_id", "s"),
+    ),
+    "price": ("price", "close", "last", "px", "trade_price", "last_price", "rate", "p"),
+    "size": (
+        *("size", "volume", "quantity", "amount", "qty"),
+        *("vol", "base_volume", "trade_size", "last_size", "base_qty", "q", "v"),
+    ),
+    "aggressor_side": ("side", "aggressor_side", "taker_side", "direction", "aggressor", "trade_side", "taker"),
+    "is_buyer_maker": ("is_buyer_maker", "buyer_is_maker", "buyer_maker", "m"),
+    "trade_id": ("trade_id", "id", "tid", "agg_trade_id", "aggregate_trade_id", "trd_match_id", "exec_id", "t", "a"),
+    "first_trade_id": ("first_trade_id", "first_id", "f"),
+    "last_trade_id": ("last_trade_id", "last_id", "l"),
+    "mark_price": ("mark_price", "mark"),
+    "index_price": ("index_price", "index"),
+    "funding_rate": ("funding_rate", "last_funding_rate", "realized_rate", "r"),
+    "predicted_funding_rate": ("predicted_funding_rate", "next_funding_rate", "indicative_funding_rate"),
+    "next_funding_time": ("next_funding_time", "next_funding_timestamp", "funding_timestamp"),
+    "interval_hours": ("funding_interval_hours", "interval_hours"),
+    "interval_minutes": ("interval_minutes", "funding_interval_minutes"),
+}
+"""Our name -> the names looked for, the guide's first. One-letter names count only as they are written."""
+
+REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {
+    "trades": (TIMESTAMP, "price", "size"),
+    "mark": (TIMESTAMP, "mark_price"),
+    "index": (TIMESTAMP, "index_price"),
+    "funding": (TIMESTAMP, "funding_rate"),
+}
+"""Data type -> the columns that it cannot be made without."""
+OPTIONAL: Final[Mapping[str, tuple[str, ...]]] = {
+    "trades": (LOCAL, SYMBOL, "aggressor_side", "is_buyer_maker", "trade_id", "first_trade_id", "last_trade_id"),
+    "mark": (LOCAL, SYMBOL),
+    "index": (LOCAL, SYMBOL),
+    "funding": (LOCAL, SYMBOL, "predicted_funding_rate", "next_funding_time", "interval_hours", "interval_minutes"),
+}
+_PLAIN_PRICE: Final[Mapping[str, str]] = {"mark": "mark_price", "index": "index_price", "funding": "funding_rate"}
+_VALUE_TOO: Final[Mapping[str, tuple[str, ...]]] = {
+    "mark": ("price", "close", "p", "value"),
+    "index": ("price", "close", "i", "p", "value"),
+    "funding": ("rate", "value"),
+}
+"""Names that mean the value only where the file is said to hold nothing else."""
+CANDLES: Final = frozenset({"open", "high", "low", "close"})
+
+
+def squeezed(text: str) -> str:
+    """A name without what people write differently: case, blanks, underscores and hyphens."""
+    return _SQUEEZED.sub("", text).lower()
+
+
+def found_by(column: str, names: Sequence[str], token: str | None = None) -> list[int]:
+    """Positions of the columns that may be ours, in the order of the names looked for."""
+    value = _PLAIN_PRICE.get(token or "") == column
+    aliases = (*ALIASES[column], *(_VALUE_TOO[str(token)] if value else ()))
+    found: list[int] = []
+    for alias in aliases:
+        for position, name in enumerate(names):
+            same = name == alias if len(alias) == 1 else squeezed(name) == squeezed(alias)
+            if same and position not in found:
+                found.append(position)
+    return found
+
+
+def canonical(key: str, token: str) -> str | None:
+    """Our column that a key of ``columns`` means; None: no such column of this data type."""
+    key = key.strip()
+    if key == "price" and token in ("mark", "index"):
+        return _PLAIN_PRICE[token]
+    if key == "side" and token == "trades":
+        return "aggressor_side"
+    return key if key in (*REQUIRED[token], *OPTIONAL[token]) else None
+
+
+def candles(names: Sequence[str]) -> bool:
+    """The file holds candles: no trade is in it."""
+    return {squeezed(name) for name in names} >= CANDLES
+
+
+# ---------------------------------------------------------------- files without a header line
+
+_INTEGER: Final = r"[0-9]+"
+_NUMBER: Final = r"[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
+_TIME: Final = r"1[0-9]{12}|1[0-9]{15}"
+_FLAG: Final = r"(?i:true|false)|0|1"
+_SECONDS: Final = r"1[0-9]{9}(?:\.[0-9]+)?"
+
+HEADERLESS: Final[tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]] = (
+    (
+        "Binance aggTrades",
+        (_INTEGER, _NUMBER, _NUMBER, _INTEGER, _INTEGER, _TIME, _FLAG),
+        ("agg_trade_id", "price", "quantity", "first_trade_id", "last_trade_id", "transact_time", "is_buyer_maker"),
+    ),
+    (
+        "Binance spot aggTrades",
+        (_INTEGER, _NUMBER, _NUMBER, _INTEGER, _INTEGER, _TIME, _FLAG, _FLAG),
+        (
+            *("agg_trade_id", "price", "quantity", "first_trade_id", "last_trade_id", "transact_time"),
+            *("is_buyer_maker", "is_best_match"),
+        ),
+    ),
+    (
+        "Binance trades",
+        (_INTEGER, _NUMBER, _NUMBER, _NUMBER, _TIME, _FLAG),
+        ("id", "price", "qty", "quote_qty", "time", "is_buyer_maker"),
+    ),
+    (
+        "Binance spot trades",
+        (_INTEGER, _NUMBER, _NUMBER, _NUMBER, _TIME, _FLAG, _FLAG),
+        ("id", "price", "qty", "quote_qty", "time", "is_buyer_maker", "is_best_match"),
+    ),
+    (
+        "Binance candles",
+        (_TIME, *[_NUMBER] * 5, _TIME, *[_NUMBER] * 5),
+        (
+            *("open_time", "open", "high", "low", "close", "volume", "close_time", "quote_volume", "count"),
+            *("taker_buy_volume", "taker_buy_quote_volume", "ignore"),
+        ),
+    ),
+    ("Binance funding rates", (_TIME, r"[0-9]{1,2}", rf"-?{_NUMBER}"), ("calc_time", "funding_interval_hours", "last_funding_rate")),
+    ("Kraken and bitcoincharts trades", (_SECONDS, _NUMBER, _NUMBER), ("time", "price", "volume")),
+)
+"""Dumps that come without a header line: what they are, the shape of every cell, the names of the columns."""
+
+
+def headerless(row: Sequence[str]) -> tuple[str, tuple[str, ...]] | None:
+    """What a first line of values is, and the names of its columns."""
+    for what, shapes, names in HEADERLESS:
+        if len(row) == len(shapes) and all(
+            re.fullmatch(shape, cell) for shape, cell in zip(shapes, row, strict=True)
+        ):
+            return what, names
+    return None

@@ -1,0 +1,436 @@
+"""Rows of a CSV file: which symbol and day each line belongs to, and the exact values in it."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import polars as pl
+
+from hedgegrid_assets.model import Channel, Decoded, Dialect, Scan
+from hedgegrid_assets.sources.binance import REJECTS_SCHEMA, SCAN_SCHEMA, exact_decimal
+from hedgegrid_assets.sources.csv import cells
+from hedgegrid_assets.sources.csv.dialects import symbol_of
+from hedgegrid_assets.sources.csv.names import LOCAL, TIMESTAMP
+from hedgegrid_assets.sources.csv.times import ns_of
+from hedgegrid_assets.storage import Block
+from hedgegrid_assets.tables.trade_tick import AGGRESSOR_SIDES
+
+_RAW_SHOWN: Final = 4096
+_VALUE_SHOWN: Final = 200
+_PLAIN: Final = r"^-?[0-9]{1,22}(?:\.[0-9]{1,16})?$"
+_SIDES: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("buy", "b", "bid", "long", "buyer", "1", "+1", "1.0"), "BUYER"),
+    **dict.fromkeys(("sell", "s", "ask", "short", "seller", "-1", "-1.0"), "SELLER"),
+    **dict.fromkeys(("unknown", "no_aggressor", "none"), "NO_AGGRESSOR"),
+}
+_FLAGS: Final[Mapping[str, bool]] = {
+    **dict.fromkeys(("true", "1", "t", "yes", "1.0"), True),
+    **dict.fromkeys(("false", "0", "f", "no", "0.0"), False),
+}
+_DECIMALS: Final = ("price", "size", "mark_price", "index_price", "funding_rate")
+TICKER: Final = "ticker"
+"""What lines are counted as that belong to several channels."""
+
+
+# ---------------------------------------------------------------- placing lines
+
+
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """Lines of a block: ``line, ts_event, ts_init, symbol, reason`` and the cells asked for.
+
+    Header and blank lines are gone; ``reason`` is set where a line belongs to no symbol and day.
+    """
+
+    frame: pl.DataFrame
+    header: int
+    blank: int
+    inside: Mapping[int, int]
+
+
+def _placed(block: Block, dialect: Dialect, view: Mapping[str, Any], wanted: Sequence[int]) -> _Placed:
+    columns: Mapping[str, int] = view["columns"]
+    times = {name: columns[name] for name in (TIMESTAMP, LOCAL) if name in columns}
+    symbol_column = dialect["symbol_column"]
+    places = [*wanted, *times.values(), *([] if symbol_column is None else [symbol_column])]
+    read = cells.read(block, len(dialect["names"]), dialect["delimiter"], places)
+    frame, header = _without_header(read.frame, dialect, places)
+    frame = _with_places(frame, dialect, view)
+    frame = _with_reasons(frame, block, dialect, read)
+    frame, blank = _without_blank(frame, block, read)
+    return _Placed(frame, header, blank, read.inside)
+
+
+def _without_header(frame: pl.DataFrame, dialect: Dialect, places: Sequence[int]) -> tuple[pl.DataFrame, int]:
+    """Without the lines before the rows, and without repetitions of the header (files that were laid end to end)."""
+    names = dialect["names"]
+    repeated = pl.all_horizontal(pl.col(cells.name(place)) == names[place] for place in set(places))
+    kept = frame.filter((pl.col("line") >= dialect["header_lines"]) & ~repeated)
+    return kept, len(frame) - len(kept)
+
+
+def _with_places(frame: pl.DataFrame, dialect: Dialect, view: Mapping[str, Any]) -> pl.DataFrame:
+    columns, specs = view["columns"], view["times"]
+    event = ns_of(frame[cells.name(columns[TIMESTAMP])], specs[TIMESTAMP])
+    init = ns_of(frame[cells.name(columns[LOCAL])], specs[LOCAL]) if LOCAL in columns else event
+    symbol = (
+        pl.lit(dialect["symbol"], pl.String)
+        if dialect["symbol_column"] is None
+        else _symbols(frame[cells.name(dialect["symbol_column"])], dialect["symbols"])
+    )
+    return frame.with_columns(event.alias("ts_event"), init.alias("ts_init"), symbol.alias("symbol"))
+
+
+def _symbols(texts: pl.Series, symbols: Sequence[str]) -> pl.Series:
+    found = {text: symbol_of(text, symbols) for text in texts.unique()}
+    if all(text == symbol for text, symbol in found.items()):
+        return texts
+    return texts.replace_strict(found, return_dtype=pl.String)
+
+
+def _with_reasons(frame: pl.DataFrame, block: Block, dialect: Dialect, read: cells.Cells) -> pl.DataFrame:
+    reason = (
+        pl.when(pl.col("ts_event").is_null() | pl.col("ts_init").is_null())
+        .then(pl.lit("unknown_time"))
+        .when(pl.col("symbol") == "")
+        .then(pl.lit("missing_field"))
+    )
+    frame = frame.with_columns(reason=reason)
+    if read.broken:
+        told = pl.DataFrame(
+            {"line": list(read.broken), "told": list(read.broken.values())}, schema={"line": pl.UInt32, "told": pl.String}
+        )
+        frame = frame.join(told, on="line", how="left", maintain_order="left")
+        frame = frame.with_columns(reason=pl.coalesce("told", "reason")).drop("told")
+    if block.cut and len(frame) and _is_cut_off(block, dialect):
+        is_last = pl.col("line") == block.first_line + block.data.count(b"\n")
+        frame = frame.with_columns(reason=pl.when(is_last).then(pl.lit("truncated_tail")).otherwise("reason"))
+    return frame
+
+
+def _is_cut_off(block: Block, dialect: Dialect) -> bool:
+    """A last line without line end has lost its end if the stream ended too early, or cells are missing."""
+    last = block.data.rpartition(b"\n")[2]
+    return block.truncated or last.count(str(dialect["delimiter"]).encode()) < len(dialect["names"]) - 1
+
+
+def _without_blank(frame: pl.DataFrame, block: Block, read: cells.Cells) -> tuple[pl.DataFrame, int]:
+    """Empty lines are counted and passed over."""
+    lost = frame.filter(pl.col("reason") == "unknown_time")["line"]
+    if not len(lost):
+        return frame, 0
+    texts = cells.texts_of(block, lost)
+    blank = [line for line, text in zip(lost, texts, strict=True) if not text.strip() and line not in read.broken]
+    if not blank:
+        return frame, 0
+    return frame.filter(~pl.col("line").is_in(blank)), len(blank)
+
+
+# ---------------------------------------------------------------- scan
+
+
+def scan(block: Block, dialect: Dialect) -> Scan:
+    """Say of every line of a block what it is; see ``Scan``."""
+    views: Mapping[str, Mapping[str, Any]] = dialect["views"]
+    found: list[pl.DataFrame] = []
+    decimals: dict[tuple[str, str, str], tuple[int, int]] = {}
+    header = blank = 0
+    inside: Mapping[int, int] = {}
+    lost: pl.DataFrame | None = None
+    for channel, view in views.items():
+        numbers = {name: place for name, place in view["columns"].items() if name in _DECIMALS}
+        placed = _placed(block, dialect, view, list(numbers.values()))
+        header, blank, inside = placed.header, placed.blank, placed.inside
+        good = placed.frame.filter(pl.col("reason").is_null())
+        decimals |= _decimals(good, channel, numbers)
+        rows = good.select("line", pl.lit(channel).alias("channel"), "symbol", "ts_init")
+        found.append(rows if not inside else _with_inside(rows, inside))
+        bad = placed.frame.filter(pl.col("reason").is_not_null()).select("line", "reason")
+        lost = bad if lost is None else lost.join(bad, on="line", how="semi")
+    assert lost is not None
+    placed_lines = pl.concat(found) if len(found) > 1 else found[0]
+    count = placed_lines["line"].n_unique() if len(found) > 1 else len(placed_lines)
+    if len(lost):
+        unplaced = _unplaced(lost, block)
+        lines = pl.concat([_placed_rows(placed_lines), unplaced]).sort("line", maintain_order=True)
+    else:
+        lines = _placed_rows(placed_lines)
+        lines = lines.sort("line", maintain_order=True) if len(found) > 1 else lines
+    stream = next(iter(views)) if len(views) == 1 else TICKER
+    return Scan(
+        lines=lines,
+        by_stream=Counter({name: n for name, n in ((stream, count), ("header", header)) if n}),
+        connection=0,
+        blank=blank,
+        unreadable=len(lost),
+        decimals=decimals,
+    )
+
+
+def _placed_rows(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.select(
+        "line", "channel", "symbol", "ts_init", reason=pl.lit(None, pl.String), raw=pl.lit(None, pl.String)
+    ).cast(dict(SCAN_SCHEMA))
+
+
+def _with_inside(rows: pl.DataFrame, inside: Mapping[int, int]) -> pl.DataFrame:
+    """Lines inside a quoted cell go where the first line of their record goes."""
+    more = pl.DataFrame(
+        {"inside": list(inside), "line": list(inside.values())}, schema={"inside": pl.UInt32, "line": pl.UInt32}
+    )
+    joined = more.join(rows, on="line").select(pl.col("inside").alias("line"), "channel", "symbol", "ts_init")
+    return pl.concat([rows, joined]).sort("line")
+
+
+def _unplaced(lost: pl.DataFrame, block: Block) -> pl.DataFrame:
+    texts = [text[:_RAW_SHOWN] for text in cells.texts_of(block, lost["line"])]
+    nothing = [pl.lit(None, SCAN_SCHEMA[name]).alias(name) for name in ("channel", "symbol", "ts_init")]
+    return lost.select("line", *nothing, "reason", raw=pl.Series(texts, dtype=pl.String)).cast(dict(SCAN_SCHEMA))
+
+
+def _decimals(
+    rows: pl.DataFrame, channel: str, numbers: Mapping[str, int]
+) -> dict[tuple[str, str, str], tuple[int, int]]:
+    """(channel, symbol, field) -> most decimals: (as written, without zeros at the end)."""
+    found: dict[tuple[str, str, str], tuple[int, int]] = {}
+    if not len(rows):
+        return found
+    one = rows["symbol"].n_unique() == 1
+    groups = [(rows["symbol"][0], rows)] if one else [(key[0], part) for key, part in rows.group_by("symbol")]
+    for symbol, part in groups:
+        for name, place in numbers.items():
+            found[channel, str(symbol), name] = _most_decimals(part[cells.name(place)])
+    return found
+
+
+def _most_decimals(texts: pl.Series) -> tuple[int, int]:
+    frame = pl.DataFrame({"text": texts})
+    plain = pl.col("text").str.contains(_PLAIN)
+    if not frame.select(plain.all()).item():
+        odd = frame.filter(~plain & (pl.col("text") != ""))["text"].unique()
+        exact = [digits for digits in map(exact_decimal, odd) if digits is not None]
+        frame = pl.concat([frame.filter(plain), pl.DataFrame({"text": exact}, schema={"text": pl.String})])
+    text = pl.col("text")
+    length = (text.str.len_bytes() - text.str.find(".", literal=True) - 1).max()
+    written = int(frame.select(length).item() or 0)
+    if not written:
+        return 0, 0
+    tails = frame.filter((text.str.len_bytes() - text.str.find(".", literal=True) - 1) == written)["text"]
+    if not tails.str.ends_with("0").all():
+        return written, written
+    needed = frame.select(text.str.extract(r"\.([0-9]*[1-9])0*$", 1).str.len_bytes().max()).item()
+    return written, int(needed or 0)
+
+
+# ---------------------------------------------------------------- decode
+
+
+def decode(block: Block, channel: Channel, dialect: Dialect) -> Decoded:
+    """Decode the rows of one channel; lines that ``scan`` could not place are passed over."""
+    view = dialect["views"].get(channel.name)
+    if view is None:
+        return Decoded(pl.DataFrame(schema=_schema(channel)), pl.DataFrame(schema=REJECTS_SCHEMA))
+    columns: Mapping[str, int] = view["columns"]
+    placed = _placed(block, dialect, view, list(columns.values()))
+    rows = placed.frame.filter(pl.col("reason").is_null())
+    work = _Work(rows, columns, view)
+    work.refuse("wrong_type", "row", rows[cells.EXTRA], rows[cells.EXTRA] != "")
+    _READERS[channel.name](work)
+    frame = pl.DataFrame({"raw_row": rows["line"], "ts_event": rows["ts_event"], "ts_init": rows["ts_init"]} | work.values)
+    if work.reason is None:
+        return Decoded(frame, pl.DataFrame(schema=REJECTS_SCHEMA))
+    told = frame.with_columns(work.told())
+    bad = told.filter(pl.col("reason").is_not_null())
+    rejects = bad.select(
+        "raw_row",
+        "reason",
+        "field",
+        pl.col("value").str.head(_VALUE_SHOWN),
+        pl.Series("raw", [text[:_RAW_SHOWN] for text in cells.texts_of(block, bad["raw_row"])], dtype=pl.String),
+        "ts_init",
+    )
+    good = told.filter(pl.col("reason").is_null()).drop("reason", "field", "value")
+    return Decoded(good, rejects.cast(dict(REJECTS_SCHEMA)))
+
+
+class _Work:
+    """The texts of a block on their way to typed columns; remembers the first thing wrong with each row."""
+
+    def __init__(self, rows: pl.DataFrame, columns: Mapping[str, int], view: Mapping[str, Any]) -> None:
+        self.rows, self.columns, self.view = rows, columns, view
+        self.values: dict[str, pl.Series] = {}
+        self.reason: pl.Series | None = None
+        self._field = self._value = pl.Series([], dtype=pl.String)
+
+    def text(self, name: str) -> pl.Series:
+        """The texts of one of our columns."""
+        return self.rows[cells.name(self.columns[name])]
+
+    def refuse(self, reason: str, name: str, texts: pl.Series, is_bad: pl.Series) -> None:
+        """Reject rows, unless they are rejected already."""
+        if not is_bad.any():
+            return
+        if self.reason is None:
+            nothing = pl.Series([None], dtype=pl.String).new_from_index(0, len(self.rows))
+            self.reason, self._field, self._value = nothing, nothing, nothing
+        fresh = is_bad & self.reason.is_null()
+        marked = pl.select(
+            pl.when(fresh).then(pl.lit(reason)).otherwise(self.reason).alias("reason"),
+            pl.when(fresh).then(pl.lit(name)).otherwise(self._field).alias("field"),
+            pl.when(fresh).then(texts).otherwise(self._value).alias("value"),
+        )
+        self.reason, self._field, self._value = marked.get_columns()
+
+    def told(self) -> list[pl.Series]:
+        """What is wrong with each row: ``reason, field, value``."""
+        assert self.reason is not None
+        return [self.reason.alias("reason"), self._field.alias("field"), self._value.alias("value")]
+
+    # -- values
+
+    def decimal(self, name: str, *, required: bool) -> None:
+        """Exact decimals; an empty cell is a reject, or no value."""
+        texts = self.text(name)
+        if not required:
+            texts = _emptied(texts)
+        values = decimals_of(texts)
+        empty = texts == ""
+        if required:
+            self.refuse("missing_field", name, texts, empty)
+        self.refuse("bad_decimal", name, texts, values.is_null() & ~empty)
+        self.values[name] = values
+
+    def integer(self, name: str) -> None:
+        """Whole numbers of 63 bits; an empty cell is no value."""
+        texts = _emptied(self.text(name)) if name in self.columns else None
+        if texts is None:
+            self.values[name] = _nulls(len(self.rows), pl.Int64())
+            return
+        values = texts.cast(pl.Int64, strict=False)
+        wrong = values.is_null() & (texts != "")
+        if wrong.any():
+            large = texts.str.contains(r"^[+-]?[0-9]{19,}$")
+            self.refuse("id_too_large", name, texts, wrong & large)
+            self.refuse("wrong_type", name, texts, wrong & ~large)
+        self.values[name] = values
+
+
+def decimals_of(texts: pl.Series) -> pl.Series:
+    """Exact decimals of texts, null where 22 digits before and 16 behind the point do not hold them exactly."""
+    plain = texts.str.contains(_PLAIN)
+    if plain.all():
+        return texts.cast(pl.Decimal(38, 16))
+    odd = texts.filter(~plain & (texts != "")).unique()
+    exact = {text: exact_decimal(text) for text in odd}
+    frame = pl.DataFrame({"text": texts, "plain": plain})
+    found = (
+        pl.col("text").replace_strict(exact, default=None, return_dtype=pl.String) if exact else pl.lit(None, pl.String)
+    )
+    made = frame.select(pl.when("plain").then("text").otherwise(found).cast(pl.Decimal(38, 16)).alias("value"))
+    return made["value"]
+
+
+def _emptied(texts: pl.Series) -> pl.Series:
+    """Every spelling of an empty cell as an empty text."""
+    known = [text for text in texts.filter(texts.str.contains(r"^(?i:nan|null|none|na|n/a|\\n)$")).unique()]
+    return texts.replace(dict.fromkeys(known, "")) if known else texts
+
+
+def _nulls(count: int, dtype: pl.DataType) -> pl.Series:
+    return pl.Series([None], dtype=dtype).new_from_index(0, count)
+
+
+def _read_trades(work: _Work) -> None:
+    work.decimal("price", required=True)
+    work.decimal("size", required=True)
+    if work.view["signed"]:
+        size = work.values["size"]
+        side = pl.select(pl.when(size < 0).then(pl.lit("SELLER")).otherwise(pl.lit("BUYER")).alias("side"))["side"]
+        work.values["side"] = side.cast(AGGRESSOR_SIDES)
+        work.values["size"] = pl.select(pl.when(size < 0).then(-size).otherwise(size).alias("size"))["size"].cast(pl.Decimal(38, 16))
+    elif "aggressor_side" in work.columns:
+        _read_side(work, "aggressor_side", _SIDES)
+    elif "is_buyer_maker" in work.columns:
+        _read_side(work, "is_buyer_maker", {text: "SELLER" if flag else "BUYER" for text, flag in _FLAGS.items()})
+    else:
+        work.values["side"] = pl.Series(["NO_AGGRESSOR"], dtype=AGGRESSOR_SIDES).new_from_index(0, len(work.rows))
+    if "trade_id" in work.columns:
+        ids = _emptied(work.text("trade_id"))
+        work.values["id"] = pl.select(pl.when(ids != "").then(ids).alias("id"))["id"]
+    else:
+        work.values["id"] = _nulls(len(work.rows), pl.String())
+    work.integer("first_trade_id")
+    work.integer("last_trade_id")
+
+
+def _read_side(work: _Work, name: str, sides: Mapping[str, str]) -> None:
+    texts = work.text(name)
+    known = {text: sides.get(text.lower()) for text in texts.unique()}
+    side = texts.replace_strict(known, return_dtype=AGGRESSOR_SIDES) if len(texts) else texts.cast(AGGRESSOR_SIDES)
+    work.refuse("missing_side", name, texts, side.is_null())
+    work.values["side"] = side
+
+
+def _read_price(name: str) -> Callable[[_Work], None]:
+    def read(work: _Work) -> None:
+        work.decimal(name, required=False)
+
+    return read
+
+
+def _read_funding(work: _Work) -> None:
+    work.decimal("funding_rate", required=False)
+    if "predicted_funding_rate" in work.columns:
+        work.decimal("predicted_funding_rate", required=False)
+    else:
+        work.values["predicted_funding_rate"] = _nulls(len(work.rows), pl.Decimal(38, 16))
+    if "next_funding_time" in work.columns:
+        texts = _emptied(work.text("next_funding_time"))
+        times = ns_of(texts, work.view["times"]["next_funding_time"])
+        work.refuse("unknown_time", "next_funding_time", texts, times.is_null() & ~texts.is_in(["", "0", "0.0"]))
+        work.values["next_funding_time"] = times
+    else:
+        work.values["next_funding_time"] = _nulls(len(work.rows), pl.Int64())
+    work.values["interval_minutes"] = _minutes(work)
+
+
+def _minutes(work: _Work) -> pl.Series:
+    """Length of the funding interval in minutes."""
+    name, factor = ("interval_minutes", 1) if "interval_minutes" in work.columns else ("interval_hours", 60)
+    if name not in work.columns:
+        return _nulls(len(work.rows), pl.UInt16())
+    texts = _emptied(work.text(name))
+    minutes = decimals_of(texts) * factor
+    whole = minutes.cast(pl.Int64, strict=False)
+    good = whole.is_between(1, 65_535) & (whole.cast(pl.Decimal(38, 16)) == minutes)
+    work.refuse("wrong_type", name, texts, ~good.fill_null(value=False) & (texts != ""))
+    return pl.select(pl.when(good).then(whole).alias("m"))["m"].cast(pl.UInt16)
+
+
+_READERS: Final[Mapping[str, Callable[[_Work], None]]] = {
+    "trade": _read_trades,
+    "aggTrade": _read_trades,
+    "mark": _read_price("mark_price"),
+    "index": _read_price("index_price"),
+    "funding": _read_funding,
+}
+_TYPES: Final[Mapping[str, pl.DataType]] = {
+    "price": pl.Decimal(38, 16),
+    "size": pl.Decimal(38, 16),
+    "side": AGGRESSOR_SIDES,
+    "id": pl.String(),
+    "first_trade_id": pl.Int64(),
+    "last_trade_id": pl.Int64(),
+    "mark_price": pl.Decimal(38, 16),
+    "index_price": pl.Decimal(38, 16),
+    "funding_rate": pl.Decimal(38, 16),
+    "predicted_funding_rate": pl.Decimal(38, 16),
+    "next_funding_time": pl.Int64(),
+    "interval_minutes": pl.UInt16(),
+}
+
+
+def _schema(channel: Channel) -> dict[str, pl.DataType]:
+    head: dict[str, pl.DataType] = {"raw_row": pl.UInt32(), "ts_event": pl.Int64(), "ts_init": pl.Int64()}
+    return head | {field.name: _TYPES[field.name] for field in channel.fields if field.name in _TYPES}

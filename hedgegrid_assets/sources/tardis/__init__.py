@@ -1,0 +1,222 @@
+"""Tardis.dev: real exchange history, as CSV files per day (``api: datasets``) or as the exchange's own messages (``api: replay``)."""
+
+from bisect import bisect_left
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import date
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final
+
+from hedgegrid_assets.errors import EnvironmentFault, UsageError
+from hedgegrid_assets.model import Channel, Decoded, Dialect, Download, FetchPlan, Listing, Remote, Scan, Source
+from hedgegrid_assets.sources import binance
+from hedgegrid_assets.sources.tardis import api, datasets
+from hedgegrid_assets.sources.tardis.venues import DEFAULT_EXCHANGE, exchange_of, is_spot, listing_of, venues_of
+from hedgegrid_assets.storage import Block
+
+_REPLAYED: Final = ("binance-futures",)
+"""Exchanges whose own messages can be read."""
+
+_EVENTS: Final = ("trades", "derivative_ticker")
+
+
+# ---------------------------------------------------------------- channels
+
+
+@cache
+def _csv(exchange: str) -> dict[str, Channel]:
+    return {channel.name: channel for channel in datasets.channels(exchange)}
+
+
+@cache
+def _messages(exchange: str) -> tuple[Channel, ...]:
+    """``trade`` first: the series that the data sets hold, too."""
+    streams = {channel.name: channel for channel in binance.channels(exchange)}
+    return tuple(streams[name] for name in ("trade", "aggTrade", "markPrice"))
+
+
+def _api(settings: Mapping[str, Any]) -> str:
+    """datasets, unless said otherwise or asked for what only messages hold. Raises UsageError."""
+    kind = settings.get("trade_kind", "trade")
+    chosen = str(settings.get("api", "replay" if kind == "aggTrade" else "datasets"))
+    exchange = exchange_of(settings)
+    if chosen == "datasets" and kind == "aggTrade":
+        raise UsageError(
+            "trade_kind aggTrade is in no data set (trade_kind, api): expected api: replay, found api: datasets"
+        )
+    if chosen == "replay" and exchange not in _REPLAYED:
+        raise UsageError(
+            f"messages of {exchange} cannot be read (api, exchange): expected {', '.join(_REPLAYED)} with api: replay, found {exchange}",
+            hint="api: datasets has all exchanges",
+        )
+    return chosen
+
+
+def _channels(settings: Mapping[str, Any]) -> tuple[Channel, ...]:
+    exchange = exchange_of(settings)
+    if _api(settings) == "replay":
+        return _messages(exchange)
+    return tuple(channel for channel in _csv(exchange).values() if channel.name == "trades" or not is_spot(exchange))
+
+
+def _is_message(channel: Channel) -> bool:
+    return channel.name not in _EVENTS
+
+
+# ---------------------------------------------------------------- lines
+
+
+def _scan(block: Block, dialect: Dialect) -> Scan:
+    if "data_type" in dialect:
+        return datasets.scan(block, dialect, _csv(DEFAULT_EXCHANGE)[dialect["data_type"]])
+    return _with_disconnects(binance.scan(block, dialect, known=_messages(DEFAULT_EXCHANGE)), block)
+
+
+def _decode(block: Block, channel: Channel, dialect: Dialect) -> Decoded:
+    if not _is_message(channel):
+        return datasets.decode(block, channel, dialect) if dialect else _nothing(channel)
+    return binance.decode(block, channel, dialect, known=_messages(DEFAULT_EXCHANGE))
+
+
+def _nothing(channel: Channel) -> Decoded:
+    """Of a day without data, whose file has not even a header."""
+    return datasets.decode(Block(b"", 0), channel, {"columns": [field.key for field in channel.fields], "symbol": ""})
+
+
+def _with_disconnects(scan: Scan, block: Block) -> Scan:
+    """A blank line is a lost connection, some time after the message before it."""
+    placed = scan.lines.filter(scan.lines["ts_init"].is_not_null())
+    if not scan.blank or not len(placed):
+        return scan
+    lines, times = placed["line"].to_list(), placed["ts_init"].to_list()
+    texts = enumerate(block.data.removesuffix(b"\n").split(b"\n"), start=block.first_line)
+    before = {bisect_left(lines, number) - 1 for number, text in texts if not text.strip()}
+    return replace(scan, disconnects_ns=tuple(sorted({times[max(position, 0)] for position in before})))
+
+
+# ---------------------------------------------------------------- days
+
+
+def _request(settings: Mapping[str, Any], symbol: str, channel: Channel, day: date) -> dict[str, Any]:
+    found: dict[str, Any] = {"exchange": exchange_of(settings), "symbol": symbol, "date": str(day)}
+    if _is_message(channel):
+        return found | {"api": "replay", "channel": channel.name, "slices": api.MINUTES}
+    return found | {"api": "datasets", "data_type": channel.name}
+
+
+def _cache(settings: Mapping[str, Any], folder: Path) -> Path:
+    """``cache_dir`` as it is, else a folder an exchange."""
+    given = settings.get("cache_dir")
+    return Path(str(given)) if given else folder / exchange_of(settings)
+
+
+def _slices(settings: Mapping[str, Any], symbol: str, channel: Channel, day: date, cache_folder: Path) -> api.SliceDay:
+    return api.SliceDay(exchange_of(settings), channel.name, symbol, day, _cache(settings, cache_folder))
+
+
+def _dataset(
+    settings: Mapping[str, Any], symbol: str, channel: Channel, day: date, cache_folder: Path
+) -> api.DatasetDay:
+    return api.DatasetDay(exchange_of(settings), channel.name, symbol, day, _cache(settings, cache_folder))
+
+
+def _download(
+    settings: Mapping[str, Any],
+    symbol: str,
+    channel: Channel,
+    day: date,
+    cache_folder: Path,
+    work: Path,
+    tick: Callable[[], None] | None = None,
+) -> Download:
+    _need_packages()
+    connection = api.Connection.of(settings)
+    if _is_message(channel):
+        wanted = _slices(settings, symbol, channel, day, cache_folder)
+        path, origin = api.call(api.fetch_slices(wanted, connection, work), tick)
+        return Download(path, ".jsonl.gz", origin)
+    file, header, origin = api.call(
+        api.fetch_dataset(_dataset(settings, symbol, channel, day, cache_folder), connection, work), tick
+    )
+    return Download(file, ".csv.gz", origin, datasets.dialect_of(header, channel, symbol) if header else {})
+
+
+def _need_packages() -> None:
+    """Raises EnvironmentFault: only this source needs them."""
+    missing = [name for name in ("aiohttp", "stamina", "tardis_client", "tardis_dev") if find_spec(name) is None]
+    if missing:
+        raise EnvironmentFault(
+            f"source tardis needs packages that are not installed: {', '.join(missing)}",
+            hint="uv sync, or: pip install tardis-client tardis-dev stamina",
+        )
+
+
+def _plan(settings: Mapping[str, Any], symbol: str, channel: Channel, day: date, cache_folder: Path) -> FetchPlan:
+    _need_packages()
+    if _is_message(channel):
+        cached = len(_slices(settings, symbol, channel, day, cache_folder).cached())
+        return FetchPlan(api.MINUTES - cached, cached, api.is_free(day))
+    cached = int(_dataset(settings, symbol, channel, day, cache_folder).path().is_file())
+    return FetchPlan(1 - cached, cached, api.is_free(day))
+
+
+# ---------------------------------------------------------------- around them
+
+
+def _venues(settings: Mapping[str, Any]) -> tuple[str, ...]:
+    _api(settings)
+    return venues_of(exchange_of(settings))
+
+
+def _listing(settings: Mapping[str, Any], symbol: str) -> Listing:
+    return listing_of(exchange_of(settings), symbol)
+
+
+def _definition(settings: Mapping[str, Any], symbol: str) -> Mapping[str, Any] | None:
+    found = api.call(api.instrument(exchange_of(settings), symbol, api.Connection.of(settings)))
+    return api.definition_of(found) if found else None
+
+
+def _account(settings: Mapping[str, Any]) -> list[str]:
+    connection = api.Connection.of(settings)
+    if not connection.key:
+        return ["no key: only the first day of each month can be fetched"]
+    exchange = exchange_of(settings)
+    lines = [
+        f"key: {entry.get('dataPlan', '?')} plan for {entry.get('exchange')}, {str(entry.get('from'))[:10]} .. {str(entry.get('to'))[:10]}"
+        + (f", {len(entry['symbols'])} symbols" if entry.get("symbols") else "")
+        for entry in api.call(api.key_info(connection))
+        if entry.get("exchange") == exchange
+    ]
+    return lines or [f"key: nothing for {exchange}"]
+
+
+def _reachable(settings: Mapping[str, Any]) -> bool:
+    return api.call(api.reachable(api.Connection.of(settings)))
+
+
+SOURCE: Final = Source(
+    name="tardis",
+    doc="exchange history from Tardis.dev (CSV data sets, or replayed messages)",
+    extension="jsonl",
+    channels=(*datasets.channels(DEFAULT_EXCHANGE), *_messages(DEFAULT_EXCHANGE)),
+    lands=False,
+    scan=_scan,
+    decode=_decode,
+    code_version=1,
+    settings=("exchange", "api", "trade_kind", "cache_dir", "endpoint", "datasets_endpoint", "api_key_env"),
+    remote=Remote(
+        environment={"endpoint": "TARDIS_ENDPOINT", "datasets_endpoint": "TARDIS_DATASETS_ENDPOINT"},
+        channels=_channels,
+        venues=_venues,
+        listing=_listing,
+        request=_request,
+        download=_download,
+        plan=_plan,
+        definition=_definition,
+        account=_account,
+        reachable=_reachable,
+    ),
+)

@@ -1,0 +1,371 @@
+"""Tardis' CSV datasets ``trades`` and ``derivative_ticker``: plain cells, read as text, exact.
+
+Rules as in Nautilus' own loader, which reads doubles: here a value keeps the digits of its text. Cells are not quoted;
+times are microseconds (nanoseconds where a file has them), a missing value is an empty cell.
+"""
+
+import struct
+from collections.abc import Mapping
+from typing import Any, Final
+
+import polars as pl
+
+from hedgegrid_assets.errors import DataError
+from hedgegrid_assets.model import Channel, Decoded, Dialect, Field, Scan, TableMapping
+from hedgegrid_assets.sources.binance import REJECTS_SCHEMA, SCAN_SCHEMA, exact_decimal
+from hedgegrid_assets.storage import Block, line_array
+from hedgegrid_assets.tables.trade_tick import AGGRESSOR_SIDES
+
+_DECIMAL: Final = r"^-?[0-9]{1,22}(?:\.[0-9]{1,16})?$"
+_INTEGER: Final = r"^[0-9]{1,18}$|^[0-8][0-9]{18}$"
+_EXTRA: Final = "\0extra"
+_RAW_SHOWN: Final = 4096
+_BOM: Final = b"\xef\xbb\xbf"
+
+
+def nanoseconds(name: str) -> pl.Expr:
+    """A time of any unit as ns: its magnitude says whether it is s, ms, us or ns."""
+    value = pl.col(name)
+    return (
+        pl.when(value >= 10**17)
+        .then(value)
+        .when(value >= 10**14)
+        .then(value * 1_000)
+        .when(value >= 10**11)
+        .then(value * 1_000_000)
+        .when(value > 0)
+        .then(value * 1_000_000_000)
+    )
+
+
+_TIMES: Final = (
+    Field("timestamp", "timestamp", "integer", "exchange time, us", missing="unknown_time"),
+    Field("local_timestamp", "local_timestamp", "integer", "received by Tardis, us", missing="unknown_time"),
+)
+
+
+def channels(exchange: str) -> tuple[Channel, ...]:
+    """The data types that tables are made of."""
+    return (
+        Channel(
+            name="trades",
+            event="trades",
+            series=f"{exchange}/trade",
+            fields=(
+                *_TIMES,
+                Field("symbol", "symbol", "text", "exchange symbol"),
+                Field("id", "id", "text", "the venue's id; may be empty", required=False),
+                Field("side", "side", "text", "of the taker: buy, sell or unknown", required=False),
+                Field("price", "price", "decimal", "quote units"),
+                Field("size", "amount", "decimal", "base units, or contracts"),
+            ),
+            ts_event=nanoseconds("timestamp"),
+            contiguous_ids=False,  # the venue's rows that are no market trades are left out, with their ids
+            tables={
+                "trade_tick": TableMapping(
+                    columns={
+                        "price": pl.col("price"),
+                        "size": pl.col("size"),
+                        "aggressor_side": pl.col("side")
+                        .replace_strict({"buy": "BUYER", "sell": "SELLER"}, default="NO_AGGRESSOR")
+                        .cast(AGGRESSOR_SIDES),
+                        "trade_id": pl.col("id"),
+                        "first_trade_id": pl.lit(None, pl.Int64),
+                        "last_trade_id": pl.lit(None, pl.Int64),
+                    },
+                    lineage={
+                        "ts_event": ("timestamp",),
+                        "ts_init": ("local_timestamp",),
+                        "price": ("price",),
+                        "size": ("amount",),
+                        "aggressor_side": ("side",),
+                        "trade_id": ("id",),
+                    },
+                )
+            },
+        ),
+        Channel(
+            name="derivative_ticker",
+            event="derivative_ticker",
+            series=f"{exchange}/derivative_ticker",
+            fields=(
+                *_TIMES,
+                Field("symbol", "symbol", "text", "exchange symbol"),
+                Field("funding_timestamp", "funding_timestamp", "integer", "next funding, us", required=False),
+                Field("funding_rate", "funding_rate", "decimal", "estimate, fraction per interval", required=False),
+                Field(
+                    "predicted_funding_rate",
+                    "predicted_funding_rate",
+                    "decimal",
+                    "for the interval after",
+                    required=False,
+                ),
+                Field("index_price", "index_price", "decimal", "quote units", required=False),
+                Field("mark_price", "mark_price", "decimal", "quote units", required=False),
+            ),
+            ts_event=nanoseconds("timestamp"),
+            contiguous_ids=False,
+            gap_seconds=60.0,  # a row only where a value changed
+            tables={
+                "mark_price_update": TableMapping(
+                    columns={"mark_price": pl.col("mark_price")},
+                    lineage={"ts_event": ("timestamp",), "mark_price": ("mark_price",)},
+                    applies=pl.col("mark_price").is_not_null(),
+                ),
+                "index_price_update": TableMapping(
+                    columns={"index_price": pl.col("index_price")},
+                    lineage={"ts_event": ("timestamp",), "index_price": ("index_price",)},
+                    applies=pl.col("index_price").is_not_null(),
+                ),
+                "funding_rate_update": TableMapping(
+                    columns={
+                        "funding_rate": pl.col("funding_rate"),
+                        "predicted_funding_rate": pl.col("predicted_funding_rate"),
+                        "next_funding_time": nanoseconds("funding_timestamp"),
+                        "interval_minutes": pl.lit(None, pl.UInt16),
+                    },
+                    lineage={
+                        "ts_event": ("timestamp",),
+                        "funding_rate": ("funding_rate",),
+                        "predicted_funding_rate": ("predicted_funding_rate",),
+                        "next_funding_time": ("funding_timestamp",),
+                        "is_settlement": ("funding_timestamp",),
+                    },
+                    applies=pl.col("funding_rate").is_not_null(),
+                    repeats=True,
+                ),
+            },
+        ),
+    )
+
+
+def dialect_of(header: bytes, channel: Channel, symbol: str) -> Dialect:
+    """What must be known of a file to read its lines. Raises DataError if columns are missing."""
+    names = header.removeprefix(_BOM).decode(errors="backslashreplace").strip().split(",")
+    missing = sorted({field.key for field in channel.fields} - set(names))
+    if missing:
+        raise DataError(
+            f"Missing required columns ({channel.name} {symbol}): expected {', '.join(missing)}, found {', '.join(names)[:500]}",
+            hint="this is not the data set that was asked for, or its format has changed",
+            details={"missing": missing},
+        )
+    return {"data_type": channel.name, "symbol": symbol, "columns": names}
+
+
+# ---------------------------------------------------------------- cells
+
+
+def _cells(block: Block, dialect: Dialect) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The rows of a block as text (``line`` and the file's columns), and rejects for lines that are not UTF-8."""
+    data, rejects = block.data, pl.DataFrame(schema=REJECTS_SCHEMA)
+    if block.first_line == 0:
+        data = data.removeprefix(_BOM)
+    try:
+        frame = _read(data, dialect)
+    except pl.exceptions.ComputeError:
+        data, rejects = _without_other_bytes(block, data)
+        frame = _read(data, dialect)
+    frame = frame.with_columns(line=pl.col("line") + block.first_line)
+    if block.first_line == 0:
+        frame = frame.slice(1)
+    if len(rejects):
+        frame = frame.filter(~pl.col("line").is_in(rejects["raw_row"].implode()))
+    return frame, rejects
+
+
+def _read(data: bytes, dialect: Dialect) -> pl.DataFrame:
+    schema = dict.fromkeys([*dialect["columns"], _EXTRA], pl.String())
+    if not data:
+        return pl.DataFrame(schema={"line": pl.UInt32()} | schema)
+    return pl.read_csv(
+        data,
+        has_header=False,
+        schema=schema,
+        missing_columns="insert",
+        truncate_ragged_lines=True,
+        empty_string_is_null=False,
+        row_index_name="line",
+        quote_char=None,
+    )
+
+
+def _without_other_bytes(block: Block, data: bytes) -> tuple[bytes, pl.DataFrame]:
+    """The same lines, those that are not UTF-8 emptied and rejected."""
+    lines = [line for line in line_array(data).to_pylist() if line is not None]
+    rejects: list[tuple[Any, ...]] = []
+    for number, line in enumerate(lines):
+        try:
+            line.decode()
+        except UnicodeDecodeError:
+            shown = line.rstrip(b"\r\n").decode(errors="backslashreplace")[:_RAW_SHOWN]
+            rejects.append((block.first_line + number, "not_utf8", None, None, shown, None))
+            lines[number] = b"\n"
+    return b"".join(lines), pl.DataFrame(rejects, schema=REJECTS_SCHEMA, orient="row")
+
+
+def _is_blank(dialect: Dialect) -> pl.Expr:
+    return pl.all_horizontal(pl.col(name) == "" for name in dialect["columns"])
+
+
+def _plain(cells: pl.DataFrame, name: str) -> tuple[pl.DataFrame, list[str]]:
+    """Decimals with an exponent, a sign or many digits as plain digits; those that cannot be held exactly."""
+    value = pl.col(name)
+    odd = cells.filter((value != "") & ~value.str.contains(_DECIMAL))[name].unique().to_list()
+    exact = {text: exact_decimal(text) for text in odd}
+    plain = {text: found for text, found in exact.items() if found is not None}
+    if plain:
+        cells = cells.with_columns(value.replace(plain))
+    return cells, [text for text, found in exact.items() if found is None]
+
+
+# ---------------------------------------------------------------- scan and decode
+
+
+def scan(block: Block, dialect: Dialect, channel: Channel) -> Scan:
+    """Say of every line of a block what it is; see ``Scan``."""
+    cells, other = _cells(block, dialect)
+    blank = cells.select(_is_blank(dialect).sum()).item()
+    rows = cells.filter(~_is_blank(dialect))
+    times = (
+        rows["local_timestamp"]
+        .str.strip_chars()
+        .cast(pl.Int64, strict=False)
+        .alias("t")
+        .to_frame()
+        .select(nanoseconds("t"))
+    )
+    placed = rows.select(
+        "line",
+        pl.lit(channel.name).alias("channel"),
+        pl.lit(dialect["symbol"]).alias("symbol"),
+        times.to_series().alias("ts_init"),
+        pl.lit(None, pl.String).alias("reason"),
+        pl.lit(None, pl.String).alias("raw"),
+    )
+    counts = {channel.event: len(rows) + len(other)} | ({"header": 1} if block.first_line == 0 else {})
+    decimals = {}
+    for field in channel.fields:
+        if field.kind == "decimal" and len(rows):
+            plain, _ = _plain(rows, field.key)
+            digits = pl.col(field.key).str.extract(r"^-?[0-9]+\.([0-9]+)$", 1)
+            found = plain.select(
+                digits.str.len_bytes().max().fill_null(0).alias("written"),
+                digits.str.strip_chars_end("0").str.len_bytes().max().fill_null(0).alias("needed"),
+                (pl.col(field.key) != "").any().alias("seen"),
+            ).row(0)
+            if found[2]:
+                decimals[channel.name, dialect["symbol"], field.name] = (found[0], found[1])
+    return Scan(placed.cast(SCAN_SCHEMA), counts, 0, blank, 0, decimals)
+
+
+def decode(block: Block, channel: Channel, dialect: Dialect) -> Decoded:
+    """The rows of a block, typed; every other line but blank ones is a reject."""
+    cells, rejects = _cells(block, dialect)
+    cells = cells.filter(~_is_blank(dialect))
+    odd = len(rejects)
+    reason = field_of = value_of = pl.lit(None, pl.String)
+    for field in reversed(channel.fields):
+        value = pl.col(field.key)
+        for wrong, why in _tests(cells, field):
+            reason = pl.when(wrong).then(pl.lit(why)).otherwise(reason)
+            field_of = pl.when(wrong).then(pl.lit(field.key)).otherwise(field_of)
+            value_of = pl.when(wrong).then(value).otherwise(value_of)
+        if field.kind == "decimal":
+            before = cells[field.key]
+            cells, _ = _plain(cells, field.key)
+            odd += int((before != cells[field.key]).sum())
+    reason = pl.when(pl.col(_EXTRA) != "").then(pl.lit("wrong_type")).otherwise(reason)
+    marked = cells.select(
+        pl.col("line").alias("raw_row"),
+        *(_typed(field) for field in channel.fields),
+        reason=reason,
+        field=field_of,
+        value=value_of,
+    ).with_columns(ts_init=nanoseconds("local_timestamp"), ts_event=channel.ts_event)
+    marked = marked.with_columns(
+        reason=pl.when(pl.col("reason").is_null() & pl.any_horizontal(pl.col("ts_init", "ts_event").is_null()))
+        .then(pl.lit("unknown_time"))
+        .otherwise("reason")
+    )
+    if block.cut and len(marked):
+        last = block.first_line + block.data.count(b"\n")
+        tail = (pl.col("raw_row") == last) & pl.col("reason").is_not_null()
+        marked = marked.with_columns(reason=pl.when(tail).then(pl.lit("truncated_tail")).otherwise("reason"))
+    bad = marked.filter(pl.col("reason").is_not_null())
+    if len(bad):
+        refused = bad.with_columns(raw=pl.lit(None, pl.String)).select(REJECTS_SCHEMA.names()).cast(REJECTS_SCHEMA)
+        rejects = pl.concat([rejects, refused]).sort("raw_row")
+    rows = marked.filter(pl.col("reason").is_null()).drop("reason", "field", "value")
+    if channel.name == "trades":
+        rows = _with_ids(rows)
+    return Decoded(rows.with_columns(pl.col("raw_row").cast(pl.UInt32)), rejects, odd + len(bad))
+
+
+def _tests(cells: pl.DataFrame, field: Field) -> list[tuple[pl.Expr, str]]:
+    """(rows that are wrong, reason), the one that counts last."""
+    value = pl.col(field.key)
+    tests: list[tuple[pl.Expr, str]] = []
+    if field.kind == "integer":
+        tests.append(((value != "") & ~value.str.contains(_INTEGER), "wrong_type"))
+    if field.kind == "decimal":
+        _, bad = _plain(cells, field.key)
+        if bad:
+            tests.append((value.is_in(bad), "bad_decimal"))
+    if field.required:
+        tests.append((value == "", field.missing))
+    return tests
+
+
+def _typed(field: Field) -> pl.Expr:
+    value = pl.col(field.key)
+    match field.kind:
+        case "decimal":
+            typed = pl.when(value.str.contains(_DECIMAL)).then(value).cast(pl.Decimal(38, 16), strict=False)
+        case "integer":
+            typed = pl.when(value.str.contains(_INTEGER)).then(value).cast(pl.Int64, strict=False)
+        case _:
+            typed = value
+    return typed.alias(field.name)
+
+
+# ---------------------------------------------------------------- ids of trades that have none
+
+
+def _with_ids(rows: pl.DataFrame) -> pl.DataFrame:
+    """Trades without an id get the one that Nautilus' loader makes of their content; equal trades a number behind it."""
+    nameless = rows.filter(pl.col("id") == "")
+    if not len(nameless):
+        return rows
+    made = pl.Series(
+        [
+            _hash_id(str(row["symbol"]).upper(), row["ts_event"], row["price"], row["size"], row["side"])
+            for row in nameless.iter_rows(named=True)
+        ],
+        dtype=pl.String,
+    )
+    named = nameless.with_columns(id=made).with_columns(
+        id=pl.when(pl.int_range(pl.len()).over("id") > 0)
+        .then(pl.format("{}-{}", "id", pl.int_range(pl.len()).over("id") + 1))
+        .otherwise("id")
+    )
+    return pl.concat([rows.filter(pl.col("id") != ""), named]).sort("raw_row")
+
+
+_SIDES: Final[Mapping[str, int]] = {"buy": 1, "sell": 2}
+_FNV_START: Final = 0xCBF29CE484222325
+_FNV_PRIME: Final = 0x100000001B3
+
+
+def _hash_id(symbol: str, ts_event: int, price: Any, size: Any, side: str) -> str:
+    """16 hex digits of FNV-1a over symbol, time, price, amount and side."""
+    parts = (
+        symbol.encode(),
+        struct.pack("<Q", ts_event),
+        struct.pack("<d", float(price)),
+        struct.pack("<d", float(size)),
+        bytes([_SIDES.get(side, 0)]),
+    )
+    number = _FNV_START
+    for byte in b"\x1f".join(parts):
+        number = (number ^ byte) * _FNV_PRIME & 0xFFFFFFFFFFFFFFFF
+    return f"{number:016x}"

@@ -1,0 +1,195 @@
+"""Backfill: many days in one process, only those that are missing or stale, with their events in the instance."""
+
+import logging
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from hedgegrid_assets.defs.backfill import BackfillSummary, DayDone, Outcome, backfill, instance_for
+from hedgegrid_assets.errors import EnvironmentFault, FeedsFileError, NoDataFetched, UsageError
+from hedgegrid_assets.pipeline import House
+from hedgegrid_assets_tests.dagster_feeds import (
+    CAPTURES,
+    SIM,
+    catalog_files,
+    day_of,
+    drop,
+    house_of,
+    partition,
+    write_feeds,
+)
+from hedgegrid_assets_tests.scenario import BAD_MS, DAMAGED, agg_trade, line, received
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    return house_of(tmp_path)
+
+
+def filled(house: House, instance: dg.DagsterInstance, **how: Any) -> BackfillSummary:
+    """A backfill of the house's feed."""
+    root = house.places.data.parent
+    return backfill(house.feed.name, instance=instance, feeds=root / "feeds.yaml", data=house.places.data, **how)
+
+
+def outcomes(summary: BackfillSummary) -> list[tuple[str, Outcome]]:
+    """(day of January, what became of it), in order."""
+    return [(f"{done.day.date:%d}", done.outcome) for done in summary.days]
+
+
+def test_only_days_with_data_are_run_and_the_events_are_in_the_instance(
+    house: House, instance: dg.DagsterInstance
+) -> None:
+    drop(house, day_of(0) + day_of(2))
+    told: list[tuple[DayDone, int, int]] = []
+    summary = filled(house, instance, progress=lambda done, number, of: told.append((done, number, of)))
+    assert summary.ok
+    assert outcomes(summary) == [("01", Outcome.DONE), ("03", Outcome.DONE)]
+    assert summary.missing > 300
+    assert [(number, of) for _, number, of in told] == [(1, 2), (2, 2)]
+    key = dg.AssetKey(["captures", "catalog", "trade_tick"])
+    assert instance.get_materialized_partitions(key) == {partition(0), partition(2)}
+    assert {run.job_name for run in instance.get_runs()} == {"captures_days"}
+
+
+def test_fresh_days_start_no_run_and_changed_ones_do(house: House, instance: dg.DagsterInstance) -> None:
+    drop(house, day_of(0))
+    changing = drop(house, day_of(1), "second.jsonl")
+    filled(house, instance)
+    assert outcomes(filled(house, instance)) == [("01", Outcome.FRESH), ("02", Outcome.FRESH)]
+    assert instance.get_runs_count() == 2
+    changing.write_bytes(day_of(1, trades=range(7)))
+    assert outcomes(filled(house, instance)) == [("01", Outcome.FRESH), ("02", Outcome.DONE)]
+    assert instance.get_runs_count() == 3
+
+
+def test_force_runs_fresh_days_as_well(house: House, instance: dg.DagsterInstance) -> None:
+    drop(house, day_of(0))
+    filled(house, instance)
+    assert outcomes(filled(house, instance, force=True)) == [("01", Outcome.DONE)]
+
+
+def test_a_lost_catalog_file_makes_its_day_stale(house: House, instance: dg.DagsterInstance) -> None:
+    drop(house, day_of(0))
+    filled(house, instance)
+    (lost,) = (house.places.catalog / "data/mark_price_update").rglob("*.parquet")
+    lost.unlink()
+    assert outcomes(filled(house, instance)) == [("01", Outcome.DONE)]
+    assert lost.exists()
+
+
+def test_other_settings_make_a_made_up_day_stale(tmp_path: Path, instance: dg.DagsterInstance) -> None:
+    house = house_of(tmp_path, SIM)
+    one_day: dict[str, Any] = {"start": date(2024, 1, 1), "end": date(2024, 1, 2)}
+    assert outcomes(filled(house, instance, **one_day)) == [("01", Outcome.DONE)]
+    assert outcomes(filled(house, instance, **one_day)) == [("01", Outcome.FRESH)]
+    other = house_of(tmp_path, SIM.replace("5000", "6000"))
+    assert outcomes(filled(other, instance, **one_day)) == [("01", Outcome.DONE)]
+
+
+def test_a_failing_day_stops_no_other_and_is_named_with_its_reason(house: House, instance: dg.DagsterInstance) -> None:
+    conflict = line(agg_trade(1_000, BAD_MS, p="1.00"), received(BAD_MS))
+    drop(house, day_of(0) + conflict + day_of(1))
+    summary = filled(house, instance)
+    assert not summary.ok
+    assert outcomes(summary) == [("01", Outcome.FAILED), ("02", Outcome.DONE)]
+    (error,) = summary.days[0].errors
+    assert error.startswith("captures/normalized/trade_tick: BTCUSDT-PERP.BINANCE 2024-01-01 trade_tick is blocked")
+    assert len(catalog_files(house, "trade_tick")) == 1
+    assert len(catalog_files(house, "mark_price_update")) == 2
+    assert summary.to_dict()["failed"] == 1
+
+
+def test_a_blocked_day_is_tried_again(house: House, instance: dg.DagsterInstance) -> None:
+    drop(house, day_of(0) + line(agg_trade(1_000, BAD_MS, p="1.00"), received(BAD_MS)))
+    filled(house, instance)
+    assert outcomes(filled(house, instance)) == [("01", Outcome.FAILED)]
+
+
+def test_a_damaged_landing_file_is_told_and_the_others_land(
+    house: House, instance: dg.DagsterInstance, caplog: pytest.LogCaptureFixture
+) -> None:
+    data, suffix = DAMAGED["gzip with a wrong checksum"]
+    drop(house, data, f"bad{suffix}")
+    drop(house, day_of(0))
+    with caplog.at_level(logging.WARNING):
+        summary = filled(house, instance)
+    assert not summary.ok
+    assert outcomes(summary) == [("01", Outcome.DONE)]
+    assert f"bad{suffix} cannot be trusted" in summary.damaged[0]
+    assert summary.damaged[0] in caplog.text
+
+
+def test_a_range_and_instruments_narrow_the_work(house: House, instance: dg.DagsterInstance) -> None:
+    both = day_of(0) + day_of(0, symbol="ETHUSDT") + day_of(1) + day_of(1, symbol="ETHUSDT")
+    drop(house, both)
+    for name in ("ETHUSDT", "ETHUSDT-PERP.BINANCE"):
+        summary = filled(house, instance, start=date(2024, 1, 2), end=date(2024, 1, 3), instruments=[name], force=True)
+        assert [str(done.day) for done in summary.days] == ["ETHUSDT-PERP.BINANCE 2024-01-02"]
+
+
+def test_nothing_to_make_a_day_from_is_an_error(house: House, instance: dg.DagsterInstance) -> None:
+    with pytest.raises(NoDataFetched, match="No data fetched"):
+        filled(house, instance)
+
+
+def test_a_mistake_is_told_before_any_work(tmp_path: Path, house: House, instance: dg.DagsterInstance) -> None:
+    feeds = write_feeds(tmp_path, SIM, CAPTURES.replace("venue: BINANCE", "venue: binance"))
+    with pytest.raises(UsageError, match="unknown feed .* expected one of sim, found 'simm'"):
+        backfill("simm", instance=instance, feeds=feeds, data=house.places.data)
+    with pytest.raises(FeedsFileError, match="venue"):
+        backfill("captures", instance=instance, feeds=feeds, data=house.places.data)
+    with pytest.raises(UsageError, match="unknown instrument"):
+        backfill("sim", instruments=["X.SIM"], instance=instance, feeds=feeds, data=house.places.data)
+    with pytest.raises(UsageError, match="empty range"):
+        backfill("sim", date(2024, 1, 2), date(2024, 1, 2), instance=instance, feeds=feeds, data=house.places.data)
+    assert instance.get_runs_count() == 0
+
+
+# ---------------------------------------------------------------- where the events go
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    for name in ("DAGSTER_HOME", "HEDGEGRID_DATA"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def test_without_any_dagster_yaml_the_instance_is_gone_with_the_process(home: Path) -> None:
+    with instance_for(Path("data")) as instance:
+        assert instance.is_ephemeral
+    assert not list(home.iterdir())
+
+
+def test_a_dagster_yaml_makes_a_home_beside_it(home: Path) -> None:
+    (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+    with instance_for(Path("data")) as instance:
+        assert Path(instance.root_directory) == home / ".dagster_home"
+    assert (home / ".dagster_home/dagster.yaml").exists()
+
+
+def test_another_data_root_leaves_the_history_of_this_one_alone(home: Path) -> None:
+    (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+    with instance_for(Path("elsewhere")) as instance:
+        assert instance.is_ephemeral
+
+
+def test_dagster_home_goes_first_and_is_made(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(home / "new/home"))
+    with instance_for(Path("elsewhere")) as instance:
+        assert Path(instance.root_directory) == home / "new/home"
+    monkeypatch.setenv("DAGSTER_HOME", "relative")
+    with pytest.raises(EnvironmentFault, match="expected an absolute path, found 'relative'"):
+        instance_for(Path("data"))

@@ -1,0 +1,223 @@
+"""The landing sensor and the daily schedule: what they ask for, once and not too much at a time."""
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from hedgegrid_assets.defs import definitions_of
+from hedgegrid_assets.defs.sensors import RUNS_A_TICK, WATCHED
+from hedgegrid_assets.pipeline import House
+from hedgegrid_assets_tests.dagster_feeds import (
+    BTC_DAY,
+    CAPTURES,
+    ETH_DAY,
+    SIM,
+    catalog_files,
+    day_of,
+    drop,
+    house_of,
+    partition,
+    run,
+    run_import,
+)
+from hedgegrid_assets_tests.scenario import CLEAN, ETH
+
+# Dagster's own tags of a two-dimensional partition are not what its own rule for tags wants
+pytestmark = pytest.mark.filterwarnings("ignore:Non-compliant tag keys like .'dagster/partition/date'")
+
+
+@pytest.fixture
+def house(tmp_path: Any) -> House:
+    return house_of(tmp_path)
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance
+
+
+class Ticks:
+    """A sensor that is asked again and again, its cursor kept as the daemon keeps it."""
+
+    def __init__(self, house: House, instance: dg.DagsterInstance) -> None:
+        self._house = house
+        self._instance = instance
+        self.cursor: str | None = None
+
+    def next(self) -> Sequence[dg.RunRequest]:
+        """The runs that one tick asks for; Dagster refuses keys of partitions that do not exist."""
+        definitions = definitions_of([self._house])
+        sensor = definitions.resolve_sensor_def(f"{self._house.feed.name}_landing")
+        context = dg.build_sensor_context(self._instance, cursor=self.cursor, definitions=definitions)
+        found = sensor.evaluate_tick(context)
+        self.cursor = found.cursor
+        return found.run_requests or []
+
+    def days(self) -> list[str | None]:
+        """The partitions that one tick asks for."""
+        return [request.partition_key for request in self.next()]
+
+
+@pytest.fixture
+def ticks(house: House, instance: dg.DagsterInstance) -> Ticks:
+    return Ticks(house, instance)
+
+
+# ---------------------------------------------------------------- landing
+
+
+def test_a_file_is_imported_when_it_has_not_grown_for_a_tick(house: House, ticks: Ticks) -> None:
+    assert not ticks.next()
+    drop(house, CLEAN[:5000])
+    assert not ticks.next()
+    drop(house, CLEAN)
+    assert not ticks.next()
+    (request,) = ticks.next()
+    assert request.job_name == "captures_import"
+
+
+def test_one_content_is_imported_by_one_run(house: House, ticks: Ticks) -> None:
+    """Asked for until it is done, always with the same run key, so that Dagster starts it once."""
+    drop(house, CLEAN)
+    ticks.next()
+    keys = {request.run_key for _ in range(3) for request in ticks.next()}
+    assert len(keys) == 1
+    drop(house, CLEAN + b"\n")
+    ticks.next()
+    assert {request.run_key for request in ticks.next()}.isdisjoint(keys)
+
+
+def test_hidden_and_half_written_files_are_not_looked_at(house: House, ticks: Ticks) -> None:
+    for name in (".hidden.jsonl", "day.jsonl.tmp", "day.jsonl.part"):
+        drop(house, CLEAN, name)
+    assert not [*ticks.next(), *ticks.next()]
+
+
+def test_an_import_is_followed_by_the_runs_of_its_days(
+    house: House, ticks: Ticks, instance: dg.DagsterInstance
+) -> None:
+    drop(house, CLEAN)
+    ticks.next()
+    ticks.next()
+    assert run_import(house, instance).success
+    requests = ticks.next()
+    assert [(request.job_name, request.partition_key) for request in requests] == [
+        ("captures_days", BTC_DAY),
+        ("captures_days", ETH_DAY),
+    ]
+    assert all(str(request.run_key).startswith(f"{request.partition_key}@") for request in requests)
+    assert not ticks.next()
+    assert all(run(house, instance, str(request.partition_key)).success for request in requests)
+    assert len(catalog_files(house, "trade_tick")) == 2
+
+
+def test_an_import_by_hand_is_seen_as_well(house: House, ticks: Ticks) -> None:
+    drop(house, CLEAN)
+    house.import_landing()
+    assert ticks.days() == [BTC_DAY, ETH_DAY]
+
+
+def test_two_files_of_one_day_make_one_run(house: House, ticks: Ticks) -> None:
+    drop(house, day_of(0), "morning.jsonl")
+    drop(house, day_of(0, trades=range(5, 8)), "evening.jsonl")
+    house.import_landing()
+    keys = [request.run_key for request in ticks.next()]
+    assert len(set(keys)) == 1
+
+
+def test_a_day_is_run_again_when_its_landing_content_changes(house: House, ticks: Ticks) -> None:
+    drop(house, day_of(0))
+    drop(house, day_of(1), "next.jsonl")
+    house.import_landing()
+    first = {request.partition_key: request.run_key for request in ticks.next()}
+    drop(house, day_of(0, trades=range(9)))
+    house.import_landing()
+    second = {request.partition_key: request.run_key for request in ticks.next()}
+    assert set(first) == {partition(0), partition(1)}
+    assert set(second) == {partition(0)}
+    assert second[partition(0)] != first[partition(0)]
+
+
+def test_a_tick_asks_for_so_many_days_and_the_next_one_goes_on(house: House, ticks: Ticks) -> None:
+    drop(house, b"".join(day_of(number, marks=False) for number in range(RUNS_A_TICK + 10)))
+    drop(house, day_of(70, marks=False), "other.jsonl")
+    house.import_landing()
+    asked = [ticks.days() for _ in range(3)]
+    assert [len(days) for days in asked] == [RUNS_A_TICK, 11, 0]
+    assert sorted(str(key) for days in asked for key in days) == [
+        partition(number) for number in (*range(RUNS_A_TICK + 10), 70)
+    ]
+
+
+def test_days_and_symbols_outside_the_feed_are_not_asked_for(house: House, ticks: Ticks) -> None:
+    before, far_ahead = day_of(-400), day_of(200_000 // 10)
+    drop(house, before + day_of(0) + day_of(0, symbol="DOGEUSDT") + far_ahead)
+    house.import_landing()
+    assert ticks.days() == [partition(0)]
+
+
+def test_a_symbol_that_the_feed_takes_on_later_is_imported_from_old_files(
+    tmp_path: Any, instance: dg.DagsterInstance
+) -> None:
+    small = house_of(tmp_path, CAPTURES.replace("[BTCUSDT, ETHUSDT]", "[BTCUSDT]").split("    instruments:", maxsplit=1)[0])
+    drop(small, day_of(0) + day_of(0, symbol=ETH))
+    ticks = Ticks(small, instance)
+    ticks.next()
+    (first,) = ticks.next()
+    small.import_landing()
+    assert ticks.days() == [partition(0)]
+    both = house_of(tmp_path)
+    grown = Ticks(both, instance)
+    grown.cursor = ticks.cursor
+    grown.next()
+    (second,) = grown.next()
+    assert first.run_key != second.run_key
+    both.import_landing()
+    assert ETH_DAY in grown.days()
+
+
+def test_the_cursor_stays_small_whatever_lies_there(house: House, ticks: Ticks) -> None:
+    for number in range(WATCHED + 200):
+        drop(house, b"{}\n", f"{number:05}.jsonl")
+    ticks.next()
+    assert len(json.loads(ticks.cursor or "")["waiting"]) == WATCHED
+    assert len(ticks.cursor or "") < 32_000
+
+
+def test_a_feed_that_does_not_land_has_no_sensor(tmp_path: Any) -> None:
+    assert not definitions_of([house_of(tmp_path, SIM)]).sensors
+
+
+# ---------------------------------------------------------------- schedule
+
+
+def scheduled(house: House, instance: dg.DagsterInstance, at: datetime) -> list[dg.RunRequest]:
+    """What the daily schedule asks for at a time."""
+    repository = definitions_of([house]).get_repository_def()
+    schedule = repository.get_schedule_def("sim_daily")
+    context = dg.build_schedule_context(instance, scheduled_execution_time=at, repository_def=repository)
+    return list(schedule.evaluate_tick(context).run_requests or [])
+
+
+def test_the_schedule_asks_for_yesterday_and_for_earlier_days_that_are_not_there(
+    tmp_path: Any, instance: dg.DagsterInstance
+) -> None:
+    house = house_of(tmp_path, SIM + '    schedule: {at: "06:30", look_back_days: 1}\n')
+    at = datetime(2024, 1, 3, 6, 30, tzinfo=UTC)
+    sim = "BTCUSDT-PERP.SIM"
+    requests = scheduled(house, instance, at)
+    assert [request.partition_key for request in requests] == [partition(0, sim), partition(1, sim)]
+    assert [request.run_key for request in requests] == [f"{request.partition_key}@2024-01-03" for request in requests]
+    assert run(house, instance, partition(0, sim)).success
+    assert [request.partition_key for request in scheduled(house, instance, at)] == [partition(1, sim)]
+
+
+def test_the_schedule_asks_for_nothing_outside_the_feed(tmp_path: Any, instance: dg.DagsterInstance) -> None:
+    house = house_of(tmp_path, SIM + '    schedule: {at: "06:30", look_back_days: 0}\n')
+    assert not scheduled(house, instance, datetime(2024, 1, 1, 6, 30, tzinfo=UTC))
+    assert not scheduled(house, instance, datetime(2024, 1, 9, 6, 30, tzinfo=UTC))
