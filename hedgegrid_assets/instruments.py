@@ -165,6 +165,44 @@ def define(
     )
 
 
+def says_something(override: object | None) -> bool:
+    """An override that says more than the id."""
+    said = _Said("", override)
+    return any(said.get(name) is not None for name in _SAID)
+
+
+def amended(instrument: Instrument, market: Market, override: object) -> Instrument:
+    """The same definition, but for what an override says (see ``define``).
+
+    Raises:
+        UsageError: The override contradicts itself.
+    """
+    said = _Said(instrument.id, override)
+    given = {name: value for name in _SAID if (value := said.get(name)) is not None}
+    for name in ("price", "size"):  # a tick of the earlier definition stays, unless the precision is another one
+        if given.get(f"{name}_precision", getattr(instrument, f"{name}_precision")) != getattr(instrument, f"{name}_precision"):
+            given.setdefault(f"{name}_increment", _unit(given[f"{name}_precision"]))
+    before = {name: getattr(instrument, name) for name in _SAID if instrument.fees_known or not name.endswith("_fee")}
+    whole = define(instrument.id, instrument.raw_symbol, market, before | given, {})
+    changed = {name: getattr(whole, name) for name in given if not name.endswith("_fee")}
+    for name in ("price", "size"):
+        if {f"{name}_precision", f"{name}_increment"} & given.keys():
+            changed |= {f"{name}_{part}": getattr(whole, f"{name}_{part}") for part in ("precision", "increment")}
+    if "size_increment" in changed and instrument.lot_size == instrument.size_increment:
+        changed["lot_size"] = changed["size_increment"]
+    if {"maker_fee", "taker_fee"} & given.keys():
+        changed |= {"maker_fee": whole.maker_fee, "taker_fee": whole.taker_fee, "fees_known": whole.fees_known}
+    said_all = said.precision("price") and said.precision("size")
+    return replace(instrument, **changed, **({"origin": "feeds.yaml"} if said_all else {}))
+
+
+_SAID: Final = (
+    *("price_precision", "size_precision", "mark_precision", "price_increment", "size_increment"),
+    *("base", "quote", "settlement", "multiplier", "maker_fee", "taker_fee"),
+)
+"""What an override can say."""
+
+
 def split_symbol(symbol: str, market: Market) -> tuple[str, str, str, int | None]:
     """Base, quote and settlement currency of a venue's symbol, and a dated future's expiry in ns since 1970.
 

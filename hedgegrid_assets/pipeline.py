@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hedgegrid_assets.errors import DataError, HedgegridError, NoDataFetched, UsageError
 from hedgegrid_assets.feeds import RESERVED_PREFIX, Feed, data_path
-from hedgegrid_assets.instruments import Instrument
+from hedgegrid_assets.instruments import DEFAULT_MARK_PRECISION, Instrument
 from hedgegrid_assets.model import Channel, InstrumentDay, Source, Status, Table
 from hedgegrid_assets.storage import Places, make_folder
 from hedgegrid_assets.timestamps import days_between, parse_day
@@ -195,15 +195,17 @@ class House:
         Raises InstrumentUnknown, and DataError where YAML and a pinned precision contradict each other.
         """
         from hedgegrid_assets.catalog.definitions import write_definition
-        from hedgegrid_assets.instruments import define, read_definitions
+        from hedgegrid_assets.instruments import amended, define, read_definitions, says_something
 
         instrument_id = self.feed.instrument_id(symbol)
         pinned = read_definitions(self.places.catalog).get(instrument_id)
         override = self.feed.instruments.get(symbol)
-        if pinned is not None and override is None:
+        if pinned is not None and not says_something(override):
             return pinned
         decimals = _pinned_decimals(pinned) if pinned else self._decimals(symbol)
-        if self.source.remote is None:
+        if pinned is not None and override is not None and self.source.remote is None:
+            instrument = amended(pinned, self.feed.market, override)
+        elif self.source.remote is None:
             instrument = define(instrument_id, symbol, self.feed.market, override, decimals)
         else:
             instrument = _define_listed(self, symbol, override, decimals, ask=pinned is None)
@@ -220,9 +222,11 @@ class House:
         if self.source.precisions is not None:
             return dict(zip(("price", "size", "mark"), self.source.precisions(symbol), strict=True))
         found: dict[str, int] = {}
+        days = False
         for channel in self.channels:
             for day in raw_days(self.places, self.feed.name, channel.name, symbol):
                 raw = raw_day(self.places, self.feed.name, RawKey(channel.name, symbol, day))
+                days = True
                 for name, kind, number in (
                     ("price", "price", 1),
                     ("size", "size", 1),
@@ -232,9 +236,9 @@ class House:
                     seen = raw.decimals(name) if raw else None
                     if seen is not None:
                         found[kind] = max(found.get(kind, 0), seen[number])
-        if "mark" in found:  # no trades: an instrument wide enough for what there is
-            found.setdefault("price", found["mark"])
-            found.setdefault("size", found["mark"])
+        if "mark" in found or (days and not found):  # no trades: an instrument wide enough for what there is
+            found.setdefault("price", found.get("mark", DEFAULT_MARK_PRECISION))
+            found.setdefault("size", found.get("mark", DEFAULT_MARK_PRECISION))
         return found
 
     # -- stages

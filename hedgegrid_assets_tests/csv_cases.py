@@ -32,7 +32,7 @@ def trades_at(start: int, *ids: str | None) -> tuple[Trade, ...]:
 
 @dataclass(frozen=True)
 class Case:
-    """One fixture: what it is, the symbol asked for, what comes out, and how many of its rows are of other symbols."""
+    """One fixture: the symbol asked for, what comes out, what is said, and an instrument that is defined beforehand."""
 
     file: str
     trades: tuple[Trade, ...]
@@ -41,6 +41,7 @@ class Case:
     received: tuple[int, ...] | None = None
     series: str = "csv/trade"
     notes: tuple[str, ...] = field(default=())
+    instrument: str | None = None
 
 
 _BYBIT_IDS: Final = ("1c2d3e4f-0a1b-5c2d-9e3f-aabbccddeeff", "7f8a31d2-6d0c-5b9e-8a55-1a2b3c4d5e6f")
@@ -102,6 +103,7 @@ CASES: Final = (
             (MIDNIGHT + SECOND, "42501", "10", "SELLER", "BTC-302"),
         ),
         symbol="BTC-PERPETUAL",
+        instrument="BTC-PERPETUAL.DERIBIT",
     ),
     Case(
         "kraken.csv",

@@ -142,7 +142,7 @@ def clean_messages() -> list[tuple[int, Message | str]]:
 
 def _noise() -> list[Message | str]:
     ticker = {"e": "bookTicker", "u": 7, "s": BTC, "b": "1.0", "B": "2", "a": "1.1", "A": "3", "T": 5, "E": 6}
-    depth = {"e": "depthUpdate", "E": 6, "T": 5, "s": BTC, "U": 1, "u": 2, "pu": 0, "b": [["1.0", "2"]], "a": []}
+    depth: Message = {"e": "depthUpdate", "E": 6, "T": 5, "s": BTC, "U": 1, "u": 2, "pu": 0, "b": [["1.0", "2"]], "a": []}
     kline = {"e": "kline", "E": 6, "s": BTC, "k": {"t": 1, "s": BTC, "q": "1", "trade": "trade"}}
     forced = {"e": "forceOrder", "E": 6, "o": {"s": BTC, "S": "SELL", "q": "1", "p": "9", "T": 5}}
     return [

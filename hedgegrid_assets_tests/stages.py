@@ -14,7 +14,7 @@ import pytest
 from hedgegrid_assets import catalog, raw, storage
 from hedgegrid_assets.frames import Precisions, read_blocks
 from hedgegrid_assets.integrity import Thresholds, read_verdict
-from hedgegrid_assets.model import Channel, InstrumentDay, Table
+from hedgegrid_assets.model import Channel, InstrumentDay
 from hedgegrid_assets.normalize import Normalized, Recipe, normalize_day
 from hedgegrid_assets.raw import ImportReport, LandingFile, RawDay, RawKey
 from hedgegrid_assets.sources.websocket import SOURCE
@@ -25,6 +25,7 @@ from hedgegrid_assets_tests.scenario import BTC, DAY, SYMBOLS
 FEED = "captures"
 CHANNELS = {channel.name: channel for channel in SOURCE.channels}
 PRECISIONS = Precisions(price=2, size=3, mark=8)
+USUAL = Thresholds()
 
 
 def instrument_day(symbol: str = BTC, day: date = DAY) -> InstrumentDay:
@@ -71,7 +72,7 @@ class Yard:
         day: date = DAY,
         *,
         precisions: Precisions = PRECISIONS,
-        thresholds: Thresholds = Thresholds(),
+        thresholds: Thresholds = USUAL,
     ) -> dict[str, Normalized]:
         """Every table of one raw day; name of the table -> what became of it."""
         made_from: Channel = CHANNELS[channel]

@@ -407,7 +407,8 @@ class Reference:
     def _refusal(self, value: Any, kind: str, required: bool, missing: str) -> str | None:
         if value is None:
             return missing if required else None
-        if type(value) is not {"text": str, "decimal": str, "integer": int, "flag": bool}[kind]:
+        wanted: Any = {"text": str, "decimal": str, "integer": int, "flag": bool}[kind]
+        if type(value) is not wanted:
             return "wrong_type"
         if kind == "integer" and abs(value) >= 2**63:
             return "id_too_large"
@@ -571,7 +572,7 @@ def _compare(lines: list[str]) -> None:
         assert set(times) == {*expected.rows[channel.name], *expected.rejects[channel.name]}
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(messages(), min_size=8, max_size=16))
 @example([dumped(agg_trade(1, BAD_MS)).replace('"p":', '"p":5,"p":') + "\n"])
 @example([dumped(agg_trade(1, BAD_MS)).replace('"e":"aggTrade"', '"e":"kline","e":"aggTrade"') + "\n"])

@@ -11,7 +11,9 @@ import polars as pl
 import pytest
 import zstandard
 
+from hedgegrid_assets.catalog.definitions import write_definition
 from hedgegrid_assets.errors import MissingColumns, NoDataFetched, RawDamaged, TimestampParsingFailed, UsageError
+from hedgegrid_assets.instruments import define
 from hedgegrid_assets_tests.csv_cases import (
     CASES,
     FIXTURES,
@@ -37,7 +39,10 @@ def test_a_dialect_gives_its_known_rows(tmp_path: Path, case: Case) -> None:
     config = None
     if case.config is not None:
         config = {"files": {"trades": {"file_path": case.file} | dict(case.config)}, "base_path": str(FIXTURES)}
-    done = convert(tmp_path, FIXTURES / case.file, symbol=case.symbol, config=config)
+    if case.instrument is not None:
+        given = {"base": "BTC", "quote": "USD", "price_precision": 1, "size_precision": 0}
+        write_definition(tmp_path / "catalog", define(case.instrument, case.symbol, "usdm", given, {}))
+    done = convert(tmp_path, FIXTURES / case.file, symbol=case.symbol, config=config, instrument=case.instrument)
     assert done.ok
     instrument = done.days[0].instrument_id
     rows = frame(tmp_path, instrument=instrument)
@@ -465,10 +470,14 @@ def test_jobs_and_force_give_the_same_bytes(tmp_path: Path) -> None:
     rows = "".join(f"{1704067200 + n * 40_000},{100 + n},1,buy,{n}\n" for n in range(12))
     path = write(tmp_path, "t.csv", f"time,price,size,side,id\n{rows}")
     convert(tmp_path, path, jobs=4)
-    before = {file: file.read_bytes() for file in (tmp_path / "catalog").rglob("*.parquet")}
+    before = _bytes_below(tmp_path / "catalog")
     done = convert(tmp_path, path, force=True)
     assert not any(day.skipped for day in done.days)
-    assert before == {file: file.read_bytes() for file in (tmp_path / "catalog").rglob("*.parquet")}
+    assert before == _bytes_below(tmp_path / "catalog")
+
+
+def _bytes_below(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*.parquet") if path.is_file()}
 
 
 def test_gaps_are_off_unless_the_feed_sets_them(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Feeds as Dagster assets: real runs over the scenario's day, read back from events and from disk."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import dagster as dg
@@ -9,9 +10,13 @@ from dagster._core.definitions.data_version import CachingStaleStatusResolver, S
 from dagster._core.loader import LoadingContextForTest
 from nautilus_trader.persistence.catalog import ParquetDataCatalog
 
-from hedgegrid_assets.defs import definitions_of
+from hedgegrid_assets import sources
+from hedgegrid_assets.defs import assets, definitions_of
+from hedgegrid_assets.defs.assets import assets_of
+from hedgegrid_assets.errors import RemoteFault
 from hedgegrid_assets.pipeline import House
 from hedgegrid_assets.raw import RawKey
+from hedgegrid_assets.sources import SOURCES
 from hedgegrid_assets_tests.dagster_feeds import (
     BTC_DAY,
     CAPTURES,
@@ -64,7 +69,9 @@ def instance() -> Iterator[dg.DagsterInstance]:
 # ---------------------------------------------------------------- a good day
 
 
-def test_a_dropped_capture_goes_from_raw_to_catalog_without_a_sensor(house: House, instance: dg.DagsterInstance) -> None:
+def test_a_dropped_capture_goes_from_raw_to_catalog_without_a_sensor(
+    house: House, instance: dg.DagsterInstance
+) -> None:
     drop(house, CLEAN)
     result = run(house, instance)
     assert result.success
@@ -82,7 +89,7 @@ def test_every_check_of_a_feed_has_a_result_for_the_partition(
         drop(house, CLEAN)
     result = run(house, instance, key)
     assert result.success
-    specs = {spec.key for asset in definitions_of([house]).assets or () for spec in asset.check_specs}
+    specs = {spec.key for asset in assets_of(house) for spec in asset.check_specs}
     found = result.get_asset_check_evaluations()
     assert {check.asset_check_key for check in found} == specs
     assert len(found) == len(specs)
@@ -118,7 +125,9 @@ def test_metadata_say_how_many_rows_from_where_and_how_good(house: House, instan
     result = run(house, instance)
     found = metadata(result, "captures/normalized/trade_tick")
     frame = house.places.frame("BTCUSDT-PERP.BINANCE", "trade_tick", DAY)
-    assert {name: found[name] for name in ("dagster/row_count", "dagster/partition_row_count", "rows_in", "rejected")} == {
+    assert {
+        name: found[name] for name in ("dagster/row_count", "dagster/partition_row_count", "rows_in", "rejected")
+    } == {
         "dagster/row_count": len(BTC_IDS),
         "dagster/partition_row_count": len(BTC_IDS),
         "rows_in": len(BTC_IDS) + 1,
@@ -149,7 +158,7 @@ def test_a_column_is_traced_from_the_raw_field_to_nautilus(house: House, instanc
 
 def test_columns_of_every_lineage_exist(house: House) -> None:
     """Loops over all assets: a lineage names columns of the schema beside it, and of the schema upstream."""
-    specs = {spec.key: spec for asset in definitions_of([house]).assets or () for spec in asset.specs}
+    specs = {spec.key: spec for asset in assets_of(house) for spec in asset.specs}
     columns = {
         key: {column.name for column in spec.metadata["dagster/column_schema"].columns}
         for key, spec in specs.items()
@@ -163,13 +172,13 @@ def test_columns_of_every_lineage_exist(house: House) -> None:
 
 
 def test_every_asset_tells_a_newcomer_what_it_is(house: House) -> None:
-    specs = [spec for asset in definitions_of([house]).assets or () for spec in asset.specs]
+    specs = [spec for asset in assets_of(house) for spec in asset.specs]
     assert len(specs) == 12
     for spec in specs:
         assert spec.description
         assert spec.kinds
         assert (spec.group_name, spec.owners) == ("captures", ["team:market-data"])
-    for asset in definitions_of([house]).assets or ():
+    for asset in assets_of(house):
         assert all(check.description for check in asset.check_specs)
 
 
@@ -251,7 +260,9 @@ def test_a_channel_without_data_is_skipped(house: House, instance: dg.DagsterIns
     drop(house, day_of(0, marks=False))
     result = run(house, instance)
     assert result.success
-    assert made(result) == {f"captures/{name}" for name in ("raw/aggTrade", "normalized/trade_tick", "catalog/trade_tick")}
+    assert made(result) == {
+        f"captures/{name}" for name in ("raw/aggTrade", "normalized/trade_tick", "catalog/trade_tick")
+    }
 
 
 def test_a_day_without_any_data_fails_and_says_where_the_data_are(house: House, instance: dg.DagsterInstance) -> None:
@@ -288,6 +299,24 @@ def test_a_damaged_raw_file_fails_a_run_that_goes_no_further_than_raw(
     result = run(house, instance, only=["captures/raw/aggTrade", "captures/raw/markPrice"])
     assert not result.success
     assert "cannot be trusted" in failures(result)["captures__raw"]
+
+
+@pytest.mark.parametrize(("transient", "asked"), [(True, 3), (False, 1)])
+def test_only_a_fault_of_the_provider_that_may_pass_is_asked_again(
+    transient: bool, asked: int, tmp_path: Any, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = []
+
+    def unreachable(*_: object) -> None:
+        times.append(1)
+        raise RemoteFault("trades of the day", "no answer", hint="look at the network", transient=transient)
+
+    others = {**SOURCES, "synthetic": replace(SOURCES["synthetic"], fetch=unreachable)}
+    monkeypatch.setattr(sources, "SOURCES", others)
+    monkeypatch.setattr(assets, "RETRY_AFTER_SECONDS", (0, 0))
+    result = run(house_of(tmp_path, SIM), instance, SIM_DAY)
+    assert len(times) == asked
+    assert failures(result)["sim__raw"].startswith("cannot fetch trades of the day: no answer")
 
 
 # ---------------------------------------------------------------- what is stale
@@ -366,7 +395,12 @@ def test_a_landing_file_is_imported_once(house: House, instance: dg.DagsterInsta
 
 
 def test_lines_of_symbols_that_the_feed_does_not_have_are_counted(tmp_path: Any, instance: dg.DagsterInstance) -> None:
-    house = house_of(tmp_path, CAPTURES.replace("[BTCUSDT, ETHUSDT]", "[BTCUSDT]").replace("      ETHUSDT: {price_precision: 2, size_precision: 3, mark_precision: 8}\n", ""))
+    house = house_of(
+        tmp_path,
+        CAPTURES.replace("[BTCUSDT, ETHUSDT]", "[BTCUSDT]").replace(
+            "      ETHUSDT: {price_precision: 2, size_precision: 3, mark_precision: 8}\n", ""
+        ),
+    )
     drop(house, CLEAN)
     assert metadata(run_import(house, instance), "captures/landing")["unknown_symbols"] == {"ETHUSDT": 140}
 

@@ -51,12 +51,16 @@ def test_only_days_with_data_are_run_and_the_events_are_in_the_instance(
     house: House, instance: dg.DagsterInstance
 ) -> None:
     drop(house, day_of(0) + day_of(2))
-    told: list[tuple[DayDone, int, int]] = []
-    summary = filled(house, instance, progress=lambda done, number, of: told.append((done, number, of)))
+    told: list[tuple[int, int]] = []
+
+    def tell(_: DayDone, number: int, of: int) -> None:
+        told.append((number, of))
+
+    summary = filled(house, instance, progress=tell)
     assert summary.ok
     assert outcomes(summary) == [("01", Outcome.DONE), ("03", Outcome.DONE)]
     assert summary.missing > 300
-    assert [(number, of) for _, number, of in told] == [(1, 2), (2, 2)]
+    assert told == [(1, 2), (2, 2)]
     key = dg.AssetKey(["captures", "catalog", "trade_tick"])
     assert instance.get_materialized_partitions(key) == {partition(0), partition(2)}
     assert {run.job_name for run in instance.get_runs()} == {"captures_days"}
@@ -145,7 +149,7 @@ def test_nothing_to_make_a_day_from_is_an_error(house: House, instance: dg.Dagst
 
 def test_a_mistake_is_told_before_any_work(tmp_path: Path, house: House, instance: dg.DagsterInstance) -> None:
     feeds = write_feeds(tmp_path, SIM, CAPTURES.replace("venue: BINANCE", "venue: binance"))
-    with pytest.raises(UsageError, match="unknown feed .* expected one of sim, found 'simm'"):
+    with pytest.raises(UsageError, match=r"unknown feed .* expected one of sim, found 'simm'"):
         backfill("simm", instance=instance, feeds=feeds, data=house.places.data)
     with pytest.raises(FeedsFileError, match="venue"):
         backfill("captures", instance=instance, feeds=feeds, data=house.places.data)

@@ -3,7 +3,9 @@
 import logging
 import os
 import subprocess
+import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -11,12 +13,22 @@ import dagster as dg
 import pytest
 
 from hedgegrid_assets.defs import load
+from hedgegrid_assets.defs.partitions import dates_of, partitions_of
 from hedgegrid_assets.errors import FeedsFileError
-from hedgegrid_assets_tests.dagster_feeds import BTC_DAY, CAPTURES, SIM, SIM_DAY, catalog_files, drop, house_of, write_feeds
+from hedgegrid_assets_tests.dagster_feeds import (
+    BTC_DAY,
+    CAPTURES,
+    SIM,
+    SIM_DAY,
+    catalog_files,
+    drop,
+    house_of,
+    write_feeds,
+)
 from hedgegrid_assets_tests.scenario import VARIANTS
 
 REPOSITORY: Final = Path(__file__).parent.parent
-DAGSTER: Final = REPOSITORY / ".venv/bin/dagster"
+DAGSTER: Final = Path(sys.executable).parent / "dagster"
 
 
 def keys(definitions: dg.Definitions) -> set[str]:
@@ -39,6 +51,18 @@ def test_partition_keys_are_date_and_instrument(tmp_path: Path) -> None:
     partitions = definitions.resolve_job_def("sim_days").partitions_def
     assert partitions
     assert list(partitions.get_partition_keys()) == [f"2024-01-0{day}|BTCUSDT-PERP.SIM" for day in (1, 2, 3)]
+
+
+def test_partitions_of_a_feed_that_lands_include_today(tmp_path: Path) -> None:
+    today = datetime.now(UTC).date()
+    for house, last in (
+        (house_of(tmp_path), today),
+        (house_of(tmp_path, SIM.replace("    end: 2024-01-04\n", "")), today - timedelta(days=1)),
+    ):
+        partitions = partitions_of(house)
+        dates = [str(day) for day in dates_of(house, today)]
+        assert dates[-1] == str(last)
+        assert dates == sorted({key.split("|")[0] for key in partitions.get_partition_keys()})
 
 
 def test_all_layers_of_a_day_run_in_one_process(tmp_path: Path) -> None:
@@ -112,4 +136,4 @@ def test_the_workspace_loads_from_another_working_directory(tmp_path: Path) -> N
     write_feeds(tmp_path, SIM)
     done = dagster(tmp_path, ["definitions", "validate", "-w", str(REPOSITORY / "workspace.yaml")])
     assert done.returncode == 0, done.stderr
-    assert "All code locations passed validation" in done.stderr
+    assert "All code locations passed validation" in done.stdout

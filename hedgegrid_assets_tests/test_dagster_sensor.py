@@ -164,7 +164,9 @@ def test_days_and_symbols_outside_the_feed_are_not_asked_for(house: House, ticks
 def test_a_symbol_that_the_feed_takes_on_later_is_imported_from_old_files(
     tmp_path: Any, instance: dg.DagsterInstance
 ) -> None:
-    small = house_of(tmp_path, CAPTURES.replace("[BTCUSDT, ETHUSDT]", "[BTCUSDT]").split("    instruments:", maxsplit=1)[0])
+    small = house_of(
+        tmp_path, CAPTURES.replace("[BTCUSDT, ETHUSDT]", "[BTCUSDT]").split("    instruments:", maxsplit=1)[0]
+    )
     drop(small, day_of(0) + day_of(0, symbol=ETH))
     ticks = Ticks(small, instance)
     ticks.next()

@@ -1,5 +1,6 @@
 """Landing files become daily raw files: nothing is lost, nothing altered, and a second time changes nothing."""
 
+import contextlib
 import os
 import resource
 import signal
@@ -9,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pyarrow.parquet as pq
@@ -17,6 +19,7 @@ import pytest
 from hedgegrid_assets import raw
 from hedgegrid_assets.errors import EnvironmentFault, RawDamaged
 from hedgegrid_assets.raw import RawKey
+from hedgegrid_assets.storage import BlockReader
 from hedgegrid_assets_tests import scenario
 from hedgegrid_assets_tests.scenario import (
     BAD_MS,
@@ -44,9 +47,8 @@ def yard(tmp_path: Path) -> Yard:
     return Yard(tmp_path)
 
 
-def accounted(origin: dict[str, object]) -> int:
-    counts = Counter({name: int(str(origin[name])) for name in ("connection", "blank", "unreadable")})
-    return counts.total() + Counter(origin["by_stream"]).total()
+def accounted(origin: dict[str, Any]) -> int:
+    return sum(origin["by_stream"].values()) + origin["connection"] + origin["blank"] + origin["unreadable"]
 
 
 # ---------------------------------------------------------------- lines conserved
@@ -230,9 +232,7 @@ def test_a_file_that_grows_gives_its_new_lines_too(yard: Yard) -> None:
     assert yard.bring_in(in_place=True).unplaced == {"truncated_tail": 1}
     yard.drop("a.jsonl", trades(1001, 1002, 1003))
     assert not yard.bring_in(in_place=True).unplaced
-    assert [n for n in (1001, 1002, 1003)] == [
-        int(t.split(b'"a":')[1].split(b",")[0]) for t in lines_of(yard.raw().path)
-    ]
+    assert ids_in(yard) == [1001, 1002, 1003]
     assert not yard.places.line_rejects(FEED, "raw/websocket/a.jsonl").exists()
 
 
@@ -302,7 +302,7 @@ def test_a_file_read_in_place_that_has_changed_or_gone_is_not_trusted(yard: Yard
     landed = yard.drop("capture.jsonl", trades(1000))
     yard.bring_in(in_place=True)
     landed.write_bytes(trades(1000, 1001))
-    with pytest.raises(RawDamaged, match="expected .* bytes as in its manifest"):
+    with pytest.raises(RawDamaged, match="bytes as in its manifest"):
         yard.raw()
     landed.unlink()
     with pytest.raises(RawDamaged, match="gone"):
@@ -389,7 +389,7 @@ def test_a_connection_line_marks_when_the_last_message_before_it_came(yard: Yard
 @pytest.fixture
 def few_open_files() -> Iterator[None]:
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 60, before[1]))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(list(Path("/proc/self/fd").iterdir())) + 60, before[1]))
     yield
     resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
@@ -470,10 +470,8 @@ def test_after_a_kill_at_any_moment_the_next_import_makes_all_good(
     yard = prepared("killed")
     with monkeypatch.context() as patch:
         kill_at(publication, patch)
-        try:
+        with contextlib.suppress(Killed):
             yard.bring_in()
-        except Killed:
-            pass
     yard.bring_in()
     assert yard.files("data", "raw", FEED) == wanted.files("data", "raw", FEED)
     raw.verify(yard.raw())
@@ -498,7 +496,8 @@ def test_a_real_kill_leaves_no_half_file_under_a_final_name(yard: Yard) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", _SLOWLY, str(yard.root)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
-    assert process.stdin and process.stdout
+    assert process.stdin
+    assert process.stdout
     for _ in range(3):
         process.stdout.readline()
         process.stdin.write("\n")
@@ -515,8 +514,6 @@ def test_a_real_kill_leaves_no_half_file_under_a_final_name(yard: Yard) -> None:
     assert not list(yard.places.raw_temp(FEED).rglob("*.part"))
 
 
-def test_a_landing_file_that_cannot_be_read_is_named(yard: Yard, tmp_path: Path) -> None:
-    from hedgegrid_assets.storage import BlockReader
-
+def test_a_landing_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(EnvironmentFault, match="nothing-here"):
         list(BlockReader(tmp_path / "nothing-here"))

@@ -15,10 +15,13 @@ from hedgegrid_assets.errors import (
     CatalogDiffers,
     DataError,
     DayBlocked,
+    FileRefused,
     HedgegridError,
     InstrumentUnknown,
     NoDataFetched,
+    RateLimited,
     RawDamaged,
+    RemoteFault,
 )
 from hedgegrid_assets.frames import Precisions
 from hedgegrid_assets.instruments import Instrument
@@ -27,6 +30,8 @@ from hedgegrid_assets.pipeline import House
 from hedgegrid_assets.raw import RawDay, RawKey
 
 _FORMAT_KINDS: Final[Mapping[str, str]] = {"jsonl": "json"}
+RETRY_AFTER_SECONDS: Final = (15, 60)
+"""For faults of a provider alone; a check is never asked twice."""
 _NO_VERSION: Final = dg.DataVersion("INITIAL")
 """Dagster's word for "has none": an import makes no raw day stale; each day has a version of its own."""
 
@@ -135,7 +140,7 @@ def _landing(house: House) -> dg.AssetsDefinition:
     return landing
 
 
-def _several(errors: Sequence[RawDamaged]) -> HedgegridError:
+def _several(errors: Sequence[FileRefused]) -> HedgegridError:
     if len(errors) == 1:
         return errors[0]
     told = "; ".join(error.message for error in errors)
@@ -183,7 +188,7 @@ def _instruments(house: House) -> dg.AssetsDefinition:
 
 def _raw(house: House, partitions: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
     intact = {channel: checks.raw_intact(raw_key(house, channel)) for channel in house.by_channel()}
-    remote = "api_key_env" in house.source.settings
+    remote = house.source.remote is not None
 
     @dg.multi_asset(
         name=f"{house.feed.name}__raw",
@@ -214,7 +219,7 @@ def _raw(house: House, partitions: dg.MultiPartitionsDefinition) -> dg.AssetsDef
                 damaged.append(error)
                 yield _damaged_result(context, intact[channel], error)
             except HedgegridError as error:
-                raise failure(error) from None
+                raise _later(context, error) or failure(error) from None
         if missing == channels:
             raise failure(_no_data(house, day, missing))
         if missing:
@@ -293,6 +298,14 @@ def _if_selected(
     context: dg.AssetExecutionContext, check: checks.Check, result: dg.AssetCheckResult
 ) -> list[dg.AssetCheckResult]:
     return [result] if check.key in context.selected_asset_check_keys else []
+
+
+def _later(context: dg.AssetExecutionContext, error: HedgegridError) -> dg.RetryRequested | None:
+    """Ask again a little later, a few times, if the provider may then answer; what is fetched already is kept."""
+    soon = isinstance(error, RemoteFault) and error.transient and not isinstance(error, RateLimited)
+    if not soon or context.retry_number >= len(RETRY_AFTER_SECONDS):
+        return None
+    return dg.RetryRequested(len(RETRY_AFTER_SECONDS), RETRY_AFTER_SECONDS[context.retry_number])
 
 
 def _runs_any(context: dg.AssetExecutionContext, keys: Sequence[dg.AssetKey]) -> bool:

@@ -6,7 +6,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -15,9 +15,9 @@ import dagster as dg
 from dagster._core.instance import InstanceRef
 
 from hedgegrid_assets.defs import definitions_of, houses_of
-from hedgegrid_assets.defs.freshness import has_raw, is_fresh
+from hedgegrid_assets.defs.freshness import is_fresh, with_raw
 from hedgegrid_assets.defs.jobs import days_job
-from hedgegrid_assets.defs.partitions import key_of, partitions_of
+from hedgegrid_assets.defs.partitions import dates_of, key_of
 from hedgegrid_assets.errors import EnvironmentFault, FeedsFileError, NoDataFetched, UsageError
 from hedgegrid_assets.feeds import Feed, data_path, feeds_path, read_feeds
 from hedgegrid_assets.model import InstrumentDay
@@ -139,7 +139,7 @@ def backfill(
     (house,) = houses_of([_feed(feed_name, feeds or feeds_path())], data or data_path())
     days = _days(house, start, end, instruments)
     damaged = _import_landing(house) if house.source.lands else ()
-    wanted = [day for day in days if has_raw(house, day)] if house.source.lands else days
+    wanted = with_raw(house, days) if house.source.lands else days
     if not wanted:
         where = str(house.places.landing) if house.source.lands else house.source.doc
         asked = f"{feed_name} {start or house.feed.start} .. {end or house.feed.end or 'today'}"
@@ -211,15 +211,12 @@ def _days(house: House, start: date | None, end: date | None, instruments: Seque
     if start and end and start >= end:
         raise UsageError(f"empty range: expected start before end (end is exclusive), found {start} .. {end}")
     ids = feed.instrument_ids() if instruments is None else _instrument_ids(feed, instruments)
-    partitions = partitions_of(house)
-    over = datetime.now(UTC).date() + timedelta(days=1)
-    return [
+    days = [
         day
-        for date_ in feed.days(min(end or over, over))
-        if start is None or date_ >= start
-        for day in (InstrumentDay(instrument_id, date_) for instrument_id in ids)
-        if partitions.has_partition_key(key_of(day))
+        for day in dates_of(house, datetime.now(UTC).date())
+        if (not start or day >= start) and (not end or day < end)
     ]
+    return [InstrumentDay(instrument_id, day) for day in days for instrument_id in ids]
 
 
 def _instrument_ids(feed: Feed, names: Iterable[str]) -> list[str]:

@@ -1,11 +1,13 @@
 """Is a day's work done already? Told by small files alone; nothing is decoded."""
 
+from collections.abc import Iterable
+
 from hedgegrid_assets import catalog, normalize
 from hedgegrid_assets.errors import RawDamaged
 from hedgegrid_assets.instruments import Instrument, read_definitions
 from hedgegrid_assets.model import Channel, InstrumentDay, Table
 from hedgegrid_assets.pipeline import House
-from hedgegrid_assets.raw import RawDay, RawKey
+from hedgegrid_assets.raw import RawDay, RawKey, raw_days
 
 
 def raw_of(house: House, day: InstrumentDay) -> list[tuple[Channel, tuple[Table, ...], RawDay | None]]:
@@ -17,12 +19,16 @@ def raw_of(house: House, day: InstrumentDay) -> list[tuple[Channel, tuple[Table,
     ]
 
 
-def has_raw(house: House, day: InstrumentDay) -> bool:
-    """There is something to make the day from; a damaged raw day counts."""
-    try:
-        return any(raw for _, _, raw in raw_of(house, day))
-    except RawDamaged:
-        return True
+def with_raw(house: House, days: Iterable[InstrumentDay]) -> list[InstrumentDay]:
+    """Those days that there is a raw day of, in any channel, damaged ones too."""
+    feed = house.feed
+    held = {
+        (feed.instrument_id(symbol), day)
+        for symbol in feed.symbols
+        for channel in house.by_channel()
+        for day in raw_days(house.places, feed.name, channel, symbol)
+    }
+    return [day for day in days if (day.instrument_id, day.date) in held]
 
 
 def is_fresh(house: House, day: InstrumentDay) -> bool:

@@ -1,6 +1,6 @@
 """Partitions: one for each UTC date and instrument of a feed, and one run for each of them."""
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Final
 
 import dagster as dg
@@ -16,7 +16,7 @@ def partitions_of(house: House) -> dg.MultiPartitionsDefinition:
     """Partitions of a feed.
 
     A day becomes a partition when it is over; today's is there as well for sources that land, since a recording that
-    is dropped today must not wait until tomorrow.
+    is dropped today must not wait until tomorrow. ``dates_of`` says the same in dates.
     """
     feed = house.feed
     days = dg.DailyPartitionsDefinition(
@@ -27,6 +27,11 @@ def partitions_of(house: House) -> dg.MultiPartitionsDefinition:
     return dg.MultiPartitionsDefinition(
         {DATE: days, INSTRUMENT: dg.StaticPartitionsDefinition(list(feed.instrument_ids()))}
     )
+
+
+def dates_of(house: House, today: date) -> list[date]:
+    """The dates of the feed's partitions on a day."""
+    return house.feed.days(today + timedelta(days=1) if house.source.lands else today)
 
 
 def key_of(day: InstrumentDay) -> dg.MultiPartitionKey:

@@ -31,7 +31,7 @@ TEMPLATE: Final = Path(__file__).with_name("report_template.html")
 NEWEST: Final = 3
 """Days of each (instrument, table) that are told in full whatever they hold."""
 
-_DETAIL_BYTES: Final = 7_000_000
+_DETAIL_BYTES: Final = 9_000_000
 _NOTE_BYTES: Final = 4_000_000
 _SHOWN_GAPS: Final = 30
 _SHOWN_JOINS: Final = 500

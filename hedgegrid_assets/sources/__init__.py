@@ -6,4 +6,6 @@ from typing import Final
 from hedgegrid_assets.model import Source
 from hedgegrid_assets.sources import csv, synthetic, tardis, websocket
 
-SOURCES: Final[Mapping[str, Source]] = {module.SOURCE.name: module.SOURCE for module in (websocket, csv, synthetic, tardis)}
+SOURCES: Final[Mapping[str, Source]] = {
+    module.SOURCE.name: module.SOURCE for module in (websocket, csv, synthetic, tardis)
+}

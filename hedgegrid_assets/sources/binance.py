@@ -9,7 +9,7 @@ exact one in Python for the few lines that the gate refuses.
 import json
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from hedgegrid_assets.model import Channel, Decoded, Dialect, Field, Scan, TableMapping
 from hedgegrid_assets.sources import quoted
-from hedgegrid_assets.storage import Block, bytes_of, line_array
+from hedgegrid_assets.storage import Block, line_array
 from hedgegrid_assets.tables.trade_tick import AGGRESSOR_SIDES
 
 REJECTS_SCHEMA: Final = pl.Schema(
@@ -43,6 +43,7 @@ SCAN_SCHEMA: Final = pl.Schema(
     }
 )
 _RAW_SHOWN: Final = 4096
+_BOM: Final = "\ufeff".encode()
 _LARGEST: Final = 2**63 - 1
 _MICROSECONDS_ABOVE: Final = 10**15
 _DIGITS_TRIED: Final = 40
@@ -236,7 +237,8 @@ def _lines(block: Block) -> _Lines:
                 values[number] = b""
         text = pa.array(values, pa.large_binary()).cast(pa.large_string())
     lines = pl.DataFrame({"text": pl.Series(text, dtype=pl.String)}).with_row_index("line", offset=block.first_line)
-    lines = lines.with_columns(pl.col("text").str.strip_prefix("\ufeff"))  # a raw day may be made of several files
+    if _BOM in block.data:  # at the start; and in the middle of a raw day, as it may be made of several files
+        lines = lines.with_columns(pl.col("text").str.strip_prefix("\ufeff"))
     return _Lines(lines, not_utf8, block.first_line + len(lines) - 1 if block.cut and len(lines) else None)
 
 
@@ -375,89 +377,49 @@ def _integer_or_none(value: object) -> int | None:
 # ---------------------------------------------------------------- lines of one shape
 
 
-@dataclass(frozen=True, slots=True)
-class _Alike:
-    """Lines of one channel that were read by their shape, beyond doubt: ``line, symbol, ts_init`` and asked fields."""
+def _by_shape(block: Block, channel: Channel) -> pl.DataFrame | None:
+    """The lines of a block that are read beyond doubt by the shape of its first one: ``line, ts_init, ts_event`` and fields.
 
-    channel: Channel
-    rows: pl.DataFrame
-
-
-def _by_shape(
-    block: Block, lines: _Lines, known: Iterable[Channel], wanted: Collection[str] | None
-) -> tuple[list[_Alike], _Lines]:
-    """The lines that have their channel's shape, and all the others; ``wanted``: names of fields, None for all."""
-    found = [alike for channel in known if (alike := _alike(block, lines, channel, wanted)) is not None]
-    if not found:
-        return [], lines
-    read = pl.concat([alike.rows["line"] for alike in found])
-    others = (
-        lines.frame.filter(~pl.col("line").is_in(read.implode()))
-        if len(read) < len(lines.frame)
-        else lines.frame.clear()
-    )
-    return found, replace(lines, frame=others)
-
-
-def _alike(block: Block, lines: _Lines, channel: Channel, wanted: Collection[str] | None) -> _Alike | None:
-    named = lines.frame["text"].str.contains(f'"{channel.event}"', literal=True)
-    count = int(named.sum())
-    first = lines.frame["text"].filter(named).head(1) if count else None
-    if first is None or lines.not_utf8 or not first.str.contains(_GATE).item():
+    None where it is not worth while: the block holds other streams as well, or nothing of this one.
+    """
+    count = block.data.count(b"\n") + block.cut
+    if not count or block.data.count(f'"{channel.event}"'.encode()) < count:
         return None
-    shape = quoted.shape_of(first.item())
-    keys = {field.key for field in channel.fields if field.required} | {"e"}
-    if shape is None or not keys <= shape.places.keys():
+    first = block.data.partition(b"\n")[0].decode(errors="replace")
+    shape = quoted.shape_of(first) if re.fullmatch(_GATE.strip("^$"), first) else None
+    required = {field.key for field in channel.fields if field.required} | {"e"}
+    if shape is None or not required <= shape.places.keys():
         return None
-    every = count == len(lines.frame)
-    data = block.data if every else bytes_of(line_array(block.data).take(named.arg_true().to_arrow()))
-    parts = quoted.split(data, count, shape)
-    if parts is None:
-        return None
-    numbers = lines.frame["line"] if every else lines.frame["line"].filter(named)
-    return _Alike(channel, _alike_rows(parts, numbers, shape, channel, wanted))
+    parts = quoted.split(block.data, count, shape)
+    return None if parts is None else _rows_of(parts, block.first_line, shape, channel)
 
 
-def _alike_rows(
-    parts: pl.DataFrame, numbers: pl.Series, shape: quoted.Shape, channel: Channel, wanted: Collection[str] | None
-) -> pl.DataFrame:
-    times = channel.ts_event.meta.root_names()
-    asked = [field for field in channel.fields if wanted is None or field.name in wanted or field.name in times]
-    present = [field for field in asked if field.key in shape.places]
-    values = [_by_place(shape, field) for field in present]
-    unread = [
-        key for key, place in shape.places.items() if place in shape.numbers and key not in {f.key for f in present}
-    ]
+def _rows_of(parts: pl.DataFrame, first_line: int, shape: quoted.Shape, channel: Channel) -> pl.DataFrame:
+    present = [field for field in channel.fields if field.key in shape.places]
+    read = {field.key for field in present}
+    unread = [key for key, place in shape.places.items() if place in shape.numbers and key not in read]
     sure = [quoted.fits(shape, {"e": channel.event}), *(quoted.is_number(shape, key) for key in unread)]
     rows = parts.select(
-        line=pl.lit(numbers),
-        sure=pl.all_horizontal(sure),
-        local=quoted.receive_time(shape),
-        symbol=quoted.text(shape, "s"),
-        **{field.name: value for field, value in zip(present, values, strict=True) if field.name != "symbol"},
-    )
-    absent = [
-        pl.lit(None, pl.Int64 if field.kind == "integer" else pl.String).alias(field.name)
-        for field in asked
-        if field not in present
-    ]
-    rows = rows.with_columns(absent)
+        pl.all_horizontal(sure).alias("sure"),
+        quoted.receive_time(shape).alias("local"),
+        *(_by_place(shape, field).alias(field.name) for field in present),
+    ).with_row_index("line", offset=first_line)
+    absent = [field for field in channel.fields if field not in present]
+    rows = rows.with_columns(pl.lit(None, _TYPES[field.kind]).alias(field.name) for field in absent)
     rows = rows.with_columns(ts_event=channel.ts_event)
-    ts_init = pl.col("local") if shape.time else pl.col("ts_event")
-    proved = [pl.col("sure"), pl.col("symbol") != "", ts_init.is_not_null()]
-    proved += [_is_proved(field) for field in present]
-    return rows.with_columns(ts_init=ts_init).filter(pl.all_horizontal(proved).fill_null(value=False))
+    rows = rows.with_columns(ts_init=pl.col("local") if shape.time else pl.col("ts_event"))
+    proved = [pl.col("sure"), pl.col("ts_init").is_not_null(), *map(_is_proved, present)]
+    return rows.filter(pl.all_horizontal(proved).fill_null(value=False)).drop("sure", "local")
+
+
+_TYPES: Final = {"text": pl.String, "decimal": pl.String, "integer": pl.Int64, "flag": pl.String}
 
 
 def _by_place(shape: quoted.Shape, field: Field) -> pl.Expr:
     """A field by its part: integers as numbers if they are spelled as JSON spells them, all others as text."""
     if field.kind in {"text", "decimal"}:
         return quoted.text(shape, field.key)
-    spelled = quoted.bare(shape, field.key)
-    if field.kind == "flag":
-        return spelled
-    number = spelled.cast(pl.Int64, strict=False)
-    return pl.when((number.cast(pl.String) == spelled) & (number.abs() < 10**18)).then(number)
+    return quoted.bare(shape, field.key) if field.kind == "flag" else quoted.whole_number(shape, field.key)
 
 
 def _is_proved(field: Field) -> pl.Expr:
@@ -480,39 +442,25 @@ def _is_proved(field: Field) -> pl.Expr:
 def scan(block: Block, dialect: Dialect, known: tuple[Channel, ...]) -> Scan:
     """Say of every line of a block what it is; see ``Scan``."""
     del dialect  # every line speaks for itself
-    everything = _lines(block)
-    alike, lines = _by_shape(
-        block,
-        everything,
-        known,
-        {field.name for channel in known for field in channel.fields if field.kind == "decimal"},
-    )
+    lines = _lines(block)
     placed = _placed(lines, known)
     ours = placed.filter(pl.col("channel").is_not_null() & pl.col("reason").is_null())
     lost = placed.filter(pl.col("reason").is_not_null())
     others = lines.frame.join(placed.filter(pl.col("event").is_not_null()), on="line", how="anti")
     named = placed.filter(pl.col("event").is_not_null() & pl.col("reason").is_null())
     by_stream = Counter(dict(named["event"].value_counts().iter_rows()))
-    by_stream.update({each.channel.event: len(each.rows) for each in alike if len(each.rows)})
     blank, connections, unreadable = _count_others(others, lines, by_stream)
     unplaced = pl.concat([_without_place(lost), pl.DataFrame(unreadable, schema=SCAN_SCHEMA, orient="row")])
     rows = ours.select(
         "line", "channel", "symbol", "ts_init", reason=pl.lit(None, pl.String), raw=pl.lit(None, pl.String)
     )
-    nothing = pl.lit(None, pl.String)
-    shaped = [
-        each.rows.select(
-            "line", pl.lit(each.channel.name).alias("channel"), "symbol", "ts_init", reason=nothing, raw=nothing
-        )
-        for each in alike
-    ]
     return Scan(
-        lines=_in_order([*shaped, rows.cast(SCAN_SCHEMA), unplaced]),
+        lines=pl.concat([rows.cast(SCAN_SCHEMA), unplaced]).sort("line"),
         by_stream=by_stream,
         connection=len(connections),
         blank=blank,
         unreadable=len(unplaced),
-        decimals=_decimals(ours, alike, known),
+        decimals=_decimals(ours, known),
         connections_at=tuple(connections),
     )
 
@@ -575,42 +523,32 @@ def _in_order(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
     return filled[0] if len(filled) == 1 else pl.concat(filled or frames[:1]).sort("line")
 
 
-def _decimals(
-    ours: pl.DataFrame, alike: Sequence[_Alike], known: tuple[Channel, ...]
-) -> dict[tuple[str, str, str], tuple[int, int]]:
+def _decimals(ours: pl.DataFrame, known: tuple[Channel, ...]) -> dict[tuple[str, str, str], tuple[int, int]]:
     """(channel, symbol, field) -> most decimals: (as written, without trailing zeros)."""
     found: dict[tuple[str, str, str], tuple[int, int]] = {}
     for channel in known:
         rows = ours.filter(pl.col("channel") == channel.name)
-        shaped = [each.rows for each in alike if each.channel is channel]
         for field in channel.fields:
-            if field.kind != "decimal":
-                continue
-            fractions = [_fractions(rows, field)] if len(rows) else []
-            fractions += [
-                each.select("symbol", fraction=pl.col(field.name).str.extract(r"\.([0-9]+)$", 1)) for each in shaped
-            ]
-            if fractions:
-                for symbol, written, needed in _most(pl.concat(fractions)).iter_rows():
+            if field.kind == "decimal" and len(rows):
+                for symbol, written, needed in _most_decimals(rows, field).iter_rows():
                     found[channel.name, symbol, field.name] = (written, needed)
     return found
 
 
-def _most(fractions: pl.DataFrame) -> pl.DataFrame:
-    digits = pl.col("fraction")
-    return fractions.group_by("symbol").agg(
-        written=digits.str.len_bytes().max().fill_null(0),
-        needed=digits.str.strip_chars_end("0").str.len_bytes().max().fill_null(0),
-    )
-
-
-def _fractions(rows: pl.DataFrame, field: Field) -> pl.DataFrame:
-    """Symbol and digits behind the point of each line."""
+def _most_decimals(rows: pl.DataFrame, field: Field) -> pl.DataFrame:
     found = rows.select("symbol", "gate", "text", fraction=_first(field.key, r'"-?[0-9]+\.([0-9]+)"'))
     rest = found.filter(~pl.col("gate") | pl.col("fraction").is_null())
     odd = rest.filter(~pl.col("gate") | _first(field.key, '"([^"]*[^-0-9"][^"]*)"').is_not_null())
     exact = odd.select("symbol", fraction=pl.Series([_fraction(text, field) for text in odd["text"]], dtype=pl.String))
-    return pl.concat([found.filter("gate").select("symbol", "fraction"), exact])
+    digits = pl.col("fraction")
+    return (
+        pl.concat([found.filter("gate").select("symbol", "fraction"), exact])
+        .group_by("symbol")
+        .agg(
+            written=digits.str.len_bytes().max().fill_null(0),
+            needed=digits.str.strip_chars_end("0").str.len_bytes().max().fill_null(0),
+        )
+    )
 
 
 def _fraction(text: str, field: Field) -> str | None:
@@ -628,26 +566,40 @@ def _fraction(text: str, field: Field) -> str | None:
 def decode(block: Block, channel: Channel, dialect: Dialect, known: tuple[Channel, ...]) -> Decoded:
     """Decode the messages of one channel; lines of others, and lines that ``scan`` could not place, are passed over."""
     del dialect
-    everything = _lines(block)
-    alike, lines = _by_shape(block, everything, [channel], None)
-    lines = replace(lines, frame=lines.frame.filter(pl.col("text").str.contains(f'"{channel.event}"', literal=True)))
-    placed = _placed(lines, known).filter((pl.col("channel") == channel.name) & pl.col("reason").is_null())
-    texts = placed.select("line", "ts_init", "local", "gate", "text", *(_extracted(field) for field in channel.fields))
-    fast = _is_certain(channel)
-    certain = texts.filter(fast)
-    rows = certain.select("line", "ts_init", *(field.name for field in channel.fields))
-    odd = texts.filter(~fast)
-    exact, rejects = _decode_exactly(odd, channel)
-    if len(exact):
-        rows = pl.concat([rows, exact]).sort("line")
-    rows = rows.with_columns(_typed(field) for field in channel.fields).with_columns(ts_event=channel.ts_event)
-    shaped = [each.rows.with_columns(_typed(field) for field in channel.fields).select(rows.columns) for each in alike]
-    rows = _in_order([*shaped, rows])
-    refused = _refused(rows, channel, everything.frame)
+    shaped = _by_shape(block, channel)
+    rows, rejects, odd = None, pl.DataFrame(schema=REJECTS_SCHEMA), 0
+    if shaped is None or len(shaped) < block.data.count(b"\n") + block.cut:
+        lines = _lines(block)
+        if shaped is not None:
+            lines = replace(lines, frame=lines.frame.filter(~pl.col("line").is_in(shaped["line"].implode())))
+        rows, rejects, odd = _decode_by_expressions(lines, channel, known)
+    names = [field.name for field in channel.fields]
+    found = [part for part in (shaped, rows) if part is not None]
+    typed = [part.with_columns(_typed(field) for field in channel.fields).select(*_ROW, *names) for part in found]
+    rows = typed[0] if len(typed) == 1 else pl.concat(typed).sort("line")
+    refused = _refused(rows, channel, block)
     if len(refused):
         rows = rows.filter(~pl.col("line").is_in(refused["raw_row"].implode()))
         rejects = pl.concat([rejects, refused]).sort("raw_row")
-    return Decoded(rows.rename({"line": "raw_row"}), rejects, len(odd))
+    return Decoded(rows.rename({"line": "raw_row"}), rejects, odd)
+
+
+def _decode_by_expressions(
+    lines: _Lines, channel: Channel, known: tuple[Channel, ...]
+) -> tuple[pl.DataFrame, pl.DataFrame, int]:
+    """Rows with fields as text, rejects, and how many lines only the exact reader could read."""
+    placed = _placed(lines, known).filter((pl.col("channel") == channel.name) & pl.col("reason").is_null())
+    texts = placed.select("line", "ts_init", "local", "gate", "text", *(_extracted(field) for field in channel.fields))
+    fast = _is_certain(channel)
+    rows = texts.filter(fast).select("line", "ts_init", *(field.name for field in channel.fields))
+    odd = texts.filter(~fast)
+    exact, rejects = _decode_exactly(odd, channel)
+    rows = pl.concat([rows, exact]).sort("line") if len(exact) else rows
+    integers = [pl.col(field.name).cast(pl.Int64) for field in channel.fields if field.kind == "integer"]
+    return rows.with_columns(integers).with_columns(ts_event=channel.ts_event), rejects, len(odd)
+
+
+_ROW: Final = ("line", "ts_init", "ts_event")
 
 
 def _is_certain(channel: Channel) -> pl.Expr:
@@ -670,14 +622,14 @@ def _typed(field: Field) -> pl.Expr:
         case "decimal":
             return pl.when(value != "").then(value).cast(pl.Decimal(38, 16))
         case "integer":
-            return value.cast(pl.Int64)
+            return value
         case "flag":
             return value == "true"
         case "text":
             return value
 
 
-def _refused(rows: pl.DataFrame, channel: Channel, lines: pl.DataFrame) -> pl.DataFrame:
+def _refused(rows: pl.DataFrame, channel: Channel, block: Block) -> pl.DataFrame:
     """Rows that read well but are no data: no exchange time, or marked by the venue itself as no market trade."""
     reason = pl.when(pl.col("ts_event").is_null()).then(pl.lit("unknown_time"))
     for name, is_excluded in channel.excludes.items():
@@ -685,7 +637,7 @@ def _refused(rows: pl.DataFrame, channel: Channel, lines: pl.DataFrame) -> pl.Da
     found = rows.with_columns(reason=reason).filter(pl.col("reason").is_not_null())
     if not len(found):
         return pl.DataFrame(schema=REJECTS_SCHEMA)
-    return found.join(lines, on="line", maintain_order="left").select(
+    return found.join(_lines(block).frame, on="line", maintain_order="left").select(
         raw_row="line",
         reason="reason",
         field=pl.lit(None, pl.String),

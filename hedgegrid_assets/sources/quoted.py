@@ -97,7 +97,7 @@ def split(data: bytes, lines: int, shape: Shape) -> pl.DataFrame | None:
 def fits(shape: Shape, values: Mapping[str, str]) -> pl.Expr:
     """Lines of this shape: every part is as it must be; ``values``: key -> text that its value must be.
 
-    The parts of known numbers are left to ``whole_number`` and ``flag``, which give null where they are none.
+    The parts of known numbers are left to ``whole_number``, which gives null where there is none.
     """
     must = dict(shape.fixed) | {shape.places[key]: text for key, text in values.items()}
     tests = [pl.col(f"p{number}") == text for number, text in must.items()]
@@ -131,14 +131,23 @@ def text(shape: Shape, key: str) -> pl.Expr:
 
 
 def bare(shape: Shape, key: str) -> pl.Expr:
-    """A number or flag as it is spelled, unproved; null if the shape has a text there, or the punctuation differs."""
+    """A number or flag as it is spelled, unproved: with punctuation left where it differs from the shape's.
+
+    Null if the shape has a text there.
+    """
     place = shape.places[key]
     if place not in shape.numbers:
         return pl.lit(None, pl.String)
     before, after = shape.numbers[place]
-    part = pl.col(f"p{place}")
-    inner = part.str.slice(len(before), part.str.len_bytes() - len(before) - len(after))
-    return pl.when(part.str.starts_with(before) & part.str.ends_with(after)).then(inner)
+    return pl.col(f"p{place}").str.strip_prefix(before).str.strip_suffix(after)
+
+
+def whole_number(shape: Shape, key: str) -> pl.Expr:
+    """A whole number of at most 18 digits, spelled as JSON spells it; else null."""
+    spelled = bare(shape, key)
+    number = spelled.cast(pl.Int64, strict=False)
+    is_odd = spelled.str.starts_with("+") | spelled.str.starts_with("-") | spelled.str.starts_with("0")
+    return pl.when(pl.when(is_odd).then(number.cast(pl.String) == spelled).otherwise(number < 10**18)).then(number)
 
 
 def is_number(shape: Shape, key: str) -> pl.Expr:

@@ -14,7 +14,9 @@ from hedgegrid_assets.sources.csv.rows import decode, scan
 
 _TIMES: Final = (
     Field("symbol", "symbol", "text", "exchange symbol; without such a column, that of the file", required=False),
-    Field("ts_event", "timestamp", "text", "exchange time: s, ms, us or ns since 1970, or text", missing="unknown_time"),
+    Field(
+        "ts_event", "timestamp", "text", "exchange time: s, ms, us or ns since 1970, or text", missing="unknown_time"
+    ),
     Field("ts_init", "local_timestamp", "text", "arrival; the exchange time where there is none", required=False),
 )
 _TIME_LINEAGE: Final = {"ts_event": ("timestamp",)}
@@ -31,7 +33,14 @@ def _trades(name: str, doc: str) -> Channel:
             *_TIMES,
             Field("price", "price", "decimal", "quote units"),
             Field("size", "size", "decimal", "base units (contracts where the venue counts them)"),
-            Field("side", "aggressor_side", "text", "the taker's side, is_buyer_maker inverted, or the sign", required=False, missing="missing_side"),
+            Field(
+                "side",
+                "aggressor_side",
+                "text",
+                "the taker's side, is_buyer_maker inverted, or the sign",
+                required=False,
+                missing="missing_side",
+            ),
             Field("id", "trade_id", "text", doc, required=False),
             Field("first_trade_id", "first_trade_id", "integer", "first trade of an aggregate", required=False),
             Field("last_trade_id", "last_trade_id", "integer", "last trade of an aggregate", required=False),

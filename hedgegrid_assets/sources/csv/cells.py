@@ -167,7 +167,7 @@ def _read_quoted(data: bytes, first_line: int, columns: int, delimiter: str, wan
 
 def _gate(delimiter: str) -> str:
     """Lines that no reader can take for anything else: each cell without a quote, or quoted as a whole."""
-    cell = rf'(?:[^"\r\n{re.escape(delimiter)}]*|"(?:[^"\r\n]|"")*")'
+    cell = rf'(?:[^"\n{re.escape(delimiter)}]*|"(?:[^"\n]|"")*")'
     return rf"^{cell}(?:{re.escape(delimiter)}{cell})*\r?\n?$"
 
 

@@ -30,7 +30,9 @@ TIMES: Final = (TIMESTAMP, LOCAL, "next_funding_time")
 _DELIMITERS: Final = (",", ";", "\t", "|")
 _HEAD_BYTES: Final = 256 << 10
 _LINES_BEFORE_HEADER: Final = 10
-_VALUE: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|[0-9]{4}[-/.][0-9]{1,2}[-/.][0-9]{1,2}.*")
+_VALUE: Final = re.compile(
+    r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|[0-9]{4}[-/.][0-9]{1,2}[-/.][0-9]{1,2}.*"
+)
 _NEGATIVE: Final = r"^-[0-9.]*[1-9]"
 _OTHER_SYMBOL: Final = re.compile(
     r"(?<![A-Z0-9])[A-Z0-9]{2,}(?:USDT|USDC|BUSD|FDUSD|USD|BTC|ETH|EUR)(?:_PERP|_[0-9]{6})?(?![A-Z0-9])"
@@ -136,7 +138,11 @@ def _is_header(row: Sequence[str], mapped: set[str]) -> bool:
     """Names, not values, and at least one that means something: a banner line has none."""
     if len(row) < 2 or any(_VALUE.fullmatch(cell) for cell in row):
         return False
-    known = {place for column in (TIMESTAMP, "price", "size", "funding_rate", "mark_price") for place in found_by(column, row)}
+    known = {
+        place
+        for column in (TIMESTAMP, "price", "size", "funding_rate", "mark_price")
+        for place in found_by(column, row)
+    }
     return bool(known) or bool(mapped & {name.lower() for name in row}) or sum(map(bool, row)) > 2  # noqa: PLR2004
 
 
@@ -186,7 +192,14 @@ def _mapped(head: _Head, token: str, mapping: Mapping[str, str], path: Path) -> 
     missing = [column for column in REQUIRED[token] if column not in places]
     if absent or missing:
         why = f"no column named {', '.join(map(repr, absent.values()))}" if absent else ""
-        raise MissingColumns(path, token, [*absent, *(name for name in missing if name not in absent)], head.names, _named(head, places), why)
+        raise MissingColumns(
+            path,
+            token,
+            [*absent, *(name for name in missing if name not in absent)],
+            head.names,
+            _named(head, places),
+            why,
+        )
     return places
 
 
@@ -204,7 +217,9 @@ def _found(head: _Head, token: str, path: Path, *, said: bool) -> dict[str, int]
             others = ", ".join(head.names[place] for place in found[1:])
             head.notes.append(f"{column} is read from {head.names[found[0]]}, not from {others}")
     if "aggressor_side" in places and "is_buyer_maker" in places:
-        head.notes.append(f"aggressor_side is read from {head.names[places['aggressor_side']]}, not from {head.names[places['is_buyer_maker']]}")
+        head.notes.append(
+            f"aggressor_side is read from {head.names[places['aggressor_side']]}, not from {head.names[places['is_buyer_maker']]}"
+        )
         del places["is_buyer_maker"]
     missing = [column for column in REQUIRED[token] if column not in places]
     is_candles = token == "trades" and candles(head.names)
@@ -225,7 +240,9 @@ def _column(block: Block, head: _Head, place: int) -> pl.DataFrame:
     """``line`` and ``text`` of the cells of one column that are not empty."""
     read = cells.read(block, len(head.names), head.delimiter, [place]).frame
     text = pl.col(cells.name(place))
-    return read.filter((pl.col("line") >= head.lines) & (text != "") & (text != head.names[place])).select("line", text=text)
+    return read.filter((pl.col("line") >= head.lines) & (text != "") & (text != head.names[place])).select(
+        "line", text=text
+    )
 
 
 def _times(block: Block, head: _Head, columns: Mapping[str, int], fmt: str | None, path: Path) -> dict[str, TimeSpec]:
@@ -247,7 +264,9 @@ def _times(block: Block, head: _Head, columns: Mapping[str, int], fmt: str | Non
             raise TimestampParsingFailed(path, line, head.names[columns[column]], text, fmt, format_for(text))
         specs[column] = spec
         if spec.get("format", "").startswith(("%m/%d", "%d/%m")) and not fmt:
-            head.notes.append(f"times are read as {spec['format'].replace('%.f', '')}: give timestamp_format if that is wrong")
+            head.notes.append(
+                f"times are read as {spec['format'].replace('%.f', '')}: give timestamp_format if that is wrong"
+            )
     return specs
 
 
@@ -288,7 +307,9 @@ def _symbol(
 def _symbol_of_file(head: _Head, symbols: Sequence[str], path: Path, *, named: bool) -> str | None:
     """The symbol that a file without such a column holds: the one in its name, else the only one asked for."""
     where = f"{path.parent.name}/{path.name}".upper()
-    inside = [symbol for symbol in symbols if re.search(rf"(?<![A-Z0-9]){re.escape(symbol.upper())}(?![A-Z0-9])", where)]
+    inside = [
+        symbol for symbol in symbols if re.search(rf"(?<![A-Z0-9]){re.escape(symbol.upper())}(?![A-Z0-9])", where)
+    ]
     if inside:
         return max(inside, key=len)
     other = _OTHER_SYMBOL.search(path.name.upper())
@@ -298,7 +319,12 @@ def _symbol_of_file(head: _Head, symbols: Sequence[str], path: Path, *, named: b
         head.notes.append(f"no symbol column: all rows are taken as {symbols[0]}")
         return symbols[0]
     raise MissingColumns(
-        path, "trades", [SYMBOL], head.names, {}, f"no symbol column, and none of {', '.join(symbols)} in the file's name"
+        path,
+        "trades",
+        [SYMBOL],
+        head.names,
+        {},
+        f"no symbol column, and none of {', '.join(symbols)} in the file's name",
     )
 
 
@@ -316,5 +342,3 @@ def symbol_of(text: str, symbols: Sequence[str]) -> str:
 
 def _plain(text: str) -> str:
     return re.sub(r"[-_/ ]", "", text.split(":")[0] if "/" in text else text).upper()
-
-

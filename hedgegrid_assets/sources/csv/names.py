@@ -13,13 +13,39 @@ _SQUEEZED: Final = re.compile(r"[\s_\-]+")
 ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
     TIMESTAMP: (
         *("time", "datetime", "date", "timestamp"),
-        *("transact_time", "created_time", "trade_time", "trade_time_ms", "exchange_timestamp", "event_time", "ts_event"),
+        *(
+            "transact_time",
+            "created_time",
+            "trade_time",
+            "trade_time_ms",
+            "exchange_timestamp",
+            "event_time",
+            "ts_event",
+        ),
         *("ts", "unix", "unix_time", "unix_timestamp", "mts", "T", "calc_time", "funding_time", "open_time", "E"),
         *("timestamp_ms", "timestamp_us", "timestamp_ns", "time_ms", "create_time", "executed_at", "date_time"),
     ),
-    LOCAL: ("local_timestamp", "local_time", "local_ts", "received_at", "receive_timestamp", "receipt_timestamp", "ts_init"),
+    LOCAL: (
+        "local_timestamp",
+        "local_time",
+        "local_ts",
+        "received_at",
+        "receive_timestamp",
+        "receipt_timestamp",
+        "ts_init",
+    ),
     SYMBOL: (
-        *("symbol", "instrument_name", "instrument", "instrument_id", "inst_id", "pair", "market", "ticker", "contract"),
+        *(
+            "symbol",
+            "instrument_name",
+            "instrument",
+            "instrument_id",
+            "inst_id",
+            "pair",
+            "market",
+            "ticker",
+            "contract",
+        ),
         *("currency_pair", "product_id", "s"),
     ),
     "price": ("price", "close", "last", "px", "trade_price", "last_price", "rate", "p"),
@@ -138,7 +164,11 @@ HEADERLESS: Final[tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]] = (
             *("taker_buy_volume", "taker_buy_quote_volume", "ignore"),
         ),
     ),
-    ("Binance funding rates", (_TIME, r"[0-9]{1,2}", rf"-?{_NUMBER}"), ("calc_time", "funding_interval_hours", "last_funding_rate")),
+    (
+        "Binance funding rates",
+        (_TIME, r"[0-9]{1,2}", rf"-?{_NUMBER}"),
+        ("calc_time", "funding_interval_hours", "last_funding_rate"),
+    ),
     ("Kraken and bitcoincharts trades", (_SECONDS, _NUMBER, _NUMBER), ("time", "price", "volume")),
 )
 """Dumps that come without a header line: what they are, the shape of every cell, the names of the columns."""
@@ -147,8 +177,6 @@ HEADERLESS: Final[tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]] = (
 def headerless(row: Sequence[str]) -> tuple[str, tuple[str, ...]] | None:
     """What a first line of values is, and the names of its columns."""
     for what, shapes, names in HEADERLESS:
-        if len(row) == len(shapes) and all(
-            re.fullmatch(shape, cell) for shape, cell in zip(shapes, row, strict=True)
-        ):
+        if len(row) == len(shapes) and all(re.fullmatch(shape, cell) for shape, cell in zip(shapes, row, strict=True)):
             return what, names
     return None

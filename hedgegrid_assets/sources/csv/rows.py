@@ -99,7 +99,8 @@ def _with_reasons(frame: pl.DataFrame, block: Block, dialect: Dialect, read: cel
     frame = frame.with_columns(reason=reason)
     if read.broken:
         told = pl.DataFrame(
-            {"line": list(read.broken), "told": list(read.broken.values())}, schema={"line": pl.UInt32, "told": pl.String}
+            {"line": list(read.broken), "told": list(read.broken.values())},
+            schema={"line": pl.UInt32, "told": pl.String},
         )
         frame = frame.join(told, on="line", how="left", maintain_order="left")
         frame = frame.with_columns(reason=pl.coalesce("told", "reason")).drop("told")
@@ -149,6 +150,10 @@ def scan(block: Block, dialect: Dialect) -> Scan:
         bad = placed.frame.filter(pl.col("reason").is_not_null()).select("line", "reason")
         lost = bad if lost is None else lost.join(bad, on="line", how="semi")
     assert lost is not None
+    if inside:
+        lost = _with_inside(lost, inside)
+        known = {*lost["line"], *(line for part in found for line in part["line"])}
+        header += sum(1 for line in inside if line not in known)
     placed_lines = pl.concat(found) if len(found) > 1 else found[0]
     count = placed_lines["line"].n_unique() if len(found) > 1 else len(placed_lines)
     if len(lost):
@@ -175,11 +180,11 @@ def _placed_rows(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _with_inside(rows: pl.DataFrame, inside: Mapping[int, int]) -> pl.DataFrame:
-    """Lines inside a quoted cell go where the first line of their record goes."""
+    """Lines inside a quoted cell share the fate of the first line of their record."""
     more = pl.DataFrame(
         {"inside": list(inside), "line": list(inside.values())}, schema={"inside": pl.UInt32, "line": pl.UInt32}
     )
-    joined = more.join(rows, on="line").select(pl.col("inside").alias("line"), "channel", "symbol", "ts_init")
+    joined = more.join(rows, on="line").with_columns(line="inside").select(rows.columns)
     return pl.concat([rows, joined]).sort("line")
 
 
@@ -237,7 +242,9 @@ def decode(block: Block, channel: Channel, dialect: Dialect) -> Decoded:
     work = _Work(rows, columns, view)
     work.refuse("wrong_type", "row", rows[cells.EXTRA], rows[cells.EXTRA] != "")
     _READERS[channel.name](work)
-    frame = pl.DataFrame({"raw_row": rows["line"], "ts_event": rows["ts_event"], "ts_init": rows["ts_init"]} | work.values)
+    frame = pl.DataFrame(
+        {"raw_row": rows["line"], "ts_event": rows["ts_event"], "ts_init": rows["ts_init"]} | work.values
+    )
     if work.reason is None:
         return Decoded(frame, pl.DataFrame(schema=REJECTS_SCHEMA))
     told = frame.with_columns(work.told())
@@ -348,7 +355,9 @@ def _read_trades(work: _Work) -> None:
         size = work.values["size"]
         side = pl.select(pl.when(size < 0).then(pl.lit("SELLER")).otherwise(pl.lit("BUYER")).alias("side"))["side"]
         work.values["side"] = side.cast(AGGRESSOR_SIDES)
-        work.values["size"] = pl.select(pl.when(size < 0).then(-size).otherwise(size).alias("size"))["size"].cast(pl.Decimal(38, 16))
+        work.values["size"] = pl.select(pl.when(size < 0).then(-size).otherwise(size).alias("size"))["size"].cast(
+            pl.Decimal(38, 16)
+        )
     elif "aggressor_side" in work.columns:
         _read_side(work, "aggressor_side", _SIDES)
     elif "is_buyer_maker" in work.columns:

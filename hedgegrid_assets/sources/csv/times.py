@@ -26,6 +26,7 @@ _RANGES: Final[Mapping[str, tuple[int, int]]] = {
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 _EXACT: Final = Context(prec=200)
 _LONGEST_NUMBER: Final = 60
+_FEW: Final = 1_000
 
 FORMATS: Final = (
     ISO,
@@ -57,7 +58,20 @@ _MONTH_NAMES: Final = "|".join(
     f"{short}{rest}"
     for short, rest in zip(
         _MONTHS,
-        ("(?:uary)?", "(?:ruary)?", "(?:ch)?", "(?:il)?", "", "(?:e)?", "(?:y)?", "(?:ust)?", "(?:tember)?", "(?:ober)?", "(?:ember)?", "(?:ember)?"),
+        (
+            "(?:uary)?",
+            "(?:ruary)?",
+            "(?:ch)?",
+            "(?:il)?",
+            "",
+            "(?:e)?",
+            "(?:y)?",
+            "(?:ust)?",
+            "(?:tember)?",
+            "(?:ober)?",
+            "(?:ember)?",
+            "(?:ember)?",
+        ),
         strict=True,
     )
 )
@@ -116,6 +130,9 @@ def spec_of(sample: pl.Series, fmt: str | None) -> tuple[TimeSpec | None, int | 
 
 def _candidates(sample: pl.Series) -> Iterator[TimeSpec]:
     whole = sample.str.extract(r"^\+?([0-9]{1,19})(?:\.[0-9]*)?$", 1).cast(pl.Int64, strict=False).drop_nulls()
+    if not len(whole):
+        few = [Decimal(text) for text in sample.head(_FEW) if _NUMBER.fullmatch(text) and len(text) <= _LONGEST_NUMBER]
+        whole = pl.Series([int(value) for value in few if 0 <= value.adjusted() < 19], dtype=pl.Int64)  # noqa: PLR2004
     counts = {unit: int(whole.is_between(low, high - 1).sum()) for unit, (low, high) in _RANGES.items()}
     if any(counts.values()):
         yield {"unit": max(counts, key=lambda unit: counts[unit])}
@@ -240,7 +257,11 @@ def _ns(found: Mapping[str, str]) -> pl.Expr:
             return pl.lit(default, pl.Int64)
         return pl.col(found[name]).cast(pl.Int64, strict=False).fill_null(default)
 
-    year = pl.col(found["year"]).cast(pl.Int64, strict=False) if "year" in found else _full_year(pl.col(found["short_year"]))
+    year = (
+        pl.col(found["year"]).cast(pl.Int64, strict=False)
+        if "year" in found
+        else _full_year(pl.col(found["short_year"]))
+    )
     month = _month(found)
     day = number("day", 0)
     hour = _hour(found, number)
@@ -271,7 +292,12 @@ def _month(found: Mapping[str, str]) -> pl.Expr:
     if "month_name" not in found:
         return pl.col(found["month"]).cast(pl.Int64, strict=False)
     names = {name: number for number, name in enumerate(_MONTHS, 1)}
-    return pl.col(found["month_name"]).str.to_lowercase().str.head(3).replace_strict(names, default=None, return_dtype=pl.Int64)
+    return (
+        pl.col(found["month_name"])
+        .str.to_lowercase()
+        .str.head(3)
+        .replace_strict(names, default=None, return_dtype=pl.Int64)
+    )
 
 
 def _hour(found: Mapping[str, str], number: Any) -> pl.Expr:
@@ -288,7 +314,10 @@ def _offset_seconds(found: Mapping[str, str]) -> pl.Expr:
     if "zone" not in found:
         return pl.lit(0, pl.Int64)
     zone = pl.col(found["zone"]).str.replace(":", "", literal=True)
-    size = zone.str.slice(1, 2).cast(pl.Int64, strict=False) * 3600 + zone.str.slice(3, 2).cast(pl.Int64, strict=False) * 60
+    size = (
+        zone.str.slice(1, 2).cast(pl.Int64, strict=False) * 3600
+        + zone.str.slice(3, 2).cast(pl.Int64, strict=False) * 60
+    )
     return pl.when(zone.str.starts_with("-")).then(-size).when(zone.str.starts_with("+")).then(size).otherwise(0)
 
 

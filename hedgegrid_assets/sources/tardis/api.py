@@ -528,7 +528,7 @@ async def _fetch_slice(
         staged = work / f"{uuid4().hex}.slice"
         try:
             async with _background().at_most("slices", limits.slices_at_once):
-                await _fetch_and_cache_slice(session, _as_is(url), str(staged), None)
+                await _to_its_end(_fetch_and_cache_slice(session, _as_is(url), str(staged), None), session)
                 if not staged.is_file():
                     raise _Broken("nothing was received")
                 body = await asyncio.to_thread(_check_slice, staged, moment)
@@ -539,6 +539,22 @@ async def _fetch_slice(
         return body
 
     return await _reliably(transfer, f"{wanted} {moment:%Y-%m-%dT%H:%M}", connection)
+
+
+async def _to_its_end(transfer: Coroutine[Any, Any, object], session: "aiohttp.ClientSession") -> None:
+    """Let a client's transfer end by itself, also when we are cancelled: cut in half, it would leave its file open.
+
+    Closing the session makes it fail at once, and clean up.
+    """
+    task = asyncio.create_task(transfer)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await session.close()
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()
+        raise
 
 
 def _as_is(url: str) -> Any:
@@ -663,7 +679,7 @@ async def _fetch_file(wanted: DatasetDay, final: Path, connection: Connection, w
             staged = work / f"{uuid4().hex}.file"
             try:
                 async with _background().at_most("files", limits.files_at_once):
-                    await reliable_download(session, _as_is(url), str(staged), max_attempts=1)
+                    await _to_its_end(reliable_download(session, _as_is(url), str(staged), max_attempts=1), session)
                     found = await asyncio.to_thread(_check_file, staged, wanted.exchange, wanted.kind, wanted.symbol)
                 final.parent.mkdir(parents=True, exist_ok=True)
                 staged.replace(final)

@@ -1,0 +1,110 @@
+"""What the tests of the Tardis source share: short limits, one stand-in for all, a warm cache to start from."""
+
+import gzip
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from hedgegrid_assets.feeds import Feed
+from hedgegrid_assets.pipeline import House
+from hedgegrid_assets.raw import RawDay, RawKey
+from hedgegrid_assets.sources.tardis import api
+from hedgegrid_assets.storage import Places
+from hedgegrid_assets_tests.tardis_standin import KEY, Standin
+
+FREE: Final = date(2024, 1, 1)
+PAID: Final = date(2024, 1, 2)
+QUICK: Final = api.Limits(
+    attempts=3,
+    first_wait=0.01,
+    longest_wait=0.02,
+    longest_retry_after=5.0,
+    connect=2.0,
+    silence=0.6,
+    slice_total=1.2,
+    file_total=2.0,
+    probe=2.0,
+)
+TRADES: Final = RawKey("trade", "BTCUSDT", PAID)
+FILTERS: Final = [{"channel": "trade", "symbols": ["btcusdt"]}]
+
+
+@cache
+def shared_standin() -> Standin:
+    """One server for all tests: it makes each day once."""
+    return Standin(trades_per_day=2_000).__enter__()
+
+
+def fresh_standin() -> Standin:
+    """The shared server without faults and log, as it was at first."""
+    server = shared_standin()
+    server.clear()
+    server.delay_seconds, server.zstd, server.instruments_open, server.wrong_key_on_free_days = 0.0, False, False, True
+    server.library.empty.clear()
+    server.library.disconnects.clear()
+    server.keys = {KEY: None}
+    return server
+
+
+def settings(server: Standin, **more: Any) -> dict[str, Any]:
+    """Settings that point to the stand-in, with its key."""
+    return {"endpoint": server.endpoint, "datasets_endpoint": server.datasets_endpoint, "api_key": KEY} | more
+
+
+def house(folder: Path, server: Standin, *, symbols: Sequence[str] = ("BTCUSDT",), **more: Any) -> House:
+    """A feed in its places, as the command line makes it."""
+    feed = Feed.model_construct(
+        name="cli_tardis",
+        source="tardis",
+        venue="BINANCE",
+        market="usdm",
+        symbols=tuple(symbols),
+        tables=("trade_tick", "mark_price_update", "index_price_update", "funding_rate_update"),
+        start=date(2024, 1, 1),
+        end=None,
+        settings=settings(server, **more),
+        landing=(),
+        instruments={},
+        gaps={},
+        max_rejected=0.001,
+        schedule=None,
+        owners=(),
+    )
+    return House(feed, Places(folder / "data", folder / "data/catalog"))
+
+
+def warm(folder: Path, source: Path, *minutes: int) -> None:
+    """Give a data folder the cached slices of another (linked, not copied), but for some minutes."""
+    slices = source / "data/cache/binance-futures"
+    for path in slices.rglob("*.json.gz"):
+        hour, minute = int(path.parent.name), int(path.name.partition(".")[0])
+        if hour * 60 + minute not in minutes:
+            target = folder / "data/cache/binance-futures" / path.relative_to(slices)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.link(path, target)
+
+
+def text_of(raw: RawDay | None) -> bytes:
+    """The lines of a raw day."""
+    assert raw is not None
+    return gzip.decompress(raw.path.read_bytes())
+
+
+def recorded(server: Standin, day: date = PAID) -> bytes:
+    """The lines of a day as the stand-in has them."""
+    return b"".join(server.library.minutes("binance-futures", FILTERS, day))
+
+
+def leftovers(folder: Path) -> list[Path]:
+    """Files of transfers that did not end well."""
+    ends = (".part", ".slice", ".file", ".unconfirmed")
+    return [path for path in folder.rglob("*") if path.is_file() and path.name.endswith(ends)]
+
+
+def impatient(**changes: Any) -> api.Limits:
+    """The short limits of the tests, with some changed."""
+    return replace(QUICK, **changes)
