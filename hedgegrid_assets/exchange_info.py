@@ -1,7 +1,7 @@
 """Instrument definitions out of a venue's own document: Binance's ``exchangeInfo`` of USD-M, COIN-M and spot."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
@@ -112,7 +112,9 @@ def _kind(entry: Mapping[str, Any], market: Market) -> Kind:
         return "currency_pair"
     contract = str(entry.get("contractType"))
     if contract not in _KINDS:
-        raise _Unusable(f"its contract type is {contract!r} (status {entry.get('status') or entry.get('contractStatus')})")
+        raise _Unusable(
+            f"its contract type is {contract!r} (status {entry.get('status') or entry.get('contractStatus')})"
+        )
     return _KINDS[contract]
 
 
@@ -151,3 +153,20 @@ def problems_with(definitions: Sequence[Instrument], pinned: Mapping[str, Instru
         ]
         if flags:
             yield new.id, f"hedgegrid instruments widen {new.id} {' '.join(flags)}"
+
+
+def fitted(new: Instrument, held: Instrument | None) -> Instrument:
+    """The new definition with the precisions that the catalog's days have, where those are finer."""
+    if held is None:
+        return new
+    price, size = (max(getattr(new, name), getattr(held, name)) for name in ("price_precision", "size_precision"))
+    step = f"{Decimal(new.size_increment):.{size}f}"
+    return replace(
+        new,
+        price_precision=price,
+        size_precision=size,
+        mark_precision=max(new.mark_precision, held.mark_precision),
+        price_increment=f"{Decimal(new.price_increment):.{price}f}",
+        size_increment=step,
+        lot_size=step,
+    )

@@ -184,7 +184,7 @@ def amended(instrument: Instrument, market: Market, override: object) -> Instrum
             given.setdefault(f"{name}_increment", _unit(given[f"{name}_precision"]))
     before = {name: getattr(instrument, name) for name in _SAID if instrument.fees_known or not name.endswith("_fee")}
     whole = define(instrument.id, instrument.raw_symbol, market, before | given, {})
-    changed = {name: getattr(whole, name) for name in given if not name.endswith("_fee")}
+    changed: dict[str, Any] = {name: getattr(whole, name) for name in given if not name.endswith("_fee")}
     for name in ("price", "size"):
         if {f"{name}_precision", f"{name}_increment"} & given.keys():
             changed |= {f"{name}_{part}": getattr(whole, f"{name}_{part}") for part in ("precision", "increment")}
@@ -192,8 +192,9 @@ def amended(instrument: Instrument, market: Market, override: object) -> Instrum
         changed["lot_size"] = changed["size_increment"]
     if {"maker_fee", "taker_fee"} & given.keys():
         changed |= {"maker_fee": whole.maker_fee, "taker_fee": whole.taker_fee, "fees_known": whole.fees_known}
-    said_all = said.precision("price") and said.precision("size")
-    return replace(instrument, **changed, **({"origin": "feeds.yaml"} if said_all else {}))
+    if said.precision("price") and said.precision("size"):
+        changed["origin"] = "feeds.yaml"
+    return replace(instrument, **changed)
 
 
 _SAID: Final = (

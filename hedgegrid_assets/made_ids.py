@@ -64,7 +64,9 @@ class Ordinals:
         marked = frame.with_columns(base=base, origin=pl.Series(origin, dtype=pl.Int64))
         nth = pl.int_range(1, pl.len() + 1).over("base", "origin")
         carried = pl.col("base").replace_strict(self._counts, default=0, return_dtype=pl.Int64) if self._counts else 0
-        numbered = marked.with_columns(nth=nth + pl.when(pl.col("ts_init") == pl.lit(self._at, pl.Int64)).then(carried).otherwise(0))
+        numbered = marked.with_columns(
+            nth=nth + pl.when(pl.col("ts_init") == pl.lit(self._at, pl.Int64)).then(carried).otherwise(0)
+        )
         self._remember(numbered)
         named = (
             pl.when(pl.col("base").is_null())

@@ -94,7 +94,9 @@ CASES: Final = (
         symbol="BTC-USDT-SWAP",
         notes=("1 rows of 1 other symbols",),
     ),
-    Case("ccxt.csv", trades_at(MIDNIGHT, "1001", "1002"), notes=("timestamp is read from datetime, not from timestamp",)),
+    Case(
+        "ccxt.csv", trades_at(MIDNIGHT, "1001", "1002"), notes=("timestamp is read from datetime, not from timestamp",)
+    ),
     Case("freqtrade.csv", trades_at(MIDNIGHT, "1001", None)),
     Case(
         "deribit.csv",
@@ -131,7 +133,15 @@ def convert(
     """Convert CSV files that are named, as ``--input`` does, or by a configuration."""
     settings: dict[str, Any] = dict(config or {}) or {"inputs": [str(file) for file in files]}
     asked = request(
-        "csv", symbol, None, None, output_path=tmp_path / catalog, data_types=tokens, source_config=settings, data=tmp_path / "data", **more
+        "csv",
+        symbol,
+        None,
+        None,
+        output_path=tmp_path / catalog,
+        data_types=tokens,
+        source_config=settings,
+        data=tmp_path / "data",
+        **more,
     )
     return run(asked)
 
@@ -143,16 +153,24 @@ def write(tmp_path: Path, name: str, text: str | bytes) -> Path:
     return path
 
 
-def frame(tmp_path: Path, table: str = "trade_tick", instrument: str = "BTCUSDT-PERP.BINANCE", catalog: str = "catalog") -> pl.DataFrame:
+def frame(
+    tmp_path: Path, table: str = "trade_tick", instrument: str = "BTCUSDT-PERP.BINANCE", catalog: str = "catalog"
+) -> pl.DataFrame:
     """All days of a normalized table; times in ns."""
     folder = Places(tmp_path, tmp_path / catalog).frame_folder(instrument, TABLES[table].folder)
     rows = pl.concat([pl.read_parquet(path) for path in sorted(folder.glob("*.parquet"))])
     return rows.with_columns(pl.selectors.datetime().cast(pl.Int64), pl.selectors.categorical().cast(pl.String))
 
 
-def rejects(tmp_path: Path, table: str = "trade_tick", instrument: str = "BTCUSDT-PERP.BINANCE") -> list[tuple[int, str]]:
+def rejects(
+    tmp_path: Path, table: str = "trade_tick", instrument: str = "BTCUSDT-PERP.BINANCE"
+) -> list[tuple[int, str]]:
     """(line, reason) of the rows that were rejected in their day."""
-    folder = Places(tmp_path, tmp_path / "catalog").rejects(instrument, TABLES[table].folder, datetime(2024, 1, 1, tzinfo=UTC).date()).parent
+    folder = (
+        Places(tmp_path, tmp_path / "catalog")
+        .rejects(instrument, TABLES[table].folder, datetime(2024, 1, 1, tzinfo=UTC).date())
+        .parent
+    )
     parts = [pl.read_parquet(path) for path in sorted(folder.glob("*.parquet"))]
     return sorted((line, reason) for part in parts for line, reason in part.select("line", "reason").iter_rows())
 

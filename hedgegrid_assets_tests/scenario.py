@@ -10,6 +10,7 @@ REST answers, blanks. Each line begins with its receive time in ns, 20 ms after 
 import gzip
 import json
 import random
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -142,7 +143,17 @@ def clean_messages() -> list[tuple[int, Message | str]]:
 
 def _noise() -> list[Message | str]:
     ticker = {"e": "bookTicker", "u": 7, "s": BTC, "b": "1.0", "B": "2", "a": "1.1", "A": "3", "T": 5, "E": 6}
-    depth: Message = {"e": "depthUpdate", "E": 6, "T": 5, "s": BTC, "U": 1, "u": 2, "pu": 0, "b": [["1.0", "2"]], "a": []}
+    depth: Message = {
+        "e": "depthUpdate",
+        "E": 6,
+        "T": 5,
+        "s": BTC,
+        "U": 1,
+        "u": 2,
+        "pu": 0,
+        "b": [["1.0", "2"]],
+        "a": [],
+    }
     kline = {"e": "kline", "E": 6, "s": BTC, "k": {"t": 1, "s": BTC, "q": "1", "trade": "trade"}}
     forced = {"e": "forceOrder", "E": 6, "o": {"s": BTC, "S": "SELL", "q": "1", "p": "9", "T": 5}}
     return [
@@ -376,10 +387,22 @@ def _variants() -> dict[str, Variant]:
         "zstd": Variant(_zstd(CLEAN), ".jsonl.zst"),
         "zstd of several frames": Variant(_halves(CLEAN, _zstd), ".jsonl.zst"),
     }
-    found |= {name: _lost(spoiled(**changes), reason) for name, (changes, reason) in BAD_VALUES.items()}
-    found |= {name: Variant(spoiled(**changes)) for name, changes in GOOD_VALUES.items()}
-    found |= {f"receive time {name}": Variant(_at(text)) for name, text, _ in RECEIVE_TIMES}
-    return found
+    reasons = Counter(reason for _, reason in BAD_VALUES.values())
+    bad = _one_each([changes for changes, _ in BAD_VALUES.values()])
+    times = [f"{text}{dumped(agg_trade(2000 + n, BAD_MS))}\n" for n, (_, text, _) in enumerate(RECEIVE_TIMES)]
+    return found | {
+        "price is zero": _lost(spoiled(p="0"), "zero_price"),
+        "a nested object": Variant(spoiled(o={"s": "ETHUSDT", "p": "1", "a": 1})),
+        "every bad value": Variant(bad, rejects=reasons, blocked=True),
+        "every unusual spelling": Variant(_one_each(list(GOOD_VALUES.values())), trades=40 + len(GOOD_VALUES)),
+        "every kind of receive time": Variant(inserted(*map(str.encode, times)), trades=40 + len(times)),
+    }
+
+
+def _one_each(all_changes: Sequence[Message]) -> bytes:
+    """The day with one more aggregate trade for each of some changes."""
+    messages = [agg_trade(2000 + number, BAD_MS, **changes) for number, changes in enumerate(all_changes)]
+    return inserted(*(line(message, received(BAD_MS) + number) for number, message in enumerate(messages)))
 
 
 _SECONDS: Final = BAD_MS // 1_000

@@ -8,6 +8,7 @@ from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
+from urllib.request import urlopen
 
 from hedgegrid_assets.feeds import Feed
 from hedgegrid_assets.pipeline import House
@@ -35,8 +36,11 @@ FILTERS: Final = [{"channel": "trade", "symbols": ["btcusdt"]}]
 
 @cache
 def shared_standin() -> Standin:
-    """One server for all tests: it makes each day once."""
-    return Standin(trades_per_day=2_000).__enter__()
+    """One server for all tests: it makes each day once, and the one that takes long before anyone waits for it."""
+    server = Standin(trades_per_day=2_000).__enter__()
+    with urlopen(f"{server.datasets_endpoint}/binance-futures/derivative_ticker/2024/01/01/BTCUSDT.csv.gz") as answer:
+        answer.read()
+    return server
 
 
 def fresh_standin() -> Standin:

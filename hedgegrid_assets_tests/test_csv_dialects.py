@@ -48,7 +48,9 @@ def test_a_dialect_gives_its_known_rows(tmp_path: Path, case: Case) -> None:
     rows = frame(tmp_path, instrument=instrument)
     assert trades_of(rows) == list(case.trades)
     assert rows["ts_init"].to_list() == list(case.received or [trade[0] for trade in case.trades])
-    assert json.loads((tmp_path / "catalog/.hedgegrid/series.json").read_text())[instrument]["trade_tick"] == case.series
+    assert (
+        json.loads((tmp_path / "catalog/.hedgegrid/series.json").read_text())[instrument]["trade_tick"] == case.series
+    )
     for note in case.notes:
         assert any(note in said for said in done.notes), done.notes
 
@@ -56,7 +58,10 @@ def test_a_dialect_gives_its_known_rows(tmp_path: Path, case: Case) -> None:
 def test_a_derivative_ticker_gives_marks_indexes_and_funding_in_one_reading(tmp_path: Path) -> None:
     done = convert(tmp_path, FIXTURES / "tardis_derivative_ticker.csv", tokens="mark,index,funding")
     assert done.ok
-    assert [str(value) for value in frame(tmp_path, "mark_price_update")["mark_price"]] == ["42500.12345678", "42500.20000000"]
+    assert [str(value) for value in frame(tmp_path, "mark_price_update")["mark_price"]] == [
+        "42500.12345678",
+        "42500.20000000",
+    ]
     assert [str(value) for value in frame(tmp_path, "index_price_update")["index_price"]] == ["42499.99000000"]
     funding = frame(tmp_path, "funding_rate_update")
     assert [f"{value:.8f}" for value in funding["funding_rate"]] == ["0.00007996", "0.00007997"]
@@ -196,7 +201,9 @@ def test_a_time_of_another_unit_is_a_reject_and_no_other_year(tmp_path: Path) ->
 
 def test_times_of_no_known_format_name_the_first_bad_value_and_the_format_to_give(tmp_path: Path) -> None:
     text = "time,price,size\n1 Jan 2024 at noon,1.5,2\n"
-    with pytest.raises(TimestampParsingFailed, match=r"Timestamp parsing failed .*t\.csv, line 2, column time.*at noon"):
+    with pytest.raises(
+        TimestampParsingFailed, match=r"Timestamp parsing failed .*t\.csv, line 2, column time.*at noon"
+    ):
         convert(tmp_path, write(tmp_path, "t.csv", text))
     text = "time,price,size\n31.01.2024 10:00,1.5,2\n"
     with pytest.raises(TimestampParsingFailed) as caught:
@@ -207,7 +214,10 @@ def test_times_of_no_known_format_name_the_first_bad_value_and_the_format_to_giv
 def test_a_format_that_cannot_be_is_a_usage_error(tmp_path: Path) -> None:
     write(tmp_path, "t.csv", HEADER + ROWS)
     with pytest.raises(UsageError, match="timestamp_format cannot be used"):
-        convert(tmp_path, config={"base_path": str(tmp_path), "timestamp_format": "%Q", "files": {"trades": {"file_path": "t.csv"}}})
+        convert(
+            tmp_path,
+            config={"base_path": str(tmp_path), "timestamp_format": "%Q", "files": {"trades": {"file_path": "t.csv"}}},
+        )
 
 
 # ---------------------------------------------------------------- rows 51 to 53, 93, 94: mappings
@@ -231,13 +241,18 @@ def test_a_mapping_to_a_column_that_is_not_there_names_it(tmp_path: Path) -> Non
     write(tmp_path, "t.csv", HEADER + ROWS)
     columns = {"timestamp": "time", "price": "prise", "size": "amount"}
     with pytest.raises(MissingColumns, match="no column named 'prise'"):
-        convert(tmp_path, config={"base_path": str(tmp_path), "files": {"trades": {"file_path": "t.csv", "columns": columns}}})
+        convert(
+            tmp_path,
+            config={"base_path": str(tmp_path), "files": {"trades": {"file_path": "t.csv", "columns": columns}}},
+        )
 
 
 def test_a_mapping_is_complete_and_other_symbols_stay_out(tmp_path: Path) -> None:
     write(tmp_path, "t.csv", HEADER + ROWS + "2024-01-01 00:00:02,ETHUSDT,2281.1,1,BUY,9\n")
     columns = {"timestamp": "time", "price": "price", "size": "amount"}
-    done = convert(tmp_path, config={"base_path": str(tmp_path), "files": {"trades": {"file_path": "t.csv", "columns": columns}}})
+    done = convert(
+        tmp_path, config={"base_path": str(tmp_path), "files": {"trades": {"file_path": "t.csv", "columns": columns}}}
+    )
     assert trades_of(frame(tmp_path)) == [(row[0], row[1], row[2], "NO_AGGRESSOR", None) for row in GUIDE]
     assert any("other symbols" in note for note in done.notes)
 
@@ -316,7 +331,9 @@ def test_garbage_that_is_named_csv_gz_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("bom", ["", "\ufeff"])
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 @pytest.mark.parametrize("quoted", [False, True])
-def test_line_ends_marks_delimiters_and_quotes(tmp_path: Path, end: str, bom: str, delimiter: str, quoted: bool) -> None:
+def test_line_ends_marks_delimiters_and_quotes(
+    tmp_path: Path, end: str, bom: str, delimiter: str, quoted: bool
+) -> None:
     rows = [[f'"{cell}"' if quoted else cell for cell in line.split(",")] for line in (HEADER + ROWS).splitlines()]
     text = bom + (end or "\n").join(delimiter.join(row) for row in rows) + end
     convert(tmp_path, write(tmp_path, "t.csv", text))
@@ -446,7 +463,15 @@ def _between(tmp_path: Path, path: Path, start: str, end: str) -> Any:
     from hedgegrid_assets.pipeline import request, run
 
     return run(
-        request("csv", "BTCUSDT", start, end, output_path=tmp_path / "c", data=tmp_path / "d", source_config={"inputs": [str(path)]})
+        request(
+            "csv",
+            "BTCUSDT",
+            start,
+            end,
+            output_path=tmp_path / "c",
+            data=tmp_path / "d",
+            source_config={"inputs": [str(path)]},
+        )
     )
 
 
@@ -495,9 +520,11 @@ def test_the_frame_is_the_same_whatever_the_blocks_are(tmp_path: Path, monkeypat
     convert(whole, path)
     init = storage.BlockReader.__init__
     monkeypatch.setattr(storage, "_READ_BYTES", 50)
-    monkeypatch.setattr(
-        storage.BlockReader, "__init__", lambda self, path, block_bytes=100, **more: init(self, path, 100, **more)
-    )
+
+    def small_blocks(self: storage.BlockReader, path: Path, *, quoted: bool = False) -> None:
+        init(self, path, 100, quoted=quoted)
+
+    monkeypatch.setattr(storage.BlockReader, "__init__", small_blocks)
     convert(tmp_path, path)
     assert frame(tmp_path).equals(frame(whole))
     assert isinstance(frame(whole), pl.DataFrame)

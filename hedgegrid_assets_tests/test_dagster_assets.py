@@ -1,8 +1,8 @@
 """Feeds as Dagster assets: real runs over the scenario's day, read back from events and from disk."""
 
 from collections.abc import Iterator
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -56,7 +56,7 @@ CONFLICT = VARIANTS["same id, other content"].data
 
 
 @pytest.fixture
-def house(tmp_path: Any) -> House:
+def house(tmp_path: Path) -> House:
     return house_of(tmp_path)
 
 
@@ -66,28 +66,51 @@ def instance() -> Iterator[dg.DagsterInstance]:
         yield instance
 
 
+@dataclass(frozen=True)
+class Day:
+    """A day that was run once, for several tests to look at."""
+
+    house: House
+    instance: dg.DagsterInstance
+    result: dg.ExecuteInProcessResult
+
+
+def day_run(root: Path, data: bytes) -> Iterator[Day]:
+    house = house_of(root)
+    drop(house, data)
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield Day(house, instance, run(house, instance))
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Day]:
+    yield from day_run(tmp_path_factory.mktemp("clean"), CLEAN)
+
+
+@pytest.fixture(scope="module")
+def blocked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Day]:
+    yield from day_run(tmp_path_factory.mktemp("blocked"), CONFLICT)
+
+
 # ---------------------------------------------------------------- a good day
 
 
-def test_a_dropped_capture_goes_from_raw_to_catalog_without_a_sensor(
-    house: House, instance: dg.DagsterInstance
-) -> None:
-    drop(house, CLEAN)
-    result = run(house, instance)
+def test_a_dropped_capture_goes_from_raw_to_catalog_without_a_sensor(clean: Day) -> None:
+    house, result = clean.house, clean.result
     assert result.success
     assert made(result) == of_layer(house, "raw", "normalized", "catalog")
     trades = ParquetDataCatalog(str(house.places.catalog)).trade_ticks(instrument_ids=["BTCUSDT-PERP.BINANCE"])
     assert [int(str(trade.trade_id)) for trade in trades] == list(BTC_IDS)
 
 
-@pytest.mark.parametrize(("feed", "key"), [(CAPTURES, BTC_DAY), (SIM, SIM_DAY)])
+@pytest.mark.parametrize("feed", ["captures", "sim"])
 def test_every_check_of_a_feed_has_a_result_for_the_partition(
-    feed: str, key: str, tmp_path: Any, instance: dg.DagsterInstance
+    feed: str, clean: Day, tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
-    house = house_of(tmp_path, feed)
-    if house.source.lands:
-        drop(house, CLEAN)
-    result = run(house, instance, key)
+    house, result, key = clean.house, clean.result, BTC_DAY
+    if feed == "sim":
+        house, key = house_of(tmp_path, SIM), SIM_DAY
+        result = run(house, instance, key)
     assert result.success
     specs = {spec.key for asset in assets_of(house) for spec in asset.check_specs}
     found = result.get_asset_check_evaluations()
@@ -96,9 +119,8 @@ def test_every_check_of_a_feed_has_a_result_for_the_partition(
     assert {check.partition for check in found} == {key}
 
 
-def test_checks_are_named_after_the_documented_rules(house: House, instance: dg.DagsterInstance) -> None:
-    drop(house, CLEAN)
-    found = evaluations(run(house, instance))
+def test_checks_are_named_after_the_documented_rules(clean: Day) -> None:
+    found = evaluations(clean.result)
     named = {table: {name for asset, name in found if asset == f"captures/normalized/{table}"} for table in TABLES}
     common = {"sorted_timestamps", "rows_accounted_for", "gap_report", "quality"}
     assert named == {
@@ -111,9 +133,8 @@ def test_checks_are_named_after_the_documented_rules(house: House, instance: dg.
     assert {name for asset, name in found if "/catalog/" in asset} == {"reads_back_equal"}
 
 
-def test_warnings_alone_fail_no_run(house: House, instance: dg.DagsterInstance) -> None:
-    drop(house, CLEAN)
-    result = run(house, instance)
+def test_warnings_alone_fail_no_run(clean: Day) -> None:
+    result = clean.result
     failed = {check.severity for check in result.get_asset_check_evaluations() if not check.passed}
     assert result.success
     assert failed == {dg.AssetCheckSeverity.WARN}  # mark prices of two minutes do not cover a day
@@ -142,12 +163,9 @@ def test_metadata_say_how_many_rows_from_where_and_how_good(house: House, instan
     assert "zero_size" in str(quality.metadata["first_bad"].value)
 
 
-def test_a_column_is_traced_from_the_raw_field_to_nautilus(house: House, instance: dg.DagsterInstance) -> None:
-    drop(house, CLEAN)
-    result = run(house, instance)
-
+def test_a_column_is_traced_from_the_raw_field_to_nautilus(clean: Day) -> None:
     def made_from(asset: str, column: str) -> list[tuple[str, str]]:
-        lineage = metadata(result, asset)["dagster/column_lineage"]
+        lineage = metadata(clean.result, asset)["dagster/column_lineage"]
         return [(dep.asset_key.to_user_string(), dep.column_name) for dep in lineage.deps_by_column[column]]
 
     assert made_from("captures/catalog/mark_price_update", "value") == [
@@ -156,8 +174,7 @@ def test_a_column_is_traced_from_the_raw_field_to_nautilus(house: House, instanc
     assert made_from("captures/normalized/mark_price_update", "mark_price") == [("captures/raw/markPrice", "p")]
 
 
-def test_columns_of_every_lineage_exist(house: House) -> None:
-    """Loops over all assets: a lineage names columns of the schema beside it, and of the schema upstream."""
+def test_a_lineage_names_columns_of_its_own_schema_and_of_the_one_upstream(house: House) -> None:
     specs = {spec.key: spec for asset in assets_of(house) for spec in asset.specs}
     columns = {
         key: {column.name for column in spec.metadata["dagster/column_schema"].columns}
@@ -185,18 +202,16 @@ def test_every_asset_tells_a_newcomer_what_it_is(house: House) -> None:
 # ---------------------------------------------------------------- bad days
 
 
-def test_a_blocked_trades_day_stops_neither_mark_nor_funding(house: House, instance: dg.DagsterInstance) -> None:
-    drop(house, CONFLICT)
-    result = run(house, instance)
+def test_a_blocked_trades_day_stops_neither_mark_nor_funding(blocked: Day) -> None:
+    house, result = blocked.house, blocked.result
     assert not result.success
     assert made(result) == of_layer(house, "raw", "normalized", "catalog") - {"captures/catalog/trade_tick"}
     assert not catalog_files(house, "trade_tick")
     assert all(catalog_files(house, table) for table in TABLES[1:])
 
 
-def test_a_blocked_day_says_which_rule_failed_and_shows_the_rows(house: House, instance: dg.DagsterInstance) -> None:
-    drop(house, CONFLICT)
-    result = run(house, instance)
+def test_a_blocked_day_says_which_rule_failed_and_shows_the_rows(blocked: Day) -> None:
+    result = blocked.result
     (said,) = failures(result).values()
     assert "BTCUSDT-PERP.BINANCE 2024-01-01 trade_tick is blocked" in said
     assert "trade_ids_unique" in said
@@ -209,10 +224,9 @@ def test_a_blocked_day_says_which_rule_failed_and_shows_the_rows(house: House, i
     assert str(BAD_ID) in shown
 
 
-def test_the_catalog_asset_alone_refuses_a_blocked_day(house: House, instance: dg.DagsterInstance) -> None:
-    drop(house, CONFLICT)
-    run(house, instance)
-    result = run(house, instance, only=["captures/catalog/trade_tick"])
+def test_the_catalog_asset_alone_refuses_a_blocked_day(blocked: Day) -> None:
+    house = blocked.house
+    result = run(house, blocked.instance, only=["captures/catalog/trade_tick"])
     assert not result.success
     assert "is blocked: expected every ERROR rule to pass" in failures(result)["captures__catalog__trade_tick"]
     assert not catalog_files(house, "trade_tick")
@@ -238,7 +252,7 @@ def test_a_bad_day_loses_only_itself(house: House, instance: dg.DagsterInstance)
 
 
 def test_a_value_finer_than_the_definition_stops_its_table_with_the_way_out(
-    tmp_path: Any, instance: dg.DagsterInstance
+    tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
     coarse = CAPTURES.replace("BTCUSDT: {price_precision: 2", "BTCUSDT: {price_precision: 0")
     house = house_of(tmp_path, coarse)
@@ -303,7 +317,7 @@ def test_a_damaged_raw_file_fails_a_run_that_goes_no_further_than_raw(
 
 @pytest.mark.parametrize(("transient", "asked"), [(True, 3), (False, 1)])
 def test_only_a_fault_of_the_provider_that_may_pass_is_asked_again(
-    transient: bool, asked: int, tmp_path: Any, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+    transient: bool, asked: int, tmp_path: Path, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     times = []
 
@@ -394,7 +408,7 @@ def test_a_landing_file_is_imported_once(house: House, instance: dg.DagsterInsta
     assert made(second) == {"captures/landing", "captures/instruments"}
 
 
-def test_lines_of_symbols_that_the_feed_does_not_have_are_counted(tmp_path: Any, instance: dg.DagsterInstance) -> None:
+def test_lines_of_symbols_that_the_feed_does_not_have_are_counted(tmp_path: Path, instance: dg.DagsterInstance) -> None:
     house = house_of(
         tmp_path,
         CAPTURES.replace("[BTCUSDT, ETHUSDT]", "[BTCUSDT]").replace(
@@ -420,7 +434,7 @@ def test_a_damaged_landing_file_is_named_and_the_others_land(
 
 
 def test_instruments_are_told_as_a_table_with_those_that_are_not_known_yet(
-    tmp_path: Any, instance: dg.DagsterInstance
+    tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
     house = house_of(tmp_path, CAPTURES.split("    instruments:", maxsplit=1)[0])
     drop(house, day_of(0))

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Non-compliant tag keys like .'da
 
 
 @pytest.fixture
-def house(tmp_path: Any) -> House:
+def house(tmp_path: Path) -> House:
     return house_of(tmp_path)
 
 
@@ -162,7 +162,7 @@ def test_days_and_symbols_outside_the_feed_are_not_asked_for(house: House, ticks
 
 
 def test_a_symbol_that_the_feed_takes_on_later_is_imported_from_old_files(
-    tmp_path: Any, instance: dg.DagsterInstance
+    tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
     small = house_of(
         tmp_path, CAPTURES.replace("[BTCUSDT, ETHUSDT]", "[BTCUSDT]").split("    instruments:", maxsplit=1)[0]
@@ -191,7 +191,7 @@ def test_the_cursor_stays_small_whatever_lies_there(house: House, ticks: Ticks) 
     assert len(ticks.cursor or "") < 32_000
 
 
-def test_a_feed_that_does_not_land_has_no_sensor(tmp_path: Any) -> None:
+def test_a_feed_that_does_not_land_has_no_sensor(tmp_path: Path) -> None:
     assert not definitions_of([house_of(tmp_path, SIM)]).sensors
 
 
@@ -207,7 +207,7 @@ def scheduled(house: House, instance: dg.DagsterInstance, at: datetime) -> list[
 
 
 def test_the_schedule_asks_for_yesterday_and_for_earlier_days_that_are_not_there(
-    tmp_path: Any, instance: dg.DagsterInstance
+    tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
     house = house_of(tmp_path, SIM + '    schedule: {at: "06:30", look_back_days: 1}\n')
     at = datetime(2024, 1, 3, 6, 30, tzinfo=UTC)
@@ -219,7 +219,7 @@ def test_the_schedule_asks_for_yesterday_and_for_earlier_days_that_are_not_there
     assert [request.partition_key for request in scheduled(house, instance, at)] == [partition(1, sim)]
 
 
-def test_the_schedule_asks_for_nothing_outside_the_feed(tmp_path: Any, instance: dg.DagsterInstance) -> None:
+def test_the_schedule_asks_for_nothing_outside_the_feed(tmp_path: Path, instance: dg.DagsterInstance) -> None:
     house = house_of(tmp_path, SIM + '    schedule: {at: "06:30", look_back_days: 0}\n')
     assert not scheduled(house, instance, datetime(2024, 1, 1, 6, 30, tzinfo=UTC))
     assert not scheduled(house, instance, datetime(2024, 1, 9, 6, 30, tzinfo=UTC))

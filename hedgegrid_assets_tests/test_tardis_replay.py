@@ -57,7 +57,10 @@ def busy(server: Standin, at_least: int = 2, then: int = 1) -> int:
     return next(
         minute
         for minute, text in enumerate(slices)
-        if text.count(b"\n") >= at_least and b"NA" not in text and all(slices[minute + n + 1] for n in range(then))
+        if minute >= 60
+        and text.count(b"\n") >= at_least
+        and b"NA" not in text
+        and all(slices[minute + 1 : minute + 1 + then])
     )
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 import typer
 
-from hedgegrid_assets.cli import convert, inspect, look, operate
+from hedgegrid_assets.cli import convert, inspect, look, operate, setup
 from hedgegrid_assets.cli.output import show_error
 from hedgegrid_assets.errors import HedgegridError
 
@@ -45,6 +45,7 @@ def _exits[**P](command: Callable[P, int]) -> Callable[P, None]:
     return ending
 
 
+app.command("init")(_exits(setup.init))
 app.command("demo")(_exits(operate.demo))
 app.command("replay-to-parquet")(_exits(convert.replay_to_parquet))
 app.command("generate-sample-data")(_exits(convert.generate_sample_data))
@@ -60,6 +61,7 @@ rejects.command("summary")(_exits(look.rejects_summary))
 app.add_typer(instruments, name="instruments")
 instruments.command("list")(_exits(inspect.instruments_list))
 instruments.command("show")(_exits(inspect.instruments_show))
+instruments.command("import")(_exits(setup.instruments_import))
 instruments.command("widen")(_exits(operate.instruments_widen))
 app.add_typer(feeds, name="feeds")
 feeds.command("check")(_exits(inspect.feeds_check))

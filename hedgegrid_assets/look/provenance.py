@@ -52,26 +52,28 @@ class RawFinder:
 
     def __init__(self, places: Places) -> None:
         self._places = places
-        self._folders: dict[str, list[Path]] = {}
+        self._folders: dict[str | None, list[Path]] = {}
         self._symbols = {each.id: each.raw_symbol for each in read_definitions(places.catalog).values()}
 
     def find(self, instrument_id: str, day: date, sha256s: Sequence[str]) -> RawFound | None:
         """The raw day with one of these sha256, else one of another content, else None."""
         found: RawFound | None = None
-        for folder in self._folders_of(self._symbols.get(instrument_id, "")):
+        symbol = self._symbols.get(instrument_id)
+        for folder in self._folders_of(symbol):
             path = folder / f"{day}.json"
             manifest = read_json(path)
             if manifest is None:
                 continue
             if manifest["sha256"] in sha256s:
                 return RawFound(path, manifest, same_bytes=True)
-            found = found or RawFound(path, manifest, same_bytes=False)
+            if symbol is not None:
+                found = found or RawFound(path, manifest, same_bytes=False)
         return found
 
-    def _folders_of(self, symbol: str) -> list[Path]:
-        if not symbol:
-            return []
+    def _folders_of(self, symbol: str | None) -> list[Path]:
+        """Folders of raw days; all of them for an instrument without a definition: the sha256 tells."""
         if symbol not in self._folders:
             channels = sorted(path for path in self._places.landing.glob("*/*") if path.is_dir())
-            self._folders[symbol] = [channel / symbol for channel in channels if (channel / symbol).is_dir()]
+            below = ([channel / symbol] if symbol else sorted(channel.iterdir()) for channel in channels)
+            self._folders[symbol] = [folder for folders in below for folder in folders if folder.is_dir()]
         return self._folders[symbol]

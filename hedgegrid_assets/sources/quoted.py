@@ -131,15 +131,14 @@ def text(shape: Shape, key: str) -> pl.Expr:
 
 
 def bare(shape: Shape, key: str) -> pl.Expr:
-    """A number or flag as it is spelled, unproved: with punctuation left where it differs from the shape's.
-
-    Null if the shape has a text there.
-    """
+    """A number or flag as it is spelled, unproved; null if the punctuation differs, or the shape has a text there."""
     place = shape.places[key]
     if place not in shape.numbers:
         return pl.lit(None, pl.String)
     before, after = shape.numbers[place]
-    return pl.col(f"p{place}").str.strip_prefix(before).str.strip_suffix(after)
+    part = pl.col(f"p{place}")
+    inner = part.str.strip_prefix(before).str.strip_suffix(after)
+    return pl.when(part.str.len_bytes() - inner.str.len_bytes() == len(before) + len(after)).then(inner)
 
 
 def whole_number(shape: Shape, key: str) -> pl.Expr:

@@ -10,10 +10,9 @@ from hedgegrid_assets.tables import rules
 
 def _is_settlement(day_end: int) -> pl.Expr:
     """The last row before each funding time up to the day's (exclusive) end: the rate that was settled."""
-    row = pl.int_range(pl.len())
     due = (pl.col("ts_init") < pl.col("next_funding_time")) & (pl.col("next_funding_time") <= day_end)
-    last = pl.when(due).then(row).max().over("next_funding_time")
-    return (due & (row == last)).fill_null(value=False)
+    still_due = due.cast(pl.UInt32).cum_sum(reverse=True).over("next_funding_time")
+    return (due & (still_due == 1)).fill_null(value=False)
 
 
 FUNDING_RATE_UPDATE: Final = Table(

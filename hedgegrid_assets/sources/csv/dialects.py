@@ -143,7 +143,7 @@ def _is_header(row: Sequence[str], mapped: set[str]) -> bool:
         for column in (TIMESTAMP, "price", "size", "funding_rate", "mark_price")
         for place in found_by(column, row)
     }
-    return bool(known) or bool(mapped & {name.lower() for name in row}) or sum(map(bool, row)) > 2  # noqa: PLR2004
+    return bool(known) or bool(mapped & {name.lower() for name in row}) or sum(map(bool, row)) > 2
 
 
 # ---------------------------------------------------------------- columns

@@ -176,7 +176,7 @@ def scan(block: Block, dialect: Dialect) -> Scan:
 def _placed_rows(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.select(
         "line", "channel", "symbol", "ts_init", reason=pl.lit(None, pl.String), raw=pl.lit(None, pl.String)
-    ).cast(dict(SCAN_SCHEMA))
+    ).cast(SCAN_SCHEMA)
 
 
 def _with_inside(rows: pl.DataFrame, inside: Mapping[int, int]) -> pl.DataFrame:
@@ -191,7 +191,7 @@ def _with_inside(rows: pl.DataFrame, inside: Mapping[int, int]) -> pl.DataFrame:
 def _unplaced(lost: pl.DataFrame, block: Block) -> pl.DataFrame:
     texts = [text[:_RAW_SHOWN] for text in cells.texts_of(block, lost["line"])]
     nothing = [pl.lit(None, SCAN_SCHEMA[name]).alias(name) for name in ("channel", "symbol", "ts_init")]
-    return lost.select("line", *nothing, "reason", raw=pl.Series(texts, dtype=pl.String)).cast(dict(SCAN_SCHEMA))
+    return lost.select("line", *nothing, "reason", raw=pl.Series(texts, dtype=pl.String)).cast(SCAN_SCHEMA)
 
 
 def _decimals(
@@ -258,7 +258,7 @@ def decode(block: Block, channel: Channel, dialect: Dialect) -> Decoded:
         "ts_init",
     )
     good = told.filter(pl.col("reason").is_null()).drop("reason", "field", "value")
-    return Decoded(good, rejects.cast(dict(REJECTS_SCHEMA)))
+    return Decoded(good, rejects.cast(REJECTS_SCHEMA))
 
 
 class _Work:
@@ -340,7 +340,7 @@ def decimals_of(texts: pl.Series) -> pl.Series:
 
 def _emptied(texts: pl.Series) -> pl.Series:
     """Every spelling of an empty cell as an empty text."""
-    known = [text for text in texts.filter(texts.str.contains(r"^(?i:nan|null|none|na|n/a|\\n)$")).unique()]
+    known = texts.filter(texts.str.contains(r"^(?i:nan|null|none|na|n/a|\\n)$")).unique().to_list()
     return texts.replace(dict.fromkeys(known, "")) if known else texts
 
 

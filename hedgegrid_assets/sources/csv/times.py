@@ -132,7 +132,7 @@ def _candidates(sample: pl.Series) -> Iterator[TimeSpec]:
     whole = sample.str.extract(r"^\+?([0-9]{1,19})(?:\.[0-9]*)?$", 1).cast(pl.Int64, strict=False).drop_nulls()
     if not len(whole):
         few = [Decimal(text) for text in sample.head(_FEW) if _NUMBER.fullmatch(text) and len(text) <= _LONGEST_NUMBER]
-        whole = pl.Series([int(value) for value in few if 0 <= value.adjusted() < 19], dtype=pl.Int64)  # noqa: PLR2004
+        whole = pl.Series([int(value) for value in few if 0 <= value.adjusted() < 19], dtype=pl.Int64)
     counts = {unit: int(whole.is_between(low, high - 1).sum()) for unit, (low, high) in _RANGES.items()}
     if any(counts.values()):
         yield {"unit": max(counts, key=lambda unit: counts[unit])}

@@ -16,6 +16,7 @@ import logging
 import os
 import re
 import shutil
+import sys
 import threading
 import time
 import urllib.error
@@ -257,6 +258,7 @@ async def _reliably[T](transfer: Callable[[], Awaitable[T]], what: str, connecti
     import aiohttp
     import stamina
 
+    _keep_off_stdout()
     background = _background()
 
     async def once() -> T:
@@ -306,6 +308,17 @@ async def _reliably[T](transfer: Callable[[], Awaitable[T]], what: str, connecti
             f"cannot write {what}: {error.strerror or error}", hint="check space and permissions of the cache"
         ) from None
     raise AssertionError("stamina ended without a result")
+
+
+def _keep_off_stdout() -> None:
+    """Where structlog is installed but not configured, stamina tells of retries on stdout, where only data may go."""
+    from stamina.instrumentation import get_on_retry_hooks, set_on_retry_hooks
+
+    structlog = sys.modules.get("structlog")
+    hooks = get_on_retry_hooks()
+    kept = tuple(hook for hook in hooks if "structlog" not in getattr(hook, "__module__", ""))
+    if len(kept) < len(hooks) and not (structlog and structlog.is_configured()):
+        set_on_retry_hooks(kept)
 
 
 def _fault(answer: _Answered, what: str, connection: Connection) -> RemoteFault:
@@ -486,6 +499,11 @@ async def fetch_slices(wanted: SliceDay, connection: Connection, work: Path) -> 
 
             try:
                 await fetch(missing[0])  # alone: what is wrong with all of them costs one request
+                if len(missing) == MINUTES and not bodies[missing[0]].lines:
+                    with contextlib.suppress(RemoteFault):  # told again at the end, should the whole day be empty
+                        await _refuse_unavailable(
+                            str(wanted), wanted.exchange, wanted.symbol, None, wanted.day, connection
+                        )
                 await _gathered(map(fetch, missing[1:]))
             except RemoteFault as error:
                 raise await _with_availability(error, wanted.exchange, wanted.symbol, wanted.day, connection) from None

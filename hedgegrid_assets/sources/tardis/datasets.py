@@ -5,7 +5,6 @@ times are microseconds (nanoseconds where a file has them), a missing value is a
 """
 
 import struct
-from collections.abc import Mapping
 from typing import Any, Final
 
 import polars as pl
@@ -351,7 +350,6 @@ def _with_ids(rows: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([rows.filter(pl.col("id") != ""), named]).sort("raw_row")
 
 
-_SIDES: Final[Mapping[str, int]] = {"buy": 1, "sell": 2}
 _FNV_START: Final = 0xCBF29CE484222325
 _FNV_PRIME: Final = 0x100000001B3
 
@@ -363,7 +361,7 @@ def _hash_id(symbol: str, ts_event: int, price: Any, size: Any, side: str) -> st
         struct.pack("<Q", ts_event),
         struct.pack("<d", float(price)),
         struct.pack("<d", float(size)),
-        bytes([_SIDES.get(side, 0)]),
+        side.encode(),
     )
     number = _FNV_START
     for byte in b"\x1f".join(parts):

@@ -36,36 +36,8 @@ _VENUES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Tardis' exchange -> Nautilus venues, its Tardis adapter's own first. Any other: its name in capitals, ``-`` as ``_``."""
 
-_EXCHANGE: Final = "binance-futures"
-
-_VENUES: Final[Mapping[str, tuple[str, ...]]] = {
-    "binance": ("BINANCE",),
-    "binance-futures": ("BINANCE",),
-    "binance-dex": ("BINANCE",),
-    "binance-options": ("BINANCE",),
-    "binance-delivery": ("BINANCE_DELIVERY", "BINANCE"),
-    "binance-us": ("BINANCE_US",),
-    "bybit": ("BYBIT",),
-    "bybit-spot": ("BYBIT",),
-    "bybit-options": ("BYBIT",),
-    "okex": ("OKEX", "OKX"),
-    "okex-futures": ("OKEX", "OKX"),
-    "okex-swap": ("OKEX", "OKX"),
-    "okex-options": ("OKEX", "OKX"),
-    "okex-spreads": ("OKEX", "OKX"),
-    "deribit": ("DERIBIT",),
-    "bitmex": ("BITMEX",),
-    "gate-io": ("GATE_IO",),
-    "gate-io-futures": ("GATE_IO",),
-    "huobi-dm-swap": ("HUOBI_DELIVERY",),
-    "dydx": ("DYDX",),
-    "dydx-v4": ("DYDX_V4",),
-    "coinbase-international": ("COINBASE_INTX",),
-}
-"""Tardis' exchange -> Nautilus venues, its Tardis adapter's own first. Any other: its name in capitals, ``-`` as ``_``."""
-
 _EXCHANGE: Final = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
-_DATED: Final = re.compile(r"[-_]\d{6}$|-\d{1,2}[A-Z]{3}\d{2}$|[FGHJKMNQUVXZ]\d{2}$", re.ASCII)
+_DATED: Final = re.compile(r"[-_]\d{6,8}$", re.ASCII)
 _SPOT: Final = (
     "binance",
     "binance-us",

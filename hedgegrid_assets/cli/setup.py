@@ -1,0 +1,151 @@
+"""Commands that prepare: ``init`` lays out a working folder, ``instruments import`` takes a venue's definitions."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from hedgegrid_assets.cli.output import Json, Quiet, Verbose, console, print_json, say, set_logging
+from hedgegrid_assets.errors import DataError, EnvironmentFault, UsageError
+
+if TYPE_CHECKING:
+    from hedgegrid_assets.exchange_info import Listed
+    from hedgegrid_assets.instruments import Instrument
+
+FOLDERS: Final = ("data/raw/csv", "data/raw/websocket", "data/catalog", "data/cache/binance-futures", "configs")
+FILES: Final = ("feeds.yaml", "workspace.yaml", "dagster.yaml", "configs", "examples")
+"""Files and folders that ``init`` copies, where they are there."""
+_SHOWN: Final = 10
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where; made if it is not there.")] = Path(),
+    as_json: Json = False,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+) -> int:
+    """Lay out a working folder: data folders, feeds.yaml, Dagster's files, configurations and examples.
+
+    Never overwrites: what is there already is kept as it is.
+    """
+    set_logging(verbose=verbose, quiet=quiet)
+    made: list[str] = []
+    kept: list[str] = []
+    try:
+        for name in FOLDERS:
+            (folder / name).mkdir(parents=True, exist_ok=True)
+        for source, name in _starter_files():
+            target = folder / name
+            if target.exists():
+                kept.append(name)
+                continue
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+            made.append(name)
+    except OSError as error:
+        raise EnvironmentFault(
+            f"cannot lay out {folder}: {error.strerror or error}", hint="check the folder and its permissions"
+        ) from error
+    if as_json:
+        print_json({"folder": str(folder), "folders": list(FOLDERS), "made": made, "kept": kept})
+    elif not quiet:
+        console().print(f"{folder.resolve()}: {len(made)} files made, {len(kept)} kept as they were", markup=False)
+        console().print(
+            "try: hedgegrid replay-to-parquet --source csv --symbol BTCUSDT --start 2024-01-01 --end 2024-01-07 "
+            "--config examples/data_configs/csv_source_config.json",
+            markup=False,
+        )
+    return 0
+
+
+def _starter_files() -> Iterator[tuple[Path, str]]:
+    """(file, its name in the folder): from the installed package, else from the repository that it is run from."""
+    package = Path(__file__).parents[1]
+    root = package / "starter" if (package / "starter").is_dir() else package.parent
+    for name in FILES:
+        found = root / name
+        for path in sorted(found.rglob("*")) if found.is_dir() else [found]:
+            if path.is_file() and not path.name.startswith("."):
+                yield path, path.relative_to(root).as_posix()
+
+
+def instruments_import(
+    file: Annotated[Path, typer.Argument(help="Binance exchangeInfo: USD-M, COIN-M or spot, JSON.")],
+    symbol: Annotated[str | None, typer.Option("--symbol", help="Only these, with commas; all of the file.")] = None,
+    venue: Annotated[str, typer.Option("--venue", help="Nautilus venue.")] = "BINANCE",
+    catalog: Annotated[Path, typer.Option("--catalog", help="Root of the catalog.")] = Path("data/catalog"),
+    as_json: Json = False,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+) -> int:
+    """Take instrument definitions from the venue's own document; they replace those that were inferred.
+
+    What feeds.yaml says of an instrument goes before. A precision that the catalog has already never shrinks.
+    """
+    from hedgegrid_assets import exchange_info
+    from hedgegrid_assets.catalog.definitions import write_definition
+    from hedgegrid_assets.feeds import instrument_id
+    from hedgegrid_assets.instruments import read_definitions
+    from hedgegrid_assets.storage import make_folder
+
+    set_logging(verbose=verbose, quiet=quiet)
+    listed = exchange_info.read(_json(file), str(file))
+    chosen = _chosen(listed, symbol, file)
+    new = [replace(each, id=instrument_id(name, listed.market, venue)) for name, each in chosen.items()]
+    make_folder(catalog)
+    pinned = read_definitions(catalog)
+    refused = dict(exchange_info.problems_with(new, pinned))
+    written = [
+        each.id
+        for each in (exchange_info.fitted(each, pinned.get(each.id)) for each in new if each.id not in refused)
+        if write_definition(catalog, each)
+    ]
+    unchanged = len(new) - len(refused) - len(written)
+    if as_json:
+        print_json(
+            {
+                "catalog": str(catalog),
+                "market": listed.market,
+                "written": written,
+                "unchanged": unchanged,
+                "refused": refused,
+                "passed_over": dict(listed.passed_over),
+            }
+        )
+    elif not quiet:
+        console().print(f"{catalog}: {len(written)} definitions written, {unchanged} unchanged", markup=False)
+        for name, why in listed.passed_over.items():
+            say(f"note: {name} is passed over: {why}")
+    if refused:
+        raise DataError(
+            f"{len(refused)} definitions are finer than the days that the catalog holds, and were not written: "
+            + ", ".join(list(refused)[:_SHOWN]),
+            hint="; ".join(list(refused.values())[:_SHOWN]) + "; then import again",
+            details={"refused": refused},
+        )
+    return 0
+
+
+def _json(file: Path) -> object:
+    try:
+        return json.loads(file.read_bytes())
+    except FileNotFoundError:
+        raise UsageError(f"file not found: {file.resolve()}") from None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{file} is not usable: expected JSON, {error}") from None
+
+
+def _chosen(listed: "Listed", symbol: str | None, file: Path) -> "dict[str, Instrument]":
+    """The definitions asked for. Raises UsageError that names those that are not there."""
+    if symbol is None:
+        return dict(listed.definitions)
+    wanted = list(dict.fromkeys(part.strip().upper() for part in symbol.split(",") if part.strip()))
+    absent = [name for name in wanted if name not in listed.definitions]
+    if absent or not wanted:
+        shown = ", ".join(list(listed.definitions)[:_SHOWN])
+        raise UsageError(f"unknown symbol (--symbol, {file}): expected some of {shown}, ..., found {', '.join(absent)}")
+    return {name: listed.definitions[name] for name in wanted}
