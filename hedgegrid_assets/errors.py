@@ -183,7 +183,13 @@ class MissingColumns(FileRefused):
     code = "missing_columns"
 
     def __init__(
-        self, path: Path, token: str, missing: Sequence[str], found: Sequence[str], named: Mapping[str, str], why: str = ""
+        self,
+        path: Path,
+        token: str,
+        missing: Sequence[str],
+        found: Sequence[str],
+        named: Mapping[str, str],
+        why: str = "",
     ) -> None:
         mapping = {**named, **{column: f"<your column for {column}>" for column in missing}}
         example = {"files": {token: {"file_path": path.name, "columns": mapping}}}
@@ -250,7 +256,9 @@ class RemoteFault(EnvironmentFault):
 
     code = "remote"
 
-    def __init__(self, what: str, why: str, *, hint: str, transient: bool, details: dict[str, object] | None = None) -> None:
+    def __init__(
+        self, what: str, why: str, *, hint: str, transient: bool, details: dict[str, object] | None = None
+    ) -> None:
         super().__init__(f"cannot fetch {what}: {why}", hint=hint, details={"what": what} | (details or {}))
         self.transient = transient
 
@@ -277,7 +285,11 @@ class RateLimited(RemoteFault):
     code = "rate_limited"
 
     def __init__(self, what: str, seconds: float | None, until: str) -> None:
-        asked = f"it asks to wait {seconds:,.0f} s, until {until}" if seconds is not None else "it does not say for how long"
+        asked = (
+            f"it asks to wait {seconds:,.0f} s, until {until}"
+            if seconds is not None
+            else "it does not say for how long"
+        )
         super().__init__(
             what,
             f"rate limit reached (429): {asked}",

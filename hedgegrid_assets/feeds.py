@@ -40,6 +40,7 @@ RESERVED_NAMES: Final = ("csv", "websocket", "cli")
 RESERVED_PREFIX: Final = "cli_"
 GUIDE_KEYS: Final = (
     "venue",
+    "market",
     "api_key",
     "api_key_env",
     "exchange",
@@ -266,7 +267,9 @@ class Feed(_Frozen):
             raise UsageError(
                 f"unknown symbol (feed {self.name}): expected one of {', '.join(self.symbols)}, found {symbol!r}"
             )
-        return _instrument_id_in(symbol, self.market, self.venue, self.instruments, _listed(self.source, self.settings, symbol))
+        return _instrument_id_in(
+            symbol, self.market, self.venue, self.instruments, _listed(self.source, self.settings, symbol)
+        )
 
     def instrument_ids(self) -> tuple[str, ...]:
         """InstrumentIds in the order of the symbols."""
@@ -384,7 +387,8 @@ class Feed(_Frozen):
             ]
             source, settings = info.data.get("source", ""), info.data.get("settings", {})
             ids = [
-                _instrument_id_in(symbol, market, venue, instruments, _listed(source, settings, symbol)) for symbol in symbols
+                _instrument_id_in(symbol, market, venue, instruments, _listed(source, settings, symbol))
+                for symbol in symbols
             ]
             _refuse([*strangers, *_confusable(ids)])
         return instruments
@@ -617,6 +621,7 @@ _SETTINGS: Final[Mapping[str, TypeAdapter[Any]]] = {
     "venue": TypeAdapter(
         Annotated[str, _matches(_VENUE, "a Nautilus venue of upper-case letters, digits, _ and -, as BINANCE")]
     ),
+    "market": TypeAdapter(Literal["usdm", "coinm", "spot"]),
     "seed": TypeAdapter(Annotated[int, Field(strict=True)]),
     "trades_per_day": TypeAdapter(_Count),
     "days": TypeAdapter(_Count),

@@ -180,7 +180,9 @@ def amended(instrument: Instrument, market: Market, override: object) -> Instrum
     said = _Said(instrument.id, override)
     given = {name: value for name in _SAID if (value := said.get(name)) is not None}
     for name in ("price", "size"):  # a tick of the earlier definition stays, unless the precision is another one
-        if given.get(f"{name}_precision", getattr(instrument, f"{name}_precision")) != getattr(instrument, f"{name}_precision"):
+        if given.get(f"{name}_precision", getattr(instrument, f"{name}_precision")) != getattr(
+            instrument, f"{name}_precision"
+        ):
             given.setdefault(f"{name}_increment", _unit(given[f"{name}_precision"]))
     before = {name: getattr(instrument, name) for name in _SAID if instrument.fees_known or not name.endswith("_fee")}
     whole = define(instrument.id, instrument.raw_symbol, market, before | given, {})
@@ -315,7 +317,9 @@ def definitions_table(instruments: Iterable[Instrument]) -> "pa.Table":
     types = {"int64": pl.Int64, "bool": pl.Boolean, "string": pl.String}
     # By Polars: pyarrow imports pandas to look at Python values.
     columns = [pl.Series([getattr(row, name) for row in rows], dtype=types[kind]) for name, kind in _COLUMNS.items()]
-    return pa.table([column.to_arrow().cast(field.type) for column, field in zip(columns, schema, strict=True)], schema=schema)
+    return pa.table(
+        [column.to_arrow().cast(field.type) for column, field in zip(columns, schema, strict=True)], schema=schema
+    )
 
 
 def definitions_from(table: "pa.Table", where: str = "the table") -> list[Instrument]:

@@ -22,6 +22,7 @@ from hedgegrid_assets.model import (
     Table,
 )
 from hedgegrid_assets.storage import Places, read_json, write_json
+from hedgegrid_assets.tables.rules import cadence_seconds
 from hedgegrid_assets.timestamps import NS_PER_SECOND, day_end, day_start
 
 GAPS_STORED: Final = 1_000
@@ -239,7 +240,7 @@ class DayRules:
     def facts(self, known: Circumstances) -> DayFacts:
         """All that the rules are judged by."""
         steps = self._steps.spread()
-        gap_seconds = self._gap_seconds(5.0 if steps.median_ms < 2_000 else 15.0)
+        gap_seconds = self._gap_seconds(5.0 * cadence_seconds(steps.median_ms))
         return DayFacts(
             table=self._table.name,
             day=self._day,

@@ -7,7 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -167,7 +167,9 @@ class House:
         from hedgegrid_assets.raw import raw_day, request_of
 
         raw = raw_day(self.places, self.feed.name, key)
-        kept = raw is None or self.source.lands or raw.manifest["request"] == request_of(self.source, key, self.settings)
+        kept = (
+            raw is None or self.source.lands or raw.manifest["request"] == request_of(self.source, key, self.settings)
+        )
         return raw if kept else None
 
     def recipe(self, channel: Channel, instrument: Instrument, compression: str = "zstd") -> "Recipe":
@@ -305,7 +307,9 @@ def _define_listed(
     for name in ("price", "size"):
         if f"{name}_precision" in provided:
             provided[f"{name}_precision"] = max(provided[f"{name}_precision"], decimals.get(name, 0))
-    made = define(house.feed.instrument_id(symbol), symbol, listing.market, {**listing.said, **provided, **given}, decimals)
+    made = define(
+        house.feed.instrument_id(symbol), symbol, listing.market, {**listing.said, **provided, **given}, decimals
+    )
     told_by_provider = "price_precision" in provided and "price_precision" not in given
     return replace(made, origin="imported") if told_by_provider else made
 
@@ -610,7 +614,9 @@ def run(
             note(text)
         if house.source.dialect is not None and report.unknown_symbols:
             most = ", ".join(f"{symbol} {count:,}" for symbol, count in report.unknown_symbols.most_common(5))
-            note(f"{sum(report.unknown_symbols.values()):,} rows of {len(report.unknown_symbols)} other symbols are passed over: {most}")
+            note(
+                f"{sum(report.unknown_symbols.values()):,} rows of {len(report.unknown_symbols)} other symbols are passed over: {most}"
+            )
         if report.unplaced:
             note(
                 f"{sum(report.unplaced.values())} lines belong to no table or day {dict(report.unplaced)}: kept in {house.places.data / 'rejects' / house.feed.name}"
@@ -639,10 +645,19 @@ def run(
     if keys and len(failed) == len(keys):
         raise next(iter(failed.values()))
     with _workers(asked.jobs, halt) as pool:
-        results = list(pool.map(partial(_run_day, house, asked=asked, progress=tick, failed=failed), keys))
+        work = partial(_run_day, house, asked=asked, progress=tick, failed=failed)
+        results = _results([pool.submit(work, key) for key in keys])
     order = list(house.feed.tables)
     return RunSummary(
-        sorted((day for days in results for day in days), key=lambda day: (day.instrument_id, order.index(day.table), day.date)), lines, by_stream, unplaced, notes, time.monotonic() - started
+        sorted(
+            (day for days in results for day in days),
+            key=lambda day: (day.instrument_id, order.index(day.table), day.date),
+        ),
+        lines,
+        by_stream,
+        unplaced,
+        notes,
+        time.monotonic() - started,
     )
 
 
@@ -656,6 +671,16 @@ def _workers(count: int, halt: threading.Event) -> Iterator[ThreadPoolExecutor]:
             halt.set()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _results[T](futures: Sequence[Future[T]]) -> list[T]:
+    """Results in order; the first error is raised when it happens. Waits in short steps: Ctrl-C is seen between them."""
+    waiting = set(futures)
+    while waiting:
+        done, waiting = wait(waiting, timeout=0.2, return_when=FIRST_EXCEPTION)
+        for future in done:
+            future.result()
+    return [future.result() for future in futures]
 
 
 def _fetch(
@@ -684,7 +709,7 @@ def _fetch(
                 found[key] = raw
 
     with _workers(at_once, halt) as pool:
-        list(pool.map(one, keys))
+        _results([pool.submit(one, key) for key in keys])
     for symbol in dict.fromkeys(key.symbol for key in found):
         mine = {key: raw for key, raw in found.items() if key.symbol == symbol}
         if not any(raw.manifest["lines"] for raw in mine.values()):
@@ -715,7 +740,11 @@ class PlannedDay:
 
     def to_dict(self) -> dict[str, Any]:
         """For ``--json``."""
-        return {name: str(value) if isinstance(value, date) else value for name in self.__slots__ for value in [getattr(self, name)]}
+        return {
+            name: str(value) if isinstance(value, date) else value
+            for name in self.__slots__
+            for value in [getattr(self, name)]
+        }
 
 
 def plan(asked: Request) -> list[PlannedDay]:
@@ -762,15 +791,20 @@ def _feed_of(asked: Request) -> Feed:
     from hedgegrid_assets.sources import SOURCES
 
     remote = SOURCES[asked.source].remote
-    left_out = {"venue"} if remote else {"exchange", "api_key", "venue"}
+    left_out = {"venue", "market"} if remote else {"exchange", "api_key", "venue", "market"}
     settings = {key: value for key, value in asked.settings.items() if key not in left_out}
     landing = () if settings.keys() & {"files", "inputs"} else (f"{asked.source}/**/*",)
     override = {asked.symbols[0]: InstrumentOverride(id=asked.instrument.rsplit(".", 1)[0])} if asked.instrument else {}
     return Feed.model_construct(
-        name="_".join((f"cli_{asked.source}", *([settings["exchange"].replace("-", "_")] if remote and "exchange" in settings else []))),
+        name="_".join(
+            (
+                f"cli_{asked.source}",
+                *([settings["exchange"].replace("-", "_")] if remote and "exchange" in settings else []),
+            )
+        ),
         source=asked.source,
         venue=asked.venue,
-        market="usdm",
+        market=asked.settings.get("market", "usdm"),
         symbols=asked.symbols,
         tables=asked.tables,
         start=asked.start or date(1970, 1, 1),

@@ -57,6 +57,7 @@ REJECT_SCHEMA: Final = pl.Schema(
 )
 _NEVER_LAND: Final = (".tmp", ".part")
 _PARTS_AT_WORK: Final = 64
+_UNREADABLE_CAP: Final = 200_000
 _OF_RAW: Final = b"hedgegrid.raw_sha256"
 """Metadata of a sidecar: the raw file that its lines are of."""
 
@@ -550,6 +551,8 @@ class _Imported:
         lost = scan.lines.filter(pl.col("reason").is_not_null())
         if len(lost):
             self.unplaced.append(lost)
+            if self.tally.unreadable > _UNREADABLE_CAP and self.tally.unreadable > sum(self.tally.by_stream.values()):
+                raise RawDamaged(self.landing.path, f"more than {_UNREADABLE_CAP:,} lines, most of it, cannot be read")
         groups = _with_day(scan).group_by("channel", "symbol", "day", maintain_order=True)
         for channel, symbol, day, count, first, last in groups.agg(
             pl.len(), first=pl.col("ts_init").first(), last=pl.col("ts_init").last()

@@ -27,7 +27,13 @@ if TYPE_CHECKING:
 BLOCK_BYTES: Final = 8 << 20
 _READ_BYTES: Final = 64 << 10
 _LONGEST_LINE: Final = 64 << 20
-_MAGIC: Final = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2", b"PK\x03\x04": "zip", b"PK\x05\x06": "zip"}
+_MAGIC: Final = {
+    b"\x1f\x8b": "gzip",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"BZh": "bzip2",
+    b"PK\x03\x04": "zip",
+    b"PK\x05\x06": "zip",
+}
 _QUOTED_BACK: Final = 64 << 10
 _ZSTD_LEVEL: Final = 1
 _OUTSIDE_NAME: Final = re.compile(r"[^\w.@+-]")
@@ -370,11 +376,11 @@ class BlockReader:
 
     def _cut(self, chunks: Iterator[bytes]) -> Iterator[Block]:
         held: list[bytes] = []
-        size = 0
+        size, enough = 0, self._block_bytes
         for chunk in chunks:
             held.append(chunk)
             size += len(chunk)
-            if size < self._block_bytes:
+            if size < enough:
                 continue
             data = b"".join(held)
             end = (_end_outside_quotes(data) if self.quoted else data.rfind(b"\n")) + 1
@@ -384,6 +390,7 @@ class BlockReader:
                 yield self._block(data[:end])
             held = [data[end:]]
             size = len(held[0])
+            enough = self._block_bytes if end else size + self._block_bytes
         data = b"".join(held)
         if data or self.truncated:
             yield self._block(data, cut=not data.endswith(b"\n"), truncated=self.truncated)

@@ -351,7 +351,11 @@ def _nautilus_blocks(places: Places, day: InstrumentDay, table: Table) -> Iterat
         with pq.ParquetFile(path) as file:
             for group in range(file.num_row_groups):
                 found = nautilus.from_nautilus(table.name, file.read_row_group(group))
-                found = found.with_columns(raw_row=pl.int_range(row, row + len(found), dtype=pl.UInt32))
+                unkept = {column.name: column.dtype for column in table.columns if column.name not in found.columns}
+                found = found.with_columns(
+                    *(pl.lit(None, dtype).alias(name) for name, dtype in unkept.items()),
+                    raw_row=pl.int_range(row, row + len(found), dtype=pl.UInt32),
+                )
                 row += len(found)
                 yield found.filter((pl.col("ts_init") >= first) & (pl.col("ts_init") < last))
 

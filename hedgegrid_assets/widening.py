@@ -11,7 +11,15 @@ import pyarrow.parquet as pq
 from hedgegrid_assets import catalog as catalog_stage
 from hedgegrid_assets.catalog.definitions import write_definition
 from hedgegrid_assets.errors import UsageError
-from hedgegrid_assets.frames import ContentDigest, FrameWriter, Precisions, arrow_schema, frame_metadata, frame_schema, read_blocks
+from hedgegrid_assets.frames import (
+    ContentDigest,
+    FrameWriter,
+    Precisions,
+    arrow_schema,
+    frame_metadata,
+    frame_schema,
+    read_blocks,
+)
 from hedgegrid_assets.instruments import Instrument, read_definitions, widen
 from hedgegrid_assets.integrity import read_verdict, store_verdict
 from hedgegrid_assets.model import InstrumentDay, Status, Table
@@ -46,10 +54,15 @@ def widen_instrument(
     """
     known = read_definitions(catalog)
     if instrument_id not in known:
-        raise UsageError(f"unknown instrument ({catalog}): expected one of {', '.join(known) or 'none yet'}, found {instrument_id!r}")
+        raise UsageError(
+            f"unknown instrument ({catalog}): expected one of {', '.join(known) or 'none yet'}, found {instrument_id!r}"
+        )
     wider = widen(known[instrument_id], price, size, mark)
     write_definition(catalog, wider)
-    places, precisions = Places(Path(), catalog), Precisions(wider.price_precision, wider.size_precision, wider.mark_precision)
+    places, precisions = (
+        Places(Path(), catalog),
+        Precisions(wider.price_precision, wider.size_precision, wider.mark_precision),
+    )
     days = [
         (InstrumentDay(instrument_id, date.fromisoformat(path.stem)), table)
         for table in TABLES.values()
@@ -76,7 +89,9 @@ def _widen_frame(places: Places, day: InstrumentDay, table: Table, precisions: P
         with atomic_write(final, places.catalog_temp) as temporary:
             writer = FrameWriter(temporary, day.instrument_id, arrow_schema(table, precisions, frame_metadata(final)))
             for block in read_blocks(final, table):
-                wider = block.with_columns(pl.col(name).cast(dtype) for name, dtype in schema.items() if isinstance(dtype, pl.Decimal))
+                wider = block.with_columns(
+                    pl.col(name).cast(dtype) for name, dtype in schema.items() if isinstance(dtype, pl.Decimal)
+                )
                 writer.write(wider)
                 digest.add(wider)
             writer.close()

@@ -435,7 +435,7 @@ class Standin:
         self.zstd = False
         self._faults: list[Fault] = []
         self._port = port
-        self._datasets: dict[str, bytes] = {}
+        self._datasets: dict[tuple[str, bool], bytes] = {}
         self._lock = threading.Lock()
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
@@ -588,9 +588,10 @@ class Standin:
         except ValueError:
             raise Refusal(400, "Invalid date. Please provide ISO 8601 format date.") from None
         self._allow(request, asked, "datasets")
-        key = request.path
+        symbol = name.removesuffix(".csv.gz")
+        key = (request.path, (symbol, asked) in self.library.empty)
         if key not in self._datasets:
-            text = self.library.dataset(exchange, kind, name.removesuffix(".csv.gz"), asked)
+            text = self.library.dataset(exchange, kind, symbol, asked)
             self._datasets[key] = _gzip(text.encode())
         body = self._datasets[key]
         if fault is not None and fault.kind in {"lines", "rows"}:

@@ -50,7 +50,8 @@ def test_a_capture_in_the_landing_zone_becomes_a_catalog_that_nautilus_reads(hom
     assert {str(tick.price) for tick in trades} == {"42000.1"}
 
 
-def test_json_output_is_one_document_and_notes_go_to_stderr(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.usefixtures("home")
+def test_json_output_is_one_document_and_notes_go_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(replay("--json")) == 0
     out, err = capsys.readouterr()
     summary = json.loads(out)
@@ -101,11 +102,13 @@ def test_usage_errors_exit_with_2_before_any_work(
     assert not list((home / "data").rglob("*.parquet"))
 
 
-def test_a_missing_option_exits_with_2(home: Path) -> None:
+@pytest.mark.usefixtures("home")
+def test_a_missing_option_exits_with_2() -> None:
     assert run(["replay-to-parquet", "--source", "websocket"]) == 2
 
 
-def test_no_data_exits_with_1_and_says_what_the_files_hold(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.usefixtures("home")
+def test_no_data_exits_with_1_and_says_what_the_files_hold(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["replay-to-parquet", "--source", "websocket", "--symbol", "ETHUSDT", "--json"]) == 1
     out, err = capsys.readouterr()
     assert "No data fetched" in err
@@ -113,7 +116,8 @@ def test_no_data_exits_with_1_and_says_what_the_files_hold(home: Path, capsys: p
     assert json.loads(out)["error"]["code"] == "no_data"
 
 
-def test_a_range_that_the_files_lack_is_named(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.usefixtures("home")
+def test_a_range_that_the_files_lack_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(replay("--start", "2025-01-01", "--end", "2025-01-02")) == 1
     assert "found BTCUSDT 2024-01-01 .. 2024-01-01" in capsys.readouterr().err
 
@@ -125,7 +129,8 @@ def test_an_unwritable_output_exits_with_1_before_the_import(home: Path, capsys:
     assert not (home / "data/raw/cli_websocket").exists()
 
 
-def test_a_lower_case_symbol_is_read_in_upper_case_with_a_note(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.usefixtures("home")
+def test_a_lower_case_symbol_is_read_in_upper_case_with_a_note(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["replay-to-parquet", "--source", "websocket", "--symbol", "btcusdt"]) == 0
     assert "btcusdt is read as BTCUSDT" in capsys.readouterr().err
 
@@ -139,7 +144,7 @@ def test_good_days_land_though_another_day_of_the_call_is_too_fine(
         + "".join(trade(2_000 + number, second=2 * 86_400 + number) for number in range(50))
     )
     assert run(replay()) == 1
-    out, err = capsys.readouterr()
+    err = capsys.readouterr().err
     assert "hedgegrid instruments widen BTCUSDT-PERP.BINANCE --price-precision 2" in err
     folder = home / "data/catalog/data/trade_tick/BTCUSDT-PERP.BINANCE"
     assert sorted(path.name[:10] for path in folder.iterdir()) == ["2024-01-01", "2024-01-03"]
@@ -186,7 +191,8 @@ def test_validate_looks_at_catalogs_of_others(home: Path, capsys: pytest.Capture
     assert (day["rows"], day["frame_matches_verdict"], day["status"]) == (100, None, "partial")
 
 
-def test_validate_of_nothing_exits_with_1(home: Path) -> None:
+@pytest.mark.usefixtures("home")
+def test_validate_of_nothing_exits_with_1() -> None:
     assert run(["validate", "nowhere"]) == 1
 
 

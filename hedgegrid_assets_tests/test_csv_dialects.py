@@ -528,3 +528,34 @@ def test_the_frame_is_the_same_whatever_the_blocks_are(tmp_path: Path, monkeypat
     convert(tmp_path, path)
     assert frame(tmp_path).equals(frame(whole))
     assert isinstance(frame(whole), pl.DataFrame)
+
+
+def test_a_spot_dump_is_a_spot_pair_where_the_configuration_says_so(tmp_path: Path) -> None:
+    from hedgegrid_assets.instruments import read_definitions
+
+    entry = {"file_path": str(FIXTURES / "binance_spot_trades.csv")}
+    assert convert(tmp_path, config={"market": "spot", "files": {"trades": entry}}).ok
+    assert read_definitions(tmp_path / "catalog")["BTCUSDT.BINANCE"].kind == "currency_pair"
+
+
+def test_marks_once_a_minute_are_no_worse_for_it(tmp_path: Path) -> None:
+    text = "time,mark_price\n" + "".join(f"{1704067200 + 60 * n},{100 + n}\n" for n in range(1440))
+    done = convert(tmp_path, write(tmp_path, "t.csv", text), tokens="mark")
+    assert [day.status for day in done.days] == ["complete"]
+
+
+def test_a_banner_with_commas_before_the_header_is_passed_over(tmp_path: Path) -> None:
+    convert(tmp_path, write(tmp_path, "t.csv", "Exported by somebody, on a Monday, for you\n\n" + HEADER + ROWS))
+    assert trades_of(frame(tmp_path)) == GUIDE
+
+
+def test_a_time_column_that_is_empty_at_first_is_read_as_the_other_one(tmp_path: Path) -> None:
+    rows = "".join(f"{1704067200000 + n},1.5,0.0001,{'' if n < 5 else 1704096000000}\n" for n in range(9))
+    path = write(tmp_path, "t.csv", f"timestamp,mark_price,funding_rate,next_funding_time\n{rows}")
+    convert(tmp_path, path, tokens="funding")
+    assert frame(tmp_path, "funding_rate_update")["next_funding_time"].null_count() == 5
+
+
+def test_a_file_that_turns_to_garbage_after_its_header_ends_clearly(tmp_path: Path) -> None:
+    with pytest.raises(RawDamaged, match="lines, most of it, cannot be read"):
+        convert(tmp_path, write(tmp_path, "t.csv", HEADER + ROWS + "%&/()=\n" * 250_000))

@@ -66,6 +66,18 @@ def test_only_days_with_data_are_run_and_the_events_are_in_the_instance(
     assert {run.job_name for run in instance.get_runs()} == {"captures_days"}
 
 
+def test_a_run_is_for_the_channels_that_have_data_with_all_their_checks(
+    house: House, instance: dg.DagsterInstance
+) -> None:
+    drop(house, day_of(0, marks=False))
+    assert filled(house, instance).ok
+    (record,) = instance.get_runs()
+    assert {key.path[-1] for key in record.asset_selection or ()} == {"aggTrade", "trade_tick"}
+    events = instance.all_logs(record.run_id)
+    said = [event.dagster_event.event_type_value for event in events if event.dagster_event]
+    assert said.count("ASSET_CHECK_EVALUATION") == said.count("ASSET_CHECK_EVALUATION_PLANNED") == 8
+
+
 def test_fresh_days_start_no_run_and_changed_ones_do(house: House, instance: dg.DagsterInstance) -> None:
     drop(house, day_of(0))
     changing = drop(house, day_of(1), "second.jsonl")

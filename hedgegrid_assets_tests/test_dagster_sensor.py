@@ -122,6 +122,21 @@ def test_an_import_by_hand_is_seen_as_well(house: House, ticks: Ticks) -> None:
     assert ticks.days() == [BTC_DAY, ETH_DAY]
 
 
+def test_a_day_is_asked_for_with_the_channels_that_it_has(house: House, ticks: Ticks) -> None:
+    drop(house, day_of(0, marks=False))
+    drop(house, day_of(1), "full.jsonl")
+    house.import_landing()
+    asked = {request.partition_key: {key.path[-1] for key in request.asset_selection or ()} for request in ticks.next()}
+    trades = {"aggTrade", "trade_tick"}
+    assert asked[partition(0)] == trades
+    assert asked[partition(1)] == trades | {
+        "markPrice",
+        "mark_price_update",
+        "index_price_update",
+        "funding_rate_update",
+    }
+
+
 def test_two_files_of_one_day_make_one_run(house: House, ticks: Ticks) -> None:
     drop(house, day_of(0), "morning.jsonl")
     drop(house, day_of(0, trades=range(5, 8)), "evening.jsonl")

@@ -10,7 +10,18 @@ import pytest
 from hedgegrid_assets.cli import run
 from hedgegrid_assets.look.days import Judged, Wanted, judged_days
 from hedgegrid_assets.look.gaps import ABSENT, EDGE, INSIDE, JOIN, GapReport, gap_report
-from hedgegrid_assets_tests.scenario import BTC, CLEAN, DAY_MS, MIDNIGHT_MS, NEXT_DAY, agg_trade, btc_line, clean_lines, line, received
+from hedgegrid_assets_tests.scenario import (
+    BTC,
+    CLEAN,
+    DAY_MS,
+    MIDNIGHT_MS,
+    NEXT_DAY,
+    agg_trade,
+    btc_line,
+    clean_lines,
+    line,
+    received,
+)
 from hedgegrid_assets_tests.stages import Yard
 
 CAPTURE = Path(__file__).parents[2] / "shared/data/captures/binance-usdm_ethusdt_2024-08-08.jsonl.gz"
@@ -20,7 +31,9 @@ needs_capture = pytest.mark.skipif(not CAPTURE.exists(), reason="no real capture
 def later_day(days: int, ids: range) -> bytes:
     start = MIDNIGHT_MS + days * DAY_MS + 5_000
     step = (DAY_MS - 10_000) // len(ids)
-    return b"".join(line(agg_trade(number, start + n * step), received(start + n * step)) for n, number in enumerate(ids))
+    return b"".join(
+        line(agg_trade(number, start + n * step), received(start + n * step)) for n, number in enumerate(ids)
+    )
 
 
 def yard_with(tmp_path: Path, data: bytes, *days: int) -> Yard:

@@ -108,7 +108,7 @@ def test_lines_read_by_shape_are_read_as_the_regular_expressions_read_them(lines
         assert_frame_equal(one.rejects, other.rejects)
 
 
-def test_a_day_of_alike_lines_needs_no_regular_expression_gate(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_block_of_alike_lines_fits_its_shape_throughout() -> None:
     lines = [
         f'{1_704_067_200_000_000_000 + n} {{"e":"aggTrade","E":1704067200000,"s":"BTCUSDT","a":{n},"p":"1.5","q":"2",'
         f'"f":1,"l":1,"T":1704067200000,"m":true}}\n'

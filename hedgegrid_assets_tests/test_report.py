@@ -24,7 +24,9 @@ MOST_BYTES = 15_000_000
 
 
 def content_of(page: Path) -> dict[str, Any]:
-    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page.read_text(encoding="utf-8"), re.DOTALL)
+    found = re.search(
+        r'<script type="application/json" id="data">(.*?)</script>', page.read_text(encoding="utf-8"), re.DOTALL
+    )
     assert found
     content: dict[str, Any] = json.loads(found[1])
     return content
@@ -70,19 +72,25 @@ def test_text_of_the_data_cannot_end_the_script(yard: Yard) -> None:
 
 def test_a_day_is_told_with_rules_gaps_rejects_and_origin(yard: Yard) -> None:
     content = reported(yard)
-    lines = {(content["instruments"][line[0]], content["tables"][line[1]]["name"]): line[3] for line in content["lines"]}
+    lines = {
+        (content["instruments"][line[0]], content["tables"][line[1]]["name"]): line[3] for line in content["lines"]
+    }
     assert lines["BTCUSDT-PERP.BINANCE", "trade_tick"] == "D"
     detail = content["details"]["0/0/0"]
     assert detail["rejects"]["by_reason"] == {"bad_decimal": 1}
     assert detail["rejects"]["samples"][0][1] == "raw/websocket/day.jsonl"
-    assert [content["rules"][rule[0]][0] for rule in detail["rules"] if not rule[1]] == ["no_time_gaps", "no_sequence_gaps", "nothing_cleaned"]
+    assert [content["rules"][rule[0]][0] for rule in detail["rules"] if not rule[1]] == [
+        "no_time_gaps",
+        "no_sequence_gaps",
+        "nothing_cleaned",
+    ]
     assert detail["gaps_total"] == 38
     assert detail["made_from"]["raw"]["origin"][0]["path"] == "raw/websocket/day.jsonl"
     assert detail["made_from"]["raw"]["same"]
     assert content["notes"]["0/0/0"][4] == 1
 
 
-def test_a_day_between_without_a_verdict_is_missing(yard: Yard, tmp_path: Path) -> None:
+def test_a_day_between_without_a_verdict_is_missing(yard: Yard) -> None:
     verdict = yard.places.verdict("BTCUSDT-PERP.BINANCE", "trade_tick", DAY)
     other = json.loads(verdict.read_bytes()) | {"date": "2024-01-03", "first_id": "1050", "last_id": "1060"}
     verdict.with_name("2024-01-03.json").write_text(json.dumps(other))
@@ -137,7 +145,11 @@ def many_verdicts(yard: Yard, instruments: int, days: int, tables: int) -> Place
             folder.mkdir(parents=True)
             for offset in range(days):
                 day = DAY - timedelta(days=offset)
-                changed = model | {"instrument_id": f"SYM{number:02}USDT-PERP.SIM", "table": table.name, "date": str(day)}
+                changed = model | {
+                    "instrument_id": f"SYM{number:02}USDT-PERP.SIM",
+                    "table": table.name,
+                    "date": str(day),
+                }
                 (folder / f"{day}.json").write_text(json.dumps(changed))
     return places
 

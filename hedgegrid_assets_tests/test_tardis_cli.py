@@ -22,7 +22,7 @@ from hedgegrid_assets.errors import KeyRequired, UsageError
 from hedgegrid_assets.feeds import read_feeds
 from hedgegrid_assets.pipeline import request
 from hedgegrid_assets.sources.tardis import api
-from hedgegrid_assets_tests.tardis_cases import FREE, QUICK, fresh_standin, leftovers
+from hedgegrid_assets_tests.tardis_cases import FREE, fresh_standin, impatient, leftovers
 from hedgegrid_assets_tests.tardis_standin import KEY, Fault, Standin, capture_lines, iso_stamp
 
 REPOSITORY = Path(__file__).parent.parent
@@ -33,7 +33,7 @@ SECRET = "TDx-0123456789-never-to-be-seen"
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Standin:
     """The stand-in as the environment names it, and an empty working directory."""
-    monkeypatch.setattr(api, "limits", QUICK)
+    monkeypatch.setattr(api, "limits", impatient(silence=20.0, slice_total=30.0, file_total=60.0))
     monkeypatch.chdir(tmp_path)
     for name in ("HEDGEGRID_DATA", "HEDGEGRID_FEEDS"):
         monkeypatch.delenv(name, raising=False)
@@ -66,7 +66,7 @@ def test_the_guides_command_makes_a_catalog_and_the_second_run_asks_for_nothing(
 ) -> None:
     command = replay("--output", "./data/catalog", "--data-types", "trades,mark,funding")
     assert run(command) == 0
-    catalog = ParquetDataCatalog("data/catalog")
+    catalog = ParquetDataCatalog(str(tmp_path / "data/catalog"))
     assert len(catalog.trade_ticks(instrument_ids=["BTCUSDT-PERP.BINANCE"])) == 2_000
     assert len(pl.read_parquet("data/catalog/BTCUSDT-PERP.BINANCE/mark_price.parquet/*.parquet")) == 86_400
     assert {"funding_rate", "next_funding_time"} <= set(
@@ -100,10 +100,10 @@ def test_without_jobs_a_few_days_are_fetched_together(server: Standin) -> None:
     assert 2 <= server.most_at_once("/trades/") <= 4
 
 
-def test_three_symbols_in_a_loop_go_into_one_catalog(server: Standin) -> None:
+def test_three_symbols_in_a_loop_go_into_one_catalog(server: Standin, tmp_path: Path) -> None:
     for symbol in ("BTCUSDT", "ETHUSDT", "SOLUSDT"):
         assert run(trades("-q", symbol=symbol)) == 0
-    catalog = ParquetDataCatalog("data/catalog")
+    catalog = ParquetDataCatalog(str(tmp_path / "data/catalog"))
     assert sorted(str(instrument.id) for instrument in catalog.instruments()) == [
         "BTCUSDT-PERP.BINANCE",
         "ETHUSDT-PERP.BINANCE",
@@ -112,12 +112,14 @@ def test_three_symbols_in_a_loop_go_into_one_catalog(server: Standin) -> None:
     assert len(server.requests("/trades/")) == 3
 
 
-def test_a_lower_case_symbol_is_accepted_with_a_note(server: Standin, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.usefixtures("server")
+def test_a_lower_case_symbol_is_accepted_with_a_note(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(trades(symbol="btcusdt")) == 0
     assert "btcusdt is read as BTCUSDT" in capsys.readouterr().err
 
 
-def test_run_pipeline_gives_what_the_command_gives(server: Standin) -> None:
+@pytest.mark.usefixtures("server")
+def test_run_pipeline_gives_what_the_command_gives() -> None:
     async def both() -> int:
         summary = await run_pipeline(
             source_type="tardis",
@@ -152,8 +154,9 @@ def test_no_key_is_told_in_the_guides_words_and_the_free_day_lands(
 
 
 @pytest.mark.parametrize("as_config", [True, False])
+@pytest.mark.usefixtures("server")
 def test_a_key_in_the_environment_or_the_configuration_clears_the_error(
-    as_config: bool, server: Standin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    as_config: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("TARDIS_API_KEY")
     with pytest.raises(KeyRequired):
@@ -176,7 +179,6 @@ def test_the_key_is_in_nothing_that_is_written_logged_or_shown(
     kind: str,
     server: Standin,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -238,7 +240,7 @@ def test_an_exchange_gives_its_venue_and_symbology(
 ) -> None:
     assert run(trades("-q", "--config", config(tmp_path, exchange=exchange), symbol=symbol)) == 0
     assert server.log[0].target == f"/datasets/v1/{exchange}/trades/2024/01/01/{symbol}.csv.gz"
-    (instrument,) = ParquetDataCatalog("data/catalog").instruments()
+    (instrument,) = ParquetDataCatalog(str(tmp_path / "data/catalog")).instruments()
     assert (str(instrument.id), instrument.is_inverse) == (instrument_id, inverse)
 
 
@@ -268,7 +270,8 @@ def test_an_empty_range_is_told_in_the_guides_words(server: Standin, capsys: pyt
     assert "No data fetched (ETHUSDT 2024-01-01" in capsys.readouterr().err
 
 
-def test_a_range_before_the_exchange_existed_is_told(server: Standin, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.usefixtures("server")
+def test_a_range_before_the_exchange_existed_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(trades(start="2018-01-01", end="2018-01-02")) == 1
     assert "available since 2019-11-17" in capsys.readouterr().err
 
@@ -280,8 +283,10 @@ def test_a_rate_limit_is_told_with_its_end(server: Standin, capsys: pytest.Captu
     assert "rate limit reached (429): it asks to wait 7,200 s, until 20" in told
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("server")
 def test_messages_and_data_sets_of_other_kinds_are_not_mixed(
-    server: Standin, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(replay("-q", "--data-types", "mark")) == 0
     assert run(replay("--data-types", "mark", "--config", config(tmp_path, api="replay"))) == 1
@@ -312,7 +317,14 @@ def test_the_environment_goes_before_feeds_yaml_and_a_configuration_before_both(
     monkeypatch.delenv("TARDIS_ENDPOINT")
     assert House(feed, Places(tmp_path, tmp_path)).settings["endpoint"] == "http://from.the.file"
     monkeypatch.setenv("TARDIS_DATASETS_ENDPOINT", "http://127.0.0.1:1")
-    assert run(trades("-q", "--config", config(tmp_path, datasets_endpoint=server.datasets_endpoint))) == 0
+    assert (
+        run(
+            trades(
+                "-q", "--config", config(tmp_path, endpoint=server.endpoint, datasets_endpoint=server.datasets_endpoint)
+            )
+        )
+        == 0
+    )
 
 
 # ---------------------------------------------------------------- dry run, sample data
@@ -338,25 +350,24 @@ def test_a_dry_run_tells_what_would_be_fetched_and_fetches_nothing(
     assert "binance-futures" in capsys.readouterr().out
 
 
-def test_a_dry_run_of_a_replay_counts_slices(
-    server: Standin, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.usefixtures("server")
+def test_a_dry_run_of_a_replay_counts_slices(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(trades("--dry-run", "--json", "--config", config(tmp_path, api="replay"))) == 0
     assert json.loads(capsys.readouterr().out)["requests"] == 1_440
 
 
-def test_sample_data_with_a_key_is_three_real_days(
-    server: Standin, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(api, "limits", api.Limits())  # the stand-in takes seconds to make two more days
+@pytest.mark.slow
+@pytest.mark.usefixtures("server")
+def test_sample_data_with_a_key_is_three_real_days(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["generate-sample-data"]) == 0
     assert "real days from Tardis, with the key" in capsys.readouterr().err
     days = sorted(path.stem for path in Path("data/catalog/BTCUSDT-PERP.BINANCE/mark_price.parquet").iterdir())
     assert days == ["2024-01-01", "2024-01-02", "2024-01-03"]
 
 
+@pytest.mark.usefixtures("server")
 def test_sample_data_without_a_key_is_the_free_day(
-    server: Standin, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("TARDIS_API_KEY")
     assert run(["generate-sample-data"]) == 0
@@ -364,6 +375,7 @@ def test_sample_data_without_a_key_is_the_free_day(
     assert len(list(Path("data/catalog/BTCUSDT-PERP.BINANCE/trade_tick.parquet").iterdir())) == 1
 
 
+@pytest.mark.slow
 def test_sample_data_without_key_and_network_is_synthetic(
     server: Standin, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -378,6 +390,7 @@ def test_sample_data_without_key_and_network_is_synthetic(
 # ---------------------------------------------------------------- a real capture
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not CAPTURE.exists(), reason="the real captures are not here")
 def test_a_real_capture_replayed_equals_the_capture_read_directly(server: Standin, tmp_path: Path) -> None:
     back = (date(2024, 8, 8) - date(2024, 8, 1)).days
@@ -412,6 +425,7 @@ def _environment(server: Standin) -> dict[str, str]:
     return os.environ | {"TARDIS_ENDPOINT": server.endpoint, "TARDIS_DATASETS_ENDPOINT": server.datasets_endpoint}
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_no_half_file_and_the_next_run_goes_on(server: Standin, tmp_path: Path) -> None:
     server.delay_seconds = 0.05
     command = [sys.executable, "-m", "hedgegrid_assets", *trades("--config", config(tmp_path, api="replay"))]
@@ -440,9 +454,11 @@ import sys
 for name in ("tardis_client", "tardis_dev", "aiohttp", "stamina"):
     sys.modules[name] = None
 from hedgegrid_assets.cli import run
-sample = run(["generate-sample-data", "--offline", "--days", "1", "-q"])
+line = '{"e":"aggTrade","E":1704067200001,"s":"BTCUSDT","a":1,"p":"1.5","q":"2","f":1,"l":1,"T":1704067200000,"m":true}'
+open("capture.jsonl", "w").write(line + chr(10))
+others = run(["replay-to-parquet", "--source", "websocket", "--symbol", "BTCUSDT", "--input", "capture.jsonl", "-q"])
 tardis = run(["replay-to-parquet", "--source", "tardis", "--symbol", "BTCUSDT", "--start", "2024-01-01", "--end", "2024-01-02"])
-sys.exit(10 * sample + tardis)
+sys.exit(10 * others + tardis)
 """
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -462,7 +478,7 @@ def test_importing_the_source_imports_no_client() -> None:
     assert done.stdout.strip() == "set()"
 
 
-def test_the_stand_in_can_be_started_by_hand(tmp_path: Path) -> None:
+def test_the_stand_in_can_be_started_by_hand() -> None:
     command = [
         sys.executable,
         "-m",

@@ -1,7 +1,6 @@
 """CSV data sets: the digits of the text, the rules of Nautilus' own loader, and files that were read to their end."""
 
 import gzip
-from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -11,6 +10,7 @@ import polars as pl
 import pytest
 from nautilus_trader.adapters.tardis.loaders import TardisCSVDataLoader
 from nautilus_trader.core import nautilus_pyo3
+from nautilus_trader.model.data import TradeTick
 from nautilus_trader.model.identifiers import InstrumentId
 from nautilus_trader.persistence.catalog import ParquetDataCatalog
 
@@ -75,7 +75,7 @@ def test_trades_are_those_of_nautilus_own_loader_object_by_object(change: str, s
     theirs = loader.load_trades(raw.path)
     ours = ParquetDataCatalog(str(tmp_path / "data/catalog")).trade_ticks(instrument_ids=[ID])
     assert len(ours) == len(theirs) == 2_000
-    assert [tick.to_dict(tick) for tick in ours] == [tick.to_dict(tick) for tick in theirs]
+    assert list(map(TradeTick.to_dict, ours)) == list(map(TradeTick.to_dict, theirs))
 
 
 def _without_ids(data: bytes) -> bytes:
@@ -419,8 +419,11 @@ def test_settings_that_contradict_each_other_are_refused(settings: dict[str, str
 
 def test_series_are_named_after_exchange_and_stream() -> None:
     assert SOURCE.remote is not None
-    channels: Callable[[dict[str, str]], Any] = SOURCE.remote.channels
-    series = lambda **settings: [channel.series for channel in channels(settings)]  # noqa: E731
+    channels = SOURCE.remote.channels
+
+    def series(**settings: str) -> list[str]:
+        return [channel.series for channel in channels(settings)]
+
     assert series() == ["binance-futures/trade", "binance-futures/derivative_ticker"]
     assert series(exchange="bybit") == ["bybit/trade", "bybit/derivative_ticker"]
     assert series(exchange="binance") == ["binance/trade"]

@@ -137,7 +137,9 @@ def generate_sample_data(
     elif has_key:
         why = "real days from Tardis, with the key in TARDIS_API_KEY"
     elif asked and reachable(asked[0]):
-        why = f"the {len(asked)} of {days} days that Tardis gives without a key; with one in TARDIS_API_KEY: all of them"
+        why = (
+            f"the {len(asked)} of {days} days that Tardis gives without a key; with one in TARDIS_API_KEY: all of them"
+        )
     else:
         why = "no key in TARDIS_API_KEY, and Tardis does not answer: the synthetic sample of the venue SIM, as with --offline"
         asked.clear()
@@ -178,7 +180,9 @@ def _show_plan(asked: "Request", *, as_json: bool) -> int:
     except HedgegridError as error:
         allowed = [f"not known what the key allows: {error.message}"]
     if as_json:
-        print_json({"requests": sum(day.requests for day in days), "account": allowed, "days": [day.to_dict() for day in days]})
+        print_json(
+            {"requests": sum(day.requests for day in days), "account": allowed, "days": [day.to_dict() for day in days]}
+        )
         return 0
     table = Table(title="would fetch", title_justify="left")
     for name in ("symbol", "stream", "days"):

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from hedgegrid_assets.cli.output import (
-    STYLES,
     Data,
     Json,
     Quiet,
@@ -26,7 +25,7 @@ from hedgegrid_assets.errors import NoDataFetched, UsageError
 
 if TYPE_CHECKING:
     from hedgegrid_assets.look.days import Wanted
-    from hedgegrid_assets.look.gaps import GapReport, Hole
+    from hedgegrid_assets.look.gaps import GapReport
     from hedgegrid_assets.look.trace import Trace
     from hedgegrid_assets.storage import Places
 
@@ -88,15 +87,35 @@ def _show_gaps(report: "GapReport", catalog: Path) -> None:
         for hole in report.holes[:_SHOWN_GAPS]:
             style = "yellow" if hole.is_loss else "dim"
             ids = "" if hole.ids_missing is None else f"{hole.ids_missing:,}"
-            clock = (iso(hole.start)[11:23], iso(hole.end)[11:23]) if hole.kind != "join" else (iso(hole.start)[5:23], iso(hole.end)[5:23])
+            clock = (
+                (iso(hole.start)[11:23], iso(hole.end)[11:23])
+                if hole.kind != "join"
+                else (iso(hole.start)[5:23], iso(hole.end)[5:23])
+            )
             table.add_row(
-                hole.instrument_id, hole.table, str(hole.date), hole.kind, *clock, f"{hole.seconds:,.3f}", ids, f"[{style}]{hole.cause}[/]"
+                hole.instrument_id,
+                hole.table,
+                str(hole.date),
+                hole.kind,
+                *clock,
+                f"{hole.seconds:,.3f}",
+                ids,
+                f"[{style}]{hole.cause}[/]",
             )
         out.print(table)
         if len(report.holes) > _SHOWN_GAPS:
             out.print(f"{len(report.holes) - _SHOWN_GAPS:,} more: use --csv or --json, or narrow the range")
     sums = _table("totals", "instrument", "table")
-    for name in ("days", "gaps", "seconds", "ids missing", "quiet", "edges, s", "ids missing between days", "missing days"):
+    for name in (
+        "days",
+        "gaps",
+        "seconds",
+        "ids missing",
+        "quiet",
+        "edges, s",
+        "ids missing between days",
+        "missing days",
+    ):
         sums.add_column(name, justify="right")
     for (instrument_id, name), found in report.by_table.items():
         sums.add_row(
@@ -151,7 +170,11 @@ def rejects_list(
         return 0
     out = console()
     for row in rows.iter_rows(named=True):
-        belongs = f"{row['instrument_id']} {row['table']} {row['date']}" if row["instrument_id"] else f"feed {row['feed']}, no table or day"
+        belongs = (
+            f"{row['instrument_id']} {row['table']} {row['date']}"
+            if row["instrument_id"]
+            else f"feed {row['feed']}, no table or day"
+        )
         at = "" if row["field"] is None else f" field {row['field']}"
         value = "" if row["value"] is None else f" = {row['value']}"
         out.print(f"{row['file']}:{row['line']}: {row['reason']}{at}{value} ({belongs})", markup=False)
@@ -162,7 +185,10 @@ def rejects_list(
 
 
 def rejects_show(
-    where: Annotated[str, typer.Argument(metavar="FILE:LINE", help="As `rejects list` prints it; the end of the file's name is enough.")],
+    where: Annotated[
+        str,
+        typer.Argument(metavar="FILE:LINE", help="As `rejects list` prints it; the end of the file's name is enough."),
+    ],
     catalog: CatalogFlag = Path("data/catalog"),
     data: Data = None,
     as_json: Json = False,
@@ -178,15 +204,33 @@ def rejects_show(
         raise UsageError(f"which reject? expected FILE:LINE, as `hedgegrid rejects list` prints it, found {where!r}")
     found = show(_places(catalog, data), file, int(line))
     if not found:
-        raise NoDataFetched(f"reject {where}", f"{catalog} and {_places(catalog, data).data / 'rejects'}", "no such reject")
+        raise NoDataFetched(
+            f"reject {where}", f"{catalog} and {_places(catalog, data).data / 'rejects'}", "no such reject"
+        )
     if as_json:
         print_json(found)
         return 0
     out = console()
     for row in found:
-        belongs = f"{row['instrument_id']} {row['table']} {row['date']}" if row["instrument_id"] else f"feed {row['feed']}, no table or day"
-        shown = {"file": row["file"], "line": row["line"], "belongs to": belongs, "stage": row["stage"], "raw row": row["raw_row"]}
-        shown |= {"reason": f"{row['reason']}: {MEANINGS.get(row['reason'], '')}", "field": row["field"], "value": row["value"], "arrived": row["ts_init"], "raw": row["raw"]}
+        belongs = (
+            f"{row['instrument_id']} {row['table']} {row['date']}"
+            if row["instrument_id"]
+            else f"feed {row['feed']}, no table or day"
+        )
+        shown = {
+            "file": row["file"],
+            "line": row["line"],
+            "belongs to": belongs,
+            "stage": row["stage"],
+            "raw row": row["raw_row"],
+        }
+        shown |= {
+            "reason": f"{row['reason']}: {MEANINGS.get(row['reason'], '')}",
+            "field": row["field"],
+            "value": row["value"],
+            "arrived": row["ts_init"],
+            "raw": row["raw"],
+        }
         for name, value in shown.items():
             if value is not None:
                 out.print(f"{name:12} {value}", markup=False)
@@ -215,10 +259,19 @@ def rejects_summary(
     for row in found:
         by_reason[row["reason"]] += row["count"]
     if as_json:
-        print_json({"catalog": str(catalog), "count": by_reason.total(), "by_reason": dict(by_reason.most_common()), "groups": found})
+        print_json(
+            {
+                "catalog": str(catalog),
+                "count": by_reason.total(),
+                "by_reason": dict(by_reason.most_common()),
+                "groups": found,
+            }
+        )
         return 0
     if as_csv:
-        _print_csv(("instrument_id", "table", "date", "feed", "file", "reason", "count", "first_line", "meaning"), found)
+        _print_csv(
+            ("instrument_id", "table", "date", "feed", "file", "reason", "count", "first_line", "meaning"), found
+        )
         return 0
     if not found:
         say(f"no rejects in {catalog}")
@@ -229,17 +282,25 @@ def rejects_summary(
     shown.add_column("meaning")
     for row in found:
         belongs = f"{row['instrument_id']} {row['table']}" if row["instrument_id"] else f"{row['feed']}: {row['file']}"
-        shown.add_row(belongs, row["date"] or "", row["reason"], f"{row['count']:,}", str(row["first_line"]), row["meaning"])
+        shown.add_row(
+            belongs, row["date"] or "", row["reason"], f"{row['count']:,}", str(row["first_line"]), row["meaning"]
+        )
     out = console()
     out.print(shown)
-    out.print(f"{by_reason.total():,} in all: " + ", ".join(f"{reason} {count:,}" for reason, count in by_reason.most_common()))
+    out.print(
+        f"{by_reason.total():,} in all: "
+        + ", ".join(f"{reason} {count:,}" for reason, count in by_reason.most_common())
+    )
     return 0
 
 
 def trace(
     instrument_id: Annotated[str, typer.Argument(help="Such as BTCUSDT-PERP.BINANCE.")],
     table: Annotated[str, typer.Argument(help="trades, mark, index, funding, or Nautilus' name.")],
-    which: Annotated[str, typer.Argument(metavar="TRADE_ID|TIME", help="A trade id, or a time: 2024-01-01T12:00:00Z or ns since 1970.")],
+    which: Annotated[
+        str,
+        typer.Argument(metavar="TRADE_ID|TIME", help="A trade id, or a time: 2024-01-01T12:00:00Z or ns since 1970."),
+    ],
     catalog: CatalogFlag = Path("data/catalog"),
     data: Data = None,
     as_json: Json = False,
@@ -309,12 +370,25 @@ def report(
 
     set_logging(verbose=verbose, quiet=quiet)
     with progress(quiet=quiet) as tick:
-        done = write_report(_places(catalog, data), output, wanted=_wanted(instrument, table, start, end), progress=tick)
+        done = write_report(
+            _places(catalog, data), output, wanted=_wanted(instrument, table, start, end), progress=tick
+        )
     if as_json:
-        print_json({"output": str(output), "bytes": done.bytes, "days": done.days, "detailed": done.detailed, "left_out": done.left_out})
+        print_json(
+            {
+                "output": str(output),
+                "bytes": done.bytes,
+                "days": done.days,
+                "detailed": done.detailed,
+                "left_out": done.left_out,
+            }
+        )
     elif not quiet:
         left_out = f"; no room for the details of {done.left_out:,} more" if done.left_out else ""
-        console().print(f"{output}: {megabytes(done.bytes)}, {done.days:,} verdicts, {done.detailed:,} in detail{left_out}", markup=False)
+        console().print(
+            f"{output}: {megabytes(done.bytes)}, {done.days:,} verdicts, {done.detailed:,} in detail{left_out}",
+            markup=False,
+        )
     return 0
 
 

@@ -15,7 +15,8 @@ import dagster as dg
 from dagster._core.instance import InstanceRef
 
 from hedgegrid_assets.defs import definitions_of, houses_of
-from hedgegrid_assets.defs.freshness import is_fresh, with_raw
+from hedgegrid_assets.defs.assets import daily_keys
+from hedgegrid_assets.defs.freshness import channels_with_raw, is_fresh, with_raw
 from hedgegrid_assets.defs.jobs import days_job
 from hedgegrid_assets.defs.partitions import dates_of, key_of
 from hedgegrid_assets.errors import EnvironmentFault, FeedsFileError, NoDataFetched, UsageError
@@ -148,7 +149,7 @@ def backfill(
     done = []
     for number, day in enumerate(wanted, 1):
         fresh = not force and is_fresh(house, day)
-        outcome = DayDone(day, Outcome.FRESH) if fresh else _run(job, day, instance)
+        outcome = DayDone(day, Outcome.FRESH) if fresh else _run(house, job, day, instance)
         done.append(outcome)
         if progress:
             progress(outcome, number, len(wanted))
@@ -163,10 +164,14 @@ def _import_landing(house: House) -> tuple[str, ...]:
     return tuple(error.message for error in report.damaged)
 
 
-def _run(job: dg.JobDefinition, day: InstrumentDay, instance: dg.DagsterInstance) -> DayDone:
+def _run(house: House, job: dg.JobDefinition, day: InstrumentDay, instance: dg.DagsterInstance) -> DayDone:
     started = time.monotonic()
     result = job.execute_in_process(
-        partition_key=key_of(day), instance=instance, raise_on_error=False, run_config=_QUIET
+        partition_key=key_of(day),
+        asset_selection=daily_keys(house, channels_with_raw(house, day)),
+        instance=instance,
+        raise_on_error=False,
+        run_config=_QUIET,
     )
     if any(_is_interrupt(event) for event in result.all_events):
         raise KeyboardInterrupt

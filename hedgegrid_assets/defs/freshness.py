@@ -31,6 +31,16 @@ def with_raw(house: House, days: Iterable[InstrumentDay]) -> list[InstrumentDay]
     return [day for day in days if (day.instrument_id, day.date) in held]
 
 
+def channels_with_raw(house: House, day: InstrumentDay) -> list[str]:
+    """The channels that have a raw day; all, for a source that makes or fetches its days."""
+    feed, symbol = house.feed, house.feed.symbol_of(day.instrument_id)
+    return [
+        channel
+        for channel in house.by_channel()
+        if not house.source.lands or house.places.raw_manifest(feed.name, channel, symbol, day.date).exists()
+    ]
+
+
 def is_fresh(house: House, day: InstrumentDay) -> bool:
     """Every table that has raw data was made from it, by today's rules, and is in the catalog.
 

@@ -2,12 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Final
 
 import dagster as dg
 
+from hedgegrid_assets.defs.assets import daily_keys
 from hedgegrid_assets.defs.jobs import Job, days_job, import_job
 from hedgegrid_assets.defs.partitions import key_of, partitions_of
 from hedgegrid_assets.errors import UsageError
@@ -19,6 +20,8 @@ SECONDS: Final = 30
 RUNS_A_TICK: Final = 50
 WATCHED: Final = 1_000
 """Files that are looked at in one tick, so that the cursor stays small; the others come after them."""
+_FIRST: Final = {"dagster/priority": "1"}
+"""What was dropped just now does not wait behind a long backfill."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,7 @@ def sensors_of(house: House, jobs: Sequence[Job]) -> list[dg.SensorDefinition]:
 
 def _import(house: House, settled: Iterable[str]) -> dg.RunRequest:
     """One run for all files that have settled, and for these contents once: a failed import is not repeated for ever."""
-    return dg.RunRequest(job_name=import_job(house), run_key=f"import@{_digest(sorted(settled))}")
+    return dg.RunRequest(job_name=import_job(house), run_key=f"import@{_digest(sorted(settled))}", tags=dict(_FIRST))
 
 
 def _days(house: House, partitions: dg.MultiPartitionsDefinition, before: Cursor) -> tuple[list[dg.RunRequest], Cursor]:
@@ -108,20 +111,30 @@ def _days(house: House, partitions: dg.MultiPartitionsDefinition, before: Cursor
         days = sorted(day for day in _instrument_days(house, imported) if partitions.has_partition_key(key_of(day)))
         taken = days[done : done + RUNS_A_TICK - len(requests)]
         for day in taken:
-            run_key = f"{key_of(day)}@{_digest(sorted(contents[day]))}"
-            requests.append(dg.RunRequest(job_name=days_job(house), run_key=run_key, partition_key=key_of(day)))
+            requests.append(_day(house, day, contents[day]))
         after = Cursor((), imported.at, imported.name, done + len(taken))
         if done + len(taken) < len(days):
             break
     return requests, after
 
 
-def _contents(house: House, known: Iterable[Imported]) -> dict[InstrumentDay, set[str]]:
-    """Day -> names of the landing contents, with channel, that it is made of."""
-    found: dict[InstrumentDay, set[str]] = {}
+def _day(house: House, day: InstrumentDay, contents: Collection[tuple[str, str]]) -> dg.RunRequest:
+    """One run for the channels that the day has; its key names all landing content of the day."""
+    return dg.RunRequest(
+        job_name=days_job(house),
+        run_key=f"{key_of(day)}@{_digest(sorted('|'.join(content) for content in contents))}",
+        partition_key=key_of(day),
+        asset_selection=daily_keys(house, {channel for _, channel in contents}),
+        tags=dict(_FIRST),
+    )
+
+
+def _contents(house: House, known: Iterable[Imported]) -> dict[InstrumentDay, set[tuple[str, str]]]:
+    """Day -> (landing content, channel) that it is made of."""
+    found: dict[InstrumentDay, set[tuple[str, str]]] = {}
     for imported in known:
         for day, channels in _instrument_days(house, imported).items():
-            found.setdefault(day, set()).update(f"{imported.name}|{channel}" for channel in channels)
+            found.setdefault(day, set()).update((imported.name, channel) for channel in channels)
     return found
 
 

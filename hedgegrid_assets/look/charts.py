@@ -259,7 +259,8 @@ class _Sheet:
         low, high, line = curves
         bottom, ceiling = float(np.nanmin(low)), float(np.nanmax(high))
         if bottom == ceiling:
-            bottom, ceiling = bottom - abs(bottom) * 1e-4 - 1e-9, ceiling + abs(ceiling) * 1e-4 + 1e-9
+            room = abs(bottom) * 1e-3 or 1.0
+            bottom, ceiling = bottom - room, ceiling + room
         decimals = _decimals(bottom, ceiling)
         for share in (0.0, 0.5, 1.0):
             y = top + panel - share * panel

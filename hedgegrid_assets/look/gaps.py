@@ -164,7 +164,9 @@ def gap_report(days: Sequence[Judged]) -> GapReport:
 
 def _unlisted(judged: Judged) -> int:
     """Gaps that are counted in the verdict, but not listed there."""
-    return int(judged.verdict.get("gaps_total", 0)) - len(judged.verdict["gaps"]) if "gaps_total" in judged.verdict else 0
+    return (
+        int(judged.verdict.get("gaps_total", 0)) - len(judged.verdict["gaps"]) if "gaps_total" in judged.verdict else 0
+    )
 
 
 def day_holes(judged: Judged) -> Iterator[Hole]:
@@ -211,4 +213,6 @@ def _between(before: Judged, after: Judged, joins: list[dict[str, Any]]) -> Iter
         )
     if missing:
         start, end = before.verdict["last_ts_init"], after.verdict["first_ts_init"]
-        yield Hole(instrument_id, table, after.day.date, JOIN, start, end, missing, "unknown" if missing > 0 else "overlap")
+        yield Hole(
+            instrument_id, table, after.day.date, JOIN, start, end, missing, "unknown" if missing > 0 else "overlap"
+        )

@@ -101,7 +101,9 @@ def summary(places: Places, wanted: Wanted) -> list[dict[str, Any]]:
     for file in reject_files(places, wanted):
         rows = file.read()
         groups = rows.group_by("file", "reason") if file.feed else rows.group_by("reason")
-        counts = groups.agg(count=pl.len(), first_line=pl.col("line").min()).sort("count", "reason", descending=[True, False])
+        counts = groups.agg(count=pl.len(), first_line=pl.col("line").min()).sort(
+            "count", "reason", descending=[True, False]
+        )
         found += [
             {
                 "instrument_id": file.instrument_id,

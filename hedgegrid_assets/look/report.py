@@ -33,7 +33,7 @@ NEWEST: Final = 3
 
 _DETAIL_BYTES: Final = 9_000_000
 _NOTE_BYTES: Final = 4_000_000
-_SHOWN_GAPS: Final = 30
+_SHOWN_GAPS: Final = 100
 _SHOWN_JOINS: Final = 500
 _SHOWN_ORIGINS: Final = 5
 _SAMPLES: Final = 2
@@ -101,7 +101,11 @@ def write_report(
     """
     page = _Page(places, wanted or Wanted(), detail_bytes, progress or (lambda _what, _count: None))
     content = page.content()
-    text = TEMPLATE.read_text(encoding="utf-8").replace("/*STATUS*/", _fills(), 1).replace("__DATA__", _embedded(content), 1)
+    text = (
+        TEMPLATE.read_text(encoding="utf-8")
+        .replace("/*STATUS*/", _fills(), 1)
+        .replace("__DATA__", _embedded(content), 1)
+    )
     output.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(output, output.parent) as temporary:
         temporary.write_text(text, encoding="utf-8")
@@ -151,9 +155,19 @@ class _Page:
             "start": str(first),
             "days": (last - first).days + 1,
             "instruments": names,
-            "tables": [{"name": table.name, "token": table.token, "doc": table.doc, "value": table.columns[0].name} for table in TABLES.values()],
+            "tables": [
+                {"name": table.name, "token": table.token, "doc": table.doc, "value": table.columns[0].name}
+                for table in TABLES.values()
+            ],
             "statuses": [
-                {"word": word, "letter": look.letter, "light": look.light, "dark": look.dark, "pattern": look.pattern, "meaning": look.meaning}
+                {
+                    "word": word,
+                    "letter": look.letter,
+                    "light": look.light,
+                    "dark": look.dark,
+                    "pattern": look.pattern,
+                    "meaning": look.meaning,
+                }
                 for word, look in LOOKS.items()
             ],
             "rules": [[rule.name, str(rule.severity), rule.description] for rule in _rules()],
@@ -178,7 +192,9 @@ class _Page:
 
     # -- one pass over the verdicts
 
-    def _scan(self) -> tuple[dict[tuple[str, str], _Line], dict[str, list[int | float]], list[_Candidate], list[list[Any]]]:
+    def _scan(
+        self,
+    ) -> tuple[dict[tuple[str, str], _Line], dict[str, list[int | float]], list[_Candidate], list[list[Any]]]:
         lines: dict[tuple[str, str], _Line] = {}
         notes: dict[str, list[int | float]] = {}
         candidates: list[_Candidate] = []
@@ -207,7 +223,9 @@ class _Page:
             newest[key] = [*newest.get(key, [])[-NEWEST + 1 :], candidate]
             self._join(before, judged, joins)
             before = judged
-        first_of_all = [_Candidate(1, each.age, each.instrument_id, each.table) for group in newest.values() for each in group]
+        first_of_all = [
+            _Candidate(1, each.age, each.instrument_id, each.table) for group in newest.values() for each in group
+        ]
         kept = {(each.age, each.instrument_id, each.table): each for each in (*candidates, *first_of_all)}
         for each in candidates:  # what is urgent stays so, also among the newest
             kept[each.age, each.instrument_id, each.table] = min(each, kept[each.age, each.instrument_id, each.table])
@@ -235,7 +253,15 @@ class _Page:
             return
         missing = ids_between(before.verdict, judged.verdict)
         if missing:
-            joins.append([self._number[judged.day.instrument_id], judged.table.name, str(before.day.date), str(judged.day.date), missing])
+            joins.append(
+                [
+                    self._number[judged.day.instrument_id],
+                    judged.table.name,
+                    str(before.day.date),
+                    str(judged.day.date),
+                    missing,
+                ]
+            )
 
     def _packed(self, lines: Mapping[tuple[str, str], _Line]) -> list[list[Any]]:
         """[instrument, table, offset of the first day, letters, rows]; a day inside without a verdict is missing."""
@@ -298,7 +324,9 @@ class _Page:
 
     def _made_from(self, judged: Judged) -> dict[str, Any]:
         verdict = judged.verdict
-        about = {name: verdict[name] for name in ("series", "code_version", "frame_sha256", "content_digest", "raw_sha256")}
+        about = {
+            name: verdict[name] for name in ("series", "code_version", "frame_sha256", "content_digest", "raw_sha256")
+        }
         raw = self._finder.find(judged.day.instrument_id, judged.day.date, verdict["raw_sha256"])
         return about if raw is None else about | {"raw": _raw(raw)}
 
@@ -306,7 +334,18 @@ class _Page:
 def _raw(raw: RawFound) -> dict[str, Any]:
     manifest = raw.manifest
     names = ("feed", "source", "channel", "symbol", "bytes", "lines", "fetched_at", "stored", "request")
-    wanted = ("path", "url", "sha256", "bytes", "lines", "stored_lines", "connection", "blank", "unreadable", "decoded_to_end")
+    wanted = (
+        "path",
+        "url",
+        "sha256",
+        "bytes",
+        "lines",
+        "stored_lines",
+        "connection",
+        "blank",
+        "unreadable",
+        "decoded_to_end",
+    )
     origins = [{name: origin[name] for name in wanted if name in origin} for origin in raw.origins()[:_SHOWN_ORIGINS]]
     return {
         "file": str(raw.path),
@@ -349,9 +388,20 @@ def packed_chart(series: DaySeries) -> dict[str, Any]:
 
 def _ends(low: Iterable[float], high: Iterable[float]) -> tuple[float, float]:
     bottom, top = float(np.nanmin(np.asarray(low))), float(np.nanmax(np.asarray(high)))
-    return (float(f"{bottom:.10g}"), float(f"{top:.10g}")) if top > bottom else (bottom, bottom + (abs(bottom) or 1.0) * 1e-6)
+    return (
+        (float(f"{bottom:.10g}"), float(f"{top:.10g}"))
+        if top > bottom
+        else (bottom - _room(bottom), bottom + _room(bottom))
+    )
+
+
+def _room(value: float) -> float:
+    """Above and below a curve that does not move."""
+    return abs(value) * 1e-3 or 1.0
 
 
 def _levels(curve: Any, bottom: float, top: float) -> bytes:
     share = (np.asarray(curve) - bottom) / ((top - bottom) or 1.0) * _LEVELS
-    return bytes(np.where(np.isnan(share), _NOTHING, np.clip(np.round(np.nan_to_num(share)), 0, _LEVELS)).astype(np.uint8))
+    return bytes(
+        np.where(np.isnan(share), _NOTHING, np.clip(np.round(np.nan_to_num(share)), 0, _LEVELS)).astype(np.uint8)
+    )

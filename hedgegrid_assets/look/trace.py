@@ -138,7 +138,9 @@ def _by_time(places: Places, days: "list[Judged] | Any", table: Table, at: int) 
             found = _first_row(places, judged, pl.col(time) == at)
             if found is not None:
                 return (judged, *found)
-    later = [judged for judged in days if judged.verdict["last_ts_init"] is not None and judged.verdict["last_ts_init"] >= at]
+    later = [
+        judged for judged in days if judged.verdict["last_ts_init"] is not None and judged.verdict["last_ts_init"] >= at
+    ]
     found = _first_row(places, later[0], pl.col("ts_init") >= at) if later else None
     return None if found is None else (later[0], *found)
 
@@ -193,7 +195,12 @@ def _in_catalog(places: Places, judged: Judged, row: Row) -> dict[str, Any]:
                 }
             before += len(block)
     if judged.table.name == "funding_rate_update":
-        return {"ok": True, "file": str(path), "row": None, "why": "the catalog holds changes only: same rate as before"}
+        return {
+            "ok": True,
+            "file": str(path),
+            "row": None,
+            "why": "the catalog holds changes only: same rate as before",
+        }
     return {"ok": False, "file": str(path), "row": None, "why": "the Nautilus file has no such row"}
 
 
@@ -239,8 +246,11 @@ def _in_raw(places: Places, judged: Judged, row: Row, raw: RawFound | None) -> d
         "versions": raw.manifest["versions"],
         "origin": raw.origins(),
     }
+    steps: dict[str, Mapping[str, Any]] = {"raw": raw_step}
     landing = _in_landing(places, raw, row["raw_row"], text)
-    return {"raw": raw_step} | ({"landing": landing} if landing else {}) | {"origin": manifest}
+    if landing is not None:
+        steps["landing"] = landing
+    return steps | {"origin": manifest}
 
 
 def _in_landing(places: Places, raw: RawFound, raw_row: int, text: str | None) -> dict[str, Any] | None:
@@ -258,7 +268,11 @@ def _in_landing(places: Places, raw: RawFound, raw_row: int, text: str | None) -
         return step | {"ok": None, "text": None, "why": "the landing file is gone; the raw day keeps its lines"}
     found = _line(path, line - 1)
     same = found is not None and found == text
-    return step | {"ok": same, "text": found, "why": "" if same else "the landing file holds another text on this line now"}
+    return step | {
+        "ok": same,
+        "text": found,
+        "why": "" if same else "the landing file holds another text on this line now",
+    }
 
 
 def _line(path: Path, row: int) -> str | None:
@@ -268,7 +282,11 @@ def _line(path: Path, row: int) -> str | None:
     for block in BlockReader(path):
         count = block.data.count(b"\n") + (1 if block.cut else 0)
         if row < block.first_line + count:
-            return block.data.split(b"\n", row - block.first_line + 1)[row - block.first_line].decode(errors="backslashreplace").rstrip("\r")
+            return (
+                block.data.split(b"\n", row - block.first_line + 1)[row - block.first_line]
+                .decode(errors="backslashreplace")
+                .rstrip("\r")
+            )
     return None
 
 
@@ -283,7 +301,9 @@ def _fields(raw: RawFound, table: Table) -> dict[str, list[str]]:
 def _shown(row: Row) -> dict[str, Any]:
     """Values for people and for JSON: times as ISO, decimals as text without zeros at the end."""
     return {
-        name: iso(value) if name in {"ts_event", "ts_init", "next_funding_time"} and value is not None else _plain(value)
+        name: iso(value)
+        if name in {"ts_event", "ts_init", "next_funding_time"} and value is not None
+        else _plain(value)
         for name, value in row.items()
     }
 

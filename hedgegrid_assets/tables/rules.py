@@ -12,6 +12,7 @@ LATENCY_JUMP_MS: Final = 1_000
 CADENCE_SHARE: Final = 0.99
 REJECTS_THAT_COUNT: Final = 10
 DAY_EDGE_SECONDS: Final = 60.0
+_THREE_SECONDS_FROM_MS: Final = 2_500
 
 
 # ---------------------------------------------------------------- judges
@@ -109,11 +110,16 @@ def _latency_plausible(facts: DayFacts) -> Judgement:
     return Judgement(spread.p99_ms <= LATENCY_P99_MS and spread.largest_jump_ms <= LATENCY_JUMP_MS, 0, numbers)
 
 
+def cadence_seconds(median_ms: float) -> int:
+    """The stream that steps of this median belong to: 1 s (also with every second update lost) or 3 s."""
+    return 1 if median_ms < _THREE_SECONDS_FROM_MS else 3
+
+
 def _cadence_as_expected(facts: DayFacts) -> Judgement:
-    """The venue sends every 1 s or every 3 s; which one is read off the median step."""
-    if facts.steps.count < 2 or facts.first_ts_init is None or facts.last_ts_init is None:
+    """The venue sends every 1 s or every 3 s; which one is read off the median step. Off where gaps are not watched."""
+    if facts.gap_seconds is None or facts.steps.count < 2 or facts.first_ts_init is None or facts.last_ts_init is None:
         return Judgement(True)
-    expected_s = 1 if facts.steps.median_ms < 2_000 else 3
+    expected_s = cadence_seconds(facts.steps.median_ms)
     due = (facts.last_ts_init - facts.first_ts_init) / NS_PER_SECOND / expected_s + 1
     share = facts.rows / due
     numbers = {

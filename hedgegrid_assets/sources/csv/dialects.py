@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -47,7 +48,6 @@ class _Head:
     delimiter: str
     names: tuple[str, ...]
     lines: int
-    first: tuple[str, ...]
     notes: list[str] = field(default_factory=list)
 
 
@@ -104,21 +104,21 @@ def _head(block: Block, path: Path, mappings: Sequence[Mapping[str, str]]) -> _H
     mapped = {name.strip().lower() for mapping in mappings for name in mapping.values()}
     if sum(1 for _, line in filled for letter in line if letter == "\ufffd") > 8:
         raise RawDamaged(path, "it is no text in UTF-8")
-    for number, line in filled:
-        for delimiter in _by_count(line):
-            row = _row(line, delimiter)
-            if not _is_header(row, mapped):
-                continue
-            twice = sorted({name for name in row if name and row.count(name) > 1})
-            notes = [f"columns named twice: {', '.join(twice)}; the first of each counts"] if twice else []
-            first = next((_row(text, delimiter) for later, text in filled if later > number), [])
-            return _Head(delimiter, tuple(row), number + 1, tuple(first), notes)
+    for is_header in (partial(_is_known_header, mapped=mapped), _may_be_header):
+        for number, line in filled:
+            for delimiter in _by_count(line):
+                row = _row(line, delimiter)
+                if not is_header(row):
+                    continue
+                twice = sorted({name for name in row if name and row.count(name) > 1})
+                notes = [f"columns named twice: {', '.join(twice)}; the first of each counts"] if twice else []
+                return _Head(delimiter, tuple(row), number + 1, notes)
     for number, line in filled:
         for delimiter in _by_count(line):
             known = headerless(_row(line, delimiter))
             if known:
                 notes = [f"no header line: read as {known[0]} ({', '.join(known[1])})"]
-                return _Head(delimiter, known[1], number, tuple(_row(line, delimiter)), notes)
+                return _Head(delimiter, known[1], number, notes)
     shown = filled[0][1][:200] if filled else ""
     raise MissingColumns(path, "trades", REQUIRED["trades"], (), {}, f"no header line; it begins with {shown!r}")
 
@@ -134,16 +134,17 @@ def _by_count(line: str) -> list[str]:
     return sorted((mark for mark in _DELIMITERS if mark in line), key=lambda mark: -line.count(mark))
 
 
-def _is_header(row: Sequence[str], mapped: set[str]) -> bool:
-    """Names, not values, and at least one that means something: a banner line has none."""
-    if len(row) < 2 or any(_VALUE.fullmatch(cell) for cell in row):
+def _is_known_header(row: Sequence[str], mapped: set[str]) -> bool:
+    """Names, not values, and one of them means something: a banner line has none."""
+    if not _may_be_header(row, cells=2):
         return False
-    known = {
-        place
-        for column in (TIMESTAMP, "price", "size", "funding_rate", "mark_price")
-        for place in found_by(column, row)
-    }
-    return bool(known) or bool(mapped & {name.lower() for name in row}) or sum(map(bool, row)) > 2
+    known = any(found_by(column, row) for column in (TIMESTAMP, "price", "size", "funding_rate", "mark_price"))
+    return known or bool(mapped & {name.lower() for name in row})
+
+
+def _may_be_header(row: Sequence[str], cells: int = 3) -> bool:
+    """Names, not values."""
+    return sum(map(bool, row)) >= cells and not any(_VALUE.fullmatch(cell) for cell in row)
 
 
 # ---------------------------------------------------------------- columns
@@ -256,6 +257,9 @@ def _times(block: Block, head: _Head, columns: Mapping[str, int], fmt: str | Non
         sample = _column(block, head, columns[column])
         if column == "next_funding_time":
             sample = sample.filter(~pl.col("text").is_in(_OPEN_ZERO))
+        if not len(sample) and TIMESTAMP in specs:  # nothing in it so far: as the first time column
+            specs[column] = specs[TIMESTAMP]
+            continue
         spec, bad = spec_of(sample["text"], fmt if column == TIMESTAMP else None)
         if spec is None and fmt and column != TIMESTAMP:
             spec, bad = spec_of(sample["text"], fmt)
