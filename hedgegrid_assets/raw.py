@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -56,6 +57,8 @@ REJECT_SCHEMA: Final = pl.Schema(
     }
 )
 _NEVER_LAND: Final = (".tmp", ".part")
+_SCANNING: Final = threading.Lock()
+"""Days are fetched together, but looked through one by one: so memory does not grow with their number."""
 _PARTS_AT_WORK: Final = 64
 _UNREADABLE_CAP: Final = 200_000
 _OF_RAW: Final = b"hedgegrid.raw_sha256"
@@ -268,13 +271,14 @@ def _download_day(
         try:
             tally, disconnects, unplaced = _Tally(), set[int](), list[pl.DataFrame]()
             reader = BlockReader(download.path)
-            for block in reader:
-                scan = source.scan(block, download.dialect)
-                tally.add(scan)
-                disconnects.update(scan.disconnects_ns)
-                lost = scan.lines.filter(pl.col("reason").is_not_null())
-                unplaced += [lost] if len(lost) else []
-                tick()
+            with _SCANNING:
+                for block in reader:
+                    scan = source.scan(block, download.dialect)
+                    tally.add(scan)
+                    disconnects.update(scan.disconnects_ns)
+                    lost = scan.lines.filter(pl.col("reason").is_not_null())
+                    unplaced += [lost] if len(lost) else []
+                    tick()
             if reader.truncated or reader.sha256 != download.origin["sha256"]:
                 raise RawDamaged(download.path, "it is not what was received")
             final = places.raw_folder(feed, key.channel, key.symbol) / f"{key.day}{download.suffix}"

@@ -42,7 +42,7 @@ def stored(tmp_path: Path, times: np.ndarray, *, group: int = 65_536) -> Places:
         "last_trade_id": pl.repeat(None, count, dtype=pl.Int64, eager=True),
         "raw_row": pl.int_range(count, eager=True),
     }
-    frame = pl.DataFrame(columns).cast(dict(schema))
+    frame = pl.DataFrame(columns).cast(schema)
     writer = FrameWriter(path, DAY.instrument_id, arrow_schema(TRADES, precisions, {}))
     for start in range(0, count, group):
         writer.write(frame[start : start + group])

@@ -100,6 +100,17 @@ def test_a_reject_is_kept_with_its_file_line_reason_and_text(yard: Yard, name: s
         assert row["ts_init"] in (datetime(2024, 1, 1, 12, 18, 5, 20_000, UTC), datetime(2024, 1, 1, 12, 18, 5, 0, UTC))
 
 
+def test_every_reason_of_the_closed_list_can_be_met() -> None:
+    met = Counter[str]()
+    for variant in VARIANTS.values():
+        met.update({**variant.rejects, **variant.unplaced})
+    assert set(met) | {"excluded_kind_na", "excluded_kind_adl", "excluded_kind_insurance_fund"} == {
+        *("broken_json", "not_utf8", "missing_field", "wrong_type", "id_too_large", "unknown_time", "bad_decimal"),
+        *("zero_price", "zero_size", "negative", "missing_side", "bad_trade_id", "truncated_tail"),
+        *("excluded_kind_na", "excluded_kind_adl", "excluded_kind_insurance_fund"),
+    }
+
+
 def test_rejects_of_a_file_read_in_place_point_at_its_own_lines(yard: Yard) -> None:
     yard.drop("capture.jsonl", b"\n\n" + line(agg_trade(1, BAD_MS)) + line(agg_trade(2, BAD_MS, p="0")))
     yard.bring_in(in_place=True)

@@ -76,7 +76,7 @@ def gaps(
 
 
 def _show_gaps(report: "GapReport", catalog: Path) -> None:
-    from hedgegrid_assets.timestamps import iso
+    from hedgegrid_assets.timestamps import day_end, iso
 
     out = console()
     if report.holes:
@@ -87,11 +87,10 @@ def _show_gaps(report: "GapReport", catalog: Path) -> None:
         for hole in report.holes[:_SHOWN_GAPS]:
             style = "yellow" if hole.is_loss else "dim"
             ids = "" if hole.ids_missing is None else f"{hole.ids_missing:,}"
-            clock = (
-                (iso(hole.start)[11:23], iso(hole.end)[11:23])
-                if hole.kind != "join"
-                else (iso(hole.start)[5:23], iso(hole.end)[5:23])
-            )
+            from_character = 5 if hole.kind == "join" else 11
+            clock = (iso(hole.start)[from_character:23], iso(hole.end)[from_character:23])
+            if hole.end == day_end(hole.date):
+                clock = (clock[0], "24:00:00.000")
             table.add_row(
                 hole.instrument_id,
                 hole.table,

@@ -121,14 +121,16 @@ def day_series(path: Path, table: Table, day: InstrumentDay, buckets: int = BUCK
 
 
 def _ends(file: pq.ParquetFile) -> tuple[int, int]:
-    """First and last ``ts_init``; a tampered frame need not be sorted, so all row groups are asked.
-
-    By Polars: NumPy asks PyArrow for its values, and that imports pandas.
-    """
+    """First and last ``ts_init``; a tampered frame need not be sorted, so all row groups are asked."""
+    column = file.schema_arrow.names.index("ts_init")
     ends: list[int] = []
     for group in range(file.num_row_groups):
-        times = _polars(file.read_row_group(group, columns=["ts_init"]))["ts_init"].cast(pl.Int64)
-        ends += [int(str(times.min())), int(str(times.max()))]
+        known = file.metadata.row_group(group).column(column).statistics
+        if known is not None and known.has_min_max:
+            ends += [known.min_raw, known.max_raw]
+        else:
+            times = _polars(file.read_row_group(group, columns=["ts_init"]))["ts_init"].cast(pl.Int64)
+            ends += [int(str(times.min())), int(str(times.max()))]
     return min(ends), max(ends)
 
 
@@ -152,6 +154,8 @@ def _bucketed(group: pa.Table, value: str, start: int, width: int) -> pl.DataFra
         late=(pl.col("ts_init").cast(pl.Int64) - pl.col("ts_event").cast(pl.Int64)) / 1e6,
         value=pl.col(value).cast(pl.Float64),
     )
+    if times["bucket"].is_sorted():  # three times faster
+        times = times.with_columns(pl.col("bucket").set_sorted())
     return times.group_by("bucket", maintain_order=True).agg(
         low=pl.col("value").min(),
         high=pl.col("value").max(),
