@@ -108,7 +108,8 @@ def normalize_day(
     Files appear whole or not at all; an earlier frame stays until its successor is complete. Raises RawDamaged and
     TooManyOddLines (nothing stored); what concerns one table only is in its ``Normalized.error``.
     """
-    with exclusive_lock(places.day_lock(day.instrument_id, day.date)), ExitStack() as stack:
+    locked = exclusive_lock(places.day_lock(day.instrument_id, day.date))
+    with writing(places.catalog), locked, ExitStack() as stack:
         days = [stack.enter_context(contextlib.closing(_TableDay(places, day, raw, table, recipe))) for table in tables]
         reader = BlockReader(raw.path, quoted=recipe.source.quoted)
         odd = 0

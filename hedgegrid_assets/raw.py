@@ -36,6 +36,7 @@ from hedgegrid_assets.storage import (
     remove_tree,
     sha256_of,
     write_json,
+    writing,
 )
 from hedgegrid_assets.timestamps import NS_PER_DAY, day_of
 
@@ -351,7 +352,7 @@ def import_landing(
     A file that cannot be read raises FileRefused and nothing is published; with ``pass_over_damaged`` it is named in
     the report, and the others land.
     """
-    with exclusive_lock(places.imports(feed) / "lock"):
+    with writing(places.data), exclusive_lock(places.imports(feed) / "lock"):
         report = ImportReport()
         wanted = _Wanted(frozenset(channel.name for channel in channels), frozenset(symbols))
         remove_tree(places.raw_temp(feed))  # what a run that was killed has left

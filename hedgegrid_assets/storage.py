@@ -147,13 +147,19 @@ def atomic_write(final: Path, tmp_dir: Path) -> Iterator[Path]:
 
     ``tmp_dir`` must be on the same filesystem. Raises EnvironmentFault if the place cannot be written.
     """
+    with writing(final), temporary_file(final.name, tmp_dir) as temporary:
+        yield temporary
+        publish_file(temporary, final)
+
+
+@contextmanager
+def writing(place: Path) -> Iterator[None]:
+    """Whatever the disk refuses in the block becomes an EnvironmentFault that names the place."""
     try:
-        with temporary_file(final.name, tmp_dir) as temporary:
-            yield temporary
-            publish_file(temporary, final)
+        yield
     except OSError as error:
         raise EnvironmentFault(
-            f"cannot write {final}: {error.strerror or error}", hint="check space and permissions"
+            f"cannot write {place}: {error.strerror or error}", hint="check space and permissions"
         ) from error
 
 

@@ -16,7 +16,7 @@ from hedgegrid_assets.errors import CatalogDiffers, DayBlocked, EnvironmentFault
 from hedgegrid_assets.frames import ContentDigest, Precisions
 from hedgegrid_assets.integrity import failed_errors, read_verdict
 from hedgegrid_assets.model import InstrumentDay, Status, Table
-from hedgegrid_assets.storage import Places, exclusive_lock, publish_file, read_json, temporary_file, write_json
+from hedgegrid_assets.storage import Places, exclusive_lock, publish_file, read_json, temporary_file, write_json, writing
 from hedgegrid_assets.timestamps import day_end, day_start, iso, nautilus_file_name
 
 ACCEPTED: Final = frozenset({Status.COMPLETE, Status.DEGRADED, Status.PARTIAL, Status.EMPTY})
@@ -64,7 +64,7 @@ def write_day(
     Raises DayBlocked (an ERROR rule failed), VerdictRefused (no verdict, or the frame is not the one that was judged)
     and CatalogDiffers. In each case the catalog keeps what it had.
     """
-    with exclusive_lock(places.day_lock(day.instrument_id, day.date)):
+    with writing(places.catalog), exclusive_lock(places.day_lock(day.instrument_id, day.date)):
         verdict = _good_verdict(places, day, table, precisions)
         frame = places.frame(day.instrument_id, table.folder, day.date)
         final = file_of(places, day, table)
@@ -148,7 +148,7 @@ def _write(
     rows = 0
     codec = {"compression": compression, "compression_level": 1 if compression == "zstd" else None}
     with pq.ParquetWriter(temporary, target, use_dictionary=False, **codec) as writer:
-        for block, part in _kept_blocks(frame, table):
+        for block, part in _judged_blocks(frame, table, day):
             digest.add(block)
             rows += len(part)
             if len(part):
@@ -158,6 +158,14 @@ def _write(
             str(day), table.name, "the frame is not the one that was judged (its content digest differs)"
         )
     return rows
+
+
+def _judged_blocks(frame: Path, table: Table, day: InstrumentDay) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
+    """As ``_kept_blocks``; raises VerdictRefused where the frame cannot be read any more."""
+    try:
+        yield from _kept_blocks(frame, table)
+    except (pa.ArrowException, OSError) as error:
+        raise VerdictRefused(str(day), table.name, f"the frame cannot be read ({error})") from error
 
 
 def _kept_blocks(frame: Path, table: Table) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
@@ -171,6 +179,7 @@ def _kept_blocks(frame: Path, table: Table) -> Iterator[tuple[pl.DataFrame, pl.D
 def _compare(frame: Path, table: Table, day: InstrumentDay, temporary: Path, target: pa.Schema) -> None:
     """Read the new file as a stranger would, and compare it with the frame, value by value."""
     expected = (part for _, part in _kept_blocks(frame, table) if len(part))
+    rows = 0
     with pq.ParquetFile(temporary) as file:
         if not file.schema_arrow.equals(target, check_metadata=False):
             raise CatalogDiffers(str(day), table.name, "its schema is another one")
@@ -178,19 +187,15 @@ def _compare(frame: Path, table: Table, day: InstrumentDay, temporary: Path, tar
             if group >= file.num_row_groups:
                 raise CatalogDiffers(str(day), table.name, f"it has only {file.num_row_groups} row groups")
             found = nautilus.from_nautilus(table.name, file.read_row_group(group))
+            rows += len(part)
             wanted = part.select(found.columns).with_columns(pl.selectors.decimal().cast(pl.Decimal(38, 16)))
             if not found.equals(wanted):
                 differing = [
                     name for name in found.columns if len(found) != len(wanted) or not found[name].equals(wanted[name])
                 ]
                 raise CatalogDiffers(str(day), table.name, f"row group {group} differs in {', '.join(differing)}")
-        kept = (
-            sum(len(part) for _, part in _kept_blocks(frame, table))
-            if table.name == "funding_rate_update"
-            else file.metadata.num_rows
-        )
-        if kept != file.metadata.num_rows:
-            raise CatalogDiffers(str(day), table.name, f"expected {kept:,} rows, found {file.metadata.num_rows:,}")
+        if rows != file.metadata.num_rows:
+            raise CatalogDiffers(str(day), table.name, f"expected {rows:,} rows, found {file.metadata.num_rows:,}")
 
 
 def _remove_strays(final: Path) -> None:

@@ -51,7 +51,7 @@ def replay_to_parquet(
         str | None, typer.Option("--data-types", help="Some of trades,mark,index,funding; all that the source has.")
     ] = None,
     exchange: Annotated[
-        str | None, typer.Option("--exchange", help="Nautilus venue of the instrument ids.  [default: BINANCE]")
+        str | None, typer.Option("--exchange", help="Nautilus venue of the instrument ids; BINANCE if not said.")
     ] = None,
     config: Annotated[Path | None, typer.Option("--config", help="The source's settings, JSON or YAML.")] = None,
     input_files: Annotated[

@@ -21,10 +21,10 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object to std
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show what is done in detail (log level DEBUG).")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes; errors only.")]
 Data = Annotated[
-    Path | None, typer.Option("--data", help="Root of raw files and caches.  [env: HEDGEGRID_DATA, default: ./data]")
+    Path | None, typer.Option("--data", help="Root of raw files and caches. Environment: HEDGEGRID_DATA; default ./data.")
 ]
 Feeds = Annotated[
-    Path | None, typer.Option("--feeds", help="The feeds file.  [env: HEDGEGRID_FEEDS, default: ./feeds.yaml]")
+    Path | None, typer.Option("--feeds", help="The feeds file. Environment: HEDGEGRID_FEEDS; default ./feeds.yaml.")
 ]
 
 STYLES: Final[Mapping[str, str]] = {word: look.terminal for word, look in LOOKS.items()}

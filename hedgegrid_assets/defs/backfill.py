@@ -43,8 +43,6 @@ class Outcome(StrEnum):
     FAILED = "failed"
     FRESH = "fresh"
     """Nothing to do: no run was started."""
-    MISSING = "missing"
-    """A source that lands has no data of this day: no run was started."""
 
 
 @dataclass(frozen=True, slots=True)
