@@ -39,6 +39,7 @@ from hedgegrid_assets.storage import (
     publish_file,
     sha256_of,
     temporary_file,
+    writing,
 )
 from hedgegrid_assets.timestamps import day_end
 

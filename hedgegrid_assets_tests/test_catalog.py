@@ -1,6 +1,7 @@
 """Catalog files: what Nautilus' own reader and writer say of them, and what never gets in."""
 
 import contextlib
+import errno
 import itertools
 import json
 import os
@@ -29,7 +30,7 @@ from nautilus_trader.persistence.catalog import ParquetDataCatalog
 
 from hedgegrid_assets import catalog
 from hedgegrid_assets.catalog import nautilus
-from hedgegrid_assets.errors import CatalogDiffers, DayBlocked, SeriesMixed, VerdictRefused
+from hedgegrid_assets.errors import CatalogDiffers, DayBlocked, EnvironmentFault, SeriesMixed, VerdictRefused
 from hedgegrid_assets.frames import FrameWriter, Precisions
 from hedgegrid_assets.tables import TABLES
 from hedgegrid_assets_tests.scenario import (
@@ -361,6 +362,18 @@ def test_a_frame_that_was_changed_after_its_verdict_is_refused(yard: Yard, name:
     assert yard.files("catalog", "data") == before
 
 
+@pytest.mark.parametrize("damage", [b"", b"junk"])
+def test_a_frame_that_cannot_be_read_is_refused(yard: Yard, damage: bytes) -> None:
+    ready(yard).publish()
+    before = yard.files("catalog", "data")
+    content = bytearray(yard.frame_path().read_bytes())
+    content[100:400] = b"\0" * 300
+    yard.frame_path().write_bytes(damage or content)
+    with pytest.raises(VerdictRefused):
+        yard.publish()
+    assert yard.files("catalog", "data") == before
+
+
 def forged(yard: Yard, **changes: Any) -> None:
     path = yard.places.verdict(ID, "trade_tick", DAY)
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
@@ -427,6 +440,24 @@ def test_two_kinds_of_trades_never_share_a_folder(yard: Yard) -> None:
     with pytest.raises(SeriesMixed, match=r"binance/aggTrade.*binance/trade"):
         catalog.claim_series(yard.places, ID, table, "binance/trade")
     catalog.claim_series(yard.places, "ETHUSDT-PERP.BINANCE", table, "binance/trade")
+
+
+@pytest.mark.parametrize("stage", ["import", "normalize", "publish"])
+def test_a_full_disk_is_named_and_leaves_all_as_it_was(yard: Yard, stage: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    ready(yard).publish()
+    yard.drop("capture.jsonl", CLEAN + line(agg_trade(1040, BAD_MS), received(MIDNIGHT_MS + DAY_MS - 1_000)))
+    steps = {"import": yard.bring_in, "normalize": yard.normalize, "publish": yard.publish}
+    for name in list(steps)[: list(steps).index(stage)]:
+        steps[name]()
+    before = yard.files()
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(EnvironmentFault, match="No space left"):
+        steps[stage]()
+    assert yard.files() == before
 
 
 # ---------------------------------------------------------------- files

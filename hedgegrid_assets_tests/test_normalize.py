@@ -161,9 +161,7 @@ def test_what_the_venue_marks_as_no_trade_is_rejected_but_not_held_against_the_d
         ({"i": ""}, "index_price_update"),
     ],
 )
-def test_a_message_without_a_value_for_a_table_does_not_apply_to_it(
-    yard: Yard, changes: Message, table: str
-) -> None:
+def test_a_message_without_a_value_for_a_table_does_not_apply_to_it(yard: Yard, changes: Message, table: str) -> None:
     data = line(mark_price(BAD_MS, **changes)) + line(mark_price(BAD_MS + 1_000))
     done = landed(yard, data).normalize("markPrice")
     assert done[table].verdict["rows"] == {

@@ -16,7 +16,15 @@ from hedgegrid_assets.errors import CatalogDiffers, DayBlocked, EnvironmentFault
 from hedgegrid_assets.frames import ContentDigest, Precisions
 from hedgegrid_assets.integrity import failed_errors, read_verdict
 from hedgegrid_assets.model import InstrumentDay, Status, Table
-from hedgegrid_assets.storage import Places, exclusive_lock, publish_file, read_json, temporary_file, write_json, writing
+from hedgegrid_assets.storage import (
+    Places,
+    exclusive_lock,
+    publish_file,
+    read_json,
+    temporary_file,
+    write_json,
+    writing,
+)
 from hedgegrid_assets.timestamps import day_end, day_start, iso, nautilus_file_name
 
 ACCEPTED: Final = frozenset({Status.COMPLETE, Status.DEGRADED, Status.PARTIAL, Status.EMPTY})
