@@ -352,11 +352,12 @@ def import_landing(
     A file that cannot be read raises FileRefused and nothing is published; with ``pass_over_damaged`` it is named in
     the report, and the others land.
     """
-    with writing(places.data), exclusive_lock(places.imports(feed) / "lock"):
+    work = places.raw_temp(feed) / "import"
+    with writing(places.data), exclusive_lock(places.imports(feed) / "lock"), ExitStack() as stack:
         report = ImportReport()
         wanted = _Wanted(frozenset(channel.name for channel in channels), frozenset(symbols))
         remove_tree(places.raw_temp(feed))  # what a run that was killed has left
-        work = places.raw_temp(feed) / "import"
+        stack.callback(remove_tree, work)
         parts: list[_Imported] = []
         for number, landing in enumerate(files):
             index = _read_index(places, feed, landing)
@@ -379,7 +380,6 @@ def import_landing(
         _publish(places, feed, source, parts, files, in_place=in_place, progress=progress)
         for part in parts:
             part.tell(report)
-        remove_tree(work)
         return report
 
 

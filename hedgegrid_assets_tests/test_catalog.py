@@ -287,7 +287,7 @@ def test_any_day_is_read_and_written_by_nautilus_as_by_us(
         frame = yard.frame(table)
         ours = pq.read_table(file_of(yard, table))
         values = frame.get_columns()[2].to_list()
-        if table not in FLOAT_LOSES or all(Decimal(repr(float(value))) == value for value in values):
+        if table not in FLOAT_LOSES or all(len(f"{value}") <= 15 for value in values):
             assert ours.equals(
                 written_by_nautilus(tmp_path_factory.mktemp(table), objects_of(table, frame, precisions)),
                 check_metadata=True,
