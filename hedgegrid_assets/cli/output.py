@@ -21,7 +21,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object to std
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show what is done in detail (log level DEBUG).")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes; errors only.")]
 Data = Annotated[
-    Path | None, typer.Option("--data", help="Root of raw files and caches. Environment: HEDGEGRID_DATA; default ./data.")
+    Path | None,
+    typer.Option("--data", help="Root of raw files and caches. Environment: HEDGEGRID_DATA; default ./data."),
 ]
 Feeds = Annotated[
     Path | None, typer.Option("--feeds", help="The feeds file. Environment: HEDGEGRID_FEEDS; default ./feeds.yaml.")
