@@ -589,6 +589,7 @@ def _compare(lines: list[str]) -> None:
     assert broken == dict.fromkeys(expected.broken, "broken_json")
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(messages(), min_size=8, max_size=16))
 @example([dumped(agg_trade(1, BAD_MS)).replace('"p":', '"p":5,"p":') + "\n"])

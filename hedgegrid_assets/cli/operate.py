@@ -1,5 +1,7 @@
 """Commands that run the feeds' Dagster assets, or change a catalog: ``demo``, ``backfill``, ``instruments widen``."""
 
+import shutil
+import sys
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -67,7 +69,7 @@ def demo(
     from hedgegrid_assets.validation import validate_catalog
 
     summary = _backfill(DEMO_FEED, data, feeds, None, None, None, force=False, verbose=verbose, quiet=quiet or as_json)
-    catalog = (data or data_path()) / "catalog"
+    catalog = _near((data or data_path()) / "catalog")
     instrument = summary.days[0].day.instrument_id
     report = validate_catalog(catalog, instrument=instrument)
     if as_json:
@@ -176,16 +178,30 @@ def _run_snippet(catalog: Path, instrument: str, first: date, last: date) -> Non
 
 
 def _say_next(catalog: Path, instrument: str) -> None:
+    command, python = (_as_typed(name) for name in ("hedgegrid", "python"))
     out = console()
     out.print("\nNext:", style="bold")
-    for command, why in (
+    for what, why in (
         ("make dev", "the Dagster UI on http://127.0.0.1:3000: lineage, partitions, checks"),
-        (f"hedgegrid validate {catalog} --deep", "look again, with Nautilus' own reader"),
+        (f"{command} report {catalog} --output report.html", "every day, its gaps, rejects and origin, in one page"),
+        (f"{command} validate {catalog} --deep", "look again, with Nautilus' own reader"),
         (
-            f"python -c \"import hedgegrid_assets as h; print(h.read_frame('{instrument}', 'trades'))\"",
+            f"{python} -c \"import hedgegrid_assets as h; print(h.read_frame('{instrument}', 'trades', catalog='{catalog}'))\"",
             "as a pandas frame",
         ),
-        ("hedgegrid replay-to-parquet --help", "your own data"),
+        (f"{command} replay-to-parquet --help", "your own data"),
     ):
-        out.print(f"  {command}", markup=False, style="green")
+        out.print(f"  {what}", markup=False, style="green")
         out.print(f"      {why}", markup=False)
+
+
+def _as_typed(program: str) -> str:
+    """How the user reaches a program of our environment: by its name if that is on the PATH, else by its path."""
+    ours = Path(sys.executable).with_name(program)
+    found = shutil.which(program)
+    return program if found and Path(found).resolve() == ours.resolve() else str(_near(ours))
+
+
+def _near(path: Path) -> Path:
+    """Relative where it lies below the working directory."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
