@@ -97,11 +97,13 @@ def split(data: bytes, lines: int, shape: Shape) -> pl.DataFrame | None:
 def fits(shape: Shape, values: Mapping[str, str]) -> pl.Expr:
     """Lines of this shape: every part is as it must be; ``values``: key -> text that its value must be.
 
-    The parts of known numbers are left to ``whole_number``, which gives null where there is none.
+    Numbers stand between the right marks; whether they are numbers is left to ``whole_number`` and ``bare``.
     """
     must = dict(shape.fixed) | {shape.places[key]: text for key, text in values.items()}
     tests = [pl.col(f"p{number}") == text for number, text in must.items()]
     tests += [~pl.col(f"p{number}").str.contains(_UNFIT) for number in shape.texts if number not in must]
+    for number, (before, after) in shape.numbers.items():
+        tests += [pl.col(f"p{number}").str.starts_with(before), pl.col(f"p{number}").str.ends_with(after)]
     tests.append(pl.col("p0").str.len_bytes() == shape.time + len(shape.head))
     tests.append(pl.col("p0").str.ends_with(shape.head))
     tests.append(pl.col("more").is_null() | (pl.col("more") == ""))
@@ -131,14 +133,12 @@ def text(shape: Shape, key: str) -> pl.Expr:
 
 
 def bare(shape: Shape, key: str) -> pl.Expr:
-    """A number or flag as it is spelled, unproved; null if the punctuation differs, or the shape has a text there."""
+    """A number or flag as it is spelled, unproved, in a line that ``fits``; null if the shape has a text there."""
     place = shape.places[key]
     if place not in shape.numbers:
         return pl.lit(None, pl.String)
     before, after = shape.numbers[place]
-    part = pl.col(f"p{place}")
-    inner = part.str.strip_prefix(before).str.strip_suffix(after)
-    return pl.when(part.str.len_bytes() - inner.str.len_bytes() == len(before) + len(after)).then(inner)
+    return pl.col(f"p{place}").str.strip_prefix(before).str.strip_suffix(after)
 
 
 def whole_number(shape: Shape, key: str) -> pl.Expr:
