@@ -122,7 +122,7 @@ def normalize_day(
             for table_day in days:
                 table_day.add(decoded)
             if progress:
-                progress(f"{day}", block.data.count(b"\n"))
+                progress(f"{day}", block.lines)
         if reader.truncated or reader.sha256 != raw.sha256:
             raise RawDamaged(raw.path, f"expected sha256 {raw.sha256}, found {reader.sha256}")
         return [table_day.finish() for table_day in days]
@@ -422,7 +422,7 @@ def _raw_text(raw: RawDay, rows: pl.Series) -> dict[int, str]:
     wanted = set(rows.to_list())
     found: dict[int, str] = {}
     for block in BlockReader(raw.path):
-        count = block.data.count(b"\n")
+        count = block.lines
         here = [row for row in wanted if block.first_line <= row < block.first_line + count + 1]
         if here:
             lines = block.data.split(b"\n")

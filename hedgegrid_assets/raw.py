@@ -543,7 +543,7 @@ class _Imported:
                 if self.copied:
                     writer.put((block, scan))
                 if progress:
-                    progress(self.name, block.data.count(b"\n"))
+                    progress(self.name, block.lines)
         finally:
             writer.close()
         for part in self.parts.values():

@@ -12,7 +12,7 @@ import threading
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, Protocol
@@ -302,13 +302,18 @@ class Block:
     """Whole lines of a file, as they are (``\\n`` or ``\\r\\n`` kept).
 
     ``first_line`` counts from 0. ``cut`` is set on the last block if its last line has no newline, ``truncated``
-    if besides that the compressed stream ended too early.
+    if besides that the compressed stream ended too early. ``lines`` is their number.
     """
 
     data: bytes
     first_line: int
     cut: bool = False
     truncated: bool = False
+    lines: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Count once, in the thread that reads."""
+        object.__setattr__(self, "lines", self.data.count(b"\n") + (self.cut and bool(self.data)))
 
 
 class BlockReader:
@@ -403,7 +408,7 @@ class BlockReader:
 
     def _block(self, data: bytes, *, cut: bool = False, truncated: bool = False) -> Block:
         block = Block(data, self.lines, cut, truncated)
-        self.lines += data.count(b"\n") + (cut and bool(data))
+        self.lines += block.lines
         return block
 
 

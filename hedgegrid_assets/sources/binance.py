@@ -43,6 +43,7 @@ SCAN_SCHEMA: Final = pl.Schema(
     }
 )
 _RAW_SHOWN: Final = 4096
+_GLANCE: Final = 1 << 16
 _BOM: Final = "\ufeff".encode()
 _LARGEST: Final = 2**63 - 1
 _MICROSECONDS_ABOVE: Final = 10**15
@@ -380,17 +381,17 @@ def _integer_or_none(value: object) -> int | None:
 def _by_shape(block: Block, channel: Channel) -> pl.DataFrame | None:
     """The lines of a block that are read beyond doubt by the shape of its first one: ``line, ts_init, ts_event`` and fields.
 
-    None where it is not worth while: the block holds other streams as well, or nothing of this one.
+    None where it is not worth while: the block begins with other streams as well, or with nothing of this one.
     """
-    count = block.data.count(b"\n") + block.cut
-    if not count or block.data.count(f'"{channel.event}"'.encode()) < count:
+    start = block.data[:_GLANCE]
+    if not block.lines or start.count(f'"{channel.event}"'.encode()) < max(start.count(b"\n"), 1):
         return None
     first = block.data.partition(b"\n")[0].decode(errors="replace")
     shape = quoted.shape_of(first) if re.fullmatch(_GATE.strip("^$"), first) else None
     required = {field.key for field in channel.fields if field.required} | {"e"}
     if shape is None or not required <= shape.places.keys():
         return None
-    parts = quoted.split(block.data, count, shape)
+    parts = quoted.split(block.data, block.lines, shape)
     return None if parts is None else _rows_of(parts, block.first_line, shape, channel)
 
 
@@ -568,7 +569,7 @@ def decode(block: Block, channel: Channel, dialect: Dialect, known: tuple[Channe
     del dialect
     shaped = _by_shape(block, channel)
     rows, rejects, odd = None, pl.DataFrame(schema=REJECTS_SCHEMA), 0
-    if shaped is None or len(shaped) < block.data.count(b"\n") + block.cut:
+    if shaped is None or len(shaped) < block.lines:
         lines = _lines(block)
         if shaped is not None:
             lines = replace(lines, frame=lines.frame.filter(~pl.col("line").is_in(shaped["line"].implode())))
