@@ -83,7 +83,7 @@ class Recipe:
 
 
 def is_current(places: Places, day: InstrumentDay, table: Table, raw: RawDay, recipe: Recipe) -> bool:
-    """The stored frame and verdict were made from these raw bytes by this recipe."""
+    """The stored frame and verdict were made from these raw bytes by this recipe; a refused day has none."""
     verdict = integrity.read_verdict(places, table, day)
     return (
         verdict is not None
@@ -92,7 +92,8 @@ def is_current(places: Places, day: InstrumentDay, table: Table, raw: RawDay, re
         and verdict["precision"] == recipe.precisions.to_dict()
         and verdict["thresholds"] == recipe.thresholds_of(table).to_dict()
         and verdict["series"] == recipe.channel.series
-        and (verdict["frame_sha256"] is None or places.frame(day.instrument_id, table.folder, day.date).exists())
+        and verdict["frame_sha256"] is not None
+        and places.frame(day.instrument_id, table.folder, day.date).exists()
     )
 
 

@@ -16,7 +16,7 @@ from hedgegrid_assets.catalog import nautilus
 from hedgegrid_assets.errors import CatalogDiffers, HedgegridError, NoDataFetched
 from hedgegrid_assets.integrity import Circumstances, DayRules, Thresholds, ids_between, read_verdict, status_of
 from hedgegrid_assets.model import InstrumentDay, RowCounts, RuleResult, Severity, Status, Table
-from hedgegrid_assets.storage import Places
+from hedgegrid_assets.storage import Places, sha256_of
 from hedgegrid_assets.tables import TABLES
 from hedgegrid_assets.timestamps import NS_PER_SECOND, day_end, day_start
 
@@ -263,7 +263,8 @@ def _look_at_frame(
         digest.add(block)
         if table.name == "trade_tick":
             steps.add(day.instrument_id, block)
-    matches = None if verdict is None else digest.hexdigest() == known["content_digest"]
+    judged = (known["content_digest"], known["frame_sha256"])
+    matches = None if verdict is None else (digest.hexdigest(), sha256_of(path)) == judged
     results = _results(rules, table, known, path if table.id_column and not rules.ids_rise else None)
     status = status_of(results, rows) if verdict is None or matches else Status.BLOCKED
     in_catalog = catalog_stage.file_of(places, day, table)

@@ -148,6 +148,8 @@ def test_good_days_land_though_another_day_of_the_call_is_too_fine(
     assert "hedgegrid instruments widen BTCUSDT-PERP.BINANCE --price-precision 2" in err
     folder = home / "data/catalog/data/trade_tick/BTCUSDT-PERP.BINANCE"
     assert sorted(path.name[:10] for path in folder.iterdir()) == ["2024-01-01", "2024-01-03"]
+    assert run(replay()) == 1
+    assert "--price-precision 2" in capsys.readouterr().err
 
 
 def test_widening_lets_the_finer_day_in_and_changes_no_value(home: Path) -> None:

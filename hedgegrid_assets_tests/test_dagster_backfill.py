@@ -22,7 +22,7 @@ from hedgegrid_assets_tests.dagster_feeds import (
     partition,
     write_feeds,
 )
-from hedgegrid_assets_tests.scenario import BAD_MS, DAMAGED, agg_trade, line, received
+from hedgegrid_assets_tests.scenario import BAD_MS, DAMAGED, DAY_MS, MIDNIGHT_MS, agg_trade, line, received
 
 
 @pytest.fixture
@@ -124,6 +124,25 @@ def test_a_failing_day_stops_no_other_and_is_named_with_its_reason(house: House,
     assert len(catalog_files(house, "trade_tick")) == 1
     assert len(catalog_files(house, "mark_price_update")) == 2
     assert summary.to_dict()["failed"] == 1
+
+
+@pytest.mark.slow
+def test_of_thirty_days_two_bad_ones_are_red_and_twenty_eight_land(house: House, instance: dg.DagsterInstance) -> None:
+    bad = (6, 18)
+    conflicts = b"".join(
+        line(agg_trade(1_000, at, p="1.00"), received(at)) for at in (MIDNIGHT_MS + n * DAY_MS + 5_000 for n in bad)
+    )
+    drop(house, b"".join(day_of(number, marks=False) for number in range(30)) + conflicts)
+    summary = filled(house, instance)
+    assert [f"{done.day.date:%d}" for done in summary.of(Outcome.FAILED)] == ["07", "19"]
+    assert all("trade_ids_unique" in done.errors[0] for done in summary.of(Outcome.FAILED))
+    assert len(summary.of(Outcome.DONE)) == 28
+    assert len(catalog_files(house, "trade_tick")) == 28
+    drop(house, b"".join(day_of(number, marks=False) for number in range(30)))
+    again = filled(house, instance)
+    assert [f"{done.day.date:%d}" for done in again.of(Outcome.DONE)] == ["07", "19"]
+    assert len(again.of(Outcome.FRESH)) == 28
+    assert len(catalog_files(house, "trade_tick")) == 30
 
 
 def test_a_blocked_day_is_tried_again(house: House, instance: dg.DagsterInstance) -> None:

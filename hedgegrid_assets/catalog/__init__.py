@@ -95,8 +95,13 @@ def is_current(places: Places, day: InstrumentDay, table: Table) -> bool:
 
 
 def matches_frame(places: Places, day: InstrumentDay, table: Table) -> bool:
-    """The published file holds exactly what its frame says, value by value."""
+    """The published file holds exactly what its frame says, value by value, at the precision of its verdict."""
     final = file_of(places, day, table)
+    verdict = read_verdict(places, table, day)
+    if verdict is not None and "precision" in verdict:
+        expected = schema_of(day, table, Precisions(**verdict["precision"])).metadata
+        if pq.read_schema(final).metadata != expected:
+            return False
     try:
         _compare(places.frame(day.instrument_id, table.folder, day.date), table, day, final, pq.read_schema(final))
     except CatalogDiffers:
