@@ -286,6 +286,7 @@ def test_a_day_without_any_data_fails_and_says_where_the_data_are(house: House, 
     assert not made(result)
     said = failures(result)["captures__raw"]
     assert said.startswith("No data fetched (BTCUSDT-PERP.BINANCE 2024-01-01 aggTrade, markPrice)")
+    assert "files with trade need `settings: {trade_kind: trade}`" in said
     assert "2024-01-04" in said
 
 

@@ -323,6 +323,10 @@ def _no_data(house: House, day: InstrumentDay, channels: Sequence[str]) -> NoDat
         {held for channel in channels for held in raw_stage.raw_days(house.places, house.feed.name, channel, symbol)}
     )
     found = f"{symbol} {days[0]} .. {days[-1]} ({len(days)} days)" if days else f"nothing of {symbol}"
+    wanted = {name for each in house.source.channels if each.name in channels for name in each.tables}
+    others = [each.name for each in house.source.channels if each.name not in channels and wanted & each.tables.keys()]
+    if house.source.lands and others:
+        found += f" in {', '.join(channels)} (files with {others[0]} need `settings: {{trade_kind: {others[0]}}}`)"
     looked_in = str(house.places.landing) if house.source.lands else house.source.doc
     return NoDataFetched(f"{day} {', '.join(channels)}", looked_in, found)
 
