@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 BLOCK_BYTES: Final = 8 << 20
 _READ_BYTES: Final = 64 << 10
 _LONGEST_LINE: Final = 64 << 20
+GZIP_MAGIC: Final = b"\x1f\x8b"
 _MAGIC: Final = {
-    b"\x1f\x8b": "gzip",
+    GZIP_MAGIC: "gzip",
     b"\x28\xb5\x2f\xfd": "zstd",
     b"BZh": "bzip2",
     b"PK\x03\x04": "zip",
@@ -439,8 +440,15 @@ def _of_zstd() -> _Decompressor:
     return zstandard.ZstdDecompressor().decompressobj()
 
 
+def gunzip() -> _Decompressor:
+    """Decompresses one gzip member, three times as fast as ``zlib``. What is broken raises ``isal_zlib.error``."""
+    from isal import isal_zlib
+
+    return isal_zlib.decompressobj(wbits=31)
+
+
 _DECOMPRESSORS: Final[dict[str, Callable[[], _Decompressor]]] = {
-    "gzip": lambda: zlib.decompressobj(wbits=31),
+    "gzip": gunzip,
     "zstd": _of_zstd,
     "bzip2": bz2.BZ2Decompressor,
 }
@@ -451,6 +459,7 @@ def _decompress(
 ) -> tuple[_Decompressor | None, list[bytes]]:
     """Feed compressed bytes; the stream that is still open (None between members), and what came out."""
     import zstandard
+    from isal import isal_zlib
 
     out: list[bytes] = []
     while data:
@@ -458,10 +467,12 @@ def _decompress(
             data = data.lstrip(b"\0")  # gzip allows padding between members and at the end
             if not data:
                 break
+            if kind == "gzip" and not data.startswith(GZIP_MAGIC[: len(data)]):  # isal waits for the rest of a header
+                raise RawDamaged(path, f"behind its gzip stream is something else ({data[:20]!r})")
             stream = _DECOMPRESSORS[kind]()
         try:
             out.append(stream.decompress(data))
-        except (zlib.error, zstandard.ZstdError, OSError) as error:
+        except (isal_zlib.error, zstandard.ZstdError, OSError) as error:
             raise RawDamaged(path, f"its {kind} stream is broken ({error})") from None
         data = stream.unused_data if stream.eof else b""
         if stream.eof:

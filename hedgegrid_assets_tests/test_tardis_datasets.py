@@ -1,13 +1,14 @@
 """CSV data sets: the digits of the text, the rules of Nautilus' own loader, and files that were read to their end."""
 
 import gzip
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
+import tardis_dev
 from nautilus_trader.adapters.tardis.loaders import TardisCSVDataLoader
 from nautilus_trader.core import nautilus_pyo3
 from nautilus_trader.model.data import TradeTick
@@ -338,6 +339,14 @@ def test_final_answers_are_told_at_once(
     with pytest.raises(error, match=words):
         house(tmp_path, server).raw(TRADES)
     assert len(server.requests("/trades/")) == requests
+
+
+def test_a_file_has_the_name_that_tardis_dev_gives_it(tmp_path: Path) -> None:
+    for symbol in ("BTCUSDT", "tBTCUSD:F0", "XBT/USD"):
+        wanted = api.DatasetDay("binance-futures", "trades", symbol, PAID, tmp_path)
+        moment = datetime(PAID.year, PAID.month, PAID.day, tzinfo=UTC)
+        name = tardis_dev.default_file_name(wanted.exchange, wanted.kind, moment, api.file_symbol(symbol), "csv")
+        assert wanted.path() == tmp_path / "datasets" / name
 
 
 def test_a_raw_file_and_its_cached_file_are_one_on_disk(server: Standin, tmp_path: Path) -> None:
