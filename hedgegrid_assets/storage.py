@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final, Protocol
+from typing import IO, TYPE_CHECKING, Any, Final, Protocol, cast
 from uuid import uuid4
 
 from hedgegrid_assets.errors import EnvironmentFault, RawDamaged
@@ -441,10 +441,17 @@ def _of_zstd() -> _Decompressor:
 
 
 def gunzip() -> _Decompressor:
-    """Decompresses one gzip member, three times as fast as ``zlib``. What is broken raises ``isal_zlib.error``."""
+    """Decompresses one gzip member, three times as fast as ``zlib``. What is broken raises ``gunzip_error()``."""
     from isal import isal_zlib
 
     return isal_zlib.decompressobj(wbits=31)
+
+
+def gunzip_error() -> type[Exception]:
+    """Raised by what ``gunzip`` gives."""
+    from isal import isal_zlib
+
+    return cast(type[Exception], isal_zlib.error)  # its stubs take the class for an instance
 
 
 _DECOMPRESSORS: Final[dict[str, Callable[[], _Decompressor]]] = {
@@ -459,7 +466,6 @@ def _decompress(
 ) -> tuple[_Decompressor | None, list[bytes]]:
     """Feed compressed bytes; the stream that is still open (None between members), and what came out."""
     import zstandard
-    from isal import isal_zlib
 
     out: list[bytes] = []
     while data:
@@ -472,7 +478,7 @@ def _decompress(
             stream = _DECOMPRESSORS[kind]()
         try:
             out.append(stream.decompress(data))
-        except (isal_zlib.error, zstandard.ZstdError, OSError) as error:
+        except (gunzip_error(), zstandard.ZstdError, OSError) as error:
             raise RawDamaged(path, f"its {kind} stream is broken ({error})") from None
         data = stream.unused_data if stream.eof else b""
         if stream.eof:

@@ -14,6 +14,8 @@ import zstandard
 from hedgegrid_assets.catalog.definitions import write_definition
 from hedgegrid_assets.errors import MissingColumns, NoDataFetched, RawDamaged, TimestampParsingFailed, UsageError
 from hedgegrid_assets.instruments import define
+from hedgegrid_assets.sources.csv import cells
+from hedgegrid_assets.storage import Block
 from hedgegrid_assets_tests.csv_cases import (
     CASES,
     FIXTURES,
@@ -528,6 +530,11 @@ def test_the_frame_is_the_same_whatever_the_blocks_are(tmp_path: Path, monkeypat
     convert(tmp_path, path)
     assert frame(tmp_path).equals(frame(whole))
     assert isinstance(frame(whole), pl.DataFrame)
+
+
+def test_a_block_may_begin_with_a_line_of_far_too_many_cells() -> None:
+    found = cells.read(Block(b"1,2,3,4,5,6\n7,8\n", 9), 2, ",", [0, 1])
+    assert found.frame.rows() == [(9, "1", "2", "3"), (10, "7", "8", "")]
 
 
 def test_a_spot_dump_is_a_spot_pair_where_the_configuration_says_so(tmp_path: Path) -> None:

@@ -5,19 +5,23 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import polars as pl
 import pytest
 import tardis_dev
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from nautilus_trader.adapters.tardis.loaders import TardisCSVDataLoader
 from nautilus_trader.core import nautilus_pyo3
 from nautilus_trader.model.data import TradeTick
 from nautilus_trader.model.identifiers import InstrumentId
 from nautilus_trader.persistence.catalog import ParquetDataCatalog
+from polars.testing import assert_frame_equal
 
 from hedgegrid_assets import catalog
 from hedgegrid_assets.errors import DataError, KeyRequired, NoDataFetched, RateLimited, RemoteFault, UsageError
-from hedgegrid_assets.model import InstrumentDay
+from hedgegrid_assets.model import Field, InstrumentDay
 from hedgegrid_assets.normalize import Normalized
 from hedgegrid_assets.pipeline import House
 from hedgegrid_assets.raw import RawKey
@@ -251,6 +255,51 @@ def test_missing_columns_are_named() -> None:
 def test_a_broken_line_costs_no_other(data: bytes, good: int, rejected: list[tuple[int, str]]) -> None:
     rows, rejects = decoded(data)
     assert (len(rows), rejects) == (good, rejected)
+
+
+def test_a_block_may_begin_with_a_line_of_far_too_many_cells() -> None:
+    channel = SOURCE.channels[0]
+    dialect = datasets.dialect_of(HEADER.encode(), channel, "BTCUSDT")
+    block = Block(f"{row().strip()},1,2,3\n{row()}".encode(), 17)
+    found = datasets.decode(block, channel, dialect)
+    assert found.rows["raw_row"].to_list() == [18]
+    assert found.rejects.select("raw_row", "reason").rows() == [(17, "wrong_type")]
+    assert datasets.scan(block, dialect, channel).by_stream == {"trades": 2}
+
+
+CELLS = {
+    "timestamp": ["1704067200001000", "", "0", "-5", "+704067200001000", "1704067200001", "x", " 704067200001000"],
+    "local_timestamp": ["1704067200002000", "", "0", "1704067200002000999", "0704067200002000", "1e15"],
+    "id": ["1", "", "007", "a" * 40],
+    "side": ["buy", "sell", "", "unknown"],
+    "price": ["42500.1", "", "1e-7", "+5", ".5", "5.", "1.12345678901234567", "-1", "nan", "1,5", "0"],
+    "amount": ["0.003", "", "1E3", "0.0000000000000001", "99999999999999999999999"],
+}
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_cells_that_are_usual_are_read_as_the_slow_reader_reads_them(data: st.DataObject) -> None:
+    lines = []
+    for _ in range(data.draw(st.integers(1, 8))):
+        cells = {name: values[0] for name, values in CELLS.items()}
+        if data.draw(st.booleans()):
+            name = data.draw(st.sampled_from(list(CELLS)))
+            cells[name] = data.draw(st.sampled_from(CELLS[name]))
+        lines.append(row(**cells) if data.draw(st.integers(0, 9)) else "\n")
+    block = Block("".join(lines).encode(), 5)
+    channel = SOURCE.channels[0]
+    dialect = datasets.dialect_of(HEADER.encode(), channel, "BTCUSDT")
+    fast = datasets.decode(block, channel, dialect)
+    usual = datasets._usual
+
+    def never(field: Field, cells: pl.DataFrame) -> tuple[pl.Expr, pl.Expr]:
+        return usual(field, cells)[0], pl.lit(value=False)
+
+    with patch.object(datasets, "_usual", never):
+        slow = datasets.decode(block, channel, dialect)
+    assert_frame_equal(fast.rows, slow.rows)
+    assert_frame_equal(fast.rejects, slow.rejects)
 
 
 def test_sides_and_trades_that_happened_twice() -> None:

@@ -18,8 +18,8 @@ import polars as pl
 import pyarrow as pa
 
 from hedgegrid_assets.model import Channel, Decoded, Dialect, Field, Scan, TableMapping
-from hedgegrid_assets.sources import quoted
-from hedgegrid_assets.storage import Block, line_array
+from hedgegrid_assets.sources import shaped
+from hedgegrid_assets.storage import Block, bytes_of, line_array
 from hedgegrid_assets.tables.trade_tick import AGGRESSOR_SIDES
 
 REJECTS_SCHEMA: Final = pl.Schema(
@@ -44,6 +44,7 @@ SCAN_SCHEMA: Final = pl.Schema(
 )
 _RAW_SHOWN: Final = 4096
 _GLANCE: Final = 1 << 16
+_LINES_TRIED: Final = 8
 _BOM: Final = "\ufeff".encode()
 _LARGEST: Final = 2**63 - 1
 _MICROSECONDS_ABOVE: Final = 10**15
@@ -379,62 +380,75 @@ def _integer_or_none(value: object) -> int | None:
 
 
 def _by_shape(block: Block, channel: Channel) -> pl.DataFrame | None:
-    """The lines of a block that are read beyond doubt by the shape of its first one: ``line, ts_init, ts_event`` and fields.
+    """The lines of a channel that are read beyond doubt by the shape of one of them: ``line, ts_init, ts_event`` and fields.
 
-    None where it is not worth while: the block begins with other streams as well, or with nothing of this one.
+    Decimals and flags are texts. None if no line tells a shape.
     """
-    start = block.data[:_GLANCE]
-    if not block.lines or start.count(f'"{channel.event}"'.encode()) < max(start.count(b"\n"), 1):
-        return None
-    first = block.data.partition(b"\n")[0].decode(errors="replace")
-    shape = quoted.shape_of(first) if re.fullmatch(_GATE.strip("^$"), first) else None
+    data, numbers = _of_event(block, channel.event)
     required = {field.key for field in channel.fields if field.required} | {"e"}
-    if shape is None or not required <= shape.places.keys():
+    start = data[:_GLANCE].decode(errors="replace")
+    shapes = (
+        shaped.shape_of(line) for line in start.split("\n")[:_LINES_TRIED] if re.fullmatch(_GATE.strip("^$"), line)
+    )
+    shape = next((found for found in shapes if found and required <= found.places.keys()), None)
+    if shape is None:
         return None
-    parts = quoted.split(block.data, block.lines, shape)
-    return None if parts is None else _rows_of(parts, block.first_line, shape, channel)
+    lines = shaped.read(data, block.lines if numbers is None else len(numbers), shape)
+    return None if lines is None else _rows_of(lines, block.first_line, numbers, channel)
 
 
-def _rows_of(parts: pl.DataFrame, first_line: int, shape: quoted.Shape, channel: Channel) -> pl.DataFrame:
-    present = [field for field in channel.fields if field.key in shape.places]
-    read = {field.key for field in present}
-    unread = [key for key, place in shape.places.items() if place in shape.numbers and key not in read]
-    sure = [quoted.fits(shape, {"e": channel.event}), *(quoted.is_number(shape, key) for key in unread)]
-    rows = parts.select(
-        pl.all_horizontal(sure).alias("sure"),
-        quoted.receive_time(shape).alias("local"),
-        *(_by_place(shape, field).alias(field.name) for field in present),
-    ).with_row_index("line", offset=first_line)
-    absent = [field for field in channel.fields if field not in present]
-    rows = rows.with_columns(pl.lit(None, _TYPES[field.kind]).alias(field.name) for field in absent)
-    rows = rows.with_columns(ts_event=channel.ts_event)
-    rows = rows.with_columns(ts_init=pl.col("local") if shape.time else pl.col("ts_event"))
-    proved = [pl.col("sure"), pl.col("ts_init").is_not_null(), *map(_is_proved, present)]
-    return rows.filter(pl.all_horizontal(proved).fill_null(value=False)).drop("sure", "local")
+def _of_event(block: Block, event: str) -> tuple[bytes, pl.Series | None]:
+    """The lines that may be a channel's, and their numbers in the block; None: all of them."""
+    start = block.data[:_GLANCE]
+    if block.lines and start.count(f'"{event}"'.encode()) >= max(start.count(b"\n"), 1):
+        return block.data, None
+    lines = line_array(block.data)
+    ours = pl.Series(lines, dtype=pl.Binary).bin.contains(f'"e":"{event}"'.encode())
+    numbers = ours.arg_true()
+    return bytes_of(lines.take(numbers.to_arrow())) if len(numbers) else b"", numbers
 
 
-_TYPES: Final = {"text": pl.String, "decimal": pl.String, "integer": pl.Int64, "flag": pl.String}
+def _rows_of(lines: shaped.Lines, first_line: int, numbers: pl.Series | None, channel: Channel) -> pl.DataFrame:
+    local, timed = lines.received("local")
+    values: dict[str, pl.Expr] = {"local": local}
+    proofs = [timed, lines.ends(), lines.fits("e", channel.event)]
+    for field in channel.fields:
+        if field.key not in lines:
+            values[field.name] = pl.lit(None, _TYPES[field.kind])
+            continue
+        values[field.name], proof = _by_kind(lines, field)
+        proofs.append(proof)
+    proofs += lines.unread([*(field.key for field in channel.fields), "e"])
+    line = pl.int_range(pl.len(), dtype=pl.UInt32) if numbers is None else pl.lit(numbers.cast(pl.UInt32))
+    rows = (
+        lines.parts.with_columns(**values)
+        .with_columns(ts_event=channel.ts_event)
+        .with_columns(ts_init=pl.col("local") if lines.shape.time else pl.col("ts_event"))
+        .select(
+            (line + first_line).alias("line"),
+            "ts_init",
+            "ts_event",
+            *(field.name for field in channel.fields),
+            sure=pl.all_horizontal(*proofs, pl.col("ts_init").is_not_null()).fill_null(value=False),
+        )
+    )
+    return rows.drop("sure") if rows["sure"].all() else rows.filter("sure").drop("sure")
 
 
-def _by_place(shape: quoted.Shape, field: Field) -> pl.Expr:
-    """A field by its part: integers as numbers if they are spelled as JSON spells them, all others as text."""
-    if field.kind in {"text", "decimal"}:
-        return quoted.text(shape, field.key)
-    return quoted.bare(shape, field.key) if field.kind == "flag" else quoted.whole_number(shape, field.key)
+_TYPES: Final = {"text": pl.String, "decimal": pl.String, "integer": pl.Int64, "flag": pl.Boolean}
 
 
-def _is_proved(field: Field) -> pl.Expr:
-    value = pl.col(field.name)
+def _by_kind(lines: shaped.Lines, field: Field) -> shaped.Read:
     match field.kind:
         case "decimal":
-            number = value.str.contains(f"^{_NUMBER}$")
-            return number if field.required else number | (value == "")
-        case "flag":
-            return value.is_in(["true", "false"])
-        case "text":
-            return value != "" if field.required else value.is_not_null()
+            return lines.decimal(field.key, _NUMBER if field.required else f"(?:{_NUMBER}|)")
         case "integer":
-            return value.is_not_null()
+            return lines.integer(field.key, field.name)
+        case "flag":
+            return lines.flag(field.key)
+        case "text":
+            value, proof = lines.text(field.key, field.name)
+            return value, proof & (pl.col(field.name) != "") if field.required else proof
 
 
 # ---------------------------------------------------------------- scan
@@ -443,27 +457,92 @@ def _is_proved(field: Field) -> pl.Expr:
 def scan(block: Block, dialect: Dialect, known: tuple[Channel, ...]) -> Scan:
     """Say of every line of a block what it is; see ``Scan``."""
     del dialect  # every line speaks for itself
+    by_channel = _all_by_shape(block, known)
+    found = [_placed_rows(rows, channel) for channel, rows in by_channel]
+    by_stream = Counter({channel.event: len(rows) for channel, rows in by_channel})
+    decimals = _merged(_decimals_of(rows, channel) for channel, rows in by_channel)
+    if sum(by_stream.values()) == block.lines:
+        return Scan(_in_order(found or [pl.DataFrame(schema=SCAN_SCHEMA)]), by_stream, 0, 0, 0, decimals)
     lines = _lines(block)
-    placed = _placed(lines, known)
+    read = pl.concat([rows["line"] for rows in found]) if found else pl.Series([], dtype=pl.UInt32)
+    rest = replace(lines, frame=lines.frame.filter(~pl.col("line").is_in(read.implode())))
+    placed = _placed(rest, known)
     ours = placed.filter(pl.col("channel").is_not_null() & pl.col("reason").is_null())
     lost = placed.filter(pl.col("reason").is_not_null())
-    others = lines.frame.join(placed.filter(pl.col("event").is_not_null()), on="line", how="anti")
+    others = rest.frame.join(placed.filter(pl.col("event").is_not_null()), on="line", how="anti")
     named = placed.filter(pl.col("event").is_not_null() & pl.col("reason").is_null())
-    by_stream = Counter(dict(named["event"].value_counts().iter_rows()))
-    blank, connections, unreadable = _count_others(others, lines, by_stream)
+    by_stream.update(dict(named["event"].value_counts().iter_rows()))
+    blank, connections, unreadable = _count_others(others, rest, by_stream)
     unplaced = pl.concat([_without_place(lost), pl.DataFrame(unreadable, schema=SCAN_SCHEMA, orient="row")])
-    rows = ours.select(
+    slow = ours.select(
         "line", "channel", "symbol", "ts_init", reason=pl.lit(None, pl.String), raw=pl.lit(None, pl.String)
     )
     return Scan(
-        lines=pl.concat([rows.cast(SCAN_SCHEMA), unplaced]).sort("line"),
-        by_stream=by_stream,
+        lines=pl.concat([*found, slow.cast(SCAN_SCHEMA), unplaced]).sort("line"),
+        by_stream=+by_stream,
         connection=len(connections),
         blank=blank,
         unreadable=len(unplaced),
-        decimals=_decimals(ours, known),
+        decimals=_merged([decimals, _decimals(ours, known)]),
         connections_at=tuple(connections),
     )
+
+
+def _all_by_shape(block: Block, known: Iterable[Channel]) -> list[tuple[Channel, pl.DataFrame]]:
+    """What can be read by shape, channel by channel, until no line is left."""
+    start = block.data[:_GLANCE]
+    found: list[tuple[Channel, pl.DataFrame]] = []
+    left = block.lines
+    for channel in sorted(known, key=lambda channel: -start.count(f'"{channel.event}"'.encode())):
+        rows = _by_shape(block, channel) if left else None
+        if rows is not None and len(rows):
+            found.append((channel, rows))
+            left -= len(rows)
+    return found
+
+
+def _placed_rows(rows: pl.DataFrame, channel: Channel) -> pl.DataFrame:
+    nothing = pl.lit(None, pl.String)
+    return rows.select(
+        "line", pl.lit(channel.name).alias("channel"), "symbol", "ts_init", reason=nothing, raw=nothing
+    ).cast(SCAN_SCHEMA)
+
+
+type _Decimals = dict[tuple[str, str, str], tuple[int, int]]
+"""(channel, symbol, field) -> most decimals: (as written, without trailing zeros)."""
+
+
+def _decimals_of(rows: pl.DataFrame, channel: Channel) -> _Decimals:
+    names = [field.name for field in channel.fields if field.kind == "decimal"]
+    facts = [fact for name in names for fact in _decimals_seen(name)]
+    symbols = rows["symbol"].unique().to_list() if rows["symbol"][0] != rows["symbol"][-1] else None
+    if symbols is None and (rows["symbol"] == rows["symbol"][0]).all():
+        seen = rows.select(pl.lit(rows["symbol"][0]).alias("symbol"), *facts)
+    else:
+        seen = rows.group_by("symbol").agg(facts)
+    return {
+        (channel.name, row["symbol"], name): (row[f"{name} written"] or 0, row[f"{name} needed"] or 0)
+        for row in seen.iter_rows(named=True)
+        for name in names
+    }
+
+
+def _decimals_seen(name: str) -> list[pl.Expr]:
+    text = pl.col(name)
+    point = text.str.find(".", literal=True)
+    return [
+        (text.str.len_bytes() - point - 1).max().alias(f"{name} written"),
+        (text.str.strip_chars_end("0").str.len_bytes() - point - 1).max().alias(f"{name} needed"),
+    ]
+
+
+def _merged(found: Iterable[_Decimals]) -> _Decimals:
+    most: _Decimals = {}
+    for decimals in found:
+        for key, (written, needed) in decimals.items():
+            before = most.get(key, (0, 0))
+            most[key] = (max(before[0], written), max(before[1], needed))
+    return most
 
 
 def _without_place(lost: pl.DataFrame) -> pl.DataFrame:
@@ -524,9 +603,9 @@ def _in_order(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
     return filled[0] if len(filled) == 1 else pl.concat(filled or frames[:1]).sort("line")
 
 
-def _decimals(ours: pl.DataFrame, known: tuple[Channel, ...]) -> dict[tuple[str, str, str], tuple[int, int]]:
-    """(channel, symbol, field) -> most decimals: (as written, without trailing zeros)."""
-    found: dict[tuple[str, str, str], tuple[int, int]] = {}
+def _decimals(ours: pl.DataFrame, known: tuple[Channel, ...]) -> _Decimals:
+    """Most decimals of rows that were read by regular expressions."""
+    found: _Decimals = {}
     for channel in known:
         rows = ours.filter(pl.col("channel") == channel.name)
         for field in channel.fields:
@@ -567,15 +646,15 @@ def _fraction(text: str, field: Field) -> str | None:
 def decode(block: Block, channel: Channel, dialect: Dialect, known: tuple[Channel, ...]) -> Decoded:
     """Decode the messages of one channel; lines of others, and lines that ``scan`` could not place, are passed over."""
     del dialect
-    shaped = _by_shape(block, channel)
+    certain = _by_shape(block, channel)
     rows, rejects, odd = None, pl.DataFrame(schema=REJECTS_SCHEMA), 0
-    if shaped is None or len(shaped) < block.lines:
+    if certain is None or len(certain) < block.lines:
         lines = _lines(block)
-        if shaped is not None:
-            lines = replace(lines, frame=lines.frame.filter(~pl.col("line").is_in(shaped["line"].implode())))
+        if certain is not None:
+            lines = replace(lines, frame=lines.frame.filter(~pl.col("line").is_in(certain["line"].implode())))
         rows, rejects, odd = _decode_by_expressions(lines, channel, known)
     names = [field.name for field in channel.fields]
-    found = [part for part in (shaped, rows) if part is not None]
+    found = [part for part in (certain, rows) if part is not None]
     typed = [part.with_columns(_typed(field) for field in channel.fields).select(*_ROW, *names) for part in found]
     rows = typed[0] if len(typed) == 1 else pl.concat(typed).sort("line")
     refused = _refused(rows, channel, block)
@@ -596,8 +675,9 @@ def _decode_by_expressions(
     odd = texts.filter(~fast)
     exact, rejects = _decode_exactly(odd, channel)
     rows = pl.concat([rows, exact]).sort("line") if len(exact) else rows
-    integers = [pl.col(field.name).cast(pl.Int64) for field in channel.fields if field.kind == "integer"]
-    return rows.with_columns(integers).with_columns(ts_event=channel.ts_event), rejects, len(odd)
+    typed = [pl.col(field.name).cast(pl.Int64) for field in channel.fields if field.kind == "integer"]
+    typed += [pl.col(field.name) == "true" for field in channel.fields if field.kind == "flag"]
+    return rows.with_columns(typed).with_columns(ts_event=channel.ts_event), rejects, len(odd)
 
 
 _ROW: Final = ("line", "ts_init", "ts_event")
@@ -619,15 +699,7 @@ def _is_certain(channel: Channel) -> pl.Expr:
 
 def _typed(field: Field) -> pl.Expr:
     value = pl.col(field.name)
-    match field.kind:
-        case "decimal":
-            return pl.when(value != "").then(value).cast(pl.Decimal(38, 16))
-        case "integer":
-            return value
-        case "flag":
-            return value == "true"
-        case "text":
-            return value
+    return pl.when(value != "").then(value).cast(pl.Decimal(38, 16)) if field.kind == "decimal" else value
 
 
 def _refused(rows: pl.DataFrame, channel: Channel, block: Block) -> pl.DataFrame:

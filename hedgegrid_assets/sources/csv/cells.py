@@ -123,6 +123,7 @@ def _split(data: bytes, columns: int, delimiter: str, wanted: Sequence[int], quo
         separator=delimiter,
         quote_char=quote,
         missing_columns="insert",
+        extra_columns="ignore",  # beyond the first cell too many, in the first line
         truncate_ragged_lines=True,
         empty_string_is_null=False,
     )

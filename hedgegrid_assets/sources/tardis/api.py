@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any, Final, override
 from uuid import uuid4
 
 from hedgegrid_assets.errors import DataError, EnvironmentFault, KeyRequired, NoDataFetched, RateLimited, RemoteFault
-from hedgegrid_assets.storage import GZIP_MAGIC, gunzip, make_folder
+from hedgegrid_assets.storage import GZIP_MAGIC, gunzip, gunzip_error, make_folder
 
 if TYPE_CHECKING:
     import aiohttp
@@ -361,8 +361,6 @@ def _members(path: Path, see: Callable[[bytes], None]) -> None:
     size = path.stat().st_size
     if size == 0:
         raise _Broken("the body is empty: expected gzip, which is 20 bytes even without data")
-    from isal import isal_zlib
-
     stream, first = gunzip(), True
     with path.open("rb") as file:
         while data := file.read(1 << 20):
@@ -377,7 +375,7 @@ def _members(path: Path, see: Callable[[bytes], None]) -> None:
                     stream = gunzip()
                 try:
                     see(stream.decompress(data))
-                except isal_zlib.error as error:
+                except gunzip_error() as error:
                     raise _Broken(f"the gzip body is broken: {error}") from None
                 data = stream.unused_data
     if not stream.eof:

@@ -5,6 +5,7 @@ times are microseconds (nanoseconds where a file has them), a missing value is a
 """
 
 import struct
+from collections.abc import Sequence
 from typing import Any, Final
 
 import polars as pl
@@ -17,6 +18,7 @@ from hedgegrid_assets.tables.trade_tick import AGGRESSOR_SIDES
 
 _DECIMAL: Final = r"^-?[0-9]{1,22}(?:\.[0-9]{1,16})?$"
 _INTEGER: Final = r"^[0-9]{1,18}$|^[0-8][0-9]{18}$"
+_DIGITS: Final = 18
 _EXTRA: Final = "\0extra"
 _RAW_SHOWN: Final = 4096
 _BOM: Final = b"\xef\xbb\xbf"
@@ -154,16 +156,19 @@ def dialect_of(header: bytes, channel: Channel, symbol: str) -> Dialect:
 # ---------------------------------------------------------------- cells
 
 
-def _cells(block: Block, dialect: Dialect) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The rows of a block as text (``line`` and the file's columns), and rejects for lines that are not UTF-8."""
+def _cells(block: Block, dialect: Dialect, wanted: Sequence[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The rows of a block as text, and rejects for lines that are not UTF-8.
+
+    ``line``, the columns wanted in the order of the file, and ``_EXTRA``, the first cell too many.
+    """
     data, rejects = block.data, pl.DataFrame(schema=REJECTS_SCHEMA)
     if block.first_line == 0:
         data = data.removeprefix(_BOM)
     try:
-        frame = _read(data, dialect)
+        frame = _read(data, dialect, wanted)
     except pl.exceptions.ComputeError:
         data, rejects = _without_other_bytes(block, data)
-        frame = _read(data, dialect)
+        frame = _read(data, dialect, wanted)
     frame = frame.with_columns(line=pl.col("line") + block.first_line)
     if block.first_line == 0:
         frame = frame.slice(1)
@@ -172,15 +177,20 @@ def _cells(block: Block, dialect: Dialect) -> tuple[pl.DataFrame, pl.DataFrame]:
     return frame, rejects
 
 
-def _read(data: bytes, dialect: Dialect) -> pl.DataFrame:
-    schema = dict.fromkeys([*dialect["columns"], _EXTRA], pl.String())
+def _read(data: bytes, dialect: Dialect, wanted: Sequence[str]) -> pl.DataFrame:
+    names = [*dialect["columns"], _EXTRA]
+    places = [place for place, name in enumerate(names) if name in wanted or name == _EXTRA]
     if not data:
-        return pl.DataFrame(schema={"line": pl.UInt32()} | schema)
+        return pl.DataFrame(
+            schema={"line": pl.UInt32()} | dict.fromkeys([names[place] for place in places], pl.String())
+        )
     return pl.read_csv(
         data,
         has_header=False,
-        schema=schema,
+        schema=dict.fromkeys(names, pl.String()),
+        columns=places,
         missing_columns="insert",
+        extra_columns="ignore",  # beyond the first cell too many, in the first line
         truncate_ragged_lines=True,
         empty_string_is_null=False,
         row_index_name="line",
@@ -202,8 +212,8 @@ def _without_other_bytes(block: Block, data: bytes) -> tuple[bytes, pl.DataFrame
     return b"".join(lines), pl.DataFrame(rejects, schema=REJECTS_SCHEMA, orient="row")
 
 
-def _is_blank(dialect: Dialect) -> pl.Expr:
-    return pl.all_horizontal(pl.col(name) == "" for name in dialect["columns"])
+def _is_blank() -> pl.Expr:
+    return pl.all_horizontal(pl.exclude("line") == "")
 
 
 def _plain(cells: pl.DataFrame, name: str) -> tuple[pl.DataFrame, list[str]]:
@@ -222,46 +232,110 @@ def _plain(cells: pl.DataFrame, name: str) -> tuple[pl.DataFrame, list[str]]:
 
 def scan(block: Block, dialect: Dialect, channel: Channel) -> Scan:
     """Say of every line of a block what it is; see ``Scan``."""
-    cells, other = _cells(block, dialect)
-    blank = cells.select(_is_blank(dialect).sum()).item()
-    rows = cells.filter(~_is_blank(dialect))
-    times = (
-        rows["local_timestamp"]
-        .str.strip_chars()
-        .cast(pl.Int64, strict=False)
-        .alias("t")
-        .to_frame()
-        .select(nanoseconds("t"))
-    )
-    placed = rows.select(
+    names = {field.key: field.name for field in channel.fields if field.kind == "decimal"}
+    cells, other = _cells(block, dialect, ["local_timestamp", *names])
+    times = _time(cells["local_timestamp"])
+    blank = 0
+    if times.null_count():  # a blank line, maybe: only all of its cells tell
+        cells, other = _cells(block, dialect, dialect["columns"])
+        rows = cells.filter(~_is_blank())
+        blank = len(cells) - len(rows)
+        cells, times = rows, _time(rows["local_timestamp"].str.strip_chars())
+    placed = cells.select(
         "line",
         pl.lit(channel.name).alias("channel"),
         pl.lit(dialect["symbol"]).alias("symbol"),
-        times.to_series().alias("ts_init"),
+        times.alias("ts_init"),
         pl.lit(None, pl.String).alias("reason"),
         pl.lit(None, pl.String).alias("raw"),
     )
-    counts = {channel.event: len(rows) + len(other)} | ({"header": 1} if block.first_line == 0 else {})
-    decimals = {}
-    for field in channel.fields:
-        if field.kind == "decimal" and len(rows):
-            plain, _ = _plain(rows, field.key)
-            digits = pl.col(field.key).str.extract(r"^-?[0-9]+\.([0-9]+)$", 1)
-            found = plain.select(
-                digits.str.len_bytes().max().fill_null(0).alias("written"),
-                digits.str.strip_chars_end("0").str.len_bytes().max().fill_null(0).alias("needed"),
-                (pl.col(field.key) != "").any().alias("seen"),
-            ).row(0)
-            if found[2]:
-                decimals[channel.name, dialect["symbol"], field.name] = (found[0], found[1])
+    counts = {channel.event: len(cells) + len(other)} | ({"header": 1} if block.first_line == 0 else {})
+    most = _most_decimals(cells, list(names))
+    decimals = {(channel.name, dialect["symbol"], names[key]): seen for key, seen in most.items()}
     return Scan(placed.cast(SCAN_SCHEMA), counts, 0, blank, 0, decimals)
+
+
+def _time(texts: pl.Series) -> pl.Series:
+    numbers = texts.cast(pl.Int64, strict=False).alias("t")
+    return numbers.to_frame().select(nanoseconds("t"))["t"]
+
+
+def _most_decimals(cells: pl.DataFrame, names: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """Column -> most decimals: (as written, without trailing zeros); not there where no cell is filled."""
+    found: dict[str, tuple[int, int]] = {}
+    for name, seen in cells.select(_decimals_seen(name) for name in names).row(0, named=True).items():
+        if not seen["usual"]:
+            plain, odd = _plain(cells, name)
+            seen |= plain.filter(~pl.col(name).is_in(odd)).select(_decimals_seen(name)).item() | {"filled": True}
+        if seen["filled"]:
+            found[name] = (seen["written"] or 0, seen["needed"] or 0)
+    return found
+
+
+def _decimals_seen(name: str) -> pl.Expr:
+    text = pl.col(name)
+    point = text.str.find(".", literal=True)
+    return pl.struct(
+        usual=((text == "") | text.str.contains(_DECIMAL)).all(),
+        filled=(text != "").any(),
+        written=(text.str.len_bytes() - point - 1).max(),
+        needed=(text.str.strip_chars_end("0").str.len_bytes() - point - 1).max(),
+    ).alias(name)
 
 
 def decode(block: Block, channel: Channel, dialect: Dialect) -> Decoded:
     """The rows of a block, typed; every other line but blank ones is a reject."""
-    cells, rejects = _cells(block, dialect)
-    cells = cells.filter(~_is_blank(dialect))
+    cells, rejects = _cells(block, dialect, [field.key for field in channel.fields])
     odd = len(rejects)
+    rows, rest = _certain(cells, channel)
+    if len(rest):
+        slow, refused, count = _decode_slowly(rest, block, channel)
+        odd += count
+        rows = pl.concat([rows, slow]).sort("raw_row") if len(slow) else rows
+        rejects = pl.concat([rejects, refused]).sort("raw_row")
+    if channel.name == "trades":
+        rows = _with_ids(rows)
+    return Decoded(rows, rejects, odd)
+
+
+def _certain(cells: pl.DataFrame, channel: Channel) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The rows whose every cell is spelled in the usual way, typed, and the other cells."""
+    fields = [_usual(field, cells) for field in channel.fields]
+    typed = (
+        cells.select(
+            pl.col("line").cast(pl.UInt32).alias("raw_row"),
+            *(value.alias(field.name) for field, (value, _) in zip(channel.fields, fields, strict=True)),
+            sure=pl.all_horizontal(pl.col(_EXTRA) == "", *(is_usual for _, is_usual in fields)),
+        )
+        .with_columns(ts_init=nanoseconds("local_timestamp"), ts_event=channel.ts_event)
+        .with_columns(pl.col("sure") & pl.col("ts_init").is_not_null() & pl.col("ts_event").is_not_null())
+    )
+    if typed["sure"].all():
+        return typed.drop("sure"), cells.clear()
+    return typed.filter("sure").drop("sure"), cells.filter(~typed["sure"])
+
+
+def _usual(field: Field, cells: pl.DataFrame) -> tuple[pl.Expr, pl.Expr]:
+    """(typed value, whether the text is spelled as all but a few are)."""
+    text = pl.col(field.key)
+    match field.kind:
+        case "decimal":
+            value, is_usual = text.cast(pl.Decimal(38, 16), strict=False), text.str.contains(_DECIMAL)
+        case "integer":  # as long as the first one, so that its size alone proves that all of it are digits
+            length = len(next((found for found in cells[field.key].head(1)), ""))
+            value = text.cast(pl.Int64, strict=False)
+            is_usual = (text.str.len_bytes() == length) & (value >= 10 ** (length - 1)).fill_null(value=False)
+            if not 0 < length <= _DIGITS:
+                is_usual = pl.lit(value=False)
+        case _:
+            return text, text != "" if field.required else pl.lit(value=True)
+    return value, is_usual if field.required else is_usual | (text == "")
+
+
+def _decode_slowly(cells: pl.DataFrame, block: Block, channel: Channel) -> tuple[pl.DataFrame, pl.DataFrame, int]:
+    """Rows, rejects, and how many of the rows are spelled in an odd way."""
+    cells = cells.filter(~_is_blank())
+    odd = 0
     reason = field_of = value_of = pl.lit(None, pl.String)
     for field in reversed(channel.fields):
         value = pl.col(field.key)
@@ -275,7 +349,7 @@ def decode(block: Block, channel: Channel, dialect: Dialect) -> Decoded:
             odd += int((before != cells[field.key]).sum())
     reason = pl.when(pl.col(_EXTRA) != "").then(pl.lit("wrong_type")).otherwise(reason)
     marked = cells.select(
-        pl.col("line").alias("raw_row"),
+        pl.col("line").cast(pl.UInt32).alias("raw_row"),
         *(_typed(field) for field in channel.fields),
         reason=reason,
         field=field_of,
@@ -291,13 +365,8 @@ def decode(block: Block, channel: Channel, dialect: Dialect) -> Decoded:
         tail = (pl.col("raw_row") == last) & pl.col("reason").is_not_null()
         marked = marked.with_columns(reason=pl.when(tail).then(pl.lit("truncated_tail")).otherwise("reason"))
     bad = marked.filter(pl.col("reason").is_not_null())
-    if len(bad):
-        refused = bad.with_columns(raw=pl.lit(None, pl.String)).select(REJECTS_SCHEMA.names()).cast(REJECTS_SCHEMA)
-        rejects = pl.concat([rejects, refused]).sort("raw_row")
-    rows = marked.filter(pl.col("reason").is_null()).drop("reason", "field", "value")
-    if channel.name == "trades":
-        rows = _with_ids(rows)
-    return Decoded(rows.with_columns(pl.col("raw_row").cast(pl.UInt32)), rejects, odd + len(bad))
+    rejects = bad.with_columns(raw=pl.lit(None, pl.String)).select(REJECTS_SCHEMA.names()).cast(REJECTS_SCHEMA)
+    return marked.filter(pl.col("reason").is_null()).drop("reason", "field", "value"), rejects, odd + len(bad)
 
 
 def _tests(cells: pl.DataFrame, field: Field) -> list[tuple[pl.Expr, str]]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from hedgegrid_assets.model import Decoded, Scan
-from hedgegrid_assets.sources import quoted
+from hedgegrid_assets.sources import shaped
 from hedgegrid_assets.sources.websocket import SOURCE
 from hedgegrid_assets.storage import Block
 
@@ -93,7 +93,7 @@ def read(lines: Sequence[str]) -> tuple[Scan, list[Decoded]]:
 @given(alike_lines())
 def test_lines_read_by_shape_are_read_as_the_regular_expressions_read_them(lines: list[str]) -> None:
     scan, decoded = read(lines)
-    with patch.object(quoted, "shape_of", return_value=None):
+    with patch.object(shaped, "shape_of", return_value=None):
         other_scan, others = read(lines)
     assert_frame_equal(scan.lines, other_scan.lines)
     assert scan.by_stream == other_scan.by_stream
@@ -115,25 +115,26 @@ def test_a_block_of_alike_lines_fits_its_shape_throughout() -> None:
         for n in range(100)
     ]
     block = Block("".join(lines).encode(), 0)
-    shape = quoted.shape_of(lines[0])
+    shape = shaped.shape_of(lines[0])
     assert shape is not None
-    parts = quoted.split(block.data, 100, shape)
+    parts = shaped.read(block.data, 100, shape)
     assert parts is not None
-    assert parts.select(quoted.fits(shape, {"e": "aggTrade"}).all()).item()
+    proofs = [parts.fits("e", "aggTrade"), parts.ends(), parts.received("local")[1], *parts.unread(["e"])]
+    assert parts.parts.with_columns(local=parts.received("local")[0]).select(pl.all_horizontal(proofs).all()).item()
     assert SOURCE.decode(block, SOURCE.channels[0], {}).rows["id"].to_list() == list(range(100))
 
 
 @pytest.mark.parametrize("line", ['{"e":"x","b":[["1","2"]]}', '{"e":"x","e":"y"}', "no json", '{"a\\"":1}', ""])
 def test_lines_that_are_nested_repeat_a_key_or_escape_have_no_shape(line: str) -> None:
-    assert quoted.shape_of(line) is None
+    assert shaped.shape_of(line) is None
 
 
 def test_a_shape_splits_a_line_into_places() -> None:
-    shape = quoted.shape_of('1704067200000000000 {"stream":"s@t","data":{"e":"t","p":"1.5","m":true}}\n')
+    shape = shaped.shape_of('1704067200000000000 {"stream":"s@t","data":{"e":"t","p":"1.5","m":true}}\n')
     assert shape is not None
     assert shape.time == 19
-    assert set(shape.places) == {"stream", "e", "p", "m"}
-    frame = quoted.split(b'1704067200000000000 {"stream":"s@t","data":{"e":"t","p":"1.5","m":true}}\n', 1, shape)
-    assert frame is not None
-    assert frame.select(quoted.text(shape, "p"), quoted.bare(shape, "m").alias("m")).row(0) == ("1.5", "true")
-    assert isinstance(frame, pl.DataFrame)
+    assert shape.places == {"stream": 0, "e": 1, "p": 2, "m": 3}
+    lines = shaped.read(b'1704067200000000000 {"stream":"s@t","data":{"e":"t","p":"1.5","m":true}}\n', 1, shape)
+    assert lines is not None
+    values = lines.received("local")[0], lines.decimal("p", "[0-9.]+")[0].alias("p"), lines.flag("m")[0].alias("m")
+    assert lines.parts.select(values).row(0) == (1_704_067_200_000_000_000, "1.5", True)
