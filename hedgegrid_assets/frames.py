@@ -5,7 +5,7 @@ aggressor side as an Enum; on disk times are ``timestamp[ns, UTC]`` and the inst
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -148,21 +148,21 @@ class Regrouped:
             yield pl.concat(self._held)
 
 
-def read_blocks(path: Path, table: Table) -> Iterator[pl.DataFrame]:
-    """A stored frame in memory form, row group by row group."""
-    names = ["ts_event", "ts_init", *(column.name for column in table.columns), "raw_row"]
-    enums = {column.name: column.dtype for column in table.columns if isinstance(column.dtype, pl.Enum)}
+def read_blocks(path: Path, table: Table, columns: Collection[str] | None = None) -> Iterator[pl.DataFrame]:
+    """A stored frame in memory form, row group by row group; all columns, or some in their stored order."""
+    every = ["ts_event", "ts_init", *(column.name for column in table.columns), "raw_row"]
+    names = [name for name in every if columns is None or name in columns]
+    enums = [pl.col(column.name).cast(column.dtype) for column in table.columns if isinstance(column.dtype, pl.Enum)]
+    enums = [enum for enum in enums if enum.meta.output_name() in names]
     with pq.ParquetFile(path) as file:
         for group in range(file.num_row_groups):
             arrow = file.read_row_group(group, columns=names)
             for number, name in enumerate(arrow.column_names):
                 if name in _TIMES:
                     arrow = arrow.set_column(number, name, arrow.column(name).cast(pa.int64()))
-                elif name in enums:
-                    arrow = arrow.set_column(number, name, arrow.column(name).cast(pa.string()))
             frame = pl.from_arrow(arrow)
             assert isinstance(frame, pl.DataFrame)
-            yield frame.select(names).with_columns(pl.col(name).cast(dtype) for name, dtype in enums.items())
+            yield frame.select(names).with_columns(enums)
 
 
 def frame_metadata(path: Path) -> dict[str, str]:

@@ -365,15 +365,17 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """A raw day as it was received: a whole file that was read to its end, to be moved into its place.
+    """A raw day as it was received: a whole file, to be moved into its place.
 
     ``suffix`` with its dot; ``origin`` as in the manifest: ``url`` (no secrets), ``bytes``, ``sha256``, ...
+    ``discard`` for a file from a cache, which may have been damaged there: forget it, so that it is fetched again.
     """
 
     path: Path
     suffix: str
     origin: Mapping[str, Any]
     dialect: Dialect = field(default_factory=dict)
+    discard: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Stage 2: a raw day becomes stored frames, rejects and verdicts; every line is accounted for.
 
-Three threads overlap: one decompresses, one decodes, one writes, digests and judges each table. Sorted input is never held in
-memory; input that proves unsorted, or repeats ids, is held for its day, sorted by (``ts_init``, arrival) and said so.
+Threads overlap: one decompresses, two decode, and for each table one writes and one digests and judges. Sorted input is never
+held in memory; input that proves unsorted, or repeats ids, is held for its day, sorted by (``ts_init``, arrival) and said so.
 """
 
 import contextlib
@@ -28,16 +28,18 @@ from hedgegrid_assets.frames import (
     read_blocks,
 )
 from hedgegrid_assets.integrity import Circumstances, DayRules, Thresholds
-from hedgegrid_assets.model import Channel, Decoded, InstrumentDay, RowCounts, Source, Status, Table
+from hedgegrid_assets.model import Channel, Decoded, Dialect, InstrumentDay, RowCounts, Source, Status, Table
 from hedgegrid_assets.raw import REJECT_SCHEMA, RawDay
 from hedgegrid_assets.storage import (
     Behind,
+    Block,
     BlockReader,
     Places,
     atomic_write,
     exclusive_lock,
     publish_file,
     sha256_of,
+    side_by_side,
     temporary_file,
     writing,
 )
@@ -115,15 +117,19 @@ def normalize_day(
         days = [stack.enter_context(contextlib.closing(_TableDay(places, day, raw, table, recipe))) for table in tables]
         reader = BlockReader(raw.path, quoted=recipe.source.quoted)
         odd = 0
-        for block, dialect in raw.by_dialect(reader):
-            decoded = recipe.source.decode(block, recipe.channel, dialect)
+
+        def decode(given: tuple[Block, Dialect]) -> tuple[int, Decoded]:
+            block, dialect = given
+            return block.lines, recipe.source.decode(block, recipe.channel, dialect)
+
+        for lines, decoded in side_by_side(decode, raw.by_dialect(reader)):
             odd += decoded.odd
             if odd > ODD_LINES_CAP:
                 raise TooManyOddLines(raw.path, ODD_LINES_CAP)
             for table_day in days:
                 table_day.add(decoded)
             if progress:
-                progress(f"{day}", block.lines)
+                progress(f"{day}", lines)
         if reader.truncated or reader.sha256 != raw.sha256:
             raise RawDamaged(raw.path, f"expected sha256 {raw.sha256}, found {reader.sha256}")
         return [table_day.finish() for table_day in days]
@@ -179,7 +185,7 @@ class _TableDay:
 
     def _without_impossible(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Reject zero, negative and unrepresentable values, and ids that Nautilus cannot hold."""
-        tests = list(self._impossible())
+        tests = list(self._impossible(frame))
         if not tests or not frame.select(pl.any_horizontal(is_bad for _, is_bad, _ in tests).any()).item():
             return frame
         reason = value = pl.lit(None, pl.String)
@@ -200,8 +206,8 @@ class _TableDay:
         )
         return marked.filter(pl.col("reason").is_null()).drop("reason", "value")
 
-    def _impossible(self) -> Iterator[tuple[str, pl.Expr, pl.Expr]]:
-        """(reason, rows it holds for, the culprit)."""
+    def _impossible(self, frame: pl.DataFrame) -> Iterator[tuple[str, pl.Expr, pl.Expr]]:
+        """(reason, rows it holds for, the culprit) of all that may be wrong with the frame."""
         for column in self._table.columns:
             value = pl.col(column.name)
             if column.positive:
@@ -209,7 +215,7 @@ class _TableDay:
                 yield "negative", value < 0, value
             if column.maximum is not None:
                 yield "bad_decimal", value > column.maximum, value
-            if column.name == self._table.id_column:
+            if column.name == self._table.id_column and frame[column.name].cast(pl.Int64, strict=False).null_count():
                 yield "bad_trade_id", ~value.str.contains(rf"^[\x21-\x7e]{{1,{_TRADE_ID_LENGTH}}}$"), value
 
     def _check_precision(self, frame: pl.DataFrame) -> bool:
@@ -436,7 +442,7 @@ def _raw_text(raw: RawDay, rows: pl.Series) -> dict[int, str]:
 
 
 class _Sink:
-    """Writes, digests and judges one frame in a thread of its own."""
+    """Writes one frame in a thread of its own, digests and judges it in another."""
 
     def __init__(self, places: Places, day: InstrumentDay, table: Table, recipe: Recipe, raw: RawDay) -> None:
         self._places, self._day, self._table, self._recipe, self._raw = places, day, table, recipe, raw
@@ -453,28 +459,27 @@ class _Sink:
         self._digest = ContentDigest(day.instrument_id)
         self._rules = DayRules(table, day.date, recipe.thresholds_of(table))
         self._groups = Regrouped()
-        self._thread: Behind[pl.DataFrame] | None = Behind(self._work)
+        self._threads = [Behind(self._writer.write), Behind(self._judge)]
 
     def put(self, frame: pl.DataFrame) -> None:
         """Take rows in stored order."""
-        assert self._thread is not None
-        self._thread.put(frame)
-
-    def _work(self, frame: pl.DataFrame) -> None:
         for group in self._groups.add(frame):
-            self._store(group)
+            self._hand_on(group)
 
-    def _store(self, group: pl.DataFrame) -> None:
-        self._writer.write(group)
+    def _hand_on(self, group: pl.DataFrame) -> None:
+        for thread in self._threads:
+            thread.put(group)
+
+    def _judge(self, group: pl.DataFrame) -> None:
         self._digest.add(group)
         self._rules.add(group)
 
     def _end(self) -> None:
-        if self._thread is not None:
-            thread, self._thread = self._thread, None
-            thread.close()
+        if self._threads:
             for group in self._groups.rest():
-                self._store(group)
+                self._hand_on(group)
+            while self._threads:
+                self._threads.pop().close()
             self._writer.close()
 
     def take_back(self) -> list[pl.DataFrame]:
@@ -494,8 +499,7 @@ class _Sink:
 
     def close(self) -> None:
         """Drop what is not published."""
-        if self._thread is not None:
-            thread, self._thread = self._thread, None
+        while self._threads:
             with contextlib.suppress(Exception):
-                thread.close()
+                self._threads.pop().close()
         self._stack.close()

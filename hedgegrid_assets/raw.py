@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
+from functools import partial
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
@@ -19,7 +20,7 @@ import pyarrow.parquet as pq
 
 from hedgegrid_assets.errors import FileRefused, RawDamaged
 from hedgegrid_assets.frames import repeated
-from hedgegrid_assets.model import Channel, Dialect, Scan, Source
+from hedgegrid_assets.model import Channel, Dialect, Download, Scan, Source
 from hedgegrid_assets.storage import (
     Behind,
     Block,
@@ -35,6 +36,7 @@ from hedgegrid_assets.storage import (
     read_json,
     remove_tree,
     sha256_of,
+    side_by_side,
     write_json,
     writing,
 )
@@ -259,7 +261,8 @@ def _download_day(
 ) -> RawDay | None:
     """A day as its provider sent it: the bytes are kept, the manifest says where they are from."""
     assert source.remote is not None
-    channel, request = _remote_channel(source, key, settings), request_of(source, key, settings)
+    remote, request = source.remote, request_of(source, key, settings)
+    channel = _remote_channel(source, key, settings)
     with exclusive_lock(places.raw_temp(feed) / "locks" / f"{key.channel}-{key.symbol}-{key.day}"):
         try:
             held = raw_day(places, feed, key)
@@ -268,24 +271,14 @@ def _download_day(
         if held is not None and held.manifest["request"] == request:
             return held
         work = places.raw_temp(feed) / "fetch"
-        download = source.remote.download(settings, key.symbol, channel, key.day, places.data / "cache", work, tick)
-        try:
-            tally, disconnects, unplaced = _Tally(), set[int](), list[pl.DataFrame]()
-            reader = BlockReader(download.path)
-            with _SCANNING:
-                for block in reader:
-                    scan = source.scan(block, download.dialect)
-                    tally.add(scan)
-                    disconnects.update(scan.disconnects_ns)
-                    lost = scan.lines.filter(pl.col("reason").is_not_null())
-                    unplaced += [lost] if len(lost) else []
-                    tick()
-            if reader.truncated or reader.sha256 != download.origin["sha256"]:
-                raise RawDamaged(download.path, "it is not what was received")
-            final = places.raw_folder(feed, key.channel, key.symbol) / f"{key.day}{download.suffix}"
-            publish_file(download.path, final)
-        finally:
-            download.path.unlink(missing_ok=True)
+        download, seen = _received(
+            lambda: remote.download(settings, key.symbol, channel, key.day, places.data / "cache", work, tick),
+            source,
+            tick,
+        )
+        reader, tally = seen.reader, seen.tally
+        final = places.raw_folder(feed, key.channel, key.symbol) / f"{key.day}{download.suffix}"
+        publish_file(download.path, final)
         origin = dict(download.origin) | {
             "lines": reader.lines,
             "stored_lines": reader.lines,
@@ -294,10 +287,10 @@ def _download_day(
             "blank": tally.blank,
             "unreadable": tally.unreadable,
             "decimals": tally.decimals_of(key),
-            "disconnects_ns": sorted(disconnects),
+            "disconnects_ns": sorted(seen.disconnects),
             "dialect": dict(download.dialect),
         }
-        _keep_unplaced(places, feed, f"{key.channel}/{key.symbol}/{final.name}", unplaced)
+        _keep_unplaced(places, feed, f"{key.channel}/{key.symbol}/{final.name}", seen.unplaced)
         manifest = _manifest(feed, source, key, final.name, reader.bytes, reader.sha256, reader.lines, tally, [origin])
         write_json(
             places.raw_manifest(feed, key.channel, key.symbol, key.day),
@@ -305,6 +298,44 @@ def _download_day(
             manifest | {"request": request},
         )
     return raw_day(places, feed, key)
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What looking through a download has told."""
+
+    reader: BlockReader
+    tally: "_Tally"
+    disconnects: set[int] = field(default_factory=set)
+    unplaced: list[pl.DataFrame] = field(default_factory=list)
+
+
+def _received(fetch: Callable[[], Download], source: Source, tick: Callable[[], None]) -> tuple[Download, _Seen]:
+    """A download that could be read to its end; what a cache gave and is damaged is had again."""
+    download = fetch()
+    try:
+        return download, _look_through(download, source, tick)
+    except BaseException as error:
+        download.path.unlink(missing_ok=True)
+        if not isinstance(error, RawDamaged) or download.discard is None:
+            raise
+    download.discard()
+    return _received(fetch, source, tick)
+
+
+def _look_through(download: Download, source: Source, tick: Callable[[], None]) -> _Seen:
+    """Scan all blocks. Raises RawDamaged if the file is not what was received."""
+    seen = _Seen(BlockReader(download.path), _Tally())
+    with _SCANNING:
+        for scan in side_by_side(lambda block: source.scan(block, download.dialect), seen.reader):
+            seen.tally.add(scan)
+            seen.disconnects.update(scan.disconnects_ns)
+            lost = scan.lines.filter(pl.col("reason").is_not_null())
+            seen.unplaced += [lost] if len(lost) else []
+            tick()
+    if seen.reader.truncated or seen.reader.sha256 != download.origin["sha256"]:
+        raise RawDamaged(download.path, "it is not what was received")
+    return seen
 
 
 # ---------------------------------------------------------------- landing zone
@@ -530,10 +561,7 @@ class _Imported:
         self.reader.quoted = source.quoted
         writer = Behind(self._write)
         try:
-            for block in self.reader:
-                if block.first_line == 0 and source.dialect is not None:
-                    self.dialect = source.dialect(block, {**self.landing.settings, "path": str(self.landing.path)})
-                scan = source.scan(block, self.dialect)
+            for block, scan in side_by_side(partial(self._scanned, source), self._with_dialect(source)):
                 self._note(scan)
                 if (
                     not self.copied
@@ -549,6 +577,16 @@ class _Imported:
         for part in self.parts.values():
             part.close()
         return True
+
+    def _with_dialect(self, source: Source) -> Iterator[tuple[Block, Dialect]]:
+        for block in self.reader:
+            if block.first_line == 0 and source.dialect is not None:
+                self.dialect = source.dialect(block, {**self.landing.settings, "path": str(self.landing.path)})
+            yield block, self.dialect
+
+    @staticmethod
+    def _scanned(source: Source, given: tuple[Block, Dialect]) -> tuple[Block, Scan]:
+        return given[0], source.scan(*given)
 
     def _note(self, scan: Scan) -> None:
         self.disconnects.update(self._before_connections(scan))

@@ -10,7 +10,9 @@ import re
 import shutil
 import threading
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -223,7 +225,7 @@ class _End:
         self.error = error
 
 
-def ahead[T](items: Iterable[T], depth: int = 2) -> Iterator[T]:
+def ahead[T](items: Iterable[T], depth: int = 2) -> Generator[T]:
     """The same items, made in a thread of their own, at most ``depth`` ahead of the reader."""
     line: queue.Queue[T | _End] = queue.Queue(depth)
     stop = threading.Event()
@@ -261,6 +263,22 @@ def ahead[T](items: Iterable[T], depth: int = 2) -> Iterator[T]:
     finally:
         stop.set()
         thread.join()
+
+
+def side_by_side[T, R](work: Callable[[T], R], items: Iterable[T], at_once: int = 2) -> Iterator[R]:
+    """What ``work`` makes of each item, in order; ``at_once`` items are worked on at a time, in threads of their own."""
+    with ThreadPoolExecutor(at_once) as pool:
+        line: deque[Future[R]] = deque()
+        try:
+            for item in items:
+                line.append(pool.submit(work, item))
+                if len(line) > at_once:
+                    yield line.popleft().result()
+            while line:
+                yield line.popleft().result()
+        finally:
+            for future in line:
+                future.cancel()
 
 
 class Behind[T]:
@@ -394,18 +412,24 @@ class BlockReader:
             size += len(chunk)
             if size < enough:
                 continue
-            data = b"".join(held)
-            end = (_end_outside_quotes(data) if self.quoted else data.rfind(b"\n")) + 1
-            if not end and size > _LONGEST_LINE:
+            data, rest = self._whole_lines(held)
+            if not data and size > _LONGEST_LINE:
                 raise RawDamaged(self.path, f"a line of more than {_LONGEST_LINE >> 20} MiB: this is no text of lines")
-            if end:
-                yield self._block(data[:end])
-            held = [data[end:]]
-            size = len(held[0])
-            enough = self._block_bytes if end else size + self._block_bytes
+            if data:
+                yield self._block(data)
+            held, size = [rest], len(rest)
+            enough = self._block_bytes if data else size + self._block_bytes
         data = b"".join(held)
         if data or self.truncated:
             yield self._block(data, cut=not data.endswith(b"\n"), truncated=self.truncated)
+
+    def _whole_lines(self, chunks: list[bytes]) -> tuple[bytes, bytes]:
+        """Chunks as whole lines (maybe none), and the rest; usually only the last chunk is cut, so that all is copied once."""
+        if not self.quoted and (end := chunks[-1].rfind(b"\n") + 1):
+            return b"".join([*chunks[:-1], memoryview(chunks[-1])[:end]]), chunks[-1][end:]
+        data = b"".join(chunks)
+        end = (_end_outside_quotes(data) if self.quoted else data.rfind(b"\n")) + 1
+        return data[:end], data[end:]
 
     def _block(self, data: bytes, *, cut: bool = False, truncated: bool = False) -> Block:
         block = Block(data, self.lines, cut, truncated)

@@ -1,6 +1,7 @@
 """Stage 4: a frame with a good verdict becomes one Nautilus Parquet file, read back and compared before it appears."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +18,9 @@ from hedgegrid_assets.frames import ContentDigest, Precisions
 from hedgegrid_assets.integrity import failed_errors, read_verdict
 from hedgegrid_assets.model import InstrumentDay, Status, Table
 from hedgegrid_assets.storage import (
+    Behind,
     Places,
+    ahead,
     exclusive_lock,
     publish_file,
     read_json,
@@ -161,11 +164,16 @@ def _write(
     rows = 0
     codec = {"compression": compression, "compression_level": 1 if compression == "zstd" else None}
     with pq.ParquetWriter(temporary, target, use_dictionary=False, **codec) as writer:
-        for block, part in _judged_blocks(frame, table, day):
-            digest.add(block)
-            rows += len(part)
-            if len(part):
-                writer.write_table(nautilus.to_nautilus(table.name, part, target), row_group_size=len(part))
+
+        def write(part: pl.DataFrame) -> None:
+            writer.write_table(nautilus.to_nautilus(table.name, part, target), row_group_size=len(part))
+
+        with closing(Behind(write)) as behind:
+            for block, part in ahead(_judged_blocks(frame, table, day)):
+                if len(part):
+                    behind.put(part)
+                digest.add(block)
+                rows += len(part)
     if digest.hexdigest() != verdict["content_digest"] or digest.rows != verdict["rows"]["out"]:
         raise VerdictRefused(
             str(day), table.name, "the frame is not the one that was judged (its content digest differs)"
@@ -181,19 +189,22 @@ def _judged_blocks(frame: Path, table: Table, day: InstrumentDay) -> Iterator[tu
         raise VerdictRefused(str(day), table.name, f"the frame cannot be read ({error})") from error
 
 
-def _kept_blocks(frame: Path, table: Table) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
+def _kept_blocks(
+    frame: Path, table: Table, columns: Collection[str] | None = None
+) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
     """(block of the frame, its rows that the catalog holds)."""
     before = None
-    for block in frames.read_blocks(frame, table):
+    for block in frames.read_blocks(frame, table, columns):
         yield block, nautilus.kept(table.name, block, before)
         before = block.tail(1)
 
 
 def _compare(frame: Path, table: Table, day: InstrumentDay, temporary: Path, target: pa.Schema) -> None:
     """Read the new file as a stranger would, and compare it with the frame, value by value."""
-    expected = (part for _, part in _kept_blocks(frame, table) if len(part))
+    held = [source for _, _, source in nautilus.columns(table.name)]
+    expected = ahead(part for _, part in _kept_blocks(frame, table, held) if len(part))
     rows = 0
-    with pq.ParquetFile(temporary) as file:
+    with pq.ParquetFile(temporary) as file, closing(expected):
         if not file.schema_arrow.equals(target, check_metadata=False):
             raise CatalogDiffers(str(day), table.name, "its schema is another one")
         for group, part in enumerate(expected):

@@ -514,26 +514,25 @@ type _Decimals = dict[tuple[str, str, str], tuple[int, int]]
 
 def _decimals_of(rows: pl.DataFrame, channel: Channel) -> _Decimals:
     names = [field.name for field in channel.fields if field.kind == "decimal"]
-    facts = [fact for name in names for fact in _decimals_seen(name)]
+    facts = [pl.concat_list(fact.fill_null(0) for fact in decimals_seen(name)).alias(name) for name in names]
     symbols = rows["symbol"].unique().to_list() if rows["symbol"][0] != rows["symbol"][-1] else None
     if symbols is None and (rows["symbol"] == rows["symbol"][0]).all():
         seen = rows.select(pl.lit(rows["symbol"][0]).alias("symbol"), *facts)
     else:
         seen = rows.group_by("symbol").agg(facts)
     return {
-        (channel.name, row["symbol"], name): (row[f"{name} written"] or 0, row[f"{name} needed"] or 0)
-        for row in seen.iter_rows(named=True)
-        for name in names
+        (channel.name, row["symbol"], name): tuple(row[name]) for row in seen.iter_rows(named=True) for name in names
     }
 
 
-def _decimals_seen(name: str) -> list[pl.Expr]:
+def decimals_seen(name: str) -> tuple[pl.Expr, pl.Expr]:
+    """Most decimals of a column of plain numbers: (as written, without trailing zeros); null if none has a point."""
     text = pl.col(name)
     point = text.str.find(".", literal=True)
-    return [
-        (text.str.len_bytes() - point - 1).max().alias(f"{name} written"),
-        (text.str.strip_chars_end("0").str.len_bytes() - point - 1).max().alias(f"{name} needed"),
-    ]
+    return (
+        (text.str.len_bytes() - point - 1).max(),
+        (text.str.strip_chars_end("0").str.len_bytes() - point - 1).max(),
+    )
 
 
 def _merged(found: Iterable[_Decimals]) -> _Decimals:

@@ -4,7 +4,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import date
-from functools import cache
+from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
@@ -137,10 +137,12 @@ def _download(
         wanted = _slices(settings, symbol, channel, day, cache_folder)
         path, origin = api.call(api.fetch_slices(wanted, connection, work), tick)
         return Download(path, ".jsonl.gz", origin)
-    file, header, origin = api.call(
-        api.fetch_dataset(_dataset(settings, symbol, channel, day, cache_folder), connection, work), tick
-    )
-    return Download(file, ".csv.gz", origin, datasets.dialect_of(header, channel, symbol) if header else {})
+    dataset = _dataset(settings, symbol, channel, day, cache_folder)
+    was_cached = dataset.path().is_file()
+    file, header, origin = api.call(api.fetch_dataset(dataset, connection, work), tick)
+    dialect = datasets.dialect_of(header, channel, symbol) if header else {}
+    discard = partial(dataset.path().unlink, missing_ok=True) if was_cached else None
+    return Download(file, ".csv.gz", origin, dialect, discard)
 
 
 def _need_packages() -> None:

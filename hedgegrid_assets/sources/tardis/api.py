@@ -44,6 +44,7 @@ DATASETS_ENDPOINT: Final = "https://datasets.tardis.dev"
 KEY_VARIABLE: Final = "TARDIS_API_KEY"
 MINUTES: Final = 1_440
 
+_GLANCE: Final = 1 << 16
 _ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 _STAMP: Final = re.compile(rb"^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}):\d{2}\.", re.MULTILINE)
 _SHOWN: Final = 300
@@ -412,21 +413,35 @@ def _check_stamps(data: bytes, moment: datetime) -> None:
         raise _Broken(f"the body is foreign: it begins with {data[:40]!r}")
 
 
-def _check_file(path: Path, exchange: str, kind: str, symbol: str) -> tuple[bytes, int]:
-    """Read a CSV file to its end: its header and its rows. Raises _Broken if it cannot be this file."""
+def _check_file(path: Path, exchange: str, kind: str, symbol: str) -> bytes:
+    """Read a CSV file to its end: its header, empty if there is nothing in it. Raises _Broken if it cannot be this file."""
     head = bytearray()
-    lines = 0
 
     def see(data: bytes) -> None:
-        nonlocal lines
-        lines += data.count(b"\n")
-        if len(head) < 1 << 16:
+        if len(head) < _GLANCE:
             head.extend(data)
 
     _members(path, see)
+    return _check_head(bytes(head), exchange, kind, symbol)
+
+
+def _check_start(path: Path, exchange: str, kind: str, symbol: str) -> bytes:
+    """As ``_check_file``, of its start only."""
+    with path.open("rb") as file:
+        data = file.read(_GLANCE)
+    if not data.startswith(GZIP_MAGIC):
+        raise _Broken(f"the body is no gzip: it begins with {data[:40]!r}")
+    try:
+        return _check_head(gunzip().decompress(data), exchange, kind, symbol)
+    except gunzip_error() as error:
+        raise _Broken(f"the gzip body is broken: {error}") from None
+
+
+def _check_head(head: bytes, exchange: str, kind: str, symbol: str) -> bytes:
+    """The header of a file that begins like this. Raises _Broken if it cannot be the file that was asked for."""
     if not head:
-        return b"", 0
-    header, first, *_ = [*bytes(head).split(b"\n", 2), b"", b""]
+        return b""
+    header, first, *_ = [*head.split(b"\n", 2), b"", b""]
     names = header.removeprefix(b"\xef\xbb\xbf").strip().split(b",")
     if names[:2] != [b"exchange", b"symbol"] and not {b"symbol", b"local_timestamp"} <= set(names):
         raise _Broken(f"the file is no {kind} of Tardis: it begins with {bytes(header[:80])!r}")
@@ -434,7 +449,7 @@ def _check_file(path: Path, exchange: str, kind: str, symbol: str) -> tuple[byte
     found = row.get(b"exchange", b"").decode(errors="replace"), row.get(b"symbol", b"").decode(errors="replace")
     if first and (found[0] != exchange or file_symbol(found[1]) != file_symbol(symbol)):
         raise _Broken(f"the file belongs elsewhere: expected {exchange} {symbol}, found {found[0]} {found[1]}")
-    return bytes(header), max(lines - 1, 0)
+    return header
 
 
 def file_symbol(symbol: str) -> str:
@@ -660,7 +675,7 @@ async def fetch_dataset(wanted: DatasetDay, connection: Connection, work: Path) 
             found = await _fetch_file(wanted, final, connection, work)
         except RemoteFault as error:
             raise await _with_availability(error, wanted.exchange, wanted.symbol, wanted.day, connection) from None
-    header, _ = found
+    header = found
     if not header and fetched:
         try:
             await _refuse_unavailable(str(wanted), wanted.exchange, wanted.symbol, wanted.kind, wanted.day, connection)
@@ -671,24 +686,25 @@ async def fetch_dataset(wanted: DatasetDay, connection: Connection, work: Path) 
     return path, header, {"url": f"{connection.datasets_endpoint}{wanted.query()}", "bytes": size, "sha256": sha256}
 
 
-def _usable_file(wanted: DatasetDay, path: Path) -> tuple[bytes, int] | None:
+def _usable_file(wanted: DatasetDay, path: Path) -> bytes | None:
+    """The header of a cached file; it was read to its end before it came there, and will be when it is looked through."""
     if not path.is_file():
         return None
     try:
-        return _check_file(path, wanted.exchange, wanted.kind, wanted.symbol)
+        return _check_start(path, wanted.exchange, wanted.kind, wanted.symbol)
     except _Broken as error:
         _log.warning("%s %s: the cached file is discarded: %s", wanted, wanted.day, error)
         path.unlink(missing_ok=True)
         return None
 
 
-async def _fetch_file(wanted: DatasetDay, final: Path, connection: Connection, work: Path) -> tuple[bytes, int]:
+async def _fetch_file(wanted: DatasetDay, final: Path, connection: Connection, work: Path) -> bytes:
     from tardis_dev._http import reliable_download
 
     url = f"{connection.datasets_endpoint}{wanted.query()}"
     async with _session(connection, limits.file_total) as session:
 
-        async def transfer() -> tuple[bytes, int]:
+        async def transfer() -> bytes:
             staged = work / f"{uuid4().hex}.file"
             try:
                 async with _background().at_most("files", limits.files_at_once):

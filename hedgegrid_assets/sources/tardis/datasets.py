@@ -12,7 +12,7 @@ import polars as pl
 
 from hedgegrid_assets.errors import DataError
 from hedgegrid_assets.model import Channel, Decoded, Dialect, Field, Scan, TableMapping
-from hedgegrid_assets.sources.binance import REJECTS_SCHEMA, SCAN_SCHEMA, exact_decimal
+from hedgegrid_assets.sources.binance import REJECTS_SCHEMA, SCAN_SCHEMA, decimals_seen, exact_decimal
 from hedgegrid_assets.storage import Block, line_array
 from hedgegrid_assets.tables.trade_tick import AGGRESSOR_SIDES
 
@@ -274,13 +274,9 @@ def _most_decimals(cells: pl.DataFrame, names: Sequence[str]) -> dict[str, tuple
 
 def _decimals_seen(name: str) -> pl.Expr:
     text = pl.col(name)
-    point = text.str.find(".", literal=True)
-    return pl.struct(
-        usual=((text == "") | text.str.contains(_DECIMAL)).all(),
-        filled=(text != "").any(),
-        written=(text.str.len_bytes() - point - 1).max(),
-        needed=(text.str.strip_chars_end("0").str.len_bytes() - point - 1).max(),
-    ).alias(name)
+    written, needed = decimals_seen(name)
+    usual = (text == "") | text.str.contains(_DECIMAL)
+    return pl.struct(usual=usual.all(), filled=(text != "").any(), written=written, needed=needed).alias(name)
 
 
 def decode(block: Block, channel: Channel, dialect: Dialect) -> Decoded:
