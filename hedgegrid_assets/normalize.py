@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 import polars as pl
@@ -99,6 +99,19 @@ def is_current(places: Places, day: InstrumentDay, table: Table, raw: RawDay, re
     )
 
 
+class Follower(Protocol):
+    """Takes the rows of a frame while they are stored, in stored order."""
+
+    def add(self, group: pl.DataFrame, /) -> None:
+        """Take rows, in memory form (see ``frames``)."""
+
+    def restart(self) -> None:
+        """Forget all rows: the frame is begun anew."""
+
+    def finish(self, content_digest: str, /) -> None:
+        """The frame is complete, and this is its digest."""
+
+
 def normalize_day(
     places: Places,
     day: InstrumentDay,
@@ -106,15 +119,19 @@ def normalize_day(
     tables: Sequence[Table],
     recipe: Recipe,
     progress: Callable[[str, int], None] | None = None,
+    followers: Mapping[str, Follower] | None = None,
 ) -> list[Normalized]:
-    """Decode one raw day once, and store frame, rejects and verdict of each table.
+    """Decode one raw day once, and store frame, rejects and verdict of each table; ``followers``: table -> who follows it.
 
     Files appear whole or not at all; an earlier frame stays until its successor is complete. Raises RawDamaged and
     TooManyOddLines (nothing stored); what concerns one table only is in its ``Normalized.error``.
     """
     locked = exclusive_lock(places.day_lock(day.instrument_id, day.date))
     with writing(places.catalog), locked, ExitStack() as stack:
-        days = [stack.enter_context(contextlib.closing(_TableDay(places, day, raw, table, recipe))) for table in tables]
+        following = followers or {}
+        days = [_TableDay(places, day, raw, table, recipe, following.get(table.name)) for table in tables]
+        for table_day in days:
+            stack.callback(table_day.close)
         reader = BlockReader(raw.path, quoted=recipe.source.quoted)
         odd = 0
 
@@ -138,8 +155,17 @@ def normalize_day(
 class _TableDay:
     """One table of one day on its way from decoded rows to stored files."""
 
-    def __init__(self, places: Places, day: InstrumentDay, raw: RawDay, table: Table, recipe: Recipe) -> None:
+    def __init__(
+        self,
+        places: Places,
+        day: InstrumentDay,
+        raw: RawDay,
+        table: Table,
+        recipe: Recipe,
+        follower: Follower | None,
+    ) -> None:
         self._places, self._day, self._raw, self._table, self._recipe = places, day, raw, table, recipe
+        self._follower = follower
         self._mapping = recipe.channel.tables[table.name]
         self._schema = frame_schema(table, recipe.precisions)
         self._stored = {name: dtype for name, dtype in self._schema.items() if name not in table.whole_day}
@@ -291,7 +317,7 @@ class _TableDay:
 
     def _pass_on(self, frame: pl.DataFrame) -> None:
         if self._sink is None:
-            self._sink = _Sink(self._places, self._day, self._table, self._recipe, self._raw)
+            self._sink = _Sink(self._places, self._day, self._table, self._recipe, self._raw, self._follower)
         self._rows_out += len(frame)
         self._sink.put(frame)
 
@@ -342,7 +368,7 @@ class _TableDay:
         if self._too_fine:
             return self._refuse(known)
         if self._sink is None:
-            self._sink = _Sink(self._places, self._day, self._table, self._recipe, self._raw)
+            self._sink = _Sink(self._places, self._day, self._table, self._recipe, self._raw, self._follower)
         frame, sha256, digest, rules = self._sink.publish()
         self._store_rejects(rejects)
         verdict = self._verdict(rules, known, sha256, digest)
@@ -444,8 +470,16 @@ def _raw_text(raw: RawDay, rows: pl.Series) -> dict[int, str]:
 class _Sink:
     """Writes one frame in a thread of its own, digests and judges it in another."""
 
-    def __init__(self, places: Places, day: InstrumentDay, table: Table, recipe: Recipe, raw: RawDay) -> None:
-        self._places, self._day, self._table, self._recipe, self._raw = places, day, table, recipe, raw
+    def __init__(
+        self,
+        places: Places,
+        day: InstrumentDay,
+        table: Table,
+        recipe: Recipe,
+        raw: RawDay,
+        follower: Follower | None,
+    ) -> None:
+        self._table, self._follower = table, follower
         self._final = places.frame(day.instrument_id, table.folder, day.date)
         self._stack = ExitStack()
         self._temporary = self._stack.enter_context(temporary_file(self._final.name, places.catalog_temp))
@@ -460,6 +494,8 @@ class _Sink:
         self._rules = DayRules(table, day.date, recipe.thresholds_of(table))
         self._groups = Regrouped()
         self._threads = [Behind(self._writer.write), Behind(self._judge)]
+        if follower is not None:
+            self._threads.append(Behind(follower.add))
 
     def put(self, frame: pl.DataFrame) -> None:
         """Take rows in stored order."""
@@ -485,6 +521,8 @@ class _Sink:
     def take_back(self) -> list[pl.DataFrame]:
         """Stop, and give back all rows taken so far."""
         self._end()
+        if self._follower is not None:
+            self._follower.restart()
         rows = list(read_blocks(self._temporary, self._table))
         self._stack.close()
         return rows
@@ -495,7 +533,10 @@ class _Sink:
         sha256 = sha256_of(self._temporary)
         publish_file(self._temporary, self._final)
         self._stack.close()
-        return self._final, sha256, self._digest.hexdigest(), self._rules
+        content_digest = self._digest.hexdigest()
+        if self._follower is not None:
+            self._follower.finish(content_digest)
+        return self._final, sha256, content_digest, self._rules
 
     def close(self) -> None:
         """Drop what is not published."""

@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
@@ -24,8 +24,9 @@ from hedgegrid_assets.storage import Places, make_folder
 from hedgegrid_assets.timestamps import days_between, parse_day
 
 if TYPE_CHECKING:
+    from hedgegrid_assets.catalog import Draft
     from hedgegrid_assets.feeds import InstrumentOverride
-    from hedgegrid_assets.normalize import Normalized, Recipe
+    from hedgegrid_assets.normalize import Follower, Normalized, Recipe
     from hedgegrid_assets.raw import ImportReport, LandingFile, Progress, RawDay, RawKey
 
 _log: Final = logging.getLogger(__name__)
@@ -253,8 +254,9 @@ class House:
         *,
         compression: str = "zstd",
         progress: "Progress | None" = None,
+        followers: "Mapping[str, Follower] | None" = None,
     ) -> "list[Normalized]":
-        """Normalize tables of one raw day. Raises SeriesMixed before anything is written."""
+        """Normalize tables of one raw day (see ``normalize_day``). Raises SeriesMixed before anything is written."""
         from hedgegrid_assets.catalog import claim_series
         from hedgegrid_assets.normalize import normalize_day
 
@@ -262,7 +264,7 @@ class House:
         recipe = self.recipe(channel, self.instrument(raw.key.symbol), compression)
         for table in tables:
             claim_series(self.places, day.instrument_id, table, channel.series)
-        return normalize_day(self.places, day, raw, tables, recipe, progress)
+        return normalize_day(self.places, day, raw, tables, recipe, progress, followers)
 
 
 def _existing(paths: Iterable[Path]) -> list[Path]:
@@ -930,31 +932,47 @@ def _convert(
     stale = [
         table for table in tables if asked.force or not normalize.is_current(house.places, day, table, raw, recipe)
     ]
-    if stale:
-        progress(str(day), 0)
-    made = {
-        done.table.name: done
-        for done in (
-            house.normalize(day, raw, stale, compression=asked.compression, progress=progress) if stale else []
-        )
-    }
-    summaries = []
-    for table in tables:
-        done = made.get(table.name)
-        skipped = done is None and catalog.is_current(house.places, day, table)
-        try:
-            if done is not None and done.error is not None:
-                raise done.error
-            size = (
-                catalog.file_of(house.places, day, table).stat().st_size
-                if skipped
-                else catalog.write_day(house.places, day, table, recipe.precisions, asked.compression).bytes
+    with ExitStack() as stack:
+        drafts = {
+            table.name: stack.enter_context(
+                closing(catalog.Draft(house.places, day, table, recipe.precisions, asked.compression))
             )
-            summaries.append(_summary(house, day, table, size, skipped=skipped))
-        except HedgegridError as error:
-            _log.info("%s: %s", day, error.message)
-            summaries.append(_summary(house, day, table, 0, error=error))
-    return summaries
+            for table in stale
+        }
+        made: dict[str, Normalized] = {}
+        if stale:
+            progress(str(day), 0)
+            found = house.normalize(day, raw, stale, compression=asked.compression, progress=progress, followers=drafts)
+            made = {done.table.name: done for done in found}
+        return [
+            _publish(house, day, table, recipe, asked, made.get(table.name), drafts.get(table.name)) for table in tables
+        ]
+
+
+def _publish(
+    house: House,
+    day: InstrumentDay,
+    table: Table,
+    recipe: "Recipe",
+    asked: Request,
+    done: "Normalized | None",
+    draft: "Draft | None",
+) -> DaySummary:
+    from hedgegrid_assets import catalog
+
+    skipped = done is None and catalog.is_current(house.places, day, table)
+    try:
+        if done is not None and done.error is not None:
+            raise done.error
+        size = (
+            catalog.file_of(house.places, day, table).stat().st_size
+            if skipped
+            else catalog.write_day(house.places, day, table, recipe.precisions, asked.compression, draft).bytes
+        )
+        return _summary(house, day, table, size, skipped=skipped)
+    except HedgegridError as error:
+        _log.info("%s: %s", day, error.message)
+        return _summary(house, day, table, 0, error=error)
 
 
 def _summary(

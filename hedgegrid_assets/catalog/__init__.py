@@ -1,7 +1,7 @@
 """Stage 4: a frame with a good verdict becomes one Nautilus Parquet file, read back and compared before it appears."""
 
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import closing
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +24,7 @@ from hedgegrid_assets.storage import (
     exclusive_lock,
     publish_file,
     read_json,
+    sha256_of,
     temporary_file,
     write_json,
     writing,
@@ -67,23 +68,80 @@ def claim_series(places: Places, instrument_id: str, table: Table, series: str) 
             write_json(places.series, places.catalog_temp, held)
 
 
+class Draft:
+    """A Nautilus file in the making, from the rows of a frame as they are stored; ``write_day`` compares and publishes it.
+
+    ``rows`` of the frame are in it; ``content_digest`` is the frame's, known once it is finished.
+    """
+
+    def __init__(
+        self, places: Places, day: InstrumentDay, table: Table, precisions: Precisions, compression: str = "zstd"
+    ) -> None:
+        self._table = table
+        self._target = schema_of(day, table, precisions)
+        self._codec = {"compression": compression, "compression_level": 1 if compression == "zstd" else None}
+        self._stack = ExitStack()
+        self.path = self._stack.enter_context(temporary_file(nautilus_file_name(day.date), places.catalog_temp))
+        self.rows = 0
+        self.content_digest: str | None = None
+        self._before: pl.DataFrame | None = None
+        self._writer = self._open()
+
+    def _open(self) -> pq.ParquetWriter:
+        return pq.ParquetWriter(self.path, self._target, use_dictionary=False, **self._codec)
+
+    def restart(self) -> None:
+        """Forget all rows: the frame is begun anew."""
+        self._writer.close()
+        self.rows, self._before, self._writer = 0, None, self._open()
+
+    def add(self, group: pl.DataFrame) -> None:
+        """Take rows of the frame, in stored order; a row group each."""
+        part = nautilus.kept(self._table.name, group, self._before)
+        if len(part):
+            arrow = nautilus.to_nautilus(self._table.name, part, self._target)
+            self._writer.write_table(arrow, row_group_size=len(part))
+        self._before = group.tail(1)
+        self.rows += len(group)
+
+    def finish(self, content_digest: str) -> None:
+        """All rows are there, and this is their digest."""
+        self._writer.close()
+        self.content_digest = content_digest
+
+    def close(self) -> None:
+        """Remove what was not published."""
+        self._writer.close()
+        self._stack.close()
+
+
 def write_day(
-    places: Places, day: InstrumentDay, table: Table, precisions: Precisions, compression: str = "zstd"
+    places: Places,
+    day: InstrumentDay,
+    table: Table,
+    precisions: Precisions,
+    compression: str = "zstd",
+    draft: Draft | None = None,
 ) -> Written:
     """Publish one day of one table, if its stored verdict allows it and belongs to the frame at hand.
 
-    Raises DayBlocked (an ERROR rule failed), VerdictRefused (no verdict, or the frame is not the one that was judged)
-    and CatalogDiffers. In each case the catalog keeps what it had.
+    A ``draft`` that was written along with the frame saves reading it once more. Raises DayBlocked (an ERROR rule
+    failed), VerdictRefused (no verdict, or the frame is not the one that was judged) and CatalogDiffers. In each case
+    the catalog keeps what it had.
     """
-    with writing(places.catalog), exclusive_lock(places.day_lock(day.instrument_id, day.date)):
+    with writing(places.catalog), exclusive_lock(places.day_lock(day.instrument_id, day.date)), ExitStack() as stack:
         verdict = _good_verdict(places, day, table, precisions)
         frame = places.frame(day.instrument_id, table.folder, day.date)
         final = file_of(places, day, table)
-        target = schema_of(day, table, precisions)
-        with temporary_file(final.name, places.catalog_temp) as temporary:
-            rows = _write(frame, table, day, target, temporary, verdict, compression)
-            _compare(frame, table, day, temporary, target)
-            publish_file(temporary, final)
+        if draft is None or not _is_of(draft, verdict) or sha256_of(frame) != verdict["frame_sha256"]:
+            draft = stack.enter_context(closing(Draft(places, day, table, precisions, compression)))
+            _copy(frame, table, day, draft)
+            if not _is_of(draft, verdict):
+                raise VerdictRefused(
+                    str(day), table.name, "the frame is not the one that was judged (its content digest differs)"
+                )
+        rows = _compare(frame, table, day, draft.path, schema_of(day, table, precisions))
+        publish_file(draft.path, final)
         _remove_strays(final)
         return Written(day, table, final, rows, final.stat().st_size)
 
@@ -151,60 +209,44 @@ def _good_verdict(places: Places, day: InstrumentDay, table: Table, precisions: 
     return verdict
 
 
-def _write(
-    frame: Path,
-    table: Table,
-    day: InstrumentDay,
-    target: pa.Schema,
-    temporary: Path,
-    verdict: Mapping[str, Any],
-    compression: str,
-) -> int:
+def _is_of(draft: Draft, verdict: Mapping[str, Any]) -> bool:
+    """The draft was written from the frame that was judged."""
+    return (draft.content_digest, draft.rows) == (verdict["content_digest"], verdict["rows"]["out"])
+
+
+def _copy(frame: Path, table: Table, day: InstrumentDay, draft: Draft) -> None:
+    """Write and digest a stored frame."""
     digest = ContentDigest(day.instrument_id)
-    rows = 0
-    codec = {"compression": compression, "compression_level": 1 if compression == "zstd" else None}
-    with pq.ParquetWriter(temporary, target, use_dictionary=False, **codec) as writer:
-
-        def write(part: pl.DataFrame) -> None:
-            writer.write_table(nautilus.to_nautilus(table.name, part, target), row_group_size=len(part))
-
-        with closing(Behind(write)) as behind:
-            for block, part in ahead(_judged_blocks(frame, table, day)):
-                if len(part):
-                    behind.put(part)
-                digest.add(block)
-                rows += len(part)
-    if digest.hexdigest() != verdict["content_digest"] or digest.rows != verdict["rows"]["out"]:
-        raise VerdictRefused(
-            str(day), table.name, "the frame is not the one that was judged (its content digest differs)"
-        )
-    return rows
+    with closing(Behind(draft.add)) as behind:
+        for block in ahead(_judged_blocks(frame, table, day)):
+            behind.put(block)
+            digest.add(block)
+    draft.finish(digest.hexdigest())
 
 
-def _judged_blocks(frame: Path, table: Table, day: InstrumentDay) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
-    """As ``_kept_blocks``; raises VerdictRefused where the frame cannot be read any more."""
+def _judged_blocks(frame: Path, table: Table, day: InstrumentDay) -> Iterator[pl.DataFrame]:
+    """The blocks of a frame. Raises VerdictRefused where it cannot be read any more."""
     try:
-        yield from _kept_blocks(frame, table)
+        yield from frames.read_blocks(frame, table)
     except (pa.ArrowException, OSError) as error:
         raise VerdictRefused(str(day), table.name, f"the frame cannot be read ({error})") from error
 
 
-def _kept_blocks(
-    frame: Path, table: Table, columns: Collection[str] | None = None
-) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
-    """(block of the frame, its rows that the catalog holds)."""
+def _kept_blocks(frame: Path, table: Table) -> Iterator[pl.DataFrame]:
+    """The rows of a frame that the catalog holds, and of their columns those that it holds."""
+    columns = [source for _, _, source in nautilus.columns(table.name)]
     before = None
     for block in frames.read_blocks(frame, table, columns):
-        yield block, nautilus.kept(table.name, block, before)
+        part = nautilus.kept(table.name, block, before)
         before = block.tail(1)
+        if len(part):
+            yield part
 
 
-def _compare(frame: Path, table: Table, day: InstrumentDay, temporary: Path, target: pa.Schema) -> None:
-    """Read the new file as a stranger would, and compare it with the frame, value by value."""
-    held = [source for _, _, source in nautilus.columns(table.name)]
-    expected = ahead(part for _, part in _kept_blocks(frame, table, held) if len(part))
+def _compare(frame: Path, table: Table, day: InstrumentDay, temporary: Path, target: pa.Schema) -> int:
+    """Read the new file as a stranger would, and compare it with the frame, value by value; its rows."""
     rows = 0
-    with pq.ParquetFile(temporary) as file, closing(expected):
+    with pq.ParquetFile(temporary) as file, closing(ahead(_kept_blocks(frame, table))) as expected:
         if not file.schema_arrow.equals(target, check_metadata=False):
             raise CatalogDiffers(str(day), table.name, "its schema is another one")
         for group, part in enumerate(expected):
@@ -220,6 +262,7 @@ def _compare(frame: Path, table: Table, day: InstrumentDay, temporary: Path, tar
                 raise CatalogDiffers(str(day), table.name, f"row group {group} differs in {', '.join(differing)}")
         if rows != file.metadata.num_rows:
             raise CatalogDiffers(str(day), table.name, f"expected {rows:,} rows, found {file.metadata.num_rows:,}")
+    return rows
 
 
 def _remove_strays(final: Path) -> None:
@@ -233,6 +276,7 @@ def _remove_strays(final: Path) -> None:
 __all__ = [
     "ACCEPTED",
     "COMPRESSIONS",
+    "Draft",
     "Precisions",
     "Written",
     "claim_series",
