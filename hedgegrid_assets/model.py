@@ -208,6 +208,17 @@ class RuleResult:
 
 
 @dataclass(frozen=True, slots=True)
+class LastRow:
+    """A flag that is set on the last row of a day for each value of the column ``key``, among the rows that count.
+
+    ``among``: which rows count, from the day's exclusive end in ns.
+    """
+
+    key: str
+    among: Callable[[int], pl.Expr]
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """What we promise: one Nautilus data type.
 
@@ -222,7 +233,7 @@ class Table:
         gap_seconds: Longest usual silence; None: five times the cadence found (1 s or 3 s).
         rules: In the order they are reported.
         code_version: Raised by hand when the meaning of a column changes.
-        whole_day: Columns that need all rows of the day at once (from the day's exclusive end in ns).
+        whole_day: Flags that are known only when all rows of the day have been seen.
         members: Columns with the first and last id of what a row is an aggregate of.
     """
 
@@ -236,7 +247,7 @@ class Table:
     code_version: int
     id_column: str | None = None
     gap_seconds: float | None = None
-    whole_day: Mapping[str, Callable[[int], pl.Expr]] = field(default_factory=dict)
+    whole_day: Mapping[str, LastRow] = field(default_factory=dict)
     members: tuple[str, str] | None = None
 
 

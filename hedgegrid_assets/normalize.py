@@ -35,6 +35,7 @@ from hedgegrid_assets.storage import (
     Block,
     BlockReader,
     Places,
+    Spool,
     atomic_write,
     exclusive_lock,
     publish_file,
@@ -174,10 +175,12 @@ class _TableDay:
         self._excluded: list[np.ndarray] = []
         self._too_fine: dict[str, tuple[int, int]] = {}
         self._sink: _Sink | None = None
-        self._held: list[pl.DataFrame] | None = [] if table.whole_day else None
+        self._held: list[pl.DataFrame] | None = None
+        self._waiting = _Waiting(places, table, day_end(day.date)) if table.whole_day else None
         self._ordinals = made_ids.Ordinals(table.id_column) if table.id_column else None
         self._latest = -(2**63)
         self._last_key: int | None = None
+        self._last_moment: pl.DataFrame | None = None
         self._out_of_order = 0
 
     # -- rows in
@@ -288,27 +291,46 @@ class _TableDay:
         late = int((frame["ts_init"] < latest).sum())
         self._out_of_order += late
         self._latest = max(self._latest, int(str(frame["ts_init"].max())))
-        if self._held is None and (late or not self._keys_rise(frame)):
+        if self._held is None and (late or not self._differ(frame)):
             self._held = self._take_back()
         if self._held is not None:
             self._held.append(frame)
         else:
             self._pass_on(frame if self._ordinals is None else self._ordinals.numbered(frame))
 
-    def _keys_rise(self, frame: pl.DataFrame) -> bool:
-        """Each id (exchange time, where there are no ids) is above the one before: proof that nothing is there twice."""
-        ids = frame[self._table.id_column] if self._table.id_column else None
-        if ids is not None and not self._raw.origin_starts():  # ids made for one file are unique by their ordinals
+    def _differ(self, frame: pl.DataFrame) -> bool:
+        """Proof that no row is there twice: ids rise; without ids, exchange times do not step back, and rows of one differ."""
+        if self._table.id_column is None:
+            return self._moments_differ(frame)
+        ids = frame[self._table.id_column]
+        if not self._raw.origin_starts():  # ids made for one file are unique by their ordinals
             ids = ids.filter(~made_ids.are_made(ids)) if ids[0].startswith(made_ids.MARK) else ids
             if not len(ids):
                 return True
-        keys = frame["ts_event"] if ids is None else ids.cast(pl.Int64, strict=False)
+        keys = ids.cast(pl.Int64, strict=False)
         if keys.null_count() or (self._last_key is not None and keys[0] <= self._last_key):
             return False
         self._last_key = keys[-1]
         return bool((keys.diff().drop_nulls() > 0).all())
 
+    def _moments_differ(self, frame: pl.DataFrame) -> bool:
+        rows = frame.select("ts_event", *self._content())
+        if self._last_moment is not None:
+            rows = pl.concat([self._last_moment, rows])
+        time = pl.col("ts_event")
+        self._last_moment = rows.filter(time == time.last())
+        return rows["ts_event"].is_sorted() and not (
+            rows.filter((time == time.shift(1)) | (time == time.shift(-1))).is_duplicated().any()
+        )
+
+    def _content(self) -> list[str]:
+        """The columns that two rows have in common if they are one."""
+        arrival = {"raw_row"} if self._mapping.repeats else {"ts_init", "raw_row"}
+        return [name for name in self._stored if name not in arrival and name != "ts_event"]
+
     def _take_back(self) -> list[pl.DataFrame]:
+        if self._waiting is not None:
+            return self._waiting.take_back()
         if self._sink is None:
             return []
         sink, self._sink = self._sink, None
@@ -316,13 +338,19 @@ class _TableDay:
         return sink.take_back()
 
     def _pass_on(self, frame: pl.DataFrame) -> None:
+        if self._waiting is not None:
+            self._waiting.add(frame)
+        else:
+            self._store(frame)
+
+    def _store(self, frame: pl.DataFrame) -> None:
         if self._sink is None:
             self._sink = _Sink(self._places, self._day, self._table, self._recipe, self._raw, self._follower)
         self._rows_out += len(frame)
         self._sink.put(frame)
 
     def _release(self, held: list[pl.DataFrame]) -> int:
-        """Sort, drop exact repetitions, complete the day's own columns, pass on; ids that stand for two trades."""
+        """Sort, drop exact repetitions, pass on; ids that stand for two trades."""
         if not held:
             return 0
         day = pl.concat(held)
@@ -331,12 +359,8 @@ class _TableDay:
         held.clear()
         if self._table.id_column:
             day = made_ids.Ordinals(self._table.id_column).numbered(day, self._raw.origin_starts())
-        arrival = {"raw_row"} if self._mapping.repeats else {"ts_init", "raw_row"}
-        content = [name for name in self._stored if name not in arrival]
-        unique = day.unique(subset=content, keep="first", maintain_order=True)
+        unique = day.unique(subset=["ts_event", *self._content()], keep="first", maintain_order=True)
         self._duplicates = len(day) - len(unique)
-        whole = {name: make(day_end(self._day.date)) for name, make in self._table.whole_day.items()}
-        unique = unique.with_columns(**whole).select(self._schema.names())
         conflicts = int(unique[self._table.id_column].is_duplicated().sum()) if self._table.id_column else 0
         for start in range(0, len(unique), 1 << 20):
             self._pass_on(unique.slice(start, 1 << 20))
@@ -347,6 +371,9 @@ class _TableDay:
     def finish(self) -> Normalized:
         """Publish frame, rejects and verdict."""
         conflicts = self._release(self._held) if self._held is not None and not self._too_fine else 0
+        if self._waiting is not None and not self._too_fine:
+            for frame in self._waiting.complete():
+                self._store(frame.select(self._schema.names()))
         rejects = self._all_rejects()
         known = Circumstances(
             counts=RowCounts(
@@ -441,6 +468,8 @@ class _TableDay:
 
     def close(self) -> None:
         """Leave nothing half-written behind."""
+        if self._waiting is not None:
+            self._waiting.close()
         if self._sink is not None:
             self._sink.close()
 
@@ -465,6 +494,49 @@ def _raw_text(raw: RawDay, rows: pl.Series) -> dict[int, str]:
                 if row - block.first_line < len(lines)
             }
     return found
+
+
+class _Waiting:
+    """Rows of a day in stored order, on disk until the flags that need all of them are known."""
+
+    def __init__(self, places: Places, table: Table, end: int) -> None:
+        self._places, self._flags, self._end = places, table.whole_day, end
+        self._stack = ExitStack()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._spool = Spool(self._stack.enter_context(temporary_file("waiting", self._places.catalog_temp)))
+        self._rows = 0
+        self._last: dict[str, dict[Any, int]] = {name: {} for name in self._flags}
+
+    def add(self, frame: pl.DataFrame) -> None:
+        """Take rows."""
+        numbered = frame.with_row_index("number", offset=self._rows)
+        for name, flag in self._flags.items():
+            found = numbered.filter(flag.among(self._end)).group_by(flag.key).agg(pl.col("number").last())
+            self._last[name] |= dict(found.iter_rows())
+        self._rows += len(frame)
+        self._spool.append(frame)
+
+    def complete(self) -> Iterator[pl.DataFrame]:
+        """All rows, with their flags."""
+        number, first = pl.int_range(pl.len(), dtype=pl.UInt32), 0
+        for frame in self._spool:
+            yield frame.with_columns(
+                (number + first).is_in(list(last.values())).alias(name) for name, last in self._last.items()
+            )
+            first += len(frame)
+
+    def take_back(self) -> list[pl.DataFrame]:
+        """Give back all rows, and begin anew."""
+        rows = list(self._spool)
+        self.close()
+        self._begin()
+        return rows
+
+    def close(self) -> None:
+        """Remove the file."""
+        self._stack.close()
 
 
 class _Sink:

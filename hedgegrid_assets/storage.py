@@ -16,6 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, Protocol, cast
 from uuid import uuid4
@@ -23,6 +24,7 @@ from uuid import uuid4
 from hedgegrid_assets.errors import EnvironmentFault, RawDamaged
 
 if TYPE_CHECKING:
+    import polars as pl
     import pyarrow as pa
     import zstandard
 
@@ -508,6 +510,29 @@ def _decompress(
         if stream.eof:
             stream = None
     return stream, out
+
+
+class Spool:
+    """Frames that wait on disk, in their order, so that memory holds one of them at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._ends: list[int] = [0]
+
+    def append(self, frame: "pl.DataFrame") -> None:
+        """Add a frame."""
+        with self._path.open("ab") as file:
+            frame.write_ipc_stream(file)
+            self._ends.append(file.tell())
+
+    def __iter__(self) -> "Iterator[pl.DataFrame]":
+        import polars as pl
+
+        if len(self._ends) == 1:
+            return
+        with self._path.open("rb") as file:
+            for start, end in pairwise(self._ends):
+                yield pl.read_ipc_stream(file.read(end - start))
 
 
 def line_array(data: bytes) -> "pa.LargeBinaryArray":

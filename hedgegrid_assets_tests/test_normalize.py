@@ -264,6 +264,16 @@ def test_the_last_rate_before_each_funding_time_is_the_settled_one(yard: Yard) -
     assert funding(yard, *entries) == [False, True, False, True, False, True]
 
 
+def test_the_settled_rate_is_found_across_blocks_and_in_rows_that_have_to_be_sorted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_blocks_of(300, monkeypatch)
+    entries = [(n, 40) for n in range(100)]
+    assert funding(Yard(tmp_path / "sorted"), *entries) == [n == 39 for n in range(100)]
+    flags = funding(Yard(tmp_path / "unsorted"), *entries, (38, 41), (200, 900))
+    assert [n for n, flag in enumerate(flags) if flag] == [39, 40, 101]
+
+
 def test_a_funding_time_of_another_day_settles_nothing_today(yard: Yard) -> None:
     assert funding(yard, (1, 25 * 3600), (2, 25 * 3600)) == [False, False]
 
@@ -318,6 +328,23 @@ def test_repeated_mark_prices_are_dropped_by_their_content(yard: Yard) -> None:
         "not_applicable": 0,
     }
     assert done["index_price_update"].verdict["rows"]["out"] == 1
+
+
+@pytest.mark.parametrize("size", [8 << 20, 400, 250])
+def test_rows_of_one_exchange_time_are_repetitions_only_if_they_are_alike(
+    yard: Yard, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Blocks of one or two lines: a repetition may be in the block behind, and a day of ties is never sorted for them."""
+    with_blocks_of(size, monkeypatch)
+    prices = ["42001.1", "42001.2", "42001.2", "42001.3", "42001.1"]
+    data = b"".join(
+        line(mark_price(BAD_MS + at // 4, p=price), received(BAD_MS) + at) for at, price in enumerate(prices)
+    )
+    done = landed(yard, data).normalize("markPrice")["mark_price_update"]
+    assert (done.verdict["rows"]["out"], done.verdict["rows"]["exact_duplicates"]) == (4, 1)
+    assert [str(price) for price in yard.frame("mark_price_update")["mark_price"]] == [
+        f"{price}0000000" for price in ("42001.1", "42001.2", "42001.3", "42001.1")
+    ]
 
 
 def test_one_id_for_two_trades_blocks_the_day_and_both_stay_in_the_frame(yard: Yard) -> None:

@@ -4,15 +4,13 @@ from typing import Final
 
 import polars as pl
 
-from hedgegrid_assets.model import Column, Table
+from hedgegrid_assets.model import Column, LastRow, Table
 from hedgegrid_assets.tables import rules
 
 
-def _is_settlement(day_end: int) -> pl.Expr:
-    """The last row before each funding time up to the day's (exclusive) end: the rate that was settled."""
-    due = (pl.col("ts_init") < pl.col("next_funding_time")) & (pl.col("next_funding_time") <= day_end)
-    still_due = due.cast(pl.UInt32).cum_sum(reverse=True).over("next_funding_time")
-    return (due & (still_due == 1)).fill_null(value=False)
+def _is_due(day_end: int) -> pl.Expr:
+    """Rows before their funding time, if that is not after the day."""
+    return (pl.col("ts_init") < pl.col("next_funding_time")) & (pl.col("next_funding_time") <= day_end)
 
 
 FUNDING_RATE_UPDATE: Final = Table(
@@ -38,7 +36,7 @@ FUNDING_RATE_UPDATE: Final = Table(
         ),
         Column("is_settlement", pl.Boolean(), "true on the last row before each funding time"),
     ),
-    whole_day={"is_settlement": _is_settlement},
+    whole_day={"is_settlement": LastRow("next_funding_time", among=_is_due)},
     rules=(*rules.STORED, rules.NO_TIME_GAPS, rules.DAY_COVERED, rules.CADENCE_AS_EXPECTED, *rules.OBSERVED),
     code_version=1,
 )
