@@ -1,6 +1,6 @@
 # Every target first fetches what it needs, once: uv if there is none that works, then the locked packages into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test dev lint format clean
+.PHONY: help setup demo test dev bench bench-full lint format clean
 
 UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo .uv/bin/uv)
 BIN := .venv/bin
@@ -13,7 +13,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 unexport VIRTUAL_ENV
 
 help: ## show these lines
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## fetch everything, run nothing
 
@@ -29,6 +29,12 @@ dev: $(READY) ## the Dagster UI with its daemon, on this machine only: make dev 
 	@export PYTHONWARNINGS='ignore:Function `dev_command` is superseded'; \
 	cd "$$DAGSTER_HOME" && exec "$(CURDIR)/$(BIN)/dagster" dev -w "$(CURDIR)/workspace.yaml" -h 127.0.0.1 -p $(PORT)
 
+bench: $(READY) ## measure the conversion against nautilus' own loader and others, ~3 min: make bench ARGS="--only Tardis"
+	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-full: $(READY) ## the same on 20M rows, with scale curves, many days and queries, ~40 min and 24 GB of memory
+	$(BIN)/python -m benchmarks --full $(ARGS)
+
 lint: $(READY) ## check style, types, import contracts and the lock file
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -41,7 +47,7 @@ format: $(READY) ## format the code and mend what ruff can mend
 	$(BIN)/ruff format
 
 clean: ## remove .venv and caches; data and Dagster's history stay
-	rm -rf .venv .uv dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .uv .bench dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Dagster's processes have other working directories, so these must be absolute

@@ -275,8 +275,8 @@ class DayRules:
     def _gaps(self, gap_seconds: float, known: Circumstances) -> Iterator[Gap]:
         disconnects = np.sort(np.asarray(known.disconnects, np.int64))
         edges = np.sort(np.asarray(known.capture_edges, np.int64))
-        excluded_ids = np.unique(known.excluded_ids)
-        late_ids = np.unique(np.concatenate([*self._late_ids, np.empty(0, np.int64)]))
+        excluded_ids = _distinct(known.excluded_ids)
+        late_ids = _distinct(np.concatenate([*self._late_ids, np.empty(0, np.int64)]))
         for found in self._candidates:
             for start, end, id_before, this, row_before, row in found.iter_rows():
                 missing = excluded = 0
@@ -320,6 +320,12 @@ class DayRules:
     def _bad_rows(self, rule: Rule) -> dict[str, Any]:
         rows = self._first_bad.get(rule.name)
         return {"first_bad_raw_rows": rows} if rows else {}
+
+
+def _distinct(ids: np.ndarray) -> np.ndarray:
+    """Sorted, each once; ``np.unique`` would import ``numpy.ma``."""
+    ids = np.sort(ids)
+    return ids[np.diff(ids, prepend=ids[:1] - 1) != 0]
 
 
 def _of(choose: Callable[[int, int], int], before: int | None, now: Any) -> int | None:

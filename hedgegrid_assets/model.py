@@ -441,6 +441,7 @@ class Source:
         lands: Users drop files into the landing zone (else the source makes or fetches days itself).
         scan: (block, dialect) -> Scan.
         decode: (block, channel, dialect) -> Decoded.
+        read: (block, dialect, names of channels) -> (Scan, channel -> Decoded): both in one go, where that is cheaper.
         code_version: Raised by hand when a mapping changes.
         quoted: A line end may stand inside quotes, where no block is cut.
         dialect: (first block, what is said of the file) -> what must be known of a file to read its lines, for formats
@@ -459,6 +460,7 @@ class Source:
     scan: Callable[..., Scan]
     decode: Callable[..., Decoded]
     code_version: int
+    read: Callable[..., tuple[Scan, Mapping[str, Decoded]]] | None = None
     fetch: Callable[..., Any] | None = None
     settings: tuple[str, ...] = ()
     precisions: Callable[[str], tuple[int, int, int]] | None = None

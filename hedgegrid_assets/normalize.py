@@ -1,6 +1,6 @@
 """Stage 2: a raw day becomes stored frames, rejects and verdicts; every line is accounted for.
 
-Threads overlap: one decompresses, two decode, and for each table one writes and one digests and judges. Sorted input is never
+Threads overlap: one decompresses, two decode, and for each table one writes, one digests and one judges. Sorted input is never
 held in memory; input that proves unsorted, or repeats ids, is held for its day, sorted by (``ts_init``, arrival) and said so.
 """
 
@@ -29,7 +29,7 @@ from hedgegrid_assets.frames import (
 )
 from hedgegrid_assets.integrity import Circumstances, DayRules, Thresholds
 from hedgegrid_assets.model import Channel, Decoded, Dialect, InstrumentDay, RowCounts, Source, Status, Table
-from hedgegrid_assets.raw import REJECT_SCHEMA, RawDay
+from hedgegrid_assets.raw import REJECT_SCHEMA, Carried, RawDay
 from hedgegrid_assets.storage import (
     Behind,
     Block,
@@ -121,8 +121,11 @@ def normalize_day(
     recipe: Recipe,
     progress: Callable[[str, int], None] | None = None,
     followers: Mapping[str, Follower] | None = None,
+    carried: Carried | None = None,
 ) -> list[Normalized]:
-    """Decode one raw day once, and store frame, rejects and verdict of each table; ``followers``: table -> who follows it.
+    """Decode one raw day once, and store frame, rejects and verdict of each table.
+
+    ``followers``: table -> who follows it; ``carried``: what importing the day has decoded already.
 
     Files appear whole or not at all; an earlier frame stays until its successor is complete. Raises RawDamaged and
     TooManyOddLines (nothing stored); what concerns one table only is in its ``Normalized.error``.
@@ -133,14 +136,8 @@ def normalize_day(
         days = [_TableDay(places, day, raw, table, recipe, following.get(table.name)) for table in tables]
         for table_day in days:
             stack.callback(table_day.close)
-        reader = BlockReader(raw.path, quoted=recipe.source.quoted)
         odd = 0
-
-        def decode(given: tuple[Block, Dialect]) -> tuple[int, Decoded]:
-            block, dialect = given
-            return block.lines, recipe.source.decode(block, recipe.channel, dialect)
-
-        for lines, decoded in side_by_side(decode, raw.by_dialect(reader)):
+        for lines, decoded in carried or _decoded(raw, recipe):
             odd += decoded.odd
             if odd > ODD_LINES_CAP:
                 raise TooManyOddLines(raw.path, ODD_LINES_CAP)
@@ -148,9 +145,20 @@ def normalize_day(
                 table_day.add(decoded)
             if progress:
                 progress(f"{day}", lines)
-        if reader.truncated or reader.sha256 != raw.sha256:
-            raise RawDamaged(raw.path, f"expected sha256 {raw.sha256}, found {reader.sha256}")
         return [table_day.finish() for table_day in days]
+
+
+def _decoded(raw: RawDay, recipe: Recipe) -> Iterator[tuple[int, Decoded]]:
+    """(lines, decoded) of each block of a raw day. Raises RawDamaged if the file is not the one of its manifest."""
+    reader = BlockReader(raw.path, quoted=recipe.source.quoted)
+
+    def decode(given: tuple[Block, Dialect]) -> tuple[int, Decoded]:
+        block, dialect = given
+        return block.lines, recipe.source.decode(block, recipe.channel, dialect)
+
+    yield from side_by_side(decode, raw.by_dialect(reader))
+    if reader.truncated or reader.sha256 != raw.sha256:
+        raise RawDamaged(raw.path, f"expected sha256 {raw.sha256}, found {reader.sha256}")
 
 
 class _TableDay:
@@ -500,12 +508,11 @@ class _Waiting:
     """Rows of a day in stored order, on disk until the flags that need all of them are known."""
 
     def __init__(self, places: Places, table: Table, end: int) -> None:
-        self._places, self._flags, self._end = places, table.whole_day, end
-        self._stack = ExitStack()
+        self._folder, self._flags, self._end = places.catalog_temp, table.whole_day, end
         self._begin()
 
     def _begin(self) -> None:
-        self._spool = Spool(self._stack.enter_context(temporary_file("waiting", self._places.catalog_temp)))
+        self._spool = Spool(self._folder)
         self._rows = 0
         self._last: dict[str, dict[Any, int]] = {name: {} for name in self._flags}
 
@@ -536,11 +543,11 @@ class _Waiting:
 
     def close(self) -> None:
         """Remove the file."""
-        self._stack.close()
+        self._spool.close()
 
 
 class _Sink:
-    """Writes one frame in a thread of its own, digests and judges it in another."""
+    """Writes, digests and judges one frame, each in a thread of its own."""
 
     def __init__(
         self,
@@ -565,7 +572,7 @@ class _Sink:
         self._digest = ContentDigest(day.instrument_id)
         self._rules = DayRules(table, day.date, recipe.thresholds_of(table))
         self._groups = Regrouped()
-        self._threads = [Behind(self._writer.write), Behind(self._judge)]
+        self._threads = [Behind(self._writer.write), Behind(self._digest.add), Behind(self._rules.add)]
         if follower is not None:
             self._threads.append(Behind(follower.add))
 
@@ -577,10 +584,6 @@ class _Sink:
     def _hand_on(self, group: pl.DataFrame) -> None:
         for thread in self._threads:
             thread.put(group)
-
-    def _judge(self, group: pl.DataFrame) -> None:
-        self._digest.add(group)
-        self._rules.add(group)
 
     def _end(self) -> None:
         if self._threads:

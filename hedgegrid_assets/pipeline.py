@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from hedgegrid_assets.catalog import Draft
     from hedgegrid_assets.feeds import InstrumentOverride
     from hedgegrid_assets.normalize import Follower, Normalized, Recipe
-    from hedgegrid_assets.raw import ImportReport, LandingFile, Progress, RawDay, RawKey
+    from hedgegrid_assets.raw import Carried, Carrier, ImportReport, LandingFile, Progress, RawDay, RawKey
 
 _log: Final = logging.getLogger(__name__)
 
@@ -131,6 +131,7 @@ class House:
         in_place: bool = False,
         pass_over_damaged: bool = False,
         progress: "Progress | None" = None,
+        carrier: "Carrier | None" = None,
     ) -> "ImportReport":
         """Import what is new in the landing zone; see ``raw.import_landing``."""
         from hedgegrid_assets.raw import import_landing
@@ -146,6 +147,7 @@ class House:
             in_place=in_place,
             pass_over_damaged=pass_over_damaged,
             progress=progress,
+            carrier=carrier,
         )
 
     def waiting(self) -> "list[LandingFile]":
@@ -155,13 +157,15 @@ class House:
         channels = [channel for channel, _ in self.by_channel().values()]
         return waiting_files(self.places, self.feed.name, self.landing(), channels, self.feed.symbols)
 
-    def raw(self, key: "RawKey", tick: Callable[[], None] | None = None) -> "RawDay | None":
-        """The raw day on disk; a source that makes or fetches its days gets it now (``tick``: see ``raw.fetch_day``)."""
+    def raw(
+        self, key: "RawKey", tick: Callable[[], None] | None = None, carrier: "Carrier | None" = None
+    ) -> "RawDay | None":
+        """The raw day on disk; a source that makes or fetches its days gets it now (see ``raw.fetch_day``)."""
         from hedgegrid_assets.raw import fetch_day, raw_day
 
         if self.source.lands:
             return raw_day(self.places, self.feed.name, key)
-        return fetch_day(self.places, self.feed.name, self.source, key, self.settings, tick)
+        return fetch_day(self.places, self.feed.name, self.source, key, self.settings, tick, carrier)
 
     def held(self, key: "RawKey") -> "RawDay | None":
         """The raw day on disk, if ``raw`` would keep it; nothing is imported, made or fetched."""
@@ -255,6 +259,7 @@ class House:
         compression: str = "zstd",
         progress: "Progress | None" = None,
         followers: "Mapping[str, Follower] | None" = None,
+        carried: "Carried | None" = None,
     ) -> "list[Normalized]":
         """Normalize tables of one raw day (see ``normalize_day``). Raises SeriesMixed before anything is written."""
         from hedgegrid_assets.catalog import claim_series
@@ -264,7 +269,7 @@ class House:
         recipe = self.recipe(channel, self.instrument(raw.key.symbol), compression)
         for table in tables:
             claim_series(self.places, day.instrument_id, table, channel.series)
-        return normalize_day(self.places, day, raw, tables, recipe, progress, followers)
+        return normalize_day(self.places, day, raw, tables, recipe, progress, followers, carried)
 
 
 def _existing(paths: Iterable[Path]) -> list[Path]:
@@ -589,6 +594,19 @@ def run(
 
     ``say`` is told what a person should know (notes are in the summary as well). A day that fails stops no other.
     """
+    from hedgegrid_assets.raw import Carrier
+
+    with closing(Carrier()) as carrier:
+        return _run(asked, progress, say, stop or threading.Event(), carrier)
+
+
+def _run(
+    asked: Request,
+    progress: "Progress | None",
+    say: Callable[[str], None] | None,
+    halt: threading.Event,
+    carrier: "Carrier",
+) -> RunSummary:
     started = time.monotonic()
     notes: list[str] = []
 
@@ -597,8 +615,6 @@ def run(
         _log.info(text)
         if say:
             say(text)
-
-    halt = stop or threading.Event()
 
     def tick(what: str, lines: int) -> None:
         if halt.is_set():
@@ -610,7 +626,7 @@ def run(
     house = House(_feed_of(asked), Places(asked.data, asked.catalog))
     lines, by_stream, unplaced = 0, Counter[str](), Counter[str]()
     if house.source.lands:
-        report = house.import_landing(channels=_giving(house), in_place=True, progress=tick)
+        report = house.import_landing(channels=_giving(house), in_place=True, progress=tick, carrier=carrier)
         lines, by_stream, unplaced = report.lines, report.by_stream, report.unplaced
         for text in report.notes:
             note(text)
@@ -630,7 +646,7 @@ def run(
     _note_missing_tables(house, keys, note)
     failed: dict[RawKey, HedgegridError] = {}
     if house.source.remote is not None:
-        failed = _fetch(house, keys, max(asked.jobs, FETCHED_AT_ONCE), tick, halt, note)
+        failed = _fetch(house, keys, max(asked.jobs, FETCHED_AT_ONCE), tick, halt, note, carrier)
     for symbol in sorted({key.symbol for key in keys if key not in failed}):
         if not house.source.lands and house.source.remote is None and house.source.precisions is None:
             for key in keys:
@@ -647,7 +663,7 @@ def run(
     if keys and len(failed) == len(keys):
         raise next(iter(failed.values()))
     with _workers(asked.jobs, halt) as pool:
-        work = partial(_run_day, house, asked=asked, progress=tick, failed=failed)
+        work = partial(_run_day, house, asked=asked, progress=tick, failed=failed, carrier=carrier)
         results = _results([pool.submit(work, key) for key in keys])
     order = list(house.feed.tables)
     return RunSummary(
@@ -692,6 +708,7 @@ def _fetch(
     tick: "Progress",
     halt: threading.Event,
     note: Callable[[str], None],
+    carrier: "Carrier",
 ) -> "dict[RawKey, HedgegridError]":
     """Fetch all days that are not there, several at a time; those that could not be had, and why.
 
@@ -702,7 +719,7 @@ def _fetch(
 
     def one(key: "RawKey") -> None:
         try:
-            raw = house.raw(key, lambda: tick(f"fetching {key.symbol} {key.channel} {key.day}", 0))
+            raw = house.raw(key, lambda: tick(f"fetching {key.symbol} {key.channel} {key.day}", 0), carrier)
         except HedgegridError as error:
             _log.info("%s %s %s: %s", key.symbol, key.channel, key.day, error.message)
             failed[key] = error
@@ -906,22 +923,37 @@ def _note_missing_tables(house: House, keys: "Sequence[RawKey]", note: Callable[
 
 
 def _run_day(
-    house: House, key: "RawKey", asked: Request, progress: "Progress", failed: "Mapping[RawKey, HedgegridError]"
+    house: House,
+    key: "RawKey",
+    asked: Request,
+    progress: "Progress",
+    failed: "Mapping[RawKey, HedgegridError]",
+    carrier: "Carrier",
 ) -> list[DaySummary]:
     """One raw day through normalize and catalog; errors of the data become part of the summary."""
     tables = house.by_channel()[key.channel][1]
     day = InstrumentDay(house.feed.instrument_id(key.symbol), key.day)
     if key in failed:
         return [_failed(day, table, failed[key]) for table in tables]
-    try:
-        return _convert(house, day, key, tables, asked, progress)
-    except HedgegridError as error:
-        _log.info("%s: %s", day, error.message)
-        return [_failed(day, table, error) for table in tables]
+    with ExitStack() as stack:
+        carried = carrier.take(key)
+        if carried is not None:
+            stack.callback(carried.close)
+        try:
+            return _convert(house, day, key, tables, asked, progress, carried)
+        except HedgegridError as error:
+            _log.info("%s: %s", day, error.message)
+            return [_failed(day, table, error) for table in tables]
 
 
 def _convert(
-    house: House, day: InstrumentDay, key: "RawKey", tables: Sequence[Table], asked: Request, progress: "Progress"
+    house: House,
+    day: InstrumentDay,
+    key: "RawKey",
+    tables: Sequence[Table],
+    asked: Request,
+    progress: "Progress",
+    carried: "Carried | None",
 ) -> list[DaySummary]:
     from hedgegrid_assets import catalog, normalize
 
@@ -942,7 +974,9 @@ def _convert(
         made: dict[str, Normalized] = {}
         if stale:
             progress(str(day), 0)
-            found = house.normalize(day, raw, stale, compression=asked.compression, progress=progress, followers=drafts)
+            found = house.normalize(
+                day, raw, stale, compression=asked.compression, progress=progress, followers=drafts, carried=carried
+            )
             made = {done.table.name: done for done in found}
         return [
             _publish(house, day, table, recipe, asked, made.get(table.name), drafts.get(table.name)) for table in tables

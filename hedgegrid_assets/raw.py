@@ -4,7 +4,7 @@ import hashlib
 import json
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -20,13 +20,14 @@ import pyarrow.parquet as pq
 
 from hedgegrid_assets.errors import FileRefused, RawDamaged
 from hedgegrid_assets.frames import repeated
-from hedgegrid_assets.model import Channel, Dialect, Download, Scan, Source
+from hedgegrid_assets.model import Channel, Decoded, Dialect, Download, Scan, Source
 from hedgegrid_assets.storage import (
     Behind,
     Block,
     BlockReader,
     LineFile,
     Places,
+    Spool,
     atomic_write,
     bytes_of,
     exclusive_lock,
@@ -63,6 +64,7 @@ _NEVER_LAND: Final = (".tmp", ".part")
 _SCANNING: Final = threading.Lock()
 """Days are fetched together, but looked through one by one: so memory does not grow with their number."""
 _PARTS_AT_WORK: Final = 64
+CARRIED_BYTES: Final = 4 << 30
 _UNREADABLE_CAP: Final = 200_000
 _OF_RAW: Final = b"hedgegrid.raw_sha256"
 """Metadata of a sidecar: the raw file that its lines are of."""
@@ -157,6 +159,73 @@ class ImportReport:
     damaged: list[FileRefused] = field(default_factory=list)
 
 
+class Carried:
+    """What was decoded in the pass that scanned a raw day, block by block; for normalizing it in the same run.
+
+    Rows wait on disk, with the columns that tables are made of; rejects in memory.
+    """
+
+    def __init__(self, folder: Path, channel: Channel) -> None:
+        mappings = channel.tables.values()
+        used = {
+            name for mapping in mappings for column in mapping.columns.values() for name in column.meta.root_names()
+        }
+        used |= {
+            name for mapping in mappings if mapping.applies is not None for name in mapping.applies.meta.root_names()
+        }
+        self._columns = [
+            "raw_row",
+            "ts_event",
+            "ts_init",
+            *(field.name for field in channel.fields if field.name in used),
+        ]
+        self._rows = Spool(folder)
+        self._rest: list[tuple[pl.DataFrame, int, int]] = []
+
+    @property
+    def bytes(self) -> int:
+        """What it takes on disk."""
+        return self._rows.bytes
+
+    def add(self, decoded: Decoded, lines: int) -> None:
+        """Keep a block of so many lines."""
+        self._rows.append(decoded.rows.select(self._columns))
+        self._rest.append((decoded.rejects, decoded.odd, lines))
+
+    def __iter__(self) -> Iterator[tuple[int, Decoded]]:
+        """(lines, decoded) of each block."""
+        for rows, (rejects, odd, lines) in zip(self._rows, self._rest, strict=True):
+            yield lines, Decoded(rows, rejects, odd)
+
+    def close(self) -> None:
+        """Forget all blocks."""
+        self._rows.close()
+
+
+class Carrier:
+    """The raw days of a run that are carried over from scanning to normalizing, as long as there is room for them."""
+
+    def __init__(self) -> None:
+        self._days: dict[RawKey, Carried] = {}
+
+    def put(self, key: RawKey, day: Carried) -> None:
+        """Carry a day, if it fits."""
+        if day.bytes + sum(other.bytes for other in list(self._days.values())) <= CARRIED_BYTES:
+            self._days[key] = day
+        else:
+            day.close()
+
+    def take(self, key: RawKey) -> Carried | None:
+        """A day that is carried; from then on it is not, and the taker closes it."""
+        return self._days.pop(key, None)
+
+    def close(self) -> None:
+        """Forget the days that nobody has taken."""
+        for day in self._days.values():
+            day.close()
+        self._days.clear()
+
+
 # ---------------------------------------------------------------- reading back
 
 
@@ -210,14 +279,15 @@ def fetch_day(
     key: RawKey,
     settings: Mapping[str, Any],
     tick: Callable[[], None] | None = None,
+    carrier: Carrier | None = None,
 ) -> RawDay | None:
     """Get one day from a source that makes or fetches days itself; what is there already is kept.
 
     None if the source has no such day. Same settings, same bytes. ``tick`` is called often while a day is fetched, and
-    may raise to stop it; nothing is published then.
+    may raise to stop it; nothing is published then. What is decoded on the way is left with the ``carrier``.
     """
     if source.remote is not None:
-        return _download_day(places, feed, source, key, settings, tick or (lambda: None))
+        return _download_day(places, feed, source, key, settings, tick or (lambda: None), carrier)
     assert source.fetch is not None
     channel = next(channel for channel in source.channels if channel.name == key.channel)
     held = raw_day(places, feed, key)
@@ -257,7 +327,13 @@ def _remote_channel(source: Source, key: RawKey, settings: Mapping[str, Any]) ->
 
 
 def _download_day(
-    places: Places, feed: str, source: Source, key: RawKey, settings: Mapping[str, Any], tick: Callable[[], None]
+    places: Places,
+    feed: str,
+    source: Source,
+    key: RawKey,
+    settings: Mapping[str, Any],
+    tick: Callable[[], None],
+    carrier: Carrier | None,
 ) -> RawDay | None:
     """A day as its provider sent it: the bytes are kept, the manifest says where they are from."""
     assert source.remote is not None
@@ -273,9 +349,10 @@ def _download_day(
         work = places.raw_temp(feed) / "fetch"
         download, seen = _received(
             lambda: remote.download(settings, key.symbol, channel, key.day, places.data / "cache", work, tick),
-            source,
-            tick,
+            partial(_look_through, source=source, channel=channel, tick=tick, carry=work if carrier else None),
         )
+        if carrier is not None and seen.carried is not None:
+            carrier.put(key, seen.carried)
         reader, tally = seen.reader, seen.tally
         final = places.raw_folder(feed, key.channel, key.symbol) / f"{key.day}{download.suffix}"
         publish_file(download.path, final)
@@ -308,34 +385,58 @@ class _Seen:
     tally: "_Tally"
     disconnects: set[int] = field(default_factory=set)
     unplaced: list[pl.DataFrame] = field(default_factory=list)
+    carried: Carried | None = None
 
 
-def _received(fetch: Callable[[], Download], source: Source, tick: Callable[[], None]) -> tuple[Download, _Seen]:
+def _received(fetch: Callable[[], Download], look_through: Callable[[Download], _Seen]) -> tuple[Download, _Seen]:
     """A download that could be read to its end; what a cache gave and is damaged is had again."""
     download = fetch()
     try:
-        return download, _look_through(download, source, tick)
+        return download, look_through(download)
     except BaseException as error:
         download.path.unlink(missing_ok=True)
         if not isinstance(error, RawDamaged) or download.discard is None:
             raise
     download.discard()
-    return _received(fetch, source, tick)
+    return _received(fetch, look_through)
 
 
-def _look_through(download: Download, source: Source, tick: Callable[[], None]) -> _Seen:
-    """Scan all blocks. Raises RawDamaged if the file is not what was received."""
+def _look_through(
+    download: Download, source: Source, channel: Channel, tick: Callable[[], None], carry: Path | None
+) -> _Seen:
+    """Scan all blocks (and ``carry`` what is decoded, in a file in this folder). Raises RawDamaged if the file is not what was received."""
     seen = _Seen(BlockReader(download.path), _Tally())
-    with _SCANNING:
-        for scan in side_by_side(lambda block: source.scan(block, download.dialect), seen.reader):
+    if carry is not None and source.read is not None:
+        seen.carried = Carried(carry, channel)
+    names = [channel.name] if seen.carried is not None else []
+
+    def look(block: Block) -> tuple[Block, Scan, Mapping[str, Decoded]]:
+        return block, *_scanned(source, block, download.dialect, names)
+
+    with _SCANNING, ExitStack() as stack:
+        if seen.carried is not None:
+            stack.callback(seen.carried.close)
+        for block, scan, decoded in side_by_side(look, seen.reader):
             seen.tally.add(scan)
             seen.disconnects.update(scan.disconnects_ns)
             lost = scan.lines.filter(pl.col("reason").is_not_null())
             seen.unplaced += [lost] if len(lost) else []
+            if seen.carried is not None and channel.name in decoded:
+                seen.carried.add(decoded[channel.name], block.lines)
             tick()
-    if seen.reader.truncated or seen.reader.sha256 != download.origin["sha256"]:
-        raise RawDamaged(download.path, "it is not what was received")
+        if seen.reader.truncated or seen.reader.sha256 != download.origin["sha256"]:
+            raise RawDamaged(download.path, "it is not what was received")
+        stack.pop_all()
     return seen
+
+
+def _scanned(
+    source: Source, block: Block, dialect: Dialect, names: Collection[str]
+) -> tuple[Scan, Mapping[str, Decoded]]:
+    """A block scanned, and decoded for the channels named."""
+    if names and source.read is not None:
+        return source.read(block, dialect, names)
+    return source.scan(block, dialect), {}
 
 
 # ---------------------------------------------------------------- landing zone
@@ -375,10 +476,12 @@ def import_landing(
     in_place: bool = False,
     pass_over_damaged: bool = False,
     progress: Progress | None = None,
+    carrier: Carrier | None = None,
 ) -> ImportReport:
     """Split landing files into daily raw files: one pass a file, once for each content of it.
 
-    With ``in_place`` a file that holds one symbol-day, and is alone in it, is not copied: its manifest points at it.
+    With ``in_place`` a file that holds one symbol-day, and is alone in it, is not copied: its manifest points at it;
+    what is decoded of such a file on the way is left with the ``carrier``.
     Landing files are never altered. Lines that belong to no table or day are kept as rejects of the landing file.
     A file that cannot be read raises FileRefused and nothing is published; with ``pass_over_damaged`` it is named in
     the report, and the others land.
@@ -399,6 +502,8 @@ def import_landing(
                 continue
             both = wanted.with_index(index)
             importing = _Imported(places, landing, both, work / str(number))
+            importing.carries = carrier is not None and source.read is not None
+            stack.callback(importing.drop_carried)
             importing.earlier = frozenset(_index_days(index)) if index else frozenset()
             try:
                 importing.run(source, alone=in_place, progress=progress)
@@ -411,6 +516,8 @@ def import_landing(
         _publish(places, feed, source, parts, files, in_place=in_place, progress=progress)
         for part in parts:
             part.tell(report)
+            if carrier is not None:
+                part.hand_over(carrier)
         return report
 
 
@@ -530,10 +637,13 @@ class _Imported:
         self.name = _shown(places, landing.path)
         self.signature = landing_signature(landing)
         self.earlier: frozenset[RawKey] = frozenset()
+        self.carries = False
+        self.carried: dict[str, Carried] = {}
         self._work = work
         self._reset()
 
     def _reset(self) -> None:
+        self.drop_carried()
         remove_tree(self._work)
         make_folder(self._work)
         self.reader = BlockReader(self.landing.path)
@@ -561,8 +671,9 @@ class _Imported:
         self.reader.quoted = source.quoted
         writer = Behind(self._write)
         try:
-            for block, scan in side_by_side(partial(self._scanned, source), self._with_dialect(source)):
+            for block, scan, decoded in side_by_side(partial(self._scan, source), self._with_dialect(source)):
                 self._note(scan)
+                self._carry(source, block, decoded)
                 if (
                     not self.copied
                     and len({(key.symbol, key.day) for key in self.counts} | set(self.unknown_symbols)) > 1
@@ -584,9 +695,31 @@ class _Imported:
                 self.dialect = source.dialect(block, {**self.landing.settings, "path": str(self.landing.path)})
             yield block, self.dialect
 
-    @staticmethod
-    def _scanned(source: Source, given: tuple[Block, Dialect]) -> tuple[Block, Scan]:
-        return given[0], source.scan(*given)
+    def _scan(self, source: Source, given: tuple[Block, Dialect]) -> tuple[Block, Scan, Mapping[str, Decoded]]:
+        names = (
+            [name for name in self.wanted.channels if self._may_give(name)] if self.carries and not self.copied else []
+        )
+        return given[0], *_scanned(source, *given, names)
+
+    def _carry(self, source: Source, block: Block, decoded: Mapping[str, Decoded]) -> None:
+        for name, found in decoded.items():
+            if name not in self.carried:
+                channel = next(channel for channel in source.channels if channel.name == name)
+                self.carried[name] = Carried(self._work, channel)
+            self.carried[name].add(found, block.lines)
+
+    def hand_over(self, carrier: Carrier) -> None:
+        """Leave what was decoded with the carrier, if the file itself has become the raw days."""
+        if not self.copied:
+            for key in self.counts:
+                if key.channel in self.carried:
+                    carrier.put(key, self.carried.pop(key.channel))
+
+    def drop_carried(self) -> None:
+        """Forget what was decoded and not handed over."""
+        for day in self.carried.values():
+            day.close()
+        self.carried.clear()
 
     def _note(self, scan: Scan) -> None:
         self.disconnects.update(self._before_connections(scan))

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING, Any, Final, Protocol, cast
 from uuid import uuid4
 
@@ -513,26 +514,36 @@ def _decompress(
 
 
 class Spool:
-    """Frames that wait on disk, in their order, so that memory holds one of them at a time."""
+    """Frames that wait on disk, in their order, so that memory holds one of them at a time.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    Its file has no name: it is gone with the object, whatever happens.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        make_folder(folder)
+        self._file = TemporaryFile(dir=folder)  # noqa: SIM115 - it lives as long as the spool
         self._ends: list[int] = [0]
+
+    @property
+    def bytes(self) -> int:
+        """What it takes on disk."""
+        return self._ends[-1]
 
     def append(self, frame: "pl.DataFrame") -> None:
         """Add a frame."""
-        with self._path.open("ab") as file:
-            frame.write_ipc_stream(file)
-            self._ends.append(file.tell())
+        frame.write_ipc_stream(self._file)
+        self._ends.append(self._file.tell())
 
     def __iter__(self) -> "Iterator[pl.DataFrame]":
         import polars as pl
 
-        if len(self._ends) == 1:
-            return
-        with self._path.open("rb") as file:
-            for start, end in pairwise(self._ends):
-                yield pl.read_ipc_stream(file.read(end - start))
+        self._file.seek(0)
+        for start, end in pairwise(self._ends):
+            yield pl.read_ipc_stream(self._file.read(end - start))
+
+    def close(self) -> None:
+        """Forget all frames."""
+        self._file.close()
 
 
 def line_array(data: bytes) -> "pa.LargeBinaryArray":

@@ -85,11 +85,10 @@ class Progress:
 @contextmanager
 def progress(*, quiet: bool) -> Iterator[Progress]:
     """A progress line on stderr while the block runs."""
-    out = console(stderr=True)
-    if quiet or not out.is_terminal:
+    if quiet or not sys.stderr.isatty():
         yield Progress(_nowhere)
         return
-    with out.status("starting") as status:
+    with console(stderr=True).status("starting") as status:
         yield Progress(status.update)
 
 

@@ -9,7 +9,7 @@ exact one in Python for the few lines that the gate refuses.
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
@@ -457,7 +457,22 @@ def _by_kind(lines: shaped.Lines, field: Field) -> shaped.Read:
 def scan(block: Block, dialect: Dialect, known: tuple[Channel, ...]) -> Scan:
     """Say of every line of a block what it is; see ``Scan``."""
     del dialect  # every line speaks for itself
+    return _scan(block, known, _all_by_shape(block, known))
+
+
+def read(
+    block: Block, dialect: Dialect, wanted: Collection[str], known: tuple[Channel, ...]
+) -> tuple[Scan, dict[str, Decoded]]:
+    """``scan``, and ``decode`` of those channels wanted that the block has lines of."""
+    del dialect
     by_channel = _all_by_shape(block, known)
+    by_shape = {channel.name: rows for channel, rows in by_channel}
+    found = _scan(block, known, by_channel)
+    there = [channel for channel in known if channel.name in wanted and found.by_stream.get(channel.event)]
+    return found, {channel.name: _decode(block, channel, known, by_shape.get(channel.name)) for channel in there}
+
+
+def _scan(block: Block, known: tuple[Channel, ...], by_channel: Sequence[tuple[Channel, pl.DataFrame]]) -> Scan:
     found = [_placed_rows(rows, channel) for channel, rows in by_channel]
     by_stream = Counter({channel.event: len(rows) for channel, rows in by_channel})
     decimals = _merged(_decimals_of(rows, channel) for channel, rows in by_channel)
@@ -645,7 +660,11 @@ def _fraction(text: str, field: Field) -> str | None:
 def decode(block: Block, channel: Channel, dialect: Dialect, known: tuple[Channel, ...]) -> Decoded:
     """Decode the messages of one channel; lines of others, and lines that ``scan`` could not place, are passed over."""
     del dialect
-    certain = _by_shape(block, channel)
+    return _decode(block, channel, known, _by_shape(block, channel))
+
+
+def _decode(block: Block, channel: Channel, known: tuple[Channel, ...], certain: pl.DataFrame | None) -> Decoded:
+    """``certain``: the lines that are read by shape."""
     rows, rejects, odd = None, pl.DataFrame(schema=REJECTS_SCHEMA), 0
     if certain is None or len(certain) < block.lines:
         lines = _lines(block)

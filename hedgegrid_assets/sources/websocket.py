@@ -16,6 +16,7 @@ SOURCE: Final = Source(
     lands=True,
     scan=partial(binance.scan, known=_CHANNELS),
     decode=partial(binance.decode, known=_CHANNELS),
+    read=partial(binance.read, known=_CHANNELS),
     code_version=1,
     settings=("files", "base_path", "trade_kind"),
 )

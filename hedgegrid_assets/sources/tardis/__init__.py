@@ -1,7 +1,7 @@
 """Tardis.dev: real exchange history, as CSV files per day (``api: datasets``) or as the exchange's own messages (``api: replay``)."""
 
 from bisect import bisect_left
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import date
 from functools import cache, partial
@@ -78,6 +78,15 @@ def _decode(block: Block, channel: Channel, dialect: Dialect) -> Decoded:
     if not _is_message(channel):
         return datasets.decode(block, channel, dialect) if dialect else _nothing(channel)
     return binance.decode(block, channel, dialect, known=_messages(DEFAULT_EXCHANGE))
+
+
+def _read(block: Block, dialect: Dialect, wanted: Collection[str]) -> tuple[Scan, Mapping[str, Decoded]]:
+    if "data_type" in dialect:
+        channel = _csv(DEFAULT_EXCHANGE)[dialect["data_type"]]
+        scan, decoded = datasets.read(block, dialect, channel)
+        return scan, {channel.name: decoded}
+    scan, by_channel = binance.read(block, dialect, wanted, known=_messages(DEFAULT_EXCHANGE))
+    return _with_disconnects(scan, block), by_channel
 
 
 def _nothing(channel: Channel) -> Decoded:
@@ -207,6 +216,7 @@ SOURCE: Final = Source(
     lands=False,
     scan=_scan,
     decode=_decode,
+    read=_read,
     code_version=1,
     settings=("exchange", "api", "trade_kind", "cache_dir", "endpoint", "datasets_endpoint", "api_key_env"),
     remote=Remote(

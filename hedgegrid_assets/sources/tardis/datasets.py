@@ -232,8 +232,23 @@ def _plain(cells: pl.DataFrame, name: str) -> tuple[pl.DataFrame, list[str]]:
 
 def scan(block: Block, dialect: Dialect, channel: Channel) -> Scan:
     """Say of every line of a block what it is; see ``Scan``."""
+    names = [field.key for field in channel.fields if field.kind == "decimal"]
+    return _scan(block, dialect, channel, *_cells(block, dialect, ["local_timestamp", *names]))
+
+
+def read(block: Block, dialect: Dialect, channel: Channel) -> tuple[Scan, Decoded]:
+    """``scan`` and ``decode``."""
+    cells, other = _cells(block, dialect, [field.key for field in channel.fields])
+    decoded = _decode(block, channel, cells, other)
+    usual = not decoded.odd and not len(decoded.rejects)
+    return _scan(block, dialect, channel, cells, other, usual=usual), decoded
+
+
+def _scan(
+    block: Block, dialect: Dialect, channel: Channel, cells: pl.DataFrame, other: pl.DataFrame, *, usual: bool = False
+) -> Scan:
+    """``usual``: all cells are known to be spelled as usual."""
     names = {field.key: field.name for field in channel.fields if field.kind == "decimal"}
-    cells, other = _cells(block, dialect, ["local_timestamp", *names])
     times = _time(cells["local_timestamp"])
     blank = 0
     if times.null_count():  # a blank line, maybe: only all of its cells tell
@@ -250,7 +265,7 @@ def scan(block: Block, dialect: Dialect, channel: Channel) -> Scan:
         pl.lit(None, pl.String).alias("raw"),
     )
     counts = {channel.event: len(cells) + len(other)} | ({"header": 1} if block.first_line == 0 else {})
-    most = _most_decimals(cells, list(names))
+    most = _most_decimals(cells, list(names), usual=usual)
     decimals = {(channel.name, dialect["symbol"], names[key]): seen for key, seen in most.items()}
     return Scan(placed.cast(SCAN_SCHEMA), counts, 0, blank, 0, decimals)
 
@@ -260,28 +275,32 @@ def _time(texts: pl.Series) -> pl.Series:
     return numbers.to_frame().select(nanoseconds("t"))["t"]
 
 
-def _most_decimals(cells: pl.DataFrame, names: Sequence[str]) -> dict[str, tuple[int, int]]:
+def _most_decimals(cells: pl.DataFrame, names: Sequence[str], *, usual: bool) -> dict[str, tuple[int, int]]:
     """Column -> most decimals: (as written, without trailing zeros); not there where no cell is filled."""
     found: dict[str, tuple[int, int]] = {}
-    for name, seen in cells.select(_decimals_seen(name) for name in names).row(0, named=True).items():
+    for name, seen in cells.select(_decimals_seen(name, usual=usual) for name in names).row(0, named=True).items():
         if not seen["usual"]:
             plain, odd = _plain(cells, name)
-            seen |= plain.filter(~pl.col(name).is_in(odd)).select(_decimals_seen(name)).item() | {"filled": True}
+            rest = plain.filter(~pl.col(name).is_in(odd))
+            seen |= rest.select(_decimals_seen(name, usual=True)).item() | {"filled": True}
         if seen["filled"]:
             found[name] = (seen["written"] or 0, seen["needed"] or 0)
     return found
 
 
-def _decimals_seen(name: str) -> pl.Expr:
+def _decimals_seen(name: str, *, usual: bool) -> pl.Expr:
     text = pl.col(name)
     written, needed = decimals_seen(name)
-    usual = (text == "") | text.str.contains(_DECIMAL)
-    return pl.struct(usual=usual.all(), filled=(text != "").any(), written=written, needed=needed).alias(name)
+    is_usual = pl.lit(value=True) if usual else ((text == "") | text.str.contains(_DECIMAL)).all()
+    return pl.struct(usual=is_usual, filled=(text != "").any(), written=written, needed=needed).alias(name)
 
 
 def decode(block: Block, channel: Channel, dialect: Dialect) -> Decoded:
     """The rows of a block, typed; every other line but blank ones is a reject."""
-    cells, rejects = _cells(block, dialect, [field.key for field in channel.fields])
+    return _decode(block, channel, *_cells(block, dialect, [field.key for field in channel.fields]))
+
+
+def _decode(block: Block, channel: Channel, cells: pl.DataFrame, rejects: pl.DataFrame) -> Decoded:
     odd = len(rejects)
     rows, rest = _certain(cells, channel)
     if len(rest):

@@ -1,0 +1,31 @@
+"""A Tardis trades file straight into a Nautilus file: the product's reader, decoder and format, nothing else."""
+
+from pathlib import Path
+
+import polars as pl
+import pyarrow.parquet as pq
+
+from benchmarks import INSTRUMENT, SYMBOL
+from hedgegrid_assets.catalog import nautilus
+from hedgegrid_assets.frames import Precisions
+from hedgegrid_assets.sources.tardis import datasets
+from hedgegrid_assets.storage import Behind, BlockReader
+
+
+def convert(source: Path, target: Path) -> None:
+    """Decode block by block, write in a thread of its own."""
+    channel = datasets.channels("binance-futures")[0]
+    schema = nautilus.schema("trade_tick", INSTRUMENT, Precisions(1, 3, 8))
+    columns = [expression.alias(name) for name, expression in channel.tables["trade_tick"].columns.items()]
+    target.parent.mkdir(parents=True)
+    with pq.ParquetWriter(target, schema, use_dictionary=False, compression="zstd", compression_level=1) as file:
+
+        def write(rows: pl.DataFrame) -> None:
+            file.write_table(nautilus.to_nautilus("trade_tick", rows, schema), row_group_size=len(rows))
+
+        writer = Behind(write)
+        dialect = None
+        for block in BlockReader(source):
+            dialect = dialect or datasets.dialect_of(block.data.partition(b"\n")[0], channel, SYMBOL)
+            writer.put(datasets.decode(block, channel, dialect).rows.select("ts_event", "ts_init", *columns))
+        writer.close()

@@ -1,0 +1,69 @@
+"""What is compared with what, and the budgets of DESIGN.md, section 8: one row a comparison."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Sides that run in turn on one input.
+
+    Attributes:
+        title: For people.
+        kind: Of the input, see ``inputs``.
+        sides: Ours first.
+        at_least: Peer -> how many times its time must be ours.
+        at_most: Peer -> how many times its time ours may be.
+        memory: Most MB (10^6 bytes) that ours may take; ``{rows: MB}``.
+        disk: Most that our tables may take, as a share of the last peer's.
+        rows: (fast, full).
+        rounds: (fast, full).
+    """
+
+    title: str
+    kind: str
+    sides: tuple[str, ...]
+    at_least: Mapping[str, float] = field(default_factory=dict)
+    at_most: Mapping[str, float] = field(default_factory=dict)
+    memory: Mapping[int, float] = field(default_factory=dict)
+    disk: float | None = None
+    rows: tuple[int, int] = (2_000_000, 20_000_000)
+    rounds: tuple[int, int] = (3, 3)
+
+
+CASES: Final = (
+    Case(
+        "Tardis trades to catalog, everything on",
+        "trades",
+        ("ours_trades", "nautilus_fastest", "nautilus_documented"),
+        at_least={"nautilus_fastest": 3.0, "nautilus_documented": 5.0},
+        memory={2_000_000: 500, 20_000_000: 800},
+        disk=0.6,
+        rounds=(3, 2),
+    ),
+    Case("bare csv.gz to catalog", "trades", ("ours_bare", "gunzip"), at_most={"gunzip": 2.0}),
+    Case(
+        "captured messages to catalog, everything on",
+        "aggTrade",
+        ("ours_messages", "message_loop"),
+        at_least={"message_loop": 6.0},
+        memory={2_000_000: 500, 20_000_000: 800},
+        rounds=(2, 1),
+    ),
+    Case("any CSV to catalog, everything on", "trades", ("ours_csv",), memory={2_000_000: 500, 20_000_000: 800}),
+    Case(
+        "derivative_ticker to mark, index and funding",
+        "derivative_ticker",
+        ("ours_tickers",),
+        memory={2_000_000: 500, 20_000_000: 800},
+    ),
+    Case(
+        "derivative_ticker to funding",
+        "derivative_ticker",
+        ("ours_funding", "nautilus_funding"),
+        at_least={"nautilus_funding": 3.0},
+        rows=(50_000, 200_000),
+        rounds=(2, 2),
+    ),
+)

@@ -1,0 +1,129 @@
+"""Input files, seeded: the same bytes on every machine. Made once, kept in ``.bench/inputs``."""
+
+import gzip
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from benchmarks import DAY, SYMBOL
+from hedgegrid_assets.sources import synthetic
+from hedgegrid_assets.timestamps import NS_PER_DAY, day_start
+
+SEED: Final = 7
+_CHUNK: Final = 500_000
+_US_PER_DAY: Final = NS_PER_DAY // 1_000
+
+
+def made(kind: str, rows: int, folder: Path) -> Path:
+    """A gzip file of ``rows`` rows of one day: ``trades`` and ``derivative_ticker`` as Tardis names its CSV, or ``aggTrade``.
+
+    ``aggTrade`` holds captured messages, one a line, with a receive time in front.
+    """
+    suffix = "jsonl" if kind == "aggTrade" else "csv"
+    path = folder / f"{kind}-{rows}-{SEED}.{suffix}.gz"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".part")
+        with part.open("wb") as raw, gzip.GzipFile("", "wb", compresslevel=6, fileobj=raw, mtime=0) as file:
+            for data in _MAKERS[kind](rows):
+                file.write(data)
+        part.rename(path)
+    return path
+
+
+def _agg_trades(rows: int) -> Iterator[bytes]:
+    return synthetic.generate(SYMBOL, "aggTrade", DAY, seed=SEED, trades_per_day=rows)
+
+
+def _times(random: np.random.Generator, first: int, count: int, rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """Exchange times (ms in us) and arrival times (us), both rising through the day."""
+    step = _US_PER_DAY / rows
+    start = day_start(DAY) // 1_000
+    arrival = start + np.sort(((first + np.arange(count) + random.random(count)) * step).astype(np.int64))
+    event = np.maximum.accumulate((arrival - 1_000 - random.integers(0, 4_000, count)) // 1_000 * 1_000)
+    return event, arrival
+
+
+def _chunks(rows: int, make: Callable[[np.random.Generator, int, int], pl.DataFrame]) -> Iterator[bytes]:
+    for number, first in enumerate(range(0, rows, _CHUNK)):
+        frame = make(np.random.default_rng([SEED, number]), first, min(_CHUNK, rows - first))
+        yield frame.write_csv(include_header=first == 0, quote_style="never").encode()
+
+
+def _units(name: str, decimals: int) -> pl.Expr:
+    """Whole units as a decimal number, as JavaScript writes it: no zeros at its end."""
+    whole, rest = pl.col(name) // 10**decimals, pl.col(name) % 10**decimals
+    digits = rest.cast(pl.String).str.zfill(decimals).str.strip_chars_end("0")
+    return pl.when(rest == 0).then(whole.cast(pl.String)).otherwise(pl.format("{}.{}", whole, digits)).alias(name)
+
+
+def _trades(rows: int) -> Iterator[bytes]:
+    def make(random: np.random.Generator, first: int, count: int) -> pl.DataFrame:
+        event, arrival = _times(random, first, count, rows)
+        frame = pl.DataFrame(
+            {
+                "timestamp": event,
+                "local_timestamp": arrival,
+                "id": np.arange(count) + 4_308_068_523 + first,
+                "buyer": random.random(count) < 0.5,
+                "price": 425_000 + np.cumsum(random.integers(-1, 2, count)),
+                "amount": np.minimum(random.zipf(1.6, count), 10**8),
+            }
+        )
+        return frame.select(
+            pl.lit("binance-futures").alias("exchange"),
+            pl.lit(SYMBOL).alias("symbol"),
+            "timestamp",
+            "local_timestamp",
+            "id",
+            pl.when("buyer").then(pl.lit("buy")).otherwise(pl.lit("sell")).alias("side"),
+            _units("price", 1),
+            _units("amount", 3),
+        )
+
+    return _chunks(rows, make)
+
+
+def _tickers(rows: int) -> Iterator[bytes]:
+    funding = day_start(DAY) // 1_000 + 8 * 3_600_000_000
+
+    def make(random: np.random.Generator, first: int, count: int) -> pl.DataFrame:
+        event, arrival = _times(random, first, count, rows)
+        mark = 4_250_000_000_000 + np.cumsum(random.integers(-30_000_000, 30_000_001, count))
+        frame = pl.DataFrame(
+            {
+                "timestamp": event,
+                "local_timestamp": arrival,
+                "funding_timestamp": funding + (arrival - day_start(DAY) // 1_000) // 28_800_000_000 * 28_800_000_000,
+                "funding_rate": 10_000 + np.cumsum(random.integers(-1, 2, count)),
+                "open_interest": random.integers(70_000_000, 80_000_000, count),
+                "last_price": mark // 10**7,
+                "index_price": mark + random.integers(-(10**8), 10**8, count),
+                "mark_price": mark,
+            }
+        )
+        return frame.select(
+            pl.lit("binance-futures").alias("exchange"),
+            pl.lit(SYMBOL).alias("symbol"),
+            "timestamp",
+            "local_timestamp",
+            "funding_timestamp",
+            _units("funding_rate", 8),
+            pl.lit("").alias("predicted_funding_rate"),
+            _units("open_interest", 3),
+            _units("last_price", 1),
+            _units("index_price", 8),
+            _units("mark_price", 8),
+        )
+
+    return _chunks(rows, make)
+
+
+_MAKERS: Final[dict[str, Callable[[int], Iterator[bytes]]]] = {
+    "trades": _trades,
+    "derivative_ticker": _tickers,
+    "aggTrade": _agg_trades,
+}

@@ -1,0 +1,193 @@
+"""One side of a comparison, in a process of its own: ``python -m benchmarks.sides <side> <input> <work folder>``.
+
+Ours are the product's own commands as a user types them, and ``ours_bare``; peers follow nautilus_trader's documentation.
+"""
+
+import gzip
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from benchmarks import DAY, INSTRUMENT, SYMBOL
+
+if TYPE_CHECKING:
+    from nautilus_trader.adapters.tardis.loaders import TardisCSVDataLoader
+    from nautilus_trader.persistence.catalog import ParquetDataCatalog
+
+_NEXT: Final = DAY.replace(day=DAY.day + 1)
+
+
+def _run(*arguments: str) -> None:
+    from hedgegrid_assets.cli import run
+
+    code = run(list(arguments))
+    if code:
+        sys.exit(code)
+
+
+def _convert(work: Path, *arguments: str) -> None:
+    places = ("--data", str(work / "data"), "--output", str(work / "catalog"), "--symbol", SYMBOL, "--quiet")
+    _run("replay-to-parquet", *places, *arguments)
+
+
+def _tardis(work: Path, source: Path, kind: str, types: str) -> None:
+    """From a warm cache: the day is there, nobody is asked."""
+    work.mkdir(parents=True, exist_ok=True)
+    cached = work / "cache" / "datasets" / f"binance-futures_{kind}_{DAY}_{SYMBOL}.csv.gz"
+    if not cached.exists():
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        cached.hardlink_to(source)
+    config = work / "config.json"
+    config.write_text(json.dumps({"cache_dir": str(work / "cache"), "endpoint": "http://127.0.0.1:9"}))
+    days = ("--start", str(DAY), "--end", str(_NEXT))
+    _convert(work, "--source", "tardis", *days, "--data-types", types, "--config", str(config))
+
+
+def ours_trades(source: Path, work: Path) -> None:
+    """Everything on: raw day, frame, rejects, rules, verdict, Nautilus file, read back."""
+    _tardis(work, source, "trades", "trades")
+
+
+def ours_tickers(source: Path, work: Path) -> None:
+    """Three tables from one file."""
+    _tardis(work, source, "derivative_ticker", "mark,index,funding")
+
+
+def ours_funding(source: Path, work: Path) -> None:
+    """Of the three tables the one that the peer makes."""
+    _tardis(work, source, "derivative_ticker", "funding")
+
+
+def ours_csv(source: Path, work: Path) -> None:
+    """The same file as any CSV, its dialect found out."""
+    _convert(work, "--source", "csv", "--input", str(source), "--data-types", "trades")
+
+
+def ours_messages(source: Path, work: Path) -> None:
+    """A capture, everything on."""
+    _convert(work, "--source", "websocket", "--input", str(source), "--data-types", "trades")
+
+
+def ours_bare(source: Path, work: Path) -> None:
+    """The same decoder and Nautilus writer without frame, rules, verdict and reading back."""
+    from benchmarks.bare import convert
+
+    convert(source, work / "catalog" / "data" / "trade_tick" / INSTRUMENT / "day.parquet")
+
+
+def ours_days(source: Path, work: Path) -> None:
+    """Many small days: ``source`` names ``<days>-<jobs>``."""
+    from datetime import timedelta
+
+    days, jobs = map(int, source.name.split("-"))
+    config = work / "config.json"
+    config.write_text(json.dumps({"trades_per_day": 1_000}))
+    span = ("--start", str(DAY), "--end", str(DAY + timedelta(days=days)), "--jobs", str(jobs))
+    _convert(work, "--source", "synthetic", *span, "--data-types", "trades", "--config", str(config))
+
+
+def ours_help(source: Path, work: Path) -> None:  # noqa: ARG001 - all sides have one signature
+    """How long a user waits for ``--help``."""
+    _run("--help")
+
+
+def ours_backfill(source: Path, work: Path) -> None:
+    """Days of the synthetic feed, all tables and checks, through Dagster: ``source`` names how many."""
+    import os
+    from datetime import timedelta
+
+    feeds = work / "feeds.yaml"
+    feeds.write_text(
+        f"version: 1\nfeeds:\n  sim: {{source: synthetic, venue: SIM, symbols: [{SYMBOL}], start: {DAY}, "
+        f"end: {DAY + timedelta(days=int(source.name))}, settings: {{trades_per_day: 1000}}}}\n"
+    )
+    os.environ |= {"DAGSTER_HOME": str(work), "HEDGEGRID_DATA": str(work / "data"), "HEDGEGRID_FEEDS": str(feeds)}
+    _run("backfill", "sim", "--quiet")
+
+
+def _catalog(work: Path) -> "ParquetDataCatalog":
+    from nautilus_trader.persistence.catalog import ParquetDataCatalog
+
+    return ParquetDataCatalog(str(work / "catalog"))
+
+
+def _loader() -> "TardisCSVDataLoader":
+    from nautilus_trader.adapters.tardis.loaders import TardisCSVDataLoader
+    from nautilus_trader.model.identifiers import InstrumentId
+
+    return TardisCSVDataLoader(instrument_id=InstrumentId.from_str(INSTRUMENT))
+
+
+def nautilus_documented(source: Path, work: Path) -> None:
+    """As its documentation shows: Cython objects."""
+    _catalog(work).write_data(_loader().load_trades(source))
+
+
+def nautilus_fastest(source: Path, work: Path) -> None:
+    """As its docstrings advise for a catalog: objects of its Rust core."""
+    _catalog(work).write_data(_loader().load_trades(source, as_legacy_cython=False))
+
+
+def nautilus_funding(source: Path, work: Path) -> None:
+    """The one table of these files that it reads."""
+    _catalog(work).write_data(_loader().load_funding_rates(source, as_legacy_cython=False))
+
+
+def message_loop(source: Path, work: Path) -> None:
+    """What one writes oneself: each message through json into an object, the objects into the catalog."""
+    from nautilus_trader.model.data import TradeTick
+    from nautilus_trader.model.enums import AggressorSide
+    from nautilus_trader.model.identifiers import InstrumentId, TradeId
+    from nautilus_trader.model.objects import Price, Quantity
+
+    instrument = InstrumentId.from_str(INSTRUMENT)
+    trades = []
+    with gzip.open(source, "rb") as file:
+        for line in file:
+            received, _, text = line.partition(b" ")
+            message = json.loads(text)["data"]
+            if message["e"] == "aggTrade":
+                trades.append(
+                    TradeTick(
+                        instrument,
+                        Price.from_str(message["p"]),
+                        Quantity.from_str(message["q"]),
+                        AggressorSide.SELLER if message["m"] else AggressorSide.BUYER,
+                        TradeId(str(message["a"])),
+                        message["T"] * 1_000_000,
+                        int(received),
+                    )
+                )
+    _catalog(work).write_data(trades)
+
+
+def gunzip(source: Path, work: Path) -> None:  # noqa: ARG001
+    """The floor: what is compressed must be decompressed."""
+    subprocess.run(["gzip", "-dc", str(source)], check=True, stdout=subprocess.DEVNULL)
+
+
+SIDES: Final[dict[str, Callable[[Path, Path], None]]] = {
+    side.__name__: side
+    for side in (
+        ours_trades,
+        ours_tickers,
+        ours_funding,
+        ours_csv,
+        ours_messages,
+        ours_bare,
+        ours_days,
+        ours_help,
+        ours_backfill,
+        nautilus_documented,
+        nautilus_fastest,
+        nautilus_funding,
+        message_loop,
+        gunzip,
+    )
+}
+
+if __name__ == "__main__":
+    SIDES[sys.argv[1]](Path(sys.argv[2]), Path(sys.argv[3]))

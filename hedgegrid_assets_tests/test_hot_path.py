@@ -1,0 +1,91 @@
+"""Guard rails of the hot path, by structure and not by the clock: what it imports, holds in memory, and leaves to Python."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from benchmarks.inputs import made
+from benchmarks.measure import run
+from benchmarks.sides import SIDES
+from hedgegrid_assets_tests.stages import with_blocks_of
+
+CONVERSIONS = {
+    "ours_trades": "trades",
+    "ours_csv": "trades",
+    "ours_messages": "aggTrade",
+    "ours_tickers": "derivative_ticker",
+}
+"""Side of the benchmarks -> the input that it converts."""
+
+HEAVY = ("dagster", "nautilus_trader", "pandas", "aiohttp", "tardis_client", "tardis_dev", "numpy.ma", "PIL")
+MEMORY_MB = 900.0
+"""Far above the budget of 500, and far below a day held in memory."""
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("inputs")
+
+
+def imported(code: str, names: tuple[str, ...]) -> str:
+    """Those of some modules that a new process has imported after running some code."""
+    told = f"import sys\n{code}\nsys.stderr.write(' '.join(name for name in {names} if name in sys.modules))"
+    return subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True).stderr
+
+
+@pytest.mark.parametrize("side", CONVERSIONS)
+def test_a_conversion_imports_nothing_that_it_can_do_without(side: str, inputs: Path, tmp_path: Path) -> None:
+    source = made(CONVERSIONS[side], 1_000, inputs)
+    code = f"from pathlib import Path\nfrom benchmarks.sides import SIDES\nSIDES[{side!r}](Path({str(source)!r}), Path({str(tmp_path)!r}))"
+    assert imported(code, HEAVY) == ""
+
+
+def test_help_imports_no_package_that_works_on_data() -> None:
+    code = "from hedgegrid_assets.cli import run\nassert run(['--help']) == 0"
+    assert imported(code, (*HEAVY, "polars", "pyarrow", "numpy", "ruamel.yaml")) == ""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("side", CONVERSIONS)
+def test_two_million_rows_take_no_more_memory_than_a_few_blocks(side: str, inputs: Path, tmp_path: Path) -> None:
+    assert run(side, made(CONVERSIONS[side], 2_000_000, inputs), tmp_path / "work").memory < MEMORY_MB
+
+
+@contextmanager
+def counted_calls() -> Iterator[list[int]]:
+    """How many calls Python makes in all threads while the block runs: of functions in Python, and from them into C."""
+    events, tool, calls = sys.monitoring.events, sys.monitoring.PROFILER_ID, [0]
+
+    def count(*_: object) -> None:
+        calls[0] += 1
+
+    sys.monitoring.use_tool_id(tool, "calls")
+    try:
+        for event in (events.PY_START, events.CALL):
+            sys.monitoring.register_callback(tool, event, count)
+        sys.monitoring.set_events(tool, events.PY_START | events.CALL)
+        yield calls
+    finally:
+        sys.monitoring.set_events(tool, 0)
+        sys.monitoring.free_tool_id(tool)
+
+
+@pytest.mark.parametrize("side", CONVERSIONS)
+def test_the_calls_that_python_makes_grow_with_blocks_and_not_with_rows(
+    side: str, inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: dict[tuple[int, int], int] = {}
+    for rows, block in ((2_000, 64 << 20), (200_000, 64 << 20), (200_000, 1 << 20)):
+        source = made(CONVERSIONS[side], rows, inputs)
+        with_blocks_of(block, monkeypatch)
+        SIDES[side](source, (tmp_path / "warm-up" / f"{rows}-{block}"))  # imports and caches are no part of it
+        with counted_calls() as calls:
+            SIDES[side](source, tmp_path / f"{rows}-{block}")
+        found[rows, block] = calls[0]
+    few, many, cut = found.values()
+    assert many - few < 50_000, found  # one call a row would be 198,000
+    assert cut - many > 50_000, found  # what a test that counts nothing would not see
