@@ -93,7 +93,7 @@ def _machine() -> str:
 def _compared(case: Case, rows: int, rounds: int) -> list[Measured]:
     sys.stderr.write(f"{case.title}, {rows:,} rows\n")
     source = made(case.kind, rows, _BENCH / "inputs")
-    sides = compare(case, rows, rounds, source, _BENCH / "work")
+    sides = compare(case, rows, rounds, source, _BENCH / "work", made(case.kind, 1_000, _BENCH / "inputs"))
     ours, *peers = (_BENCH / "work" / side / "catalog" for side in case.sides)
     for peer in peers:
         if case.kind != "derivative_ticker" and peer.exists() and not same_rows(ours, peer, "trade_tick"):
@@ -109,6 +109,8 @@ def _small() -> dict[str, Sample]:
     """Start-up, and what is left to do where nothing has changed."""
     work = _BENCH / "work"
     tiny = made("trades", 1_000, _BENCH / "inputs")
+    for side, source in (("ours_help", Path()), ("ours_days", Path("1-1")), ("ours_backfill", Path("1"))):
+        run(side, source, work / "warm-up")
     days = run("ours_days", Path("365-1"), work / "days")
     found = {
         "hedgegrid --help": run("ours_help", Path(), work / "help"),

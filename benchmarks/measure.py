@@ -14,6 +14,8 @@ from typing import Final
 from benchmarks.cases import Case
 
 _HERE: Final = Path(__file__).resolve().parent.parent
+_ENVIRONMENT: Final = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+"""As on a user's machine, where Python compiles a module once and not in every process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,7 @@ def run(side: str, source: Path, work: Path, *, again: bool = False) -> Sample:
         process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.sides", side, str(source), str(work)],
             cwd=_HERE,
+            env=_ENVIRONMENT,
             stdout=out,
             stderr=subprocess.STDOUT,
         )
@@ -83,14 +86,22 @@ def run(side: str, source: Path, work: Path, *, again: bool = False) -> Sample:
     return Sample(
         seconds,
         usage.ru_utime + usage.ru_stime,
-        usage.ru_maxrss * 1024 / 1e6,
+        int((work / "peak").read_text()) / 1e6,
         sum(path.stat().st_size for path in tables) / 1e6,
     )
 
 
-def compare(case: Case, rows: int, rounds: int, source: Path, work: Path) -> list[Measured]:
-    """All sides of a case, in turn, so that a machine whose speed drifts is as fair to one as to the other."""
+def compare(
+    case: Case, rows: int, rounds: int, source: Path, work: Path, warm_up: Path | None = None
+) -> list[Measured]:
+    """All sides of a case, in turn, so that a machine whose speed drifts is as fair to one as to the other.
+
+    ``warm_up``: a small input, on which each side runs once before.
+    """
     samples: dict[str, list[Sample]] = {side: [] for side in case.sides}
+    if warm_up is not None:
+        for side in case.sides:
+            run(side, warm_up, work / side)
     for number in range(rounds):
         for side in case.sides:
             sample = run(side, source, work / side)

@@ -21,11 +21,14 @@ _NEXT: Final = DAY.replace(day=DAY.day + 1)
 
 
 def _run(*arguments: str) -> None:
-    from hedgegrid_assets.cli import run
+    from hedgegrid_assets.__main__ import main
 
-    code = run(list(arguments))
-    if code:
-        sys.exit(code)
+    sys.argv = ["hedgegrid", *arguments]
+    try:
+        main()
+    except SystemExit as done:
+        if done.code:
+            raise
 
 
 def _convert(work: Path, *arguments: str) -> None:
@@ -132,8 +135,8 @@ def nautilus_fastest(source: Path, work: Path) -> None:
 
 
 def nautilus_funding(source: Path, work: Path) -> None:
-    """The one table of these files that it reads."""
-    _catalog(work).write_data(_loader().load_funding_rates(source, as_legacy_cython=False))
+    """The one table of these files that it reads; of these objects its catalog takes the Cython ones only."""
+    _catalog(work).write_data(_loader().load_funding_rates(source))
 
 
 def message_loop(source: Path, work: Path) -> None:
@@ -189,5 +192,14 @@ SIDES: Final[dict[str, Callable[[Path, Path], None]]] = {
     )
 }
 
+
+def peak_memory() -> int:
+    """Largest resident memory of this process in bytes. Not ``ru_maxrss``: it remembers the process that started this one."""
+    status = Path("/proc/self/status").read_text()
+    return 1024 * int(status.partition("VmHWM:")[2].split()[0])
+
+
 if __name__ == "__main__":
-    SIDES[sys.argv[1]](Path(sys.argv[2]), Path(sys.argv[3]))
+    name, source, work = sys.argv[1:]
+    SIDES[name](Path(source), Path(work))
+    (Path(work) / "peak").write_text(str(peak_memory()))

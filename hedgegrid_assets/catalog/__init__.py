@@ -252,7 +252,10 @@ def _compare(frame: Path, table: Table, day: InstrumentDay, temporary: Path, tar
         for group, part in enumerate(expected):
             if group >= file.num_row_groups:
                 raise CatalogDiffers(str(day), table.name, f"it has only {file.num_row_groups} row groups")
-            found = nautilus.from_nautilus(table.name, file.read_row_group(group))
+            try:
+                found = nautilus.from_nautilus(table.name, file.read_row_group(group))
+            except pl.exceptions.PolarsError as error:
+                raise CatalogDiffers(str(day), table.name, f"row group {group} cannot be read ({error})") from None
             rows += len(part)
             wanted = part.select(found.columns).with_columns(pl.selectors.decimal().cast(pl.Decimal(38, 16)))
             if not found.equals(wanted):

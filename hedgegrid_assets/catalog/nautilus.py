@@ -162,9 +162,7 @@ def from_nautilus(table: str, data: pa.Table) -> pl.DataFrame:
 _BACK: Final[Mapping[str, list[pl.Expr]]] = {
     "trade_tick": [
         pl.col("ts_event", "ts_init", "price", "size"),
-        pl.col("aggressor_side")
-        .cast(pl.UInt32)
-        .replace_strict({0: "NO_AGGRESSOR", 1: "BUYER", 2: "SELLER"}, return_dtype=AGGRESSOR_SIDES),
+        pl.col("aggressor_side").cat.to(AGGRESSOR_SIDES),
         pl.col("trade_id"),
     ],
     "mark_price_update": [pl.col("ts_event", "ts_init"), pl.col("value").alias("mark_price")],

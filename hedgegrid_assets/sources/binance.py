@@ -20,7 +20,7 @@ import pyarrow as pa
 from hedgegrid_assets.model import Channel, Decoded, Dialect, Field, Scan, TableMapping
 from hedgegrid_assets.sources import shaped
 from hedgegrid_assets.storage import Block, bytes_of, line_array
-from hedgegrid_assets.tables.trade_tick import AGGRESSOR_SIDES
+from hedgegrid_assets.tables.trade_tick import side
 
 REJECTS_SCHEMA: Final = pl.Schema(
     {
@@ -103,7 +103,7 @@ _TRADE_FIELDS: Final = (
 _TRADE_COLUMNS: Final[dict[str, pl.Expr]] = {
     "price": pl.col("price"),
     "size": pl.col("size"),
-    "aggressor_side": pl.when("buyer_is_maker").then(pl.lit("SELLER")).otherwise(pl.lit("BUYER")).cast(AGGRESSOR_SIDES),
+    "aggressor_side": pl.when("buyer_is_maker").then(side("SELLER")).otherwise(side("BUYER")),
     "trade_id": pl.col("id").cast(pl.String),
 }
 _TRADE_LINEAGE: Final = {
@@ -529,25 +529,24 @@ type _Decimals = dict[tuple[str, str, str], tuple[int, int]]
 
 def _decimals_of(rows: pl.DataFrame, channel: Channel) -> _Decimals:
     names = [field.name for field in channel.fields if field.kind == "decimal"]
-    facts = [pl.concat_list(fact.fill_null(0) for fact in decimals_seen(name)).alias(name) for name in names]
-    symbols = rows["symbol"].unique().to_list() if rows["symbol"][0] != rows["symbol"][-1] else None
-    if symbols is None and (rows["symbol"] == rows["symbol"][0]).all():
-        seen = rows.select(pl.lit(rows["symbol"][0]).alias("symbol"), *facts)
-    else:
-        seen = rows.group_by("symbol").agg(facts)
+    is_one = (rows["symbol"] == rows["symbol"][0]).all()
+    parts = [rows] if is_one else rows.select("symbol", *names).partition_by("symbol")
     return {
-        (channel.name, row["symbol"], name): tuple(row[name]) for row in seen.iter_rows(named=True) for name in names
+        (channel.name, part["symbol"][0], name): most_decimals(part[name].drop_nulls())
+        for part in parts
+        for name in names
     }
 
 
-def decimals_seen(name: str) -> tuple[pl.Expr, pl.Expr]:
-    """Most decimals of a column of plain numbers: (as written, without trailing zeros); null if none has a point."""
-    text = pl.col(name)
-    point = text.str.find(".", literal=True)
-    return (
-        (text.str.len_bytes() - point - 1).max(),
-        (text.str.strip_chars_end("0").str.len_bytes() - point - 1).max(),
-    )
+def most_decimals(texts: pl.Series) -> tuple[int, int]:
+    """Most decimals of plain numbers: (as written, without trailing zeros)."""
+    point = texts.str.find(".", literal=True)
+    written = (texts.str.len_bytes() - point - 1).max()
+    if not (texts.str.ends_with("0") & point.is_not_null()).any():
+        needed = written
+    else:
+        needed = (texts.str.strip_chars_end("0").str.len_bytes() - point - 1).max()
+    return int(str(written or 0)), int(str(needed or 0))
 
 
 def _merged(found: Iterable[_Decimals]) -> _Decimals:

@@ -10,6 +10,12 @@ from hedgegrid_assets.tables import rules
 AGGRESSOR_SIDES: Final = pl.Enum(["NO_AGGRESSOR", "BUYER", "SELLER"])
 """In the order of Nautilus' codes 0, 1, 2."""
 
+
+def side(name: str) -> pl.Expr:
+    """An aggressor side as a literal; casting texts to sides costs ten times as much."""
+    return pl.lit(name, dtype=AGGRESSOR_SIDES)
+
+
 TRADE_TICK: Final = Table(
     name="trade_tick",
     token="trades",

@@ -12,9 +12,9 @@ import polars as pl
 
 from hedgegrid_assets.errors import DataError
 from hedgegrid_assets.model import Channel, Decoded, Dialect, Field, Scan, TableMapping
-from hedgegrid_assets.sources.binance import REJECTS_SCHEMA, SCAN_SCHEMA, decimals_seen, exact_decimal
+from hedgegrid_assets.sources.binance import REJECTS_SCHEMA, SCAN_SCHEMA, exact_decimal, most_decimals
 from hedgegrid_assets.storage import Block, line_array
-from hedgegrid_assets.tables.trade_tick import AGGRESSOR_SIDES
+from hedgegrid_assets.tables.trade_tick import side
 
 _DECIMAL: Final = r"^-?[0-9]{1,22}(?:\.[0-9]{1,16})?$"
 _INTEGER: Final = r"^[0-9]{1,18}$|^[0-8][0-9]{18}$"
@@ -67,9 +67,11 @@ def channels(exchange: str) -> tuple[Channel, ...]:
                     columns={
                         "price": pl.col("price"),
                         "size": pl.col("size"),
-                        "aggressor_side": pl.col("side")
-                        .replace_strict({"buy": "BUYER", "sell": "SELLER"}, default="NO_AGGRESSOR")
-                        .cast(AGGRESSOR_SIDES),
+                        "aggressor_side": pl.when(pl.col("side") == "buy")
+                        .then(side("BUYER"))
+                        .when(pl.col("side") == "sell")
+                        .then(side("SELLER"))
+                        .otherwise(side("NO_AGGRESSOR")),
                         "trade_id": pl.col("id"),
                         "first_trade_id": pl.lit(None, pl.Int64),
                         "last_trade_id": pl.lit(None, pl.Int64),
@@ -265,8 +267,8 @@ def _scan(
         pl.lit(None, pl.String).alias("raw"),
     )
     counts = {channel.event: len(cells) + len(other)} | ({"header": 1} if block.first_line == 0 else {})
-    most = _most_decimals(cells, list(names), usual=usual)
-    decimals = {(channel.name, dialect["symbol"], names[key]): seen for key, seen in most.items()}
+    most = {name: _most_decimals(cells, key, usual=usual) for key, name in names.items()}
+    decimals = {(channel.name, dialect["symbol"], name): seen for name, seen in most.items() if seen is not None}
     return Scan(placed.cast(SCAN_SCHEMA), counts, 0, blank, 0, decimals)
 
 
@@ -275,24 +277,15 @@ def _time(texts: pl.Series) -> pl.Series:
     return numbers.to_frame().select(nanoseconds("t"))["t"]
 
 
-def _most_decimals(cells: pl.DataFrame, names: Sequence[str], *, usual: bool) -> dict[str, tuple[int, int]]:
-    """Column -> most decimals: (as written, without trailing zeros); not there where no cell is filled."""
-    found: dict[str, tuple[int, int]] = {}
-    for name, seen in cells.select(_decimals_seen(name, usual=usual) for name in names).row(0, named=True).items():
-        if not seen["usual"]:
-            plain, odd = _plain(cells, name)
-            rest = plain.filter(~pl.col(name).is_in(odd))
-            seen |= rest.select(_decimals_seen(name, usual=True)).item() | {"filled": True}
-        if seen["filled"]:
-            found[name] = (seen["written"] or 0, seen["needed"] or 0)
-    return found
-
-
-def _decimals_seen(name: str, *, usual: bool) -> pl.Expr:
-    text = pl.col(name)
-    written, needed = decimals_seen(name)
-    is_usual = pl.lit(value=True) if usual else ((text == "") | text.str.contains(_DECIMAL)).all()
-    return pl.struct(usual=is_usual, filled=(text != "").any(), written=written, needed=needed).alias(name)
+def _most_decimals(cells: pl.DataFrame, name: str, *, usual: bool) -> tuple[int, int] | None:
+    """Most decimals of a column: (as written, without trailing zeros); None where no cell is filled."""
+    texts = cells[name]
+    if not texts.str.len_bytes().max():
+        return None
+    if not usual and not ((texts == "") | texts.str.contains(_DECIMAL)).all():
+        plain, odd = _plain(cells, name)
+        texts = plain.filter(~pl.col(name).is_in(odd))[name]
+    return most_decimals(texts)
 
 
 def decode(block: Block, channel: Channel, dialect: Dialect) -> Decoded:
