@@ -79,7 +79,7 @@ class Draft:
     ) -> None:
         self._table = table
         self._target = schema_of(day, table, precisions)
-        self._codec = {"compression": compression, "compression_level": 1 if compression == "zstd" else None}
+        self._options = frames.parquet_options(self._target, compression)
         self._stack = ExitStack()
         self.path = self._stack.enter_context(temporary_file(nautilus_file_name(day.date), places.catalog_temp))
         self.rows = 0
@@ -88,7 +88,7 @@ class Draft:
         self._writer = self._open()
 
     def _open(self) -> pq.ParquetWriter:
-        return pq.ParquetWriter(self.path, self._target, use_dictionary=False, **self._codec)
+        return pq.ParquetWriter(self.path, self._target, **self._options)
 
     def restart(self) -> None:
         """Forget all rows: the frame is begun anew."""
