@@ -5,9 +5,11 @@ Ours are the product's own commands as a user types them, and ``ours_bare``; pee
 
 import gzip
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -82,14 +84,21 @@ def ours_bare(source: Path, work: Path) -> None:
 
 
 def ours_days(source: Path, work: Path) -> None:
-    """Many small days: ``source`` names ``<days>-<jobs>``."""
-    from datetime import timedelta
-
+    """Many small days of synthetic trades: ``source`` names ``<days>-<jobs>``."""
     days, jobs = map(int, source.name.split("-"))
+    _synthetic(work, days, "trades", "--jobs", str(jobs))
+
+
+def ours_tables(source: Path, work: Path) -> None:
+    """Small days, all tables: what ``ours_backfill`` does without Dagster."""
+    _synthetic(work, int(source.name), "trades,mark,index,funding")
+
+
+def _synthetic(work: Path, days: int, types: str, *arguments: str) -> None:
     config = work / "config.json"
     config.write_text(json.dumps({"trades_per_day": 1_000}))
-    span = ("--start", str(DAY), "--end", str(DAY + timedelta(days=days)), "--jobs", str(jobs))
-    _convert(work, "--source", "synthetic", *span, "--data-types", "trades", "--config", str(config))
+    span = ("--start", str(DAY), "--end", str(DAY + timedelta(days=days)))
+    _convert(work, "--source", "synthetic", *span, "--data-types", types, "--config", str(config), *arguments)
 
 
 def ours_help(source: Path, work: Path) -> None:  # noqa: ARG001 - all sides have one signature
@@ -99,9 +108,6 @@ def ours_help(source: Path, work: Path) -> None:  # noqa: ARG001 - all sides hav
 
 def ours_backfill(source: Path, work: Path) -> None:
     """Days of the synthetic feed, all tables and checks, through Dagster: ``source`` names how many."""
-    import os
-    from datetime import timedelta
-
     feeds = work / "feeds.yaml"
     feeds.write_text(
         f"version: 1\nfeeds:\n  sim: {{source: synthetic, venue: SIM, symbols: [{SYMBOL}], start: {DAY}, "
@@ -182,6 +188,7 @@ SIDES: Final[dict[str, Callable[[Path, Path], None]]] = {
         ours_messages,
         ours_bare,
         ours_days,
+        ours_tables,
         ours_help,
         ours_backfill,
         nautilus_documented,

@@ -76,6 +76,7 @@ class _Histogram:
 
     def __init__(self) -> None:
         self._bins: np.ndarray = np.zeros(_HIGH_MS - _LOW_MS + 1, np.int64)
+        self._used = (len(self._bins), 0)
         self.minimum: int | None = None
         self.maximum: int | None = None
         self.negative = 0
@@ -88,6 +89,7 @@ class _Histogram:
         bins = np.clip(ns // 1_000_000, _LOW_MS, _HIGH_MS) - _LOW_MS
         low, high = int(bins.min()), int(bins.max())
         self._bins[low : high + 1] += np.bincount(bins - low)
+        self._used = min(low, self._used[0]), max(high, self._used[1])
         self.minimum = min(int(ns.min()), self.minimum if self.minimum is not None else int(ns.min()))
         self.maximum = max(int(ns.max()), self.maximum if self.maximum is not None else int(ns.max()))
         self.negative += int((ns < 0).sum())
@@ -96,10 +98,12 @@ class _Histogram:
         self._last = int(ns[-1])
 
     def spread(self) -> Spread:
-        count = int(self._bins.sum())
+        low, high = self._used
+        used = self._bins[low : high + 1]
+        count = int(used.sum())
         if not count or self.minimum is None or self.maximum is None:
             return Spread()
-        ranks = np.searchsorted(np.cumsum(self._bins), [count * 0.5, count * 0.99]) + _LOW_MS
+        ranks = np.searchsorted(np.cumsum(used), [count * 0.5, count * 0.99]) + low + _LOW_MS
         return Spread(
             count=count,
             minimum_ms=round(self.minimum / 1e6, 3),
