@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from hedgegrid_assets import normalize, pipeline, raw
+from hedgegrid_assets import normalize, pipeline
 from hedgegrid_assets.errors import HedgegridError
+from hedgegrid_assets.raw import carried
 from hedgegrid_assets_tests.scenario import VARIANTS
 from hedgegrid_assets_tests.stages import Yard, with_blocks_of
 
@@ -35,7 +36,7 @@ def test_a_file_read_once_gives_the_same_catalog_as_one_read_twice(
     with_blocks_of(2_500, monkeypatch)
     made = []
     for room in (1 << 30, 0):
-        monkeypatch.setattr(raw, "CARRIED_BYTES", room)
+        monkeypatch.setattr(carried, "CARRIED_BYTES", room)
         yard = Yard(tmp_path / str(room))
         yard.drop("capture.jsonl", of_one_symbol(VARIANTS[name].data))
         made.append(converted(yard))

@@ -1,0 +1,227 @@
+"""A raw day on disk: which one it is, its lines, and the manifest that tells where they are from."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+import pyarrow as pa
+
+from hedgegrid_assets.errors import RawDamaged
+from hedgegrid_assets.model import Dialect, Scan, Source
+from hedgegrid_assets.storage import Block, BlockReader, Places, atomic_write, read_json
+
+type Progress = Callable[[str, int], None]
+"""Told what is worked on, and how many lines are done since the last call."""
+
+LINES_SCHEMA: Final = pa.schema([("file", pa.dictionary(pa.int32(), pa.string())), ("line", pa.uint64())])
+REJECT_SCHEMA: Final = pl.Schema(
+    {
+        "file": pl.String,
+        "line": pl.UInt64,
+        "raw_row": pl.UInt32,
+        "stage": pl.String,
+        "reason": pl.String,
+        "field": pl.String,
+        "value": pl.String,
+        "raw": pl.String,
+        "ts_init": pl.Datetime("ns", "UTC"),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class RawKey:
+    """One raw day: channel x exchange symbol x UTC date."""
+
+    channel: str
+    symbol: str
+    day: date
+
+
+@dataclass(frozen=True, slots=True)
+class RawDay:
+    """A raw day on disk: its file, its manifest, and the origin of its lines (None: the file's own lines)."""
+
+    key: RawKey
+    path: Path
+    manifest: Mapping[str, Any]
+    lines: Path | None
+
+    @property
+    def sha256(self) -> str:
+        """sha256 of the file's bytes."""
+        return str(self.manifest["sha256"])
+
+    def decimals(self, name: str) -> tuple[int, int] | None:
+        """Most decimals of a field in this day: (as written, without trailing zeros); None if never seen."""
+        seen = [origin["decimals"][name] for origin in self.manifest["origin"] if name in origin.get("decimals", {})]
+        return (max(n[0] for n in seen), max(n[1] for n in seen)) if seen else None
+
+    def by_dialect(self, blocks: Iterable[Block]) -> Iterator[tuple[Block, Dialect]]:
+        """Blocks of this day with the dialect of their lines; cut where a landing file of another dialect begins."""
+        dialects = [origin.get("dialect", {}) for origin in self.manifest["origin"]]
+        starts = [0, *self.origin_starts()]
+        if all(dialect == dialects[0] for dialect in dialects):
+            starts, dialects = [0], dialects[:1]
+        number = 0
+        for block in blocks:
+            rest = block
+            while number + 1 < len(starts) and rest.first_line + rest.data.count(b"\n") > starts[number + 1]:
+                head, rest = _cut(rest, starts[number + 1] - rest.first_line)
+                if head.data:
+                    yield head, dialects[number]
+                number += 1
+            yield rest, dialects[number]
+
+    def origin_starts(self) -> list[int]:
+        """The first raw row of each landing file but the first."""
+        starts: list[int] = []
+        row = 0
+        for origin in self.manifest["origin"][:-1]:
+            row += int(origin.get("stored_lines", 0))
+            starts.append(row)
+        return starts
+
+
+def _cut(block: Block, lines: int) -> tuple[Block, Block]:
+    """The first lines of a block, and the rest."""
+    end = 0
+    for _ in range(lines):
+        end = block.data.index(b"\n", end) + 1
+    return Block(block.data[:end], block.first_line), replace(
+        block, data=block.data[end:], first_line=block.first_line + lines
+    )
+
+
+def raw_day(places: Places, feed: str, key: RawKey) -> RawDay | None:
+    """The raw day as its manifest tells, or None where there is none. Raises RawDamaged if its file has changed."""
+    manifest = read_json(places.raw_manifest(feed, key.channel, key.symbol, key.day))
+    if manifest is None:
+        return None
+    in_place = manifest["stored"] == "in_place"
+    path = Path(manifest["file"]) if in_place else places.raw_folder(feed, key.channel, key.symbol) / manifest["file"]
+    if not path.exists():
+        raise RawDamaged(path, "the file that the manifest names is gone")
+    if path.stat().st_size != manifest["bytes"]:
+        raise RawDamaged(
+            path, f"expected {manifest['bytes']:,} bytes as in its manifest, found {path.stat().st_size:,}"
+        )
+    return RawDay(key, path, manifest, None if in_place else places.raw_lines(feed, key.channel, key.symbol, key.day))
+
+
+def raw_days(places: Places, feed: str, channel: str, symbol: str) -> list[date]:
+    """The days that a feed has raw files for."""
+    folder = places.raw_folder(feed, channel, symbol)
+    return sorted(date.fromisoformat(path.stem) for path in folder.glob("????-??-??.json"))
+
+
+def verify(day: RawDay) -> None:
+    """Read a raw file to its end and compare its sha256 with the manifest. Raises RawDamaged."""
+    reader = BlockReader(day.path)
+    for _ in reader:
+        pass
+    if reader.truncated:
+        raise RawDamaged(day.path, "its compressed stream ends too early")
+    if reader.sha256 != day.sha256:
+        raise RawDamaged(day.path, f"expected sha256 {day.sha256}, found {reader.sha256}")
+
+
+class Tally:
+    """Adds up what ``scan`` says of the blocks of a file."""
+
+    def __init__(self) -> None:
+        self.by_stream: Counter[str] = Counter()
+        self.connection = self.blank = self.unreadable = 0
+        self.decimals: dict[tuple[str, str, str], tuple[int, int]] = {}
+        self.first_local: int | None = None
+        self.last_local: int | None = None
+
+    def add(self, scan: Scan) -> None:
+        """Count a block."""
+        self.by_stream.update(scan.by_stream)
+        self.connection += scan.connection
+        self.blank += scan.blank
+        self.unreadable += scan.unreadable
+        for key, (written, needed) in scan.decimals.items():
+            before = self.decimals.get(key, (0, 0))
+            self.decimals[key] = (max(before[0], written), max(before[1], needed))
+        times = scan.lines["ts_init"].drop_nulls()
+        if len(times):
+            self.see(times[0], times[-1])
+
+    def see(self, first: int, last: int) -> None:
+        """Lines from one time (ns) to another."""
+        self.first_local = first if self.first_local is None else self.first_local
+        self.last_local = last
+
+    def decimals_of(self, key: RawKey) -> dict[str, list[int]]:
+        """Field -> most decimals of a raw day: as written, without trailing zeros."""
+        return {
+            name: list(n)
+            for (channel, symbol, name), n in sorted(self.decimals.items())
+            if (channel, symbol) == (key.channel, key.symbol)
+        }
+
+
+def manifest_of(
+    feed: str,
+    source: Source,
+    key: RawKey,
+    file: str,
+    size: int,
+    sha256: str,
+    lines: int,
+    tally: Tally,
+    origin: list[dict[str, Any]],
+) -> dict[str, Any]:
+    """The manifest of a raw day: where its lines are from, and what they are."""
+    return {
+        "manifest": 1,
+        "feed": feed,
+        "source": source.name,
+        "channel": key.channel,
+        "symbol": key.symbol,
+        "date": str(key.day),
+        "stored": "copy",
+        "file": file,
+        "bytes": size,
+        "sha256": sha256,
+        "lines": lines,
+        "decoded_to_end": True,
+        "first_local_ns": tally.first_local,
+        "last_local_ns": tally.last_local,
+        "origin": origin,
+        "request": None,
+        "disconnects_ns": sorted({ns for entry in origin for ns in entry.get("disconnects_ns", [])}),
+        "fetched_at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        "versions": {"hedgegrid_assets": version("hedgegrid-assets"), "polars": pl.__version__},
+    }
+
+
+def keep_unplaced(places: Places, feed: str, name: str, unplaced: Sequence[pl.DataFrame]) -> None:
+    """The lines of a file that belong to no table or day, as rejects of that file."""
+    final = places.line_rejects(feed, name)
+    rows = [
+        lost.select(
+            file=pl.lit(name),
+            line=pl.col("line").cast(pl.UInt64) + 1,
+            raw_row=pl.lit(None, pl.UInt32),
+            stage=pl.lit("raw"),
+            reason="reason",
+            field=pl.lit(None, pl.String),
+            value=pl.lit(None, pl.String),
+            raw="raw",
+            ts_init=pl.lit(None, pl.Datetime("ns", "UTC")),
+        )
+        for lost in unplaced
+    ]
+    if not rows:
+        final.unlink(missing_ok=True)
+        return
+    with atomic_write(final, places.raw_temp(feed)) as temporary:
+        pl.concat(rows).cast(REJECT_SCHEMA).write_parquet(temporary, compression="zstd")

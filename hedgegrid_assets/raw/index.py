@@ -1,0 +1,106 @@
+"""Landing files, and what importing them has found: a report for people, an index file for each content of a file."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from hedgegrid_assets.errors import FileRefused
+from hedgegrid_assets.raw.days import RawKey
+from hedgegrid_assets.storage import Places, read_json, write_json
+
+
+@dataclass(frozen=True, slots=True)
+class LandingFile:
+    """A file in the landing zone, the channels that it may give (None: all), and what is said of how to read it."""
+
+    path: Path
+    channels: frozenset[str] | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class ImportReport:
+    """What an import found: the files read now, those known already, and the raw days of all of them."""
+
+    read: list[Path] = field(default_factory=list)
+    known: list[Path] = field(default_factory=list)
+    days: set[RawKey] = field(default_factory=set)
+    lines: int = 0
+    by_stream: Counter[str] = field(default_factory=Counter)
+    other: Counter[str] = field(default_factory=Counter)
+    unknown_symbols: Counter[str] = field(default_factory=Counter)
+    unplaced: Counter[str] = field(default_factory=Counter)
+    notes: list[str] = field(default_factory=list)
+    damaged: list[FileRefused] = field(default_factory=list)
+
+
+def signature(path: Path) -> str:
+    """Cheap identity of a file's content: size and time of change."""
+    status = path.stat()
+    return f"{status.st_size}-{status.st_mtime_ns}"
+
+
+def landing_signature(landing: LandingFile) -> str:
+    """Cheap identity of a file's content and of how it is to be read; the symbols asked for do not change it."""
+    said = {name: value for name, value in landing.settings.items() if name != "symbols"}
+    how = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:8] if said else ""
+    return f"{signature(landing.path)}-{how}" if how else signature(landing.path)
+
+
+def _index_path(places: Places, feed: str, path: Path, signed: str) -> Path:
+    return places.imports(feed) / f"{hashlib.sha256(f'{path.resolve()}|{signed}'.encode()).hexdigest()[:32]}.json"
+
+
+def read_index(places: Places, feed: str, landing: LandingFile) -> dict[str, Any] | None:
+    """What was found in this content of a landing file, or None if it was not imported."""
+    return read_json(_index_path(places, feed, landing.path, landing_signature(landing)))
+
+
+def index_days(index: Mapping[str, Any]) -> set[RawKey]:
+    """The raw days that a landing file gives lines to."""
+    return {RawKey(channel, symbol, date.fromisoformat(day)) for channel, symbol, day in index["days"]}
+
+
+def write_index(places: Places, feed: str, path: Path, index: Mapping[str, Any]) -> None:
+    """Note a landing file as imported."""
+    write_json(_index_path(places, feed, path, index["signature"]), places.raw_temp(feed), index)
+
+
+def older_indexes(places: Places, feed: str, signatures: Mapping[str, str]) -> dict[str, dict[Path, dict[str, Any]]]:
+    """Name of each landing file (``signatures``: that of its content now) -> index files of its earlier contents."""
+    found: dict[str, dict[Path, dict[str, Any]]] = {name: {} for name in signatures}
+    for path in places.imports(feed).glob("*.json") if signatures else ():
+        index = json.loads(path.read_bytes())
+        if signatures.get(index["file"], index["signature"]) != index["signature"]:
+            found[index["file"]][path] = index
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """One content of a landing file that was imported. ``name``: ``<file>@<signature>``; ``at``: when, in ns since 1970."""
+
+    name: str
+    at: int
+    days: frozenset[RawKey]
+
+
+def imports(places: Places, feed: str) -> list[Imported]:
+    """All that a feed has imported, in the order of the imports."""
+    found = []
+    for path in places.imports(feed).glob("*.json"):
+        index = json.loads(path.read_bytes())
+        found.append(
+            Imported(f"{index['file']}@{index['signature']}", path.stat().st_mtime_ns, frozenset(index_days(index)))
+        )
+    return sorted(found, key=lambda imported: (imported.at, imported.name))
+
+
+def imported_days(places: Places, feed: str) -> dict[str, set[RawKey]]:
+    """Landing file signature (``<file>@<signature>``) -> raw days, for all that a feed has imported."""
+    return {imported.name: set(imported.days) for imported in imports(places, feed)}

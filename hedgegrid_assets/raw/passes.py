@@ -1,0 +1,311 @@
+"""One pass over one landing file: its lines, given to the raw days that they belong to."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from hedgegrid_assets.errors import RawDamaged
+from hedgegrid_assets.frames import repeated
+from hedgegrid_assets.model import Decoded, Dialect, Scan, Source
+from hedgegrid_assets.raw.carried import Carried, Carrier, scanned
+from hedgegrid_assets.raw.days import LINES_SCHEMA, Progress, RawKey, Tally
+from hedgegrid_assets.raw.index import ImportReport, LandingFile, landing_signature
+from hedgegrid_assets.storage import (
+    Behind,
+    Block,
+    BlockReader,
+    LineFile,
+    Places,
+    bytes_of,
+    line_array,
+    make_folder,
+    remove_tree,
+    side_by_side,
+)
+from hedgegrid_assets.timestamps import NS_PER_DAY, day_of
+
+_PARTS_AT_WORK: Final = 64
+_UNREADABLE_CAP: Final = 200_000
+_LINES_GROUP: Final = 1 << 20
+LINES_OPTIONS: Final[dict[str, Any]] = {
+    "compression": "zstd",
+    "use_dictionary": ["file"],
+    "column_encoding": {"line": "DELTA_BINARY_PACKED"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Channels and symbols whose lines are taken."""
+
+    channels: frozenset[str]
+    symbols: frozenset[str]
+
+    def covered_by(self, index: Mapping[str, Any]) -> bool:
+        """An earlier import has taken all of them."""
+        return self.channels <= set(index["channels"]) and self.symbols <= set(index["symbols"])
+
+    def with_index(self, index: Mapping[str, Any] | None) -> "Wanted":
+        """Together with what an earlier import has taken."""
+        if index is None:
+            return self
+        return Wanted(self.channels | set(index["channels"]), self.symbols | set(index["symbols"]))
+
+
+class _Part:
+    """The lines that one landing file gives to one raw day."""
+
+    def __init__(self, folder: Path, name: str, file: str) -> None:
+        self.path = folder / f"{name}.zst"
+        self.lines_path = folder / f"{name}.lines.parquet"
+        self._file = file
+        self._lines = LineFile(self.path)
+        self._numbers: list[pl.Series] = []
+
+    @property
+    def count(self) -> int:
+        return self._lines.lines
+
+    @property
+    def size(self) -> int:
+        return self._lines.bytes
+
+    def add(self, data: bytes | memoryview, numbers: pl.Series) -> None:
+        self._lines.append(data, len(numbers))
+        self._numbers.append(numbers)
+
+    def pause(self) -> None:
+        """Hold as little as can be: other days and symbols come now."""
+        self._lines.pause()
+
+    def close(self) -> None:
+        self._lines.close()
+        numbers = (pl.concat(self._numbers).cast(pl.UInt64) + 1).to_arrow()
+        self._numbers.clear()
+        with pq.ParquetWriter(self.lines_path, LINES_SCHEMA, **LINES_OPTIONS) as writer:
+            for start in range(0, len(numbers), _LINES_GROUP):
+                group = numbers.slice(start, _LINES_GROUP)
+                writer.write_table(pa.table([repeated(self._file, len(group)), group], schema=LINES_SCHEMA))
+
+
+class LandingPass:
+    """One pass over one landing file."""
+
+    def __init__(self, places: Places, landing: LandingFile, wanted: Wanted, work: Path) -> None:
+        self.landing = landing
+        self.wanted = wanted
+        self.name = shown_name(places, landing.path)
+        self.signature = landing_signature(landing)
+        self.earlier: frozenset[RawKey] = frozenset()
+        self.carries = False
+        self.carried: dict[str, Carried] = {}
+        self._work = work
+        self._reset()
+
+    def _reset(self) -> None:
+        self.drop_carried()
+        remove_tree(self._work)
+        make_folder(self._work)
+        self.reader = BlockReader(self.landing.path)
+        self.tally = Tally()
+        self.parts: dict[RawKey, _Part] = {}
+        self.counts: Counter[RawKey] = Counter()
+        self.spans: dict[RawKey, tuple[int, int]] = {}
+        self.unknown_symbols: Counter[str] = Counter()
+        self.disconnects: set[int] = set()
+        self.unplaced: list[pl.DataFrame] = []
+        self.dialect: Dialect = {}
+        self.copied = True
+
+    def run(self, source: Source, *, alone: bool, progress: Progress | None) -> None:
+        """Read the file; with ``alone``, without copying as long as it holds one symbol-day only."""
+        self._reset()
+        self.copied = not alone
+        finished = self._read(source, progress)
+        if not finished or (not self.copied and self.reader.truncated):
+            self._reset()
+            self._read(source, progress)
+
+    def _read(self, source: Source, progress: Progress | None) -> bool:
+        """False if ``copied`` is off and the file turned out to hold more than one symbol-day."""
+        self.reader.quoted = source.quoted
+        writer = Behind(self._write)
+        try:
+            for block, scan, decoded in side_by_side(partial(self._scan, source), self._with_dialect(source)):
+                self._note(scan)
+                self._carry(source, block, decoded)
+                if (
+                    not self.copied
+                    and len({(key.symbol, key.day) for key in self.counts} | set(self.unknown_symbols)) > 1
+                ):
+                    return False
+                if self.copied:
+                    writer.put((block, scan))
+                if progress:
+                    progress(self.name, block.lines)
+        finally:
+            writer.close()
+        for part in self.parts.values():
+            part.close()
+        return True
+
+    def _with_dialect(self, source: Source) -> Iterator[tuple[Block, Dialect]]:
+        for block in self.reader:
+            if block.first_line == 0 and source.dialect is not None:
+                self.dialect = source.dialect(block, {**self.landing.settings, "path": str(self.landing.path)})
+            yield block, self.dialect
+
+    def _scan(self, source: Source, given: tuple[Block, Dialect]) -> tuple[Block, Scan, Mapping[str, Decoded]]:
+        names = (
+            [name for name in self.wanted.channels if self._may_give(name)] if self.carries and not self.copied else []
+        )
+        return given[0], *scanned(source, *given, names)
+
+    def _carry(self, source: Source, block: Block, decoded: Mapping[str, Decoded]) -> None:
+        for name, found in decoded.items():
+            if name not in self.carried:
+                channel = next(channel for channel in source.channels if channel.name == name)
+                self.carried[name] = Carried(self._work, channel)
+            self.carried[name].add(found, block.lines)
+
+    def hand_over(self, carrier: Carrier) -> None:
+        """Leave what was decoded with the carrier, if the file itself has become the raw days."""
+        if not self.copied:
+            for key in self.counts:
+                if key.channel in self.carried:
+                    carrier.put(key, self.carried.pop(key.channel))
+
+    def drop_carried(self) -> None:
+        """Forget what was decoded and not handed over."""
+        for day in self.carried.values():
+            day.close()
+        self.carried.clear()
+
+    def _note(self, scan: Scan) -> None:
+        self.disconnects.update(self._before_connections(scan))
+        self.tally.add(scan)
+        lost = scan.lines.filter(pl.col("reason").is_not_null())
+        if len(lost):
+            self.unplaced.append(lost)
+            if self.tally.unreadable > _UNREADABLE_CAP and self.tally.unreadable > sum(self.tally.by_stream.values()):
+                raise RawDamaged(self.landing.path, f"more than {_UNREADABLE_CAP:,} lines, most of it, cannot be read")
+        groups = _with_day(scan).group_by("channel", "symbol", "day", maintain_order=True)
+        for channel, symbol, day, count, first, last in groups.agg(
+            pl.len(), first=pl.col("ts_init").first(), last=pl.col("ts_init").last()
+        ).iter_rows():
+            if not self._may_give(channel):
+                continue
+            if symbol not in self.wanted.symbols:
+                self.unknown_symbols[symbol] += count
+                continue
+            key = RawKey(channel, symbol, day_of(day * NS_PER_DAY))
+            self.counts[key] += count
+            self.spans[key] = (self.spans.get(key, (first, last))[0], last)
+
+    def _before_connections(self, scan: Scan) -> Iterator[int]:
+        """When the last message came before each line that tells of a connection."""
+        timed = scan.lines.filter(pl.col("ts_init").is_not_null())
+        for connection in scan.connections_at:
+            earlier = int(timed["line"].search_sorted(connection))
+            last = timed["ts_init"][earlier - 1] if earlier else self.tally.last_local
+            if last is not None:
+                yield last
+
+    def _may_give(self, channel: str) -> bool:
+        return channel in self.wanted.channels and (self.landing.channels is None or channel in self.landing.channels)
+
+    def _write(self, item: tuple[Block, Scan]) -> None:
+        block, scan = item
+        rows = _with_day(scan)
+        rows = rows.filter(pl.col("symbol").is_in(list(self.wanted.symbols)))
+        if not len(rows):
+            return
+        lines = line_array(block.data)
+        for (channel, symbol, day), group in rows.group_by("channel", "symbol", "day", maintain_order=True):
+            if not self._may_give(str(channel)):
+                continue
+            key = RawKey(str(channel), str(symbol), day_of(int(str(day)) * NS_PER_DAY))
+            numbers = group["line"]
+            taken = lines if len(group) == len(lines) else lines.take((numbers - block.first_line).to_arrow())
+            data = bytes_of(taken)
+            if block.cut and not data.endswith(b"\n"):
+                data += b"\n"
+            self._part(key).add(data, numbers)
+
+    def _part(self, key: RawKey) -> _Part:
+        """The part of a raw day; those used least of late are paused, as a file may hold thousands of days."""
+        part = self.parts.pop(key, None)
+        if part is None:
+            part = _Part(self._work, hashlib.sha256(repr(key).encode()).hexdigest()[:16], self.name)
+        self.parts[key] = part
+        for idle in islice(reversed(self.parts.values()), _PARTS_AT_WORK, _PARTS_AT_WORK + 1):
+            idle.pause()
+        return part
+
+    def origin(self, key: RawKey) -> dict[str, Any]:
+        """The origin entry of a manifest."""
+        part = self.parts.get(key)
+        return {
+            "path": self.name,
+            "bytes": self.reader.bytes,
+            "sha256": self.reader.sha256,
+            "lines": self.reader.lines,
+            "by_stream": dict(sorted(self.tally.by_stream.items())),
+            "connection": self.tally.connection,
+            "blank": self.tally.blank,
+            "unreadable": self.tally.unreadable,
+            "decoded_to_end": not self.reader.truncated,
+            "decimals": self.tally.decimals_of(key),
+            "first_local_ns": self.spans[key][0],
+            "last_local_ns": self.spans[key][1],
+            "disconnects_ns": sorted(self.disconnects),
+            "dialect": dict(self.dialect) | ({"header_lines": 0} if part and self.dialect else {}),
+            "settings": dict(self.landing.settings),
+            "stored_lines": part.count if part else self.counts[key],
+            "stored_bytes": part.size if part else 0,
+        }
+
+    def index(self) -> dict[str, Any]:
+        """What is noted of this file, so that the same content is not read again."""
+        return {
+            "file": self.name,
+            "signature": self.signature,
+            "days": [[key.channel, key.symbol, str(key.day)] for key in sorted({*self.counts, *self.earlier})],
+            "channels": sorted(self.wanted.channels),
+            "symbols": sorted(self.wanted.symbols),
+            "unknown_symbols": dict(sorted(self.unknown_symbols.items())),
+        }
+
+    def tell(self, report: ImportReport) -> None:
+        """Add this file to a report."""
+        report.read.append(self.landing.path)
+        report.days |= set(self.counts) | self.earlier
+        report.lines += self.reader.lines
+        report.by_stream.update(self.tally.by_stream)
+        report.other.update({"connection": self.tally.connection, "blank": self.tally.blank})
+        report.unknown_symbols.update(self.unknown_symbols)
+        for lost in self.unplaced:
+            report.unplaced.update(dict(lost["reason"].value_counts().iter_rows()))
+        report.notes += [f"{self.name}: {note}" for note in self.dialect.get("notes", ())]
+        if self.reader.truncated:
+            report.notes.append(f"{self.name}: the compressed stream ends too early; the lines up to there are used")
+
+
+def _with_day(scan: Scan) -> pl.DataFrame:
+    placed = scan.lines.filter(pl.col("reason").is_null())
+    return placed.select("line", "channel", "symbol", "ts_init", day=pl.col("ts_init").floordiv(NS_PER_DAY))
+
+
+def shown_name(places: Places, path: Path) -> str:
+    """A landing file's name in manifests and rejects: below the data root where it lies there."""
+    resolved, root = path.resolve(), places.data.resolve()
+    return str(resolved.relative_to(root)) if resolved.is_relative_to(root) else str(resolved)
