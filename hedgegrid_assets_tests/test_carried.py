@@ -57,6 +57,20 @@ def test_a_file_of_one_symbol_day_is_not_read_again(tmp_path: Path, monkeypatch:
     assert yard.rejects()["reason"].to_list() == ["zero_price"]
 
 
+def test_a_day_that_finds_no_room_on_the_disk_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    yard = Yard(tmp_path)
+    yard.drop("capture.jsonl", of_one_symbol(VARIANTS["clean"].data))
+    monkeypatch.setattr(carried.Spool, "append", full)
+    asked = pipeline.request(
+        "websocket", "BTCUSDT", None, None, output_path=yard.places.catalog, data=yard.places.data, data_types="trades"
+    )
+    assert pipeline.run(asked).ok
+    assert len(yard.frame()) == 40
+
+
 def test_two_files_of_one_day_are_joined_before_they_are_decoded(tmp_path: Path) -> None:
     yard, whole = Yard(tmp_path / "parts"), Yard(tmp_path / "whole")
     data = of_one_symbol(VARIANTS["clean"].data)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from hedgegrid_assets.model import Decoded, Scan
-from hedgegrid_assets.sources import shaped
+from hedgegrid_assets.sources import binance, shaped
 from hedgegrid_assets.sources.websocket import SOURCE
 from hedgegrid_assets.storage import Block
 
@@ -122,6 +122,27 @@ def test_a_block_of_alike_lines_fits_its_shape_throughout() -> None:
     proofs = [parts.fits("e", "aggTrade"), parts.ends(), parts.received("local")[1], *parts.unread(["e"])]
     assert parts.parts.with_columns(local=parts.received("local")[0]).select(pl.all_horizontal(proofs).all()).item()
     assert SOURCE.decode(block, SOURCE.channels[0], {}).rows["id"].to_list() == list(range(100))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (
+            "aggTrade",
+            '{"e":"aggTrade","E":17040672000%02d,"s":"BTCUSDT","a":%d,"p":"1.5","q":"2","f":1,"l":1,"T":9,"m":true}',
+        ),
+        ("markPrice", '{"e":"markPriceUpdate","E":17040672000%02d,"s":"X_24","p":"1.5","i":"%d","r":"","T":0}'),
+    ],
+)
+def test_usual_lines_of_mixed_streams_never_reach_the_slower_readers(name: str, message: str) -> None:
+    """Ids may grow by a digit in the middle, and a time may be 0."""
+    lines = [message % (n, n) + '\n{"e":"depthUpdate","b":[["1","2"]]}\n' for n in range(5, 20)]
+    data = "".join(line.replace('"T":9', '"T":1704067200000') for line in lines).encode()
+    channel = next(channel for channel in SOURCE.channels if channel.name == name)
+    assert len(SOURCE.decode(Block(data, 0), channel, {}).rows) == 15
+    rows = binance._by_shape(Block(data, 0), channel)
+    assert rows is not None
+    assert rows["line"].to_list() == list(range(0, 30, 2))
 
 
 @pytest.mark.parametrize("line", ['{"e":"x","b":[["1","2"]]}', '{"e":"x","e":"y"}', "no json", '{"a\\"":1}', ""])

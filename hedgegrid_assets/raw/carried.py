@@ -11,12 +11,14 @@ from hedgegrid_assets.raw.days import RawKey
 from hedgegrid_assets.storage import Block, Spool
 
 CARRIED_BYTES: Final = 4 << 30
+"""Most that the days of a run may take on disk between scanning and normalizing: some 50 million trades."""
 
 
 class Carried:
     """What was decoded in the pass that scanned a raw day, block by block; for normalizing it in the same run.
 
-    Rows wait on disk, with the columns that tables are made of; rejects in memory.
+    Rows wait on disk, with the columns that tables are made of; rejects in memory. Where the disk has no room, or the
+    day has more than ``CARRIED_BYTES``, nothing is kept (``whole`` is false), and the day will be read once more.
     """
 
     def __init__(self, folder: Path, channel: Channel) -> None:
@@ -35,6 +37,7 @@ class Carried:
         ]
         self._rows = Spool(folder)
         self._rest: list[tuple[pl.DataFrame, int, int]] = []
+        self.whole = True
 
     @property
     def bytes(self) -> int:
@@ -43,8 +46,18 @@ class Carried:
 
     def add(self, decoded: Decoded, lines: int) -> None:
         """Keep a block of so many lines."""
-        self._rows.append(decoded.rows.select(self._columns))
-        self._rest.append((decoded.rejects, decoded.odd, lines))
+        if not self.whole:
+            return
+        try:
+            self._rows.append(decoded.rows.select(self._columns))
+        except OSError:
+            self.whole = False
+        if self._rows.bytes > CARRIED_BYTES:
+            self.whole = False
+        if self.whole:
+            self._rest.append((decoded.rejects, decoded.odd, lines))
+        else:
+            self.close()
 
     def __iter__(self) -> Iterator[tuple[int, Decoded]]:
         """(lines, decoded) of each block."""
@@ -53,6 +66,7 @@ class Carried:
 
     def close(self) -> None:
         """Forget all blocks."""
+        self._rest.clear()
         self._rows.close()
 
 
@@ -64,7 +78,7 @@ class Carrier:
 
     def put(self, key: RawKey, day: Carried) -> None:
         """Carry a day, if it fits."""
-        if day.bytes + sum(other.bytes for other in list(self._days.values())) <= CARRIED_BYTES:
+        if day.whole and day.bytes + sum(other.bytes for other in list(self._days.values())) <= CARRIED_BYTES:
             self._days[key] = day
         else:
             day.close()

@@ -211,7 +211,8 @@ class Lines:
         value = _without(pl.col(_name(number)), part).cast(pl.Int64, strict=False)
         if self._alike[number] and digits <= _MOST_DIGITS and part.value.isdigit():
             # of one length: a value of as many digits leaves no room for anything else
-            return value, pl.col(name).is_between(10 ** (digits - 1), 10**digits, closed="left")
+            least = 10 ** (digits - 1) if digits > 1 else 0
+            return value, pl.col(name).is_between(least, 10**digits, closed="left")
         return value, self._spelled(number, rf"-?(?:0|[1-9][0-9]{{0,{_MOST_DIGITS - 1}}})")
 
     def _spelled(self, number: int, pattern: str) -> pl.Expr:

@@ -19,6 +19,7 @@ from hedgegrid_assets.tables.trade_tick import side
 _DECIMAL: Final = r"^-?[0-9]{1,22}(?:\.[0-9]{1,16})?$"
 _INTEGER: Final = r"^[0-9]{1,18}$|^[0-8][0-9]{18}$"
 _DIGITS: Final = 18
+_CELLS_TRIED: Final = 100
 _EXTRA: Final = "\0extra"
 _RAW_SHOWN: Final = 4096
 _BOM: Final = b"\xef\xbb\xbf"
@@ -330,7 +331,7 @@ def _usual(field: Field, cells: pl.DataFrame) -> tuple[pl.Expr, pl.Expr]:
         case "decimal":
             value, is_usual = text.cast(pl.Decimal(38, 16), strict=False), text.str.contains(_DECIMAL)
         case "integer":  # as long as the first one, so that its size alone proves that all of it are digits
-            length = len(next((found for found in cells[field.key].head(1)), ""))
+            length = len(next(filter(None, cells[field.key].head(_CELLS_TRIED)), ""))
             value = text.cast(pl.Int64, strict=False)
             is_usual = (text.str.len_bytes() == length) & (value >= 10 ** (length - 1)).fill_null(value=False)
             if not 0 < length <= _DIGITS:
