@@ -44,10 +44,11 @@ from hedgegrid_assets.storage import (
     temporary_file,
     writing,
 )
-from hedgegrid_assets.timestamps import day_end
+from hedgegrid_assets.timestamps import NS_PER_SECOND, day_end
 
 ODD_LINES_CAP: Final = 200_000
 _TRADE_ID_LENGTH: Final = 36
+_REMEMBERED_NS: Final = 60 * NS_PER_SECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +189,8 @@ class _TableDay:
         self._ordinals = made_ids.Ordinals(table.id_column) if table.id_column else None
         self._latest = -(2**63)
         self._last_key: int | None = None
-        self._last_moment: pl.DataFrame | None = None
+        self._newest: int | None = None
+        self._recent: pl.DataFrame | None = None
         self._out_of_order = 0
 
     # -- rows in
@@ -307,7 +309,7 @@ class _TableDay:
             self._pass_on(frame if self._ordinals is None else self._ordinals.numbered(frame))
 
     def _differ(self, frame: pl.DataFrame) -> bool:
-        """Proof that no row is there twice: ids rise; without ids, exchange times do not step back, and rows of one differ."""
+        """Proof that no row is there twice: ids rise; without ids, exchange times step back a minute at most, and rows of one differ."""
         if self._table.id_column is None:
             return self._moments_differ(frame)
         ids = frame[self._table.id_column]
@@ -322,14 +324,17 @@ class _TableDay:
         return bool((keys.diff().drop_nulls() > 0).all())
 
     def _moments_differ(self, frame: pl.DataFrame) -> bool:
+        """Rows that are one have one exchange time: so only those of the last minute of it need be remembered."""
         rows = frame.select("ts_event", *self._content())
-        if self._last_moment is not None:
-            rows = pl.concat([self._last_moment, rows])
-        time = pl.col("ts_event")
-        self._last_moment = rows.filter(time == time.last())
-        return rows["ts_event"].is_sorted() and not (
-            rows.filter((time == time.shift(1)) | (time == time.shift(-1))).is_duplicated().any()
-        )
+        times = rows["ts_event"]
+        least, most = int(str(times.min())), int(str(times.max()))
+        if self._newest is not None and least < self._newest - _REMEMBERED_NS:
+            return False
+        rise = (self._newest is None or times[0] > self._newest) and bool((times.diff().drop_nulls() > 0).all())
+        together = rows if self._recent is None else pl.concat([self._recent, rows])
+        self._newest = most if self._newest is None else max(most, self._newest)
+        self._recent = together.filter(pl.col("ts_event") >= self._newest - _REMEMBERED_NS)
+        return rise or not together.filter(pl.col("ts_event").is_duplicated()).is_duplicated().any()
 
     def _content(self) -> list[str]:
         """The columns that two rows have in common if they are one."""

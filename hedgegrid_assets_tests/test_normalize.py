@@ -330,21 +330,37 @@ def test_repeated_mark_prices_are_dropped_by_their_content(yard: Yard) -> None:
     assert done["index_price_update"].verdict["rows"]["out"] == 1
 
 
+PRICES = ("42001.1", "42001.2", "42001.2", "42001.3", "42001.1")
+
+
+def marks(*offsets: int) -> bytes:
+    """Mark prices in order of arrival, with exchange times so many ms apart from one."""
+    pairs = enumerate(zip(offsets, PRICES, strict=False))
+    return b"".join(line(mark_price(BAD_MS + ms, p=price), received(BAD_MS) + at) for at, (ms, price) in pairs)
+
+
 @pytest.mark.parametrize("size", [8 << 20, 400, 250])
+@pytest.mark.parametrize("offsets", [(0, 0, 0, 0, 5), (9, 3, 3, 7, 11), (90_000, 20_000, 20_000, 5, 95_000)])
 def test_rows_of_one_exchange_time_are_repetitions_only_if_they_are_alike(
-    yard: Yard, size: int, monkeypatch: pytest.MonkeyPatch
+    yard: Yard, size: int, offsets: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Blocks of one or two lines: a repetition may be in the block behind, and a day of ties is never sorted for them."""
+    """Blocks of one or two lines: a repetition may be in the block behind, also where exchange times step back."""
     with_blocks_of(size, monkeypatch)
-    prices = ["42001.1", "42001.2", "42001.2", "42001.3", "42001.1"]
-    data = b"".join(
-        line(mark_price(BAD_MS + at // 4, p=price), received(BAD_MS) + at) for at, price in enumerate(prices)
-    )
-    done = landed(yard, data).normalize("markPrice")["mark_price_update"]
+    done = landed(yard, marks(*offsets)).normalize("markPrice")["mark_price_update"]
     assert (done.verdict["rows"]["out"], done.verdict["rows"]["exact_duplicates"]) == (4, 1)
-    assert [str(price) for price in yard.frame("mark_price_update")["mark_price"]] == [
-        f"{price}0000000" for price in ("42001.1", "42001.2", "42001.3", "42001.1")
-    ]
+    assert [str(price)[:7] for price in yard.frame("mark_price_update")["mark_price"]] == [*PRICES[:2], *PRICES[3:]]
+
+
+def test_a_day_whose_exchange_times_step_back_a_little_is_not_held_in_memory(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object) -> None:
+        raise AssertionError("held")
+
+    with_blocks_of(250, monkeypatch)
+    monkeypatch.setattr(normalize._TableDay, "_take_back", never)
+    done = landed(yard, marks(59_000, 0, 3, 4, 60_000)).normalize("markPrice")
+    assert done["index_price_update"].verdict["rows"]["out"] == 5
 
 
 def test_one_id_for_two_trades_blocks_the_day_and_both_stay_in_the_frame(yard: Yard) -> None:
