@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks import plot
+from benchmarks import parts, plot
 from benchmarks.cases import CASES, Case
 from benchmarks.inputs import made
 from benchmarks.measure import Measured, Sample, compare, run
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str]) -> int:
     if not asked.only:
         small = _small()
         result["small"] = {name: asdict(sample) for name, sample in small.items()}
-        lines += ["", *_small_table(small)]
+        lines += ["", *_small_table(small), "", *parts.table()]
     if asked.full and not asked.only:
         scale, days = _scale(), _many_days()
         asked_of = queries(made("trades", 2_000_000, _BENCH / "inputs"), _BENCH / "queries")

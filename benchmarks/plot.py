@@ -57,15 +57,15 @@ def _panel(title: str, curves: Mapping[str, Sequence[tuple[float, float]]], left
         for x, y in points:
             cx, cy = at(x, y).split(",")
             yield f'<circle cx="{cx}" cy="{cy}" r="3" fill="{colour}"/>'
-        yield f'<circle cx="{x0 + 130 + 120 * number}" cy="12" r="4" fill="{colour}"/>'
-        yield f'<text x="{x0 + 140 + 120 * number}" y="16">{escape(side.removeprefix("ours_"))}</text>'
+        yield f'<circle cx="{x0 + 150 + 100 * number}" cy="12" r="4" fill="{colour}"/>'
+        yield f'<text x="{x0 + 160 + 100 * number}" y="16">{escape(side.removeprefix("ours_"))}</text>'
 
 
 def _round_up(value: float) -> float:
     """The next number that four steps divide well."""
     unit = 4.0
     while True:
-        for factor in (1, 2, 2.5, 5):
+        for factor in (1, 1.5, 2, 2.5, 3, 4, 5, 6, 7.5):
             if unit * factor >= value:
                 return unit * factor
         unit *= 10
