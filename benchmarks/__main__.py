@@ -42,6 +42,10 @@ def main(arguments: Sequence[str]) -> int:
     asked = parser.parse_args(arguments)
     which = int(asked.full)
     cases = [case for case in CASES if asked.only in case.title]
+    if not cases:
+        parser.error(
+            f"no case has {asked.only!r} in its title: expected a part of {', '.join(case.title for case in CASES)}"
+        )
     found = {
         case.title: _compared(case, asked.rows or case.rows[which], asked.rounds or case.rounds[which])
         for case in cases

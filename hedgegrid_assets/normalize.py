@@ -138,6 +138,8 @@ def normalize_day(
         for table_day in days:
             stack.callback(table_day.close)
         odd = 0
+        if carried is not None and carried.sha256 != raw.sha256:  # another process has imported since
+            carried = None
         for lines, decoded in carried or _decoded(raw, recipe):
             odd += decoded.odd
             if odd > ODD_LINES_CAP:

@@ -20,7 +20,7 @@ from hedgegrid_assets.errors import DataError, HedgegridError, NoDataFetched, Us
 from hedgegrid_assets.feeds import RESERVED_PREFIX, Feed, data_path
 from hedgegrid_assets.instruments import DEFAULT_MARK_PRECISION, Instrument
 from hedgegrid_assets.model import Channel, InstrumentDay, Source, Status, Table
-from hedgegrid_assets.storage import Places, make_folder
+from hedgegrid_assets.storage import Places, make_folder, writing
 from hedgegrid_assets.timestamps import days_between, parse_day
 
 if TYPE_CHECKING:
@@ -964,7 +964,7 @@ def _convert(
     stale = [
         table for table in tables if asked.force or not normalize.is_current(house.places, day, table, raw, recipe)
     ]
-    with ExitStack() as stack:
+    with writing(house.places.catalog), ExitStack() as stack:
         drafts = {
             table.name: stack.enter_context(
                 closing(catalog.Draft(house.places, day, table, recipe.precisions, asked.compression))

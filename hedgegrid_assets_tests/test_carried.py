@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hedgegrid_assets import normalize, pipeline
+from hedgegrid_assets import normalize, pipeline, raw
 from hedgegrid_assets.errors import HedgegridError
 from hedgegrid_assets.raw import carried
 from hedgegrid_assets_tests.scenario import VARIANTS
@@ -69,6 +69,24 @@ def test_a_day_that_finds_no_room_on_the_disk_is_read_again(tmp_path: Path, monk
     )
     assert pipeline.run(asked).ok
     assert len(yard.frame()) == 40
+
+
+def test_what_was_decoded_of_other_bytes_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where another process imports a changed file between scanning and normalizing."""
+    yard, other = Yard(tmp_path / "a"), Yard(tmp_path / "b")
+    data = of_one_symbol(VARIANTS["clean"].data)
+    other.drop("capture.jsonl", data)
+    converted(other)
+    put = carried.Carrier.put
+
+    def put_other(self: carried.Carrier, key: raw.RawKey, day: carried.Carried, _: str) -> None:
+        day._rest.clear()
+        put(self, key, day, "0" * 64)
+
+    monkeypatch.setattr(carried.Carrier, "put", put_other)
+    yard.drop("capture.jsonl", data)
+    converted(yard)
+    assert yard.frame().equals(other.frame())
 
 
 def test_two_files_of_one_day_are_joined_before_they_are_decoded(tmp_path: Path) -> None:

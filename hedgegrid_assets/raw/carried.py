@@ -19,6 +19,7 @@ class Carried:
 
     Rows wait on disk, with the columns that tables are made of; rejects in memory. Where the disk has no room, or the
     day has more than ``CARRIED_BYTES``, nothing is kept (``whole`` is false), and the day will be read once more.
+    ``sha256``: of the raw file that it was decoded from.
     """
 
     def __init__(self, folder: Path, channel: Channel) -> None:
@@ -38,6 +39,7 @@ class Carried:
         self._rows = Spool(folder)
         self._rest: list[tuple[pl.DataFrame, int, int]] = []
         self.whole = True
+        self.sha256 = ""
 
     @property
     def bytes(self) -> int:
@@ -76,8 +78,9 @@ class Carrier:
     def __init__(self) -> None:
         self._days: dict[RawKey, Carried] = {}
 
-    def put(self, key: RawKey, day: Carried) -> None:
-        """Carry a day, if it fits."""
+    def put(self, key: RawKey, day: Carried, sha256: str) -> None:
+        """Carry a day, if it fits; ``sha256``: of its raw file."""
+        day.sha256 = sha256
         if day.whole and day.bytes + sum(other.bytes for other in list(self._days.values())) <= CARRIED_BYTES:
             self._days[key] = day
         else:

@@ -117,10 +117,13 @@ def _download_day(
             partial(_look_through, source=source, channel=channel, tick=tick, carry=work if carrier else None),
         )
         if carrier is not None and seen.carried is not None:
-            carrier.put(key, seen.carried)
+            carrier.put(key, seen.carried, seen.reader.sha256)
         reader, tally = seen.reader, seen.tally
         final = places.raw_folder(feed, key.channel, key.symbol) / f"{key.day}{download.suffix}"
-        publish_file(download.path, final)
+        try:
+            publish_file(download.path, final)
+        finally:
+            download.path.unlink(missing_ok=True)
         origin = dict(download.origin) | {
             "lines": reader.lines,
             "stored_lines": reader.lines,

@@ -182,7 +182,7 @@ class LandingPass:
         if not self.copied:
             for key in self.counts:
                 if key.channel in self.carried:
-                    carrier.put(key, self.carried.pop(key.channel))
+                    carrier.put(key, self.carried.pop(key.channel), self.reader.sha256)
 
     def drop_carried(self) -> None:
         """Forget what was decoded and not handed over."""

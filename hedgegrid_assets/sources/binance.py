@@ -382,7 +382,7 @@ def _integer_or_none(value: object) -> int | None:
 def _by_shape(block: Block, channel: Channel) -> pl.DataFrame | None:
     """The lines of a channel that are read beyond doubt by the shape of one of them: ``line, ts_init, ts_event`` and fields.
 
-    Decimals and flags are texts. None if no line tells a shape.
+    Decimals are texts. None if no line tells a shape.
     """
     data, numbers = _of_event(block, channel.event)
     required = {field.key for field in channel.fields if field.required} | {"e"}

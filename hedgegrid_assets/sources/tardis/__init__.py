@@ -150,7 +150,7 @@ def _download(
     was_cached = dataset.path().is_file()
     file, header, origin = api.call(api.fetch_dataset(dataset, connection, work), tick)
     dialect = datasets.dialect_of(header, channel, symbol) if header else {}
-    discard = partial(dataset.path().unlink, missing_ok=True) if was_cached else None
+    discard = partial(api.discard, dataset) if was_cached else None
     return Download(file, ".csv.gz", origin, dialect, discard)
 
 

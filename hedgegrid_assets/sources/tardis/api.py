@@ -698,6 +698,12 @@ def _usable_file(wanted: DatasetDay, path: Path) -> bytes | None:
         return None
 
 
+def discard(wanted: DatasetDay) -> None:
+    """Remove a cached file that could not be read to its end."""
+    _log.warning("%s %s: the cached file is discarded: it is damaged", wanted, wanted.day)
+    wanted.path().unlink(missing_ok=True)
+
+
 async def _fetch_file(wanted: DatasetDay, final: Path, connection: Connection, work: Path) -> bytes:
     from tardis_dev._http import reliable_download
 
