@@ -1,0 +1,114 @@
+"""Small inputs that went wrong once, where they are at hand beside the checkout; each folder's expectation is a row below."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+CASES: Final = Path(__file__).parents[2] / "shared" / "cases"
+HEDGEGRID: Final = Path(sys.executable).with_name("hedgegrid")
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a case's script must print, stdout and stderr together.
+
+    Attributes:
+        shows: Regular expressions that are found one behind the other.
+        never: Regular expressions that are found nowhere.
+    """
+
+    shows: tuple[str, ...] = ()
+    never: tuple[str, ...] = ()
+
+
+EXPECTED: Final[Mapping[str, Seen]] = {
+    "p1-interleaved-days": Seen(shows=(r"rc=0", r"TradeTick 10\b")),
+    "p2-monthly-and-daily-spelled-differently": Seen(shows=(r"rc=0", r"TradeTick 3\b")),
+    "p3-chinese-symbol": Seen(shows=(r"rc=0", r"TradeTick 2\b", r"币安人生USDT-PERP\.BINANCE")),
+    "p4-new-fields-nq-ap-st": Seen(
+        shows=(
+            r"rc=0",
+            r"\b0\.5\d* ",
+            r"42500\.1",
+        )
+    ),
+    "p5-bybit-spot-rpi": Seen(shows=(r"rc=0", r"TradeTick 2\b")),
+}
+"""Folder (or script) in the cases -> what its script prints when it is right."""
+
+PENDING: Final = frozenset(
+    {
+        "01-own-nautilus-file-deleted",
+        "02-consolidated-then-rerun-doubles",
+        "03-milliseconds-then-microseconds",
+        "04-mark-price-klines-look-ahead",
+        "05-all-market-mark-price-array",
+        "06-funding-settlements-lost",
+        "07-okx-gbk-header",
+        "08-spot-and-inverse-become-linear-perps",
+        "10-exchange-column-ignored",
+        "11-postgres-offset",
+        "15-hftbacktest-16-digit-prefix",
+        "16-checksum-beside-zip",
+        "17-zip-made-on-a-mac",
+        "19-same-id-on-two-days",
+        "20-float-artefact-sets-the-precision",
+        "21-coinbase-maker-side",
+        "r01_rename_breaks_feed.sh",
+        "r02_rejects_overwritten.sh",
+        "r06_instrument_traceback.sh",
+    }
+)
+"""Not right yet; empty in the end."""
+
+
+def _names() -> list[str]:
+    if not CASES.is_dir():
+        return []
+    return sorted(path.name for path in CASES.iterdir() if (path / "run.sh").is_file() or re.match(r"r\d+_", path.name))
+
+
+def test_every_case_at_hand_has_its_expectation_here() -> None:
+    if not CASES.is_dir():
+        pytest.skip("no cases beside the checkout")
+    assert set(_names()) <= set(EXPECTED) | PENDING, "a folder without a row in EXPECTED"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(EXPECTED))
+def test_a_case_gives_its_expected_value(name: str, tmp_path: Path) -> None:
+    if name not in _names():
+        pytest.skip("not beside the checkout")
+    shutil.copy(CASES / "read.py", tmp_path)
+    source, here = CASES / name, tmp_path / name
+    if source.is_dir():
+        shutil.copytree(source, here)
+        script = here / "run.sh"
+    else:
+        script = Path(shutil.copy(source, tmp_path))
+    environment = os.environ | {"HG": str(HEDGEGRID), "PY": sys.executable, "NO_COLOR": "1", "TMPDIR": str(tmp_path)}
+    done = subprocess.run(
+        ["bash", str(script)],
+        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=script.parent,
+        env=environment,
+    )
+    printed = done.stdout
+    rest = printed
+    for pattern in EXPECTED[name].shows:
+        found = re.search(pattern, rest)
+        assert found, f"expected {pattern!r} in (the rest of)\n{printed}"
+        rest = rest[found.end() :]
+    for pattern in EXPECTED[name].never:
+        assert not re.search(pattern, printed), f"expected no {pattern!r} in\n{printed}"
