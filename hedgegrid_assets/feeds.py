@@ -25,6 +25,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from hedgegrid_assets.errors import FeedsFileError, UsageError
+from hedgegrid_assets.names import VENUE, VENUE_EXPECTED, name_problem
 from hedgegrid_assets.timestamps import days_between
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ GUIDE_KEYS: Final = (
 
 _VERSION: Final = 1
 _FEED_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
-_VENUE: Final = re.compile(r"[A-Z0-9][A-Z0-9_-]*")
+_EXCHANGE: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 _ENVIRONMENT_NAME: Final = re.compile(r"[A-Z_][A-Z0-9_]*")
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _CLOCK: Final = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]")
@@ -66,7 +67,6 @@ _LENGTH: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)([smh])")
 _SECONDS_IN: Final = {"s": 1, "m": 60, "h": 3600}
 _LONGEST_GAP_SECONDS: Final = 86_400.0
 _OWNER: Final = re.compile(r"team:.+|[^@\s]+@[^@\s]+\.[^@\s]+")
-_NOT_IN_NAMES: Final = ("/", "\\", "\0", "..", ",", "|")
 _SAME_IN_SQL: Final = re.compile(r"[-._ :^]")
 _FIRST_YEAR: Final = 1970
 _LAST_YEAR: Final = 2261
@@ -85,12 +85,16 @@ def _name_part(value: object) -> str:
     """Text that can stand in an instrument id, a folder and a partition key."""
     if not isinstance(value, str):
         raise ValueError(f"expected text, found {_shown(value)}: quote it")
-    unusable = [mark for mark in _NOT_IN_NAMES if mark in value]
-    if not value or unusable or value.startswith(".") or not value.isprintable() or any(map(str.isspace, value)):
-        raise ValueError(
-            f"expected a name without whitespace, control characters, comma, |, slash, backslash, .. or a dot in front, found {_shown(value)}"
-        )
+    if expected := name_problem(value):
+        raise ValueError(f"expected {expected}, found {_shown(value)}")
     return value
+
+
+def _pair_part(value: object) -> str:
+    """As ``_name_part``; a pair of currencies may have its slash."""
+    if not isinstance(value, str):
+        return _name_part(value)
+    return "/".join(map(_name_part, value.split("/", 1)))
 
 
 def _day(value: object) -> object:
@@ -212,7 +216,7 @@ class InstrumentOverride(_Frozen):
     multiplier: Annotated[_DecimalText, AfterValidator(_positive)] | None = None
     maker_fee: Annotated[_DecimalText, AfterValidator(_fee)] | None = None
     taker_fee: Annotated[_DecimalText, AfterValidator(_fee)] | None = None
-    id: _NamePart | None = None
+    id: Annotated[str, BeforeValidator(_pair_part)] | None = None
 
     @field_validator("price_increment", "size_increment")
     @classmethod
@@ -246,7 +250,7 @@ class Feed(_Frozen):
 
     name: str
     source: str
-    venue: Annotated[str, _matches(_VENUE, "a Nautilus venue of upper-case letters, digits, _ and -, as BINANCE")]
+    venue: Annotated[str, _matches(VENUE, VENUE_EXPECTED)]
     market: Market = "usdm"
     symbols: Annotated[tuple[_NamePart, ...], Field(min_length=1)]
     tables: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
@@ -512,6 +516,20 @@ def read_config(path: Path, source: str) -> dict[str, Any]:
     return tree
 
 
+def check_settings(source: str, given: Mapping[str, Any]) -> None:
+    """Settings that come from Python: the same rules as for a file. Raises UsageError that names every key that is wrong."""
+    allowed = tuple(dict.fromkeys((*_sources()[source].settings, *GUIDE_KEYS)))
+    told = {key: os.fspath(value) if isinstance(value, os.PathLike) else value for key, value in given.items()}
+    told.pop("inputs", None)  # files that the command line names
+    problems = [f"{_dotted(at)}: {message}" for at, message in _setting_notes(told, allowed, ())]
+    if problems:
+        raise UsageError(
+            f"configuration is not usable (source_config): {'; '.join(problems)}",
+            hint="the keys are those of the file given with --config; see the README",
+            details={"problems": problems},
+        )
+
+
 def _feeds_of(path: Path, tree: object, walk: "_Walk") -> dict[str, object]:
     """The value of ``feeds:``, once the file says that it is ours."""
     if not isinstance(tree, dict):
@@ -622,9 +640,7 @@ def _secret(value: object) -> object:
 
 
 _SETTINGS: Final[Mapping[str, TypeAdapter[Any]]] = {
-    "venue": TypeAdapter(
-        Annotated[str, _matches(_VENUE, "a Nautilus venue of upper-case letters, digits, _ and -, as BINANCE")]
-    ),
+    "venue": TypeAdapter(Annotated[str, _matches(VENUE, VENUE_EXPECTED)]),
     "market": TypeAdapter(Literal["usdm", "coinm", "spot"]),
     "seed": TypeAdapter(Annotated[int, Field(strict=True)]),
     "trades_per_day": TypeAdapter(_Count),
@@ -635,7 +651,9 @@ _SETTINGS: Final[Mapping[str, TypeAdapter[Any]]] = {
     "timestamp_format": TypeAdapter(_Text),
     "api_key": TypeAdapter(Annotated[str, BeforeValidator(_secret)]),
     "api_key_env": TypeAdapter(Annotated[str, BeforeValidator(_environment_name)]),
-    "exchange": TypeAdapter(_Text),
+    "exchange": TypeAdapter(
+        Annotated[str, _matches(_EXCHANGE, "the provider's id of an exchange, such as binance-futures")]
+    ),
     "api": TypeAdapter(Literal["datasets", "replay"]),
     "cache_dir": TypeAdapter(_Text),
     "endpoint": TypeAdapter(_Text),

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from hedgegrid_assets.errors import NoDataFetched, UsageError
 from hedgegrid_assets.model import Column, Table
+from hedgegrid_assets.names import check_lookup
 from hedgegrid_assets.storage import Places
 from hedgegrid_assets.tables import TABLES, TOKENS
 from hedgegrid_assets.timestamps import parse_day
@@ -266,12 +267,13 @@ def read_frame(
         All columns of the frame (times as ``datetime64[ns, UTC]``), sorted by ``ts_init``.
 
     Raises:
-        UsageError: Unknown table.
+        UsageError: Unknown table, or no name of an instrument.
         NoDataFetched: No frame in the range.
     """
     found = TABLES.get(table) or TOKENS.get(table)
     if found is None:
         raise UsageError(f"unknown table {table!r}: expected one of {', '.join((*TABLES, *TOKENS))}")
+    check_lookup(instrument_id, "instrument_id")
     folder = Places(Path(), Path(catalog)).frame_folder(instrument_id, found.folder)
     first, last = (day and parse_day(str(day), name) for name, day in (("start", start), ("end", end)))
     days = [

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from hedgegrid_assets.errors import DataError, HedgegridError, NoDataFetched, UsageError
-from hedgegrid_assets.feeds import RESERVED_PREFIX, Feed, data_path
+from hedgegrid_assets.feeds import RESERVED_PREFIX, Feed, check_settings, data_path
 from hedgegrid_assets.instruments import DEFAULT_MARK_PRECISION, Instrument
 from hedgegrid_assets.model import Channel, InstrumentDay, Source, Status, Table
+from hedgegrid_assets.names import check_instrument_id, check_symbol, check_venue
 from hedgegrid_assets.storage import Places, make_folder, writing
 from hedgegrid_assets.timestamps import days_between, parse_day
 
@@ -444,6 +445,13 @@ def request(
     symbols = tuple(dict.fromkeys(part.strip().upper() for part in symbol.split(",") if part.strip()))
     if not symbols:
         raise UsageError("no symbol (--symbol): expected one as the exchange writes it, such as BTCUSDT")
+    for name in symbols:
+        check_symbol(name, "--symbol")
+    if exchange is not None:
+        check_venue(exchange, "--exchange")
+    if instrument is not None:
+        check_instrument_id(instrument, "--instrument")
+    check_settings(source_type, source_config or {})
     start = parse_day(start_date, "--start") if start_date else None
     end = parse_day(end_date, "--end") if end_date else None
     if start and end and start >= end:
@@ -464,9 +472,9 @@ def request(
         raise UsageError(
             f"unknown compression (--compression): expected one of {', '.join(COMPRESSIONS)}, found {compression!r}"
         )
-    if instrument is not None and (len(symbols) > 1 or "." not in instrument):
+    if instrument is not None and len(symbols) > 1:
         raise UsageError(
-            f"--instrument names one InstrumentId of one symbol: expected such as BTCUSDT-PERP.BINANCE, found {instrument!r}"
+            f"--instrument names one InstrumentId of one symbol: expected one --symbol, found {', '.join(symbols)}"
         )
     if jobs < 1:
         raise UsageError(f"--jobs: expected 1 or more, found {jobs}")

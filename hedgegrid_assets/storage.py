@@ -23,6 +23,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, Protocol, cast
 from uuid import uuid4
 
 from hedgegrid_assets.errors import EnvironmentFault, RawDamaged
+from hedgegrid_assets.names import check_part
 
 if TYPE_CHECKING:
     import polars as pl
@@ -50,7 +51,10 @@ _OUTSIDE_NAME: Final = re.compile(r"[^\w.@+-]")
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Every path of the product, from its two roots: ``data`` (raw files, caches) and ``catalog``."""
+    """Every path of the product, from its two roots: ``data`` (raw files, caches) and ``catalog``.
+
+    Each lies below its root: a name that would lead out of it raises UsageError.
+    """
 
     data: Path
     catalog: Path
@@ -62,15 +66,15 @@ class Places:
 
     def imports(self, feed: str) -> Path:
         """Index of the landing files that a feed has imported."""
-        return self.data / "raw" / feed / ".imports"
+        return _below(self.data, "raw", feed, ".imports")
 
     def raw_temp(self, feed: str) -> Path:
         """Temporary raw files, on the same filesystem."""
-        return self.data / "raw" / feed / ".tmp"
+        return _below(self.data, "raw", feed, ".tmp")
 
     def raw_folder(self, feed: str, channel: str, symbol: str) -> Path:
         """Daily raw files of a channel and symbol."""
-        return self.data / "raw" / feed / channel / symbol
+        return _below(self.data, "raw", feed, channel, symbol)
 
     def raw_manifest(self, feed: str, channel: str, symbol: str, day: date) -> Path:
         """The manifest of a raw day; names its raw file."""
@@ -82,11 +86,11 @@ class Places:
 
     def line_rejects(self, feed: str, landing_name: str) -> Path:
         """Lines of a landing file that belong to no table or day."""
-        return self.data / "rejects" / feed / "_raw" / f"{_OUTSIDE_NAME.sub('_', landing_name)}.parquet"
+        return _below(self.data, "rejects", feed, "_raw", f"{_OUTSIDE_NAME.sub('_', landing_name)}.parquet")
 
     def frame_folder(self, instrument_id: str, folder: str) -> Path:
         """Normalized frames of an (instrument, table): one Parquet file a day."""
-        return self.catalog / instrument_id / f"{folder}.parquet"
+        return _below(self.catalog, instrument_id, f"{folder}.parquet")
 
     def frame(self, instrument_id: str, folder: str, day: date) -> Path:
         """One day's normalized frame."""
@@ -94,15 +98,15 @@ class Places:
 
     def verdict(self, instrument_id: str, folder: str, day: date) -> Path:
         """The verdict of one day."""
-        return self.catalog / instrument_id / f"{folder}.verdict" / f"{day}.json"
+        return _below(self.catalog, instrument_id, f"{folder}.verdict", f"{day}.json")
 
     def rejects(self, instrument_id: str, folder: str, day: date) -> Path:
         """The rejected rows of one day."""
-        return self.catalog / instrument_id / f"{folder}.rejects" / f"{day}.parquet"
+        return _below(self.catalog, instrument_id, f"{folder}.rejects", f"{day}.parquet")
 
     def nautilus_folder(self, kind: str, identifier: str) -> Path:
         """Nautilus' own folder of one type and instrument (it drops slashes)."""
-        return self.catalog / "data" / kind / identifier.replace("/", "")
+        return _below(self.catalog, "data", kind, identifier.replace("/", ""))
 
     @property
     def catalog_temp(self) -> Path:
@@ -121,7 +125,12 @@ class Places:
 
     def day_lock(self, instrument_id: str, day: date) -> Path:
         """Lock of one instrument-day."""
-        return self.catalog / ".hedgegrid" / "locks" / f"{instrument_id}@{day}.lock"
+        return _below(self.catalog, ".hedgegrid", "locks", f"{instrument_id}@{day}.lock")
+
+
+def _below(root: Path, *parts: str) -> Path:
+    """A path below a root, whatever the names are. Raises UsageError for a name that leads out of it, or is none."""
+    return root.joinpath(*map(check_part, parts))
 
 
 # ---------------------------------------------------------------- atomic files and locks

@@ -16,6 +16,7 @@ from hedgegrid_assets.catalog import nautilus
 from hedgegrid_assets.errors import CatalogDiffers, HedgegridError, NoDataFetched
 from hedgegrid_assets.integrity import Circumstances, DayRules, Thresholds, ids_between, read_verdict, status_of
 from hedgegrid_assets.model import InstrumentDay, RowCounts, RuleResult, Severity, Status, Table
+from hedgegrid_assets.names import check_lookup
 from hedgegrid_assets.storage import Places, sha256_of
 from hedgegrid_assets.tables import TABLES
 from hedgegrid_assets.timestamps import NS_PER_SECOND, day_end, day_start
@@ -128,8 +129,11 @@ def validate_catalog(
         deep: Also read every day with ``ParquetDataCatalog`` and compare row counts.
 
     Raises:
+        UsageError: ``instrument`` is no name of one.
         NoDataFetched: No table of the catalog fits.
     """
+    if instrument is not None:
+        check_lookup(instrument, "--instrument")
     places = Places(Path(), Path(catalog))
     found = [
         (instrument_id, TABLES[name], day)

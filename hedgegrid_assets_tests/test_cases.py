@@ -41,6 +41,9 @@ EXPECTED: Final[Mapping[str, Seen]] = {
         )
     ),
     "p5-bybit-spot-rpi": Seen(shows=(r"rc=0", r"TradeTick 2\b")),
+    "r06_instrument_traceback.sh": Seen(
+        shows=(r"^error: .*--instrument.*found 'A B'", r"rc 2,"), never=(r"Traceback", r"Error\b")
+    ),
 }
 """Folder (or script) in the cases -> what its script prints when it is right."""
 
@@ -64,7 +67,6 @@ PENDING: Final = frozenset(
         "21-coinbase-maker-side",
         "r01_rename_breaks_feed.sh",
         "r02_rejects_overwritten.sh",
-        "r06_instrument_traceback.sh",
     }
 )
 """Not right yet; empty in the end."""

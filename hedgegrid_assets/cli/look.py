@@ -22,6 +22,7 @@ from hedgegrid_assets.cli.output import (
     set_logging,
 )
 from hedgegrid_assets.errors import NoDataFetched, UsageError
+from hedgegrid_assets.names import check_lookup
 
 if TYPE_CHECKING:
     from hedgegrid_assets.look.days import Wanted
@@ -314,6 +315,7 @@ def trace(
     from hedgegrid_assets.look.trace import trace as follow
 
     set_logging(verbose=verbose, quiet=quiet)
+    check_lookup(instrument_id, "INSTRUMENT_ID")
     found = follow(_places(catalog, data), instrument_id, table_named(table), which)
     if as_json:
         print_json(found.to_dict())
@@ -406,7 +408,7 @@ def _wanted(instrument: str | None, table: str | None, start: str | None, end: s
     from hedgegrid_assets.timestamps import parse_day
 
     return Wanted(
-        instrument,
+        check_lookup(instrument, "--instrument") if instrument is not None else None,
         table_named(table).name if table else None,
         parse_day(start, "--start") if start else None,
         parse_day(end, "--end") if end else None,

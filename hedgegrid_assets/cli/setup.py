@@ -11,6 +11,7 @@ import typer
 
 from hedgegrid_assets.cli.output import Json, Quiet, Verbose, console, print_json, say, set_logging
 from hedgegrid_assets.errors import DataError, EnvironmentFault, UsageError
+from hedgegrid_assets.names import check_instrument_id, check_venue
 
 if TYPE_CHECKING:
     from hedgegrid_assets.exchange_info import Listed
@@ -93,9 +94,13 @@ def instruments_import(
     from hedgegrid_assets.storage import make_folder
 
     set_logging(verbose=verbose, quiet=quiet)
+    check_venue(venue, "--venue")
     listed = exchange_info.read(_json(file), str(file))
     chosen = _chosen(listed, symbol, file)
-    new = [replace(each, id=instrument_id(name, listed.market, venue)) for name, each in chosen.items()]
+    new = [
+        replace(each, id=check_instrument_id(instrument_id(name, listed.market, venue), str(file)))
+        for name, each in chosen.items()
+    ]
     make_folder(catalog)
     pinned = read_definitions(catalog)
     refused = dict(exchange_info.problems_with(new, pinned))
