@@ -345,8 +345,8 @@ _DEGRADED: Final = ("no_sequence_gaps", "no_time_gaps", "cadence_as_expected")
 
 def status_of(results: Sequence[RuleResult], rows: int) -> Status:
     """The day's status: the first that fits."""
-    failed = {result.name for result in results if not result.passed}
-    if any(result.severity is Severity.ERROR and not result.passed for result in results):
+    failed = {result.name for result in results if result.failed}
+    if any(result.severity is Severity.ERROR and result.failed for result in results):
         return Status.BLOCKED
     if rows == 0:
         return Status.EMPTY
@@ -357,7 +357,30 @@ def status_of(results: Sequence[RuleResult], rows: int) -> Status:
 
 def failed_errors(verdict: Mapping[str, Any]) -> list[str]:
     """Names of the ERROR rules that failed."""
-    return [rule["name"] for rule in verdict["rules"] if rule["severity"] == Severity.ERROR and not rule["passed"]]
+    return [
+        rule["name"] for rule in verdict["rules"] if rule["severity"] == Severity.ERROR and passed_of(rule) is False
+    ]
+
+
+_WAS_OFF: Final[Mapping[str, Callable[[Mapping[str, Any]], bool]]] = {
+    "no_time_gaps": lambda numbers: numbers.get("threshold_s", 0) is None,
+    "no_sequence_gaps": lambda numbers: numbers.get("contiguous") is False,
+    "cadence_as_expected": lambda numbers: not numbers,
+}
+"""How verdicts that call a rule passed which was off show it by their numbers."""
+
+
+def passed_of(rule: Mapping[str, Any]) -> bool | None:
+    """The answer of a rule in a verdict of any age; None: it was off."""
+    was_off = _WAS_OFF.get(rule["name"])
+    if rule["passed"] is None or (rule["passed"] and was_off is not None and was_off(rule["numbers"])):
+        return None
+    return bool(rule["passed"])
+
+
+def rules_off(verdict: Mapping[str, Any]) -> list[str]:
+    """Names of the rules that were off, and so say nothing of the day."""
+    return [rule["name"] for rule in verdict["rules"] if passed_of(rule) is None]
 
 
 def ids_between(before: Mapping[str, Any], after: Mapping[str, Any]) -> int | None:

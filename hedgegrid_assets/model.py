@@ -155,9 +155,12 @@ class DayFacts:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A rule's answer for one day; ``numbers`` are what it reports, failed or not."""
+    """A rule's answer for one day; ``numbers`` are what it reports, failed or not.
 
-    passed: bool
+    ``passed`` is None where the rule is off: switched off, or there is nothing that it could be held to.
+    """
+
+    passed: bool | None
     rows_failed: int = 0
     numbers: Mapping[str, Any] = field(default_factory=dict)
 
@@ -187,23 +190,34 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class RuleResult:
-    """A rule with its answer, as stored in a verdict."""
+    """A rule with its answer, as stored in a verdict. ``passed`` is None where the rule is off."""
 
     name: str
     severity: Severity
     check: str
-    passed: bool
+    passed: bool | None
     rows_failed: int
     numbers: Mapping[str, Any]
 
+    @property
+    def failed(self) -> bool:
+        """It was held to, and does not hold: neither passed nor off."""
+        return self.passed is False
+
+    @property
+    def off(self) -> bool:
+        """It was held to nothing, so it says nothing."""
+        return self.passed is None
+
     def to_dict(self) -> dict[str, object]:
-        """The shape stored in a verdict."""
+        """The shape stored in a verdict; ``off`` is there only where it is true."""
         return {
             "name": self.name,
             "severity": str(self.severity),
             "passed": self.passed,
             "rows_failed": self.rows_failed,
             "numbers": dict(self.numbers),
+            **({"off": True} if self.off else {}),
         }
 
 

@@ -362,7 +362,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class DaySummary:
-    """One (instrument, table, day) of a run. ``skipped``: it was there already, made from the same bytes."""
+    """One (instrument, table, day) of a run.
+
+    ``skipped``: it was there already, made from the same bytes. ``off``: rules that say nothing of the day.
+    """
 
     instrument_id: str
     table: str
@@ -375,6 +378,7 @@ class DaySummary:
     bytes: int
     skipped: bool = False
     error: str | None = None
+    off: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """For ``--json``."""
@@ -1026,7 +1030,7 @@ def _summary(
     skipped: bool = False,
     error: HedgegridError | None = None,
 ) -> DaySummary:
-    from hedgegrid_assets.integrity import read_verdict
+    from hedgegrid_assets.integrity import read_verdict, rules_off
 
     verdict = read_verdict(house.places, table, day)
     if verdict is None:
@@ -1043,6 +1047,7 @@ def _summary(
         bytes=size,
         skipped=skipped,
         error=str(error) if error else None,
+        off=tuple(rules_off(verdict)),
     )
 
 

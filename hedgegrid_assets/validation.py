@@ -14,7 +14,15 @@ from hedgegrid_assets import catalog as catalog_stage
 from hedgegrid_assets import frames
 from hedgegrid_assets.catalog import nautilus
 from hedgegrid_assets.errors import CatalogDiffers, HedgegridError, NoDataFetched
-from hedgegrid_assets.integrity import Circumstances, DayRules, Thresholds, ids_between, read_verdict, status_of
+from hedgegrid_assets.integrity import (
+    Circumstances,
+    DayRules,
+    Thresholds,
+    ids_between,
+    passed_of,
+    read_verdict,
+    status_of,
+)
 from hedgegrid_assets.model import InstrumentDay, RowCounts, RuleResult, Severity, Status, Table
 from hedgegrid_assets.names import check_lookup
 from hedgegrid_assets.storage import Places, sha256_of
@@ -53,12 +61,17 @@ class DayReport:
     @property
     def failed_errors(self) -> list[str]:
         """Names of the ERROR rules that failed."""
-        return [rule.name for rule in self.rules if rule.severity is Severity.ERROR and not rule.passed]
+        return [rule.name for rule in self.rules if rule.severity is Severity.ERROR and rule.failed]
 
     @property
     def failed_warnings(self) -> list[str]:
         """Names of the WARN rules that failed."""
-        return [rule.name for rule in self.rules if rule.severity is Severity.WARN and not rule.passed]
+        return [rule.name for rule in self.rules if rule.severity is Severity.WARN and rule.failed]
+
+    @property
+    def rules_off(self) -> list[str]:
+        """Names of the rules that are off, and so say nothing of the day."""
+        return [rule.name for rule in self.rules if rule.off]
 
     def to_dict(self) -> dict[str, Any]:
         """For ``--json``."""
@@ -312,14 +325,14 @@ def _merged(fresh: RuleResult, stored: Mapping[str, Any] | None) -> RuleResult:
     if stored is None or fresh.name not in _SEEN_WHILE_NORMALIZING:
         return fresh
     return RuleResult(
-        fresh.name, fresh.severity, fresh.check, stored["passed"], stored["rows_failed"], stored["numbers"]
+        fresh.name, fresh.severity, fresh.check, passed_of(stored), stored["rows_failed"], stored["numbers"]
     )
 
 
 def _stored(rule: Mapping[str, Any], table: Table) -> RuleResult:
     check = next((known.check for known in table.rules if known.name == rule["name"]), "")
     return RuleResult(
-        rule["name"], Severity(rule["severity"]), check, rule["passed"], rule["rows_failed"], rule["numbers"]
+        rule["name"], Severity(rule["severity"]), check, passed_of(rule), rule["rows_failed"], rule["numbers"]
     )
 
 

@@ -252,8 +252,8 @@ def _show(summary: "RunSummary", catalog: Path) -> None:
             + ", ".join(f"{count} {status}" if len(days) > 1 else status for status, count in statuses.items())
             + "[/]",
             *(f"{sum(day.rows.get(key, 0) for day in days):,}" for _, key in counted),
-            f"{sum(day.gaps for day in days):,}",
-            f"{sum(day.ids_missing for day in days):,}",
+            _unless_off(sum(day.gaps for day in days), days, "no_time_gaps", "no_sequence_gaps"),
+            _unless_off(sum(day.ids_missing for day in days), days, "no_sequence_gaps"),
             megabytes(sum(day.bytes for day in days)),
         )
     out = console()
@@ -272,6 +272,11 @@ def _show(summary: "RunSummary", catalog: Path) -> None:
     out.print(
         f"{summary.rows:,} rows in {sum(1 for day in summary.days if day.error is None)} files, {summary.seconds:.1f} s{rate}"
     )
+
+
+def _unless_off(count: int, days: "list[DaySummary]", *rules: str) -> str:
+    """A number that these rules find; ``off`` where none of them looked at any of the days."""
+    return "off" if not count and all(set(rules) <= set(day.off) for day in days) else f"{count:,}"
 
 
 def _grouped(days: "list[DaySummary]") -> "list[list[DaySummary]]":

@@ -85,6 +85,11 @@ def show_report(report: "ValidationReport") -> None:
     for day in report.days:
         for line in _findings(day):
             out.print(f"{day.instrument_id} {day.table} {day.date}: {line}", markup=False)
+    for found in _by_table(report.days):
+        off = Counter(name for day in found for name in day.rules_off)
+        if off:
+            rules = ", ".join(f"{name} ({count:,} of {len(found):,} days)" for name, count in off.items())
+            out.print(f"{found[0].instrument_id} {found[0].table}: off: {rules}", markup=False)
     for join in report.joins:
         if join["ids_missing"]:
             out.print(
@@ -112,7 +117,7 @@ def _findings(day: "DayReport") -> list[str]:
     if day.catalog_matches_frame is False:
         found.append("ERROR the Nautilus file does not hold what the frame says")
     for rule in day.rules:
-        if not rule.passed:
+        if rule.failed:
             numbers = ", ".join(
                 f"{name} {value}" for name, value in rule.numbers.items() if value not in (None, {}, [])
             )

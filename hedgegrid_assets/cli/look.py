@@ -118,19 +118,23 @@ def _show_gaps(report: "GapReport", catalog: Path) -> None:
     ):
         sums.add_column(name, justify="right")
     for (instrument_id, name), found in report.by_table.items():
+        off = found.not_looked_for
         sums.add_row(
             instrument_id,
             name,
             f"{found.days:,}",
-            f"{found.gaps:,}",
-            f"{found.seconds:,.1f}",
-            f"{found.ids_missing:,}",
-            f"{found.quiet:,}",
+            "off" if off >= {"silences", "holes"} else f"{found.gaps:,}",
+            "off" if "silences" in off else f"{found.seconds:,.1f}",
+            "off" if "holes" in off else f"{found.ids_missing:,}",
+            "off" if "silences" in off else f"{found.quiet:,}",
             f"{found.edge_seconds:,.1f}",
             f"{found.ids_missing_between_days:,}",
             f"{found.missing_days:,}",
         )
     out.print(sums)
+    for (instrument_id, name), found in report.by_table.items():
+        for rule, days in found.off.items():
+            out.print(f"{instrument_id} {name}: {rule} is off on {days:,} of {found.days:,} days", markup=False)
     unlisted = sum(found.unlisted for found in report.by_table.values())
     if unlisted:
         out.print(f"{unlisted:,} more gaps are counted in verdicts that list their first thousand only")

@@ -396,7 +396,9 @@ def _first_bad(
     house: House, day: InstrumentDay, table: Table, verdict: Mapping[str, Any], check: checks.Check
 ) -> str | None:
     mine = {rule.name for rule in check.rules}
-    failed = [answer["name"] for answer in verdict["rules"] if answer["name"] in mine and not answer["passed"]]
+    failed = [
+        answer["name"] for answer in verdict["rules"] if answer["name"] in mine and integrity.passed_of(answer) is False
+    ]
     return metadata.first_bad(house, day, table, verdict, failed) if failed and verdict["frame_sha256"] else None
 
 

@@ -7,14 +7,16 @@ from typing import Any, Final
 
 import dagster as dg
 
+from hedgegrid_assets.integrity import passed_of
 from hedgegrid_assets.model import Rule, Severity, Table
 
 _THRESHOLDS: Final = ("threshold", "threshold_s", "allowed_s", "expected_s")
+_ANSWERS: Final[Mapping[bool | None, str]] = {True: "passed", False: "failed", None: "off"}
 _NUMBERS: Final = dg.TableSchema(
     columns=[
         dg.TableColumn("rule", "string", "a rule of the table, as in the verdict"),
         dg.TableColumn("severity", "string", "ERROR keeps the day out of the catalog, WARN informs"),
-        dg.TableColumn("passed", "bool"),
+        dg.TableColumn("answer", "string", "passed, failed, or off: not held to anything on this day"),
         dg.TableColumn("rows_failed", "int"),
         dg.TableColumn("numbers", "string", "what the rule found, failed or not"),
         dg.TableColumn("holds when", "string"),
@@ -81,22 +83,34 @@ class Check:
         )
 
     def judged(self, verdict: Mapping[str, Any], first_bad: str | None) -> dg.AssetCheckResult:
-        """The answer that a verdict gives."""
+        """The answer that a verdict gives.
+
+        Dagster knows no third answer: a rule that is off does not fail the check, and is named in its description.
+        """
         answers = {answer["name"]: answer for answer in verdict["rules"]}
         mine = [(rule, answers[rule.name]) for rule in self.rules]
-        failed = [answer for _, answer in mine if not answer["passed"]]
+        failed = [answer for _, answer in mine if passed_of(answer) is False]
+        off = [rule.name for rule, answer in mine if passed_of(answer) is None]
         thresholds = [f"{answer['name']}: {_threshold(answer)}" for _, answer in mine if _threshold(answer)]
         more: dict[str, Any] = {
             "numbers": dg.MetadataValue.table([_record(rule, answer) for rule, answer in mine], _NUMBERS)
         }
         if thresholds:
             more["threshold"] = "; ".join(thresholds)
+        if off:
+            more["off"] = ", ".join(off)
         return self.result(
             passed=not failed,
             rows=verdict["rows"]["out"],
             failed_rows=sum(answer["rows_failed"] for answer in failed),
             first_bad=first_bad,
-            found="; ".join(f"{answer['name']}: {_told(answer)}" for answer in failed) or None,
+            found="; ".join(
+                [
+                    *(f"{answer['name']}: {_told(answer)}" for answer in failed),
+                    *([f"off, and so not looked at: {', '.join(off)}"] if off else []),
+                ]
+            )
+            or None,
             more=more,
         )
 
@@ -137,7 +151,7 @@ def _record(rule: Rule, answer: Mapping[str, Any]) -> dg.TableRecord:
         {
             "rule": rule.name,
             "severity": str(rule.severity),
-            "passed": answer["passed"],
+            "answer": _ANSWERS[passed_of(answer)],
             "rows_failed": answer["rows_failed"],
             "numbers": _numbers(answer["numbers"]),
             "holds when": rule.description,

@@ -6,6 +6,7 @@ from datetime import date
 from typing import Any
 
 from hedgegrid_assets.errors import NoDataFetched, UsageError
+from hedgegrid_assets.integrity import passed_of, rules_off
 from hedgegrid_assets.model import InstrumentDay, Table
 from hedgegrid_assets.storage import Places, read_json
 from hedgegrid_assets.tables import TABLES, TOKENS
@@ -49,8 +50,13 @@ class Judged:
 
     @property
     def failed(self) -> list[Mapping[str, Any]]:
-        """The rules that did not pass."""
-        return [rule for rule in self.verdict["rules"] if not rule["passed"]]
+        """The rules that failed; those that were off did neither."""
+        return [rule for rule in self.verdict["rules"] if passed_of(rule) is False]
+
+    @property
+    def off(self) -> list[str]:
+        """Names of the rules that were off."""
+        return rules_off(self.verdict)
 
 
 def table_named(name: str) -> Table:

@@ -21,6 +21,10 @@ KINDS: Final[Mapping[str, str]] = {
 }
 
 
+LOOKED_FOR: Final[Mapping[str, str]] = {"no_time_gaps": "silences", "no_sequence_gaps": "holes"}
+"""What is not looked for where a rule is off."""
+
+
 @dataclass(frozen=True, slots=True)
 class Hole:
     """One gap. Times in ns; ``ids_missing`` is None where ids are not counted (at edges, in missing days)."""
@@ -78,7 +82,10 @@ COLUMNS: Final = (
 
 @dataclass(slots=True)
 class Sum:
-    """What the gaps of a day, or of a range, come to. ``seconds`` and ``gaps`` count losses inside days only."""
+    """What the gaps of a day, or of a range, come to. ``seconds`` and ``gaps`` count losses inside days only.
+
+    ``off``: rule -> days that it was off for, so that nobody looked for such gaps there.
+    """
 
     days: int = 0
     gaps: int = 0
@@ -89,6 +96,19 @@ class Sum:
     ids_missing_between_days: int = 0
     missing_days: int = 0
     unlisted: int = 0
+    off: dict[str, int] = field(default_factory=dict)
+
+    def watch(self, off: Sequence[str]) -> None:
+        """Take one more day: which of its rules on gaps were off."""
+        self.days += 1
+        for name in off:
+            if name in LOOKED_FOR:
+                self.off[name] = self.off.get(name, 0) + 1
+
+    @property
+    def not_looked_for(self) -> set[str]:
+        """``silences`` and ``holes``, where no day was looked at for them."""
+        return {LOOKED_FOR[name] for name, days in self.off.items() if days == self.days}
 
     def add(self, hole: Hole) -> None:
         """Count one more."""
@@ -127,6 +147,7 @@ class GapReport:
             "days": [
                 {"instrument_id": key[0], "table": key[1], "date": str(key[2]), "status": self.statuses[key]}
                 | {name: value for name, value in found.to_dict().items() if name in _OF_A_DAY}
+                | {"off": sorted(found.off)}
                 for key, found in self.by_day.items()
             ],
             "joins": self.joins,
@@ -146,8 +167,9 @@ def gap_report(days: Sequence[Judged]) -> GapReport:
     for judged in days:
         key = (judged.day.instrument_id, judged.table.name)
         total = report.by_table.setdefault(key, Sum())
-        total.days += 1
-        mine = report.by_day[*key, judged.day.date] = Sum(days=1, unlisted=_unlisted(judged))
+        total.watch(judged.off)
+        mine = report.by_day[*key, judged.day.date] = Sum(unlisted=_unlisted(judged))
+        mine.watch(judged.off)
         report.statuses[*key, judged.day.date] = judged.status
         total.unlisted += mine.unlisted
         if before is not None and (before.day.instrument_id, before.table.name) == key:

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from hedgegrid_assets.integrity import ids_between
+from hedgegrid_assets.integrity import ids_between, passed_of
 from hedgegrid_assets.look.charts import DaySeries, day_series
 from hedgegrid_assets.look.days import Judged, Wanted, instruments, judged_days, nothing_found
 from hedgegrid_assets.look.gaps import day_holes
@@ -43,6 +43,8 @@ _NOTHING: Final = 255
 _URGENT: Final[Mapping[str, int]] = {"blocked": 0, "degraded": 2, "partial": 3}
 _WARNED: Final = 4
 _QUIET: Final = 5
+_ANSWERS: Final[Mapping[bool | None, int]] = {False: 0, True: 1, None: 2}
+"""A rule's answer in the page: failed, passed, off."""
 
 type Progress = Callable[[str, int], None]
 
@@ -64,6 +66,12 @@ class _Line:
 
     letters: dict[int, str] = field(default_factory=dict)
     rows: dict[int, int] = field(default_factory=dict)
+    off: list[list[int]] = field(default_factory=list)
+
+    def rules_off(self, offset: int, bits: int) -> None:
+        """Rules that are off from this day on, as bits: kept where they change."""
+        if bits != (self.off[-1][1] if self.off else 0):
+            self.off.append([offset, bits])
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -210,6 +218,7 @@ class _Page:
             line = lines.setdefault(key, _Line())
             line.letters[offset] = LOOKS[judged.status].letter
             line.rows[offset] = judged.verdict["rows"]["out"]
+            line.rules_off(offset, self._bits(judged.off))
             note = self._note(judged)
             if note is not None:
                 at = self._at(judged.day, judged.table)
@@ -237,7 +246,7 @@ class _Page:
     def _note(self, judged: Judged) -> list[int | float] | None:
         """[failed rules as bits, gaps, seconds lost, ids missing, rejected, exact duplicates]; None if there is nothing."""
         verdict = judged.verdict
-        bits = sum(1 << self._rules[rule["name"]] for rule in judged.failed if rule["name"] in self._rules)
+        bits = self._bits(rule["name"] for rule in judged.failed)
         lost = [gap for gap in verdict["gaps"] if gap["cause"] not in {"quiet", "excluded_rows"}]
         numbers = [
             verdict.get("gaps_total", len(verdict["gaps"])),
@@ -247,6 +256,9 @@ class _Page:
             verdict["rows"]["exact_duplicates"],
         ]
         return [bits, *numbers] if bits or any(numbers) else None
+
+    def _bits(self, names: Iterable[str]) -> int:
+        return sum(1 << self._rules[name] for name in names if name in self._rules)
 
     def _join(self, before: Judged | None, judged: Judged, joins: list[list[Any]]) -> None:
         if before is None or (before.day.instrument_id, before.table) != (judged.day.instrument_id, judged.table):
@@ -264,14 +276,14 @@ class _Page:
             )
 
     def _packed(self, lines: Mapping[tuple[str, str], _Line]) -> list[list[Any]]:
-        """[instrument, table, offset of the first day, letters, rows]; a day inside without a verdict is missing."""
+        """[instrument, table, offset of the first day, letters, rows, rules off]; a day inside without a verdict is missing."""
         packed = []
         for (instrument_id, table), line in lines.items():
             start, end = min(line.letters), max(line.letters)
             span = range(start, end + 1)
             letters = "".join(line.letters.get(offset, LOOKS["missing"].letter) for offset in span)
             rows = [line.rows.get(offset, 0) for offset in span]
-            packed.append([self._number[instrument_id], list(TABLES).index(table), start, letters, rows])
+            packed.append([self._number[instrument_id], list(TABLES).index(table), start, letters, rows, line.off])
         return packed
 
     # -- details
@@ -301,7 +313,7 @@ class _Page:
             "rows": verdict["rows"],
             "ends": [verdict["first_ts_init"], verdict["last_ts_init"], verdict["first_id"], verdict["last_id"]],
             "rules": [
-                [self._rules[rule["name"]], int(rule["passed"]), rule["rows_failed"], rule["numbers"]]
+                [self._rules[rule["name"]], _ANSWERS[passed_of(rule)], rule["rows_failed"], rule["numbers"]]
                 for rule in verdict["rules"]
                 if rule["name"] in self._rules
             ],

@@ -1,6 +1,6 @@
 """The integrity rules that tables are made of: each one a row with its name, severity and plain words."""
 
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 
@@ -18,10 +18,15 @@ _THREE_SECONDS_FROM_MS: Final = 2_500
 # ---------------------------------------------------------------- judges
 
 
+def _off(**numbers: Any) -> Judgement:
+    """The rule says nothing of this day: it is switched off, or there is nothing to hold it to."""
+    return Judgement(None, 0, numbers)
+
+
 def _rows_conserved(facts: DayFacts) -> Judgement:
     counts = facts.counts
     if counts is None:
-        return Judgement(True)
+        return _off()
     accounted = (
         counts.rows_out + counts.rejected + counts.exact_duplicates + counts.other_symbols + counts.not_applicable
     )
@@ -37,7 +42,7 @@ def _rejected_share(facts: DayFacts) -> Judgement:
     """
     counts = facts.counts
     if counts is None:
-        return Judgement(True)
+        return _off()
     held = {reason: n for reason, n in facts.rejects_by_reason.items() if not reason.startswith("excluded_")}
     rejected = sum(held.values())
     share = rejected / counts.rows_in if counts.rows_in else 0.0
@@ -57,7 +62,7 @@ def _trade_ids_unique(facts: DayFacts) -> Judgement:
 
 def _no_time_gaps(facts: DayFacts) -> Judgement:
     if not facts.gap_seconds:
-        return Judgement(True, 0, {"threshold_s": None})
+        return _off(threshold_s=None)
     long = [gap for gap in facts.gaps if gap.end - gap.start > facts.gap_seconds * NS_PER_SECOND]
     bad = [gap for gap in long if gap.cause not in {"quiet", "excluded_rows"}]
     numbers = {
@@ -72,6 +77,8 @@ def _no_time_gaps(facts: DayFacts) -> Judgement:
 
 def _no_sequence_gaps(facts: DayFacts) -> Judgement:
     """Members of aggregates are a number only: the venue leaves out those that are no market trades."""
+    if not facts.contiguous_ids:
+        return _off(contiguous=False, member_breaks=facts.member_breaks, members_missing=facts.members_missing)
     missing = sum(gap.ids_missing for gap in facts.gaps)
     holes = sum(1 for gap in facts.gaps if gap.ids_missing) + facts.holes_unlisted
     numbers = {
@@ -116,9 +123,12 @@ def cadence_seconds(median_ms: float) -> int:
 
 
 def _cadence_as_expected(facts: DayFacts) -> Judgement:
-    """The venue sends every 1 s or every 3 s; which one is read off the median step. Off where gaps are not watched."""
+    """The venue sends every 1 s or every 3 s; which one is read off the median step.
+
+    Off where gaps are not watched, and where there are too few rows for a step.
+    """
     if facts.gap_seconds is None or facts.steps.count < 2 or facts.first_ts_init is None or facts.last_ts_init is None:
-        return Judgement(True)
+        return _off()
     expected_s = cadence_seconds(facts.steps.median_ms)
     due = (facts.last_ts_init - facts.first_ts_init) / NS_PER_SECOND / expected_s + 1
     share = facts.rows / due
@@ -138,7 +148,7 @@ def _prices_on_tick(facts: DayFacts) -> Judgement:
 
 def _nothing_cleaned(facts: DayFacts) -> Judgement:
     if facts.counts is None:
-        return Judgement(True)
+        return _off()
     numbers = {
         "out_of_order": facts.out_of_order,
         "exact_duplicates": facts.counts.exact_duplicates,
