@@ -13,6 +13,7 @@ HedgegridError
 │   ├── FileRefused
 │   │   ├── RawDamaged
 │   │   ├── MissingColumns
+│   │   ├── CandlesRefused
 │   │   └── TimestampParsingFailed
 │   ├── TooManyOddLines
 │   └── CatalogDiffers
@@ -198,6 +199,26 @@ class MissingColumns(FileRefused):
             f"found {', '.join(map(repr, found)) or 'none'}{f'; {why}' if why else ''}",
             hint=f"say which column is which in the file given with --config: {json.dumps(example, ensure_ascii=False)}",
             details={"path": str(path), "missing": list(missing), "found": list(found), "mapping": mapping},
+        )
+
+
+class CandlesRefused(FileRefused):
+    """Candles that give none of the prices asked for, as far as the file says.
+
+    ``columns``: ``timestamp`` and ``value`` of a mapping by which they can be read.
+    """
+
+    code = "candles"
+
+    def __init__(self, path: Path, token: str, columns: Mapping[str, str], why: str) -> None:
+        mapping = {"timestamp": columns["timestamp"], f"{token}_price": columns["value"]}
+        example = {"files": {token: {"file_path": path.name, "columns": mapping}}}
+        super().__init__(
+            f"candles are no {token} prices ({path}): expected {token} prices, found candles (open, high, low, close), "
+            f"and {why}",
+            hint=f"if they are candles of {token} prices, say so in the file given with --config: "
+            f"{json.dumps(example, ensure_ascii=False)} (under a name that says nothing else)",
+            details={"path": str(path), "token": token, "mapping": mapping},
         )
 
 

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from hedgegrid_assets.errors import DataError, HedgegridError, NoDataFetched, UsageError
+from hedgegrid_assets.errors import DataError, HedgegridError, NoDataFetched, SeriesMixed, UsageError
 from hedgegrid_assets.feeds import RESERVED_PREFIX, Feed, check_settings, data_path
 from hedgegrid_assets.instruments import DEFAULT_MARK_PRECISION, Instrument
 from hedgegrid_assets.model import Channel, InstrumentDay, Source, Status, Table
@@ -76,6 +76,20 @@ class House:
         wanted = self.feed.settings.get("trade_kind")
         return next((channel for channel in giving if channel.name == wanted), giving[0])
 
+    def channel_in(self, raw: "RawDay") -> Channel:
+        """The channel of a raw day: the series and its usual gap are the files' own where they say so (candles).
+
+        Raises SeriesMixed if its files are of several series.
+        """
+        channel = next(channel for channel in self.channels if channel.name == raw.key.channel)
+        views = [origin.get("dialect", {}).get("views", {}).get(channel.name, {}) for origin in raw.manifest["origin"]]
+        held, *others = list(dict.fromkeys(view.get("series", channel.series) for view in views)) or [channel.series]
+        if others:
+            table = next(iter(channel.tables))
+            raise SeriesMixed(f"the raw day {raw.key.symbol} {raw.key.day}", table, held, others[0])
+        gaps = [view["gap_seconds"] for view in views if "gap_seconds" in view]
+        return replace(channel, series=held, gap_seconds=max(gaps)) if gaps else channel
+
     @property
     def tables(self) -> tuple[Table, ...]:
         """The feed's tables."""
@@ -123,7 +137,8 @@ class House:
         if self.source.dialect is None:
             return {}
         given = {"named": named, "files": files, "timestamp_format": self.feed.settings.get("timestamp_format")}
-        return {key: value for key, value in given.items() if value} | {"symbols": list(self.feed.symbols)}
+        asked = {"symbols": list(self.feed.symbols), "tokens": [table.token for table in self.tables]}
+        return {key: value for key, value in given.items() if value} | asked
 
     def import_landing(
         self,
@@ -266,7 +281,7 @@ class House:
         from hedgegrid_assets.catalog import claim_series
         from hedgegrid_assets.normalize import normalize_day
 
-        channel = self.channel(tables[0])
+        channel = self.channel_in(raw)
         recipe = self.recipe(channel, self.instrument(raw.key.symbol), compression)
         for table in tables:
             claim_series(self.places, day.instrument_id, table, channel.series)
@@ -972,7 +987,7 @@ def _convert(
     raw = house.raw(key)
     if raw is None:
         raise NoDataFetched(f"{day} {key.channel}", house.source.name, "no such day")
-    recipe = house.recipe(house.channel(tables[0]), house.instrument(key.symbol), asked.compression)
+    recipe = house.recipe(house.channel_in(raw), house.instrument(key.symbol), asked.compression)
     stale = [
         table for table in tables if asked.force or not normalize.is_current(house.places, day, table, raw, recipe)
     ]

@@ -30,6 +30,10 @@ class Seen:
 
 
 EXPECTED: Final[Mapping[str, Seen]] = {
+    "04-mark-price-klines-look-ahead": Seen(
+        shows=(r"MarkPriceUpdate 5\b", r"42310\.12345678,1704067259999000000,1704067259999000000"),
+        never=(r"for trades", r",1704067200000000000"),
+    ),
     "p1-interleaved-days": Seen(shows=(r"rc=0", r"TradeTick 10\b")),
     "p2-monthly-and-daily-spelled-differently": Seen(shows=(r"rc=0", r"TradeTick 3\b")),
     "p3-chinese-symbol": Seen(shows=(r"rc=0", r"TradeTick 2\b", r"币安人生USDT-PERP\.BINANCE")),
@@ -52,7 +56,6 @@ PENDING: Final = frozenset(
         "01-own-nautilus-file-deleted",
         "02-consolidated-then-rerun-doubles",
         "03-milliseconds-then-microseconds",
-        "04-mark-price-klines-look-ahead",
         "05-all-market-mark-price-array",
         "06-funding-settlements-lost",
         "07-okx-gbk-header",

@@ -46,8 +46,8 @@ def signature(path: Path) -> str:
 
 
 def landing_signature(landing: LandingFile) -> str:
-    """Cheap identity of a file's content and of how it is to be read; the symbols asked for do not change it."""
-    said = {name: value for name, value in landing.settings.items() if name != "symbols"}
+    """Cheap identity of a file's content and of how it is to be read; what is asked for does not change it."""
+    said = {name: value for name, value in landing.settings.items() if name not in ("symbols", "tokens")}
     how = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:8] if said else ""
     return f"{signature(landing.path)}-{how}" if how else signature(landing.path)
 

@@ -9,8 +9,15 @@ from typing import Any, Final
 
 import polars as pl
 
-from hedgegrid_assets.errors import MissingColumns, RawDamaged, TimestampParsingFailed, UsageError
+from hedgegrid_assets.errors import (
+    CandlesRefused,
+    MissingColumns,
+    RawDamaged,
+    TimestampParsingFailed,
+    UsageError,
+)
 from hedgegrid_assets.model import Dialect
+from hedgegrid_assets.sources.csv import candles as candle_prices
 from hedgegrid_assets.sources.csv import cells
 from hedgegrid_assets.sources.csv.names import (
     LOCAL,
@@ -18,12 +25,15 @@ from hedgegrid_assets.sources.csv.names import (
     REQUIRED,
     SYMBOL,
     TIMESTAMP,
+    VALUES,
+    candle_part,
     candles,
     canonical,
     found_by,
     headerless,
+    squeezed,
 )
-from hedgegrid_assets.sources.csv.times import TimeSpec, format_for, format_problem, spec_of
+from hedgegrid_assets.sources.csv.times import TimeSpec, format_for, format_problem, ns_of, spec_of
 from hedgegrid_assets.storage import Block
 
 TOKENS: Final = ("trades", "mark", "index", "funding")
@@ -39,6 +49,13 @@ _OTHER_SYMBOL: Final = re.compile(
     r"(?<![A-Z0-9])[A-Z0-9]{2,}(?:USDT|USDC|BUSD|FDUSD|USD|BTC|ETH|EUR)(?:_PERP|_[0-9]{6})?(?![A-Z0-9])"
 )
 _OPEN_ZERO: Final = ("0", "0.0", "")
+_NO_TRADES: Final = "these are candles (open, high, low, close): no trade is in them"
+_WHOSE: Final[Mapping[str, str]] = {
+    "mark": "mark prices",
+    "index": "index prices",
+    "premium": "the premium index, which is no price",
+    "trades": "trades",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +74,12 @@ def dialect(block: Block, said: Mapping[str, Any]) -> Dialect:
     Args:
         block: Its first block.
         said: ``path``; ``symbols`` of the feed; ``named`` if the user names this very file; ``files``: data type ->
-            its entry in the configuration (``columns``, ``timestamp_format``); ``timestamp_format`` for all.
+            its entry in the configuration (``columns``, ``timestamp_format``); ``timestamp_format`` for all;
+            ``tokens``: the data types asked for.
 
     Raises:
         MissingColumns: None of the data types asked for can be made from the columns.
+        CandlesRefused: The file holds candles that give none of them.
         TimestampParsingFailed: Most times cannot be read.
         RawDamaged: The file is no text.
         UsageError: The mapping or format that the user gave cannot be.
@@ -68,18 +87,22 @@ def dialect(block: Block, said: Mapping[str, Any]) -> Dialect:
     path = Path(said.get("path", "file.csv"))
     mappings: dict[str, Mapping[str, Any]] = dict(said.get("files") or {})
     head = _head(block, path, [entry.get("columns") or {} for entry in mappings.values()])
-    views = dict(_views(head, mappings, path))
+    views = dict(_views(head, mappings, path, tuple(said.get("tokens") or TOKENS)))
     symbol_column, symbol = _symbol(block, head, said, mappings, path)
     made: dict[str, Any] = {}
     for token, columns in views.items():
         fmt = mappings.get(token, {}).get("timestamp_format") or said.get("timestamp_format")
         columns = {name: place for name, place in columns.items() if name != SYMBOL}
+        as_candles: dict[str, Any] = {}
+        if candles(head.names):
+            explicit = bool(mappings.get(token, {}).get("columns"))
+            columns, as_candles = _of_candles(block, head, token, columns, fmt, path, explicit=explicit)
         channel = "aggTrade" if token == "trades" and {"first_trade_id", "last_trade_id"} <= set(columns) else token
         made["trade" if channel == "trades" else channel] = {
             "columns": columns,
             "times": _times(block, head, columns, fmt, path),
             "signed": token == "trades" and _signed(block, head, columns),
-        }
+        } | as_candles
     return {
         "header_lines": head.lines,
         "delimiter": head.delimiter,
@@ -150,7 +173,9 @@ def _may_be_header(row: Sequence[str], cells: int = 3) -> bool:
 # ---------------------------------------------------------------- columns
 
 
-def _views(head: _Head, mappings: Mapping[str, Mapping[str, Any]], path: Path) -> Iterator[tuple[str, dict[str, int]]]:
+def _views(
+    head: _Head, mappings: Mapping[str, Mapping[str, Any]], path: Path, asked: Sequence[str]
+) -> Iterator[tuple[str, dict[str, int]]]:
     """(data type, our column -> position) for what the file gives."""
     if mappings:
         for token, entry in mappings.items():
@@ -159,8 +184,17 @@ def _views(head: _Head, mappings: Mapping[str, Mapping[str, Any]], path: Path) -
             else:
                 yield token, _found(head, token, path, said=True)
         return
+    whose = candle_prices.whose(path) if candles(head.names) else None
+    if whose in candle_prices.SERIES and whose in asked:
+        yield whose, _found(head, whose, path, said=True)
+        return
     given = [token for token in TOKENS if _can_give(head.names, token)]
-    if not given or given[0] == "trades":
+    if not given:
+        if candles(head.names) and asked[0] in candle_prices.SERIES:
+            raise CandlesRefused(path, asked[0], _candle_columns(head), _what_is_named(whose))
+        yield asked[0], _found(head, asked[0], path, said=False)
+        return
+    if given[0] == "trades":
         yield "trades", _found(head, "trades", path, said=False)
         return
     for token in given:
@@ -225,9 +259,89 @@ def _found(head: _Head, token: str, path: Path, *, said: bool) -> dict[str, int]
     missing = [column for column in REQUIRED[token] if column not in places]
     is_candles = token == "trades" and candles(head.names)
     if missing or is_candles:
-        why = "these are candles (open, high, low, close): no trade is in them" if is_candles else ""
+        why = _NO_TRADES if is_candles else ""
         raise MissingColumns(path, token, missing or ["price"], head.names, _named(head, places), why)
     return places
+
+
+# ---------------------------------------------------------------- candles
+
+
+def _of_candles(
+    block: Block, head: _Head, token: str, columns: dict[str, int], fmt: str | None, path: Path, *, explicit: bool
+) -> tuple[dict[str, int], dict[str, Any]]:
+    """The columns of a file of candles, and what is said of its series.
+
+    Each value gets the last moment of its candle, when it is known at the earliest (the open: the first).
+    Raises CandlesRefused where they are candles of something else, or nothing says how long they are.
+    """
+    value = columns.get(VALUES.get(token, ""))
+    if token == "trades":
+        raise MissingColumns(path, token, ["price"], head.names, {}, _NO_TRADES)
+    if token not in candle_prices.SERIES or value is None or (which := candle_part(head.names[value])) is None:
+        return columns, {}
+    whose = candle_prices.whose(path)
+    if whose not in (None, token):
+        raise CandlesRefused(path, token, _candle_columns(head), _what_is_named(whose))
+    if not explicit and _has_volume(block, head):
+        raise CandlesRefused(path, token, _candle_columns(head), "they have a volume: these are candles of trades")
+    closing = candle_prices.close_time_of(head.names)
+    opening = next((n for n in (columns[TIMESTAMP], *found_by(TIMESTAMP, head.names)) if n != closing), None)
+    opened, unit = _ns_of(block, head, opening if opening is not None else closing, fmt, path)
+    closed = _ns_of(block, head, closing, fmt, path)[0] if closing is not None and opening is not None else None
+    length = candle_prices.interval_of(opened, closed, path)
+    if isinstance(length, str):
+        raise CandlesRefused(path, token, _candle_columns(head), length)
+    series = f"csv/{candle_prices.SERIES[token]}-{candle_prices.name_of(length)}"
+    later = 0
+    if which == "open":
+        series += ".open"
+        columns = columns | ({} if opening is None else {TIMESTAMP: opening})
+    elif closing is not None:
+        columns = columns | {TIMESTAMP: closing}
+    else:
+        later = candle_prices.until_known(length, unit)
+    if which not in ("open", "close"):
+        series += f".{which}"
+    column = head.names[columns[TIMESTAMP]]
+    after = f"{later / 10**9:,.9g} s after {column}, the opening of its candle" if later else f"its {column}"
+    head.notes.append(f"candles of {candle_prices.name_of(length)}: each {which} is stamped {after}")
+    return columns, {"series": series, "gap_seconds": float(3 * length)} | ({"later_ns": later} if later else {})
+
+
+def _ns_of(block: Block, head: _Head, place: int | None, fmt: str | None, path: Path) -> tuple[pl.Series, str | None]:
+    """Times of a column in ns, row by row, and its unit."""
+    assert place is not None
+    read = cells.read(block, len(head.names), head.delimiter, [place]).frame
+    texts = read.filter(pl.col("line") >= head.lines)[cells.name(place)]
+    spec, bad = spec_of(texts.filter(texts != ""), fmt)
+    if spec is None:
+        spec, bad = spec_of(texts.filter(texts != ""), None)
+    if spec is None:
+        text = texts.filter(texts != "")[bad or 0]
+        raise TimestampParsingFailed(path, head.lines + 1 + (bad or 0), head.names[place], text, fmt, format_for(text))
+    return ns_of(texts, spec), spec.get("unit")
+
+
+def _has_volume(block: Block, head: _Head) -> bool:
+    places = [place for place, name in enumerate(head.names) if squeezed(name).startswith("vol")]
+    return any(_column(block, head, place)["text"].str.contains("[1-9]").any() for place in places)
+
+
+def _candle_columns(head: _Head) -> dict[str, str]:
+    """The mapping by which candles are read, for a hint."""
+    closing = candle_prices.close_time_of(head.names)
+    times = [closing] if closing is not None else found_by(TIMESTAMP, head.names)
+    close = next(name for name in head.names if candle_part(name) == "close")
+    return {TIMESTAMP: head.names[times[0]] if times else "<your column for timestamp>", "value": close}
+
+
+def _what_is_named(whose: str | None) -> str:
+    return (
+        "neither its name nor its columns say whose prices they are"
+        if whose is None
+        else f"its name says that they are candles of {_WHOSE[whose]}"
+    )
 
 
 def _named(head: _Head, places: Mapping[str, int]) -> dict[str, str]:

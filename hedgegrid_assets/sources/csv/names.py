@@ -81,14 +81,16 @@ OPTIONAL: Final[Mapping[str, tuple[str, ...]]] = {
     "index": (LOCAL, SYMBOL),
     "funding": (LOCAL, SYMBOL, "predicted_funding_rate", "next_funding_time", "interval_hours", "interval_minutes"),
 }
-_PLAIN_PRICE: Final[Mapping[str, str]] = {"mark": "mark_price", "index": "index_price", "funding": "funding_rate"}
+VALUES: Final[Mapping[str, str]] = {"mark": "mark_price", "index": "index_price", "funding": "funding_rate"}
+"""Data type -> the column of its value."""
 _VALUE_TOO: Final[Mapping[str, tuple[str, ...]]] = {
     "mark": ("price", "close", "p", "value"),
     "index": ("price", "close", "i", "p", "value"),
     "funding": ("rate", "value"),
 }
 """Names that mean the value only where the file is said to hold nothing else."""
-CANDLES: Final = frozenset({"open", "high", "low", "close"})
+_CANDLE: Final = re.compile(r"(?:px|price)?(o|h|l|c|open|high|low|close)(?:px|price)?")
+_CANDLE_PARTS: Final[Mapping[str, str]] = {"o": "open", "h": "high", "l": "low", "c": "close"}
 
 
 def squeezed(text: str) -> str:
@@ -98,7 +100,7 @@ def squeezed(text: str) -> str:
 
 def found_by(column: str, names: Sequence[str], token: str | None = None) -> list[int]:
     """Positions of the columns that may be ours, in the order of the names looked for."""
-    value = _PLAIN_PRICE.get(token or "") == column
+    value = VALUES.get(token or "") == column
     aliases = (*ALIASES[column], *(_VALUE_TOO[str(token)] if value else ()))
     found: list[int] = []
     for alias in aliases:
@@ -113,7 +115,7 @@ def canonical(key: str, token: str) -> str | None:
     """Our column that a key of ``columns`` means; None: no such column of this data type."""
     key = key.strip()
     if key == "price" and token in ("mark", "index"):
-        return _PLAIN_PRICE[token]
+        return VALUES[token]
     if key == "side" and token == "trades":
         return "aggressor_side"
     return key if key in (*REQUIRED[token], *OPTIONAL[token]) else None
@@ -121,7 +123,13 @@ def canonical(key: str, token: str) -> str | None:
 
 def candles(names: Sequence[str]) -> bool:
     """The file holds candles: no trade is in it."""
-    return {squeezed(name) for name in names} >= CANDLES
+    return {candle_part(name) for name in names} >= set(_CANDLE_PARTS.values())
+
+
+def candle_part(name: str) -> str | None:
+    """Which of a candle's four prices a column is: open, high, low or close."""
+    found = _CANDLE.fullmatch(squeezed(name))
+    return None if found is None else _CANDLE_PARTS[found[1][0]]
 
 
 # ---------------------------------------------------------------- files without a header line

@@ -73,6 +73,8 @@ def _without_header(frame: pl.DataFrame, dialect: Dialect, places: Sequence[int]
 def _with_places(frame: pl.DataFrame, dialect: Dialect, view: Mapping[str, Any]) -> pl.DataFrame:
     columns, specs = view["columns"], view["times"]
     event = ns_of(frame[cells.name(columns[TIMESTAMP])], specs[TIMESTAMP])
+    if "later_ns" in view:  # candles: from the opening to the last moment
+        event = event + view["later_ns"]
     init = ns_of(frame[cells.name(columns[LOCAL])], specs[LOCAL]) if LOCAL in columns else event
     symbol = (
         pl.lit(dialect["symbol"], pl.String)
