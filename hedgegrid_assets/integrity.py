@@ -12,6 +12,7 @@ import polars as pl
 from hedgegrid_assets.model import (
     DayFacts,
     Gap,
+    Identity,
     InstrumentDay,
     RowCounts,
     Rule,
@@ -69,6 +70,7 @@ class Circumstances:
     disconnects: Sequence[int] = ()
     capture_edges: Sequence[int] = ()
     contiguous_ids: bool = True
+    unique_ids: bool = True
 
 
 class _Histogram:
@@ -269,6 +271,7 @@ class DayRules:
             member_breaks=self._member_breaks,
             members_missing=self._members_missing,
             holes_unlisted=self._holes_unlisted if known.contiguous_ids else 0,
+            unique_ids=known.unique_ids,
         )
 
     @property
@@ -405,6 +408,7 @@ def make_verdict(
     code_version: str,
     precisions: Mapping[str, int],
     thresholds: Thresholds,
+    identity: Identity = Identity.ID,
 ) -> dict[str, Any]:
     """The verdict of an instrument-day: JSON, keys sorted, no wall-clock, times in ns."""
     counts = facts.counts or RowCounts(rows_in=facts.rows, rows_out=facts.rows)
@@ -432,7 +436,14 @@ def make_verdict(
     }
     if len(facts.gaps) > GAPS_STORED:
         verdict["gaps_total"] = len(facts.gaps)
+    if identity is not identity_of({}, table):
+        verdict["identity"] = str(identity)
     return verdict
+
+
+def identity_of(verdict: Mapping[str, Any], table: Table) -> Identity:
+    """When two rows of the day were taken for one; said in a verdict only where it is not by the id, if there are ids."""
+    return Identity(verdict.get("identity", Identity.ID if table.id_column else Identity.CONTENT))
 
 
 def store_verdict(places: Places, table: Table, day: InstrumentDay, verdict: Mapping[str, Any]) -> None:

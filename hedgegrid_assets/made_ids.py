@@ -1,4 +1,7 @@
-"""Ids for rows that came without one: a hash of the row's content, ``-2``, ``-3`` behind it for rows that are alike."""
+"""Ids for rows that came without one: a hash of the row's content, ``-2``, ``-3`` behind it for rows that are alike.
+
+A venue may write anything for an id, so that which ids were made stands beside them, in the column ``MADE``.
+"""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -8,21 +11,32 @@ import polars as pl
 import pyarrow as pa
 
 MARK: Final = "~"
-"""In front of every made id; no venue writes one."""
-_BASE: Final = r"^(~[0-9a-f]{24})"
-_NOT_CONTENT: Final = frozenset({"raw_row"})
+"""In front of the ids that are made here."""
+MADE: Final = "made"
+"""Column that is true where the id was made."""
+REMEMBERED_NS: Final = 60_000_000_000
+"""How far exchange times step back at most in rows that are numbered as they come."""
+_NUMBER: Final = r"-[0-9]+$"
+_NOT_CONTENT: Final = frozenset({"raw_row", MADE})
 _SEEDS: Final = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F)
 _FACTORS: Final = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
 _NULL: Final = -(2**63)
 
 
-def filled(frame: pl.DataFrame, column: str) -> pl.DataFrame:
-    """The frame with an id for each row that has none: 96 bits of hash over all other columns but ``raw_row``.
+def filled(frame: pl.DataFrame, column: str, base: pl.Series | None = None) -> pl.DataFrame:
+    """The frame with an id for each row that has none, and ``MADE``.
 
-    Equal rows get equal ids, on every machine and in every version; ``Ordinals`` tells them apart.
+    ``base`` is what a source's own rule makes of each row; None: 96 bits of hash over all other columns but
+    ``raw_row``. Equal rows get equal ids, on every machine and in every version; ``Ordinals`` tells them apart.
     """
+    marked = frame.with_columns(pl.col(column).is_null().alias(MADE))
     if not frame[column].null_count():
-        return frame
+        return marked
+    made = _hashed(frame, column) if base is None else base
+    return marked.with_columns(pl.coalesce(column, made.alias(MADE)).alias(column))
+
+
+def _hashed(frame: pl.DataFrame, column: str) -> pl.Series:
     lanes = [
         lane
         for series in frame.get_columns()
@@ -30,58 +44,99 @@ def filled(frame: pl.DataFrame, column: str) -> pl.DataFrame:
         for lane in _lanes(series)
     ]
     high, low = (_mixed(lanes, seed) for seed in _SEEDS)
-    words = np.stack([high >> np.uint64(32), high & np.uint64(0xFFFFFFFF), low >> np.uint64(32)], axis=1).astype(">u4")
-    digests = pa.FixedSizeBinaryArray.from_buffers(pa.binary(12), len(frame), [None, pa.py_buffer(words.tobytes())])
-    made = pl.Series("made", pl.from_arrow(digests.cast(pa.binary()))).bin.encode("hex")
-    return frame.with_columns(pl.coalesce(column, pl.lit(MARK) + made).alias(column))
+    return pl.select(pl.lit(MARK) + hexadecimal([high, low], 12)).to_series()
 
 
-def are_made(ids: pl.Series) -> pl.Series:
-    """Which ids were made here."""
-    return ids.str.contains(_BASE)
+def hexadecimal(words: Sequence[np.ndarray], size: int) -> pl.Series:
+    """The first ``size`` bytes of some 64-bit words a row, as hexadecimal digits."""
+    data = np.ascontiguousarray(np.stack(words, axis=1).astype(">u8").view(np.uint8)[:, :size])
+    digests = pa.FixedSizeBinaryArray.from_buffers(pa.binary(size), len(data), [None, pa.py_buffer(data.tobytes())])
+    return pl.Series("made", pl.from_arrow(digests.cast(pa.binary()))).bin.encode("hex")
 
 
 class Ordinals:
     """Numbers made ids that are alike, in the order of the rows.
 
-    Rows come sorted by ``ts_init``, a part of their hash, so that like rows are near each other, also across blocks.
+    Rows that are alike have one exchange time, so that those of the last minute of it are all that need be remembered
+    from block to block; ``at_once`` says whether that is enough.
     """
 
     def __init__(self, column: str) -> None:
         self._column = column
-        self._at: int | None = None
-        self._counts: dict[str, int] = {}
+        self._newest = _NULL
+        self._seen: list[tuple[int, pl.DataFrame]] = []
+
+    def at_once(self, frame: pl.DataFrame) -> bool:
+        """No made id is so old that one like it may be forgotten: the frame can be numbered without all rows."""
+        times = frame.filter(MADE)["ts_event"]
+        return not len(times) or int(str(times.min())) >= self._newest - REMEMBERED_NS
 
     def numbered(self, frame: pl.DataFrame, starts: Sequence[int] = ()) -> pl.DataFrame:
-        """The frame with its ids numbered; rows from different files (``starts``: first raw rows) count apart.
+        """The frame with its made ids numbered; rows from different files (``starts``: first raw rows) count apart.
 
-        So the rows that two files share have the same ids, and can be told from trades that happened twice.
+        So the rows that two files share have the same ids, and can be told from trades that happened twice. Ids that
+        are numbered already are numbered anew.
         """
-        if not len(frame) or not are_made(frame[self._column]).any():
+        made = frame[MADE]
+        if not made.any():
             return frame
-        origin = np.searchsorted(np.asarray(starts, np.int64), frame["raw_row"].to_numpy(), "right")
-        base = pl.col(self._column).str.extract(_BASE, 1)
-        marked = frame.with_columns(base=base, origin=pl.Series(origin, dtype=pl.Int64))
-        nth = pl.int_range(1, pl.len() + 1).over("base", "origin")
-        carried = pl.col("base").replace_strict(self._counts, default=0, return_dtype=pl.Int64) if self._counts else 0
-        numbered = marked.with_columns(
-            nth=nth + pl.when(pl.col("ts_init") == pl.lit(self._at, pl.Int64)).then(carried).otherwise(0)
-        )
-        self._remember(numbered)
-        named = (
-            pl.when(pl.col("base").is_null())
-            .then(self._column)
-            .when(pl.col("nth") == 1)
+        rows = frame if made.all() else frame.filter(made)
+        origin = np.searchsorted(np.asarray(starts, np.int64), rows["raw_row"].to_numpy(), "right")
+        rows = rows.select(
+            "ts_event", pl.col(self._column).str.replace(_NUMBER, "").alias("base"), pl.Series("origin", origin)
+        ).with_columns(nth=pl.int_range(1, pl.len() + 1).over("base", "origin"))
+        before = self._before(rows)
+        if len(before):
+            seen = rows.join(before, on=["base", "origin"], how="left", maintain_order="left")["seen"]
+            rows = rows.with_columns(nth=pl.col("nth") + seen.fill_null(0))
+        self._remember(rows)
+        ids = rows.select(
+            pl.when(pl.col("nth") == 1)
             .then("base")
             .otherwise(pl.concat_str("base", pl.lit("-"), pl.col("nth").cast(pl.String)))
-        )
-        return numbered.with_columns(named.alias(self._column)).drop("base", "origin", "nth")
+        )["base"]
+        if len(rows) < len(frame):
+            ids = frame[self._column].scatter(made.arg_true(), ids)
+        return frame.with_columns(ids.alias(self._column))
 
-    def _remember(self, numbered: pl.DataFrame) -> None:
-        """Counts of the ids of the last moment: only they can go on in the next block."""
-        self._at = numbered["ts_init"][-1]
-        last = numbered.filter((pl.col("ts_init") == self._at) & pl.col("base").is_not_null())
-        self._counts = dict(last.group_by("base").agg(pl.col("nth").max()).iter_rows())
+    def _before(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """How often ids were seen before that may come again in these rows."""
+        least = int(str(rows["ts_event"].min()))
+        near = [seen.filter(pl.col("ts_event") >= least) for newest, seen in self._seen if newest >= least]
+        empty = rows.clear().select("base", "origin", seen="nth")
+        return pl.concat(near).group_by("base", "origin").agg(pl.col("nth").max().alias("seen")) if near else empty
+
+    def _remember(self, rows: pl.DataFrame) -> None:
+        newest = int(str(rows["ts_event"].max()))
+        self._newest = max(newest, self._newest)
+        self._seen = [kept for kept in self._seen if kept[0] >= self._newest - REMEMBERED_NS]
+        self._seen.append((newest, rows))
+
+
+class Flags:
+    """Which raw rows have something, as ranges of raw rows: of a day of one kind they take no room."""
+
+    def __init__(self) -> None:
+        self._starts: list[np.ndarray] = []
+        self._ends: list[np.ndarray] = []
+
+    def add(self, rows: pl.Series, flags: pl.Series) -> None:
+        """Rows in rising order, after all those before."""
+        if not flags.any():
+            return
+        numbers, flagged = rows.to_numpy(), flags.to_numpy()
+        edges = np.diff(flagged.astype(np.int8), prepend=0, append=0)
+        self._starts.append(numbers[np.flatnonzero(edges == 1)])
+        self._ends.append(numbers[np.flatnonzero(edges == -1) - 1])
+
+    def of(self, rows: pl.Series) -> pl.Series:
+        """The flags of some of the rows."""
+        if not self._starts:
+            return pl.Series([False], dtype=pl.Boolean).new_from_index(0, len(rows))
+        starts, ends = np.concatenate(self._starts), np.concatenate(self._ends)
+        numbers = rows.to_numpy()
+        place = np.searchsorted(starts, numbers, "right") - 1
+        return pl.Series((place >= 0) & (numbers <= ends[place]))
 
 
 def _lanes(series: pl.Series) -> list[np.ndarray]:

@@ -125,7 +125,7 @@ class DayFacts:
     Times in ns. ``failing`` counts the rows that broke each row rule. ``excluded_reasons`` are rejects that the
     venue itself marks as no trade. ``counts`` is None where only a Nautilus file is at hand. ``member_breaks`` are rows
     whose first member does not follow the last member of the row before, ``members_missing`` the ids between them;
-    ``holes_unlisted`` are holes in the ids beyond those in ``gaps``.
+    ``holes_unlisted`` are holes in the ids beyond those in ``gaps``. ``unique_ids``: an id names one row.
     """
 
     table: str
@@ -151,6 +151,7 @@ class DayFacts:
     member_breaks: int = 0
     members_missing: int = 0
     holes_unlisted: int = 0
+    unique_ids: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +266,20 @@ class Table:
     members: tuple[str, str] | None = None
 
 
+class Identity(StrEnum):
+    """What tells whether two rows of a channel are one row that was sent, written or imported twice.
+
+    ID: the venue's id names one row; rows that are equal in all but their arrival are one, and an id with two contents
+    is an error. CONTENT: ids are shared by several rows, so that rows may be equal and yet be several: all that stand
+    in one message are kept, and the n-th of them is the same row as the n-th in another message. EVERY_ROW: each row
+    is an observation of its own.
+    """
+
+    ID = "id"
+    CONTENT = "content"
+    EVERY_ROW = "every row"
+
+
 type FieldKind = Literal["text", "integer", "decimal", "flag"]
 
 
@@ -293,12 +308,14 @@ class TableMapping:
         applies: Rows that the table has a value for; the others are counted as ``not_applicable``.
         lineage: Table column -> keys of the raw fields.
         repeats: Rows that differ in nothing but their arrival are observations of their own, not duplicates.
+        made_ids: Ids for the rows that have none, equal where rows are alike; None: a hash of the row's content.
     """
 
     columns: Mapping[str, pl.Expr]
     lineage: Mapping[str, tuple[str, ...]]
     applies: pl.Expr | None = None
     repeats: bool = False
+    made_ids: pl.Expr | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,6 +332,7 @@ class Channel:
         excludes: Reason -> rows that the venue itself marks as no market trade.
         tables: Table name -> mapping.
         gap_seconds: Longest usual silence of this stream; None: the table's own.
+        identity: When two rows of a table with ids are one; tables without ids go by their content.
     """
 
     name: str
@@ -326,6 +344,7 @@ class Channel:
     contiguous_ids: bool = True
     excludes: Mapping[str, pl.Expr] = field(default_factory=dict)
     gap_seconds: float | None = None
+    identity: Identity = Identity.ID
 
 
 @dataclass(frozen=True, slots=True)

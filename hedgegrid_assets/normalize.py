@@ -28,7 +28,7 @@ from hedgegrid_assets.frames import (
     read_blocks,
 )
 from hedgegrid_assets.integrity import Circumstances, DayRules, Thresholds
-from hedgegrid_assets.model import Channel, Decoded, Dialect, InstrumentDay, RowCounts, Source, Status, Table
+from hedgegrid_assets.model import Channel, Decoded, Dialect, Identity, InstrumentDay, RowCounts, Source, Status, Table
 from hedgegrid_assets.raw import REJECT_SCHEMA, Carried, RawDay
 from hedgegrid_assets.storage import (
     Behind,
@@ -44,11 +44,13 @@ from hedgegrid_assets.storage import (
     temporary_file,
     writing,
 )
-from hedgegrid_assets.timestamps import NS_PER_SECOND, day_end
+from hedgegrid_assets.timestamps import day_end
 
 ODD_LINES_CAP: Final = 200_000
 _TRADE_ID_LENGTH: Final = 36
-_REMEMBERED_NS: Final = 60 * NS_PER_SECOND
+_BASE: Final = "made_from"
+_COPY: Final = "copy"
+_MESSAGE: Final = "message"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,11 @@ class Recipe:
         """Versions of the table's and the source's rules."""
         return f"{table.name}:{table.code_version}+{self.source.name}:{self.source.code_version}"
 
+    def identity_of(self, table: Table) -> Identity:
+        """When two rows of a table are one: without ids, it is their content that tells."""
+        by_content = self.channel.identity is Identity.ID and table.id_column is None
+        return Identity.CONTENT if by_content else self.channel.identity
+
     def thresholds_of(self, table: Table) -> Thresholds:
         """The feed's thresholds for a table."""
         return self.thresholds.get(table.name, Thresholds())
@@ -96,6 +103,7 @@ def is_current(places: Places, day: InstrumentDay, table: Table, raw: RawDay, re
         and verdict["precision"] == recipe.precisions.to_dict()
         and verdict["thresholds"] == recipe.thresholds_of(table).to_dict()
         and verdict["series"] == recipe.channel.series
+        and integrity.identity_of(verdict, table) == recipe.identity_of(table)
         and verdict["frame_sha256"] is not None
         and places.frame(day.instrument_id, table.folder, day.date).exists()
     )
@@ -188,9 +196,11 @@ class _TableDay:
         self._sink: _Sink | None = None
         self._held: list[pl.DataFrame] | None = None
         self._waiting = _Waiting(places, table, day_end(day.date)) if table.whole_day else None
+        self._identity = recipe.identity_of(table)
         self._ordinals = made_ids.Ordinals(table.id_column) if table.id_column else None
+        self._made = made_ids.Flags()
         self._latest = -(2**63)
-        self._last_key: int | None = None
+        self._last_key: tuple[int, int] | None = None
         self._newest: int | None = None
         self._recent: pl.DataFrame | None = None
         self._out_of_order = 0
@@ -207,11 +217,15 @@ class _TableDay:
             self._not_applicable += len(rows) - len(applicable)
             rows = applicable
         columns = [expression.alias(name) for name, expression in self._mapping.columns.items()]
-        frame = self._without_impossible(rows.select("raw_row", "ts_event", "ts_init", *columns))
+        base = self._mapping.made_ids
+        made = [] if base is None else [base.alias(_BASE)]
+        frame = self._without_impossible(rows.select("raw_row", "ts_event", "ts_init", *columns, *made))
+        more: list[str] = []
         if self._table.id_column:
-            frame = made_ids.filled(frame, self._table.id_column)
+            own = frame[_BASE] if made else None
+            frame, more = made_ids.filled(frame.drop(_BASE, strict=False), self._table.id_column, own), [made_ids.MADE]
         if self._check_precision(frame):
-            self._order(frame.select(pl.col(name).cast(dtype) for name, dtype in self._stored.items()))
+            self._order(frame.select(*(pl.col(name).cast(dtype) for name, dtype in self._stored.items()), *more))
 
     def _keep_rejects(self, rejects: pl.DataFrame) -> None:
         if not len(rejects):
@@ -308,34 +322,53 @@ class _TableDay:
         if self._held is not None:
             self._held.append(frame)
         else:
-            self._pass_on(frame if self._ordinals is None else self._ordinals.numbered(frame))
+            self._pass_on(self._numbered(frame))
+
+    def _numbered(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """The frame with numbers behind ids that were made, and a note of which they are."""
+        if self._ordinals is None:
+            return frame
+        self._made.add(frame["raw_row"], frame[made_ids.MADE])
+        return self._ordinals.numbered(frame)
 
     def _differ(self, frame: pl.DataFrame) -> bool:
         """Proof that no row is there twice: ids rise; without ids, exchange times step back a minute at most, and rows of one differ."""
-        if self._table.id_column is None:
+        if self._identity is Identity.EVERY_ROW:
+            return True
+        if self._ordinals is None:
             return self._moments_differ(frame)
-        ids = frame[self._table.id_column]
-        if not self._raw.origin_starts():  # ids made for one file are unique by their ordinals
-            ids = ids.filter(~made_ids.are_made(ids)) if ids[0].startswith(made_ids.MARK) else ids
-            if not len(ids):
-                return True
-        keys = ids.cast(pl.Int64, strict=False)
-        if keys.null_count() or (self._last_key is not None and keys[0] <= self._last_key):
+        if frame[made_ids.MADE].any():
+            if self._raw.origin_starts() or not self._ordinals.at_once(frame):
+                return False
+            frame = frame.filter(~pl.col(made_ids.MADE))  # ids made for one file are unique by their ordinals
+        return not len(frame) or self._ids_rise(frame)
+
+    def _ids_rise(self, frame: pl.DataFrame) -> bool:
+        """Ids rise; those that rows share stand together in one message."""
+        ids, times = frame[self._table.id_column or ""].cast(pl.Int64, strict=False), frame["ts_init"]
+        if ids.null_count():
             return False
-        self._last_key = keys[-1]
-        return bool((keys.diff().drop_nulls() > 0).all())
+        before, self._last_key = self._last_key, (int(ids[-1]), int(times[-1]))
+        steps = ids.diff().drop_nulls()
+        if bool((steps > 0).all()) and (before is None or ids[0] > before[0]):
+            return True
+        if self._identity is Identity.ID or self._raw.origin_starts():
+            return False
+        moved = (times.diff().drop_nulls() != 0) & (steps == 0)
+        first = before is None or ids[0] > before[0] or (ids[0], times[0]) == before
+        return first and bool((steps >= 0).all()) and not moved.any()
 
     def _moments_differ(self, frame: pl.DataFrame) -> bool:
         """Rows that are one have one exchange time: so only those of the last minute of it need be remembered."""
         rows = frame.select("ts_event", *self._content())
         times = rows["ts_event"]
         least, most = int(str(times.min())), int(str(times.max()))
-        if self._newest is not None and least < self._newest - _REMEMBERED_NS:
+        if self._newest is not None and least < self._newest - made_ids.REMEMBERED_NS:
             return False
         rise = (self._newest is None or times[0] > self._newest) and bool((times.diff().drop_nulls() > 0).all())
         together = rows if self._recent is None else pl.concat([self._recent, rows])
         self._newest = most if self._newest is None else max(most, self._newest)
-        self._recent = together.filter(pl.col("ts_event") >= self._newest - _REMEMBERED_NS)
+        self._recent = together.filter(pl.col("ts_event") >= self._newest - made_ids.REMEMBERED_NS)
         return rise or not together.filter(pl.col("ts_event").is_duplicated()).is_duplicated().any()
 
     def _content(self) -> list[str]:
@@ -350,7 +383,9 @@ class _TableDay:
             return []
         sink, self._sink = self._sink, None
         self._rows_out = 0
-        return sink.take_back()
+        if self._ordinals is None:
+            return sink.take_back()
+        return [rows.with_columns(self._made.of(rows["raw_row"]).alias(made_ids.MADE)) for rows in sink.take_back()]
 
     def _pass_on(self, frame: pl.DataFrame) -> None:
         if self._waiting is not None:
@@ -362,24 +397,41 @@ class _TableDay:
         if self._sink is None:
             self._sink = _Sink(self._places, self._day, self._table, self._recipe, self._raw, self._follower)
         self._rows_out += len(frame)
-        self._sink.put(frame)
+        self._sink.put(frame.drop(made_ids.MADE, strict=False))
 
     def _release(self, held: list[pl.DataFrame]) -> int:
         """Sort, drop exact repetitions, pass on; ids that stand for two trades."""
         if not held:
             return 0
         day = pl.concat(held)
+        held.clear()
+        identity = [] if self._identity is Identity.EVERY_ROW else ["ts_event", *self._content()]
+        if self._identity is Identity.CONTENT and self._table.id_column:
+            day = self._with_copies(day, identity)
+            identity.append(_COPY)
         newest_first = bool((day["ts_init"].diff() <= 0).all())  # then the later of two lines of one moment came first
         day = day.sort("ts_init", "raw_row", descending=[False, newest_first])
-        held.clear()
         if self._table.id_column:
             day = made_ids.Ordinals(self._table.id_column).numbered(day, self._raw.origin_starts())
-        unique = day.unique(subset=["ts_event", *self._content()], keep="first", maintain_order=True)
+        unique = day.unique(subset=identity, keep="first", maintain_order=True) if identity else day
         self._duplicates = len(day) - len(unique)
-        conflicts = int(unique[self._table.id_column].is_duplicated().sum()) if self._table.id_column else 0
+        ids = unique[self._table.id_column] if self._table.id_column and self._identity is Identity.ID else None
         for start in range(0, len(unique), 1 << 20):
-            self._pass_on(unique.slice(start, 1 << 20))
-        return conflicts
+            self._pass_on(unique.slice(start, 1 << 20).drop(_COPY, strict=False))
+        return 0 if ids is None else int(ids.is_duplicated().sum())
+
+    def _with_copies(self, day: pl.DataFrame, content: list[str]) -> pl.DataFrame:
+        """With ``_COPY``: which one of the equal rows of its message a row is.
+
+        A message is what one landing file holds of one arrival, line after line.
+        """
+        day = day.sort("raw_row")
+        origin = np.searchsorted(np.asarray(self._raw.origin_starts(), np.int64), day["raw_row"].to_numpy(), "right")
+        message = pl.struct("ts_init", pl.lit(pl.Series("origin", origin))).rle_id()
+        copies = pl.int_range(pl.len(), dtype=pl.UInt32).over(*content, _MESSAGE) * (~pl.col(made_ids.MADE)).cast(
+            pl.UInt32
+        )
+        return day.with_columns(message.alias(_MESSAGE)).with_columns(copies.alias(_COPY)).drop(_MESSAGE)
 
     # -- files out
 
@@ -406,6 +458,7 @@ class _TableDay:
             disconnects=self._raw.manifest["disconnects_ns"],
             capture_edges=self._raw.origin_starts(),
             contiguous_ids=self._recipe.channel.contiguous_ids,
+            unique_ids=self._identity is Identity.ID,
         )
         if self._too_fine:
             return self._refuse(known)
@@ -430,6 +483,7 @@ class _TableDay:
             code_version=self._recipe.code_version(self._table),
             precisions=self._recipe.precisions.to_dict(),
             thresholds=self._recipe.thresholds_of(self._table),
+            identity=self._identity,
         )
         integrity.store_verdict(self._places, self._table, self._day, verdict)
         return verdict

@@ -358,14 +358,14 @@ class BlockReader:
     of the file as stored and ``lines`` are known.
     """
 
-    def __init__(self, path: Path, block_bytes: int = BLOCK_BYTES, *, quoted: bool = False) -> None:
+    def __init__(self, path: Path, block_bytes: int | None = None, *, quoted: bool = False) -> None:
         self.path = path
         self.quoted = quoted
         self.sha256 = ""
         self.bytes = 0
         self.lines = 0
         self.truncated = False
-        self._block_bytes = block_bytes
+        self._block_bytes = block_bytes or BLOCK_BYTES
 
     def __iter__(self) -> Iterator[Block]:
         return ahead(self._blocks())

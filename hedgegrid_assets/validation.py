@@ -18,12 +18,13 @@ from hedgegrid_assets.integrity import (
     Circumstances,
     DayRules,
     Thresholds,
+    identity_of,
     ids_between,
     passed_of,
     read_verdict,
     status_of,
 )
-from hedgegrid_assets.model import InstrumentDay, RowCounts, RuleResult, Severity, Status, Table
+from hedgegrid_assets.model import Identity, InstrumentDay, RowCounts, RuleResult, Severity, Status, Table
 from hedgegrid_assets.names import check_lookup
 from hedgegrid_assets.storage import Places, sha256_of
 from hedgegrid_assets.tables import TABLES
@@ -310,6 +311,7 @@ def _results(rules: DayRules, table: Table, known: Mapping[str, Any], ids_from: 
         ),
         rejects_by_reason=Counter(known.get("rejects_by_reason", {})),
         conflicting_ids=conflicts,
+        unique_ids=identity_of(known, table) is Identity.ID,
     )
     if not known["rules"]:
         circumstances.counts = None

@@ -138,5 +138,5 @@ def origins_of(day: RawDay) -> list[tuple[str, int]]:
 
 def with_blocks_of(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Files are read in blocks of about so many bytes."""
-    monkeypatch.setattr(storage.BlockReader.__init__, "__defaults__", (size,))
+    monkeypatch.setattr(storage, "BLOCK_BYTES", size)
     monkeypatch.setattr(storage, "_READ_BYTES", min(size, 64 << 10))

@@ -302,13 +302,15 @@ def test_cells_that_are_usual_are_read_as_the_slow_reader_reads_them(data: st.Da
     assert_frame_equal(fast.rejects, slow.rejects)
 
 
-def test_sides_and_trades_that_happened_twice() -> None:
+def test_sides_and_trades_without_ids() -> None:
     text = HEADER + "\n" + row(side="buy") + row(side="sell") + row(side="unknown") + row(id="") + row(id="")
     rows, _ = decoded(text)
     channel = next(channel for channel in SOURCE.channels if channel.name == "trades")
     sides = pl.DataFrame(rows).select(channel.tables["trade_tick"].columns["aggressor_side"])
     assert sides.to_series().to_list()[:3] == ["BUYER", "SELLER", "NO_AGGRESSOR"]
-    assert rows[4]["id"] == f"{rows[3]['id']}-2"
+    assert [found["id"] for found in rows] == ["1", "1", "1", None, None]
+    assert rows[0]["made_id"] is None
+    assert rows[3]["made_id"] == rows[4]["made_id"]
 
 
 @pytest.mark.skipif(not REAL_TRADES.exists(), reason="the real files are not here")

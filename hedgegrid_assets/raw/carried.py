@@ -28,14 +28,13 @@ class Carried:
             name for mapping in mappings for column in mapping.columns.values() for name in column.meta.root_names()
         }
         used |= {
-            name for mapping in mappings if mapping.applies is not None for name in mapping.applies.meta.root_names()
+            name
+            for mapping in mappings
+            for expression in (mapping.applies, mapping.made_ids)
+            if expression is not None
+            for name in expression.meta.root_names()
         }
-        self._columns = [
-            "raw_row",
-            "ts_event",
-            "ts_init",
-            *(field.name for field in channel.fields if field.name in used),
-        ]
+        self._columns = ["raw_row", "ts_event", "ts_init", *sorted(used)]
         self._rows = Spool(folder)
         self._rest: list[tuple[pl.DataFrame, int, int]] = []
         self.whole = True

@@ -57,6 +57,9 @@ def _precision_fits(facts: DayFacts) -> Judgement:
 
 
 def _trade_ids_unique(facts: DayFacts) -> Judgement:
+    """Off where the venue's ids never named one trade."""
+    if not facts.unique_ids:
+        return _off(unique=False)
     return Judgement(facts.conflicting_ids == 0, facts.conflicting_ids, {"conflicting_rows": facts.conflicting_ids})
 
 

@@ -4,12 +4,13 @@ Rules as in Nautilus' own loader, which reads doubles: here a value keeps the di
 times are microseconds (nanoseconds where a file has them), a missing value is an empty cell.
 """
 
-import struct
 from collections.abc import Sequence
 from typing import Any, Final
 
+import numpy as np
 import polars as pl
 
+from hedgegrid_assets import made_ids
 from hedgegrid_assets.errors import DataError
 from hedgegrid_assets.model import Channel, Decoded, Dialect, Field, Scan, TableMapping
 from hedgegrid_assets.sources.binance import REJECTS_SCHEMA, SCAN_SCHEMA, exact_decimal, most_decimals
@@ -85,6 +86,7 @@ def channels(exchange: str) -> tuple[Channel, ...]:
                         "aggressor_side": ("side",),
                         "trade_id": ("id",),
                     },
+                    made_ids=pl.col("made_id"),
                 )
             },
         ),
@@ -303,7 +305,7 @@ def _decode(block: Block, channel: Channel, cells: pl.DataFrame, rejects: pl.Dat
         rows = pl.concat([rows, slow]).sort("raw_row") if len(slow) else rows
         rejects = pl.concat([rejects, refused]).sort("raw_row")
     if channel.name == "trades":
-        rows = _with_ids(rows)
+        rows = _with_made_ids(rows)
     return Decoded(rows, rejects, odd)
 
 
@@ -408,40 +410,46 @@ def _typed(field: Field) -> pl.Expr:
 # ---------------------------------------------------------------- ids of trades that have none
 
 
-def _with_ids(rows: pl.DataFrame) -> pl.DataFrame:
-    """Trades without an id get the one that Nautilus' loader makes of their content; equal trades a number behind it."""
-    nameless = rows.filter(pl.col("id") == "")
-    if not len(nameless):
-        return rows
-    made = pl.Series(
-        [
-            _hash_id(str(row["symbol"]).upper(), row["ts_event"], row["price"], row["size"], row["side"])
-            for row in nameless.iter_rows(named=True)
-        ],
-        dtype=pl.String,
-    )
-    named = nameless.with_columns(id=made).with_columns(
-        id=pl.when(pl.int_range(pl.len()).over("id") > 0)
-        .then(pl.format("{}-{}", "id", pl.int_range(pl.len()).over("id") + 1))
-        .otherwise("id")
-    )
-    return pl.concat([rows.filter(pl.col("id") != ""), named]).sort("raw_row")
+def _with_made_ids(rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows without an id have none, and in ``made_id`` the one that Nautilus' loader makes of their content."""
+    nameless = rows["id"] == ""
+    nothing = pl.Series("made_id", [None], dtype=pl.String).new_from_index(0, len(rows))
+    if not nameless.any():
+        return rows.with_columns(nothing)
+    made = _nautilus_ids(rows.filter(nameless))
+    made = made if len(made) == len(rows) else nothing.scatter(nameless.arg_true(), made)
+    return rows.with_columns(pl.when(~nameless).then("id").alias("id"), made.alias("made_id"))
 
 
 _FNV_START: Final = 0xCBF29CE484222325
-_FNV_PRIME: Final = 0x100000001B3
+_FNV_PRIME: Final = np.uint64(0x100000001B3)
+_BETWEEN: Final = np.uint8(0x1F)
 
 
-def _hash_id(symbol: str, ts_event: int, price: Any, size: Any, side: str) -> str:
-    """16 hex digits of FNV-1a over symbol, time, price, amount and side."""
-    parts = (
-        symbol.encode(),
-        struct.pack("<Q", ts_event),
-        struct.pack("<d", float(price)),
-        struct.pack("<d", float(size)),
-        side.encode(),
-    )
-    number = _FNV_START
-    for byte in b"\x1f".join(parts):
-        number = (number ^ byte) * _FNV_PRIME & 0xFFFFFFFFFFFFFFFF
-    return f"{number:016x}"
+def _nautilus_ids(rows: pl.DataFrame) -> pl.Series:
+    """16 hex digits of FNV-1a over symbol, time, price, amount and side, a byte between them; column by column."""
+    doubles = rows.select(pl.col("price", "size").cast(pl.String).cast(pl.Float64))  # by way of the text: rounded once
+    numbers = [rows["ts_event"].to_numpy(), *(column.to_numpy() for column in doubles)]
+    state = np.full(len(rows), _FNV_START, np.uint64)
+    state = _with_texts(state, rows["symbol"].str.to_uppercase())
+    for values in numbers:
+        digits = np.ascontiguousarray(values.astype(values.dtype.newbyteorder("<"))).view(np.uint8).reshape(-1, 8)
+        for column in (_BETWEEN, *digits.T):
+            state = _fnv(state, column)
+    state = _with_texts(_fnv(state, _BETWEEN), rows["side"])
+    return made_ids.hexadecimal([state], 8)
+
+
+def _fnv(state: np.ndarray, octets: np.ndarray | np.uint8) -> np.ndarray:
+    return (state ^ octets) * _FNV_PRIME
+
+
+def _with_texts(state: np.ndarray, texts: pl.Series) -> np.ndarray:
+    """A text for each row, of which there are few different ones."""
+    for text in texts.unique():
+        here = (texts == text).to_numpy()
+        part = state[here]
+        for octet in text.encode():
+            part = _fnv(part, np.uint8(octet))
+        state[here] = part
+    return state

@@ -1,0 +1,149 @@
+"""A raw day made of some lines, normalized by any source's reader, in blocks of any size."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import polars as pl
+
+from hedgegrid_assets import storage
+from hedgegrid_assets.frames import Precisions, frame_schema, read_blocks
+from hedgegrid_assets.model import Channel, Dialect, InstrumentDay, Scan, Source
+from hedgegrid_assets.normalize import Recipe, normalize_day
+from hedgegrid_assets.raw import Carried, RawDay, RawKey
+from hedgegrid_assets.storage import Block, BlockReader, Places
+from hedgegrid_assets.tables import TABLES
+
+DAY = date(2024, 1, 1)
+ID = "BTCUSDT-PERP.BINANCE"
+PRECISIONS = Precisions(price=2, size=3, mark=8)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one table of a day came to: the frame in memory form and its bytes, rejects, and the verdict."""
+
+    frame: pl.DataFrame
+    bytes: bytes
+    rejects: pl.DataFrame
+    verdict: dict[str, Any]
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """The counts of the verdict."""
+        return dict(self.verdict["rows"])
+
+    def rule(self, name: str) -> dict[str, Any]:
+        """One rule's answer, as stored."""
+        return next(rule for rule in self.verdict["rules"] if rule["name"] == name)
+
+
+@contextmanager
+def blocks_of(size: int | None) -> Iterator[None]:
+    """Files are read in blocks of about so many bytes; None: as ever."""
+    usual = storage.BLOCK_BYTES
+    with patch.object(storage, "BLOCK_BYTES", size or usual), patch.object(storage, "_READ_BYTES", size or 64 << 10):
+        yield
+
+
+def raw_day(folder: Path, channel: Channel, files: Sequence[bytes], dialect: Dialect | None = None) -> RawDay:
+    """A raw day of the lines of some landing files, laid end to end."""
+    path = folder / f"{hashlib.sha256(b'|'.join(files)).hexdigest()[:12]}.raw"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = b"".join(files)
+    path.write_bytes(data)
+    manifest: dict[str, Any] = {
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "origin": [
+            {"path": f"landing-{number}", "stored_lines": text.count(b"\n"), "dialect": dialect or {}}
+            for number, text in enumerate(files)
+        ],
+        "disconnects_ns": [],
+    }
+    return RawDay(RawKey(channel.name, "BTCUSDT", DAY), path, manifest, None)
+
+
+def outcomes(
+    folder: Path,
+    source: Source,
+    channel: Channel,
+    *files: bytes,
+    dialect: Dialect | None = None,
+    block: int | None = None,
+    carried: bool = False,
+) -> dict[str, Outcome]:
+    """Table -> what becomes of it. ``carried``: by way of ``Source.read``, as when a day is imported and made in one go."""
+    raw = raw_day(folder, channel, files, dialect)
+    places = Places(folder / "data", folder / f"catalog-{block}-{carried}-{raw.path.stem}-{channel.identity}")
+    tables = [TABLES[name] for name in channel.tables]
+    with blocks_of(block):
+        recipe = Recipe(source, channel, PRECISIONS, {})
+        day = InstrumentDay(ID, DAY)
+        if carried:
+            assert source.read is not None
+            with closing(Carried(folder, channel)) as kept:
+                kept.sha256 = raw.sha256
+                for part, said in raw.by_dialect(BlockReader(raw.path)):
+                    _, by_channel = source.read(part, said, [channel.name])
+                    if channel.name in by_channel:
+                        kept.add(by_channel[channel.name], part.lines)
+                done = normalize_day(places, day, raw, tables, recipe, carried=kept)
+        else:
+            done = normalize_day(places, day, raw, tables, recipe)
+    found: dict[str, Outcome] = {}
+    for each in done:
+        assert each.frame is not None
+        rejects = places.rejects(ID, each.table.folder, DAY)
+        empty = pl.DataFrame(schema=frame_schema(each.table, PRECISIONS))
+        frame = pl.concat([empty, *read_blocks(each.frame, each.table)])
+        found[each.table.name] = Outcome(
+            frame,
+            each.frame.read_bytes(),
+            pl.read_parquet(rejects) if rejects.exists() else pl.DataFrame(),
+            dict(each.verdict),
+        )
+    return found
+
+
+def scanned(source: Source, data: bytes, dialect: Dialect, size: int, *, read: bool = False) -> dict[str, Any]:
+    """What a source's ``scan`` (or the scan of its ``read``) says of some lines, in blocks of about so many bytes."""
+    scans: list[Scan] = []
+    for part in cut(data, size):
+        if read:
+            assert source.read is not None
+            scans.append(source.read(part, dialect, [channel.name for channel in source.channels])[0])
+        else:
+            scans.append(source.scan(part, dialect))
+    by_stream: Counter[str] = Counter()
+    decimals: dict[tuple[str, str, str], tuple[int, int]] = {}
+    for scan in scans:
+        by_stream.update(scan.by_stream)
+        for key, found in scan.decimals.items():
+            before = decimals.get(key, (0, 0))
+            decimals[key] = (max(before[0], found[0]), max(before[1], found[1]))
+    return {
+        "lines": pl.concat([scan.lines for scan in scans]).rows(),
+        "by_stream": +by_stream,
+        "blank": sum(scan.blank for scan in scans),
+        "connection": sum(scan.connection for scan in scans),
+        "unreadable": sum(scan.unreadable for scan in scans),
+        "decimals": {key: found for key, found in decimals.items() if found != (0, 0)},
+    }
+
+
+def cut(data: bytes, size: int) -> list[Block]:
+    """Lines in blocks of about so many bytes, as ``BlockReader`` cuts them."""
+    blocks: list[Block] = []
+    held, first = b"", 0
+    for number, line in enumerate(data.splitlines(keepends=True), start=1):
+        held += line
+        if len(held) >= size:
+            blocks.append(Block(held, first))
+            held, first = b"", number
+    return [*blocks, Block(held, first)] if held else blocks

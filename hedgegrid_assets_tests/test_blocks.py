@@ -1,0 +1,190 @@
+"""Where a file is cut into blocks decides nothing: each reader of each source gives the same from blocks of 48 bytes."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from uuid import uuid4
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hedgegrid_assets.model import Channel, Dialect, Source
+from hedgegrid_assets.sources import csv, synthetic, tardis, websocket
+from hedgegrid_assets.sources.tardis import datasets
+from hedgegrid_assets_tests.one_day import DAY, cut, outcomes, scanned
+
+MIDNIGHT_MS: Final = 1_704_067_200_000
+SMALL: Final = 48
+_HEAD: Final = "exchange,symbol,timestamp,local_timestamp,id,side,price,amount"
+_TICKER: Final = "exchange,symbol,timestamp,local_timestamp,funding_timestamp,funding_rate,predicted_funding_rate,open_interest,last_price,index_price,mark_price"
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A reader and lines for it: the first ones of a file, and some that may follow in any number and order."""
+
+    source: Source
+    channel: str
+    pool: tuple[str, ...]
+    head: str = ""
+
+    @property
+    def made_of(self) -> Channel:
+        return next(channel for channel in self.source.channels if channel.name == self.channel)
+
+    def dialect(self, data: bytes) -> Dialect:
+        if self.source.name == "tardis" and self.head:
+            return datasets.dialect_of(data.split(b"\n")[0], self.made_of, "BTCUSDT")
+        if self.source.dialect is None:
+            return {}
+        return self.source.dialect(cut(data, 1 << 20)[0], {"path": "BTCUSDT.csv", "symbols": ["BTCUSDT"]})
+
+
+def _message(kind: str, number: int, **more: object) -> str:
+    at = MIDNIGHT_MS + number
+    if kind == "markPriceUpdate":
+        body: dict[str, object] = {"e": kind, "E": at, "s": "BTCUSDT", "p": f"425{number}.1", "i": "42499.5"}
+        body |= {"r": "0.0001", "T": MIDNIGHT_MS + 28_800_000}
+    else:
+        body = {"e": kind, "E": at, "s": "BTCUSDT", "a" if kind == "aggTrade" else "t": number, "p": "42500.1"}
+        body |= {"q": "0.003", **({"f": number, "l": number} if kind == "aggTrade" else {"X": "MARKET"})}
+        body |= {"T": at, "m": number % 2 == 0}
+    return json.dumps(body | more, separators=(",", ":"))
+
+
+def _received(number: int, text: str, *, iso: bool = False) -> str:
+    stamp = f"2024-01-01T00:00:00.{number:03}0000Z" if iso else str((MIDNIGHT_MS + number) * 1_000_000)
+    return f"{stamp} {text}"
+
+
+def _messages(kind: str, *, iso: bool = False) -> tuple[str, ...]:
+    good = [_received(number, _message(kind, number), iso=iso) for number in (1, 2, 3, 5)]
+    again = _received(9, _message(kind, 3), iso=iso)
+    odd = [_received(7, _message(kind, 7, p="4.25e4"), iso=iso), _received(8, _message(kind, 8, p="x"), iso=iso)]
+    return (*good, again, *odd, _received(6, '{"e":"kline","s":"BTCUSDT"}', iso=iso), good[0][:60], "")
+
+
+def _cells(at: int, local: int, number: str = "", side: str = "buy", price: str = "42500.1") -> str:
+    return f"binance-futures,BTCUSDT,{MIDNIGHT_MS + at}000,{MIDNIGHT_MS + local}000,{number},{side},{price},0.003"
+
+
+def _tick(at: int, mark: str, rate: str, predicted: str = "") -> str:
+    next_at = f"{MIDNIGHT_MS + 28_800_000}000"
+    return f"binance-futures,BTCUSDT,{MIDNIGHT_MS + at}000,{MIDNIGHT_MS + at}500,{next_at},{rate},{predicted},,,42499.5,{mark}"
+
+
+_ROWS: Final = tuple(
+    f"{MIDNIGHT_MS + at},BTCUSDT,{price},0.003,{side}"
+    for at, price, side in ((1, "42500.1", "buy"), (1, "42500.1", "sell"), (2, "4.25e4", "buy"), (3, "x", "buy"))
+)
+
+READERS: Final[Mapping[str, Reader]] = {
+    "csv without ids": Reader(csv.SOURCE, "trade", (*_ROWS, "", "x,BTCUSDT,1,1,buy"), "time,symbol,price,amount,side"),
+    "csv with ids": Reader(
+        csv.SOURCE,
+        "trade",
+        tuple(f"{row},{number}" for row in _ROWS for number in ("7", "", "a-b", "9" * 40)),
+        "time,symbol,price,amount,side,id",
+    ),
+    "csv with quotes": Reader(
+        csv.SOURCE,
+        "trade",
+        (*(f'"{row.split(",")[0]}",{row.split(",", 1)[1]}' for row in _ROWS), *_ROWS),
+        "time,symbol,price,amount,side",
+    ),
+    "csv mark": Reader(
+        csv.SOURCE,
+        "mark",
+        tuple(f"{MIDNIGHT_MS + at},BTCUSDT,{price}" for at in (1, 2) for price in ("42500.1", "42500.2", "", "x")),
+        "time,symbol,mark_price",
+    ),
+    "csv funding": Reader(
+        csv.SOURCE,
+        "funding",
+        tuple(f"{MIDNIGHT_MS + at},BTCUSDT,{rate},8" for at in (1, 2) for rate in ("0.0001", "1e-4", "-0.0002", "x")),
+        "time,symbol,funding_rate,funding_interval_hours",
+    ),
+    "websocket aggTrade": Reader(websocket.SOURCE, "aggTrade", _messages("aggTrade")),
+    "websocket trade": Reader(websocket.SOURCE, "trade", _messages("trade")),
+    "websocket markPrice": Reader(websocket.SOURCE, "markPrice", _messages("markPriceUpdate")),
+    "tardis trades without ids": Reader(
+        tardis.SOURCE,
+        "trades",
+        (
+            *(_cells(at, local, side=side) for at, local in ((1, 2), (1, 3), (2, 3)) for side in ("buy", "sell")),
+            *(_cells(1, 2, price="4.25e4"), _cells(1, 2, price="x"), _cells(1, 2, side="unknown"), ""),
+        ),
+        _HEAD,
+    ),
+    "tardis trades": Reader(
+        tardis.SOURCE,
+        "trades",
+        tuple(_cells(at, at + 1, number) for at in (1, 2) for number in ("7", "8", "", "1234567890123456", "a" * 40)),
+        _HEAD,
+    ),
+    "tardis derivative_ticker": Reader(
+        tardis.SOURCE,
+        "derivative_ticker",
+        (
+            _tick(1, "42500.1", "0.0001"),
+            _tick(2, "", "0.0002", "0.0001"),
+            _tick(2, "42500.2", ""),
+            _tick(3, "x", "1e-4"),
+        ),
+        _TICKER,
+    ),
+    "tardis replay trade": Reader(tardis.SOURCE, "trade", _messages("trade", iso=True)),
+    "tardis replay aggTrade": Reader(tardis.SOURCE, "aggTrade", _messages("aggTrade", iso=True)),
+    "tardis replay markPrice": Reader(tardis.SOURCE, "markPrice", _messages("markPriceUpdate", iso=True)),
+}
+
+
+def assert_same(data: bytes, reader: Reader, folder: Path) -> None:
+    dialect = reader.dialect(data)
+    whole = outcomes(folder, reader.source, reader.made_of, data, dialect=dialect)
+    ways = [{"block": SMALL}]
+    if reader.source.read is not None:
+        ways += [{"carried": True}, {"block": SMALL, "carried": True}]
+    for way in ways:
+        found = outcomes(folder, reader.source, reader.made_of, data, dialect=dialect, **way)  # type: ignore[arg-type]
+        for table, outcome in whole.items():
+            assert found[table].verdict == outcome.verdict, (way, table)
+            assert found[table].frame.rows() == outcome.frame.rows(), (way, table)
+            assert found[table].bytes == outcome.bytes, (way, table)
+            assert found[table].rejects.rows() == outcome.rejects.rows(), (way, table)
+    expected = scanned(reader.source, data, dialect, 1 << 20)
+    assert scanned(reader.source, data, dialect, SMALL) == expected
+    if reader.source.read is not None:
+        assert scanned(reader.source, data, dialect, SMALL, read=True) == expected
+
+
+def test_every_channel_of_every_source_has_its_lines_here() -> None:
+    sources = (csv.SOURCE, websocket.SOURCE, tardis.SOURCE)
+    like_others = {("csv", "aggTrade"), ("csv", "index")}
+    channels = {(source.name, channel.name) for source in sources for channel in source.channels}
+    assert channels - like_others == {(reader.source.name, reader.channel) for reader in READERS.values()}
+
+
+@pytest.mark.parametrize("name", READERS)
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_blocks_of_48_bytes_give_what_one_block_gives(name: str, data: st.DataObject, tmp_path: Path) -> None:
+    reader = READERS[name]
+    lines = data.draw(st.lists(st.sampled_from(reader.pool), min_size=1, max_size=25))
+    if data.draw(st.booleans()):
+        lines.sort(key=reader.pool.index)
+    first = [reader.head, reader.pool[0]] if reader.head else []
+    text = "".join(f"{line}\n" for line in first + lines)
+    assert_same(text.encode(), reader, tmp_path / uuid4().hex)
+
+
+@pytest.mark.parametrize("channel", [channel.name for channel in synthetic.SOURCE.channels])
+def test_synthetic_days_are_the_same_in_blocks_of_48_bytes(channel: str, tmp_path: Path) -> None:
+    reader = Reader(synthetic.SOURCE, channel, ())
+    fetch = synthetic.SOURCE.fetch
+    assert fetch is not None
+    day = b"".join(fetch({"trades_per_day": 2_000}, "BTCUSDT", reader.made_of, DAY))
+    assert_same(b"".join(day.splitlines(keepends=True)[:60]), reader, tmp_path)
