@@ -227,12 +227,25 @@ class TimestampParsingFailed(FileRefused):
 
     code = "timestamp"
 
-    def __init__(self, path: Path, line: int, column: str, value: str, given: str | None, fits: str | None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        line: int,
+        column: str,
+        value: str,
+        given: str | None,
+        fits: str | None,
+        *,
+        rounded: bool = False,
+    ) -> None:
         expected = f"times like {given}" if given else "ISO 8601, US format or a number since 1970"
+        expected = "all the digits that the unit of a time needs" if rounded else expected
         super().__init__(
             f"Timestamp parsing failed ({path}, line {line}, column {column}): expected {expected}, found {value!r}",
-            hint='say the format in the file given with --config, at the top or beside file_path: "timestamp_format": '
-            + (f'"{fits}"' if fits else '"%Y-%m-%d %H:%M:%S.%f" (letters as in strptime)'),
+            hint="a spreadsheet has rounded these times: take the file as it was before, or export it anew with this column as text"
+            if rounded
+            else 'say the format in the file given with --config, at the top or beside file_path: "timestamp_format": '
+            + (f'"{fits}"' if fits else '"%Y-%m-%d %H:%M:%S.%f" (letters as in strptime; s, ms, us or ns for numbers)'),
             details={"path": str(path), "line": line, "column": column, "value": value, "timestamp_format": fits},
         )
 

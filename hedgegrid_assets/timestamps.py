@@ -1,12 +1,23 @@
 """Integer nanoseconds since 1970 UTC: days, text and file names; no float anywhere."""
 
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from hedgegrid_assets.errors import UsageError
 
+if TYPE_CHECKING:
+    import polars as pl
+
 NS_PER_SECOND: Final = 1_000_000_000
 NS_PER_DAY: Final = 86_400 * NS_PER_SECOND
+LARGEST: Final = 2**63 - 1
+FACTORS: Final[Mapping[str, int]] = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
+"""Unit of a time -> nanoseconds in it."""
+RANGES: Final[Mapping[str, tuple[int, int]]] = {
+    unit: (10**18 // factor, LARGEST // factor) for unit, factor in FACTORS.items()
+}
+"""Unit -> first and last whole number of it: 2001-09-09 to 2262-04-11 in each, so that a number has one unit only."""
 _EPOCH: Final = date(1970, 1, 1)
 
 
@@ -23,6 +34,16 @@ def day_end(day: date) -> int:
 def day_of(ns: int) -> date:
     """The UTC day that a time in nanoseconds lies in."""
     return _EPOCH + timedelta(days=ns // NS_PER_DAY)
+
+
+def nanoseconds(value: "pl.Expr") -> "pl.Expr":
+    """Whole numbers since 1970 as ns, each of the unit that its own size tells; null where it is a time in none of them."""
+    import polars as pl
+
+    ns = pl.lit(None, pl.Int64)
+    for unit, (first, last) in RANGES.items():
+        ns = pl.when(value.is_between(first, last)).then(value * FACTORS[unit]).otherwise(ns)
+    return ns
 
 
 def parse_day(text: str, name: str) -> date:

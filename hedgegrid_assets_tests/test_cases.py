@@ -30,9 +30,13 @@ class Seen:
 
 
 EXPECTED: Final[Mapping[str, Seen]] = {
+    "03-milliseconds-then-microseconds": Seen(shows=(r"rc=0", r"TradeTick 26\b", r"rc=0"), never=(r"unknown_time",)),
     "04-mark-price-klines-look-ahead": Seen(
         shows=(r"MarkPriceUpdate 5\b", r"42310\.12345678,1704067259999000000,1704067259999000000"),
         never=(r"for trades", r",1704067200000000000"),
+    ),
+    "11-postgres-offset": Seen(
+        shows=(r"│\s+2 │\s+2 │", r"rc=0", r"│\s+2 │\s+2 │", r"rc=0"), never=(r"Timestamp parsing failed",)
     ),
     "p1-interleaved-days": Seen(shows=(r"rc=0", r"TradeTick 10\b")),
     "p2-monthly-and-daily-spelled-differently": Seen(shows=(r"rc=0", r"TradeTick 3\b")),
@@ -55,13 +59,11 @@ PENDING: Final = frozenset(
     {
         "01-own-nautilus-file-deleted",
         "02-consolidated-then-rerun-doubles",
-        "03-milliseconds-then-microseconds",
         "05-all-market-mark-price-array",
         "06-funding-settlements-lost",
         "07-okx-gbk-header",
         "08-spot-and-inverse-become-linear-perps",
         "10-exchange-column-ignored",
-        "11-postgres-offset",
         "15-hftbacktest-16-digit-prefix",
         "16-checksum-beside-zip",
         "17-zip-made-on-a-mac",

@@ -21,6 +21,7 @@ from hedgegrid_assets.model import Channel, Decoded, Dialect, Field, Scan, Table
 from hedgegrid_assets.sources import shaped
 from hedgegrid_assets.storage import Block, bytes_of, line_array
 from hedgegrid_assets.tables.trade_tick import side
+from hedgegrid_assets.timestamps import RANGES
 
 REJECTS_SCHEMA: Final = pl.Schema(
     {
@@ -47,7 +48,6 @@ _GLANCE: Final = 1 << 16
 _LINES_TRIED: Final = 8
 _BOM: Final = "\ufeff".encode()
 _LARGEST: Final = 2**63 - 1
-_MICROSECONDS_ABOVE: Final = 10**15
 _DIGITS_TRIED: Final = 40
 
 # One flat object: strings without backslash, numbers, true, false, null. Digits and blanks are ASCII, as in JSON.
@@ -85,10 +85,9 @@ _EXTRACT: Final = {
 
 
 def _nanoseconds(key: str) -> pl.Expr:
-    """Exchange time in ns; values above 1e15 are microseconds (venues are moving to them). Null if it is no time."""
+    """Exchange time in ns; milliseconds or microseconds (venues are moving to them). Null if it is neither."""
     value = pl.col(key)
-    is_micros = (value > _MICROSECONDS_ABOVE) & (value <= _LARGEST // 1_000)
-    is_millis = (value > 0) & (value <= _LARGEST // 1_000_000)
+    is_micros, is_millis = value.is_between(*RANGES["us"]), value.is_between(*RANGES["ms"])
     return pl.when(is_micros).then(value * 1_000).when(is_millis).then(value * 1_000_000)
 
 

@@ -33,7 +33,15 @@ from hedgegrid_assets.sources.csv.names import (
     headerless,
     squeezed,
 )
-from hedgegrid_assets.sources.csv.times import TimeSpec, format_for, format_problem, ns_of, spec_of
+from hedgegrid_assets.sources.csv.times import (
+    TimeSpec,
+    format_for,
+    format_problem,
+    lacking_digits,
+    ns_of,
+    shown,
+    spec_of,
+)
 from hedgegrid_assets.storage import Block
 
 TOKENS: Final = ("trades", "mark", "index", "funding")
@@ -379,12 +387,11 @@ def _times(block: Block, head: _Head, columns: Mapping[str, int], fmt: str | Non
             spec, bad = spec_of(sample["text"], fmt)
         if spec is None:
             text, line = sample["text"][bad or 0], sample["line"][bad or 0] + 1
-            raise TimestampParsingFailed(path, line, head.names[columns[column]], text, fmt, format_for(text))
+            name, rounded = head.names[columns[column]], bool(lacking_digits(sample["text"])[bad or 0])
+            raise TimestampParsingFailed(path, line, name, text, fmt, format_for(text), rounded=rounded)
         specs[column] = spec
         if spec.get("format", "").startswith(("%m/%d", "%d/%m")) and not fmt:
-            head.notes.append(
-                f"times are read as {spec['format'].replace('%.f', '')}: give timestamp_format if that is wrong"
-            )
+            head.notes.append(f"times are read as {shown(spec)}: give timestamp_format if that is wrong")
     return specs
 
 

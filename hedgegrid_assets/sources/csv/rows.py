@@ -1,7 +1,7 @@
 """Rows of a CSV file: which symbol and day each line belongs to, and the exact values in it."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ from hedgegrid_assets.sources.binance import REJECTS_SCHEMA, SCAN_SCHEMA, exact_
 from hedgegrid_assets.sources.csv import cells
 from hedgegrid_assets.sources.csv.dialects import symbol_of
 from hedgegrid_assets.sources.csv.names import LOCAL, TIMESTAMP
-from hedgegrid_assets.sources.csv.times import ns_of
+from hedgegrid_assets.sources.csv.times import lacking_digits, ns_of
 from hedgegrid_assets.storage import Block
 from hedgegrid_assets.tables.trade_tick import AGGRESSOR_SIDES
 
@@ -57,7 +57,7 @@ def _placed(block: Block, dialect: Dialect, view: Mapping[str, Any], wanted: Seq
     read = cells.read(block, len(dialect["names"]), dialect["delimiter"], places)
     frame, header = _without_header(read.frame, dialect, places)
     frame = _with_places(frame, dialect, view)
-    frame = _with_reasons(frame, block, dialect, read)
+    frame = _with_reasons(frame, block, dialect, read, times.values())
     frame, blank = _without_blank(frame, block, read)
     return _Placed(frame, header, blank, read.inside)
 
@@ -91,9 +91,17 @@ def _symbols(texts: pl.Series, symbols: Sequence[str]) -> pl.Series:
     return texts.replace_strict(found, return_dtype=pl.String)
 
 
-def _with_reasons(frame: pl.DataFrame, block: Block, dialect: Dialect, read: cells.Cells) -> pl.DataFrame:
+def _with_reasons(
+    frame: pl.DataFrame, block: Block, dialect: Dialect, read: cells.Cells, times: Iterable[int]
+) -> pl.DataFrame:
+    lost = pl.col("ts_event").is_null() | pl.col("ts_init").is_null()
+    rounded = pl.lit(value=False)
+    if frame["ts_event"].null_count() or frame["ts_init"].null_count():
+        rounded = pl.any_horizontal(lacking_digits(frame[cells.name(place)]) for place in times)
     reason = (
-        pl.when(pl.col("ts_event").is_null() | pl.col("ts_init").is_null())
+        pl.when(lost & rounded)
+        .then(pl.lit("time_rounded"))
+        .when(lost)
         .then(pl.lit("unknown_time"))
         .when(pl.col("symbol") == "")
         .then(pl.lit("missing_field"))
@@ -399,7 +407,10 @@ def _read_funding(work: _Work) -> None:
     if "next_funding_time" in work.columns:
         texts = _emptied(work.text("next_funding_time"))
         times = ns_of(texts, work.view["times"]["next_funding_time"])
-        work.refuse("unknown_time", "next_funding_time", texts, times.is_null() & ~texts.is_in(["", "0", "0.0"]))
+        lost = times.is_null() & ~texts.is_in(["", "0", "0.0"])
+        if lost.any():
+            work.refuse("time_rounded", "next_funding_time", texts, lost & lacking_digits(texts))
+            work.refuse("unknown_time", "next_funding_time", texts, lost)
         work.values["next_funding_time"] = times
     else:
         work.values["next_funding_time"] = _nulls(len(work.rows), pl.Int64())

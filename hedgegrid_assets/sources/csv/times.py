@@ -1,4 +1,4 @@
-"""Times of a CSV column: one unit or one format for the whole file, told from a sample; integers in ns, no float."""
+"""Times of a CSV column: numbers by their own size, or one format for the file, told from a sample; integers in ns, no float."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,43 +8,43 @@ from typing import Any, Final
 
 import polars as pl
 
-from hedgegrid_assets.timestamps import NS_PER_DAY, NS_PER_SECOND
+from hedgegrid_assets.timestamps import FACTORS, LARGEST, NS_PER_DAY, NS_PER_SECOND, RANGES, nanoseconds
 
 type TimeSpec = Mapping[str, str]
-"""``{"unit": "ms"}`` for numbers since 1970, ``{"format": "iso"}`` or a strptime format for text."""
+"""How texts are read.
+
+``{"unit": "any"}``: numbers since 1970, each of the unit that its size tells; ``{"unit": "ms"}``: of this unit only;
+``{"format": "iso"}`` or a strptime format: text; both, where nothing is known yet: what is no number is text.
+``"exponents": "shortest"`` says that only zeros are left out of numbers like ``1.7040672E9``.
+"""
 
 ISO: Final = "iso"
-LARGEST: Final = 2**63 - 1
-_FACTORS: Final[Mapping[str, int]] = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
-_RANGES: Final[Mapping[str, tuple[int, int]]] = {
-    "s": (10**8, 10**11),
-    "ms": (10**11, 10**14),
-    "us": (10**14, 10**17),
-    "ns": (10**17, 2**63),
-}
-"""Unit -> smallest value, and the first that is too large: years after 1973, so that a number has one unit only."""
+ANY: Final = "any"
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
+_EXPONENT: Final = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)[eE][+-]?[0-9]{1,3}$"
 _EXACT: Final = Context(prec=200)
 _LONGEST_NUMBER: Final = 60
 _FEW: Final = 1_000
+_LEAST: Final = 0.5
+"""Share of the texts in a sample that a spec must be able to read."""
 
 FORMATS: Final = (
     ISO,
-    "%m/%d/%Y %H:%M:%S%.f",
-    "%m/%d/%Y %H:%M",
-    "%m/%d/%Y %I:%M:%S%.f %p",
-    "%m/%d/%Y %I:%M %p",
+    "%m/%d/%Y %H:%M:%S%.f%.z",
+    "%m/%d/%Y %H:%M%.z",
+    "%m/%d/%Y %I:%M:%S%.f %p%.z",
+    "%m/%d/%Y %I:%M %p%.z",
     "%m/%d/%Y",
-    "%Y-%m-%dD%H:%M:%S%.f",
-    "%Y/%m/%d %H:%M:%S%.f",
-    "%d/%m/%Y %H:%M:%S%.f",
-    "%d.%m.%Y %H:%M:%S%.f",
-    "%Y%m%d %H:%M:%S%.f",
-    "%Y%m%d %H%M%S%.f",
-    "%Y%m%dT%H%M%S%.fZ",
+    "%Y-%m-%dD%H:%M:%S%.f%.z",
+    "%Y/%m/%d %H:%M:%S%.f%.z",
+    "%d/%m/%Y %H:%M:%S%.f%.z",
+    "%d.%m.%Y %H:%M:%S%.f%.z",
+    "%Y%m%d %H:%M:%S%.f%.z",
+    "%Y%m%d %H%M%S%.f%.z",
+    "%Y%m%dT%H%M%S%.f%.z",
     "%Y%m%d",
 )
-"""Tried in this order on text; the one that reads most of the sample wins."""
+"""Tried in this order on text; the one that reads most of the sample wins. ``%.f`` and ``%.z`` may be absent."""
 EXAMPLES: Final = (
     *("%d/%m/%Y %H:%M", "%d.%m.%Y %H:%M", "%d.%m.%Y", "%d-%m-%Y %H:%M:%S", "%d-%m-%Y %H:%M", "%m-%d-%Y %H:%M:%S"),
     *("%d %b %Y %H:%M:%S", "%b %d %Y %H:%M:%S", "%b %d, %Y %H:%M:%S", "%a %b %d %H:%M:%S %Y", "%d-%b-%Y %H:%M:%S"),
@@ -76,7 +76,11 @@ _MONTH_NAMES: Final = "|".join(
     )
 )
 _WEEKDAYS: Final = "(?:mon|tue|wed|thu|fri|sat|sun)(?:day|sday|nesday|rsday|urday)?"
-_ZONE: Final = r"(?:Z|UTC|GMT|[+-][0-9]{2}:?[0-9]{2})"
+_OFFSET: Final = r"[+-][0-9]{2}(?::?[0-9]{2}(?::?[0-9]{2})?)?"
+_ZONE_TOLD_TWICE: Final = r"(?: (?:[A-Za-z]{3,5}|[+-][0-9]{2,4}))?(?: m=[+-][0-9.]+)?(?:\[[A-Za-z0-9_/+-]+\])?"
+"""What Go and Java write behind an offset that says it all: ``+0000 UTC``, ``+0200 CEST m=+0.1``, ``Z[UTC]``."""
+_ZONE: Final = rf"(?:(?i:Z|UTC|GMT)|{_OFFSET})"
+_MAYBE_ZONE: Final = rf"(?: ?({_ZONE}){_ZONE_TOLD_TWICE})?"
 _DIRECTIVES: Final[Mapping[str, tuple[str, str]]] = {
     "Y": ("year", "([0-9]{4})"),
     "y": ("short_year", "([0-9]{2})"),
@@ -101,7 +105,7 @@ _SHORTHANDS: Final = {"%F": "%Y-%m-%d", "%T": "%H:%M:%S", "%D": "%m/%d/%y", "%R"
 _ISO_PATTERN: Final = (
     r"^([0-9]{4})-([0-9]{2})-([0-9]{2})"
     r"(?:[Tt ]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:[.,]([0-9]{1,9}))?)?)?"
-    rf" ?({_ZONE})?$"
+    rf"{_MAYBE_ZONE}$"
 )
 _ISO_PARTS: Final = ("year", "month", "day", "hour", "minute", "second", "fraction", "zone")
 
@@ -112,50 +116,66 @@ _ISO_PARTS: Final = ("year", "month", "day", "hour", "minute", "second", "fracti
 def spec_of(sample: pl.Series, fmt: str | None) -> tuple[TimeSpec | None, int | None]:
     """How the texts of a column are read, and the position of the first that is not read so (None: all are).
 
-    No spec where less than half of the texts can be read. An empty sample is read as ISO. ``fmt`` is what the user
-    says; else numbers have the unit of most of them, and text the first format that reads most.
+    No spec where less than half of the texts can be read. An empty sample tells nothing: numbers and ISO are read. ``fmt`` is what the user
+    says, a format or a unit; else numbers are read by their size, and text by the first format that reads most.
     """
-    told = [{"format": fmt}] if fmt else list(_candidates(sample))
+    if not len(sample) and not fmt:
+        return {"unit": ANY, "format": ISO}, None
+    told = [_told(fmt)] if fmt else _candidates(sample)
     best: tuple[int, TimeSpec, int | None] | None = None
     for spec in told:
         read = ns_of(sample, spec)
         count = len(read) - read.null_count()
         if best is None or count > best[0]:
             best = (count, spec, read.is_null().arg_max() if count < len(read) else None)
-        if count == len(sample):
+        if count == len(sample) or ("unit" in spec and count > len(sample) * _LEAST):
             break
     assert best is not None
-    return (None if best[0] * 2 < len(sample) else best[1]), best[2]
+    return (None if best[0] < len(sample) * _LEAST else best[1]), best[2]
+
+
+def _told(fmt: str) -> TimeSpec:
+    return {"unit": fmt} if fmt in FACTORS else {"format": fmt}
 
 
 def _candidates(sample: pl.Series) -> Iterator[TimeSpec]:
-    whole = sample.str.extract(r"^\+?([0-9]{1,19})(?:\.[0-9]*)?$", 1).cast(pl.Int64, strict=False).drop_nulls()
-    if not len(whole):
-        few = [Decimal(text) for text in sample.head(_FEW) if _NUMBER.fullmatch(text) and len(text) <= _LONGEST_NUMBER]
-        whole = pl.Series([int(value) for value in few if 0 <= value.adjusted() < 19], dtype=pl.Int64)
-    counts = {unit: int(whole.is_between(low, high - 1).sum()) for unit, (low, high) in _RANGES.items()}
-    if any(counts.values()):
-        yield {"unit": max(counts, key=lambda unit: counts[unit])}
+    lacking = [
+        _lacks_digits(text) for text in sample.filter(sample.str.contains(_EXPONENT)).head(_FEW) if _is_time(text)
+    ]
+    if lacking and sum(lacking) * 2 <= len(lacking):
+        yield {"unit": ANY, "exponents": "shortest"}
+    yield {"unit": ANY}
     for fmt in FORMATS:
         yield {"format": fmt}
+
+
+def shown(spec: TimeSpec) -> str:
+    """A format as people write it in ``timestamp_format``."""
+    return spec.get("format", "").replace("%.f", "").replace("%.z", "")
 
 
 def format_for(text: str) -> str | None:
     """A ``timestamp_format`` that reads one text, for a hint."""
     for fmt in (*FORMATS[1:], *EXAMPLES):
         if ns_of(pl.Series([text]), {"format": fmt}).null_count() == 0:
-            return fmt.replace("%.f", ".%f" if "." in text.rpartition(":")[2] else "")
+            fits = fmt.replace("%.f", ".%f" if "." in text.rpartition(":")[2] else "")
+            zone = re.search(rf"( ?){_ZONE}$", text) if "%.z" in fits else None
+            return fits.replace("%.z", f"{zone[1]}%z" if zone else "")
     return None
 
 
 def format_problem(fmt: str) -> str | None:
     """What is wrong with a ``timestamp_format``; None: nothing."""
+    if fmt in FACTORS:
+        return None
     try:
         _, parts = compiled(fmt)
     except ValueError as error:
         return str(error)
     has_year, has_month = {"year", "short_year"} & set(parts), {"month", "month_name"} & set(parts)
-    return None if has_year and has_month and "day" in parts else "expected a year, a month and a day in it"
+    if has_year and has_month and "day" in parts:
+        return None
+    return f"expected a year, a month and a day in it, or a unit ({', '.join(FACTORS)})"
 
 
 # ---------------------------------------------------------------- reading
@@ -163,37 +183,78 @@ def format_problem(fmt: str) -> str | None:
 
 def ns_of(texts: pl.Series, spec: TimeSpec) -> pl.Series:
     """Nanoseconds since 1970 UTC (Int64), null where a text is no time of this spec. Finer digits are cut off."""
-    if "unit" in spec:
-        return _numbers(texts, spec["unit"])
-    return _texts(texts, spec["format"])
+    if "unit" not in spec:
+        return _texts(texts, spec["format"])
+    ns = _numbers(texts, spec["unit"], shortest="exponents" in spec)
+    rest = ns.is_null() & (texts != "")
+    if "format" not in spec or not rest.any():
+        return ns
+    return ns.scatter(rest.arg_true(), _texts(texts.filter(rest), spec["format"]))
 
 
-def _numbers(texts: pl.Series, unit: str) -> pl.Series:
-    low, high = _RANGES[unit]
-    factor = _FACTORS[unit]
+def lacking_digits(texts: pl.Series) -> pl.Series:
+    """Whether a text is a time without the digits that its unit needs, as spreadsheets write it: ``1.70407E+12``."""
+    odd = texts.filter(texts.str.contains(_EXPONENT)).unique()
+    return texts.is_in([text for text in odd if _lacks_digits(text)])
+
+
+def _lacks_digits(text: str) -> bool:
+    """The last digit that is written stands for more than one of the unit."""
+    if "e" not in text.lower() or not _is_time(text):
+        return False
+    exponent = Decimal(text).as_tuple().exponent
+    return isinstance(exponent, int) and exponent > 0
+
+
+def _is_time(text: str) -> bool:
+    return _exact_number(text, ANY) is not None
+
+
+def _numbers(texts: pl.Series, unit: str, *, shortest: bool) -> pl.Series:
     whole = texts.cast(pl.Int64, strict=False)
-    good = whole.is_between(low, min(high - 1, LARGEST // factor))
-    ns = pl.select(pl.when(good).then(whole * factor).alias("ns")).to_series()
+    ns = _whole_numbers(whole, unit)
     odd = whole.is_null() & (texts != "")
     if not odd.any():
         return ns
-    digits = len(str(factor)) - 1
     split = pl.DataFrame({"text": texts.filter(odd)}).with_columns(
-        whole=pl.col("text").str.extract(r"^([0-9]{1,18})\.[0-9]{1,40}$", 1).cast(pl.Int64),
-        fraction=pl.col("text").str.extract(r"\.([0-9]+)$", 1).str.pad_end(digits, "0").str.head(digits),
+        whole=pl.col("text").str.extract(r"^([0-9]{1,18})[.,][0-9]{1,40}$", 1).cast(pl.Int64),
+        fraction=pl.col("text").str.extract(r"[.,]([0-9]+)$", 1).str.pad_end(9, "0").str.head(9),
     )
-    fits = pl.col("whole").is_between(low, min(high - 1, LARGEST // factor - 1))
-    fraction = pl.col("fraction").cast(pl.Int64, strict=False).fill_null(0) if digits else pl.lit(0, pl.Int64)
-    split = split.with_columns(ns=pl.when(fits).then(pl.col("whole") * factor + fraction))
+    split = split.with_columns(ns=_with_fraction(unit))
     strange = split.filter(pl.col("whole").is_null())["text"].unique()
     if len(strange):
-        exact = {text: _exact_number(text, unit) for text in strange}
+        exact = {text: _exact_number(text, unit) for text in strange if shortest or not _lacks_digits(text)}
         split = split.with_columns(
             ns=pl.when(pl.col("whole").is_null())
             .then(pl.col("text").replace_strict(exact, default=None, return_dtype=pl.Int64))
             .otherwise("ns")
         )
     return ns.scatter(odd.arg_true(), split["ns"])
+
+
+def _whole_numbers(whole: pl.Series, unit: str) -> pl.Series:
+    for name in _units(unit):
+        first, last = RANGES[name]
+        if whole.is_between(first, last).all():
+            return (whole * FACTORS[name]).alias("ns")
+    number = pl.col("whole")
+    ns = nanoseconds(number) if unit == ANY else pl.when(number.is_between(*RANGES[unit])).then(number * FACTORS[unit])
+    return pl.DataFrame({"whole": whole}).select(ns=ns)["ns"]
+
+
+def _with_fraction(unit: str) -> pl.Expr:
+    """From ``whole`` and the nine digits of ``fraction`` behind its point."""
+    ns = pl.lit(None, pl.Int64)
+    for name in _units(unit):
+        first, last = RANGES[name]
+        part = pl.col("fraction").cast(pl.Int64, strict=False).floordiv(10**9 // FACTORS[name])
+        fits = pl.col("whole").is_between(first, last - 1)
+        ns = pl.when(fits).then(pl.col("whole") * FACTORS[name] + part).otherwise(ns)
+    return ns
+
+
+def _units(unit: str) -> tuple[str, ...]:
+    return tuple(FACTORS) if unit == ANY else (unit,)
 
 
 def _exact_number(text: str, unit: str) -> int | None:
@@ -204,11 +265,12 @@ def _exact_number(text: str, unit: str) -> int | None:
     value = Decimal(text)
     if value.adjusted() > _LONGEST_NUMBER:
         return None
-    low, high = _RANGES[unit]
-    if not low <= value < high:
-        return None
-    ns = int(_EXACT.multiply(value, _FACTORS[unit]).to_integral_value(ROUND_FLOOR, _EXACT))
-    return ns if ns <= LARGEST else None
+    for name in _units(unit):
+        first, last = RANGES[name]
+        if first <= value < last + 1:
+            ns = int(_EXACT.multiply(value, FACTORS[name]).to_integral_value(ROUND_FLOOR, _EXACT))
+            return ns if ns <= LARGEST else None
+    return None
 
 
 @cache
@@ -223,14 +285,20 @@ def compiled(fmt: str) -> tuple[str, tuple[str, ...]]:
     position = 0
     while position < len(fmt):
         if fmt.startswith("%.f", position):
-            pattern.append(r"(?:\.([0-9]{1,9}))?")
+            pattern.append(r"(?:[.,]([0-9]{1,9}))?")
             parts.append("fraction")
+            position += 3
+        elif fmt.startswith("%.z", position):
+            pattern.append(_MAYBE_ZONE)
+            parts.append("zone")
             position += 3
         elif fmt[position] == "%":
             letter = fmt[position + 1 : position + 2]
             if letter not in _DIRECTIVES:
                 raise ValueError(f"%{letter} is not a directive that is known")
             name, piece = _DIRECTIVES[letter]
+            if letter == "Z" and "%z" in fmt:  # the offset says it all
+                piece = "[A-Za-z]{1,5}"
             if name in parts:
                 raise ValueError(f"%{letter} repeats what is said already")
             parts += [name] if name else []
@@ -246,6 +314,8 @@ def _texts(texts: pl.Series, fmt: str) -> pl.Series:
     pattern, parts = compiled(fmt)
     groups = texts.str.extract_groups(pattern).struct.unnest()
     found = dict(zip(parts, groups.columns, strict=True))
+    if "zone" in found and not groups[found["zone"]].str.contains("^[+-]").any():
+        del found["zone"]
     return groups.select(_ns(found).alias("ns"))["ns"]
 
 
@@ -269,8 +339,10 @@ def _ns(found: Mapping[str, str]) -> pl.Expr:
     fraction = (
         pl.col(found["fraction"]).fill_null("").str.pad_end(9, "0").cast(pl.Int64) if "fraction" in found else pl.lit(0)
     )
+    offset, is_offset = _offset(found)
     exists = (
-        month.is_between(1, 12)
+        is_offset
+        & month.is_between(1, 12)
         & day.is_between(1, _days_in(year, month))
         & hour.is_between(0, 23)
         & (minute < 60)
@@ -278,7 +350,7 @@ def _ns(found: Mapping[str, str]) -> pl.Expr:
         & year.is_between(1970, 2261)
     )
     days = _days_since_1970(year, month, day)
-    seconds = hour * 3600 + minute * 60 + second - _offset_seconds(found)
+    seconds = hour * 3600 + minute * 60 + second - offset
     ns = days * NS_PER_DAY + seconds * NS_PER_SECOND + fraction
     return pl.when(exists & (ns > 0)).then(ns)
 
@@ -310,15 +382,19 @@ def _hour(found: Mapping[str, str], number: Any) -> pl.Expr:
     return pl.when(half.is_between(1, 12)).then(twelve).otherwise(99)
 
 
-def _offset_seconds(found: Mapping[str, str]) -> pl.Expr:
+def _offset(found: Mapping[str, str]) -> tuple[pl.Expr, pl.Expr]:
+    """Seconds east of Greenwich, and whether there is such an offset."""
     if "zone" not in found:
-        return pl.lit(0, pl.Int64)
-    zone = pl.col(found["zone"]).str.replace(":", "", literal=True)
-    size = (
-        zone.str.slice(1, 2).cast(pl.Int64, strict=False) * 3600
-        + zone.str.slice(3, 2).cast(pl.Int64, strict=False) * 60
-    )
-    return pl.when(zone.str.starts_with("-")).then(-size).when(zone.str.starts_with("+")).then(size).otherwise(0)
+        return pl.lit(0, pl.Int64), pl.lit(value=True)
+    zone = pl.col(found["zone"])
+    digits = zone.str.replace_all(":", "", literal=True).str.slice(1).str.pad_end(6, "0")
+    hours, minutes, seconds = (digits.str.slice(start, 2).cast(pl.Int64, strict=False) for start in (0, 2, 4))
+    size = hours * 3600 + minutes * 60 + seconds
+    signed = pl.when(zone.str.starts_with("-")).then(-size).when(zone.str.starts_with("+")).then(size)
+    exists = ((hours < 24) & (minutes < 60) & (seconds < 60)).fill_null(value=True)
+    if "hour" in found:  # 2024-01-01-05 is no day with an offset
+        exists &= pl.col(found["hour"]).is_not_null() | (zone.str.len_bytes() > 3) | signed.is_null()
+    return signed.fill_null(0), exists.fill_null(value=True)
 
 
 def _days_in(year: pl.Expr, month: pl.Expr) -> pl.Expr:

@@ -16,6 +16,7 @@ from hedgegrid_assets.model import Channel, Decoded, Dialect, Field, Scan, Table
 from hedgegrid_assets.sources.binance import REJECTS_SCHEMA, SCAN_SCHEMA, exact_decimal, most_decimals
 from hedgegrid_assets.storage import Block, line_array
 from hedgegrid_assets.tables.trade_tick import side
+from hedgegrid_assets.timestamps import nanoseconds
 
 _DECIMAL: Final = r"^-?[0-9]{1,22}(?:\.[0-9]{1,16})?$"
 _INTEGER: Final = r"^[0-9]{1,18}$|^[0-8][0-9]{18}$"
@@ -24,21 +25,6 @@ _CELLS_TRIED: Final = 100
 _EXTRA: Final = "\0extra"
 _RAW_SHOWN: Final = 4096
 _BOM: Final = b"\xef\xbb\xbf"
-
-
-def nanoseconds(name: str) -> pl.Expr:
-    """A time of any unit as ns: its magnitude says whether it is s, ms, us or ns."""
-    value = pl.col(name)
-    return (
-        pl.when(value >= 10**17)
-        .then(value)
-        .when(value >= 10**14)
-        .then(value * 1_000)
-        .when(value >= 10**11)
-        .then(value * 1_000_000)
-        .when(value > 0)
-        .then(value * 1_000_000_000)
-    )
 
 
 _TIMES: Final = (
@@ -62,7 +48,7 @@ def channels(exchange: str) -> tuple[Channel, ...]:
                 Field("price", "price", "decimal", "quote units"),
                 Field("size", "amount", "decimal", "base units, or contracts"),
             ),
-            ts_event=nanoseconds("timestamp"),
+            ts_event=nanoseconds(pl.col("timestamp")),
             contiguous_ids=False,  # the venue's rows that are no market trades are left out, with their ids
             tables={
                 "trade_tick": TableMapping(
@@ -109,7 +95,7 @@ def channels(exchange: str) -> tuple[Channel, ...]:
                 Field("index_price", "index_price", "decimal", "quote units", required=False),
                 Field("mark_price", "mark_price", "decimal", "quote units", required=False),
             ),
-            ts_event=nanoseconds("timestamp"),
+            ts_event=nanoseconds(pl.col("timestamp")),
             contiguous_ids=False,
             gap_seconds=60.0,  # a row only where a value changed
             tables={
@@ -127,7 +113,7 @@ def channels(exchange: str) -> tuple[Channel, ...]:
                     columns={
                         "funding_rate": pl.col("funding_rate"),
                         "predicted_funding_rate": pl.col("predicted_funding_rate"),
-                        "next_funding_time": nanoseconds("funding_timestamp"),
+                        "next_funding_time": nanoseconds(pl.col("funding_timestamp")),
                         "interval_minutes": pl.lit(None, pl.UInt16),
                     },
                     lineage={
@@ -277,7 +263,7 @@ def _scan(
 
 def _time(texts: pl.Series) -> pl.Series:
     numbers = texts.cast(pl.Int64, strict=False).alias("t")
-    return numbers.to_frame().select(nanoseconds("t"))["t"]
+    return numbers.to_frame().select(nanoseconds(pl.col("t")))["t"]
 
 
 def _most_decimals(cells: pl.DataFrame, name: str, *, usual: bool) -> tuple[int, int] | None:
@@ -318,7 +304,7 @@ def _certain(cells: pl.DataFrame, channel: Channel) -> tuple[pl.DataFrame, pl.Da
             *(value.alias(field.name) for field, (value, _) in zip(channel.fields, fields, strict=True)),
             sure=pl.all_horizontal(pl.col(_EXTRA) == "", *(is_usual for _, is_usual in fields)),
         )
-        .with_columns(ts_init=nanoseconds("local_timestamp"), ts_event=channel.ts_event)
+        .with_columns(ts_init=nanoseconds(pl.col("local_timestamp")), ts_event=channel.ts_event)
         .with_columns(pl.col("sure") & pl.col("ts_init").is_not_null() & pl.col("ts_event").is_not_null())
     )
     if typed["sure"].all():
@@ -365,7 +351,7 @@ def _decode_slowly(cells: pl.DataFrame, block: Block, channel: Channel) -> tuple
         reason=reason,
         field=field_of,
         value=value_of,
-    ).with_columns(ts_init=nanoseconds("local_timestamp"), ts_event=channel.ts_event)
+    ).with_columns(ts_init=nanoseconds(pl.col("local_timestamp")), ts_event=channel.ts_event)
     marked = marked.with_columns(
         reason=pl.when(pl.col("reason").is_null() & pl.any_horizontal(pl.col("ts_init", "ts_event").is_null()))
         .then(pl.lit("unknown_time"))
