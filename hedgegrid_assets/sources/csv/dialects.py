@@ -41,6 +41,7 @@ from hedgegrid_assets.sources.csv.times import (
     ns_of,
     shown,
     spec_of,
+    unit_of,
 )
 from hedgegrid_assets.storage import Block
 
@@ -328,7 +329,7 @@ def _ns_of(block: Block, head: _Head, place: int | None, fmt: str | None, path: 
     if spec is None:
         text = texts.filter(texts != "")[bad or 0]
         raise TimestampParsingFailed(path, head.lines + 1 + (bad or 0), head.names[place], text, fmt, format_for(text))
-    return ns_of(texts, spec), spec.get("unit")
+    return ns_of(texts, spec), unit_of(texts, spec)
 
 
 def _has_volume(block: Block, head: _Head) -> bool:

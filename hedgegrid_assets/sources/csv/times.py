@@ -149,6 +149,12 @@ def _candidates(sample: pl.Series) -> Iterator[TimeSpec]:
         yield {"format": fmt}
 
 
+def unit_of(texts: pl.Series, spec: TimeSpec) -> str | None:
+    """The finest unit that numbers of a column are in; None: they are text."""
+    units = reversed(_units(spec["unit"])) if "unit" in spec else ()
+    return next((unit for unit in units if ns_of(texts, {"unit": unit}).null_count() < len(texts)), None)
+
+
 def shown(spec: TimeSpec) -> str:
     """A format as people write it in ``timestamp_format``."""
     return spec.get("format", "").replace("%.f", "").replace("%.z", "")
