@@ -43,6 +43,7 @@ RESERVED_PREFIX: Final = "cli_"
 GUIDE_KEYS: Final = (
     "venue",
     "market",
+    "gaps",
     "api_key",
     "api_key_env",
     "exchange",
@@ -138,14 +139,33 @@ def _glob(text: str) -> str:
 
 
 def _gap_seconds(value: object) -> float:
-    """``60s``, ``5m``, ``1h`` to seconds; ``off`` to 0."""
-    if value == "off":
+    """``60s``, ``5m``, ``1h`` to seconds; ``off``, ``false`` and 0 to 0."""
+    if value == "off" or value is False or (type(value) is int and value == 0):
         return 0.0
     if isinstance(value, str) and (match := _LENGTH.fullmatch(value)):
         seconds = float(match[1]) * _SECONDS_IN[match[2]]
         if 0 < seconds <= _LONGEST_GAP_SECONDS:
             return seconds
     raise ValueError(f"expected a time of up to a day with its unit, as 60s, 5m or 1h, or off, found {_shown(value)}")
+
+
+def _table_name(value: object) -> str:
+    """Nautilus' name of a table, given by it or by the guide's word."""
+    from hedgegrid_assets.tables import TABLES, TOKENS
+
+    if not isinstance(value, str) or value not in (*TABLES, *TOKENS):
+        raise ValueError(_unknown("table", str(value), (*TOKENS, *TABLES)))
+    return TOKENS[value].name if value in TOKENS else value
+
+
+def _each_table_once(value: object) -> object:
+    if isinstance(value, dict):
+        from hedgegrid_assets.tables import TOKENS
+
+        twice = [token for token, table in TOKENS.items() if token in value and table.name in value]
+        if twice:
+            raise ValueError(f"expected each table once, found {twice[0]} and {TOKENS[twice[0]].name}")
+    return value
 
 
 def _matches(pattern: re.Pattern[str], expected: str) -> AfterValidator:
@@ -163,6 +183,7 @@ def _filled(text: str) -> str:
     return text
 
 
+type _GapSeconds = Annotated[float, BeforeValidator(_gap_seconds)]
 type _Text = Annotated[str, AfterValidator(_filled)]
 type _NamePart = Annotated[str, BeforeValidator(_name_part)]
 type _Digits = Annotated[int, Field(strict=True, ge=0, le=_FINEST_DECIMALS)]
@@ -261,7 +282,7 @@ class Feed(_Frozen):
     settings: Mapping[str, Any] = Field(default_factory=dict)
     landing: tuple[Annotated[str, AfterValidator(_glob)], ...] = Field(default=(), validate_default=True)
     instruments: Mapping[str, InstrumentOverride] = Field(default_factory=dict, validate_default=True)
-    gaps: Mapping[str, Annotated[float, BeforeValidator(_gap_seconds)]] = Field(default_factory=dict)
+    gaps: Mapping[str, _GapSeconds] = Field(default_factory=dict)
     max_rejected: Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)] = 0.001
     schedule: Schedule | None = None
     owners: tuple[Annotated[str, _matches(_OWNER, "an e-mail address or team:name")], ...] = ()
@@ -516,6 +537,12 @@ def read_config(path: Path, source: str) -> dict[str, Any]:
     return tree
 
 
+def gaps_of(settings: Mapping[str, Any]) -> dict[str, float]:
+    """Table -> longest usual silence in seconds (0: off), as a configuration says it; its settings are checked already."""
+    given: dict[str, float] = _SETTINGS["gaps"].validate_python(settings.get("gaps", {}))
+    return given
+
+
 def check_settings(source: str, given: Mapping[str, Any]) -> None:
     """Settings that come from Python: the same rules as for a file. Raises UsageError that names every key that is wrong."""
     allowed = tuple(dict.fromkeys((*_sources()[source].settings, *GUIDE_KEYS)))
@@ -642,6 +669,9 @@ def _secret(value: object) -> object:
 _SETTINGS: Final[Mapping[str, TypeAdapter[Any]]] = {
     "venue": TypeAdapter(Annotated[str, _matches(VENUE, VENUE_EXPECTED)]),
     "market": TypeAdapter(Literal["usdm", "coinm", "spot"]),
+    "gaps": TypeAdapter(
+        Annotated[dict[Annotated[str, BeforeValidator(_table_name)], _GapSeconds], BeforeValidator(_each_table_once)]
+    ),
     "seed": TypeAdapter(Annotated[int, Field(strict=True)]),
     "trades_per_day": TypeAdapter(_Count),
     "days": TypeAdapter(_Count),

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from hedgegrid_assets.model import (
+    Contiguous,
     DayFacts,
     Gap,
     Identity,
@@ -27,7 +28,12 @@ from hedgegrid_assets.tables.rules import cadence_seconds
 from hedgegrid_assets.timestamps import NS_PER_SECOND, day_end, day_start
 
 GAPS_STORED: Final = 1_000
+CONTIGUOUS_SHARE: Final = 0.99
+"""Ids of which so many have their predecessor are held to rise by one ..."""
+CONTIGUOUS_STEPS: Final = 100
+"""... where there are at least so many steps."""
 _FIRST_BAD: Final = 10
+_MOST_LATE_IDS: Final = 4_000_000
 _CANDIDATES: Final = 200_000
 _LOW_MS: Final = -60_000
 _HIGH_MS: Final = 600_000
@@ -132,6 +138,10 @@ class DayRules:
         self._last: int | None = None
         self._ids: list[int | None] = [None, None]
         self._late_ids: list[np.ndarray] = []
+        self._late = 0
+        self._higher = 0
+        self._all_integers = True
+        self._first_id: int | None = None
         self._failing: dict[str, int] = {rule.name: 0 for rule in table.rules if rule.fails is not None}
         self._first_bad: dict[str, list[int]] = {}
         self._candidates: list[pl.DataFrame] = []
@@ -161,7 +171,7 @@ class DayRules:
         self._latency.add((block["ts_init"] - block["ts_event"]).to_numpy())
         if self._table.gap_seconds is None:
             self._steps.add(frame["ts_init"].diff().drop_nulls().to_numpy())
-        self._collect_gaps(frame)
+        self._collect_gaps(frame, carried)
         self._follow_members(block)
 
     def _count_failing(self, frame: pl.DataFrame, carried: int) -> None:
@@ -202,7 +212,7 @@ class DayRules:
         self._members_missing += int(steps.clip(lower_bound=0).sum())
         self._last_member = last[-1]
 
-    def _collect_gaps(self, frame: pl.DataFrame) -> None:
+    def _collect_gaps(self, frame: pl.DataFrame, carried: int) -> None:
         numeric = (
             pl.col(self._table.id_column).cast(pl.Int64, strict=False)
             if self._table.id_column
@@ -218,10 +228,15 @@ class DayRules:
         )
         if self._table.id_column:
             ids = pairs["id"]
-            self._rising = self._rising and ids.null_count() == 0 and bool((ids.diff().drop_nulls() > 0).all())
-            if not self._rising:  # rows of one time may come in any order: they fill the holes that they left
-                late = pairs.filter(pl.col("id") < pl.col("id_before"))["id"]
+            self._first_id = self._first_id if carried else ids[0]
+            self._all_integers = self._all_integers and ids.null_count() == 0
+            self._rising = self._rising and self._all_integers and bool((ids.diff().drop_nulls() > 0).all())
+            if not self._rising and self._late <= _MOST_LATE_IDS:
+                # rows of one time may come in any order: they fill the holes that they left
+                late = pairs.slice(carried).filter(pl.col("id") < pl.col("id_before"))["id"]
                 self._late_ids.append(late.to_numpy())
+                self._late += len(late)
+            self._higher += len(ids) - 1 if self._rising else int((ids > pairs["id_before"]).sum())
             self._ids = [_of(min, self._ids[0], ids.min()), _of(max, self._ids[1], ids.max())]
         silent = (
             (pl.col("end") - pl.col("start")) > int(self._shortest_gap * NS_PER_SECOND)
@@ -246,6 +261,9 @@ class DayRules:
     def facts(self, known: Circumstances) -> DayFacts:
         """All that the rules are judged by."""
         steps = self._steps.spread()
+        late_ids = _distinct(np.concatenate([*self._late_ids, np.empty(0, np.int64)]))
+        rising_by_one, ids_after_first = self._rising_by_one(late_ids)
+        contiguous = self._contiguous(known, ids_after_first, rising_by_one)
         gap_seconds = self._gap_seconds(5.0 * cadence_seconds(steps.median_ms))
         return DayFacts(
             table=self._table.name,
@@ -260,40 +278,70 @@ class DayRules:
             rejects_by_reason=known.rejects_by_reason,
             out_of_order=known.out_of_order,
             gap_seconds=gap_seconds or None,
-            gaps=tuple(self._gaps(gap_seconds, known)),
+            gaps=tuple(self._gaps(gap_seconds, known, late_ids, contiguous=contiguous != "no")),
             latency=self._latency.spread(),
             steps=steps,
             max_rejected=self._thresholds.max_rejected,
             conflicting_ids=known.conflicting_ids or 0,
             too_fine=known.too_fine,
-            contiguous_ids=known.contiguous_ids,
+            contiguous_ids=contiguous,
+            rising_by_one=rising_by_one,
             price_increment=self._thresholds.price_increment,
             member_breaks=self._member_breaks,
             members_missing=self._members_missing,
-            holes_unlisted=self._holes_unlisted if known.contiguous_ids else 0,
+            holes_unlisted=self._holes_unlisted if contiguous != "no" else 0,
             unique_ids=known.unique_ids,
         )
+
+    def _contiguous(self, known: Circumstances, ids_after_first: int, rising_by_one: float | None) -> Contiguous:
+        if not self._rows and known.contiguous_ids:
+            return "declared"
+        if self._ids[1] is None or self._late > _MOST_LATE_IDS:
+            return "no"
+        if known.contiguous_ids:
+            return "declared"
+        enough = ids_after_first >= CONTIGUOUS_STEPS
+        return "found" if enough and rising_by_one is not None and rising_by_one >= CONTIGUOUS_SHARE else "no"
+
+    def _rising_by_one(self, late_ids: np.ndarray) -> tuple[float | None, int]:
+        """Share of the ids after the first whose predecessor is there, and how many they are.
+
+        None where they are no integers, one id only, or in a disorder that would take too much memory.
+        """
+        if self._first_id is None or not self._all_integers or self._rows < 2 or self._late > _MOST_LATE_IDS:
+            return None, 0
+        jumps = [found.filter(pl.col("id") - pl.col("id_before") > 1) for found in self._candidates]
+        starts, ends = (
+            np.concatenate([np.empty(0, np.int64), *(found[name].to_numpy() for found in jumps)])
+            for name in ("id_before", "id")
+        )
+        holes, filled = _holes(self._first_id, starts, ends, late_ids)
+        after_first = self._higher + filled
+        return (round(1 - (holes + self._holes_unlisted) / after_first, 6) if after_first else None), after_first
 
     @property
     def ids_rise(self) -> bool:
         """Ids are integers and each is above the one before: none can be there twice."""
         return self._rising
 
-    def _gaps(self, gap_seconds: float, known: Circumstances) -> Iterator[Gap]:
+    def _gaps(
+        self, gap_seconds: float, known: Circumstances, late_ids: np.ndarray, *, contiguous: bool
+    ) -> Iterator[Gap]:
         disconnects = np.sort(np.asarray(known.disconnects, np.int64))
         edges = np.sort(np.asarray(known.capture_edges, np.int64))
         excluded_ids = _distinct(known.excluded_ids)
-        late_ids = _distinct(np.concatenate([*self._late_ids, np.empty(0, np.int64)]))
-        for found in self._candidates:
+        silent = (pl.col("end") - pl.col("start")) > int(gap_seconds * NS_PER_SECOND)
+        for candidates in self._candidates:
+            found = candidates if contiguous else candidates.filter(silent if gap_seconds else pl.lit(value=False))
             for start, end, id_before, this, row_before, row in found.iter_rows():
                 missing = excluded = 0
-                if known.contiguous_ids and id_before is not None and this is not None and this > id_before:
+                if contiguous and id_before is not None and this is not None and this > id_before:
                     low, high = np.searchsorted(excluded_ids, [id_before + 1, this])
                     excluded = int(high - low)
                     low, high = np.searchsorted(late_ids, [id_before + 1, this])
                     missing = this - id_before - 1 - excluded - int(high - low)
-                silent = gap_seconds > 0 and end - start > gap_seconds * NS_PER_SECOND
-                if not silent and missing <= 0 and not excluded:
+                too_long = gap_seconds > 0 and end - start > gap_seconds * NS_PER_SECOND
+                if not too_long and missing <= 0 and not excluded:
                     continue
                 if excluded and not missing:
                     cause = "excluded_rows"
@@ -301,11 +349,11 @@ class DayRules:
                     cause = "disconnect"
                 elif np.searchsorted(edges, row, "right") > np.searchsorted(edges, row_before, "right"):
                     cause = "capture_edge"
-                elif silent and not missing and this is not None and (known.contiguous_ids or this - 1 == id_before):
+                elif too_long and not missing and this is not None and (contiguous or this - 1 == id_before):
                     cause = "quiet"
                 else:
                     cause = "unknown"
-                if silent or missing:
+                if too_long or missing:
                     yield Gap(start, end, max(missing, 0), cause)
 
     def judge(self, known: Circumstances) -> tuple[DayFacts, tuple[RuleResult, ...]]:
@@ -333,6 +381,21 @@ def _distinct(ids: np.ndarray) -> np.ndarray:
     """Sorted, each once; ``np.unique`` would import ``numpy.ma``."""
     ids = np.sort(ids)
     return ids[np.diff(ids, prepend=ids[:1] - 1) != 0]
+
+
+def _holes(first: int, starts: np.ndarray, ends: np.ndarray, late: np.ndarray) -> tuple[int, int]:
+    """Places where ids are missing, once the late ones stand where they belong, and how many those are.
+
+    ``starts`` and ``ends``: the id before and after each jump, in order; from ``first`` to the first jump, and between
+    two jumps, all ids are there. ``late`` are sorted ids below some earlier one, each once.
+    """
+    into = np.searchsorted(starts, late, "left") - 1
+    inside = (into >= 0) & (late < np.append(ends, first)[into])
+    late = late[inside | (late < first)]
+    points = np.concatenate([[first], ends, starts, late])
+    solid = np.concatenate([np.ones(1 + len(ends)), np.zeros(len(starts) + len(late))])
+    order = np.lexsort((-solid, points))
+    return int(((np.diff(points[order]) > 1) & (solid[order][:-1] == 0)).sum()), len(late)
 
 
 def _of(choose: Callable[[int, int], int], before: int | None, now: Any) -> int | None:
@@ -381,6 +444,13 @@ def passed_of(rule: Mapping[str, Any]) -> bool | None:
     return bool(rule["passed"])
 
 
+def ids_missing(verdict: Mapping[str, Any]) -> int:
+    """Ids missing inside the day, also in gaps that the verdict counts but does not list."""
+    listed = sum(int(gap["ids_missing"]) for gap in verdict["gaps"])
+    told = (rule["numbers"].get("ids_missing", 0) for rule in verdict["rules"] if rule["name"] == "no_sequence_gaps")
+    return max(listed, *told, 0)
+
+
 def rules_off(verdict: Mapping[str, Any]) -> list[str]:
     """Names of the rules that were off, and so say nothing of the day."""
     return [rule["name"] for rule in verdict["rules"] if passed_of(rule) is None]
@@ -390,7 +460,8 @@ def ids_between(before: Mapping[str, Any], after: Mapping[str, Any]) -> int | No
     """Ids missing between the verdicts of two days (negative: ids that are in both); None where ids do not count."""
     ends = before["last_id"], after["first_id"]
     told = [rule["numbers"] for day in (before, after) for rule in day["rules"] if rule["name"] == "no_sequence_gaps"]
-    if not all(str(end).isdigit() for end in ends) or not all(numbers.get("contiguous", True) for numbers in told):
+    contiguous = all(numbers.get("contiguous", True) not in {False, "no"} for numbers in told)
+    if not contiguous or not all(str(end).isdigit() for end in ends):
         return None
     return int(ends[1]) - int(ends[0]) - 1
 
@@ -431,7 +502,7 @@ def make_verdict(
         "first_id": None if facts.first_id is None else str(facts.first_id),
         "last_id": None if facts.last_id is None else str(facts.last_id),
         "rules": [result.to_dict() for result in results],
-        "gaps": [gap.to_dict() for gap in facts.gaps[:GAPS_STORED]],
+        "gaps": [gap.to_dict() for gap in _worst(facts.gaps)],
         "rejects_by_reason": dict(sorted(facts.rejects_by_reason.items())),
     }
     if len(facts.gaps) > GAPS_STORED:
@@ -444,6 +515,15 @@ def make_verdict(
 def identity_of(verdict: Mapping[str, Any], table: Table) -> Identity:
     """When two rows of the day were taken for one; said in a verdict only where it is not by the id, if there are ids."""
     return Identity(verdict.get("identity", Identity.ID if table.id_column else Identity.CONTENT))
+
+
+def _worst(gaps: Sequence[Gap]) -> Sequence[Gap]:
+    """At most ``GAPS_STORED``, in order of time: losses before silences that are none, long before short."""
+    if len(gaps) <= GAPS_STORED:
+        return gaps
+    quiet = {"quiet", "excluded_rows"}
+    worst = sorted(gaps, key=lambda gap: (gap.cause in quiet, gap.start - gap.end, -gap.ids_missing))[:GAPS_STORED]
+    return sorted(worst, key=lambda gap: gap.start)
 
 
 def store_verdict(places: Places, table: Table, day: InstrumentDay, verdict: Mapping[str, Any]) -> None:

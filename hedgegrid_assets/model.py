@@ -28,6 +28,9 @@ class Status(StrEnum):
     BLOCKED = "blocked"
 
 
+type Contiguous = Literal["declared", "found", "no"]
+"""Each id is the one before plus one: the source says so, the day's rows show it, or neither."""
+
 type Precision = Literal["price", "size", "mark"]
 """Which of an instrument's precisions a decimal column has."""
 
@@ -125,7 +128,8 @@ class DayFacts:
     Times in ns. ``failing`` counts the rows that broke each row rule. ``excluded_reasons`` are rejects that the
     venue itself marks as no trade. ``counts`` is None where only a Nautilus file is at hand. ``member_breaks`` are rows
     whose first member does not follow the last member of the row before, ``members_missing`` the ids between them;
-    ``holes_unlisted`` are holes in the ids beyond those in ``gaps``. ``unique_ids``: an id names one row.
+    ``holes_unlisted`` are holes in the ids beyond those in ``gaps``. ``rising_by_one`` is the share of ids whose
+    predecessor is there as well; None where ids are no integers. ``unique_ids``: an id names one row.
     """
 
     table: str
@@ -146,7 +150,8 @@ class DayFacts:
     max_rejected: float
     conflicting_ids: int
     too_fine: int = 0
-    contiguous_ids: bool = True
+    contiguous_ids: Contiguous = "declared"
+    rising_by_one: float | None = None
     price_increment: str | None = None
     member_breaks: int = 0
     members_missing: int = 0
@@ -328,7 +333,7 @@ class Channel:
         series: What a Nautilus folder made from it holds; two series never share a folder.
         fields: All that is read from a message.
         ts_event: Exchange time in ns from the fields; null rejects the row as ``unknown_time``.
-        contiguous_ids: Each id is the one before plus one, so that a hole is a loss.
+        contiguous_ids: Each id is the one before plus one, so that a hole is a loss; False: a day's rows may show it.
         excludes: Reason -> rows that the venue itself marks as no market trade.
         tables: Table name -> mapping.
         gap_seconds: Longest usual silence of this stream; None: the table's own.

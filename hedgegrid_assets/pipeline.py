@@ -833,11 +833,11 @@ def reachable(asked: Request) -> bool:
 
 def _feed_of(asked: Request) -> Feed:
     """The request as a feed of its own, whose name no feed of feeds.yaml can have."""
-    from hedgegrid_assets.feeds import InstrumentOverride
+    from hedgegrid_assets.feeds import InstrumentOverride, gaps_of
     from hedgegrid_assets.sources import SOURCES
 
     remote = SOURCES[asked.source].remote
-    left_out = {"venue", "market"} if remote else {"exchange", "api_key", "venue", "market"}
+    left_out = {"venue", "market", "gaps"} if remote else {"exchange", "api_key", "venue", "market", "gaps"}
     settings = {key: value for key, value in asked.settings.items() if key not in left_out}
     landing = () if settings.keys() & {"files", "inputs"} else (f"{asked.source}/**/*",)
     override = {asked.symbols[0]: InstrumentOverride(id=asked.instrument.rsplit(".", 1)[0])} if asked.instrument else {}
@@ -858,7 +858,7 @@ def _feed_of(asked: Request) -> Feed:
         settings=settings,
         landing=landing,
         instruments=override,
-        gaps={},
+        gaps=gaps_of(asked.settings),
         max_rejected=0.001,
         schedule=None,
         owners=(),
@@ -1045,7 +1045,7 @@ def _summary(
     skipped: bool = False,
     error: HedgegridError | None = None,
 ) -> DaySummary:
-    from hedgegrid_assets.integrity import read_verdict, rules_off
+    from hedgegrid_assets.integrity import ids_missing, read_verdict, rules_off
 
     verdict = read_verdict(house.places, table, day)
     if verdict is None:
@@ -1058,7 +1058,7 @@ def _summary(
         rows=verdict["rows"],
         rejects_by_reason=verdict["rejects_by_reason"],
         gaps=verdict.get("gaps_total", len(verdict["gaps"])),
-        ids_missing=sum(gap["ids_missing"] for gap in verdict["gaps"]),
+        ids_missing=ids_missing(verdict),
         bytes=size,
         skipped=skipped,
         error=str(error) if error else None,

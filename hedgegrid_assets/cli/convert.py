@@ -153,9 +153,9 @@ def generate_sample_data(
 def _settings(source: str, config: Path | None, files: list[Path]) -> dict[str, Any]:
     from hedgegrid_assets.feeds import read_config
 
-    if config and files:
-        raise UsageError("--config and --input name files both: expected one of them")
     settings = read_config(config, source) if config else {}
+    if files and "files" in settings:
+        raise UsageError("--config and --input name files both: expected one of them")
     if "files" in settings:
         settings["base_path"] = str(_base(settings, config or Path()))
     return settings | ({"inputs": [str(path) for path in files]} if files else {})

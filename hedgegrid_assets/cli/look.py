@@ -137,7 +137,7 @@ def _show_gaps(report: "GapReport", catalog: Path) -> None:
             out.print(f"{instrument_id} {name}: {rule} is off on {days:,} of {found.days:,} days", markup=False)
     unlisted = sum(found.unlisted for found in report.by_table.values())
     if unlisted:
-        out.print(f"{unlisted:,} more gaps are counted in verdicts that list their first thousand only")
+        out.print(f"{unlisted:,} more gaps are counted in verdicts that list the worst thousand only")
 
 
 def rejects_list(

@@ -14,7 +14,7 @@ from hedgegrid_assets import frames
 from hedgegrid_assets.catalog import nautilus
 from hedgegrid_assets.frames import Precisions
 from hedgegrid_assets.instruments import Instrument
-from hedgegrid_assets.integrity import rules_off
+from hedgegrid_assets.integrity import ids_missing, rules_off
 from hedgegrid_assets.look.charts import chart_markdown
 from hedgegrid_assets.model import Channel, InstrumentDay, Table
 from hedgegrid_assets.pipeline import House
@@ -141,7 +141,7 @@ def of_frame(verdict: Mapping[str, Any], frame: Path, seconds: float) -> Metadat
         "rejects_by_reason": dg.MetadataValue.json(dict(verdict["rejects_by_reason"])),
         "gaps": verdict.get("gaps_total", len(gaps)),
         "gap_seconds": round(math.fsum(gap["seconds"] for gap in gaps), 3),
-        "ids_missing": sum(gap["ids_missing"] for gap in gaps),
+        "ids_missing": ids_missing(verdict),
         "rules_off": ", ".join(rules_off(verdict)) or "none",
         "first_ts": _time(verdict["first_ts_init"]),
         "last_ts": _time(verdict["last_ts_init"]),

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any, Final
 
-from hedgegrid_assets.integrity import ids_between
+from hedgegrid_assets.integrity import ids_between, ids_missing
 from hedgegrid_assets.look.days import Judged
 from hedgegrid_assets.timestamps import NS_PER_SECOND, day_end, day_start, iso
 
@@ -180,6 +180,9 @@ def gap_report(days: Sequence[Judged]) -> GapReport:
             mine.add(hole)
             total.add(hole)
             report.holes.append(hole)
+        uncounted = ids_missing(judged.verdict) - mine.ids_missing
+        mine.ids_missing += uncounted
+        total.ids_missing += uncounted
         before = judged
     return report
 

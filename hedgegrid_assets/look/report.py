@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from hedgegrid_assets.integrity import ids_between, passed_of
+from hedgegrid_assets.integrity import ids_between, ids_missing, passed_of
 from hedgegrid_assets.look.charts import DaySeries, day_series
 from hedgegrid_assets.look.days import Judged, Wanted, instruments, judged_days, nothing_found
 from hedgegrid_assets.look.gaps import day_holes
@@ -251,7 +251,7 @@ class _Page:
         numbers = [
             verdict.get("gaps_total", len(verdict["gaps"])),
             round(sum(gap["seconds"] for gap in lost), 1),
-            sum(gap["ids_missing"] for gap in lost),
+            ids_missing(verdict),
             verdict["rows"]["rejected"],
             verdict["rows"]["exact_duplicates"],
         ]

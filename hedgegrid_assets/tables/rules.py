@@ -79,19 +79,23 @@ def _no_time_gaps(facts: DayFacts) -> Judgement:
 
 
 def _no_sequence_gaps(facts: DayFacts) -> Judgement:
-    """Members of aggregates are a number only: the venue leaves out those that are no market trades."""
-    if not facts.contiguous_ids:
-        return _off(contiguous=False, member_breaks=facts.member_breaks, members_missing=facts.members_missing)
+    """Off where ids do not rise by one: neither does the source say so, nor do the day's rows show it.
+
+    Members of aggregates are a number only: the venue leaves out those that are no market trades.
+    """
+    members = {"member_breaks": facts.member_breaks, "members_missing": facts.members_missing}
+    if facts.contiguous_ids == "no":
+        return _off(contiguous="no", rising_by_one=facts.rising_by_one, **members)
     missing = sum(gap.ids_missing for gap in facts.gaps)
     holes = sum(1 for gap in facts.gaps if gap.ids_missing) + facts.holes_unlisted
     numbers = {
         "contiguous": facts.contiguous_ids,
+        "rising_by_one": facts.rising_by_one,
         "ids_missing": missing,
         "holes": holes,
         "first": facts.first_id,
         "last": facts.last_id,
-        "member_breaks": facts.member_breaks,
-        "members_missing": facts.members_missing,
+        **members,
     }
     return Judgement(not holes, holes, numbers)
 
@@ -232,7 +236,7 @@ NO_SEQUENCE_GAPS: Final = Rule(
     "no_sequence_gaps",
     _WARN,
     "gap_report",
-    "trade ids go on without holes, excluded rows apart",
+    "trade ids go on without holes, excluded rows apart, where each id is the one before plus one",
     judge=_no_sequence_gaps,
 )
 DAY_COVERED: Final = Rule(

@@ -21,7 +21,7 @@ _TIMES: Final = (
 )
 _TIME_LINEAGE: Final = {"ts_event": ("timestamp",)}
 _GAPS_OFF: Final = 0.0
-"""Nobody knows how often a row is due, unless the feed says so."""
+"""Nobody knows how often a price or a rate is due, unless the feed says so; trades are watched as all trades are."""
 
 
 def _trades(name: str, doc: str) -> Channel:
@@ -47,7 +47,6 @@ def _trades(name: str, doc: str) -> Channel:
         ),
         ts_event=pl.col("ts_event"),
         contiguous_ids=False,
-        gap_seconds=_GAPS_OFF,
         tables={
             "trade_tick": TableMapping(
                 columns={
