@@ -246,3 +246,13 @@ def test_three_minutes_without_a_candle_are_a_gap(tmp_path: Path) -> None:
     write(tmp_path, "k.csv", HEADER + "".join(rows))
     done = convert(tmp_path, tokens="mark", config=config(tmp_path))
     assert [(day.status, day.gaps) for day in done.days] == [("degraded", 1)]
+
+
+def test_a_whole_day_of_candles_is_complete_and_one_in_fifty_that_lacks_is_told(tmp_path: Path) -> None:
+    for folder, missing, status in (("whole", (), "complete"), ("holed", range(0, 1440, 50), "degraded")):
+        root = tmp_path / folder
+        root.mkdir()
+        lines = klines(1440).splitlines(keepends=True)
+        write(root, "k.csv", "".join(each for n, each in enumerate(lines) if n == 0 or n - 1 not in missing))
+        done = convert(root, tokens="mark", config=config(root))
+        assert [(day.status, day.gaps) for day in done.days] == [(status, 0)]

@@ -13,6 +13,7 @@ CADENCE_SHARE: Final = 0.99
 REJECTS_THAT_COUNT: Final = 10
 DAY_EDGE_SECONDS: Final = 60.0
 _THREE_SECONDS_FROM_MS: Final = 2_500
+_SLOWER_FROM_MS: Final = 30_000
 
 
 # ---------------------------------------------------------------- judges
@@ -130,13 +131,15 @@ def cadence_seconds(median_ms: float) -> int:
 
 
 def _cadence_as_expected(facts: DayFacts) -> Judgement:
-    """The venue sends every 1 s or every 3 s; which one is read off the median step.
+    """The venue sends every 1 s or every 3 s; which one is read off the median step. What comes less often than any
+    such stream with most updates lost (candles) has its own pace, the median.
 
     Off where gaps are not watched, and where there are too few rows for a step.
     """
     if facts.gap_seconds is None or facts.steps.count < 2 or facts.first_ts_init is None or facts.last_ts_init is None:
         return _off()
-    expected_s = cadence_seconds(facts.steps.median_ms)
+    median_ms = facts.steps.median_ms
+    expected_s = cadence_seconds(median_ms) if median_ms < _SLOWER_FROM_MS else round(median_ms / 1_000)
     due = (facts.last_ts_init - facts.first_ts_init) / NS_PER_SECOND / expected_s + 1
     share = facts.rows / due
     numbers = {
@@ -246,7 +249,7 @@ CADENCE_AS_EXPECTED: Final = Rule(
     "cadence_as_expected",
     _WARN,
     "gap_report",
-    "updates come every 1 s or 3 s, as the stream promises",
+    "updates come every 1 s or 3 s, as the stream promises, or at the steady pace of candles",
     judge=_cadence_as_expected,
 )
 PRICES_ON_TICK: Final = Rule(
