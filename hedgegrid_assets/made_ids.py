@@ -14,6 +14,10 @@ MARK: Final = "~"
 """In front of the ids that are made here."""
 MADE: Final = "made"
 """Column that is true where the id was made."""
+LONGEST: Final = 36
+"""Most characters of an id that Nautilus can hold."""
+SHORTENED: Final = r"~[0-9a-f]{32}"
+"""What stands for a longer one in its files."""
 REMEMBERED_NS: Final = 60_000_000_000
 """How far exchange times step back at most in rows that are numbered as they come."""
 _NUMBER: Final = r"-[0-9]+$"
@@ -45,6 +49,22 @@ def _hashed(frame: pl.DataFrame, column: str) -> pl.Series:
     ]
     high, low = (_mixed(lanes, seed) for seed in _SEEDS)
     return pl.select(pl.lit(MARK) + hexadecimal([high, low], 12)).to_series()
+
+
+def shortened(ids: pl.Series) -> pl.Series:
+    """Ids as Nautilus can hold them: for a longer one 128 bits of hash of its text, the same on every machine."""
+    is_long = ids.str.len_bytes() > LONGEST
+    if not is_long.any():
+        return ids
+    lengths = ids.filter(is_long).str.len_bytes()
+    for length in lengths.unique():  # of one length, so that what stands beside a text has no part in its hash
+        here = ids.str.len_bytes() == length
+        texts = ids.filter(here).str.pad_end(-(-length // 8) * 8, "\0")
+        words = np.frombuffer("".join(texts).encode(), "<u8").reshape(len(texts), -1).astype(np.uint64)
+        lanes = [np.full(len(texts), length, np.uint64), *words.T]
+        made = pl.select(pl.lit(MARK) + hexadecimal([_mixed(lanes, seed) for seed in _SEEDS], 16)).to_series()
+        ids = ids.scatter(here.arg_true(), made)
+    return ids
 
 
 def hexadecimal(words: Sequence[np.ndarray], size: int) -> pl.Series:

@@ -47,7 +47,7 @@ from hedgegrid_assets.storage import (
 from hedgegrid_assets.timestamps import day_end
 
 ODD_LINES_CAP: Final = 200_000
-_TRADE_ID_LENGTH: Final = 36
+_TRADE_ID_LENGTH: Final = 1_000
 _BASE: Final = "made_from"
 _COPY: Final = "copy"
 _MESSAGE: Final = "message"

@@ -257,7 +257,9 @@ def _compare(frame: Path, table: Table, day: InstrumentDay, temporary: Path, tar
             except pl.exceptions.PolarsError as error:
                 raise CatalogDiffers(str(day), table.name, f"row group {group} cannot be read ({error})") from None
             rows += len(part)
-            wanted = part.select(found.columns).with_columns(pl.selectors.decimal().cast(pl.Decimal(38, 16)))
+            wanted = nautilus.as_held(part.select(found.columns)).with_columns(
+                pl.selectors.decimal().cast(pl.Decimal(38, 16))
+            )
             if not found.equals(wanted):
                 differing = [
                     name for name in found.columns if len(found) != len(wanted) or not found[name].equals(wanted[name])

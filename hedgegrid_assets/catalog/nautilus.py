@@ -11,6 +11,7 @@ from typing import Any, Final
 import polars as pl
 import pyarrow as pa
 
+from hedgegrid_assets import made_ids
 from hedgegrid_assets.frames import Precisions
 from hedgegrid_assets.tables.trade_tick import AGGRESSOR_SIDES
 
@@ -86,6 +87,13 @@ def kept(table: str, frame: pl.DataFrame, before: pl.DataFrame | None) -> pl.Dat
     )
 
 
+def as_held(frame: pl.DataFrame) -> pl.DataFrame:
+    """Rows as they come back from a Nautilus file: long ids shortened."""
+    if "trade_id" not in frame.columns:
+        return frame
+    return frame.with_columns(made_ids.shortened(frame["trade_id"]).alias("trade_id"))
+
+
 def to_nautilus(table: str, frame: pl.DataFrame, target: pa.Schema) -> pa.Table:
     """Rows in memory form to an Arrow table in Nautilus' format; decimals go over as buffers, without a copy."""
     columns = {
@@ -110,7 +118,7 @@ def _trade(frame: pl.DataFrame) -> dict[str, pa.Array]:
         "price": _fixed16(frame["price"]),
         "size": _fixed16(frame["size"]),
         "aggressor_side": frame["aggressor_side"].to_physical().cast(pl.UInt8).to_arrow(),
-        "trade_id": frame["trade_id"].to_arrow().cast(pa.string()),
+        "trade_id": made_ids.shortened(frame["trade_id"]).to_arrow().cast(pa.string()),
     }
 
 

@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from hedgegrid_assets import catalog as catalog_stage
-from hedgegrid_assets import frames
+from hedgegrid_assets import frames, made_ids
 from hedgegrid_assets.catalog import nautilus
 from hedgegrid_assets.errors import NoDataFetched, UsageError
 from hedgegrid_assets.look.days import Judged, Wanted, judged_days, some
@@ -118,10 +118,17 @@ def _by_id(places: Places, days: "list[Judged] | Any", table: Table, asked: str)
     column = str(table.id_column)
     likely = [judged for judged in days if _may_hold(judged.verdict, asked)]
     for judged in [*likely, *(judged for judged in days if judged not in likely)]:
-        found = _first_row(places, judged, pl.col(column) == asked)
+        found = _first_row(places, judged, _is_named(column, asked))
         if found is not None:
             return (judged, *found)
     return None
+
+
+def _is_named(column: str, asked: str) -> pl.Expr:
+    """Rows of an id: as the frame has it, or as the catalog holds one that is too long for it."""
+    if re.fullmatch(made_ids.SHORTENED, asked) is None:
+        return pl.col(column) == asked
+    return pl.col(column).map_batches(made_ids.shortened, return_dtype=pl.String) == asked
 
 
 def _may_hold(verdict: Mapping[str, Any], asked: str) -> bool:
@@ -177,15 +184,17 @@ def _in_catalog(places: Places, judged: Judged, row: Row) -> dict[str, Any]:
     before = 0
     same = (pl.col("ts_init") == row["ts_init"]) & (pl.col("ts_event") == row["ts_event"])
     if judged.table.id_column:
-        same &= pl.col(judged.table.id_column) == row[judged.table.id_column]
+        (held,) = made_ids.shortened(pl.Series([row[judged.table.id_column]], dtype=pl.String))
+        row = {**row, judged.table.id_column: held}
+        same &= pl.col(judged.table.id_column) == held
     with pq.ParquetFile(path) as file:
         for group in range(file.num_row_groups):
             block = nautilus.from_nautilus(judged.table.name, file.read_row_group(group))
-            rows = block.with_row_index("row").filter(same).head(1)
+            rows = block.with_row_index("row").filter(same)
             if len(rows):
-                found = rows.row(0, named=True)
+                found = min(rows.iter_rows(named=True), key=lambda each: len(_differing(each, row)))
+                differing = _differing(found, row)
                 number = before + int(found.pop("row"))
-                differing = [name for name, value in found.items() if row[name] != value]
                 return {
                     "ok": not differing,
                     "file": str(path),
@@ -202,6 +211,11 @@ def _in_catalog(places: Places, judged: Judged, row: Row) -> dict[str, Any]:
             "why": "the catalog holds changes only: same rate as before",
         }
     return {"ok": False, "file": str(path), "row": None, "why": "the Nautilus file has no such row"}
+
+
+def _differing(found: Row, row: Row) -> list[str]:
+    """Columns of a catalog row that are not as in the frame; of rows that share an id, the one with fewest is meant."""
+    return [name for name, value in found.items() if name != "row" and row[name] != value]
 
 
 def _in_frame(places: Places, judged: Judged, number: int, row: Row) -> dict[str, Any]:

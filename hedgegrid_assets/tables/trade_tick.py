@@ -40,7 +40,11 @@ TRADE_TICK: Final = Table(
             maximum=34_028_236_692_093,
         ),
         Column("aggressor_side", AGGRESSOR_SIDES, "side of the taker: BUYER, SELLER or NO_AGGRESSOR"),
-        Column("trade_id", pl.String(), "the venue's id as text, at most 36 ASCII characters"),
+        Column(
+            "trade_id",
+            pl.String(),
+            "the venue's id as text; the catalog holds a hash of one of more than 36 characters",
+        ),
         Column("first_trade_id", pl.Int64(), "first trade of an aggregate (Binance f)", nullable=True),
         Column("last_trade_id", pl.Int64(), "last trade of an aggregate (Binance l)", nullable=True),
     ),
