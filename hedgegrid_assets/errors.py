@@ -141,7 +141,12 @@ class DayBlocked(DataError):
     def __init__(self, day: str, table: str, failed: Sequence[str]) -> None:
         super().__init__(
             f"{day} {table} is blocked: expected every ERROR rule to pass, failed: {', '.join(failed)}",
-            hint="see the rejects and the verdict of the day; a corrected raw file and a new run turn it green",
+            hint="see the rejects and the verdict of the day; a corrected raw file and a new run turn it green"
+            + (
+                "; where the venue gives one id to several trades, say ids: shared (in feeds.yaml under settings, or --config)"
+                if "trade_ids_unique" in failed
+                else ""
+            ),
             details={"day": day, "table": table, "failed": list(failed)},
         )
 

@@ -51,6 +51,7 @@ GUIDE_KEYS: Final = (
     "base_path",
     "files",
     "timestamp_format",
+    "ids",
     "trade_kind",
     "cache_dir",
     "endpoint",
@@ -679,6 +680,7 @@ _SETTINGS: Final[Mapping[str, TypeAdapter[Any]]] = {
     "base_path": TypeAdapter(_Text),
     "trade_kind": TypeAdapter(Literal["aggTrade", "trade"]),
     "timestamp_format": TypeAdapter(_Text),
+    "ids": TypeAdapter(Literal["unique", "shared"]),
     "api_key": TypeAdapter(Annotated[str, BeforeValidator(_secret)]),
     "api_key_env": TypeAdapter(Annotated[str, BeforeValidator(_environment_name)]),
     "exchange": TypeAdapter(

@@ -68,7 +68,10 @@ class House:
     @property
     def channels(self) -> tuple[Channel, ...]:
         """The channels that the source gives with the feed's settings."""
-        return self.source.remote.channels(self.settings) if self.source.remote else self.source.channels
+        from hedgegrid_assets.sources.identity import identified
+
+        given = self.source.remote.channels(self.settings) if self.source.remote else self.source.channels
+        return tuple(identified(given, self.feed.venue, self.settings))
 
     def channel(self, table: Table) -> Channel:
         """The channel that a table is made from: the feed's ``trade_kind`` where there is a choice."""

@@ -142,5 +142,5 @@ SOURCE: Final = Source(
     dialect=dialect,
     quoted=True,
     code_version=1,
-    settings=("files", "base_path", "timestamp_format", "trade_kind"),
+    settings=("files", "base_path", "timestamp_format", "ids", "trade_kind"),
 )
