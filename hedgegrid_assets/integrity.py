@@ -150,6 +150,9 @@ class DayRules:
         self._member_breaks = 0
         self._members_missing = 0
         self._last_member: int | None = None
+        self._sided = "aggressor_side" in {column.name for column in table.columns}
+        self._buyers = 0
+        self._sellers = 0
         self._latency = _Histogram()
         self._steps = _Histogram()
         self._carry: pl.DataFrame | None = None
@@ -173,6 +176,9 @@ class DayRules:
             self._steps.add(frame["ts_init"].diff().drop_nulls().to_numpy())
         self._collect_gaps(frame, carried)
         self._follow_members(block)
+        if self._sided:
+            self._buyers += int((block["aggressor_side"] == "BUYER").sum())
+            self._sellers += int((block["aggressor_side"] == "SELLER").sum())
 
     def _count_failing(self, frame: pl.DataFrame, carried: int) -> None:
         bounds = [
@@ -286,6 +292,8 @@ class DayRules:
             too_fine=known.too_fine,
             contiguous_ids=contiguous,
             rising_by_one=rising_by_one,
+            buyers=self._buyers,
+            sellers=self._sellers,
             price_increment=self._thresholds.price_increment,
             member_breaks=self._member_breaks,
             members_missing=self._members_missing,
@@ -406,7 +414,7 @@ def _of(choose: Callable[[int, int], int], before: int | None, now: Any) -> int 
 # ---------------------------------------------------------------- verdict
 
 _PARTIAL: Final = ("day_covered",)
-_DEGRADED: Final = ("no_sequence_gaps", "no_time_gaps", "cadence_as_expected")
+_DEGRADED: Final = ("aggressor_sides_mixed", "no_sequence_gaps", "no_time_gaps", "cadence_as_expected")
 
 
 def status_of(results: Sequence[RuleResult], rows: int) -> Status:

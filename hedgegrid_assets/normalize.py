@@ -94,7 +94,10 @@ class Recipe:
 
 
 def is_current(places: Places, day: InstrumentDay, table: Table, raw: RawDay, recipe: Recipe) -> bool:
-    """The stored frame and verdict were made from these raw bytes by this recipe; a refused day has none."""
+    """The stored frame and verdict were made from these raw bytes by this recipe; a refused day has none.
+
+    A verdict that lacks a rule of its table, or has one more, was judged by an older table: the day is judged anew.
+    """
     verdict = integrity.read_verdict(places, table, day)
     return (
         verdict is not None
@@ -103,6 +106,7 @@ def is_current(places: Places, day: InstrumentDay, table: Table, raw: RawDay, re
         and verdict["precision"] == recipe.precisions.to_dict()
         and verdict["thresholds"] == recipe.thresholds_of(table).to_dict()
         and verdict["series"] == recipe.channel.series
+        and {rule["name"] for rule in verdict["rules"]} == {rule.name for rule in table.rules}
         and integrity.identity_of(verdict, table) == recipe.identity_of(table)
         and verdict["frame_sha256"] is not None
         and places.frame(day.instrument_id, table.folder, day.date).exists()

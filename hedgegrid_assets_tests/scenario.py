@@ -392,11 +392,19 @@ def _variants() -> dict[str, Variant]:
     times = [f"{text}{dumped(agg_trade(2000 + n, BAD_MS))}\n" for n, (_, text, _) in enumerate(RECEIVE_TIMES)]
     return found | {
         "price is zero": _lost(spoiled(p="0"), "zero_price"),
+        "all takers sell": Variant(_of_sellers(), trades=40 + 1_000),
         "a nested object": Variant(spoiled(o={"s": "ETHUSDT", "p": "1", "a": 1})),
         "every bad value": Variant(bad, rejects=reasons, blocked=True),
         "every unusual spelling": Variant(_one_each(list(GOOD_VALUES.values())), trades=40 + len(GOOD_VALUES)),
         "every kind of receive time": Variant(inserted(*map(str.encode, times)), trades=40 + len(times)),
     }
+
+
+def _of_sellers() -> bytes:
+    """The day, and a thousand trades more before midnight; in each of them the buyer is the maker."""
+    last = MIDNIGHT_MS + DAY_MS - 25_000
+    more = (line(agg_trade(1040 + n, last + n * 20), received(last + n * 20)) for n in range(1_000))
+    return (CLEAN + b"".join(more)).replace(b'"m":false', b'"m":true')
 
 
 def _one_each(all_changes: Sequence[Message]) -> bytes:

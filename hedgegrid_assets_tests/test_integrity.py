@@ -139,6 +139,7 @@ BROKEN: dict[str, Callable[[Day], Day]] = {
     "no_sequence_gaps": lambda day: day.with_frame(without(20)),
     "day_covered": lambda day: day.with_frame(lambda frame: frame.slice(len(frame) // 2)),
     "cadence_as_expected": lambda day: day.with_frame(lambda frame: frame.filter(pl.col("raw_row") % 50 > 0)),
+    "aggressor_sides_mixed": lambda day: day.with_frame(lambda frame: pl.concat([frame] * 20)),
     "prices_on_tick": lambda day: replace(day, thresholds=Thresholds(price_increment="0.25")),
     "ts_event_sorted": lambda day: day.with_frame(at(7, "ts_event", later("ts_event"))),
     "latency_plausible": lambda day: day.with_frame(
@@ -164,9 +165,9 @@ def test_a_clean_day_passes_every_rule(table: Table) -> None:
 def test_each_rule_can_fail_and_then_decides_the_status_by_its_severity(table: Table, rule: Rule) -> None:
     name = rule.name
     facts, results = BROKEN[name](day_of(table)).judged()
-    assert not results[name].passed
+    assert results[name].failed
     status = status_of(tuple(results.values()), facts.rows)
-    failed = {result.severity for result in results.values() if not result.passed}
+    failed = {result.severity for result in results.values() if result.failed}
     assert (status is Status.BLOCKED) == (Severity.ERROR in failed)
     assert (results[name].severity is Severity.ERROR) <= (status is Status.BLOCKED)
 
@@ -386,6 +387,7 @@ def test_a_day_is_covered_from_its_first_minute_to_its_last(first: int, last: in
         (("no_sequence_gaps",), 10, Status.DEGRADED),
         (("no_time_gaps",), 10, Status.DEGRADED),
         (("cadence_as_expected",), 10, Status.DEGRADED),
+        (("aggressor_sides_mixed",), 10, Status.DEGRADED),
         (("day_covered", "no_sequence_gaps"), 10, Status.PARTIAL),
         (("prices_positive", "day_covered"), 10, Status.BLOCKED),
         (("rows_conserved",), 0, Status.BLOCKED),

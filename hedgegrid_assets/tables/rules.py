@@ -11,6 +11,9 @@ LATENCY_P99_MS: Final = 5_000
 LATENCY_JUMP_MS: Final = 1_000
 CADENCE_SHARE: Final = 0.99
 REJECTS_THAT_COUNT: Final = 10
+SIDES_THAT_COUNT: Final = 1_000
+"""Trades with a side; a day of no more may well have one side only."""
+ONE_SIDE_PER_MILLE: Final = 999
 DAY_EDGE_SECONDS: Final = 60.0
 _THREE_SECONDS_FROM_MS: Final = 2_500
 _SLOWER_FROM_MS: Final = 30_000
@@ -151,6 +154,23 @@ def _cadence_as_expected(facts: DayFacts) -> Judgement:
     return Judgement(share >= CADENCE_SHARE, 0, numbers)
 
 
+def _aggressor_sides_mixed(facts: DayFacts) -> Judgement:
+    """Takers are on both sides of any market: a day of one side has a wrong column. Off where trades have no side."""
+    sided = facts.buyers + facts.sellers
+    if not sided:
+        return _off(without_side=facts.rows)
+    most = max(facts.buyers, facts.sellers)
+    mixed = sided <= SIDES_THAT_COUNT or most * 1_000 <= sided * ONE_SIDE_PER_MILLE
+    numbers = {
+        "buyers": facts.buyers,
+        "sellers": facts.sellers,
+        "without_side": facts.rows - sided,
+        "share": round(most / sided, 6),
+        "threshold": ONE_SIDE_PER_MILLE / 1_000,
+    }
+    return Judgement(mixed, 0, numbers)
+
+
 def _prices_on_tick(facts: DayFacts) -> Judgement:
     off = facts.failing["prices_on_tick"]
     return Judgement(off == 0, off, {"tick": facts.price_increment, "off_tick": off})
@@ -259,6 +279,13 @@ PRICES_ON_TICK: Final = Rule(
     "every price is a multiple of the instrument's price increment, where that is coarser than its last decimal",
     fails=pl.col("price").to_physical() % pl.col("price_tick") != 0,
     judge=_prices_on_tick,
+)
+AGGRESSOR_SIDES_MIXED: Final = Rule(
+    "aggressor_sides_mixed",
+    _WARN,
+    "quality",
+    "of more than 1,000 trades with a side, at most 99.9 % are on one side",
+    judge=_aggressor_sides_mixed,
 )
 TS_EVENT_SORTED: Final = Rule(
     "ts_event_sorted",

@@ -59,6 +59,7 @@ TRADE_TICK: Final = Table(
         rules.NO_TIME_GAPS,
         rules.NO_SEQUENCE_GAPS,
         rules.DAY_COVERED,
+        rules.AGGRESSOR_SIDES_MIXED,
         rules.PRICES_ON_TICK,
         *rules.OBSERVED,
     ),
