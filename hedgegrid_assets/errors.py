@@ -6,7 +6,10 @@ HedgegridError
 ├── DataError            exit 1: what the data says
 │   ├── NoDataFetched
 │   ├── PrecisionTooFine
-│   ├── SeriesMixed
+│   ├── Refused          a write that the catalog forbids
+│   │   ├── SeriesMixed
+│   │   ├── ForeignFile
+│   │   └── RowsWouldBeLost
 │   ├── InstrumentUnknown
 │   ├── DayBlocked
 │   ├── VerdictRefused
@@ -18,6 +21,7 @@ HedgegridError
 │   ├── TooManyOddLines
 │   └── CatalogDiffers
 └── EnvironmentFault     exit 1: disk, permissions, network, installed versions
+    ├── NautilusUnfit
     └── RemoteFault      a provider's answer, or none
         ├── KeyRequired
         └── RateLimited
@@ -26,7 +30,10 @@ HedgegridError
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, override
+from typing import ClassVar, Final, override
+
+NAUTILUS_WANTED: Final = ">=1.231,<2"
+"""The versions of nautilus_trader that read our catalogs, as in pyproject.toml."""
 
 
 class HedgegridError(Exception):
@@ -107,7 +114,13 @@ class PrecisionTooFine(DataError):
         )
 
 
-class SeriesMixed(DataError):
+class Refused(DataError):
+    """A write that the catalog forbids, whatever the data are; it keeps what it had."""
+
+    code = "refused"
+
+
+class SeriesMixed(Refused):
     """Two kinds of series would end in one Nautilus folder."""
 
     code = "series"
@@ -115,8 +128,22 @@ class SeriesMixed(DataError):
     def __init__(self, instrument_id: str, table: str, held: str, offered: str) -> None:
         super().__init__(
             f"{instrument_id} {table} holds the series {held}: expected the same, found {offered}",
-            hint="use another --output, or another --instrument, for the other series",
+            hint="the catalog keeps what it had; use another --output, or another --instrument, for the other series",
             details={"instrument_id": instrument_id, "table": table, "held": held, "offered": offered},
+        )
+
+
+class ForeignFile(Refused):
+    """Files that we did not write hold times of the day in Nautilus' folder: its rows would be there twice, or theirs gone."""
+
+    code = "foreign_file"
+
+    def __init__(self, day: str, table: str, files: Sequence[Path], why: str, hint: str) -> None:
+        shown = ", ".join(map(str, files[:5])) + (f" and {len(files) - 5} more" if len(files) > 5 else "")
+        super().__init__(
+            f"{day} {table} is refused: expected no file of another writer in its place, found {shown} ({why})",
+            hint=hint,
+            details={"day": day, "table": table, "files": [str(path) for path in files]},
         )
 
 
@@ -285,6 +312,19 @@ class EnvironmentFault(HedgegridError):
     """Disk, permissions, network or installed versions."""
 
     code = "environment"
+
+
+class NautilusUnfit(EnvironmentFault):
+    """The NautilusTrader beside us cannot read what we write; some of them read it as empty, without an error."""
+
+    code = "nautilus"
+
+    def __init__(self, found: str, why: str) -> None:
+        super().__init__(
+            f"this catalog's form is NautilusTrader 1.x of 128 bits: expected {NAUTILUS_WANTED}, found {found}, {why}",
+            hint=f"run: python -m pip install 'nautilus_trader{NAUTILUS_WANTED}'",
+            details={"found": found, "expected": NAUTILUS_WANTED},
+        )
 
 
 class RemoteFault(EnvironmentFault):

@@ -26,6 +26,8 @@ class Status(StrEnum):
     PARTIAL = "partial"
     MISSING = "missing"
     BLOCKED = "blocked"
+    REFUSED = "refused"
+    """Of a run only, never of a verdict: the catalog forbids the write."""
 
 
 type Contiguous = Literal["declared", "found", "no"]

@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hedgegrid_assets import integrity, made_ids
@@ -24,6 +25,7 @@ from hedgegrid_assets.frames import (
     Precisions,
     Regrouped,
     arrow_schema,
+    frame_metadata,
     frame_schema,
     read_blocks,
 )
@@ -109,8 +111,16 @@ def is_current(places: Places, day: InstrumentDay, table: Table, raw: RawDay, re
         and {rule["name"] for rule in verdict["rules"]} == {rule.name for rule in table.rules}
         and integrity.identity_of(verdict, table) == recipe.identity_of(table)
         and verdict["frame_sha256"] is not None
-        and places.frame(day.instrument_id, table.folder, day.date).exists()
+        and _is_made_from(places.frame(day.instrument_id, table.folder, day.date), raw)
     )
+
+
+def _is_made_from(frame: Path, raw: RawDay) -> bool:
+    """A frame is there, and its own footer says the same: an older one may have been put back."""
+    try:
+        return frame_metadata(frame).get("hedgegrid.raw_sha256") == raw.sha256
+    except (pa.ArrowException, OSError):
+        return False
 
 
 class Follower(Protocol):

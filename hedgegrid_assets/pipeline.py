@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from hedgegrid_assets.errors import DataError, HedgegridError, NoDataFetched, SeriesMixed, UsageError
+from hedgegrid_assets.errors import DataError, HedgegridError, NoDataFetched, Refused, SeriesMixed, UsageError
 from hedgegrid_assets.feeds import RESERVED_PREFIX, Feed, check_settings, data_path
 from hedgegrid_assets.instruments import DEFAULT_MARK_PRECISION, Instrument
 from hedgegrid_assets.model import Channel, InstrumentDay, Source, Status, Table
@@ -280,14 +280,14 @@ class House:
         followers: "Mapping[str, Follower] | None" = None,
         carried: "Carried | None" = None,
     ) -> "list[Normalized]":
-        """Normalize tables of one raw day (see ``normalize_day``). Raises SeriesMixed before anything is written."""
-        from hedgegrid_assets.catalog import claim_series
+        """Normalize tables of one raw day (see ``normalize_day``). Raises Refused before anything is written."""
+        from hedgegrid_assets.catalog import admit
         from hedgegrid_assets.normalize import normalize_day
 
         channel = self.channel_in(raw)
         recipe = self.recipe(channel, self.instrument(raw.key.symbol), compression)
         for table in tables:
-            claim_series(self.places, day.instrument_id, table, channel.series)
+            admit(self.places, day, table, channel.series)
         return normalize_day(self.places, day, raw, tables, recipe, progress, followers, carried)
 
 
@@ -637,6 +637,8 @@ def _run(
     halt: threading.Event,
     carrier: "Carrier",
 ) -> RunSummary:
+    from hedgegrid_assets.catalog import refuse_unfit_nautilus
+
     started = time.monotonic()
     notes: list[str] = []
 
@@ -652,6 +654,7 @@ def _run(
         if progress:
             progress(what, lines)
 
+    refuse_unfit_nautilus()
     make_folder(asked.catalog)
     house = House(_feed_of(asked), Places(asked.data, asked.catalog))
     lines, by_stream, unplaced = 0, Counter[str](), Counter[str]()
@@ -991,8 +994,12 @@ def _convert(
     if raw is None:
         raise NoDataFetched(f"{day} {key.channel}", house.source.name, "no such day")
     recipe = house.recipe(house.channel_in(raw), house.instrument(key.symbol), asked.compression)
+    refused = _refused(house, day, tables, recipe.channel.series)
     stale = [
-        table for table in tables if asked.force or not normalize.is_current(house.places, day, table, raw, recipe)
+        table
+        for table in tables
+        if table.name not in refused
+        and (asked.force or not normalize.is_current(house.places, day, table, raw, recipe))
     ]
     with writing(house.places.catalog), ExitStack() as stack:
         drafts = {
@@ -1009,8 +1016,25 @@ def _convert(
             )
             made = {done.table.name: done for done in found}
         return [
-            _publish(house, day, table, recipe, asked, made.get(table.name), drafts.get(table.name)) for table in tables
+            _failed(day, table, refused[table.name])
+            if table.name in refused
+            else _publish(house, day, table, recipe, asked, made.get(table.name), drafts.get(table.name))
+            for table in tables
         ]
+
+
+def _refused(house: House, day: InstrumentDay, tables: Sequence[Table], series: str) -> dict[str, Refused]:
+    """The tables that the catalog does not take this day of, and why; the others land."""
+    from hedgegrid_assets import catalog
+
+    found: dict[str, Refused] = {}
+    for table in tables:
+        try:
+            catalog.admit(house.places, day, table, series)
+        except Refused as error:
+            _log.info("%s: %s", day, error.message)
+            found[table.name] = error
+    return found
 
 
 def _publish(
@@ -1050,7 +1074,7 @@ def _summary(
 ) -> DaySummary:
     from hedgegrid_assets.integrity import ids_missing, read_verdict, rules_off
 
-    verdict = read_verdict(house.places, table, day)
+    verdict = None if isinstance(error, Refused) else read_verdict(house.places, table, day)
     if verdict is None:
         return _failed(day, table, error or DataError("no verdict"))
     return DaySummary(
@@ -1070,4 +1094,5 @@ def _summary(
 
 
 def _failed(day: InstrumentDay, table: Table, error: HedgegridError) -> DaySummary:
-    return DaySummary(day.instrument_id, table.name, day.date, str(Status.BLOCKED), {}, {}, 0, 0, 0, error=str(error))
+    status = Status.REFUSED if isinstance(error, Refused) else Status.BLOCKED
+    return DaySummary(day.instrument_id, table.name, day.date, str(status), {}, {}, 0, 0, 0, error=str(error))

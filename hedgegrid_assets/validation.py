@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hedgegrid_assets import catalog as catalog_stage
 from hedgegrid_assets import frames
 from hedgegrid_assets.catalog import nautilus
+from hedgegrid_assets.catalog.files import days_in
 from hedgegrid_assets.errors import CatalogDiffers, HedgegridError, NoDataFetched
 from hedgegrid_assets.integrity import (
     Circumstances,
@@ -99,11 +101,13 @@ class ValidationReport:
     joins: list[dict[str, Any]] = field(default_factory=list)
     missing_days: list[dict[str, str]] = field(default_factory=list)
     large_gaps_over_60s: int = 0
+    files: list[dict[str, str]] = field(default_factory=list)
+    """Files in Nautilus' folders that do not belong there: unknown ones, and those that overlap."""
 
     @property
     def ok(self) -> bool:
-        """Every day is as it was judged, and no ERROR rule fails."""
-        return all(day.ok for day in self.days)
+        """Every day is as it was judged, no ERROR rule fails, and Nautilus' folders hold nothing else."""
+        return all(day.ok for day in self.days) and not self.files
 
     @property
     def rules_failed(self) -> int:
@@ -120,6 +124,7 @@ class ValidationReport:
             "joins": self.joins,
             "missing_days": self.missing_days,
             "large_gaps_over_60s": self.large_gaps_over_60s,
+            "files": self.files,
         }
 
 
@@ -145,9 +150,11 @@ def validate_catalog(
     Raises:
         UsageError: ``instrument`` is no name of one.
         NoDataFetched: No table of the catalog fits.
+        NautilusUnfit: The installed NautilusTrader cannot read it.
     """
     if instrument is not None:
         check_lookup(instrument, "--instrument")
+    catalog_stage.refuse_unfit_nautilus()
     places = Places(Path(), Path(catalog))
     found = [
         (instrument_id, TABLES[name], day)
@@ -168,7 +175,14 @@ def validate_catalog(
         _look(places, InstrumentDay(instrument_id, day), wanted, steps, deep=deep)
         for instrument_id, wanted, day in found
     ]
-    return ValidationReport(Path(catalog), days, list(_joins(places, found)), list(_missing(found)), steps.count)
+    return ValidationReport(
+        Path(catalog),
+        days,
+        list(_joins(places, found)),
+        list(_missing(found)),
+        steps.count,
+        list(_strays(places, found, start, end)),
+    )
 
 
 # ---------------------------------------------------------------- what is there
@@ -183,23 +197,37 @@ def _days(places: Places) -> set[tuple[str, str, date]]:
         for path in places.catalog.glob(f"*/{table.folder}.parquet/????-??-??.parquet"):
             found.add((path.parent.parent.name, table.name, date.fromisoformat(path.stem)))
         for path in (places.catalog / "data" / table.name).glob("*/*.parquet"):
-            found |= {(_identifier(path), table.name, day) for day in _days_in(path)}
+            found |= {(_identifier(path), table.name, day) for day in days_in(path.name)}
     return found
 
 
 def _identifier(path: Path) -> str:
-    metadata = pq.read_schema(path).metadata or {}
+    try:
+        metadata = pq.read_schema(path).metadata or {}
+    except (pa.ArrowException, OSError):  # its day says so
+        return path.parent.name
     return metadata.get(b"instrument_id", path.parent.name.encode()).decode()
 
 
-def _days_in(path: Path) -> list[date]:
-    """Days that a Nautilus file may hold, by its name: ``<first>_<last>`` of ``ts_init``."""
-    first, _, last = path.stem.partition("_")
-    try:
-        start, end = date.fromisoformat(first[:10]), date.fromisoformat(last[:10])
-    except ValueError:
-        return []
-    return [start + timedelta(days=number) for number in range((end - start).days + 1)]
+def _strays(
+    places: Places, found: Sequence[tuple[str, Table, date]], start: date | None, end: date | None
+) -> Iterator[dict[str, str]]:
+    """What does not belong into the Nautilus folders that were looked at, inside the range asked for."""
+    for instrument_id, name in sorted({(instrument_id, table.name) for instrument_id, table, _ in found}):
+        table = TABLES[name]
+        verdicts = places.verdict(instrument_id, table.folder, date.min).parent.glob("????-??-??.json")
+        ours = {date.fromisoformat(path.stem) for path in verdicts}
+        for stray in catalog_stage.strays(places.nautilus_folder(name, instrument_id), ours):
+            held = days_in(stray.path.name)
+            if held and ((start and held[-1] < start) or (end and held[0] >= end)):
+                continue
+            yield {
+                "instrument_id": instrument_id,
+                "table": name,
+                "path": str(stray.path),
+                "trouble": stray.trouble,
+                "why": stray.why,
+            }
 
 
 def _holds(places: Places) -> str:
@@ -366,7 +394,7 @@ def _nautilus_blocks(places: Places, day: InstrumentDay, table: Table) -> Iterat
     first, last = day_start(day.date), day_end(day.date)
     row = 0
     for path in sorted(places.nautilus_folder(table.name, day.instrument_id).glob("*.parquet")):
-        if day.date not in _days_in(path):
+        if day.date not in days_in(path.name):
             continue
         with pq.ParquetFile(path) as file:
             for group in range(file.num_row_groups):

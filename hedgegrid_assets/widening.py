@@ -108,7 +108,8 @@ def _widen_file(places: Places, day: InstrumentDay, table: Table, precisions: Pr
     if not final.exists() or verdict is None or Status(verdict["status"]) not in catalog_stage.ACCEPTED:
         return False
     target = catalog_stage.schema_of(day, table, precisions)
-    if pq.read_schema(final).metadata == target.metadata:
+    made_from = catalog_stage.stamped_digest(final, day.date)
+    if pq.read_schema(final).metadata == target.metadata and made_from in (None, verdict["content_digest"]):
         return False
     catalog_stage.write_day(places, day, table, precisions)
     return True

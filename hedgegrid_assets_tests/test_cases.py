@@ -30,6 +30,23 @@ class Seen:
 
 
 EXPECTED: Final[Mapping[str, Seen]] = {
+    "01-own-nautilus-file-deleted": Seen(
+        shows=(r"TradeTick 5\b", r"│ refused", r"rc=1", r"2024-01-01T02-00-00-000000000Z_", r"TradeTick 5\b", r"mine4"),
+        never=(r"Traceback", r"rc=0"),
+    ),
+    "02-consolidated-then-rerun-doubles": Seen(
+        shows=(
+            *(
+                r"rc=0",
+                r"TradeTick 14\b",
+                r"│ 2024-01-03 │ refused",
+                r"2024-01-01T00\S+_2024-01-03T23\S+",
+                r"mv work/cat/\S+",
+            ),
+            *(r"rc=1", r"TradeTick 14\b", r"an unknown file: \S+_2024-01-03T23\S+", r"not ok", r"rc=1"),
+        ),
+        never=(r"TradeTick (?!14\b)\d", r"Traceback"),
+    ),
     "03-milliseconds-then-microseconds": Seen(shows=(r"rc=0", r"TradeTick 26\b", r"rc=0"), never=(r"unknown_time",)),
     "04-mark-price-klines-look-ahead": Seen(
         shows=(r"MarkPriceUpdate 5\b", r"42310\.12345678,1704067259999000000,1704067259999000000"),
@@ -57,8 +74,6 @@ EXPECTED: Final[Mapping[str, Seen]] = {
 
 PENDING: Final = frozenset(
     {
-        "01-own-nautilus-file-deleted",
-        "02-consolidated-then-rerun-doubles",
         "05-all-market-mark-price-array",
         "06-funding-settlements-lost",
         "07-okx-gbk-header",

@@ -499,16 +499,6 @@ def test_a_file_is_current_until_its_frame_is_newer(yard: Yard) -> None:
     assert not catalog.is_current(yard.places, day, table)
 
 
-def test_files_that_nautilus_wrote_into_the_day_are_replaced(yard: Yard) -> None:
-    ready(yard)
-    objects = objects_of("trade_tick", yard.frame().head(5), PRECISIONS)
-    ParquetDataCatalog(str(yard.places.catalog)).write_data(objects)
-    assert len(query(yard, "trade_tick")) == 5
-    yard.publish()
-    assert [path.name for path in file_of(yard, "trade_tick").parent.iterdir()] == [file_of(yard, "trade_tick").name]
-    assert len(query(yard, "trade_tick")) == 40
-
-
 def test_files_of_other_days_and_instruments_are_left_alone(yard: Yard) -> None:
     yard.drop("capture.jsonl", VARIANTS["over midnight"].data)
     yard.bring_in()

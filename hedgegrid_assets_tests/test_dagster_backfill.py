@@ -95,6 +95,22 @@ def test_force_runs_fresh_days_as_well(house: House, instance: dg.DagsterInstanc
     assert outcomes(filled(house, instance, force=True)) == [("01", Outcome.DONE)]
 
 
+def test_a_day_that_the_catalog_forbids_is_refused_and_no_other(house: House, instance: dg.DagsterInstance) -> None:
+    drop(house, day_of(0) + day_of(1))
+    filled(house, instance, start=date(2024, 1, 2))
+    folder = house.places.nautilus_folder("trade_tick", house.feed.instrument_ids()[0])
+    theirs = folder / "2024-01-01T02-00-00-000000000Z_2024-01-01T02-00-00-004000000Z.parquet"
+    content = next(folder.iterdir()).read_bytes()
+    theirs.write_bytes(content)
+    summary = filled(house, instance, force=True)
+    assert outcomes(summary) == [("01", Outcome.REFUSED), ("02", Outcome.DONE)]
+    assert not summary.ok
+    assert theirs.name in summary.days[0].errors[0]
+    assert theirs.read_bytes() == content
+    assert len(list(house.places.nautilus_folder("mark_price_update", folder.name).iterdir())) == 2
+    assert summary.to_dict()["refused"] == 1
+
+
 def test_a_lost_catalog_file_makes_its_day_stale(house: House, instance: dg.DagsterInstance) -> None:
     drop(house, day_of(0))
     filled(house, instance)

@@ -13,6 +13,16 @@ import pyarrow.parquet as pq
 from hedgegrid_assets import frames
 from hedgegrid_assets.catalog import nautilus
 from hedgegrid_assets.catalog.definitions import write_definition
+from hedgegrid_assets.catalog.files import (
+    file_of,
+    is_ours,
+    refuse_others,
+    refuse_unlike,
+    stamp_of,
+    stamped_digest,
+    strays,
+)
+from hedgegrid_assets.catalog.installed import refuse_unfit_nautilus
 from hedgegrid_assets.errors import CatalogDiffers, DayBlocked, EnvironmentFault, SeriesMixed, VerdictRefused
 from hedgegrid_assets.frames import ContentDigest, Precisions
 from hedgegrid_assets.integrity import failed_errors, read_verdict
@@ -47,11 +57,6 @@ class Written:
     bytes: int
 
 
-def file_of(places: Places, day: InstrumentDay, table: Table) -> Path:
-    """Where Nautilus expects the day."""
-    return places.nautilus_folder(table.name, day.instrument_id) / nautilus_file_name(day.date)
-
-
 def schema_of(day: InstrumentDay, table: Table, precisions: Precisions) -> pa.Schema:
     """Schema and metadata that the day's file must have."""
     return nautilus.schema(table.name, day.instrument_id, precisions)
@@ -68,6 +73,16 @@ def claim_series(places: Places, instrument_id: str, table: Table, series: str) 
             write_json(places.series, places.catalog_temp, held)
 
 
+def admit(places: Places, day: InstrumentDay, table: Table, series: str) -> None:
+    """Ask whether the catalog takes a day of this series, before anything is made of it.
+
+    Raises Refused (another series, another's files in its place) and NautilusUnfit.
+    """
+    refuse_unfit_nautilus()
+    refuse_others(places, day, table)
+    claim_series(places, day.instrument_id, table, series)
+
+
 class Draft:
     """A Nautilus file in the making, from the rows of a frame as they are stored; ``write_day`` compares and publishes it.
 
@@ -77,7 +92,7 @@ class Draft:
     def __init__(
         self, places: Places, day: InstrumentDay, table: Table, precisions: Precisions, compression: str = "zstd"
     ) -> None:
-        self._table = table
+        self._table, self._date = table, day.date
         self._target = schema_of(day, table, precisions)
         self._options = frames.parquet_options(self._target, compression)
         self._stack = ExitStack()
@@ -105,7 +120,8 @@ class Draft:
         self.rows += len(group)
 
     def finish(self, content_digest: str) -> None:
-        """All rows are there, and this is their digest."""
+        """All rows are there, and this is their digest; it goes into the footer."""
+        self._writer.add_key_value_metadata(stamp_of(self._date, content_digest))
         self._writer.close()
         self.content_digest = content_digest
 
@@ -126,11 +142,14 @@ def write_day(
     """Publish one day of one table, if its stored verdict allows it and belongs to the frame at hand.
 
     A ``draft`` that was written along with the frame saves reading it once more. Raises DayBlocked (an ERROR rule
-    failed), VerdictRefused (no verdict, or the frame is not the one that was judged) and CatalogDiffers. In each case
-    the catalog keeps what it had.
+    failed), VerdictRefused (no verdict, or the frame is not the one that was judged), ForeignFile (another has written
+    into its place), CatalogDiffers and NautilusUnfit. In each case the catalog keeps what it had.
     """
+    refuse_unfit_nautilus()
     with writing(places.catalog), exclusive_lock(places.day_lock(day.instrument_id, day.date)), ExitStack() as stack:
         verdict = _good_verdict(places, day, table, precisions)
+        refuse_others(places, day, table)
+        refuse_unlike(places, day, table, schema_of(day, table, precisions))
         frame = places.frame(day.instrument_id, table.folder, day.date)
         final = file_of(places, day, table)
         if draft is None or not _is_of(draft, verdict) or sha256_of(frame) != verdict["frame_sha256"]:
@@ -142,17 +161,22 @@ def write_day(
                 )
         rows = _compare(frame, table, day, draft.path, schema_of(day, table, precisions))
         publish_file(draft.path, final)
-        _remove_strays(final)
         return Written(day, table, final, rows, final.stat().st_size)
 
 
 def is_current(places: Places, day: InstrumentDay, table: Table) -> bool:
-    """The catalog file is not older than its frame, which has a good verdict (cheap; ``validate`` compares the values)."""
+    """The catalog file was made from the frame that the day's good verdict is of (cheap; ``validate`` compares the values).
+
+    Files of before the stamp are taken as they are, unless their frame was written after them.
+    """
     final, frame = file_of(places, day, table), places.frame(day.instrument_id, table.folder, day.date)
-    if not final.exists() or not frame.exists() or final.stat().st_mtime_ns < frame.stat().st_mtime_ns:
-        return False
     verdict = read_verdict(places, table, day)
-    return verdict is not None and verdict["status"] in ACCEPTED
+    if verdict is None or verdict["status"] not in ACCEPTED or not final.exists() or not frame.exists():
+        return False
+    digest = stamped_digest(final, day.date)
+    if digest is not None:
+        return bool(digest == verdict["content_digest"])
+    return is_ours(final, day.date) and final.stat().st_mtime_ns >= frame.stat().st_mtime_ns
 
 
 def matches_frame(places: Places, day: InstrumentDay, table: Table) -> bool:
@@ -270,26 +294,22 @@ def _compare(frame: Path, table: Table, day: InstrumentDay, temporary: Path, tar
     return rows
 
 
-def _remove_strays(final: Path) -> None:
-    """A day is one file: files of Nautilus' own naming that lie inside the day go (they would repeat its rows)."""
-    day = final.name[:10]
-    for other in final.parent.glob(f"{day}T*_{day}T*.parquet"):
-        if other != final:
-            other.unlink()
-
-
 __all__ = [
     "ACCEPTED",
     "COMPRESSIONS",
     "Draft",
     "Precisions",
     "Written",
+    "admit",
     "claim_series",
     "file_of",
     "is_current",
     "matches_frame",
+    "refuse_unfit_nautilus",
     "rows_by_nautilus",
     "schema_of",
+    "stamped_digest",
+    "strays",
     "write_day",
     "write_definition",
 ]

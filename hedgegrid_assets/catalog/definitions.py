@@ -11,6 +11,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from hedgegrid_assets.catalog.installed import refuse_unfit_nautilus
 from hedgegrid_assets.errors import DataError
 from hedgegrid_assets.instruments import (
     MAX_PRECISION,
@@ -187,8 +188,9 @@ def write_definition(catalog: Path, instrument: Instrument) -> bool:
 
     Raises:
         DataError: Nautilus could not read it back, or could not tell its id from another of the catalog.
-        EnvironmentFault: The catalog cannot be written.
+        EnvironmentFault: The catalog cannot be written, or the installed NautilusTrader cannot read it.
     """
+    refuse_unfit_nautilus()
     row = nautilus_row(instrument)
     places = Places(data=catalog, catalog=catalog)
     final = places.nautilus_folder(instrument.kind, instrument.id) / NAUTILUS_FILE

@@ -289,9 +289,14 @@ def _grouped(days: "list[DaySummary]") -> "list[list[DaySummary]]":
 
 
 def _show_failures(summary: "RunSummary") -> None:
-    """Each error once: the tables of one stream share those of its raw day."""
-    for error in dict.fromkeys(day.error for day in summary.days if day.error is not None):
-        what, _, hint = error.partition("\nhint: ")
-        say(f"error: {what}")
+    """Each error once, and after all that have it in common, the way out."""
+    by_hint: dict[str, dict[str, None]] = {}
+    for day in summary.days:
+        if day.error is not None:
+            what, _, hint = day.error.partition("\nhint: ")
+            by_hint.setdefault(hint, {})[what] = None
+    for hint, errors in by_hint.items():
+        for what in errors:
+            say(f"error: {what}")
         if hint:
             say(f"hint: {hint}")

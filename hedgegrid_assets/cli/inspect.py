@@ -1,6 +1,7 @@
 """Commands that look: ``validate``, ``instruments`` and ``feeds check``; nothing is changed."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -90,6 +91,8 @@ def show_report(report: "ValidationReport") -> None:
         if off:
             rules = ", ".join(f"{name} ({count:,} of {len(found):,} days)" for name, count in off.items())
             out.print(f"{found[0].instrument_id} {found[0].table}: off: {rules}", markup=False)
+    for stray in report.files:
+        out.print(f"{stray['instrument_id']} {stray['table']}: ERROR {_stray(stray)}", markup=False)
     for join in report.joins:
         if join["ids_missing"]:
             out.print(
@@ -99,8 +102,14 @@ def show_report(report: "ValidationReport") -> None:
     if report.missing_days:
         out.print(f"{len(report.missing_days)} days missing inside the ranges, first {report.missing_days[0]['date']}")
     out.print(f"steps of more than a minute between trades: {report.large_gaps_over_60s}")
-    verdict = "[green]ok[/]" if report.ok else f"[bold red]not ok[/]: {report.rules_failed} ERROR rules failed"
+    strays = f", {len(report.files)} files that do not belong there" if report.files else ""
+    verdict = "[green]ok[/]" if report.ok else f"[bold red]not ok[/]: {report.rules_failed} ERROR rules failed{strays}"
     out.print(f"{len(report.days)} days looked at: {verdict}")
+
+
+def _stray(stray: Mapping[str, str]) -> str:
+    said = {"overlaps": "a file that overlaps another", "unknown": "an unknown file"}
+    return f"{said.get(stray['trouble'], 'a file with ' + stray['trouble'])}: {stray['path']} ({stray['why']})"
 
 
 def _by_table(days: "list[DayReport]") -> "list[list[DayReport]]":

@@ -154,11 +154,11 @@ def _backfill(
 def _show(summary: "BackfillSummary") -> None:
     from hedgegrid_assets.defs.backfill import Outcome
 
-    counts = {outcome: len(summary.of(outcome)) for outcome in (Outcome.DONE, Outcome.FRESH, Outcome.FAILED)}
+    counts = {outcome: len(summary.of(outcome)) for outcome in Outcome}
     told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
     missing = f"; {summary.missing} instrument-days without data" if summary.missing else ""
     console().print(f"feed {summary.feed}: {told or 'nothing to do'}{missing}, {summary.seconds:.1f} s", markup=False)
-    for done in summary.of(Outcome.FAILED):
+    for done in (*summary.of(Outcome.FAILED), *summary.of(Outcome.REFUSED)):
         for error in done.errors:
             say(f"error: {done.day}: {error}")
 

@@ -21,11 +21,12 @@ from hedgegrid_assets.errors import (
     NoDataFetched,
     RateLimited,
     RawDamaged,
+    Refused,
     RemoteFault,
 )
 from hedgegrid_assets.frames import Precisions
 from hedgegrid_assets.instruments import Instrument
-from hedgegrid_assets.model import Channel, InstrumentDay, Table
+from hedgegrid_assets.model import Channel, InstrumentDay, Status, Table
 from hedgegrid_assets.pipeline import House
 from hedgegrid_assets.raw import RawDay, RawKey
 
@@ -90,6 +91,8 @@ def assets_of(house: House) -> list[dg.AssetsDefinition]:
 def failure(error: HedgegridError) -> dg.Failure:
     """An expected error as Dagster shows it: what, where, and the way out. Running again would not help."""
     found: dict[str, Any] = {"code": error.code}
+    if isinstance(error, Refused):
+        found["status"] = str(Status.REFUSED)
     if error.hint:
         found["hint"] = error.hint
     if error.details:

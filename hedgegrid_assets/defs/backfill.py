@@ -21,7 +21,7 @@ from hedgegrid_assets.defs.jobs import days_job
 from hedgegrid_assets.defs.partitions import dates_of, key_of
 from hedgegrid_assets.errors import EnvironmentFault, FeedsFileError, NoDataFetched, UsageError
 from hedgegrid_assets.feeds import Feed, data_path, feeds_path, read_feeds
-from hedgegrid_assets.model import InstrumentDay
+from hedgegrid_assets.model import InstrumentDay, Status
 from hedgegrid_assets.pipeline import House
 from hedgegrid_assets.storage import make_folder
 
@@ -41,6 +41,8 @@ class Outcome(StrEnum):
 
     DONE = "done"
     FAILED = "failed"
+    REFUSED = "refused"
+    """The catalog forbids it: another series, file or origin."""
     FRESH = "fresh"
     """Nothing to do: no run was started."""
 
@@ -78,8 +80,8 @@ class BackfillSummary:
 
     @property
     def ok(self) -> bool:
-        """No day failed, and every landing file could be read."""
-        return not self.of(Outcome.FAILED) and not self.damaged
+        """No day failed or was refused, and every landing file could be read."""
+        return not self.of(Outcome.FAILED) and not self.of(Outcome.REFUSED) and not self.damaged
 
     def of(self, outcome: Outcome) -> list[DayDone]:
         """The days with one outcome."""
@@ -173,7 +175,7 @@ def _run(house: House, job: dg.JobDefinition, day: InstrumentDay, instance: dg.D
     )
     if any(_is_interrupt(event) for event in result.all_events):
         raise KeyboardInterrupt
-    outcome = Outcome.DONE if result.success else Outcome.FAILED
+    outcome = Outcome.DONE if result.success else Outcome.REFUSED if _is_refused(result) else Outcome.FAILED
     return DayDone(day, outcome, tuple(_errors(result)), time.monotonic() - started)
 
 
@@ -183,6 +185,13 @@ def _errors(result: dg.ExecuteInProcessResult) -> Iterator[str]:
             failed = event.step_failure_data
             said = failed.user_failure_data.description if failed.user_failure_data else None
             yield f"{str(event.step_key).replace('__', '/')}: {said or _root_cause(failed.error)}"
+
+
+def _is_refused(result: dg.ExecuteInProcessResult) -> bool:
+    """Every step that failed was refused by the catalog."""
+    failed = [event.step_failure_data.user_failure_data for event in result.all_events if event.is_step_failure]
+    told = [each.metadata.get("status") if each else None for each in failed]
+    return bool(told) and all(each is not None and each.value == str(Status.REFUSED) for each in told)
 
 
 def _is_interrupt(event: dg.DagsterEvent) -> bool:

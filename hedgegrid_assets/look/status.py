@@ -33,6 +33,14 @@ LOOKS: Final[Mapping[str, Look]] = {
     "partial": Look("P", "blue", "#86b6f7", "#2f62b5", "half", "the data do not reach from midnight to midnight"),
     "missing": Look("M", "dim", "#d5d8dc", "#454b54", "cross", "no raw data, or not made yet"),
     "blocked": Look("B", "bold red", "#d7263d", "#e0495b", "solid", "an ERROR rule failed: kept out of the catalog"),
+    "refused": Look(
+        "R",
+        "bold magenta",
+        "#c9a0f5",
+        "#7d4cc2",
+        "falling",
+        "the catalog forbids the write: another series, file or origin",
+    ),
 }
 """From best to worst, as ``model.Status``."""
 
