@@ -258,7 +258,7 @@ class Table:
         gap_seconds: Longest usual silence; None: five times the cadence found (1 s or 3 s).
         rules: In the order they are reported.
         code_version: Raised by hand when the meaning of a column changes.
-        whole_day: Flags that are known only when all rows of the day have been seen.
+        whole_day: Flags that are known only when all rows of the day have been seen, unless the source sets them.
         members: Columns with the first and last id of what a row is an aggregate of.
     """
 

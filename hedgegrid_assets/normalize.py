@@ -202,7 +202,7 @@ class _TableDay:
         self._follower = follower
         self._mapping = recipe.channel.tables[table.name]
         self._schema = frame_schema(table, recipe.precisions)
-        self._stored = {name: dtype for name, dtype in self._schema.items() if name not in table.whole_day}
+        self._stored = dict(self._schema)
         self._rows_in = self._not_applicable = self._rows_out = self._duplicates = 0
         self._rejects: list[pl.DataFrame] = []
         self._excluded: list[np.ndarray] = []
@@ -231,6 +231,9 @@ class _TableDay:
             self._not_applicable += len(rows) - len(applicable)
             rows = applicable
         columns = [expression.alias(name) for name, expression in self._mapping.columns.items()]
+        columns += [
+            pl.lit(value=False).alias(name) for name in self._table.whole_day if name not in self._mapping.columns
+        ]
         base = self._mapping.made_ids
         made = [] if base is None else [base.alias(_BASE)]
         frame = self._without_impossible(rows.select("raw_row", "ts_event", "ts_init", *columns, *made))
@@ -605,7 +608,8 @@ class _Waiting:
         number, first = pl.int_range(pl.len(), dtype=pl.UInt32), 0
         for frame in self._spool:
             yield frame.with_columns(
-                (number + first).is_in(list(last.values())).alias(name) for name, last in self._last.items()
+                (pl.col(name) | (number + first).is_in(list(last.values()))).alias(name)
+                for name, last in self._last.items()
             )
             first += len(frame)
 

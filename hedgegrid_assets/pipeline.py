@@ -136,10 +136,14 @@ class House:
         ]
 
     def _said(self, *, named: bool, files: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """What is said of how to read a landing file, for sources whose files have a dialect."""
+        """What is said of how to read a landing file, for sources whose files have a dialect.
+
+        ``reader``: a newer one may take a file for something else, and so looks at it again.
+        """
         if self.source.dialect is None:
             return {}
         given = {"named": named, "files": files, "timestamp_format": self.feed.settings.get("timestamp_format")}
+        given["reader"] = self.source.code_version
         asked = {"symbols": list(self.feed.symbols), "tokens": [table.token for table in self.tables]}
         return {key: value for key, value in given.items() if value} | asked
 

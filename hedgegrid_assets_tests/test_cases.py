@@ -47,6 +47,16 @@ EXPECTED: Final[Mapping[str, Seen]] = {
         ),
         never=(r"TradeTick (?!14\b)\d", r"Traceback"),
     ),
+    "06-funding-settlements-lost": Seen(
+        shows=(
+            r"rc=0",
+            r"FundingRateUpdate 6\n",
+            *(rf"rate=0\.0001, interval={minutes}," for minutes in (480, 480, 240, 240, 60)),
+            r"rate=-0\.02, interval=60,",
+            *(rf"0\.0001\d* +{minutes} +True" for minutes in (480, 480, 240, 240, 60)),
+            r"-0\.0200\d* +60 +True",
+        )
+    ),
     "03-milliseconds-then-microseconds": Seen(shows=(r"rc=0", r"TradeTick 26\b", r"rc=0"), never=(r"unknown_time",)),
     "04-mark-price-klines-look-ahead": Seen(
         shows=(r"MarkPriceUpdate 5\b", r"42310\.12345678,1704067259999000000,1704067259999000000"),
@@ -75,7 +85,6 @@ EXPECTED: Final[Mapping[str, Seen]] = {
 PENDING: Final = frozenset(
     {
         "05-all-market-mark-price-array",
-        "06-funding-settlements-lost",
         "07-okx-gbk-header",
         "08-spot-and-inverse-become-linear-perps",
         "10-exchange-column-ignored",

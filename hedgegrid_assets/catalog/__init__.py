@@ -258,7 +258,7 @@ def _judged_blocks(frame: Path, table: Table, day: InstrumentDay) -> Iterator[pl
 
 def _kept_blocks(frame: Path, table: Table) -> Iterator[pl.DataFrame]:
     """The rows of a frame that the catalog holds, and of their columns those that it holds."""
-    columns = [source for _, _, source in nautilus.columns(table.name)]
+    columns = [*(source for _, _, source in nautilus.columns(table.name)), *nautilus.deciding(table.name)]
     before = None
     for block in frames.read_blocks(frame, table, columns):
         part = nautilus.kept(table.name, block, before)

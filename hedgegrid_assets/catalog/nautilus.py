@@ -65,19 +65,29 @@ def columns(table: str) -> list[tuple[str, str, str]]:
     return [(field.name, str(field.type), renamed.get(field.name, field.name)) for field in _SCHEMAS[table]]
 
 
+def deciding(table: str) -> tuple[str, ...]:
+    """Columns of a frame that decide what of it the catalog holds, and that it does not hold itself."""
+    return ("is_settlement",) if table == "funding_rate_update" else ()
+
+
 # ---------------------------------------------------------------- frame -> Nautilus
 
 
 def kept(table: str, frame: pl.DataFrame, before: pl.DataFrame | None) -> pl.DataFrame:
-    """The rows of a frame that the catalog holds: all; of funding the first of the day and each change.
+    """The rows of a frame that the catalog holds: all; of funding each settlement, and of estimates the first of the
+    day and each change of rate, funding time or interval. They need the columns ``deciding``.
 
     ``before`` is the last row of the block before, or None at the start of the day.
     """
     if table != "funding_rate_update":
         return frame
     joined = frame if before is None else pl.concat([before, frame])
-    keys = ("funding_rate", "next_funding_time")
+    keys = ("funding_rate", "next_funding_time", "interval_minutes")
     changed = pl.any_horizontal(pl.col(key).ne_missing(pl.col(key).shift(1)) for key in keys)
+    is_due = pl.col("ts_init") < pl.col(
+        "next_funding_time"
+    )  # the last estimate before a funding time is marked as well
+    changed |= pl.col("is_settlement") & ~is_due.fill_null(value=False)
     if before is None:
         changed |= pl.int_range(pl.len()) == 0
     return (

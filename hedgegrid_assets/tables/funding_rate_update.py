@@ -1,4 +1,4 @@
-"""Funding rates of perpetuals: the estimate for the next settlement, as often as the venue sends it."""
+"""Funding rates of perpetuals: estimates of the next settlement, as often as the venue sends them, or what was settled."""
 
 from typing import Final
 
@@ -18,7 +18,7 @@ FUNDING_RATE_UPDATE: Final = Table(
     token="funding",
     folder="funding_rate",
     nautilus="FundingRateUpdate",
-    doc="Funding rates, every observation; the catalog holds the first of the day and each change",
+    doc="Funding rates, every observation; the catalog holds each settlement, and of estimates the first of the day and each change",
     columns=(
         Column("funding_rate", pl.Decimal(38, 16), "fraction per interval, usually within +-0.0075"),
         Column(
@@ -34,9 +34,13 @@ FUNDING_RATE_UPDATE: Final = Table(
             "length of the funding interval, only where the source says it",
             nullable=True,
         ),
-        Column("is_settlement", pl.Boolean(), "true on the last row before each funding time"),
+        Column(
+            "is_settlement",
+            pl.Boolean(),
+            "true on rows that are settlements, else on the last row before each funding time",
+        ),
     ),
     whole_day={"is_settlement": LastRow("next_funding_time", among=_is_due)},
     rules=(*rules.STORED, rules.NO_TIME_GAPS, rules.DAY_COVERED, rules.CADENCE_AS_EXPECTED, *rules.OBSERVED),
-    code_version=1,
+    code_version=2,
 )

@@ -100,6 +100,9 @@ _FUNDING: Final = Channel(
         Field("predicted_funding_rate", "predicted_funding_rate", "decimal", "the same, next interval", required=False),
         Field("next_funding_time", "next_funding_time", "text", "as the times", required=False),
         Field("interval_minutes", "interval_minutes", "integer", "or interval_hours", required=False),
+        Field(
+            "settled", "is_settlement", "flag", "a rate that was paid; else what the file says of all", required=False
+        ),
     ),
     ts_event=pl.col("ts_event"),
     contiguous_ids=False,
@@ -111,6 +114,7 @@ _FUNDING: Final = Channel(
                 "predicted_funding_rate": pl.col("predicted_funding_rate"),
                 "next_funding_time": pl.col("next_funding_time"),
                 "interval_minutes": pl.col("interval_minutes"),
+                "is_settlement": pl.col("settled"),
             },
             lineage=_TIME_LINEAGE
             | {
@@ -118,7 +122,7 @@ _FUNDING: Final = Channel(
                 "predicted_funding_rate": ("predicted_funding_rate",),
                 "next_funding_time": ("next_funding_time",),
                 "interval_minutes": ("interval_minutes",),
-                "is_settlement": ("next_funding_time",),
+                "is_settlement": ("is_settlement", "next_funding_time"),
             },
             applies=pl.col("funding_rate").is_not_null(),
         )
@@ -141,6 +145,6 @@ SOURCE: Final = Source(
     decode=decode,
     dialect=dialect,
     quoted=True,
-    code_version=1,
+    code_version=2,
     settings=("files", "base_path", "timestamp_format", "ids", "trade_kind"),
 )

@@ -33,6 +33,7 @@ from hedgegrid_assets.sources.csv.names import (
     headerless,
     squeezed,
 )
+from hedgegrid_assets.sources.csv.settlements import mark_settled
 from hedgegrid_assets.sources.csv.times import (
     TimeSpec,
     format_for,
@@ -112,6 +113,11 @@ def dialect(block: Block, said: Mapping[str, Any]) -> Dialect:
             "times": _times(block, head, columns, fmt, path),
             "signed": token == "trades" and _signed(block, head, columns),
         } | as_candles
+    if "funding" in made:
+        said_so = mappings.get("funding", {}).get("settled")
+        places = [made["funding"]["columns"][TIMESTAMP], *([] if symbol_column is None else [symbol_column])]
+        rows = cells.read(block, len(head.names), head.delimiter, places).frame.filter(pl.col("line") >= head.lines)
+        head.notes.extend(mark_settled(made["funding"], head.names, rows, symbol_column, said_so))
     return {
         "header_lines": head.lines,
         "delimiter": head.delimiter,

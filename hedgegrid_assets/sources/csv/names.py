@@ -23,6 +23,7 @@ ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
             "ts_event",
         ),
         *("ts", "unix", "unix_time", "unix_timestamp", "mts", "T", "calc_time", "funding_time", "open_time", "E"),
+        *("funding_rate_timestamp", "settle_time", "settlement_time", "timepoint"),
         *("timestamp_ms", "timestamp_us", "timestamp_ns", "time_ms", "create_time", "executed_at", "date_time"),
     ),
     LOCAL: (
@@ -60,11 +61,12 @@ ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
     "last_trade_id": ("last_trade_id", "last_id", "l"),
     "mark_price": ("mark_price", "mark"),
     "index_price": ("index_price", "index"),
-    "funding_rate": ("funding_rate", "last_funding_rate", "realized_rate", "r"),
+    "funding_rate": ("realized_rate", "funding_rate", "last_funding_rate", "r"),
     "predicted_funding_rate": ("predicted_funding_rate", "next_funding_rate", "indicative_funding_rate"),
     "next_funding_time": ("next_funding_time", "next_funding_timestamp", "funding_timestamp"),
     "interval_hours": ("funding_interval_hours", "interval_hours"),
     "interval_minutes": ("interval_minutes", "funding_interval_minutes"),
+    "is_settlement": ("is_settlement", "is_settled", "settled"),
 }
 """Our name -> the names looked for, the guide's first. One-letter names count only as they are written."""
 
@@ -79,7 +81,10 @@ OPTIONAL: Final[Mapping[str, tuple[str, ...]]] = {
     "trades": (LOCAL, SYMBOL, "aggressor_side", "is_buyer_maker", "trade_id", "first_trade_id", "last_trade_id"),
     "mark": (LOCAL, SYMBOL),
     "index": (LOCAL, SYMBOL),
-    "funding": (LOCAL, SYMBOL, "predicted_funding_rate", "next_funding_time", "interval_hours", "interval_minutes"),
+    "funding": (
+        *(LOCAL, SYMBOL, "predicted_funding_rate", "next_funding_time", "interval_hours", "interval_minutes"),
+        "is_settlement",
+    ),
 }
 VALUES: Final[Mapping[str, str]] = {"mark": "mark_price", "index": "index_price", "funding": "funding_rate"}
 """Data type -> the column of its value."""

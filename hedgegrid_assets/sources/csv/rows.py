@@ -415,6 +415,18 @@ def _read_funding(work: _Work) -> None:
     else:
         work.values["next_funding_time"] = _nulls(len(work.rows), pl.Int64())
     work.values["interval_minutes"] = _minutes(work)
+    work.values["settled"] = _settled(work)
+
+
+def _settled(work: _Work) -> pl.Series:
+    """Rows that are settlements, not estimates."""
+    if "is_settlement" not in work.columns:
+        return pl.Series([bool(work.view.get("settled"))]).new_from_index(0, len(work.rows))
+    texts = _emptied(work.text("is_settlement"))
+    known = {text: _FLAGS.get(text.lower()) for text in texts.unique()}
+    flags = texts.replace_strict(known, return_dtype=pl.Boolean) if len(texts) else texts.cast(pl.Boolean)
+    work.refuse("wrong_type", "is_settlement", texts, flags.is_null() & (texts != ""))
+    return flags.fill_null(value=False)
 
 
 def _minutes(work: _Work) -> pl.Series:
@@ -450,6 +462,7 @@ _TYPES: Final[Mapping[str, pl.DataType]] = {
     "predicted_funding_rate": pl.Decimal(38, 16),
     "next_funding_time": pl.Int64(),
     "interval_minutes": pl.UInt16(),
+    "settled": pl.Boolean(),
 }
 
 
