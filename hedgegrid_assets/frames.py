@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 ROW_GROUP: Final = 65_536
 SCHEMA_VERSION: Final = "1"
+_IDS_AT_ONCE: Final = 4_000_000
+_SHARED_SHOWN: Final = 10
 _TIMES: Final = ("ts_event", "ts_init", "next_funding_time")
 
 
@@ -183,6 +185,63 @@ def frame_metadata(path: Path) -> dict[str, str]:
     """The ``hedgegrid.*`` metadata of a stored frame."""
     metadata = pq.read_schema(path).metadata or {}
     return {key.decode(): value.decode() for key, value in metadata.items() if key.startswith(b"hedgegrid.")}
+
+
+@dataclass(frozen=True, slots=True)
+class SharedIds:
+    """Ids that stand in two days.
+
+    Attributes:
+        total: How many.
+        same_trade: Those whose rows are equal in all but their arrival: one trade, stored twice.
+        first: The first ten, in order of the earlier day: ``id, same_trade`` and, for each day, ``ts_init`` in ns and
+            ``raw_row`` (None in files of others), as ``from_*`` and ``to_*``.
+    """
+
+    total: int = 0
+    same_trade: int = 0
+    first: tuple[dict[str, Any], ...] = ()
+
+
+def shared_ids(
+    before: pl.LazyFrame, after: pl.LazyFrame, column: str, *, rows: int, within: tuple[int, int] | None = None
+) -> SharedIds:
+    """Ids in the column of both; memory is bounded by going over them in parts, by hash.
+
+    ``rows`` that both have, at most; ``within``: only integer ids between these two.
+    """
+    parts = -(-rows // _IDS_AT_ONCE) or 1
+    total, same = 0, 0
+    found: list[dict[str, Any]] = []
+    for part in range(parts):
+        wanted = pl.col(column).hash() % parts == part if parts > 1 else pl.lit(value=True)
+        if within:
+            wanted &= pl.col(column).cast(pl.Int64, strict=False).is_between(*within)
+        sides = [frame.with_columns(pl.col(column).cast(pl.String)).filter(wanted) for frame in (before, after)]
+        ids = [side.select(column).unique().collect(engine="streaming") for side in sides]
+        shared = ids[0].join(ids[1], on=column)
+        if len(shared):
+            rows_of = [side.join(shared.lazy(), on=column, how="semi").collect(engine="streaming") for side in sides]
+            one, each = _compared(rows_of[0], rows_of[1], column)
+            total, same, found = total + len(shared), same + one, [*found, *each]
+    found.sort(key=lambda each: (each["from_ts_init"], each["id"]))
+    return SharedIds(total, same, tuple(found[:_SHARED_SHOWN]))
+
+
+def _compared(before: pl.DataFrame, after: pl.DataFrame, column: str) -> tuple[int, list[dict[str, Any]]]:
+    """How many ids have equal rows in both, and the first of all."""
+    at = ["ts_init", "raw_row"]
+    content = [name for name in before.columns if name not in at]
+    equal = before.select(content).join(after.select(content), on=content, nulls_equal=True)[column].unique()
+    firsts = [
+        frame.with_columns(pl.col("ts_init").cast(pl.Int64))
+        .sort("ts_init", maintain_order=True)
+        .unique(column, keep="first", maintain_order=True)
+        .select(id=column, **{f"{side}_{name}": pl.col(name) if name in frame.columns else pl.lit(None) for name in at})
+        for side, frame in (("from", before), ("to", after))
+    ]
+    pairs = firsts[0].join(firsts[1], on="id").sort("from_ts_init", "id").head(_SHARED_SHOWN)
+    return len(equal), pairs.with_columns(same_trade=pl.col("id").is_in(equal.implode())).to_dicts()
 
 
 class ContentDigest:

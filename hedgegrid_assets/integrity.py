@@ -292,6 +292,7 @@ class DayRules:
             too_fine=known.too_fine,
             contiguous_ids=contiguous,
             rising_by_one=rising_by_one,
+            integer_ids=self._all_integers and self._first_id is not None,
             buyers=self._buyers,
             sellers=self._sellers,
             price_increment=self._thresholds.price_increment,

@@ -131,7 +131,7 @@ class DayFacts:
     venue itself marks as no trade. ``counts`` is None where only a Nautilus file is at hand. ``member_breaks`` are rows
     whose first member does not follow the last member of the row before, ``members_missing`` the ids between them;
     ``holes_unlisted`` are holes in the ids beyond those in ``gaps``. ``rising_by_one`` is the share of ids whose
-    predecessor is there as well; None where ids are no integers. ``unique_ids``: an id names one row. ``buyers`` and
+    predecessor is there as well; None where not all ids are integers (``integer_ids``). ``unique_ids``: an id names one row. ``buyers`` and
     ``sellers`` are trades by the side of their taker; the others have none.
     """
 
@@ -155,6 +155,7 @@ class DayFacts:
     too_fine: int = 0
     contiguous_ids: Contiguous = "declared"
     rising_by_one: float | None = None
+    integer_ids: bool = False
     buyers: int = 0
     sellers: int = 0
     price_increment: str | None = None

@@ -4,10 +4,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
+import polars.selectors as cs
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -16,7 +18,9 @@ from hedgegrid_assets import frames
 from hedgegrid_assets.catalog import nautilus
 from hedgegrid_assets.catalog.files import days_in
 from hedgegrid_assets.errors import CatalogDiffers, HedgegridError, NoDataFetched
+from hedgegrid_assets.frames import SharedIds
 from hedgegrid_assets.integrity import (
+    GAPS_STORED,
     Circumstances,
     DayRules,
     Thresholds,
@@ -26,7 +30,17 @@ from hedgegrid_assets.integrity import (
     read_verdict,
     status_of,
 )
-from hedgegrid_assets.model import Identity, InstrumentDay, RowCounts, RuleResult, Severity, Status, Table
+from hedgegrid_assets.model import (
+    Contiguous,
+    DayFacts,
+    Identity,
+    InstrumentDay,
+    RowCounts,
+    RuleResult,
+    Severity,
+    Status,
+    Table,
+)
 from hedgegrid_assets.names import check_lookup
 from hedgegrid_assets.storage import Places, sha256_of
 from hedgegrid_assets.tables import TABLES
@@ -34,6 +48,21 @@ from hedgegrid_assets.timestamps import NS_PER_SECOND, day_end, day_start
 
 LARGE_GAP_NS: Final = 60 * NS_PER_SECOND
 """The guide's own measure of a large gap between trades."""
+
+
+@dataclass(frozen=True, slots=True)
+class DayIds:
+    """What is known of a day's ids, to compare them with those of its neighbour.
+
+    ``first`` and ``last``: the smallest and the largest of those that are integers; ``integers``: all are.
+    ``unique``: an id names one row. ``contiguous`` as in ``DayFacts``.
+    """
+
+    first: int | None
+    last: int | None
+    integers: bool
+    unique: bool
+    contiguous: Contiguous
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +79,7 @@ class DayReport:
     rules: tuple[RuleResult, ...]
     gaps: Sequence[Mapping[str, Any]] = ()
     error: str | None = None
+    ids: "DayIds | None" = None
 
     @property
     def ok(self) -> bool:
@@ -106,8 +136,16 @@ class ValidationReport:
 
     @property
     def ok(self) -> bool:
-        """Every day is as it was judged, no ERROR rule fails, and Nautilus' folders hold nothing else."""
-        return all(day.ok for day in self.days) and not self.files
+        """Every day is as it was judged, no ERROR rule fails, Nautilus' folders hold nothing else, and no trade is stored twice.
+
+        An id on two days that names two trades is told, and no more: the venue gave it twice, and both rows are right.
+        """
+        return all(day.ok for day in self.days) and not self.files and not self.trades_twice
+
+    @property
+    def trades_twice(self) -> int:
+        """Trades that are stored on two neighbouring days: equal in id and content."""
+        return sum(join["trades_twice"] or 0 for join in self.joins)
 
     @property
     def rules_failed(self) -> int:
@@ -120,6 +158,7 @@ class ValidationReport:
             "catalog": str(self.catalog),
             "ok": self.ok,
             "rules_failed": self.rules_failed,
+            "trades_twice": self.trades_twice,
             "days": [day.to_dict() for day in self.days],
             "joins": self.joins,
             "missing_days": self.missing_days,
@@ -145,7 +184,8 @@ def validate_catalog(
         table: Only this table (Nautilus' name).
         start: First day (inclusive).
         end: Last day (exclusive).
-        deep: Also read every day with ``ParquetDataCatalog`` and compare row counts.
+        deep: Also read every day with ``ParquetDataCatalog`` and compare row counts, and compare the ids of neighbouring
+            days also where that takes long (very many ids that are no integers).
 
     Raises:
         UsageError: ``instrument`` is no name of one.
@@ -178,7 +218,7 @@ def validate_catalog(
     return ValidationReport(
         Path(catalog),
         days,
-        list(_joins(places, found)),
+        list(_joins(places, days, deep=deep)),
         list(_missing(found)),
         steps.count,
         list(_strays(places, found, start, end)),
@@ -311,7 +351,7 @@ def _look_at_frame(
             steps.add(day.instrument_id, block)
     judged = (known["content_digest"], known["frame_sha256"])
     matches = None if verdict is None else (digest.hexdigest(), sha256_of(path)) == judged
-    results = _results(rules, table, known, path if table.id_column and not rules.ids_rise else None)
+    facts, results = _results(rules, table, known, path if table.id_column and not rules.ids_rise else None)
     status = status_of(results, rows) if verdict is None or matches else Status.BLOCKED
     in_catalog = catalog_stage.file_of(places, day, table)
     same = (
@@ -321,10 +361,29 @@ def _look_at_frame(
         if status is Status.BLOCKED
         else False
     )
-    return DayReport(day.instrument_id, table.name, day.date, str(status), rows, matches, same, results, known["gaps"])
+    return DayReport(
+        day.instrument_id,
+        table.name,
+        day.date,
+        str(status),
+        rows,
+        matches,
+        same,
+        results,
+        known["gaps"],
+        ids=_ids_of(facts, table),
+    )
 
 
-def _results(rules: DayRules, table: Table, known: Mapping[str, Any], ids_from: Path | None) -> tuple[RuleResult, ...]:
+def _ids_of(facts: DayFacts, table: Table) -> DayIds | None:
+    if table.id_column is None:
+        return None
+    return DayIds(facts.first_id, facts.last_id, facts.integer_ids, facts.unique_ids, facts.contiguous_ids)
+
+
+def _results(
+    rules: DayRules, table: Table, known: Mapping[str, Any], ids_from: Path | None
+) -> tuple[DayFacts, tuple[RuleResult, ...]]:
     """Rules over the rows are evaluated anew; rules over what was seen while normalizing are as the verdict says."""
     counts = known["rows"]
     conflicts = _repeated_ids(ids_from, table) if ids_from else 0
@@ -340,12 +399,13 @@ def _results(rules: DayRules, table: Table, known: Mapping[str, Any], ids_from: 
         rejects_by_reason=Counter(known.get("rejects_by_reason", {})),
         conflicting_ids=conflicts,
         unique_ids=identity_of(known, table) is Identity.ID,
+        contiguous_ids=False,  # where the source declares it, the verdict has the answer
     )
     if not known["rules"]:
         circumstances.counts = None
-    _, fresh = rules.judge(circumstances)
+    facts, fresh = rules.judge(circumstances)
     stored = {rule["name"]: rule for rule in known["rules"]}
-    return tuple(_merged(result, stored.get(result.name)) for result in fresh)
+    return facts, tuple(_merged(result, stored.get(result.name)) for result in fresh)
 
 
 _SEEN_WHILE_NORMALIZING: Final = frozenset({"precision_fits", "nothing_cleaned", "no_time_gaps", "no_sequence_gaps"})
@@ -386,8 +446,21 @@ def _look_at_nautilus(places: Places, day: InstrumentDay, table: Table, steps: _
             steps.add(day.instrument_id, block)
             ids.append(block["trade_id"])
     conflicts = 0 if not ids or rules.ids_rise else int(pl.concat(ids).is_duplicated().sum())
-    _, results = rules.judge(Circumstances(conflicting_ids=conflicts))
-    return DayReport(day.instrument_id, table.name, day.date, str(status_of(results, rows)), rows, None, None, results)
+    facts, results = rules.judge(Circumstances(conflicting_ids=conflicts, contiguous_ids=False))
+    gaps = [gap.to_dict() for gap in facts.gaps[:GAPS_STORED]]
+    status = str(status_of(results, rows))
+    return DayReport(
+        day.instrument_id,
+        table.name,
+        day.date,
+        status,
+        rows,
+        None,
+        None,
+        results,
+        gaps,
+        ids=_ids_of(facts, table),
+    )
 
 
 def _nautilus_blocks(places: Places, day: InstrumentDay, table: Table) -> Iterator[pl.DataFrame]:
@@ -424,23 +497,80 @@ def _read_with_nautilus(places: Places, report: DayReport) -> None:
 # ---------------------------------------------------------------- between days
 
 
-def _joins(places: Places, found: Sequence[tuple[str, Table, date]]) -> Iterator[dict[str, Any]]:
-    """Where ids go on from one day to the next."""
-    present = {(instrument_id, table.name, day) for instrument_id, table, day in found}
-    for instrument_id, table, day in found:
-        after = day + timedelta(days=1)
-        if table.id_column is None or (instrument_id, table.name, after) not in present:
+_COMPARED_ROWS: Final = 1_000_000
+"""Ids of two days that are no integers, or far apart, are compared up to so many rows; beyond, if asked to look deep."""
+
+
+def _joins(places: Places, days: Sequence[DayReport], *, deep: bool) -> Iterator[dict[str, Any]]:
+    """Neighbouring days: do ids go on from one to the next, and is one of them on both?"""
+    for before, after in pairwise(days):
+        if (before.instrument_id, before.table, before.date + timedelta(days=1)) != (
+            after.instrument_id,
+            after.table,
+            after.date,
+        ) or TABLES[after.table].id_column is None:
             continue
-        before, then = (read_verdict(places, table, InstrumentDay(instrument_id, each)) for each in (day, after))
-        missing = ids_between(before, then) if before and then else None
-        if missing is not None:
-            yield {
-                "instrument_id": instrument_id,
-                "table": table.name,
-                "from": str(day),
-                "to": str(after),
-                "ids_missing": missing,
-            }
+        shared = _shared(places, before, after, deep=deep)
+        yield {
+            "instrument_id": before.instrument_id,
+            "table": before.table,
+            "from": str(before.date),
+            "to": str(after.date),
+            "ids_missing": _ids_missing(places, before, after),
+            "ids_shared": None if shared is None else shared.total,
+            "trades_twice": None if shared is None else shared.same_trade,
+            "shared": [] if shared is None else list(shared.first),
+        }
+
+
+def _ids_missing(places: Places, before: DayReport, after: DayReport) -> int | None:
+    table = TABLES[before.table]
+    verdicts = [read_verdict(places, table, InstrumentDay(day.instrument_id, day.date)) for day in (before, after)]
+    if verdicts[0] is not None and verdicts[1] is not None:
+        return ids_between(verdicts[0], verdicts[1])
+    if before.ids is None or after.ids is None or before.ids.last is None or after.ids.first is None:
+        return None
+    return None if "no" in (before.ids.contiguous, after.ids.contiguous) else after.ids.first - before.ids.last - 1
+
+
+def _shared(places: Places, before: DayReport, after: DayReport, *, deep: bool) -> SharedIds | None:
+    """None: not compared, as ids are shared on this venue, a day is not readable, or it would take long."""
+    if before.ids is None or after.ids is None or not (before.ids.unique and after.ids.unique):
+        return None
+    rows, within = before.rows + after.rows, None
+    if before.ids.integers and after.ids.integers:
+        within = _overlap(before.ids, after.ids)
+        rows = min(rows, 2 * max(within[1] - within[0] + 1, 0))
+    if not rows or not before.rows or not after.rows:
+        return SharedIds()
+    if rows > _COMPARED_ROWS and not deep:
+        return None
+    column = str(TABLES[after.table].id_column)
+    return frames.shared_ids(_rows_of(places, before), _rows_of(places, after), column, rows=rows, within=within)
+
+
+def _overlap(before: DayIds, after: DayIds) -> tuple[int, int]:
+    """The integers that may be on both days: from the larger start to the smaller end."""
+    firsts = [first for first in (before.first, after.first) if first is not None]
+    lasts = [last for last in (before.last, after.last) if last is not None]
+    return max(firsts), min(lasts)
+
+
+def _rows_of(places: Places, report: DayReport) -> pl.LazyFrame:
+    """A day as it is stored: our frame, or what Nautilus' files have of it."""
+    table = TABLES[report.table]
+    frame = places.frame(report.instrument_id, table.folder, report.date)
+    if frame.exists():
+        words, decimals = cs.by_dtype(pl.Categorical, pl.Enum), cs.decimal()
+        return (
+            pl.scan_parquet(frame)
+            .drop("instrument_id")
+            .with_columns(words.cast(pl.String), decimals.cast(pl.Decimal(38, 16)))
+        )
+    folder = places.nautilus_folder(table.name, report.instrument_id)
+    files = [path for path in sorted(folder.glob("*.parquet")) if report.date in days_in(path.name)]
+    arrived = pl.col("ts_init").cast(pl.Int64)
+    return pl.scan_parquet(files).filter(arrived >= day_start(report.date), arrived < day_end(report.date))
 
 
 def _missing(found: Sequence[tuple[str, Table, date]]) -> Iterator[dict[str, str]]:

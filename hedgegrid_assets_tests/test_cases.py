@@ -65,6 +65,18 @@ EXPECTED: Final[Mapping[str, Seen]] = {
     "11-postgres-offset": Seen(
         shows=(r"│\s+2 │\s+2 │", r"rc=0", r"│\s+2 │\s+2 │", r"rc=0"), never=(r"Timestamp parsing failed",)
     ),
+    "19-same-id-on-two-days": Seen(
+        shows=(
+            r"rc=0",
+            r"TradeTick 3\b",
+            r" 824 BUYER 12027555 1614556777324000000 ",
+            r" 19332 BUYER 12027555 1614556823276000000 ",
+            r"2021-02-28 -> 2021-03-01: WARN two trades have one id: id 12027555 at 2021-02-28T23:59:37\.324\d*Z .*"
+            r" and at 2021-03-01T00:00:23\.276",
+            r"rc=0",
+        ),
+        never=(r"stored on both days",),
+    ),
     "p1-interleaved-days": Seen(shows=(r"rc=0", r"TradeTick 10\b")),
     "p2-monthly-and-daily-spelled-differently": Seen(shows=(r"rc=0", r"TradeTick 3\b")),
     "p3-chinese-symbol": Seen(shows=(r"rc=0", r"TradeTick 2\b", r"币安人生USDT-PERP\.BINANCE")),
@@ -91,7 +103,6 @@ PENDING: Final = frozenset(
         "15-hftbacktest-16-digit-prefix",
         "16-checksum-beside-zip",
         "17-zip-made-on-a-mac",
-        "19-same-id-on-two-days",
         "20-float-artefact-sets-the-precision",
         "21-coinbase-maker-side",
         "r01_rename_breaks_feed.sh",

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -28,14 +28,20 @@ def validate(
     end: Annotated[
         str | None, typer.Option("--end", help="First day that is not looked at any more (exclusive).")
     ] = None,
-    deep: Annotated[bool, typer.Option("--deep", help="Also read every day with NautilusTrader itself.")] = False,
+    deep: Annotated[
+        bool,
+        typer.Option(
+            "--deep", help="Also read every day with NautilusTrader itself, and compare the ids of any two days."
+        ),
+    ] = False,
     as_json: Json = False,
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> int:
     """Check a catalog again, from the stored rows: rules, verdicts, files against frames.
 
-    Works on catalogs that were made by others, too. Exit code 1 if an ERROR rule fails or a file is not what was judged.
+    Works on catalogs that were made by others, too. Exit code 1 if an ERROR rule fails, a file is not what was judged, or
+    one trade is stored on two days. An id that a venue gave to two trades of neighbouring days is told.
     """
     from hedgegrid_assets.tables import TABLES, TOKENS
     from hedgegrid_assets.timestamps import parse_day
@@ -94,22 +100,48 @@ def show_report(report: "ValidationReport") -> None:
     for stray in report.files:
         out.print(f"{stray['instrument_id']} {stray['table']}: ERROR {_stray(stray)}", markup=False)
     for join in report.joins:
-        if join["ids_missing"]:
+        for line in _between(join):
             out.print(
-                f"{join['instrument_id']} {join['table']} {join['from']} -> {join['to']}: {join['ids_missing']:,} ids missing",
+                f"{join['instrument_id']} {join['table']} {join['from']} -> {join['to']}: {line}",
                 markup=False,
+                soft_wrap=True,
             )
     if report.missing_days:
         out.print(f"{len(report.missing_days)} days missing inside the ranges, first {report.missing_days[0]['date']}")
     out.print(f"steps of more than a minute between trades: {report.large_gaps_over_60s}")
     strays = f", {len(report.files)} files that do not belong there" if report.files else ""
-    verdict = "[green]ok[/]" if report.ok else f"[bold red]not ok[/]: {report.rules_failed} ERROR rules failed{strays}"
+    twice = f", {report.trades_twice:,} trades stored on two days" if report.trades_twice else ""
+    failed = f"{report.rules_failed} ERROR rules failed{strays}{twice}"
+    verdict = "[green]ok[/]" if report.ok else f"[bold red]not ok[/]: {failed}"
+    uncompared = sum(join["ids_shared"] is None for join in report.joins)
+    if uncompared:
+        out.print(f"ids of {uncompared} neighbouring days not compared (shared by the venue, or many: see --deep)")
     out.print(f"{len(report.days)} days looked at: {verdict}")
 
 
 def _stray(stray: Mapping[str, str]) -> str:
     said = {"overlaps": "a file that overlaps another", "unknown": "an unknown file"}
     return f"{said.get(stray['trouble'], 'a file with ' + stray['trouble'])}: {stray['path']} ({stray['why']})"
+
+
+def _between(join: Mapping[str, Any]) -> list[str]:
+    """What is to be said of two neighbouring days."""
+    from hedgegrid_assets.timestamps import iso
+
+    missing, shared = join["ids_missing"], join["ids_shared"] or 0
+    lines = [f"{missing:,} ids missing"] if missing and missing > 0 else []
+    for each in join["shared"]:
+        what = "ERROR one trade is stored on both days" if each["same_trade"] else "WARN two trades have one id"
+        rows = [f"{iso(each[f'{side}_ts_init'])}{_row(each[f'{side}_raw_row'])}" for side in ("from", "to")]
+        lines.append(f"{what}: id {each['id']} at {rows[0]} and at {rows[1]}")
+    if shared > len(join["shared"]):
+        told = f", {join['trades_twice']:,} of them one trade stored twice" if join["trades_twice"] else ""
+        lines.append(f"{shared:,} ids in all are on both days{told}")
+    return lines
+
+
+def _row(number: int | None) -> str:
+    return "" if number is None else f" (raw row {number:,})"
 
 
 def _by_table(days: "list[DayReport]") -> "list[list[DayReport]]":
