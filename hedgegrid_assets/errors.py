@@ -11,6 +11,7 @@ HedgegridError
 │   │   ├── ForeignFile
 │   │   └── RowsWouldBeLost
 │   ├── InstrumentUnknown
+│   ├── FileContradicts
 │   ├── DayBlocked
 │   ├── VerdictRefused
 │   ├── FileRefused
@@ -152,11 +153,27 @@ class InstrumentUnknown(DataError):
 
     code = "instrument"
 
-    def __init__(self, instrument_id: str, why: str) -> None:
+    def __init__(self, instrument_id: str, why: str, symbol: str = "") -> None:
+        said = {"base": "<BTC>", "quote": "<USD>", "multiplier": "<1>"}
+        example = json.dumps({"market": "<usdm, coinm or spot>", "instruments": {symbol or "<symbol>": said}})
         super().__init__(
             f"no definition of {instrument_id}: {why}",
-            hint="give base, quote and precisions under `instruments:` of the feed in feeds.yaml",
+            hint="say which market it is with --market usdm, coinm or spot, or name it as Nautilus does with --instrument; "
+            f"what nobody can know, in the file given with --config (feeds.yaml takes the same keys): {example}",
             details={"instrument_id": instrument_id},
+        )
+
+
+class FileContradicts(DataError):
+    """A file is of another venue, market or contract than what it is taken for; nothing was made of it."""
+
+    code = "contradicts"
+
+    def __init__(self, path: str, instrument_id: str, found: str, expected: str, way_out: str) -> None:
+        super().__init__(
+            f"{path} is not of {instrument_id}: expected {expected}, found {found}",
+            hint=f"say what it is: {way_out}",
+            details={"path": path, "instrument_id": instrument_id, "found": found, "expected": expected},
         )
 
 

@@ -6,7 +6,8 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from hedgegrid_assets.errors import UsageError
-from hedgegrid_assets.instruments import DEFAULT_MARK_PRECISION, Instrument, Kind, Market
+from hedgegrid_assets.instruments import DEFAULT_MARK_PRECISION, Instrument, Kind
+from hedgegrid_assets.venues import Market
 
 _NS_PER_MS: Final = 1_000_000
 _NEVER_MS: Final = 4_000_000_000_000

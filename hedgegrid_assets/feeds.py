@@ -24,14 +24,15 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from hedgegrid_assets.errors import FeedsFileError, UsageError
+from hedgegrid_assets import venues
+from hedgegrid_assets.errors import FeedsFileError, InstrumentUnknown, UsageError
 from hedgegrid_assets.names import VENUE, VENUE_EXPECTED, name_problem
 from hedgegrid_assets.timestamps import days_between
+from hedgegrid_assets.venues import Listing, Market
 
 if TYPE_CHECKING:
     from hedgegrid_assets.model import Source
 
-type Market = Literal["usdm", "coinm", "spot"]
 type KeyPath = tuple[str | int, ...]
 type Note = tuple[KeyPath, str]
 """Where, from the root of the feed or of the configuration, and what is wrong there."""
@@ -44,6 +45,7 @@ GUIDE_KEYS: Final = (
     "venue",
     "market",
     "gaps",
+    "instruments",
     "api_key",
     "api_key_env",
     "exchange",
@@ -70,6 +72,7 @@ _SECONDS_IN: Final = {"s": 1, "m": 60, "h": 3600}
 _LONGEST_GAP_SECONDS: Final = 86_400.0
 _OWNER: Final = re.compile(r"team:.+|[^@\s]+@[^@\s]+\.[^@\s]+")
 _SAME_IN_SQL: Final = re.compile(r"[-._ :^]")
+_BINANCE_NAMES: Final = ("BINANCE", "SIM")
 _FIRST_YEAR: Final = 1970
 _LAST_YEAR: Final = 2261
 _FINEST_DECIMALS: Final = 16
@@ -256,7 +259,7 @@ class Feed(_Frozen):
         name: Group, first part of the asset keys and folder of the raw files.
         source: A row of ``sources``.
         venue: Nautilus venue, as ``BINANCE``; synthetic data is under ``SIM``, and nothing else is.
-        market: Decides how an exchange symbol becomes an InstrumentId.
+        market: Of all symbols; None: the one of the venue that writes them so, the usual one of several (``usdm``).
         symbols: As the exchange writes them.
         tables: Names of ``tables``; all that the source gives, if not said.
         start: First date, UTC.
@@ -273,7 +276,7 @@ class Feed(_Frozen):
     name: str
     source: str
     venue: Annotated[str, _matches(VENUE, VENUE_EXPECTED)]
-    market: Market = "usdm"
+    market: Market | None = None
     symbols: Annotated[tuple[_NamePart, ...], Field(min_length=1)]
     tables: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
         default_factory=lambda data: _tables_of(data["source"])
@@ -297,6 +300,14 @@ class Feed(_Frozen):
         return _instrument_id_in(
             symbol, self.market, self.venue, self.instruments, _listed(self.source, self.settings, symbol)
         )
+
+    def listing(self, symbol: str) -> Listing | None:
+        """What venue, market, symbol and the id given for it say of an instrument; None: nothing that is known."""
+        override = self.instruments.get(symbol)
+        by_id = venues.listing_of_id(self.venue, override.id) if override and override.id else None
+        if by_id is not None and self.market in (None, by_id.market):
+            return by_id
+        return venues.listing_of(self.venue, symbol, self.market)
 
     def instrument_ids(self) -> tuple[str, ...]:
         """InstrumentIds in the order of the symbols."""
@@ -469,9 +480,15 @@ class FeedsFile:
 # ---------------------------------------------------------------- reading
 
 
-def instrument_id(symbol: str, market: str, venue: str) -> str:
-    """The InstrumentId that Nautilus' Binance adapter gives an exchange symbol."""
-    if market == "spot" or symbol[-1:].isdigit():
+def instrument_id(symbol: str, market: Market | None, venue: str) -> str:
+    """The InstrumentId that Nautilus' adapter of the venue gives an exchange symbol."""
+    try:
+        listing = venues.listing_of(venue, symbol, market)
+    except InstrumentUnknown:  # a date that is none: told when it is to be defined
+        listing = None
+    if listing is not None:
+        return f"{listing.symbol}.{venue}"
+    if market == "spot" or symbol[-1:].isdigit() or (venues.is_known(venue) and venue not in _BINANCE_NAMES):
         return f"{symbol}.{venue}"
     if symbol.endswith("_PERP"):
         return f"{symbol.replace('_', '-')}.{venue}"
@@ -678,6 +695,7 @@ _SETTINGS: Final[Mapping[str, TypeAdapter[Any]]] = {
     "gaps": TypeAdapter(
         Annotated[dict[Annotated[str, BeforeValidator(_table_name)], _GapSeconds], BeforeValidator(_each_table_once)]
     ),
+    "instruments": TypeAdapter(dict[_Text, InstrumentOverride]),
     "seed": TypeAdapter(Annotated[int, Field(strict=True)]),
     "trades_per_day": TypeAdapter(_Count),
     "days": TypeAdapter(_Count),
@@ -753,7 +771,7 @@ def _table_notes(tables: Sequence[str], source: str | None) -> list[Note]:
 
 
 def _instrument_id_in(
-    symbol: str, market: str, venue: str, instruments: Mapping[str, InstrumentOverride], listed: str | None
+    symbol: str, market: Market | None, venue: str, instruments: Mapping[str, InstrumentOverride], listed: str | None
 ) -> str:
     override = instruments.get(symbol)
     name = override.id if override and override.id else listed

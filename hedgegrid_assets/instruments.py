@@ -8,17 +8,16 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from hedgegrid_assets import venues
 from hedgegrid_assets.errors import DataError, InstrumentUnknown, UsageError
 from hedgegrid_assets.timestamps import NS_PER_SECOND, day_start
+from hedgegrid_assets.venues import Market
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 type Kind = Literal["crypto_perpetual", "crypto_future", "currency_pair"]
 """Nautilus' folder of the instrument class."""
-
-type Market = Literal["usdm", "coinm", "spot"]
-"""Which of a venue's markets a symbol belongs to; ``coinm`` is inverse: settled in the base currency."""
 
 type Origin = Literal["feeds.yaml", "imported", "inferred"]
 """Who said the precisions: the feed's YAML, an exchange's document, or the data itself."""
@@ -29,21 +28,8 @@ MAX_PRECISION: Final = 16
 DEFAULT_MARK_PRECISION: Final = 8
 """Decimals of mark and index prices where none were seen: Binance sends eight."""
 
-_QUOTES: Final = (
-    *("USDT", "USDC", "FDUSD", "BUSD", "TUSD", "USD1", "USDP", "DAI"),
-    *("USD", "EUR", "GBP", "AUD", "CAD", "CHF", "JPY", "KRW", "TRY", "BRL", "RUB", "UAH", "NGN", "ZAR", "PLN", "RON"),
-    *("ARS", "MXN", "COP", "CZK", "IDR", "IDRT", "BIDR", "INR", "SGD", "HKD"),
-    *("BTC", "XBT", "ETH", "BNB", "XRP", "TRX", "DOGE", "SOL"),
-)
-_QUOTES_OF: Final[Mapping[str, tuple[str, ...]]] = {"usdm": _QUOTES, "coinm": ("USD",), "spot": _QUOTES}
-
 _EXPIRY: Final = re.compile(r"[-_](\d{6})$", re.ASCII)  # YYMMDD: BTCUSDT_240329, BTC-USD-240329
-_PERPETUAL: Final = re.compile(r"[-_](?:PERP|PERPETUAL|SWAP)$")
-_SEPARATOR: Final = re.compile(r"[-_/]")
 _EXPIRY_TIME: Final = 8 * 3600 * NS_PER_SECOND  # 08:00 UTC: delivery on Binance and OKX
-
-_COIN_CONTRACT_USD: Final[Mapping[str, str]] = {"BTC": "100"}  # Binance COIN-M, all other coins: 10 USD a contract
-_COIN_CONTRACT_OTHER_USD: Final = "10"
 
 _SAME_TO_NAUTILUS: Final = re.compile(r"[-._ :^]")
 
@@ -120,20 +106,21 @@ def define(
 
     Args:
         instrument_id: Nautilus' InstrumentId.
-        symbol: The venue's symbol; base, quote and expiry are read from it.
-        market: Decides quote currencies, settlement and kind.
+        symbol: The venue's symbol; currencies, expiry and value of a contract are read from it as its venue writes them.
+        market: Decides settlement and kind.
         override: Mapping or object with any of ``price_precision, size_precision, mark_precision, price_increment,
-            size_increment, base, quote, settlement, multiplier, maker_fee, taker_fee``; None values are left open.
+            size_increment, base, quote, settlement, multiplier, maker_fee, taker_fee, expiration_ns``; None values are
+            left open.
         decimals: Largest number of decimals seen over the whole requested range, trailing zeros not counted, for
             ``price``, ``size`` and ``mark``; what was not seen is absent.
 
     Raises:
-        InstrumentUnknown: Neither says it: a precision, the currencies.
+        InstrumentUnknown: Neither says it: a precision, the currencies, the value of a contract.
         UsageError: The override contradicts itself.
         DataError: The data has more decimals than a Nautilus value holds.
     """
     said = _Said(instrument_id, override)
-    base, quote, settlement, expiration_ns = _currencies(said, symbol, market)
+    listed = _listed(said, instrument_id, symbol, market)
     price_precision = _precision(said, "price", decimals)
     size_precision = _precision(said, "size", decimals)
     mark_precision = _precision(said, "mark", decimals)
@@ -145,24 +132,29 @@ def define(
     return Instrument(
         id=instrument_id,
         raw_symbol=symbol,
-        kind=_kind(market, expiration_ns),
-        base=base,
-        quote=quote,
-        settlement=settlement,
+        kind=_kind(market, listed["expiration_ns"]),
+        base=listed["base"],
+        quote=listed["quote"],
+        settlement=listed["settlement"],
         is_inverse=market == "coinm",
         price_precision=price_precision,
         size_precision=size_precision,
         mark_precision=DEFAULT_MARK_PRECISION if mark_precision is None else mark_precision,
         price_increment=said.decimal("price_increment", price_precision) or _unit(price_precision),
         size_increment=size_increment,
-        multiplier=said.decimal("multiplier") or _multiplier(instrument_id, base, market),
+        multiplier=said.decimal("multiplier") or listed.get("multiplier", "1"),
         lot_size=size_increment,
         maker_fee=maker_fee or "0",
         taker_fee=taker_fee or "0",
-        expiration_ns=expiration_ns,
+        expiration_ns=listed["expiration_ns"],
         origin="feeds.yaml" if said.precision("price") and said.precision("size") else "inferred",
         fees_known=maker_fee is not None and taker_fee is not None,
     )
+
+
+def market_of(instrument: Instrument) -> Market:
+    """The market that a definition is of."""
+    return "spot" if instrument.kind == "currency_pair" else "coinm" if instrument.is_inverse else "usdm"
 
 
 def says_something(override: object | None) -> bool:
@@ -204,24 +196,6 @@ _SAID: Final = (
     *("base", "quote", "settlement", "multiplier", "maker_fee", "taker_fee"),
 )
 """What an override can say."""
-
-
-def split_symbol(symbol: str, market: Market) -> tuple[str, str, str, int | None]:
-    """Base, quote and settlement currency of a venue's symbol, and a dated future's expiry in ns since 1970.
-
-    The longest known quote currency at the end wins: ``ARBUSD`` is AR in BUSD, as on Binance. ``coinm`` knows USD
-    only, so ``BNBUSD_PERP`` is BNB in USD. A future expires at 08:00 UTC of its date.
-
-    Raises:
-        InstrumentUnknown: No known quote currency, no such date, or a symbol of another market.
-    """
-    expiration_ns, body = _expiry(symbol)
-    base, quote = _pair(symbol, body, _QUOTES_OF[market])
-    if market != "coinm" and quote == "USD" and symbol[len(body) :].startswith("_"):
-        raise InstrumentUnknown(symbol, "it is the symbol of a coin-margined contract: expected `market: coinm`")
-    if market == "spot" and body != symbol:
-        raise InstrumentUnknown(symbol, "it is the symbol of a contract: expected `market: usdm` or `market: coinm`")
-    return base, quote, base if market == "coinm" else quote, expiration_ns
 
 
 def widen(
@@ -420,15 +394,36 @@ def _precision(said: _Said, name: str, decimals: Mapping[str, int]) -> int | Non
     return seen
 
 
-def _currencies(said: _Said, symbol: str, market: Market) -> tuple[str, str, str, int | None]:
-    base, quote = said.get("base"), said.get("quote")
-    if base and quote:
-        expiration_ns, _ = _expiry(symbol)
-    else:
-        split_base, split_quote, _, expiration_ns = split_symbol(symbol, market)
-        base, quote = base or split_base, quote or split_quote
-    settlement = base if market == "coinm" else quote
-    return str(base), str(quote), str(said.get("settlement") or settlement), None if market == "spot" else expiration_ns
+def _listed(said: _Said, instrument_id: str, symbol: str, market: Market) -> dict[str, Any]:
+    """What the venue's symbol says, and what the override says instead: currencies, expiry, value of a contract."""
+    own: dict[str, Any] = {}
+    if not (said.get("base") and said.get("quote")):
+        listing = venues.listing_of(instrument_id.rpartition(".")[2], symbol, market)
+        if listing is None:
+            raise InstrumentUnknown(symbol, unknown_form(instrument_id.rpartition(".")[2], market))
+        if "multiplier" in listing.needs and said.get("multiplier") is None:
+            raise InstrumentUnknown(symbol, UNKNOWN_CONTRACT)
+        own = dict(listing.said)
+        if said.get("base") or said.get("quote"):
+            del own["settlement"]
+    found = own | {name: str(said.get(name)) for name in ("base", "quote", "settlement") if said.get(name)}
+    found.setdefault("settlement", found["base"] if market == "coinm" else found["quote"])
+    expiry = said.get("expiration_ns") or own.get("expiration_ns") or _expiry(symbol)
+    found["expiration_ns"] = None if market == "spot" or expiry is None else int(expiry)
+    return found
+
+
+UNKNOWN_CONTRACT: Final = (
+    "its size counts contracts, and what one is worth only the venue's own list says: expected a multiplier"
+)
+
+
+def unknown_form(venue: str, market: Market | None) -> str:
+    """Why a symbol is refused that the venue's row does not know."""
+    of_market = f" of market {market}" if market else ""
+    if venues.is_known(venue):
+        return f"{venue} writes no symbol{of_market} so, as far as is known"
+    return f"its quote currency is not known, or could be read in two ways{of_market}"
 
 
 def _kind(market: Market, expiration_ns: int | None) -> Kind:
@@ -437,38 +432,16 @@ def _kind(market: Market, expiration_ns: int | None) -> Kind:
     return "crypto_perpetual" if expiration_ns is None else "crypto_future"
 
 
-def _multiplier(instrument_id: str, base: str, market: Market) -> str:
-    """Quote currency of one coin-margined contract where the venue's rule is known, else 1."""
-    if market != "coinm" or not instrument_id.rpartition(".")[2].startswith("BINANCE"):
-        return "1"
-    return _COIN_CONTRACT_USD.get(base, _COIN_CONTRACT_OTHER_USD)
-
-
-# ---------------------------------------------------------------- steps of split_symbol
-
-
-def _expiry(symbol: str) -> tuple[int | None, str]:
-    """Expiry in ns, and the symbol without it or without what marks a perpetual."""
+def _expiry(symbol: str) -> int | None:
+    """Expiry in ns of a symbol that ends in YYMMDD: at 08:00 UTC."""
     dated = _EXPIRY.search(symbol)
     if dated is None:
-        return None, _PERPETUAL.sub("", symbol)
+        return None
     try:
         day = date.fromisoformat(f"20{dated[1]}")
     except ValueError:
         raise InstrumentUnknown(symbol, f"its expiry is no date: expected YYMMDD, found {dated[1]}") from None
-    return day_start(day) + _EXPIRY_TIME, symbol[: dated.start()]
-
-
-def _pair(symbol: str, body: str, quotes: tuple[str, ...]) -> tuple[str, str]:
-    parts = _SEPARATOR.split(body)
-    if len(parts) == 1:
-        quote = max((quote for quote in quotes if body.endswith(quote)), key=len, default="")
-        parts = [body.removesuffix(quote), quote]
-    if len(parts) != 2 or not parts[0] or parts[1] not in quotes:
-        raise InstrumentUnknown(
-            symbol, f"its quote currency is not known: expected it to end in one of {', '.join(quotes)}"
-        )
-    return parts[0], parts[1]
+    return day_start(day) + _EXPIRY_TIME
 
 
 # ---------------------------------------------------------------- decimals as text

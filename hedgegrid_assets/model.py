@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 import polars as pl
 
+from hedgegrid_assets.venues import Listing
+
 
 class Severity(StrEnum):
     """What a failed rule does: ERROR keeps the day out of the catalog, WARN only tells."""
@@ -401,21 +403,6 @@ class Decoded:
 
 type Dialect = Mapping[str, Any]
 """JSON values, kept in the manifest; ``header_lines`` (0 if absent) are passed over at the start of a file."""
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """How an exchange lists a symbol: what an InstrumentId and a definition are made of.
-
-    Attributes:
-        symbol: The symbol's part of the InstrumentId.
-        market: Of the definition; ``coinm``: settled in the base currency.
-        said: What the symbol itself says of its definition (``base``, ``quote``, ...), as in ``instruments:`` of a feed.
-    """
-
-    symbol: str
-    market: Literal["usdm", "coinm", "spot"]
-    said: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,13 +16,23 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from hedgegrid_assets.errors import DataError, HedgegridError, NoDataFetched, Refused, SeriesMixed, UsageError
-from hedgegrid_assets.feeds import RESERVED_PREFIX, Feed, check_settings, data_path
+from hedgegrid_assets.errors import (
+    DataError,
+    FileContradicts,
+    HedgegridError,
+    InstrumentUnknown,
+    NoDataFetched,
+    Refused,
+    SeriesMixed,
+    UsageError,
+)
+from hedgegrid_assets.feeds import RESERVED_PREFIX, SYNTHETIC_VENUE, Feed, check_settings, data_path
 from hedgegrid_assets.instruments import DEFAULT_MARK_PRECISION, Instrument
 from hedgegrid_assets.model import Channel, InstrumentDay, Source, Status, Table
 from hedgegrid_assets.names import check_instrument_id, check_symbol, check_venue
 from hedgegrid_assets.storage import Places, make_folder, writing
 from hedgegrid_assets.timestamps import days_between, parse_day
+from hedgegrid_assets.venues import Listing, Market
 
 if TYPE_CHECKING:
     from hedgegrid_assets.catalog import Draft
@@ -32,7 +42,9 @@ if TYPE_CHECKING:
 
 _log: Final = logging.getLogger(__name__)
 
+DEFAULT_VENUE: Final = "BINANCE"
 DEFAULT_CATALOG: Final = Path("data/catalog")
+MARKETS: Final[tuple[Market, ...]] = ("usdm", "coinm", "spot")
 COMPRESSIONS: Final = ("zstd", "snappy", "none")
 FETCHED_AT_ONCE: Final = 4
 """Days that are fetched at a time, if ``jobs`` does not ask for more; what is made of them is bounded by ``jobs`` alone."""
@@ -225,7 +237,7 @@ class House:
         Raises InstrumentUnknown, and DataError where YAML and a pinned precision contradict each other.
         """
         from hedgegrid_assets.catalog.definitions import write_definition
-        from hedgegrid_assets.instruments import amended, define, read_definitions, says_something
+        from hedgegrid_assets.instruments import amended, define, market_of, read_definitions, says_something
 
         instrument_id = self.feed.instrument_id(symbol)
         pinned = read_definitions(self.places.catalog).get(instrument_id)
@@ -234,9 +246,12 @@ class House:
             return pinned
         decimals = _pinned_decimals(pinned) if pinned else self._decimals(symbol)
         if pinned is not None and override is not None and self.source.remote is None:
-            instrument = amended(pinned, self.feed.market, override)
+            instrument = amended(pinned, market_of(pinned), override)
         elif self.source.remote is None:
-            instrument = define(instrument_id, symbol, self.feed.market, override, decimals)
+            listing = self.feed.listing(symbol)
+            said = _said_of(self.feed, symbol, listing, override, self._multiplier(symbol))
+            market = listing.market if listing else self.feed.market or "usdm"
+            instrument = define(instrument_id, symbol, market, said, decimals)
         else:
             instrument = _define_listed(self, symbol, override, decimals, ask=pinned is None)
         if pinned is not None:
@@ -244,6 +259,45 @@ class House:
         if write_definition(self.places.catalog, instrument):
             _log.debug("pinned the definition of %s", told(instrument))
         return instrument
+
+    def check(self, raw: "RawDay") -> None:
+        """Raises FileContradicts where a file of a raw day is not of the venue and market that the feed takes it for."""
+        from hedgegrid_assets import markets
+        from hedgegrid_assets.instruments import market_of, read_definitions
+
+        if not self.source.lands:
+            return
+        symbol = raw.key.symbol
+        instrument_id = self.feed.instrument_id(symbol)
+        pinned = read_definitions(self.places.catalog).get(instrument_id)
+        override, listing = self.feed.instruments.get(symbol), self.feed.listing(symbol)
+        market = market_of(pinned) if pinned else listing.market if listing else self.feed.market
+        said = self.feed.market is not None or bool(override and override.id)
+        definition = {"multiplier": pinned.multiplier} if pinned else {} if listing is None else listing.said
+        markets.check(
+            raw.manifest, markets.Taken(instrument_id, symbol, self.feed.venue, market, said, dict(definition))
+        )
+
+    def _multiplier(self, symbol: str) -> str | None:
+        """What one unit of size is worth, where the files say it and agree."""
+        from hedgegrid_assets import markets
+
+        told = {
+            value
+            for raw in self._raw_days(symbol)
+            for value in markets.multiplier_told(raw.manifest, self.feed.venue, symbol)
+        }
+        return told.pop() if len(told) == 1 else None
+
+    def _raw_days(self, symbol: str) -> "Iterator[RawDay]":
+        """All raw days of a symbol that are there."""
+        from hedgegrid_assets.raw import RawKey, raw_day, raw_days
+
+        for channel in self.channels:
+            for day in raw_days(self.places, self.feed.name, channel.name, symbol):
+                raw = raw_day(self.places, self.feed.name, RawKey(channel.name, symbol, day))
+                if raw is not None:
+                    yield raw
 
     def _decimals(self, symbol: str) -> dict[str, int]:
         """Decimals of price and size without trailing zeros (they make the increments), of mark prices as written."""
@@ -288,6 +342,7 @@ class House:
         from hedgegrid_assets.catalog import admit
         from hedgegrid_assets.normalize import normalize_day
 
+        self.check(raw)
         channel = self.channel_in(raw)
         recipe = self.recipe(channel, self.instrument(raw.key.symbol), compression)
         for table in tables:
@@ -337,11 +392,42 @@ def _define_listed(
     for name in ("price", "size"):
         if f"{name}_precision" in provided:
             provided[f"{name}_precision"] = max(provided[f"{name}_precision"], decimals.get(name, 0))
-    made = define(
-        house.feed.instrument_id(symbol), symbol, listing.market, {**listing.said, **provided, **given}, decimals
-    )
+    said = _with_listing(listing, symbol, {**provided, **given}, house.feed.market)
+    market = house.feed.market if "market" in listing.needs and house.feed.market else listing.market
+    made = define(house.feed.instrument_id(symbol), symbol, market, said, decimals)
     told_by_provider = "price_precision" in provided and "price_precision" not in given
     return replace(made, origin="imported") if told_by_provider else made
+
+
+def _said_of(
+    feed: Feed, symbol: str, listing: Listing | None, override: "InstrumentOverride | None", multiplier: str | None
+) -> dict[str, Any]:
+    """All that is said of an instrument of files: by its symbol, by the files, by the feed. Raises InstrumentUnknown."""
+    from hedgegrid_assets.instruments import unknown_form
+
+    given = {} if override is None else {key: value for key, value in override if value is not None}
+    told = {} if multiplier is None else {"multiplier": multiplier}
+    if listing is not None:
+        return _with_listing(listing, symbol, {**told, **given}, feed.market)
+    if not {"base", "quote"} <= given.keys() or feed.market is None:
+        raise InstrumentUnknown(feed.instrument_id(symbol), unknown_form(feed.venue, feed.market), symbol)
+    return {**told, **given}
+
+
+def _with_listing(listing: Listing, symbol: str, given: Mapping[str, Any], market: "Market | None") -> dict[str, Any]:
+    """What a symbol says, under what is given besides. Raises InstrumentUnknown for what nobody has said."""
+    from hedgegrid_assets.instruments import UNKNOWN_CONTRACT
+
+    said = {
+        name: value
+        for name, value in listing.said.items()
+        if name != "settlement" or not given.keys() & {"base", "quote"}
+    }
+    missing = [need for need in listing.needs if need not in given and not (need == "market" and market)]
+    if missing:
+        why = UNKNOWN_CONTRACT if "multiplier" in missing else "nobody says whether it is spot, linear or inverse"
+        raise InstrumentUnknown(listing.symbol, why, symbol)
+    return {**said, **given}
 
 
 def _pinned_decimals(pinned: Instrument) -> dict[str, int]:
@@ -461,6 +547,7 @@ def request(
     compression: str = "zstd",
     jobs: int = 1,
     force: bool = False,
+    market: str | None = None,
 ) -> Request:
     """Check everything that a user can get wrong, before any work. Raises UsageError."""
     from hedgegrid_assets.sources import SOURCES
@@ -478,13 +565,15 @@ def request(
     if instrument is not None:
         check_instrument_id(instrument, "--instrument")
     check_settings(source_type, source_config or {})
+    if market is not None and market not in MARKETS:
+        raise UsageError(f"unknown market (--market): expected one of {', '.join(MARKETS)}, found {market!r}")
     start = parse_day(start_date, "--start") if start_date else None
     end = parse_day(end_date, "--end") if end_date else None
     if start and end and start >= end:
         raise UsageError(
             f"empty range (--start, --end): expected start before end (end is exclusive), found {start} .. {end}"
         )
-    settings = _settings_of(source_config or {})
+    settings = _settings_of({**(source_config or {}), **({"market": market} if market is not None else {})})
     remote = SOURCES[source_type].remote
     channels = remote.channels(settings) if remote else SOURCES[source_type].channels
     given = {table for channel in channels for table in channel.tables}
@@ -530,7 +619,7 @@ def _venue(source: str, exchange: str | None, instrument: str | None, settings: 
     said = instrument.rsplit(".", 1)[1] if instrument else exchange or settings.get("venue")
     remote = SOURCES[source].remote
     if remote is None:
-        return said or "BINANCE"
+        return said or DEFAULT_VENUE
     venues = remote.venues(settings)
     if said and said not in venues:
         raise UsageError(
@@ -678,10 +767,13 @@ def _run(
             )
         house = _with_trade_kind(house, report, note)
         keys = _wanted_keys(house, asked, report)
+        house = _with_market(house, keys, note)
     else:
         keys = _made_keys(house, asked)
     _note_missing_tables(house, keys, note)
-    failed: dict[RawKey, HedgegridError] = {}
+    failed = _contradicted(house, keys) if house.source.lands else {}
+    if keys and len(failed) == len(keys):
+        raise next(iter(failed.values()))
     if house.source.remote is not None:
         failed = _fetch(house, keys, max(asked.jobs, FETCHED_AT_ONCE), tick, halt, note, carrier)
     for symbol in sorted({key.symbol for key in keys if key not in failed}):
@@ -847,27 +939,32 @@ def _feed_of(asked: Request) -> Feed:
     from hedgegrid_assets.sources import SOURCES
 
     remote = SOURCES[asked.source].remote
-    left_out = {"venue", "market", "gaps"} if remote else {"exchange", "api_key", "venue", "market", "gaps"}
+    left_out = {"venue", "market", "instruments", "gaps"} | (set() if remote else {"exchange", "api_key"})
     settings = {key: value for key, value in asked.settings.items() if key not in left_out}
     landing = () if settings.keys() & {"files", "inputs"} else (f"{asked.source}/**/*",)
-    override = {asked.symbols[0]: InstrumentOverride(id=asked.instrument.rsplit(".", 1)[0])} if asked.instrument else {}
+    given = {
+        name: InstrumentOverride.model_validate(one) for name, one in asked.settings.get("instruments", {}).items()
+    }
+    if asked.instrument:
+        symbol, own = asked.symbols[0], asked.instrument.rsplit(".", 1)[0]
+        given[symbol] = given.get(symbol, InstrumentOverride()).model_copy(update={"id": own})
+    market = asked.settings.get("market")
+    whose = [settings["exchange"].replace("-", "_")] if remote and "exchange" in settings else []
+    if not remote:  # the same symbol of another venue or market is another one: its raw days lie elsewhere
+        whose = [asked.venue.lower().replace("-", "_")] if asked.venue not in (SYNTHETIC_VENUE, DEFAULT_VENUE) else []
+        whose += [market] if market is not None else []
     return Feed.model_construct(
-        name="_".join(
-            (
-                f"cli_{asked.source}",
-                *([settings["exchange"].replace("-", "_")] if remote and "exchange" in settings else []),
-            )
-        ),
+        name="_".join((f"cli_{asked.source}", *whose)),
         source=asked.source,
         venue=asked.venue,
-        market=asked.settings.get("market", "usdm"),
+        market=market,
         symbols=asked.symbols,
         tables=asked.tables,
         start=asked.start or date(1970, 1, 1),
         end=asked.end,
         settings=settings,
         landing=landing,
-        instruments=override,
+        instruments=given,
         gaps=gaps_of(asked.settings),
         max_rejected=0.001,
         schedule=None,
@@ -899,6 +996,46 @@ def _with_trade_kind(house: House, report: "ImportReport", note: Callable[[str],
             + (f" ({', '.join(others)} is there too and left out: one series holds one kind)" if others else "")
         )
     return replace(house, feed=house.feed.model_copy(update={"settings": {**house.feed.settings, "trade_kind": kind}}))
+
+
+def _with_market(house: House, keys: "Sequence[RawKey]", note: Callable[[str], None]) -> House:
+    """The market that the files themselves say, where nobody else does; what is taken for granted is said."""
+    from hedgegrid_assets.markets import NAMES, market_told
+    from hedgegrid_assets.venues import listing_of, markets_of
+
+    feed = house.feed
+    if feed.market is not None or any(override.id for override in feed.instruments.values()):
+        return house
+    told: dict[str, set[Market | None]] = {}
+    for key in keys:
+        raw = house.raw(key)
+        found = market_told(raw.manifest, feed.venue, key.symbol) if raw else set()
+        told.setdefault(key.symbol, set()).update(found)
+    every = set[Market | None]().union(*told.values())
+    market = next(iter(every)) if len(every) == 1 else None
+    if market is not None and all(listing_of(feed.venue, symbol, market) for symbol in told):
+        house = replace(house, feed=feed.model_copy(update={"market": market}))
+    for symbol, markets in sorted(told.items()):
+        listing = house.feed.listing(symbol)
+        if listing is None or len(possible := markets_of(feed.venue, symbol)) < 2:
+            continue
+        others = " or ".join(f"--market {name}" for name in possible if name != listing.market)
+        why = f"no market is said: {others} if it is not" if markets <= {None} else "its files say so"
+        note(f"{symbol} is taken as {NAMES[listing.market]}, {listing.symbol}.{feed.venue}; {why}")
+    return house
+
+
+def _contradicted(house: House, keys: "Sequence[RawKey]") -> "dict[RawKey, HedgegridError]":
+    """The days of which a file is of another venue or market than what it is taken for."""
+    failed: dict[RawKey, HedgegridError] = {}
+    for key in keys:
+        raw = house.raw(key)
+        try:
+            if raw is not None:
+                house.check(raw)
+        except FileContradicts as error:
+            failed[key] = error
+    return failed
 
 
 def _wanted_keys(house: House, asked: Request, report: "ImportReport") -> "list[RawKey]":

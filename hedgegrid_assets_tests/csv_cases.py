@@ -32,7 +32,7 @@ def trades_at(start: int, *ids: str | None) -> tuple[Trade, ...]:
 
 @dataclass(frozen=True)
 class Case:
-    """One fixture: the symbol asked for, what comes out, what is said, and an instrument that is defined beforehand."""
+    """One fixture: the symbol and venue asked for, what comes out, and what is said."""
 
     file: str
     trades: tuple[Trade, ...]
@@ -41,7 +41,7 @@ class Case:
     received: tuple[int, ...] | None = None
     series: str = "csv/trade"
     notes: tuple[str, ...] = field(default=())
-    instrument: str | None = None
+    exchange: str | None = None
 
 
 _BYBIT_IDS: Final = ("1c2d3e4f-0a1b-5c2d-9e3f-aabbccddeeff", "7f8a31d2-6d0c-5b9e-8a55-1a2b3c4d5e6f")
@@ -75,8 +75,9 @@ CASES: Final = (
             (MIDNIGHT + 123_400_000, "42500.5", "0.025", "BUYER", _BYBIT_IDS[0]),
             (MIDNIGHT + SECOND + 500_000, "42501", "0.1", "SELLER", _BYBIT_IDS[1]),
         ),
+        exchange="BYBIT",
     ),
-    Case("bybit_spot.csv", trades_at(MIDNIGHT, "1", "2")),
+    Case("bybit_spot.csv", trades_at(MIDNIGHT, "1", "2"), exchange="BYBIT", notes=("taken as spot",)),
     Case(
         "bitmex.csv",
         (
@@ -84,6 +85,7 @@ CASES: Final = (
             (MIDNIGHT + SECOND + 1, "42501", "25", "SELLER", "00000000-006d-1000-0000-000d7a1b2c3e"),
         ),
         symbol="XBTUSD",
+        exchange="BITMEX",
     ),
     Case(
         "okx.csv",
@@ -92,6 +94,7 @@ CASES: Final = (
             (MIDNIGHT + SECOND, "42501", "0.00001912", "SELLER", "992"),
         ),
         symbol="BTC-USDT-SWAP",
+        exchange="OKX",
         notes=("1 rows of 1 other symbols",),
     ),
     Case(
@@ -105,7 +108,7 @@ CASES: Final = (
             (MIDNIGHT + SECOND, "42501", "10", "SELLER", "BTC-302"),
         ),
         symbol="BTC-PERPETUAL",
-        instrument="BTC-PERPETUAL.DERIBIT",
+        exchange="DERIBIT",
     ),
     Case(
         "kraken.csv",

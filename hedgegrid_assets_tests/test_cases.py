@@ -62,6 +62,16 @@ EXPECTED: Final[Mapping[str, Seen]] = {
         shows=(r"MarkPriceUpdate 5\b", r"42310\.12345678,1704067259999000000,1704067259999000000"),
         never=(r"for trades", r",1704067200000000000"),
     ),
+    "08-spot-and-inverse-become-linear-perps": Seen(
+        shows=(
+            r"INST CurrencyPair BTCUSDT\.BINANCE",
+            r"INST CryptoPerpetual XBTUSD\.BITMEX .* mult 1 XBT USD inv True",
+            r"INST CryptoPerpetual BTCUSD-INVERSE\.BYBIT .* mult 1 BTC USD inv True",
+            r"INST CryptoPerpetual BTC-USDT-SWAP\.OKX .* mult 0\.01 BTC USDT inv False",
+            r"(?s)rc=0.*rc=0.*rc=0.*rc=0",
+        ),
+        never=(r"XB TUSD", r"SWAP-PERP"),
+    ),
     "11-postgres-offset": Seen(
         shows=(r"│\s+2 │\s+2 │", r"rc=0", r"│\s+2 │\s+2 │", r"rc=0"), never=(r"Timestamp parsing failed",)
     ),
@@ -87,7 +97,7 @@ EXPECTED: Final[Mapping[str, Seen]] = {
             r"42500\.1",
         )
     ),
-    "p5-bybit-spot-rpi": Seen(shows=(r"rc=0", r"TradeTick 2\b")),
+    "p5-bybit-spot-rpi": Seen(shows=(r"rc=0", r"CurrencyPair BTCUSDT-SPOT\.BYBIT", r"TradeTick 2\b")),
     "r06_instrument_traceback.sh": Seen(
         shows=(r"^error: .*--instrument.*found 'A B'", r"rc 2,"), never=(r"Traceback", r"Error\b")
     ),
@@ -98,7 +108,6 @@ PENDING: Final = frozenset(
     {
         "05-all-market-mark-price-array",
         "07-okx-gbk-header",
-        "08-spot-and-inverse-become-linear-perps",
         "10-exchange-column-ignored",
         "15-hftbacktest-16-digit-prefix",
         "16-checksum-beside-zip",

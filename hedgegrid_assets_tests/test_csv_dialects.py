@@ -11,9 +11,7 @@ import polars as pl
 import pytest
 import zstandard
 
-from hedgegrid_assets.catalog.definitions import write_definition
 from hedgegrid_assets.errors import MissingColumns, NoDataFetched, RawDamaged, TimestampParsingFailed, UsageError
-from hedgegrid_assets.instruments import define
 from hedgegrid_assets.sources.csv import cells
 from hedgegrid_assets.storage import Block
 from hedgegrid_assets_tests.csv_cases import (
@@ -41,10 +39,7 @@ def test_a_dialect_gives_its_known_rows(tmp_path: Path, case: Case) -> None:
     config = None
     if case.config is not None:
         config = {"files": {"trades": {"file_path": case.file} | dict(case.config)}, "base_path": str(FIXTURES)}
-    if case.instrument is not None:
-        given = {"base": "BTC", "quote": "USD", "price_precision": 1, "size_precision": 0}
-        write_definition(tmp_path / "catalog", define(case.instrument, case.symbol, "usdm", given, {}))
-    done = convert(tmp_path, FIXTURES / case.file, symbol=case.symbol, config=config, instrument=case.instrument)
+    done = convert(tmp_path, FIXTURES / case.file, symbol=case.symbol, config=config, exchange=case.exchange)
     assert done.ok
     instrument = done.days[0].instrument_id
     rows = frame(tmp_path, instrument=instrument)
@@ -77,25 +72,25 @@ def test_a_derivative_ticker_gives_marks_indexes_and_funding_in_one_reading(tmp_
 
 
 @pytest.mark.parametrize(
-    ("file", "symbol", "rates", "minutes"),
+    ("file", "symbol", "instrument", "rates", "minutes"),
     [
-        ("binance_funding.csv", "BTCUSDT", ["0.00037409", "-0.00010000"], [480, 480]),
-        ("okx_funding.csv", "BTC-USDT-SWAP", ["0.00010000", "-0.00005000"], [None, None]),
+        ("binance_funding.csv", "BTCUSDT", "BTCUSDT-PERP.BINANCE", ["0.00037409", "-0.00010000"], [480, 480]),
+        ("okx_funding.csv", "BTC-USDT-SWAP", "BTC-USDT-SWAP.OKX", ["0.00010000", "-0.00005000"], [None, None]),
     ],
 )
 def test_funding_rates_of_exchange_dumps(
-    tmp_path: Path, file: str, symbol: str, rates: list[str], minutes: list[int | None]
+    tmp_path: Path, file: str, symbol: str, instrument: str, rates: list[str], minutes: list[int | None]
 ) -> None:
     done = convert(
         tmp_path,
         FIXTURES / file,
         symbol=symbol,
         tokens="funding",
-        instrument="BTCUSDT-PERP.BINANCE",
+        instrument=instrument,
         config={"files": {"funding": {"file_path": str(FIXTURES / file)}}},
     )
     assert done.ok
-    rows = frame(tmp_path, "funding_rate_update")
+    rows = frame(tmp_path, "funding_rate_update", instrument)
     assert [f"{value:.8f}" for value in rows["funding_rate"]] == rates
     assert rows["interval_minutes"].to_list() == minutes
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -133,7 +134,7 @@ def test_a_feed_with_every_key_is_read_as_written(tmp_path: Path) -> None:
 def test_what_is_not_said_has_its_default(tmp_path: Path) -> None:
     feed = only_feed(tmp_path, changed("    tables: [trade_tick, mark_price_update]\n", ""))
     assert feed.tables == tuple(TABLES), "all that the source gives, in the order of the tables"
-    assert (feed.market, feed.end, feed.max_rejected, feed.schedule) == ("usdm", None, 0.001, None)
+    assert (feed.market, feed.end, feed.max_rejected, feed.schedule) == (None, None, 0.001, None)
     assert (feed.instruments, feed.gaps, feed.settings, feed.owners) == ({}, {}, {}, ())
 
 
@@ -194,7 +195,7 @@ IDS = [
 
 
 @pytest.mark.parametrize(("symbol", "market", "expected"), IDS)
-def test_an_id_has_the_shape_of_its_market(symbol: str, market: str, expected: str) -> None:
+def test_an_id_has_the_shape_of_its_market(symbol: str, market: Any, expected: str) -> None:
     assert instrument_id(symbol, market, "BINANCE") == f"{expected}.BINANCE"
 
 

@@ -40,7 +40,6 @@ from hedgegrid_assets.instruments import (
     definitions_from,
     definitions_table,
     read_definitions,
-    split_symbol,
     widen,
 )
 
@@ -586,71 +585,6 @@ def test_given_currencies_need_no_known_symbol() -> None:
 
 
 # ---------------------------------------------------------------- symbols and names
-
-
-@pytest.mark.parametrize(
-    ("symbol", "market", "expected"),
-    [
-        ("BTCUSDT", "usdm", ("BTC", "USDT", "USDT", None)),
-        ("1000SHIBUSDT", "usdm", ("1000SHIB", "USDT", "USDT", None)),
-        ("4USDT", "usdm", ("4", "USDT", "USDT", None)),
-        ("币安人生USDT", "usdm", ("币安人生", "USDT", "USDT", None)),
-        ("BTCUSDC", "usdm", ("BTC", "USDC", "USDC", None)),
-        ("BTCBUSD", "usdm", ("BTC", "BUSD", "BUSD", None)),
-        ("ETHBTC", "usdm", ("ETH", "BTC", "BTC", None)),
-        ("BTCUSDT_240329", "usdm", ("BTC", "USDT", "USDT", MARCH_29_0800)),
-        ("BTC-USDT-SWAP", "usdm", ("BTC", "USDT", "USDT", None)),
-        ("BTC-USD", "usdm", ("BTC", "USD", "USD", None)),
-        ("BTCUSD_PERP", "coinm", ("BTC", "USD", "BTC", None)),
-        ("BNBUSD_PERP", "coinm", ("BNB", "USD", "BNB", None)),
-        ("DOTUSD_PERP", "coinm", ("DOT", "USD", "DOT", None)),
-        ("BTCUSD_240329", "coinm", ("BTC", "USD", "BTC", MARCH_29_0800)),
-        ("BTC-USD-240329", "coinm", ("BTC", "USD", "BTC", MARCH_29_0800)),
-        ("ETHBTC", "spot", ("ETH", "BTC", "BTC", None)),
-        ("USDCUSDT", "spot", ("USDC", "USDT", "USDT", None)),
-        ("USDTTRY", "spot", ("USDT", "TRY", "TRY", None)),
-        ("BTCFDUSD", "spot", ("BTC", "FDUSD", "FDUSD", None)),
-        ("WLFIUSD1", "spot", ("WLFI", "USD1", "USD1", None)),
-        ("BTC/EUR", "spot", ("BTC", "EUR", "EUR", None)),
-        ("BTC_USD", "spot", ("BTC", "USD", "USD", None)),
-    ],
-)
-def test_a_symbol_says_its_currencies_and_expiry(symbol: str, market: Any, expected: tuple[object, ...]) -> None:
-    assert split_symbol(symbol, market) == expected
-
-
-@pytest.mark.parametrize(
-    ("symbol", "market", "why"),
-    [
-        ("BTCXYZ", "usdm", "quote currency"),
-        ("USDT", "usdm", "quote currency"),
-        ("", "usdm", "quote currency"),
-        ("BTC-29MAR24", "usdm", "quote currency"),
-        ("BTC-PERPETUAL", "usdm", "quote currency"),
-        ("BTC/USDT/X", "spot", "quote currency"),
-        ("BTCUSDT", "coinm", "quote currency"),
-        ("BTCUSDT_241399", "usdm", "no date"),
-        ("BTCUSD_PERP", "usdm", "coin-margined"),
-        ("BTCUSD_240329", "usdm", "coin-margined"),
-        ("BTCUSDT_240329", "spot", "a contract"),
-    ],
-)
-def test_a_symbol_that_says_too_little_is_unknown(symbol: str, market: Any, why: str) -> None:
-    with pytest.raises(InstrumentUnknown, match=why):
-        split_symbol(symbol, market)
-
-
-def test_every_symbol_of_the_exchange_document_splits_as_the_exchange_says() -> None:
-    import json
-
-    document = Path(__file__).parents[2] / "shared/data/binance/usdm_exchangeInfo_2021-07-21.json"
-    if not document.exists():
-        pytest.skip("the shared documents are not here")
-    for entry in json.loads(document.read_text())["symbols"]:
-        base, quote, settlement, expiry = split_symbol(entry["symbol"], "usdm")
-        assert (base, quote, settlement) == (entry["baseAsset"], entry["quoteAsset"], entry["marginAsset"])
-        if entry["contractType"] == "CURRENT_QUARTER":
-            assert expiry == entry["deliveryDate"] * 1_000_000
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,10 @@ def replay_to_parquet(
     exchange: Annotated[
         str | None, typer.Option("--exchange", help="Nautilus venue of the instrument ids; BINANCE if not said.")
     ] = None,
+    market: Annotated[
+        str | None,
+        typer.Option("--market", help="usdm, coinm or spot; else as symbol and files say it, and usdm of several."),
+    ] = None,
     config: Annotated[Path | None, typer.Option("--config", help="The source's settings, JSON or YAML.")] = None,
     input_files: Annotated[
         list[Path] | None, typer.Option("--input", help="A file to read; several times; instead of the landing zone.")
@@ -91,6 +95,7 @@ def replay_to_parquet(
         data_types=data_types,
         source_config=_settings(source, config, input_files or []),
         exchange=exchange,
+        market=market,
         data=data,
         instrument=instrument,
         compression=compression,

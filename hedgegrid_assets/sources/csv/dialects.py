@@ -18,7 +18,7 @@ from hedgegrid_assets.errors import (
 )
 from hedgegrid_assets.model import Dialect
 from hedgegrid_assets.sources.csv import candles as candle_prices
-from hedgegrid_assets.sources.csv import cells
+from hedgegrid_assets.sources.csv import cells, layouts
 from hedgegrid_assets.sources.csv.names import (
     LOCAL,
     OPTIONAL,
@@ -127,7 +127,26 @@ def dialect(block: Block, said: Mapping[str, Any]) -> Dialect:
         "symbol": symbol,
         "symbols": sorted(said.get("symbols", ())),
         "notes": list(dict.fromkeys(head.notes)),
-    }
+    } | _says(block, head, symbol_column, symbol, said.get("symbols", ()))
+
+
+def _says(
+    block: Block, head: _Head, symbol_column: int | None, symbol: str | None, symbols: Sequence[str]
+) -> dict[str, Any]:
+    """What columns and first rows say of venue, market and contracts: ``says``, where they say something."""
+    contracts: dict[str, dict[str, Any]] = {}
+    places = layouts.notional_columns(head.names)
+    if places:
+        wanted = places if symbol_column is None else [*places, symbol_column]
+        rows = cells.read(block, len(head.names), head.delimiter, wanted)
+        frame = rows.frame.filter(pl.col("line") >= head.lines)
+        for name in symbols if symbol_column is not None else [symbol]:
+            mine = frame if symbol_column is None else frame.filter(pl.col(cells.name(symbol_column)) == name)
+            found = layouts.contract_of(*(mine[cells.name(place)] for place in places))
+            if name is not None and found:
+                contracts[name] = found
+    says = layouts.merged(layouts.says_of(head.names), contracts)
+    return {"says": says} if says else {}
 
 
 # ---------------------------------------------------------------- header

@@ -1,0 +1,114 @@
+"""What the columns of a public dump say of its venue and market, and its first rows of the contracts in it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+
+import polars as pl
+
+from hedgegrid_assets.sources.csv.names import squeezed
+from hedgegrid_assets.venues import Market
+
+_ROWS: Final = 2_000
+_NOTIONAL: Final = ("size", "homenotional", "foreignnotional")
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Columns that only some venues' dumps have.
+
+    Attributes:
+        what: In words.
+        has: Squeezed names that are all there.
+        venues: Nautilus venues whose dumps these are; none: of any.
+        market: Of all that is in it.
+        whole: No other columns are in it but ``may``.
+        may: Columns that newer files have besides.
+        at: The market is only known if the venue is one of these; none: of any.
+    """
+
+    what: str
+    has: frozenset[str]
+    venues: tuple[str, ...] = ()
+    market: Market | None = None
+    whole: bool = False
+    may: frozenset[str] = frozenset()
+    at: tuple[str, ...] = ()
+
+
+_BINANCE: Final = ("BINANCE", "BINANCE_US", "SIM")
+LAYOUTS: Final = (
+    Layout("trades of Binance spot", frozenset({"isbestmatch"}), _BINANCE, "spot"),
+    Layout("trades of Binance spot", frozenset({"bestmatch"}), _BINANCE, "spot"),
+    Layout(
+        "trades of Binance COIN-M", frozenset({"baseqty", "isbuyermaker"}), ("BINANCE", "BINANCE_DELIVERY"), "coinm"
+    ),
+    Layout(
+        "trades of BitMEX or Bybit",
+        frozenset({"trdmatchid", "grossvalue", "homenotional", "foreignnotional"}),
+        ("BITMEX", "BYBIT"),
+    ),
+    Layout("trades of OKX", frozenset({"instrumentname", "tradeid", "createdtime"}), ("OKX", "OKEX")),
+    Layout("funding rates of OKX", frozenset({"instrumentname", "fundingrate", "fundingtime"}), ("OKX", "OKEX")),
+    Layout("trades of Deribit", frozenset({"tradeseq", "instrumentname", "direction"}), ("DERIBIT",)),
+    Layout(
+        "trades of Bybit spot",
+        frozenset({"id", "timestamp", "price", "volume", "side"}),
+        market="spot",
+        whole=True,
+        may=frozenset({"rpi"}),
+        at=("BYBIT",),
+    ),
+)
+
+
+def says_of(names: Sequence[str]) -> dict[str, Any]:
+    """What the names of the columns say, in JSON values: ``what``, ``venues``, ``market``, ``at``; empty: nothing."""
+    found = {squeezed(name) for name in names}
+    for layout in LAYOUTS:
+        if layout.has <= found and not (layout.whole and found - layout.has - layout.may):
+            told = {"what": layout.what, "venues": list(layout.venues), "market": layout.market, "at": list(layout.at)}
+            return {name: value for name, value in told.items() if value}
+    return {}
+
+
+def notional_columns(names: Sequence[str]) -> list[int]:
+    """Positions of size, and of what it is worth in base and in quote currency; empty where one is missing."""
+    found = [squeezed(name) for name in names]
+    return [found.index(name) for name in _NOTIONAL] if all(name in found for name in _NOTIONAL) else []
+
+
+def contract_of(size: pl.Series, home: pl.Series, foreign: pl.Series) -> dict[str, Any]:
+    """``inverse`` and ``multiplier`` as the rows have them: the size is the value in quote currency (inverse), or in
+    base currency, or a fixed part of it. Empty where the rows do not agree, or say both.
+    """
+    rows = [
+        row
+        for texts in zip(size.head(_ROWS), home.head(_ROWS), foreign.head(_ROWS), strict=True)
+        if (row := _decimals(texts)) is not None
+    ]
+    if not rows:
+        return {}
+    in_quote, in_base = all(a == c for a, _, c in rows), all(a == b for a, b, _ in rows)
+    if in_quote != in_base:
+        return {"inverse": in_quote, "multiplier": "1"}
+    first = rows[0]
+    if in_quote or any(b * first[0] != first[1] * a for a, b, _ in rows):
+        return {}
+    worth = first[1] / first[0]
+    exact = worth * first[0] == first[1] and -worth.normalize().as_tuple().exponent <= 16  # type: ignore[operator]
+    return {"inverse": False, "multiplier": f"{worth.normalize():f}"} if exact else {}
+
+
+def _decimals(texts: Sequence[str]) -> tuple[Decimal, Decimal, Decimal] | None:
+    try:
+        a, b, c = (Decimal(text) for text in texts)
+    except InvalidOperation:
+        return None
+    return (a, b, c) if a and a.is_finite() and b.is_finite() and c.is_finite() else None
+
+
+def merged(given: Mapping[str, Any], contracts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """What columns and rows say together; empty where they say nothing."""
+    return dict(given) | ({"contracts": {name: dict(one) for name, one in contracts.items()}} if contracts else {})
