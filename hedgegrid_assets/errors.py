@@ -17,6 +17,7 @@ HedgegridError
 │   ├── FileRefused
 │   │   ├── RawDamaged
 │   │   ├── MissingColumns
+│   │   ├── HeaderChanges
 │   │   ├── CandlesRefused
 │   │   └── TimestampParsingFailed
 │   ├── TooManyOddLines
@@ -35,6 +36,13 @@ from typing import ClassVar, Final, override
 
 NAUTILUS_WANTED: Final = ">=1.231,<2"
 """The versions of nautilus_trader that read our catalogs, as in pyproject.toml."""
+_LONG: Final = 200
+
+
+def listed(texts: Sequence[str], most: int = 40) -> str:
+    """The first of some texts, each cut where it is very long, and how many more there are."""
+    shown = ", ".join(text if len(text) <= _LONG else f"{text[:_LONG]}..." for text in texts[:most])
+    return shown if len(texts) <= most else f"{shown} and {len(texts) - most:,} more"
 
 
 class HedgegridError(Exception):
@@ -245,7 +253,7 @@ class MissingColumns(FileRefused):
         example = {"files": {token: {"file_path": path.name, "columns": mapping}}}
         super().__init__(
             f"Missing required columns ({path}): expected {', '.join(missing)} for {token}, "
-            f"found {', '.join(map(repr, found)) or 'none'}{f'; {why}' if why else ''}",
+            f"found {listed(list(map(repr, found))) or 'none'}{f'; {why}' if why else ''}",
             hint=f"say which column is which in the file given with --config: {json.dumps(example, ensure_ascii=False)}",
             details={"path": str(path), "missing": list(missing), "found": list(found), "mapping": mapping},
         )
@@ -268,6 +276,19 @@ class CandlesRefused(FileRefused):
             hint=f"if they are candles of {token} prices, say so in the file given with --config: "
             f"{json.dumps(example, ensure_ascii=False)} (under a name that says nothing else)",
             details={"path": str(path), "token": token, "mapping": mapping},
+        )
+
+
+class HeaderChanges(FileRefused):
+    """In the middle of a CSV file begin rows of other columns: files of several layouts were laid end to end."""
+
+    code = "header_changes"
+
+    def __init__(self, path: Path, line: int, expected: Sequence[str], found: Sequence[str]) -> None:
+        super().__init__(
+            f"another header in the middle ({path}, line {line}): expected {listed(expected)}, found {listed(found)}",
+            hint=f"cut the file before line {line}, and land each part under a name of its own",
+            details={"path": str(path), "line": line, "expected": list(expected), "found": list(found)},
         )
 
 

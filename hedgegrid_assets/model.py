@@ -1,6 +1,6 @@
 """The nouns: tables and their rules, sources and their channels, instruments and days. Frozen, no behaviour."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
@@ -403,6 +403,14 @@ class Decoded:
 
 type Dialect = Mapping[str, Any]
 """JSON values, kept in the manifest; ``header_lines`` (0 if absent) are passed over at the start of a file."""
+
+
+class OtherHeader(Exception):
+    """Raised by ``scan``: in this line (0-based in the file) begin rows of other columns than those of the dialect."""
+
+    def __init__(self, line: int, names: Sequence[str]) -> None:
+        super().__init__(line, names)
+        self.line, self.names = line, names
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ _RAW_LINES: Final = "_raw"
 MEANINGS: Final = {
     "broken_json": "the line is no JSON message",
     "not_utf8": "the line is no UTF-8 text",
+    "zero_bytes": "the line holds zero bytes, as a power cut leaves them",
     "missing_field": "a field that must be there is not",
     "wrong_type": "a field is of another type than the format says",
     "id_too_large": "an integer of more than 63 bits",

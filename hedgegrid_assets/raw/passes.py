@@ -13,9 +13,9 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hedgegrid_assets.errors import RawDamaged
+from hedgegrid_assets.errors import HeaderChanges, RawDamaged
 from hedgegrid_assets.frames import repeated
-from hedgegrid_assets.model import Decoded, Dialect, Scan, Source
+from hedgegrid_assets.model import Decoded, Dialect, OtherHeader, Scan, Source
 from hedgegrid_assets.raw.carried import Carried, Carrier, scanned
 from hedgegrid_assets.raw.days import LINES_SCHEMA, Progress, RawKey, Tally
 from hedgegrid_assets.raw.index import ImportReport, LandingFile, landing_signature
@@ -168,7 +168,11 @@ class LandingPass:
         names = (
             [name for name in self.wanted.channels if self._may_give(name)] if self.carries and not self.copied else []
         )
-        return given[0], *scanned(source, *given, names)
+        try:
+            return given[0], *scanned(source, *given, names)
+        except OtherHeader as other:
+            expected = given[1].get("names", ())
+            raise HeaderChanges(self.landing.path, other.line + 1, expected, other.names) from None
 
     def _carry(self, source: Source, block: Block, decoded: Mapping[str, Decoded]) -> None:
         for name, found in decoded.items():

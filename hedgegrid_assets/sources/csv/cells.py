@@ -8,8 +8,8 @@ up to 15 lines behind it where a quoted cell holds line ends; what that cannot r
 import csv
 import io
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import polars as pl
@@ -20,6 +20,7 @@ from hedgegrid_assets.storage import Block, line_array
 _BOM: Final = b"\xef\xbb\xbf"
 _LONGEST_RECORD: Final = 16
 EXTRA: Final = "extra"
+csv.field_size_limit(64 << 20)  # as long as a line may be
 
 
 @dataclass(slots=True)
@@ -29,7 +30,7 @@ class Cells:
     Attributes:
         frame: ``line`` (0-based in the file) and the cells asked for, named ``c<position>``; ``extra`` is what stands
             in the first cell too many. Blanks around cells are gone. Missing cells are empty.
-        broken: Line -> reason: ``not_utf8``, or ``wrong_type`` where quotes do not match.
+        broken: Line -> reason: ``not_utf8``, ``zero_bytes``, or ``wrong_type`` where quotes do not match.
         inside: Line -> first line of its record, for lines that begin inside a quoted cell.
     """
 
@@ -48,8 +49,11 @@ def read(block: Block, columns: int, delimiter: str, wanted: Sequence[int]) -> C
     wanted = sorted(set(wanted))
     data = _without_bom(block.data)
     broken: dict[int, str] = {}
+    if b"\0" in data:
+        data, broken = _without_zeros(data, block.first_line)
     if not _is_utf8(data):
-        data, broken = _without_invalid(data, block.first_line)
+        data, invalid = _without_invalid(data, block.first_line)
+        broken |= invalid
     if b'"' in data:
         cells = _read_quoted(data, block.first_line, columns, delimiter, wanted)
         cells.broken |= broken
@@ -59,6 +63,14 @@ def read(block: Block, columns: int, delimiter: str, wanted: Sequence[int]) -> C
     if b" " in data or b"\t" in data or b"\r" in data:
         cells.frame = cells.frame.with_columns(pl.exclude("line").str.strip_chars(" \t\r"))
     return cells
+
+
+def without_lines(block: Block, lines: Sequence[int]) -> Block:
+    """The block with some lines of the file emptied, whatever stands in them."""
+    if not lines:
+        return block
+    data = _emptied(block.data.split(b"\n"), [line - block.first_line for line in lines])
+    return replace(block, data=data)
 
 
 def row_of(line: str, delimiter: str) -> list[str] | None:
@@ -108,6 +120,20 @@ def _without_invalid(data: bytes, first_line: int) -> tuple[bytes, dict[int, str
             lines[number] = b"\n"
             broken[first_line + number] = "not_utf8"
     return b"".join(lines), broken
+
+
+def _without_zeros(data: bytes, first_line: int) -> tuple[bytes, dict[int, str]]:
+    """Lines with zero bytes (blocks of a disk that were never written before the power went) become empty."""
+    lines = data.split(b"\n")
+    zeros = [number for number, line in enumerate(lines) if b"\0" in line]
+    return _emptied(lines, zeros), {first_line + number: "zero_bytes" for number in zeros}
+
+
+def _emptied(lines: list[bytes], numbers: Collection[int]) -> bytes:
+    for number in numbers:
+        lines[number] = b""
+    last = b"\n" if lines[-1] == b"" and len(lines) - 1 in numbers else b""  # still a line
+    return b"\n".join(lines) + last
 
 
 def _split(data: bytes, columns: int, delimiter: str, wanted: Sequence[int], quote: str | None) -> pl.DataFrame:

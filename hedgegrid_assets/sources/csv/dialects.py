@@ -1,8 +1,9 @@
 """The dialect of a CSV file, told once from its first block: delimiter, header, columns, times, symbol."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -15,10 +16,23 @@ from hedgegrid_assets.errors import (
     RawDamaged,
     TimestampParsingFailed,
     UsageError,
+    listed,
 )
 from hedgegrid_assets.model import Dialect
 from hedgegrid_assets.sources.csv import candles as candle_prices
 from hedgegrid_assets.sources.csv import cells, layouts
+from hedgegrid_assets.sources.csv.beginning import (
+    COMMENT,
+    MOST_COLUMNS,
+    Line,
+    are_names,
+    comments_in,
+    delimiters_in,
+    first_lines,
+    has_comments,
+    is_row,
+    split,
+)
 from hedgegrid_assets.sources.csv.names import (
     LOCAL,
     OPTIONAL,
@@ -48,12 +62,7 @@ from hedgegrid_assets.storage import Block
 
 TOKENS: Final = ("trades", "mark", "index", "funding")
 TIMES: Final = (TIMESTAMP, LOCAL, "next_funding_time")
-_DELIMITERS: Final = (",", ";", "\t", "|")
-_HEAD_BYTES: Final = 256 << 10
-_LINES_BEFORE_HEADER: Final = 10
-_VALUE: Final = re.compile(
-    r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|[0-9]{4}[-/.][0-9]{1,2}[-/.][0-9]{1,2}.*"
-)
+_HEADER_VALUES: Final = ("price", "size", "mark_price", "index_price", "funding_rate")
 _NEGATIVE: Final = r"^-[0-9.]*[1-9]"
 _OTHER_SYMBOL: Final = re.compile(
     r"(?<![A-Z0-9])[A-Z0-9]{2,}(?:USDT|USDC|BUSD|FDUSD|USD|BTC|ETH|EUR)(?:_PERP|_[0-9]{6})?(?![A-Z0-9])"
@@ -76,6 +85,7 @@ class _Head:
     names: tuple[str, ...]
     lines: int
     notes: list[str] = field(default_factory=list)
+    comments: bool = False
 
 
 def dialect(block: Block, said: Mapping[str, Any]) -> Dialect:
@@ -97,6 +107,7 @@ def dialect(block: Block, said: Mapping[str, Any]) -> Dialect:
     path = Path(said.get("path", "file.csv"))
     mappings: dict[str, Mapping[str, Any]] = dict(said.get("files") or {})
     head = _head(block, path, [entry.get("columns") or {} for entry in mappings.values()])
+    block = cells.without_lines(block, comments_in(block, head.lines) if head.comments else ())
     views = dict(_views(head, mappings, path, tuple(said.get("tokens") or TOKENS)))
     symbol_column, symbol = _symbol(block, head, said, mappings, path)
     made: dict[str, Any] = {}
@@ -120,6 +131,7 @@ def dialect(block: Block, said: Mapping[str, Any]) -> Dialect:
         head.notes.extend(mark_settled(made["funding"], head.names, rows, symbol_column, said_so))
     return {
         "header_lines": head.lines,
+        "comments": head.comments,
         "delimiter": head.delimiter,
         "names": list(head.names),
         "views": made,
@@ -153,55 +165,91 @@ def _says(
 
 
 def _head(block: Block, path: Path, mappings: Sequence[Mapping[str, str]]) -> _Head:
-    start = block.data[:_HEAD_BYTES]
-    if b"\0" in start[:4096] or start.startswith((b"\xff\xfe", b"\xfe\xff")):
+    """What stands before the rows. No line from the first that has the shape of a row on is part of it."""
+    lines = first_lines(block.data)
+    if block.data.startswith((b"\xff\xfe", b"\xfe\xff")) or (lines and not any(line.is_text for line in lines)):
         raise RawDamaged(path, "it is no text in UTF-8 (it holds zero bytes)")
-    lines = start.decode(errors="replace").removeprefix("\ufeff").split("\n")[: _LINES_BEFORE_HEADER + 1]
-    filled = [(number, line.rstrip("\r")) for number, line in enumerate(lines) if line.strip()]
-    mapped = {name.strip().lower() for mapping in mappings for name in mapping.values()}
-    if sum(1 for _, line in filled for letter in line if letter == "\ufffd") > 8:
+    if sum(line.text.count("\ufffd") for line in lines) > 8:
         raise RawDamaged(path, "it is no text in UTF-8")
-    for is_header in (partial(_is_known_header, mapped=mapped), _may_be_header):
-        for number, line in filled:
-            for delimiter in _by_count(line):
-                row = _row(line, delimiter)
-                if not is_header(row):
-                    continue
-                twice = sorted({name for name in row if name and row.count(name) > 1})
-                notes = [f"columns named twice: {', '.join(twice)}; the first of each counts"] if twice else []
-                return _Head(delimiter, tuple(row), number + 1, notes)
-    for number, line in filled:
-        for delimiter in _by_count(line):
-            known = headerless(_row(line, delimiter))
-            if known:
-                notes = [f"no header line: read as {known[0]} ({', '.join(known[1])})"]
-                return _Head(delimiter, known[1], number, notes)
-    shown = filled[0][1][:200] if filled else ""
-    raise MissingColumns(path, "trades", REQUIRED["trades"], (), {}, f"no header line; it begins with {shown!r}")
+    comments = has_comments(lines)
+    shown = [line for line in lines if not (comments and line.is_comment)]
+    filled = [line for line in shown if line.is_text and not line.is_too_wide]
+    row = next((line for line in filled if is_row(line)), None)
+    mapped = {name.strip().lower() for mapping in mappings for name in mapping.values()}
+    found = _header(filled, partial(_is_known_header, mapped=mapped)) or _commented_header(lines, row)
+    if row is not None and (found is None or row.number < found.lines):
+        found = _unknown_header(filled, row) or _without_header(row) or found
+    found = found or _header(filled, are_names)
+    if found is None and any(line.is_too_wide for line in shown):
+        raise RawDamaged(path, f"expected at most {MOST_COLUMNS:,} columns, found more")
+    if found is None:
+        begins = filled[0].text[:200] if filled else ""
+        raise MissingColumns(path, "trades", REQUIRED["trades"], (), {}, f"no header line; it begins with {begins!r}")
+    above = [line for line in shown if line.number < found.lines]
+    rows = [line.number for line in above if is_row(line, found.names, found.delimiter)]
+    if rows and rows[0] < found.lines - 1:
+        found.notes.append(f"rows stand above the header in line {found.lines}: they are read by it as well")
+    return replace(found, lines=min([found.lines, *rows]), comments=comments)
 
 
-def _row(line: str, delimiter: str) -> list[str]:
-    """Cells of a line of the head; where quotes do not match, by the delimiter alone."""
-    row = cells.row_of(line, delimiter)
-    return [cell.strip() for cell in (line.split(delimiter) if row is None else row)]
+def _header(lines: Iterable[Line], is_header: Callable[[Sequence[str]], bool]) -> _Head | None:
+    for line in lines:
+        for delimiter in delimiters_in(line.text):
+            row = split(line.text, delimiter)
+            if not is_header(row):
+                continue
+            twice = sorted(name for name, count in Counter(row).items() if name and count > 1)
+            notes = [f"columns named twice: {listed(twice)}; the first of each counts"] if twice else []
+            return _Head(delimiter, tuple(row), line.number + 1, notes)
+    return None
 
 
-def _by_count(line: str) -> list[str]:
-    """Delimiters in the line, the most frequent first."""
-    return sorted((mark for mark in _DELIMITERS if mark in line), key=lambda mark: -line.count(mark))
+def _unknown_header(lines: Sequence[Line], row: Line) -> _Head | None:
+    """Names that say nothing, one a cell of the first row: what the row holds must not be guessed."""
+    widths = {len(split(row.text, mark)) for mark in delimiters_in(row.text)}
+    above = [line for line in lines if line.number < row.number]
+    return _header(above, lambda names: len(names) in widths and are_names(names, cells=2))
+
+
+def _commented_header(lines: Sequence[Line], row: Line | None) -> _Head | None:
+    """A header behind the mark of comments: beyond doubt only with names for all that is needed, one a cell of a row."""
+    if row is None:
+        return None
+    behind = [
+        Line(line.number, line.text.lstrip(f"{COMMENT} ")) for line in lines if line.is_comment and line is not row
+    ]
+
+    widths = {len(split(row.text, mark)) for mark in delimiters_in(row.text)}
+    return _header(behind, lambda names: len(names) in widths and are_names(names, cells=2) and _gives_a_table(names))
+
+
+def _gives_a_table(names: Sequence[str]) -> bool:
+    return any(all(found_by(column, names) for column in required) for required in REQUIRED.values())
+
+
+def _without_header(row: Line) -> _Head | None:
+    """A dump that comes without a header, told by its first row."""
+    for delimiter in delimiters_in(row.text):
+        known = headerless(split(row.text, delimiter))
+        if known:
+            notes = [f"no header line: read as {known[0]} ({', '.join(known[1])})"]
+            return _Head(delimiter, known[1], row.number, notes)
+    return None
+
+
+def is_header(row: Sequence[str]) -> bool:
+    """A line in the middle of a file that can be nothing else: names, among them those of a time and of a value."""
+    return are_names(row, cells=2) and all(
+        any(found_by(column, row) for column in columns) for columns in ((TIMESTAMP,), _HEADER_VALUES)
+    )
 
 
 def _is_known_header(row: Sequence[str], mapped: set[str]) -> bool:
     """Names, not values, and one of them means something: a banner line has none."""
-    if not _may_be_header(row, cells=2):
+    if not are_names(row, cells=2):
         return False
     known = any(found_by(column, row) for column in (TIMESTAMP, "price", "size", "funding_rate", "mark_price"))
     return known or bool(mapped & {name.lower() for name in row})
-
-
-def _may_be_header(row: Sequence[str], cells: int = 3) -> bool:
-    """Names, not values."""
-    return sum(map(bool, row)) >= cells and not any(_VALUE.fullmatch(cell) for cell in row)
 
 
 # ---------------------------------------------------------------- columns
@@ -283,7 +331,7 @@ def _found(head: _Head, token: str, path: Path, *, said: bool) -> dict[str, int]
         places[column] = found[0]
         taken.add(found[0])
         if len(found) > 1:
-            others = ", ".join(head.names[place] for place in found[1:])
+            others = listed([head.names[place] for place in found[1:]])
             head.notes.append(f"{column} is read from {head.names[found[0]]}, not from {others}")
     if "aggressor_side" in places and "is_buyer_maker" in places:
         head.notes.append(

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
 TIMESTAMP: Final = "timestamp"
@@ -107,13 +108,24 @@ def found_by(column: str, names: Sequence[str], token: str | None = None) -> lis
     """Positions of the columns that may be ours, in the order of the names looked for."""
     value = VALUES.get(token or "") == column
     aliases = (*ALIASES[column], *(_VALUE_TOO[str(token)] if value else ()))
-    found: list[int] = []
-    for alias in aliases:
-        for position, name in enumerate(names):
-            same = name == alias if len(alias) == 1 else squeezed(name) == squeezed(alias)
-            if same and position not in found:
-                found.append(position)
-    return found
+    exact, alike = _places(tuple(names))
+    places = (
+        place
+        for alias in aliases
+        for place in (exact.get(alias, ()) if len(alias) == 1 else alike.get(squeezed(alias), ()))
+    )
+    return list(dict.fromkeys(places))
+
+
+@lru_cache(maxsize=8)
+def _places(names: tuple[str, ...]) -> tuple[Mapping[str, list[int]], Mapping[str, list[int]]]:
+    """Where each name stands: as it is written, and squeezed."""
+    exact: dict[str, list[int]] = {}
+    alike: dict[str, list[int]] = {}
+    for place, name in enumerate(names):
+        exact.setdefault(name, []).append(place)
+        alike.setdefault(squeezed(name), []).append(place)
+    return exact, alike
 
 
 def canonical(key: str, token: str) -> str | None:

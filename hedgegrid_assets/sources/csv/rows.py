@@ -7,10 +7,11 @@ from typing import Any, Final
 
 import polars as pl
 
-from hedgegrid_assets.model import Channel, Decoded, Dialect, Scan
+from hedgegrid_assets.model import Channel, Decoded, Dialect, OtherHeader, Scan
 from hedgegrid_assets.sources.binance import REJECTS_SCHEMA, SCAN_SCHEMA, exact_decimal
 from hedgegrid_assets.sources.csv import cells
-from hedgegrid_assets.sources.csv.dialects import symbol_of
+from hedgegrid_assets.sources.csv.beginning import comments_in, split
+from hedgegrid_assets.sources.csv.dialects import is_header, symbol_of
 from hedgegrid_assets.sources.csv.names import LOCAL, TIMESTAMP
 from hedgegrid_assets.sources.csv.times import lacking_digits, ns_of
 from hedgegrid_assets.storage import Block
@@ -18,6 +19,8 @@ from hedgegrid_assets.tables.trade_tick import AGGRESSOR_SIDES
 
 _RAW_SHOWN: Final = 4096
 _VALUE_SHOWN: Final = 200
+_LETTER: Final = r"^[^0-9]*[A-Za-z]"
+_HEADERS_TRIED: Final = 1_000
 _PLAIN: Final = r"^-?[0-9]{1,22}(?:\.[0-9]{1,16})?$"
 _SIDES: Final[Mapping[str, str]] = {
     **dict.fromkeys(("buy", "b", "bid", "long", "buyer", "1", "+1", "1.0"), "BUYER"),
@@ -40,11 +43,12 @@ TICKER: Final = "ticker"
 class _Placed:
     """Lines of a block: ``line, ts_event, ts_init, symbol, reason`` and the cells asked for.
 
-    Header and blank lines are gone; ``reason`` is set where a line belongs to no symbol and day.
+    Header lines, comments and blank lines are gone; ``reason`` is set where a line belongs to no symbol and day.
     """
 
     frame: pl.DataFrame
     header: int
+    comments: int
     blank: int
     inside: Mapping[int, int]
 
@@ -54,19 +58,30 @@ def _placed(block: Block, dialect: Dialect, view: Mapping[str, Any], wanted: Seq
     times = {name: columns[name] for name in (TIMESTAMP, LOCAL) if name in columns}
     symbol_column = dialect["symbol_column"]
     places = [*wanted, *times.values(), *([] if symbol_column is None else [symbol_column])]
-    read = cells.read(block, len(dialect["names"]), dialect["delimiter"], places)
-    frame, header = _without_header(read.frame, dialect, places)
+    comments = comments_in(block, dialect["header_lines"]) if dialect.get("comments") else []
+    read = cells.read(cells.without_lines(block, comments), len(dialect["names"]), dialect["delimiter"], places)
+    frame, header = _without_header(read.frame, block, dialect, places)
+    frame = frame.filter(~pl.col("line").is_in(comments)) if comments else frame
     frame = _with_places(frame, dialect, view)
     frame = _with_reasons(frame, block, dialect, read, times.values())
     frame, blank = _without_blank(frame, block, read)
-    return _Placed(frame, header, blank, read.inside)
+    return _Placed(frame, header, len(comments), blank, read.inside)
 
 
-def _without_header(frame: pl.DataFrame, dialect: Dialect, places: Sequence[int]) -> tuple[pl.DataFrame, int]:
+def _without_header(
+    frame: pl.DataFrame, block: Block, dialect: Dialect, places: Sequence[int]
+) -> tuple[pl.DataFrame, int]:
     """Without the lines before the rows, and without repetitions of the header (files that were laid end to end)."""
     names = dialect["names"]
     repeated = pl.all_horizontal(pl.col(cells.name(place)) == names[place] for place in set(places))
     kept = frame.filter((pl.col("line") >= dialect["header_lines"]) & ~repeated)
+    again = frame.filter((pl.col("line") >= dialect["header_lines"]) & repeated)
+    if not len(again):
+        return kept, len(frame) - len(kept)
+    texts = cells.texts_of(block, again["line"])
+    others = again.filter(pl.Series([split(text, dialect["delimiter"]) != names for text in texts], dtype=pl.Boolean))
+    if len(others):
+        kept = pl.concat([kept, others]).sort("line")
     return kept, len(frame) - len(kept)
 
 
@@ -116,7 +131,8 @@ def _with_reasons(
         frame = frame.with_columns(reason=pl.coalesce("told", "reason")).drop("told")
     if block.cut and len(frame) and _is_cut_off(block, dialect):
         is_last = pl.col("line") == block.first_line + block.data.count(b"\n")
-        frame = frame.with_columns(reason=pl.when(is_last).then(pl.lit("truncated_tail")).otherwise("reason"))
+        is_cut = is_last & pl.col("reason").ne_missing("zero_bytes")
+        frame = frame.with_columns(reason=pl.when(is_cut).then(pl.lit("truncated_tail")).otherwise("reason"))
     return frame
 
 
@@ -146,13 +162,13 @@ def scan(block: Block, dialect: Dialect) -> Scan:
     views: Mapping[str, Mapping[str, Any]] = dialect["views"]
     found: list[pl.DataFrame] = []
     decimals: dict[tuple[str, str, str], tuple[int, int]] = {}
-    header = blank = 0
+    header = comments = blank = 0
     inside: Mapping[int, int] = {}
     lost: pl.DataFrame | None = None
     for channel, view in views.items():
         numbers = {name: place for name, place in view["columns"].items() if name in _DECIMALS}
         placed = _placed(block, dialect, view, list(numbers.values()))
-        header, blank, inside = placed.header, placed.blank, placed.inside
+        header, comments, blank, inside = placed.header, placed.comments, placed.blank, placed.inside
         good = placed.frame.filter(pl.col("reason").is_null())
         decimals |= _decimals(good, channel, numbers)
         rows = good.select("line", pl.lit(channel).alias("channel"), "symbol", "ts_init")
@@ -168,6 +184,7 @@ def scan(block: Block, dialect: Dialect) -> Scan:
     count = placed_lines["line"].n_unique() if len(found) > 1 else len(placed_lines)
     if len(lost):
         unplaced = _unplaced(lost, block)
+        _look_for_another_header(unplaced, dialect)
         lines = pl.concat([_placed_rows(placed_lines), unplaced]).sort("line", maintain_order=True)
     else:
         lines = _placed_rows(placed_lines)
@@ -175,7 +192,7 @@ def scan(block: Block, dialect: Dialect) -> Scan:
     stream = next(iter(views)) if len(views) == 1 else TICKER
     return Scan(
         lines=lines,
-        by_stream=Counter({name: n for name, n in ((stream, count), ("header", header)) if n}),
+        by_stream=Counter({name: n for name, n in ((stream, count), ("header", header), ("comment", comments)) if n}),
         connection=0,
         blank=blank,
         unreadable=len(lost),
@@ -202,6 +219,19 @@ def _unplaced(lost: pl.DataFrame, block: Block) -> pl.DataFrame:
     texts = [text[:_RAW_SHOWN] for text in cells.texts_of(block, lost["line"])]
     nothing = [pl.lit(None, SCAN_SCHEMA[name]).alias(name) for name in ("channel", "symbol", "ts_init")]
     return lost.select("line", *nothing, "reason", raw=pl.Series(texts, dtype=pl.String)).cast(SCAN_SCHEMA)
+
+
+def _look_for_another_header(unplaced: pl.DataFrame, dialect: Dialect) -> None:
+    """Raises OtherHeader where files of several layouts were laid end to end: what follows would be misread."""
+    columns = {place for view in dialect["views"].values() for place in view["columns"].values()}
+    names = [name.casefold() for name in dialect["names"]]
+    named = unplaced.filter(pl.col("raw").str.contains(_LETTER)).unique("raw", maintain_order=True).head(_HEADERS_TRIED)
+    for line, text in named.select("line", "raw").iter_rows():
+        row = split(text, dialect["delimiter"])
+        if not is_header(row):
+            continue
+        if any(place >= len(row) or row[place].casefold() != names[place] for place in columns):
+            raise OtherHeader(line, row)
 
 
 def _decimals(
