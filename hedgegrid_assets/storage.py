@@ -8,6 +8,7 @@ import os
 import queue
 import re
 import shutil
+import sys
 import threading
 import zlib
 from collections import deque
@@ -26,13 +27,26 @@ from hedgegrid_assets.errors import EnvironmentFault, RawDamaged
 from hedgegrid_assets.names import check_part
 
 if TYPE_CHECKING:
+    import zipfile
+
     import polars as pl
     import pyarrow as pa
     import zstandard
 
 BLOCK_BYTES: Final = 8 << 20
 _READ_BYTES: Final = 64 << 10
-_LONGEST_LINE: Final = 64 << 20
+LONGEST_LINE: Final = 16 << 20
+_UNPACKED_BYTES: Final = 4 << 20
+"""Most that is decompressed at a time: a few bytes of a stream can hold gigabytes."""
+_ZSTD_FED: Final = 2 << 10
+"""Compressed bytes at a time, as its reader does not bound what comes out: a block has 4 at least and gives 128 KiB at most."""
+_ZSTD_FED_OF_LARGE: Final = 256
+"""As that, for frames whose window alone takes a lot."""
+_ZSTD_USUAL_WINDOW: Final = 8 << 20
+_MOST_LINES: Final = 1 << 18
+"""Lines of a block: some 30 bytes a line on average."""
+_ZIP_FED: Final = 4 << 10
+"""As that, of a zip file's LZMA."""
 GZIP_MAGIC: Final = b"\x1f\x8b"
 _MAGIC: Final = {
     GZIP_MAGIC: "gzip",
@@ -41,6 +55,8 @@ _MAGIC: Final = {
     b"PK\x03\x04": "zip",
     b"PK\x05\x06": "zip",
 }
+_LONGEST_WAIT: Final = 1.0
+"""Seconds for a thread that is not needed any more."""
 _QUOTED_BACK: Final = 64 << 10
 _ZSTD_LEVEL: Final = 1
 _OUTSIDE_NAME: Final = re.compile(r"[^\w.@+-]")
@@ -238,7 +254,10 @@ class _End:
 
 
 def ahead[T](items: Iterable[T], depth: int = 2) -> Generator[T]:
-    """The same items, made in a thread of their own, at most ``depth`` ahead of the reader."""
+    """The same items, made in a thread of their own, at most ``depth`` ahead of the reader.
+
+    A reader that stops early waits for the thread ``_LONGEST_WAIT`` at most, and not at all while the process ends.
+    """
     line: queue.Queue[T | _End] = queue.Queue(depth)
     stop = threading.Event()
 
@@ -274,7 +293,8 @@ def ahead[T](items: Iterable[T], depth: int = 2) -> Generator[T]:
             yield item
     finally:
         stop.set()
-        thread.join()
+        if not sys.is_finalizing():  # from then on a thread that is joined may never move again
+            thread.join(_LONGEST_WAIT)
 
 
 def side_by_side[T, R](work: Callable[[T], R], items: Iterable[T], at_once: int = 2) -> Iterator[R]:
@@ -310,9 +330,10 @@ class Behind[T]:
         self._line.put(item)
 
     def close(self) -> None:
-        """Wait until all is done. Raises what ``work`` raised."""
-        self._line.put(None)
-        self._thread.join()
+        """Wait until all is done; not while the process ends. Raises what ``work`` raised."""
+        if not sys.is_finalizing():
+            self._line.put(None)
+            self._thread.join()
         if self._error is not None:
             raise self._error
 
@@ -382,20 +403,19 @@ class BlockReader:
     def _chunks(self, file: IO[bytes], digest: "hashlib._Hash") -> Iterator[bytes]:
         head = file.read(_READ_BYTES)
         kind = next((name for magic, name in _MAGIC.items() if head.startswith(magic)), None)
-        stream = None
         if kind == "zip":
             yield from self._unzip(file, digest)
             return
+        stream = _Stream(kind or "", self.path)
         while head:
             digest.update(head)
             self.bytes += len(head)
             if kind is None:
                 yield head
             else:
-                stream, chunks = _decompress(kind, stream, head, self.path)
-                yield from chunks
+                yield from stream.feed(head)
             head = file.read(_READ_BYTES)
-        self.truncated = stream is not None
+        self.truncated = stream.is_open
 
     def _unzip(self, file: IO[bytes], digest: "hashlib._Hash") -> Iterator[bytes]:
         """The one file in a zip file."""
@@ -410,11 +430,31 @@ class BlockReader:
                 members = [member for member in archive.infolist() if not member.is_dir()]
                 if len(members) != 1:
                     raise RawDamaged(self.path, f"expected a zip file with one file in it, found {len(members)}")
-                with archive.open(members[0]) as member:
-                    while chunk := member.read(1 << 20):
+                if members[0].compress_type == zipfile.ZIP_BZIP2:
+                    yield from self._bzip2_member(file, members[0])
+                    return
+                size = _ZIP_FED if members[0].compress_type == zipfile.ZIP_LZMA else 1 << 20
+                with cast("zipfile.ZipExtFile", archive.open(members[0])) as member:
+                    while chunk := member.read1(size):
                         yield chunk
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
             raise RawDamaged(self.path, f"its zip stream is broken ({error})") from None
+
+    def _bzip2_member(self, file: IO[bytes], member: "zipfile.ZipInfo") -> Iterator[bytes]:
+        """A member that ``zipfile`` itself would unpack without a bound."""
+        if member.flag_bits & 1:
+            raise RawDamaged(self.path, "the file in it is encrypted")
+        file.seek(member.header_offset)
+        head = file.read(30)
+        file.seek(int.from_bytes(head[26:28], "little") + int.from_bytes(head[28:30], "little"), os.SEEK_CUR)
+        stream, checksum, left = _Stream("bzip2", self.path), 0, member.compress_size
+        while data := file.read(min(left, _READ_BYTES)):
+            left -= len(data)
+            for chunk in stream.feed(data):
+                checksum = zlib.crc32(chunk, checksum)
+                yield chunk
+        if stream.is_open or checksum != member.CRC:
+            raise RawDamaged(self.path, "its zip stream is broken (bad checksum)")
 
     def _cut(self, chunks: Iterator[bytes]) -> Iterator[Block]:
         held: list[bytes] = []
@@ -425,15 +465,15 @@ class BlockReader:
             if size < enough:
                 continue
             data, rest = self._whole_lines(held)
-            if not data and size > _LONGEST_LINE:
-                raise RawDamaged(self.path, f"a line of more than {_LONGEST_LINE >> 20} MiB: this is no text of lines")
+            if not data and size > LONGEST_LINE:
+                raise RawDamaged(self.path, f"a line of more than {LONGEST_LINE >> 20} MiB: this is no text of lines")
             if data:
-                yield self._block(data)
+                yield from self._blocks_of(data)
             held, size = [rest], len(rest)
             enough = self._block_bytes if data else size + self._block_bytes
         data = b"".join(held)
         if data or self.truncated:
-            yield self._block(data, cut=not data.endswith(b"\n"), truncated=self.truncated)
+            yield from self._blocks_of(data, cut=not data.endswith(b"\n"), truncated=self.truncated)
 
     def _whole_lines(self, chunks: list[bytes]) -> tuple[bytes, bytes]:
         """Chunks as whole lines (maybe none), and the rest; usually only the last chunk is cut, so that all is copied once."""
@@ -443,10 +483,17 @@ class BlockReader:
         end = (_end_outside_quotes(data) if self.quoted else data.rfind(b"\n")) + 1
         return data[:end], data[end:]
 
-    def _block(self, data: bytes, *, cut: bool = False, truncated: bool = False) -> Block:
+    def _blocks_of(self, data: bytes, *, cut: bool = False, truncated: bool = False) -> Iterator[Block]:
+        """A block, or several where the lines are very short: so that memory does not grow with their number."""
         block = Block(data, self.lines, cut, truncated)
+        if block.lines > _MOST_LINES:
+            head, rest = self._whole_lines([data[: len(data) // 2]])
+            if head:
+                yield from self._blocks_of(head)
+                yield from self._blocks_of(rest + data[len(data) // 2 :], cut=cut, truncated=truncated)
+                return
         self.lines += block.lines
-        return block
+        yield block
 
 
 def _end_outside_quotes(data: bytes) -> int:
@@ -460,23 +507,64 @@ def _end_outside_quotes(data: bytes) -> int:
     return end if before % 2 == 0 and end >= 0 else last
 
 
-class _Decompressor(Protocol):
-    @property
-    def eof(self) -> bool: ...
+class Decompressor(Protocol):
+    """One gzip member, or one frame of another kind."""
 
     @property
-    def unused_data(self) -> bytes: ...
+    def eof(self) -> bool:
+        """Its end was read."""
 
-    def decompress(self, data: bytes, /) -> bytes: ...
+    @property
+    def unused_data(self) -> bytes:
+        """What was fed behind its end."""
 
 
-def _of_zstd() -> _Decompressor:
+class _ZstdFrame:
+    """One zstd frame. Its reader gives all that its input holds, so the input comes in small pieces."""
+
+    def __init__(self) -> None:
+        import zstandard
+
+        self._frame = zstandard.ZstdDecompressor().decompressobj()
+        self._fed = 0
+
+    @property
+    def eof(self) -> bool:
+        return self._frame.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._frame.unused_data
+
+    def unpack(self, data: bytes) -> Generator[bytes, None, bytes]:
+        """What compressed bytes give; returns what is behind the end of the frame."""
+        self._fed = self._fed or _zstd_fed(data)
+        end = 0
+        while end < len(data):
+            start, end = end, end + self._fed
+            out = self._frame.decompress(data[start:end])
+            if len(out) > _UNPACKED_BYTES:  # more like this will follow
+                self._fed = _ZSTD_FED_OF_LARGE
+            for part in range(0, len(out), _UNPACKED_BYTES):
+                yield out[part : part + _UNPACKED_BYTES]
+            del out
+            if self._frame.eof:
+                return self._frame.unused_data + data[end:]
+        return b""
+
+
+def _zstd_fed(data: bytes) -> int:
+    """How many bytes of a frame that begins like this may be decompressed at a time."""
     import zstandard
 
-    return zstandard.ZstdDecompressor().decompressobj()
+    try:
+        usual = zstandard.get_frame_parameters(data[:18]).window_size <= _ZSTD_USUAL_WINDOW
+    except zstandard.ZstdError:  # too short to tell, or broken
+        usual = False
+    return _ZSTD_FED if usual else _ZSTD_FED_OF_LARGE
 
 
-def gunzip() -> _Decompressor:
+def gunzip() -> Decompressor:
     """Decompresses one gzip member, three times as fast as ``zlib``. What is broken raises ``gunzip_error()``."""
     from isal import isal_zlib
 
@@ -487,39 +575,67 @@ def gunzip_error() -> type[Exception]:
     """Raised by what ``gunzip`` gives."""
     from isal import isal_zlib
 
-    return cast(type[Exception], isal_zlib.error)  # its stubs take the class for an instance
+    return cast("type[Exception]", isal_zlib.error)  # its stubs take the class for an instance
 
 
-_DECOMPRESSORS: Final[dict[str, Callable[[], _Decompressor]]] = {
-    "gzip": gunzip,
-    "zstd": _of_zstd,
-    "bzip2": bz2.BZ2Decompressor,
+def gunzipped(member: Any, data: bytes) -> Generator[bytes, None, bytes]:
+    """What compressed bytes give, a bounded part at a time; returns what is behind the end of the member (of ``gunzip``)."""
+    out = member.decompress(data, _UNPACKED_BYTES)
+    while out:
+        yield out
+        more = member.unconsumed_tail or len(out) == _UNPACKED_BYTES
+        out = member.decompress(member.unconsumed_tail, _UNPACKED_BYTES) if more and not member.eof else b""
+    return member.unused_data if member.eof else b""
+
+
+def _bunzipped(member: Any, data: bytes) -> Generator[bytes, None, bytes]:
+    out = member.decompress(data, _UNPACKED_BYTES)
+    while out:
+        yield out
+        out = b"" if member.needs_input or member.eof else member.decompress(b"", _UNPACKED_BYTES)
+    return member.unused_data if member.eof else b""
+
+
+type _Unpack = Callable[[Any, bytes], Generator[bytes, None, bytes]]
+
+_DECOMPRESSORS: Final[dict[str, tuple[Callable[[], Decompressor], _Unpack]]] = {
+    "gzip": (gunzip, gunzipped),
+    "zstd": (_ZstdFrame, _ZstdFrame.unpack),
+    "bzip2": (bz2.BZ2Decompressor, _bunzipped),
 }
 
 
-def _decompress(
-    kind: str, stream: _Decompressor | None, data: bytes, path: Path
-) -> tuple[_Decompressor | None, list[bytes]]:
-    """Feed compressed bytes; the stream that is still open (None between members), and what came out."""
-    import zstandard
+class _Stream:
+    """Members of a compressed file, one behind the other; what comes out is bounded at a time, whatever goes in."""
 
-    out: list[bytes] = []
-    while data:
-        if stream is None:
-            data = data.lstrip(b"\0")  # gzip allows padding between members and at the end
-            if not data:
-                break
-            if kind == "gzip" and not data.startswith(GZIP_MAGIC[: len(data)]):  # isal waits for the rest of a header
-                raise RawDamaged(path, f"behind its gzip stream is something else ({data[:20]!r})")
-            stream = _DECOMPRESSORS[kind]()
-        try:
-            out.append(stream.decompress(data))
-        except (gunzip_error(), zstandard.ZstdError, OSError) as error:
-            raise RawDamaged(path, f"its {kind} stream is broken ({error})") from None
-        data = stream.unused_data if stream.eof else b""
-        if stream.eof:
-            stream = None
-    return stream, out
+    def __init__(self, kind: str, path: Path) -> None:
+        self._kind, self._path = kind, path
+        self._member: Decompressor | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """A member has begun and not ended."""
+        return self._member is not None
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """Take compressed bytes. Raises RawDamaged."""
+        import zstandard
+
+        make, unpack = _DECOMPRESSORS[self._kind]
+        while data:
+            if self._member is None:
+                data = data.lstrip(b"\0")  # gzip allows padding between members and at the end
+                if not data:
+                    return
+                if self._kind == "gzip" and not data.startswith(GZIP_MAGIC[: len(data)]):  # isal waits for more
+                    raise RawDamaged(self._path, f"behind its gzip stream is something else ({data[:20]!r})")
+                self._member = make()
+            try:
+                data = yield from unpack(self._member, data)
+            except (gunzip_error(), zstandard.ZstdError, OSError) as error:
+                raise RawDamaged(self._path, f"its {self._kind} stream is broken ({error})") from None
+            if self._member.eof:
+                self._member = None
 
 
 class Spool:

@@ -22,7 +22,7 @@ import time
 import urllib.error
 import urllib.parse
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any, Final, override
 from uuid import uuid4
 
 from hedgegrid_assets.errors import DataError, EnvironmentFault, KeyRequired, NoDataFetched, RateLimited, RemoteFault
-from hedgegrid_assets.storage import GZIP_MAGIC, gunzip, gunzip_error, make_folder
+from hedgegrid_assets.storage import GZIP_MAGIC, LONGEST_LINE, gunzip, gunzip_error, gunzipped, make_folder
 
 if TYPE_CHECKING:
     import aiohttp
@@ -46,8 +46,10 @@ MINUTES: Final = 1_440
 
 _GLANCE: Final = 1 << 16
 _ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
+_BLANKS: Final = re.compile(rb"\n\n+")
 _STAMP: Final = re.compile(rb"^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}):\d{2}\.", re.MULTILINE)
 _SHOWN: Final = 300
+_LONGEST_ANSWER: Final = 16 << 20
 _DETAILS_SECONDS: Final = 600.0
 
 
@@ -230,10 +232,12 @@ async def _session(connection: Connection, total: float) -> "AsyncIterator[aioht
 
     async def refuse(response: aiohttp.ClientResponse) -> None:
         if response.status != 200:
-            body = await response.read()
+            body = b""
+            while len(body) < _GLANCE and (chunk := await response.content.read(_GLANCE - len(body))):
+                body += chunk
             if response.headers.get("Content-Encoding") == "gzip":
-                with contextlib.suppress(OSError, EOFError, zlib.error):
-                    body = gzip.decompress(body)
+                with contextlib.suppress(zlib.error):
+                    body = zlib.decompressobj(wbits=31).decompress(body, _GLANCE)
             text = connection.without_key(_told(body.decode(errors="replace")))
             raise _Answered(response.status, text, _retry_after(response.headers.get("Retry-After")))
 
@@ -375,42 +379,85 @@ def _members(path: Path, see: Callable[[bytes], None]) -> None:
                         raise _Broken(f"behind the gzip body is something else: {data[:40]!r}")
                     stream = gunzip()
                 try:
-                    see(stream.decompress(data))
+                    data = _hand_on(gunzipped(stream, data), see)
                 except gunzip_error() as error:
                     raise _Broken(f"the gzip body is broken: {error}") from None
-                data = stream.unused_data
     if not stream.eof:
         raise _Broken(f"the gzip body ends too early ({size:,} bytes)")
 
 
+def _hand_on(parts: Generator[bytes, None, bytes], see: Callable[[bytes], None]) -> bytes:
+    """Show all parts; what they return at their end."""
+    while True:
+        try:
+            part = next(parts)
+        except StopIteration as end:
+            return bytes(end.value)
+        see(part)
+
+
 def _check_slice(path: Path, moment: datetime) -> _Body:
-    """Read a slice to its end. Raises _Broken if it cannot be the slice of this minute."""
-    chunks: list[bytes] = []
-    _members(path, chunks.append)
-    data = b"".join(chunks)
-    if not data:
-        return _Body(0, 0, True)
-    whole = data.endswith(b"\n")
-    blank = data.count(b"\n\n") + data.startswith(b"\n")
-    lines = data.count(b"\n") + (not whole) - blank
-    prefix = f"{moment:%Y-%m-%dT%H:%M:}".encode()
-    if data.count(b"\n" + prefix) + data.startswith(prefix) < lines:
-        _check_stamps(data, moment)
-    return _Body(lines, blank, whole)
+    """Read a slice to its end, a bounded part at a time. Raises _Broken if it cannot be the slice of this minute."""
+    seen = _SliceSeen(moment)
+    _members(path, seen.add)
+    return seen.body()
 
 
-def _check_stamps(data: bytes, moment: datetime) -> None:
-    """Some lines are not of this minute: broken ones, an overlap, or a body that belongs elsewhere."""
-    stamps = set(_STAMP.findall(data))
-    own, day = f"{moment:%Y-%m-%dT%H:%M}".encode(), f"{moment:%Y-%m-%d}".encode()
-    others = sorted(stamp for stamp in stamps if stamp != own)
-    strange = [stamp for stamp in others if not stamp.startswith(day)]
-    if strange or (others and own not in stamps):
-        raise _Broken(
-            f"the body belongs elsewhere: expected lines of {own.decode()}, found {(strange or others)[0].decode()}"
-        )
-    if not stamps and b"{" not in data:
-        raise _Broken(f"the body is foreign: it begins with {data[:40]!r}")
+class _SliceSeen:
+    """What the parts of a slice have told so far."""
+
+    def __init__(self, moment: datetime) -> None:
+        self._moment = moment
+        self._prefix = f"{moment:%Y-%m-%dT%H:%M:}".encode()
+        self._rest = self._start = b""
+        self._lines = self._blank = self._own = 0
+        self._stamps: set[bytes] = set()
+        self._has_objects = False
+
+    def add(self, part: bytes) -> None:
+        """Take the next part. Raises _Broken for a line that no message is as long as."""
+        data = self._rest + part
+        end = data.rfind(b"\n") + 1
+        self._rest = data[end:]
+        self._see(data[:end])
+        if len(self._rest) > LONGEST_LINE:
+            raise _Broken(f"the body is foreign: a line of more than {LONGEST_LINE >> 20} MiB")
+
+    def _see(self, data: bytes) -> None:
+        """Take whole lines."""
+        self._start = self._start or data[:40]
+        blank = sum(len(found) - 1 for found in _BLANKS.findall(data)) if b"\n\n" in data else 0
+        self._blank += blank + data.startswith(b"\n")
+        lines = data.count(b"\n") + (bool(data) and not data.endswith(b"\n"))
+        self._lines += lines
+        own = data.count(b"\n" + self._prefix) + data.startswith(self._prefix)
+        self._own += own
+        if own < lines:
+            self._stamps.update(_STAMP.findall(data))
+            self._has_objects = self._has_objects or b"{" in data
+        elif own:
+            self._stamps.add(self._prefix[:-1])
+
+    def body(self) -> _Body:
+        """All parts are there. Raises _Broken if they are of another minute."""
+        whole = not self._rest
+        self._see(self._rest)
+        lines = self._lines - self._blank
+        if self._own < lines:
+            self._check_stamps()
+        return _Body(lines, self._blank, whole)
+
+    def _check_stamps(self) -> None:
+        """Some lines are not of this minute: broken ones, an overlap, or a body that belongs elsewhere."""
+        own, day = self._prefix[:-1], f"{self._moment:%Y-%m-%d}".encode()
+        others = sorted(stamp for stamp in self._stamps if stamp != own)
+        strange = [stamp for stamp in others if not stamp.startswith(day)]
+        if strange or (others and own not in self._stamps):
+            raise _Broken(
+                f"the body belongs elsewhere: expected lines of {own.decode()}, found {(strange or others)[0].decode()}"
+            )
+        if not self._stamps and not self._has_objects:
+            raise _Broken(f"the body is foreign: it begins with {self._start!r}")
 
 
 def _check_file(path: Path, exchange: str, kind: str, symbol: str) -> bytes:
@@ -432,7 +479,7 @@ def _check_start(path: Path, exchange: str, kind: str, symbol: str) -> bytes:
     if not data.startswith(GZIP_MAGIC):
         raise _Broken(f"the body is no gzip: it begins with {data[:40]!r}")
     try:
-        return _check_head(gunzip().decompress(data), exchange, kind, symbol)
+        return _check_head(next(gunzipped(gunzip(), data), b"")[:_GLANCE], exchange, kind, symbol)
     except gunzip_error() as error:
         raise _Broken(f"the gzip body is broken: {error}") from None
 
@@ -832,7 +879,7 @@ async def key_info(connection: Connection) -> list[dict[str, Any]]:
         ):
             body = await answer.read()
             if answer.headers.get("Content-Encoding") == "gzip":
-                body = gzip.decompress(body)
+                body = zlib.decompressobj(wbits=31).decompress(body, _LONGEST_ANSWER)
             return list(json.loads(body))
 
     return await _reliably(transfer, "what the key allows", connection)
