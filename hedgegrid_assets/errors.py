@@ -19,6 +19,7 @@ HedgegridError
 │   │   ├── MissingColumns
 │   │   ├── HeaderChanges
 │   │   ├── CandlesRefused
+│   │   ├── SidesUnknown
 │   │   └── TimestampParsingFailed
 │   ├── TooManyOddLines
 │   └── CatalogDiffers
@@ -289,6 +290,23 @@ class HeaderChanges(FileRefused):
             f"another header in the middle ({path}, line {line}): expected {listed(expected)}, found {listed(found)}",
             hint=f"cut the file before line {line}, and land each part under a name of its own",
             details={"path": str(path), "line": line, "expected": list(expected), "found": list(found)},
+        )
+
+
+class SidesUnknown(FileRefused):
+    """A column of sides holds values of which nobody can say whether they are buy or sell."""
+
+    code = "sides"
+
+    def __init__(self, path: Path, column: str, values: Sequence[str]) -> None:
+        sides = dict.fromkeys(values, "<buy, sell or none>")
+        example = {"files": {"trades": {"file_path": path.name, "sides": sides, "side_is": "taker"}}}
+        super().__init__(
+            f"sides cannot be told ({path}, column {column}): expected buy and sell or the like, "
+            f"found {', '.join(map(repr, values))}",
+            hint="say which is which with the key sides in the file given with --config, and with side_is whether it is "
+            f"the taker's side or the maker's: {json.dumps(example, ensure_ascii=False)}",
+            details={"path": str(path), "column": column, "values": list(values)},
         )
 
 

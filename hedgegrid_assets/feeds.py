@@ -650,11 +650,17 @@ def _without_clashes(feeds: Mapping[str, Feed]) -> tuple[dict[str, Feed], list[N
 # ---------------------------------------------------------------- settings
 
 
+type _Sides = Annotated[dict[_Text, Literal["buy", "sell", "none"]], Field(min_length=1)]
+type _SideIs = Literal["taker", "maker"]
+
+
 @with_config(ConfigDict(extra="forbid"))
 class _File(TypedDict):
     file_path: _Text
     columns: NotRequired[dict[_Text, _Text]]
     timestamp_format: NotRequired[_Text]
+    sides: NotRequired[_Sides]
+    side_is: NotRequired[_SideIs]
 
 
 @with_config(ConfigDict(extra="forbid"))
@@ -703,6 +709,8 @@ _SETTINGS: Final[Mapping[str, TypeAdapter[Any]]] = {
     "base_path": TypeAdapter(_Text),
     "trade_kind": TypeAdapter(Literal["aggTrade", "trade"]),
     "timestamp_format": TypeAdapter(_Text),
+    "sides": TypeAdapter(_Sides),
+    "side_is": TypeAdapter(_SideIs),
     "ids": TypeAdapter(Literal["unique", "shared"]),
     "api_key": TypeAdapter(Annotated[str, BeforeValidator(_secret)]),
     "api_key_env": TypeAdapter(Annotated[str, BeforeValidator(_environment_name)]),

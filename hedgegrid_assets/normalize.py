@@ -108,6 +108,7 @@ def is_current(places: Places, day: InstrumentDay, table: Table, raw: RawDay, re
         and verdict["precision"] == recipe.precisions.to_dict()
         and verdict["thresholds"] == recipe.thresholds_of(table).to_dict()
         and verdict["series"] == recipe.channel.series
+        and verdict.get("read_as") == raw.read_as
         and {rule["name"] for rule in verdict["rules"]} == {rule.name for rule in table.rules}
         and integrity.identity_of(verdict, table) == recipe.identity_of(table)
         and verdict["frame_sha256"] is not None
@@ -502,6 +503,8 @@ class _TableDay:
             thresholds=self._recipe.thresholds_of(self._table),
             identity=self._identity,
         )
+        if self._raw.read_as is not None:
+            verdict["read_as"] = self._raw.read_as
         integrity.store_verdict(self._places, self._table, self._day, verdict)
         return verdict
 

@@ -32,7 +32,7 @@ from hedgegrid_assets.model import Channel, InstrumentDay, Source, Status, Table
 from hedgegrid_assets.names import check_instrument_id, check_symbol, check_venue
 from hedgegrid_assets.storage import Places, make_folder, writing
 from hedgegrid_assets.timestamps import days_between, parse_day
-from hedgegrid_assets.venues import Listing, Market
+from hedgegrid_assets.venues import Listing, Market, has_makers_side
 
 if TYPE_CHECKING:
     from hedgegrid_assets.catalog import Draft
@@ -154,7 +154,9 @@ class House:
         """
         if self.source.dialect is None:
             return {}
-        given = {"named": named, "files": files, "timestamp_format": self.feed.settings.get("timestamp_format")}
+        given: dict[str, Any] = {"named": named, "files": files}
+        given |= {key: self.feed.settings.get(key) for key in ("timestamp_format", "sides", "side_is")}
+        given["venue"] = self.feed.venue if has_makers_side(self.feed.venue) else None
         given["reader"] = self.source.code_version
         asked = {"symbols": list(self.feed.symbols), "tokens": [table.token for table in self.tables]}
         return {key: value for key, value in given.items() if value} | asked

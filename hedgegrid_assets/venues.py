@@ -300,6 +300,11 @@ def is_known(venue: str) -> bool:
     return venue in VENUES
 
 
+def has_makers_side(venue: str) -> bool:
+    """Some column of the venue's own trades holds the maker's side."""
+    return is_known(venue) and bool(VENUES[venue].maker_side)
+
+
 def is_makers(venue: str, column: str) -> bool:
     """A column of the venue's own trades holds the maker's side."""
     return is_known(venue) and column.strip().lower() in VENUES[venue].maker_side

@@ -87,6 +87,9 @@ EXPECTED: Final[Mapping[str, Seen]] = {
         ),
         never=(r"stored on both days",),
     ),
+    "21-coinbase-maker-side": Seen(
+        shows=(r"maker's side at COINBASE", r"rc=0", r" SELLER 101 ", r" BUYER 102 "), never=(r" BUYER 101 ",)
+    ),
     "p1-interleaved-days": Seen(shows=(r"rc=0", r"TradeTick 10\b")),
     "p2-monthly-and-daily-spelled-differently": Seen(shows=(r"rc=0", r"TradeTick 3\b")),
     "p3-chinese-symbol": Seen(shows=(r"rc=0", r"TradeTick 2\b", r"币安人生USDT-PERP\.BINANCE")),
@@ -113,7 +116,6 @@ PENDING: Final = frozenset(
         "16-checksum-beside-zip",
         "17-zip-made-on-a-mac",
         "20-float-artefact-sets-the-precision",
-        "21-coinbase-maker-side",
         "r01_rename_breaks_feed.sh",
         "r02_rejects_overwritten.sh",
     }

@@ -136,8 +136,10 @@ def test_of_two_candidates_the_one_listed_first_is_taken_and_told(tmp_path: Path
     ],
 )
 def test_sides_in_every_spelling(tmp_path: Path, spelled: str, side: str) -> None:
-    convert(tmp_path, write(tmp_path, "t.csv", f"time,price,size,side\n1704067200,1.5,2,{spelled}\n"))
-    assert frame(tmp_path)["aggressor_side"].to_list() == [side]
+    other = "-1" if spelled == "1" else "buy"  # a 1 alone could be of the codes 1 and 2
+    rows = f"1704067200,1.5,2,{spelled}\n1704067201,1.5,2,{other}\n"
+    convert(tmp_path, write(tmp_path, "t.csv", f"time,price,size,side\n{rows}"))
+    assert frame(tmp_path)["aggressor_side"].to_list()[0] == side
 
 
 # ---------------------------------------------------------------- rows 40, 96 to 98: times

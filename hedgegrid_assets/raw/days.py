@@ -1,5 +1,7 @@
 """A raw day on disk: which one it is, its lines, and the manifest that tells where they are from."""
 
+import hashlib
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -34,6 +36,10 @@ REJECT_SCHEMA: Final = pl.Schema(
 )
 
 
+_ONLY_ASKED: Final = ("symbols", "tokens", "named", "reader")
+"""Settings of a landing file that change nothing in how its lines are read."""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class RawKey:
     """One raw day: channel x exchange symbol x UTC date."""
@@ -56,6 +62,16 @@ class RawDay:
     def sha256(self) -> str:
         """sha256 of the file's bytes."""
         return str(self.manifest["sha256"])
+
+    @property
+    def read_as(self) -> str | None:
+        """Digest of what was said of how to read its files; None: nothing was said."""
+        said = [
+            {key: value for key, value in origin.get("settings", {}).items() if key not in _ONLY_ASKED}
+            for origin in self.manifest["origin"]
+        ]
+        text = json.dumps(said, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16] if any(said) else None
 
     def decimals(self, name: str) -> tuple[int, int] | None:
         """Most decimals of a field in this day: (as written, without trailing zeros); None if never seen."""

@@ -146,5 +146,5 @@ SOURCE: Final = Source(
     dialect=dialect,
     quoted=True,
     code_version=2,
-    settings=("files", "base_path", "timestamp_format", "ids", "trade_kind"),
+    settings=("files", "base_path", "timestamp_format", "sides", "side_is", "ids", "trade_kind"),
 )

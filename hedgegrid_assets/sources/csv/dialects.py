@@ -48,6 +48,7 @@ from hedgegrid_assets.sources.csv.names import (
     squeezed,
 )
 from hedgegrid_assets.sources.csv.settlements import mark_settled
+from hedgegrid_assets.sources.csv.sides import MAKER_FLAGS, check_said, check_values, told_sides
 from hedgegrid_assets.sources.csv.times import (
     TimeSpec,
     format_for,
@@ -59,6 +60,7 @@ from hedgegrid_assets.sources.csv.times import (
     unit_of,
 )
 from hedgegrid_assets.storage import Block
+from hedgegrid_assets.venues import is_makers
 
 TOKENS: Final = ("trades", "mark", "index", "funding")
 TIMES: Final = (TIMESTAMP, LOCAL, "next_funding_time")
@@ -67,6 +69,9 @@ _NEGATIVE: Final = r"^-[0-9.]*[1-9]"
 _OTHER_SYMBOL: Final = re.compile(
     r"(?<![A-Z0-9])[A-Z0-9]{2,}(?:USDT|USDC|BUSD|FDUSD|USD|BTC|ETH|EUR)(?:_PERP|_[0-9]{6})?(?![A-Z0-9])"
 )
+_OF_SIDES: Final = ("sides", "side_is")
+_TAKERS_OWN: Final = frozenset({"localtimestamp", "takerormaker", "cost", "exchange"})
+"""Columns of tools that have turned a maker's side already (Tardis, ccxt)."""
 _OPEN_ZERO: Final = ("0", "0.0", "")
 _NO_TRADES: Final = "these are candles (open, high, low, close): no trade is in them"
 _WHOSE: Final[Mapping[str, str]] = {
@@ -95,11 +100,12 @@ def dialect(block: Block, said: Mapping[str, Any]) -> Dialect:
         block: Its first block.
         said: ``path``; ``symbols`` of the feed; ``named`` if the user names this very file; ``files``: data type ->
             its entry in the configuration (``columns``, ``timestamp_format``); ``timestamp_format`` for all;
-            ``tokens``: the data types asked for.
+            ``tokens``: the data types asked for; ``sides`` and ``side_is`` for all; ``venue``, where that has a say.
 
     Raises:
         MissingColumns: None of the data types asked for can be made from the columns.
         CandlesRefused: The file holds candles that give none of them.
+        SidesUnknown: Nobody can say what is buy and what is sell.
         TimestampParsingFailed: Most times cannot be read.
         RawDamaged: The file is no text.
         UsageError: The mapping or format that the user gave cannot be.
@@ -124,6 +130,10 @@ def dialect(block: Block, said: Mapping[str, Any]) -> Dialect:
             "times": _times(block, head, columns, fmt, path),
             "signed": token == "trades" and _signed(block, head, columns),
         } | as_candles
+        if token == "trades":
+            mine = {**said, **{key: value for key, value in mappings.get(token, {}).items() if key in _OF_SIDES}}
+            view = made["trade" if channel == "trades" else channel]
+            view.update(_sides(block, head, columns, mine, path, signed=view["signed"]))
     if "funding" in made:
         said_so = mappings.get("funding", {}).get("settled")
         places = [made["funding"]["columns"][TIMESTAMP], *([] if symbol_column is None else [symbol_column])]
@@ -481,6 +491,37 @@ def _signed(block: Block, head: _Head, columns: Mapping[str, int]) -> bool:
         f"the side is the sign of {head.names[size]}" if signed else "no side column: trades have NO_AGGRESSOR"
     )
     return signed
+
+
+def _sides(
+    block: Block, head: _Head, columns: Mapping[str, int], said: Mapping[str, Any], path: Path, *, signed: bool
+) -> dict[str, Any]:
+    """How the sides are read, where it is not the usual way: ``sides``, or ``maker`` for signs.
+
+    Raises SidesUnknown where they cannot be told, UsageError for what cannot be said of this file.
+    """
+    check_said(columns, said, path, signed=signed)
+    if signed:
+        return {"maker": True} if said.get("side_is") == "maker" else {}
+    if "aggressor_side" not in columns:
+        if "is_buyer_maker" in columns:
+            place = columns["is_buyer_maker"]
+            check_values(_column(block, head, place)["text"], MAKER_FLAGS, head.names[place], path, given=False)
+        return {}
+    place = columns["aggressor_side"]
+    name, own = head.names[place], said.get("side_is")
+    by_venue = own is None and is_makers(said.get("venue", ""), name)
+    turned = {squeezed(other) for other in head.names} & _TAKERS_OWN
+    maker = own == "maker" or (by_venue and not turned)
+    given = said.get("sides")
+    sides = told_sides(given, maker=maker)
+    check_values(_column(block, head, place)["text"], sides, name, path, given=bool(given))
+    if by_venue and maker:
+        head.notes.append(
+            f"{name} is the maker's side at {said['venue']}: the taker's is the other one "
+            '("side_is": "taker" in the file of --config if it is turned already)'
+        )
+    return {"sides": sides} if given or maker else {}
 
 
 def _symbol(

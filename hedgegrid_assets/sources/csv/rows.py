@@ -13,6 +13,7 @@ from hedgegrid_assets.sources.csv import cells
 from hedgegrid_assets.sources.csv.beginning import comments_in, split
 from hedgegrid_assets.sources.csv.dialects import is_header, symbol_of
 from hedgegrid_assets.sources.csv.names import LOCAL, TIMESTAMP
+from hedgegrid_assets.sources.csv.sides import FLAGS, MAKER_FLAGS, SIDES
 from hedgegrid_assets.sources.csv.times import lacking_digits, ns_of
 from hedgegrid_assets.storage import Block
 from hedgegrid_assets.tables.trade_tick import AGGRESSOR_SIDES
@@ -22,15 +23,6 @@ _VALUE_SHOWN: Final = 200
 _LETTER: Final = r"^[^0-9]*[A-Za-z]"
 _HEADERS_TRIED: Final = 1_000
 _PLAIN: Final = r"^-?[0-9]{1,22}(?:\.[0-9]{1,16})?$"
-_SIDES: Final[Mapping[str, str]] = {
-    **dict.fromkeys(("buy", "b", "bid", "long", "buyer", "1", "+1", "1.0"), "BUYER"),
-    **dict.fromkeys(("sell", "s", "ask", "short", "seller", "-1", "-1.0"), "SELLER"),
-    **dict.fromkeys(("unknown", "no_aggressor", "none"), "NO_AGGRESSOR"),
-}
-_FLAGS: Final[Mapping[str, bool]] = {
-    **dict.fromkeys(("true", "1", "t", "yes", "1.0"), True),
-    **dict.fromkeys(("false", "0", "f", "no", "0.0"), False),
-}
 _DECIMALS: Final = ("price", "size", "mark_price", "index_price", "funding_rate")
 TICKER: Final = "ticker"
 """What lines are counted as that belong to several channels."""
@@ -393,15 +385,16 @@ def _read_trades(work: _Work) -> None:
     work.decimal("size", required=True)
     if work.view["signed"]:
         size = work.values["size"]
-        side = pl.select(pl.when(size < 0).then(pl.lit("SELLER")).otherwise(pl.lit("BUYER")).alias("side"))["side"]
+        below, above = ("BUYER", "SELLER") if work.view.get("maker") else ("SELLER", "BUYER")
+        side = pl.select(pl.when(size < 0).then(pl.lit(below)).otherwise(pl.lit(above)).alias("side"))["side"]
         work.values["side"] = side.cast(AGGRESSOR_SIDES)
         work.values["size"] = pl.select(pl.when(size < 0).then(-size).otherwise(size).alias("size"))["size"].cast(
             pl.Decimal(38, 16)
         )
     elif "aggressor_side" in work.columns:
-        _read_side(work, "aggressor_side", _SIDES)
+        _read_side(work, "aggressor_side", work.view.get("sides", SIDES))
     elif "is_buyer_maker" in work.columns:
-        _read_side(work, "is_buyer_maker", {text: "SELLER" if flag else "BUYER" for text, flag in _FLAGS.items()})
+        _read_side(work, "is_buyer_maker", MAKER_FLAGS)
     else:
         work.values["side"] = pl.Series(["NO_AGGRESSOR"], dtype=AGGRESSOR_SIDES).new_from_index(0, len(work.rows))
     if "trade_id" in work.columns:
@@ -453,7 +446,7 @@ def _settled(work: _Work) -> pl.Series:
     if "is_settlement" not in work.columns:
         return pl.Series([bool(work.view.get("settled"))]).new_from_index(0, len(work.rows))
     texts = _emptied(work.text("is_settlement"))
-    known = {text: _FLAGS.get(text.lower()) for text in texts.unique()}
+    known = {text: FLAGS.get(text.lower()) for text in texts.unique()}
     flags = texts.replace_strict(known, return_dtype=pl.Boolean) if len(texts) else texts.cast(pl.Boolean)
     work.refuse("wrong_type", "is_settlement", texts, flags.is_null() & (texts != ""))
     return flags.fill_null(value=False)
