@@ -1,5 +1,6 @@
 """feeds.yaml to frozen feeds: every name checked, every problem told with its file, line and key."""
 
+import fnmatch
 import json
 import os
 import re
@@ -512,7 +513,8 @@ def read_feeds(path: Path) -> FeedsFile:
     broken = {at[1] for _, at, _ in findings if len(at) > 1 and at[0] == "feeds"}
     sound = {name: feed for name, (feed, _) in checked.items() if feed is not None and name not in broken}
     feeds, clashes = _without_clashes(sound)
-    findings += walk.place((), clashes)
+    findings += walk.place((), [*clashes, *(swallowing := _swallowing(sound))])
+    feeds = {name: feed for name, feed in feeds.items() if name not in {at[1] for at, _ in swallowing}}
     problems = (_problem(path, *finding) for finding in dict.fromkeys(findings))
     return FeedsFile(path, feeds, tuple(sorted(problems, key=lambda problem: problem.line)))
 
@@ -647,6 +649,42 @@ def _without_clashes(feeds: Mapping[str, Feed]) -> tuple[dict[str, Feed], list[N
     return kept, clashes
 
 
+_RAW_ENDINGS: Final = ("json", "lines.parquet", "{}.zst", "{}.gz")
+"""Of what lies in the folder of a raw day; ``{}``: the extension of its source."""
+
+
+def _swallowing(feeds: Mapping[str, Feed]) -> list[Note]:
+    """Patterns that match what we keep of landing files: each import would land its own copies again."""
+    sources = _sources()
+    own = {feed.name: sources[feed.source] for feed in feeds.values()}
+    own |= {f"{RESERVED_PREFIX}{name}": source for name, source in sources.items()}
+    kept = [
+        f"{name}/{channel.name}/BTCUSDT/2024-01-01.{ending.format(source.extension)}"
+        for name, source in own.items()
+        for channel in source.channels
+        for ending in _RAW_ENDINGS
+    ]
+    kept += [f"{name}/.imports/0123456789abcdef0123456789abcdef.json" for name in own]
+    notes: list[Note] = []
+    for name, feed in feeds.items():
+        for position, pattern in enumerate(feed.landing):
+            parts = [part for part in pattern.split("/") if part not in {"", "."}]
+            ours = next((path for path in kept if _globs(parts, path.split("/"))), None)
+            if ours is not None:
+                message = f"expected a pattern for the files that you land alone, found {_shown(pattern)}, which matches our own copies (as {ours}): begin it with a folder of yours"
+                notes.append((("feeds", name, "landing", position), message))
+    return notes
+
+
+def _globs(pattern: Sequence[str], path: Sequence[str]) -> bool:
+    """Whether ``Path.glob`` finds a file, both in parts."""
+    if not pattern or not path:
+        return not path and not [part for part in pattern if part != "**"]
+    if pattern[0] == "**":
+        return any(_globs(pattern[1:], path[start:]) for start in range(len(path) + 1))
+    return fnmatch.fnmatchcase(path[0], pattern[0]) and _globs(pattern[1:], path[1:])
+
+
 # ---------------------------------------------------------------- settings
 
 
@@ -664,16 +702,11 @@ class _File(TypedDict):
 
 
 @with_config(ConfigDict(extra="forbid"))
-class _FundingFile(_File):
-    settled: NotRequired[Annotated[bool, Field(strict=True)]]
-
-
-@with_config(ConfigDict(extra="forbid"))
 class _Files(TypedDict):
     trades: NotRequired[_File]
     mark: NotRequired[_File]
     index: NotRequired[_File]
-    funding: NotRequired[_FundingFile]
+    funding: NotRequired[_File]
 
 
 def _not_empty(files: _Files) -> _Files:

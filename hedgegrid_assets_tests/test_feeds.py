@@ -223,6 +223,18 @@ MISTAKES: dict[str, tuple[str, list[tuple[int, str, str]]]] = {
             (5, "venu", "did you mean venue?)"),
         ],
     ),
+    "landing that matches our own copies": (
+        changed('["websocket/**/*.jsonl*"]', '["websocket/**/*.jsonl*", "**/*.jsonl*"]'),
+        [(9, "landing[1]", "which matches our own copies (as captures/aggTrade/BTCUSDT/2024-01-01.jsonl.zst)")],
+    ),
+    "landing in a feed's own folder": (
+        changed('"websocket/**/*.jsonl*"', '"captures/*/*/*"'),
+        [(9, "landing[0]", "begin it with a folder of yours")],
+    ),
+    "landing in the folders of a command line": (
+        changed('"websocket/**/*.jsonl*"', '"cli_*/**/*.zst"'),
+        [(9, "landing[0]", "which matches our own copies")],
+    ),
     "a key twice": (CAPTURES + "    venue: OKX\n", [(10, "venue", "duplicate key (first on line 5)")]),
     "a key twice inside a key": (
         CAPTURES + "    gaps:\n      trade_tick: 60s\n      trade_tick: 5m\n",
