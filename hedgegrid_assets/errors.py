@@ -16,6 +16,10 @@ HedgegridError
 │   ├── VerdictRefused
 │   ├── FileRefused
 │   │   ├── RawDamaged
+│   │   ├── ChecksumDiffers
+│   │   ├── SeveralInOne
+│   │   ├── FileUnreadable
+│   │   ├── LinesUnplaced
 │   │   ├── MissingColumns
 │   │   ├── HeaderChanges
 │   │   ├── CandlesRefused
@@ -191,9 +195,15 @@ class DayBlocked(DataError):
 
     code = "blocked"
 
-    def __init__(self, day: str, table: str, failed: Sequence[str]) -> None:
+    def __init__(self, day: str, table: str, failed: Sequence[str], files: Sequence[Mapping[str, object]] = ()) -> None:
+        blamed = "".join(
+            f"; {'Timestamp parsing failed' if file.get('reason') == 'unknown_time' else 'lines without a place'} "
+            f"({file['file']}, line {file.get('line')}): {file['unplaced']:,} of {file['lines']:,} lines, "
+            f"the first found {file.get('value')!r}"
+            for file in files
+        )
         super().__init__(
-            f"{day} {table} is blocked: expected every ERROR rule to pass, failed: {', '.join(failed)}",
+            f"{day} {table} is blocked: expected every ERROR rule to pass, failed: {', '.join(failed)}{blamed}",
             hint="see the rejects and the verdict of the day; a corrected raw file and a new run turn it green"
             + (
                 "; where the venue gives one id to several trades, say ids: shared (in feeds.yaml under settings, or --config)"
@@ -233,6 +243,85 @@ class RawDamaged(FileRefused):
             f"{path} cannot be trusted: {why}",
             hint="import or fetch the file again; nothing was published from it",
             details={"path": str(path)},
+        )
+
+
+class ChecksumDiffers(FileRefused):
+    """A file is not the one that the checksum file beside it was made of."""
+
+    code = "checksum"
+
+    def __init__(self, path: Path, checksum_file: str, expected: str, found: str) -> None:
+        super().__init__(
+            f"{path} is damaged: expected sha256 {expected} as in {checksum_file}, found {found}",
+            hint=f"download it again, with {checksum_file}; nothing was published from it",
+            details={"path": str(path), "expected": expected, "found": found},
+        )
+
+
+class SeveralInOne(FileRefused):
+    """An archive that holds not one file, but several or none."""
+
+    code = "archive"
+
+    def __init__(self, path: Path, names: Sequence[str]) -> None:
+        shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+        super().__init__(
+            f"{path} holds {len(names)} files{f' ({shown})' if shown else ''}: expected one",
+            hint="unpack it, and land the files in it" if names else "there is nothing in it: remove it",
+            details={"path": str(path), "members": list(names)},
+        )
+
+
+class FileUnreadable(FileRefused):
+    """A file that the system does not let us read."""
+
+    code = "unreadable"
+
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(
+            f"cannot read {path}: {why}",
+            hint="mend its name or permissions, or remove it; nothing was published from it",
+            details={"path": path},
+        )
+
+
+class LinesUnplaced(FileRefused):
+    """So many lines of a file get no symbol, channel or time that none of its days can be trusted."""
+
+    code = "lines_unplaced"
+
+    def __init__(
+        self,
+        path: Path,
+        lines: int,
+        reasons: Mapping[str, int],
+        first: Mapping[str, object],
+        allowed: float,
+        *,
+        blocks: bool,
+    ) -> None:
+        unplaced = sum(reasons.values())
+        at = f"line {first.get('line')}" + (f", column {first['field']}" if first.get("field") else "")
+        told = ", ".join(f"{reason} {count:,}" for reason, count in reasons.items())
+        times = first.get("reason") == "unknown_time"
+        super().__init__(
+            (
+                f"Timestamp parsing failed ({path}, {at}): expected a time, found {first.get('value')!r}; "
+                if times
+                else f"{path} cannot be trusted: {at} has no place ({first.get('reason')}), found {first.get('value')!r}; "
+            )
+            + f"{unplaced:,} of {lines:,} lines have no place ({told})"
+            + (": all days of the file are blocked" if blocks else ", and no other line is of use"),
+            hint="see them with `hedgegrid rejects list`, and correct the file; a share of such lines up to "
+            f"max_rejected ({allowed:g}; 10 % in a file of less than 100 lines) is let through",
+            details={
+                "path": str(path),
+                "lines": lines,
+                "unplaced": unplaced,
+                "reasons": dict(reasons),
+                "first": dict(first),
+            },
         )
 
 

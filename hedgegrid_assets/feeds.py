@@ -702,11 +702,16 @@ class _File(TypedDict):
 
 
 @with_config(ConfigDict(extra="forbid"))
+class _FundingFile(_File):
+    settled: NotRequired[Annotated[bool, Field(strict=True)]]
+
+
+@with_config(ConfigDict(extra="forbid"))
 class _Files(TypedDict):
     trades: NotRequired[_File]
     mark: NotRequired[_File]
     index: NotRequired[_File]
-    funding: NotRequired[_File]
+    funding: NotRequired[_FundingFile]
 
 
 def _not_empty(files: _Files) -> _Files:

@@ -77,6 +77,7 @@ class Circumstances:
     capture_edges: Sequence[int] = ()
     contiguous_ids: bool = True
     unique_ids: bool = True
+    unplaced_files: Sequence[Mapping[str, Any]] = ()
 
 
 class _Histogram:
@@ -300,6 +301,7 @@ class DayRules:
             members_missing=self._members_missing,
             holes_unlisted=self._holes_unlisted if contiguous != "no" else 0,
             unique_ids=known.unique_ids,
+            unplaced_files=known.unplaced_files,
         )
 
     def _contiguous(self, known: Circumstances, ids_after_first: int, rising_by_one: float | None) -> Contiguous:
@@ -463,6 +465,15 @@ def ids_missing(verdict: Mapping[str, Any]) -> int:
 def rules_off(verdict: Mapping[str, Any]) -> list[str]:
     """Names of the rules that were off, and so say nothing of the day."""
     return [rule["name"] for rule in verdict["rules"] if passed_of(rule) is None]
+
+
+def blamed_files(verdict: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The files of the day of which too many lines have no place (the first of them)."""
+    found: list[dict[str, Any]] = []
+    for rule in verdict["rules"]:
+        if rule["name"] == "rejected_share":
+            found = rule["numbers"].get("files", [])
+    return found
 
 
 def ids_between(before: Mapping[str, Any], after: Mapping[str, Any]) -> int | None:

@@ -134,7 +134,8 @@ class DayFacts:
     whose first member does not follow the last member of the row before, ``members_missing`` the ids between them;
     ``holes_unlisted`` are holes in the ids beyond those in ``gaps``. ``rising_by_one`` is the share of ids whose
     predecessor is there as well; None where not all ids are integers (``integer_ids``). ``unique_ids``: an id names one row. ``buyers`` and
-    ``sellers`` are trades by the side of their taker; the others have none.
+    ``sellers`` are trades by the side of their taker; the others have none. ``unplaced_files``: the
+    files of the day of which too many lines have no place, each with ``file``, ``lines``, ``unplaced``.
     """
 
     table: str
@@ -165,6 +166,7 @@ class DayFacts:
     members_missing: int = 0
     holes_unlisted: int = 0
     unique_ids: bool = True
+    unplaced_files: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -485,6 +487,7 @@ class Source:
         quoted: A line end may stand inside quotes, where no block is cut.
         dialect: (first block, what is said of the file) -> what must be known of a file to read its lines, for formats
             that say it once, in a header. None: every line speaks for itself.
+        culprit: (a line's text, its dialect, the reason why it has no place) -> (field, value) to show; None: not known.
         settings: Keys that it takes in feeds.yaml and ``--config``.
         precisions: symbol -> decimals of price, size and mark, for a source that knows them.
         fetch: (settings, symbol, channel, day) -> bytes of the raw day, for sources that make them; None: no such day.
@@ -504,6 +507,7 @@ class Source:
     settings: tuple[str, ...] = ()
     precisions: Callable[[str], tuple[int, int, int]] | None = None
     dialect: Callable[..., Dialect] | None = None
+    culprit: Callable[[str, Dialect, str], tuple[str | None, str | None]] | None = None
     quoted: bool = False
     remote: Remote | None = None
 

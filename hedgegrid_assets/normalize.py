@@ -31,7 +31,7 @@ from hedgegrid_assets.frames import (
 )
 from hedgegrid_assets.integrity import Circumstances, DayRules, Thresholds
 from hedgegrid_assets.model import Channel, Decoded, Dialect, Identity, InstrumentDay, RowCounts, Source, Status, Table
-from hedgegrid_assets.raw import REJECT_SCHEMA, Carried, RawDay
+from hedgegrid_assets.raw import REJECT_SCHEMA, Carried, RawDay, files_to_blame
 from hedgegrid_assets.storage import (
     Behind,
     Block,
@@ -46,6 +46,7 @@ from hedgegrid_assets.storage import (
     temporary_file,
     writing,
 )
+from hedgegrid_assets.tables.rules import FILES_TOLD
 from hedgegrid_assets.timestamps import day_end
 
 ODD_LINES_CAP: Final = 200_000
@@ -113,6 +114,7 @@ def is_current(places: Places, day: InstrumentDay, table: Table, raw: RawDay, re
         and integrity.identity_of(verdict, table) == recipe.identity_of(table)
         and verdict["frame_sha256"] is not None
         and _is_made_from(places.frame(day.instrument_id, table.folder, day.date), raw)
+        and integrity.blamed_files(verdict) == _to_blame(raw, recipe.thresholds_of(table))[:FILES_TOLD]
     )
 
 
@@ -122,6 +124,10 @@ def _is_made_from(frame: Path, raw: RawDay) -> bool:
         return frame_metadata(frame).get("hedgegrid.raw_sha256") == raw.sha256
     except (pa.ArrowException, OSError):
         return False
+
+
+def _to_blame(raw: RawDay, thresholds: Thresholds) -> list[dict[str, Any]]:
+    return files_to_blame(raw.manifest, thresholds.max_rejected)
 
 
 class Follower(Protocol):
@@ -477,6 +483,7 @@ class _TableDay:
             capture_edges=self._raw.origin_starts(),
             contiguous_ids=self._recipe.channel.contiguous_ids,
             unique_ids=self._identity is Identity.ID,
+            unplaced_files=_to_blame(self._raw, self._recipe.thresholds_of(self._table)),
         )
         if self._too_fine:
             return self._refuse(known)

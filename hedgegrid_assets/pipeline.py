@@ -5,7 +5,6 @@ import logging
 import os
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, closing, contextmanager
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
     from hedgegrid_assets.catalog import Draft
     from hedgegrid_assets.feeds import InstrumentOverride
     from hedgegrid_assets.normalize import Follower, Normalized, Recipe
-    from hedgegrid_assets.raw import Carried, Carrier, ImportReport, LandingFile, Progress, RawDay, RawKey
+    from hedgegrid_assets.raw import Carried, Carrier, ImportReport, Landed, LandingFile, Progress, RawDay, RawKey
 
 _log: Final = logging.getLogger(__name__)
 
@@ -123,14 +122,37 @@ class House:
 
     def landing(self) -> "list[LandingFile]":
         """The landing files of the feed: by its patterns, or those that its settings name."""
-        from hedgegrid_assets.raw import LandingFile, landing_files
+        return self._landed().files
 
-        inputs, files = self.feed.settings.get("inputs"), self.feed.settings.get("files")
+    @property
+    def names_files(self) -> bool:
+        """The user named each file: none of them is passed over."""
+        return bool(self.feed.settings.get("inputs") or self.feed.settings.get("files"))
+
+    def _landed(self) -> "Landed":
+        """The files to import, and those that the patterns match but are no data."""
+        from hedgegrid_assets.raw import Landed, OwnFiles, scan_landing
+
+        own = OwnFiles(self.places, self.feed.name)
+        if not self.names_files:
+            found = scan_landing(self.places.landing, self.feed.landing, own.has)
+            files = [replace(landing, settings=self._said(named=False)) for landing in found.files]
+            return Landed(files, found.passed_over)
+        named = self._named()
+        ours = [str(landing.path) for landing in named if own.has(landing.path)]
+        if ours:
+            raise UsageError(
+                f"these files were made by us, and are no landing files: {', '.join(ours)}",
+                hint="name the file that they were made from, outside the folders of feeds, the cache and the catalog",
+            )
+        return Landed(named, [])
+
+    def _named(self) -> "list[LandingFile]":
+        from hedgegrid_assets.raw import LandingFile
+
+        inputs, files = self.feed.settings.get("inputs"), self.feed.settings.get("files") or {}
         if inputs:
             return [LandingFile(path, settings=self._said(named=True)) for path in _existing(map(Path, inputs))]
-        if not files:
-            found = landing_files(self.places.landing, self.feed.landing)
-            return [replace(landing, settings=self._said(named=False)) for landing in found]
         from hedgegrid_assets.tables import TOKENS
 
         base = Path(self.feed.settings.get("base_path", "."))
@@ -170,15 +192,19 @@ class House:
         progress: "Progress | None" = None,
         carrier: "Carrier | None" = None,
     ) -> "ImportReport":
-        """Import what is new in the landing zone; see ``raw.import_landing``."""
-        from hedgegrid_assets.raw import import_landing
+        """Import what is new in the landing zone; see ``raw.import_landing``.
+
+        Files of which too many lines have no place are named in the report, and their days will be blocked.
+        """
+        from hedgegrid_assets.raw import claims_data, import_landing, shown_name
 
         wanted = channels or [channel for channel, _ in self.by_channel().values()]
-        return import_landing(
+        landed = self._landed()
+        report = import_landing(
             self.places,
             self.feed.name,
             self.source,
-            self.landing(),
+            landed.files,
             wanted,
             self.feed.symbols,
             in_place=in_place,
@@ -186,6 +212,18 @@ class House:
             progress=progress,
             carrier=carrier,
         )
+        report.notes += [
+            f"{shown_name(self.places, path)} is passed over: by its name it is no data" for path in landed.passed_over
+        ]
+        for file in report.files:
+            error = file.error(self.feed.max_rejected)
+            if error is None:
+                continue
+            if file.gives_days or claims_data(file.name, self.source.extension):
+                report.blocked.append(error)
+            else:
+                report.notes.append(f"{file.name} is passed over: {error.message}")
+        return report
 
     def waiting(self) -> "list[LandingFile]":
         """Landing files that ``import_landing`` would read."""
@@ -292,36 +330,38 @@ class House:
         return told.pop() if len(told) == 1 else None
 
     def _raw_days(self, symbol: str) -> "Iterator[RawDay]":
-        """All raw days of a symbol that are there."""
-        from hedgegrid_assets.raw import RawKey, raw_day, raw_days
+        """All raw days of a symbol, as they are noted: a file may be gone since."""
+        from hedgegrid_assets.raw import RawKey, raw_days
 
         for channel in self.channels:
             for day in raw_days(self.places, self.feed.name, channel.name, symbol):
-                raw = raw_day(self.places, self.feed.name, RawKey(channel.name, symbol, day))
+                raw = self.noted(RawKey(channel.name, symbol, day))
                 if raw is not None:
                     yield raw
 
+    def noted(self, key: "RawKey") -> "RawDay | None":
+        """The raw day as its manifest tells; its file is not looked for."""
+        from hedgegrid_assets.raw import noted_day
+
+        return noted_day(self.places, self.feed.name, key)
+
     def _decimals(self, symbol: str) -> dict[str, int]:
         """Decimals of price and size without trailing zeros (they make the increments), of mark prices as written."""
-        from hedgegrid_assets.raw import RawKey, raw_day, raw_days
-
         if self.source.precisions is not None:
             return dict(zip(("price", "size", "mark"), self.source.precisions(symbol), strict=True))
         found: dict[str, int] = {}
         days = False
-        for channel in self.channels:
-            for day in raw_days(self.places, self.feed.name, channel.name, symbol):
-                raw = raw_day(self.places, self.feed.name, RawKey(channel.name, symbol, day))
-                days = True
-                for name, kind, number in (
-                    ("price", "price", 1),
-                    ("size", "size", 1),
-                    ("mark_price", "mark", 0),
-                    ("index_price", "mark", 0),
-                ):
-                    seen = raw.decimals(name) if raw else None
-                    if seen is not None:
-                        found[kind] = max(found.get(kind, 0), seen[number])
+        for raw in self._raw_days(symbol):
+            days = True
+            for name, kind, number in (
+                ("price", "price", 1),
+                ("size", "size", 1),
+                ("mark_price", "mark", 0),
+                ("index_price", "mark", 0),
+            ):
+                seen = raw.decimals(name)
+                if seen is not None:
+                    found[kind] = max(found.get(kind, 0), seen[number])
         if "mark" in found or (days and not found):  # no trades: an instrument wide enough for what there is
             found.setdefault("price", found.get("mark", DEFAULT_MARK_PRECISION))
             found.setdefault("size", found.get("mark", DEFAULT_MARK_PRECISION))
@@ -350,6 +390,14 @@ class House:
         for table in tables:
             admit(self.places, day, table, channel.series)
         return normalize_day(self.places, day, raw, tables, recipe, progress, followers, carried)
+
+
+def several(errors: "Sequence[HedgegridError]") -> HedgegridError:
+    """One error that tells of all."""
+    if len(errors) == 1:
+        return errors[0]
+    told = "; ".join(error.message for error in errors)
+    return DataError(f"{len(errors)} landing files are of no use: {told}", hint=errors[0].hint)
 
 
 def _existing(paths: Iterable[Path]) -> list[Path]:
@@ -501,7 +549,19 @@ class DaySummary:
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """What a run did. ``ok`` is false if any day failed; good days have landed all the same."""
+    """What a run did. ``ok`` is false if anything failed; good days have landed all the same.
+
+    Attributes:
+        days: One for each (instrument, table, day).
+        lines: Lines of the landing files; ``counts`` say where they went, ``files`` for each file.
+        counts: ``lines, placed, header, other, unplaced``: the first is the sum of the others.
+        files: The same for each landing file, with its name and the reasons of the lines without a place.
+        by_stream: Lines by what they call themselves.
+        unplaced: Lines without a place, by reason.
+        notes: What a person should know.
+        errors: What failed besides single days: files that are refused, symbols that are not there.
+        seconds: Wall clock.
+    """
 
     days: list[DaySummary]
     lines: int = 0
@@ -509,11 +569,14 @@ class RunSummary:
     unplaced: Mapping[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     seconds: float = 0.0
+    counts: Mapping[str, int] = field(default_factory=dict)
+    files: list[dict[str, Any]] = field(default_factory=list)
+    errors: list[HedgegridError] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
-        """Every day has landed."""
-        return all(day.error is None for day in self.days)
+        """Every day has landed, and all that was asked for is there."""
+        return not self.errors and all(day.error is None for day in self.days)
 
     @property
     def rows(self) -> int:
@@ -526,6 +589,9 @@ class RunSummary:
             "ok": self.ok,
             "rows": self.rows,
             "lines": self.lines,
+            "counts": dict(self.counts),
+            "files": self.files,
+            "errors": [error.to_dict()["error"] for error in self.errors],
             "by_stream": dict(self.by_stream),
             "unplaced": dict(self.unplaced),
             "notes": self.notes,
@@ -752,10 +818,17 @@ def _run(
     refuse_unfit_nautilus()
     make_folder(asked.catalog)
     house = House(_feed_of(asked), Places(asked.data, asked.catalog))
-    lines, by_stream, unplaced = 0, Counter[str](), Counter[str]()
+    report: ImportReport | None = None
+    errors: list[HedgegridError] = []
     if house.source.lands:
-        report = house.import_landing(channels=_giving(house), in_place=True, progress=tick, carrier=carrier)
-        lines, by_stream, unplaced = report.lines, report.by_stream, report.unplaced
+        report = house.import_landing(
+            channels=_giving(house),
+            in_place=True,
+            pass_over_damaged=not house.names_files,
+            progress=tick,
+            carrier=carrier,
+        )
+        errors += report.refused
         for text in report.notes:
             note(text)
         if house.source.dialect is not None and report.unknown_symbols:
@@ -768,7 +841,10 @@ def _run(
                 f"{sum(report.unplaced.values())} lines belong to no table or day {dict(report.unplaced)}: kept in {house.places.data / 'rejects' / house.feed.name}"
             )
         house = _with_trade_kind(house, report, note)
-        keys = _wanted_keys(house, asked, report)
+        keys, missing = _wanted_keys(house, asked, report)
+        errors += missing
+        if not keys:
+            raise several(report.refused) if report.refused else missing[0]
         house = _with_market(house, keys, note)
     else:
         keys = _made_keys(house, asked)
@@ -779,14 +855,12 @@ def _run(
     if house.source.remote is not None:
         failed = _fetch(house, keys, max(asked.jobs, FETCHED_AT_ONCE), tick, halt, note, carrier)
     for symbol in sorted({key.symbol for key in keys if key not in failed}):
-        if not house.source.lands and house.source.remote is None and house.source.precisions is None:
-            for key in keys:
-                house.raw(key) if key.symbol == symbol else None
         try:
+            if not house.source.lands and house.source.remote is None and house.source.precisions is None:
+                for key in keys:
+                    house.raw(key) if key.symbol == symbol else None
             instrument = house.instrument(symbol)
         except HedgegridError as error:
-            if house.source.remote is None:
-                raise
             failed |= {key: error for key in keys if key.symbol == symbol and key not in failed}
             continue
         if instrument.origin == "inferred":
@@ -802,12 +876,24 @@ def _run(
             (day for days in results for day in days),
             key=lambda day: (day.instrument_id, order.index(day.table), day.date),
         ),
-        lines,
-        by_stream,
-        unplaced,
-        notes,
-        time.monotonic() - started,
+        notes=notes,
+        seconds=time.monotonic() - started,
+        errors=errors,
+        **_lines_told(report),
     )
+
+
+def _lines_told(report: "ImportReport | None") -> dict[str, Any]:
+    """What a summary says of the lines of the landing files."""
+    if report is None:
+        return {}
+    return {
+        "lines": report.lines,
+        "by_stream": report.by_stream,
+        "unplaced": report.unplaced,
+        "counts": report.counts.to_dict(),
+        "files": [file.to_dict() for file in report.files],
+    }
 
 
 @contextmanager
@@ -1010,7 +1096,7 @@ def _with_market(house: House, keys: "Sequence[RawKey]", note: Callable[[str], N
         return house
     told: dict[str, set[Market | None]] = {}
     for key in keys:
-        raw = house.raw(key)
+        raw = house.noted(key)
         found = market_told(raw.manifest, feed.venue, key.symbol) if raw else set()
         told.setdefault(key.symbol, set()).update(found)
     every = set[Market | None]().union(*told.values())
@@ -1031,7 +1117,7 @@ def _contradicted(house: House, keys: "Sequence[RawKey]") -> "dict[RawKey, Hedge
     """The days of which a file is of another venue or market than what it is taken for."""
     failed: dict[RawKey, HedgegridError] = {}
     for key in keys:
-        raw = house.raw(key)
+        raw = house.noted(key)
         try:
             if raw is not None:
                 house.check(raw)
@@ -1040,7 +1126,8 @@ def _contradicted(house: House, keys: "Sequence[RawKey]") -> "dict[RawKey, Hedge
     return failed
 
 
-def _wanted_keys(house: House, asked: Request, report: "ImportReport") -> "list[RawKey]":
+def _wanted_keys(house: House, asked: Request, report: "ImportReport") -> "tuple[list[RawKey], list[NoDataFetched]]":
+    """The raw days that are asked for, and the symbols that have none of them."""
     channels = set(house.by_channel())
     in_files = sorted(key for key in report.days if key.symbol in asked.symbols and key.channel in channels)
     keys = [
@@ -1048,17 +1135,19 @@ def _wanted_keys(house: House, asked: Request, report: "ImportReport") -> "list[
         for key in in_files
         if (not asked.start or key.day >= asked.start) and (not asked.end or key.day < asked.end)
     ]
-    missing = set(asked.symbols) - {key.symbol for key in keys}
-    if missing:
-        wanted = f"{','.join(sorted(missing))} {','.join(table.token for table in house.tables)} {asked.start or ''}..{asked.end or ''}"
+    missing = sorted(set(asked.symbols) - {key.symbol for key in keys})
+    errors: list[NoDataFetched] = []
+    for symbol in [",".join(missing)] if missing and not keys else missing:
+        wanted = f"{symbol} {','.join(table.token for table in house.tables)} {asked.start or ''}..{asked.end or ''}"
         files = [str(landing.path) for landing in house.landing()]
         looked_in = (
             ", ".join(files[:5]) + (f" and {len(files) - 5} more" if len(files) > 5 else "")
             if files
             else str(house.places.landing / asked.source)
         )
-        raise NoDataFetched(wanted, looked_in, _found(report, in_files, files))
-    return keys
+        mine = [key for key in in_files if key.symbol == symbol] if keys else in_files
+        errors.append(NoDataFetched(wanted, looked_in, _found(report, mine, files)))
+    return keys, errors
 
 
 def _found(report: "ImportReport", keys: "Sequence[RawKey]", files: Sequence[str]) -> str:
@@ -1108,7 +1197,10 @@ def _run_day(
 ) -> list[DaySummary]:
     """One raw day through normalize and catalog; errors of the data become part of the summary."""
     tables = house.by_channel()[key.channel][1]
-    day = InstrumentDay(house.feed.instrument_id(key.symbol), key.day)
+    try:
+        day = InstrumentDay(house.feed.instrument_id(key.symbol), key.day)
+    except HedgegridError as error:
+        return [_failed(InstrumentDay(key.symbol, key.day), table, failed.get(key, error)) for table in tables]
     if key in failed:
         return [_failed(day, table, failed[key]) for table in tables]
     with ExitStack() as stack:

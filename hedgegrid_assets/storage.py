@@ -23,7 +23,7 @@ from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING, Any, Final, Protocol, cast
 from uuid import uuid4
 
-from hedgegrid_assets.errors import EnvironmentFault, RawDamaged
+from hedgegrid_assets.errors import EnvironmentFault, RawDamaged, SeveralInOne
 from hedgegrid_assets.names import check_part
 
 if TYPE_CHECKING:
@@ -57,9 +57,12 @@ _MAGIC: Final = {
 }
 _LONGEST_WAIT: Final = 1.0
 """Seconds for a thread that is not needed any more."""
+_NOT_CONTENT: Final = (".DS_Store", "Thumbs.db", "desktop.ini")
 _QUOTED_BACK: Final = 64 << 10
 _ZSTD_LEVEL: Final = 1
 _OUTSIDE_NAME: Final = re.compile(r"[^\w.@+-]")
+_NAME_BYTES: Final = 120
+"""A file system takes names of 255 bytes; ours have an ending and a digest as well."""
 
 
 # ---------------------------------------------------------------- places
@@ -101,8 +104,14 @@ class Places:
         return self.raw_folder(feed, channel, symbol) / f"{day}.lines.parquet"
 
     def line_rejects(self, feed: str, landing_name: str) -> Path:
-        """Lines of a landing file that belong to no table or day."""
-        return _below(self.data, "rejects", feed, "_raw", f"{_OUTSIDE_NAME.sub('_', landing_name)}.parquet")
+        """Lines of a landing file that belong to no table or day; each name has a file of its own."""
+        shown = cut_name(_OUTSIDE_NAME.sub("_", landing_name))
+        digest = hashlib.sha256(landing_name.encode()).hexdigest()[:16]
+        return _below(self.data, "rejects", feed, "_raw", f"{shown}-{digest}.parquet")
+
+    def line_rejects_before(self, feed: str, landing_name: str) -> Path:
+        """Where earlier versions kept them: several files could have one name."""
+        return self.line_rejects(feed, "").with_name(f"{_OUTSIDE_NAME.sub('_', landing_name)}.parquet")
 
     def frame_folder(self, instrument_id: str, folder: str) -> Path:
         """Normalized frames of an (instrument, table): one Parquet file a day."""
@@ -152,11 +161,16 @@ def _below(root: Path, *parts: str) -> Path:
 # ---------------------------------------------------------------- atomic files and locks
 
 
+def cut_name(name: str) -> str:
+    """The start of a file name, in whole characters, so short that there is room for more behind it."""
+    return name.encode()[:_NAME_BYTES].decode(errors="ignore")
+
+
 @contextmanager
 def temporary_file(name: str, tmp_dir: Path) -> Iterator[Path]:
     """A path for a file in the making, gone when the block ends; ``publish_file`` takes it away before that."""
     make_folder(tmp_dir)
-    temporary = tmp_dir / f"{name}.{uuid4().hex[:12]}.part"
+    temporary = tmp_dir / f"{cut_name(name)}.{uuid4().hex[:12]}.part"
     try:
         yield temporary
     finally:
@@ -368,6 +382,12 @@ class Block:
         object.__setattr__(self, "lines", self.data.count(b"\n") + (self.cut and bool(self.data)))
 
 
+def _is_content(name: str) -> bool:
+    """A member of an archive that somebody put there: no folder, nothing that a Mac or a file manager adds."""
+    *folders, file = name.split("/")
+    return bool(file) and "__MACOSX" not in folders and not file.startswith("._") and file not in _NOT_CONTENT
+
+
 class BlockReader:
     """Reads a plain, gzip (many members), zstd (many frames), bzip2 or zip (one member) file in blocks of lines.
 
@@ -427,9 +447,9 @@ class BlockReader:
             self.bytes += len(chunk)
         try:
             with zipfile.ZipFile(file) as archive:
-                members = [member for member in archive.infolist() if not member.is_dir()]
+                members = [member for member in archive.infolist() if _is_content(member.filename)]
                 if len(members) != 1:
-                    raise RawDamaged(self.path, f"expected a zip file with one file in it, found {len(members)}")
+                    raise SeveralInOne(self.path, [member.filename for member in members])
                 if members[0].compress_type == zipfile.ZIP_BZIP2:
                     yield from self._bzip2_member(file, members[0])
                     return
@@ -505,6 +525,13 @@ def _end_outside_quotes(data: bytes) -> int:
         before -= data.count(b'"', previous + 1, end + 1)
         end = previous
     return end if before % 2 == 0 and end >= 0 else last
+
+
+def content_crc(data: bytes, before: int = 0) -> int:
+    """CRC-32 of bytes that follow others, ten times as fast as ``zlib``."""
+    from isal import isal_zlib
+
+    return int(isal_zlib.crc32(data, before))
 
 
 class Decompressor(Protocol):

@@ -24,6 +24,7 @@ from hedgegrid_assets.integrity import (
     Circumstances,
     DayRules,
     Thresholds,
+    blamed_files,
     identity_of,
     ids_between,
     passed_of,
@@ -399,6 +400,7 @@ def _results(
         rejects_by_reason=Counter(known.get("rejects_by_reason", {})),
         conflicting_ids=conflicts,
         unique_ids=identity_of(known, table) is Identity.ID,
+        unplaced_files=blamed_files(known),
         contiguous_ids=False,  # where the source declares it, the verdict has the answer
     )
     if not known["rules"]:

@@ -268,7 +268,8 @@ def _show(summary: "RunSummary", catalog: Path) -> None:
         out.print("rejected: " + ", ".join(f"{reason} {count:,}" for reason, count in reasons.most_common()))
     streams = ", ".join(f"{stream} {count:,}" for stream, count in Counter(summary.by_stream).most_common(8))
     if summary.lines:
-        out.print(f"lines read {summary.lines:,} ({streams})")
+        counts = " + ".join(f"{name} {count:,}" for name, count in summary.counts.items() if name != "lines")
+        out.print(f"lines {summary.lines:,} = {counts} ({streams})")
     rate = (
         f", {summary.rows / summary.seconds:,.0f} rows/s"
         if summary.seconds and not all(day.skipped for day in summary.days)
@@ -296,10 +297,10 @@ def _grouped(days: "list[DaySummary]") -> "list[list[DaySummary]]":
 def _show_failures(summary: "RunSummary") -> None:
     """Each error once, and after all that have it in common, the way out."""
     by_hint: dict[str, dict[str, None]] = {}
-    for day in summary.days:
-        if day.error is not None:
-            what, _, hint = day.error.partition("\nhint: ")
-            by_hint.setdefault(hint, {})[what] = None
+    of_days = [day.error for day in summary.days if day.error is not None]
+    for error in [*map(str, summary.errors), *of_days]:
+        what, _, hint = error.partition("\nhint: ")
+        by_hint.setdefault(hint, {})[what] = None
     for hint, errors in by_hint.items():
         for what in errors:
             say(f"error: {what}")

@@ -15,7 +15,6 @@ from hedgegrid_assets.errors import (
     CatalogDiffers,
     DataError,
     DayBlocked,
-    FileRefused,
     HedgegridError,
     InstrumentUnknown,
     NoDataFetched,
@@ -27,7 +26,7 @@ from hedgegrid_assets.errors import (
 from hedgegrid_assets.frames import Precisions
 from hedgegrid_assets.instruments import Instrument
 from hedgegrid_assets.model import Channel, InstrumentDay, Status, Table
-from hedgegrid_assets.pipeline import House
+from hedgegrid_assets.pipeline import House, several
 from hedgegrid_assets.raw import RawDay, RawKey
 
 _FORMAT_KINDS: Final[Mapping[str, str]] = {"jsonl": "json"}
@@ -141,17 +140,10 @@ def _landing(house: House) -> dg.AssetsDefinition:
             context.log.warning(note)
         found = metadata.of_landing(house, files, report, time.monotonic() - started)
         yield dg.MaterializeResult(metadata=found, data_version=_NO_VERSION)
-        if report.damaged:
-            raise failure(_several(report.damaged))
+        if report.refused:
+            raise failure(several(report.refused))
 
     return landing
-
-
-def _several(errors: Sequence[FileRefused]) -> HedgegridError:
-    if len(errors) == 1:
-        return errors[0]
-    told = "; ".join(error.message for error in errors)
-    return DataError(f"{len(errors)} landing files were left out: {told}", hint=errors[0].hint)
 
 
 def _instruments(house: House) -> dg.AssetsDefinition:
@@ -232,7 +224,7 @@ def _raw(house: House, partitions: dg.MultiPartitionsDefinition) -> dg.AssetsDef
         if missing:
             context.log.warning(f"{day}: no {', '.join(missing)} data; its tables are skipped")
         if damaged and not _runs_any(context, [normalized_key(house, table) for table in house.tables]):
-            raise failure(_several(damaged))
+            raise failure(several(damaged))
 
     return raw
 
@@ -271,7 +263,7 @@ def _import_landing(context: dg.AssetExecutionContext, house: House) -> None:
         report = house.import_landing(pass_over_damaged=True)
     except HedgegridError as error:
         raise failure(error) from None
-    for note in (*report.notes, *(error.message for error in report.damaged)):
+    for note in (*report.notes, *(error.message for error in report.refused)):
         context.log.warning(note)
     if report.read:
         context.log.info(f"imported {len(report.read)} landing files, {report.lines:,} lines")
@@ -386,7 +378,7 @@ def _normalized(house: House, table: Table, partitions: dg.MultiPartitionsDefini
         )
         failed = integrity.failed_errors(verdict)
         if failed:
-            raise failure(DayBlocked(str(day), table.name, failed))
+            raise failure(DayBlocked(str(day), table.name, failed, integrity.blamed_files(verdict)))
 
     return normalized
 

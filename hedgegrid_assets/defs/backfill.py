@@ -159,9 +159,9 @@ def backfill(
 def _import_landing(house: House) -> tuple[str, ...]:
     """Import what is new; what could not be read."""
     report = house.import_landing(pass_over_damaged=True)
-    for note in (*report.notes, *(error.message for error in report.damaged)):
+    for note in (*report.notes, *(error.message for error in report.refused)):
         _log.warning(note)
-    return tuple(error.message for error in report.damaged)
+    return tuple(error.message for error in report.refused)
 
 
 def _run(house: House, job: dg.JobDefinition, day: InstrumentDay, instance: dg.DagsterInstance) -> DayDone:

@@ -18,7 +18,7 @@ from hedgegrid_assets.integrity import ids_missing, rules_off
 from hedgegrid_assets.look.charts import chart_markdown
 from hedgegrid_assets.model import Channel, InstrumentDay, Table
 from hedgegrid_assets.pipeline import House
-from hedgegrid_assets.raw import ImportReport, LandingFile, RawDay
+from hedgegrid_assets.raw import ImportReport, LandingFile, RawDay, shown_name
 from hedgegrid_assets.timestamps import iso
 
 type Metadata = dict[str, Any]
@@ -183,12 +183,16 @@ def of_instruments(instruments: Mapping[str, Instrument], unknown: Mapping[str, 
 def of_landing(house: House, files: list[LandingFile], report: ImportReport, seconds: float) -> Metadata:
     """An import: what was read now, and what lies there altogether."""
     read, damaged = set(report.read), {str(error.details["path"]) for error in report.damaged}
+    blocked = {str(error.details["path"]) for error in report.blocked}
     names = ("file", "bytes", "changed", "import")
     records = []
     for landing in files[-_SHOWN_FILES:]:
         path = landing.path
         shown = path.relative_to(house.places.landing) if path.is_relative_to(house.places.landing) else path
-        said = "damaged" if str(path) in damaged else "read now" if path in read else "known"
+        said = "refused" if str(path) in damaged else "read now" if path in read else "known"
+        said += ", blocked" if shown_name(house.places, path) in blocked else ""
+        if not path.exists():  # it has gone since
+            continue
         status = path.stat()
         records.append(
             dg.TableRecord(
@@ -198,11 +202,13 @@ def of_landing(house: House, files: list[LandingFile], report: ImportReport, sec
     found: Metadata = {
         "files": len(files),
         "files_read": len(report.read),
-        "lines": report.lines,
+        **report.counts.to_dict(),
         "by_stream": dg.MetadataValue.json(dict(report.by_stream.most_common())),
         "other_lines": dg.MetadataValue.json(dict(report.other)),
         "unknown_symbols": dg.MetadataValue.json(dict(report.unknown_symbols.most_common())),
         "rejects": dg.MetadataValue.json(dict(report.unplaced)),
+        "refused": dg.MetadataValue.json([error.message for error in report.refused]),
+        "notes": dg.MetadataValue.json(report.notes),
         "raw_days": len(report.days),
         "seconds": round(seconds, 3),
     }

@@ -1,7 +1,18 @@
 """Stage 1: bytes as received become immutable daily raw files, each with a manifest and its line numbers."""
 
+from hedgegrid_assets.raw.accounting import FileLines, LineCounts, files_to_blame, is_too_much
 from hedgegrid_assets.raw.carried import Carried, Carrier
-from hedgegrid_assets.raw.days import LINES_SCHEMA, REJECT_SCHEMA, Progress, RawDay, RawKey, raw_day, raw_days, verify
+from hedgegrid_assets.raw.days import (
+    LINES_SCHEMA,
+    REJECT_SCHEMA,
+    Progress,
+    RawDay,
+    RawKey,
+    noted_day,
+    raw_day,
+    raw_days,
+    verify,
+)
 from hedgegrid_assets.raw.fetched import fetch_day, request_of
 from hedgegrid_assets.raw.index import (
     Imported,
@@ -12,28 +23,41 @@ from hedgegrid_assets.raw.index import (
     landing_signature,
     signature,
 )
-from hedgegrid_assets.raw.landing import import_landing, landing_files, waiting_files
+from hedgegrid_assets.raw.landing import Landed, import_landing, landing_files, scan_landing, waiting_files
+from hedgegrid_assets.raw.names import claims_data
+from hedgegrid_assets.raw.own import OwnFiles
+from hedgegrid_assets.raw.passes import shown_name
 
 __all__ = [
     "LINES_SCHEMA",
     "REJECT_SCHEMA",
     "Carried",
     "Carrier",
+    "FileLines",
     "ImportReport",
     "Imported",
+    "Landed",
     "LandingFile",
+    "LineCounts",
+    "OwnFiles",
     "Progress",
     "RawDay",
     "RawKey",
+    "claims_data",
     "fetch_day",
+    "files_to_blame",
     "import_landing",
     "imported_days",
     "imports",
+    "is_too_much",
     "landing_files",
     "landing_signature",
+    "noted_day",
     "raw_day",
     "raw_days",
     "request_of",
+    "scan_landing",
+    "shown_name",
     "signature",
     "verify",
     "waiting_files",

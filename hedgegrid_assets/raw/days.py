@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -116,17 +117,24 @@ def _cut(block: Block, lines: int) -> tuple[Block, Block]:
 
 def raw_day(places: Places, feed: str, key: RawKey) -> RawDay | None:
     """The raw day as its manifest tells, or None where there is none. Raises RawDamaged if its file has changed."""
+    day = noted_day(places, feed, key)
+    if day is None:
+        return None
+    if not day.path.exists():
+        raise RawDamaged(day.path, "the file that the manifest names is gone")
+    size, expected = day.path.stat().st_size, day.manifest["bytes"]
+    if size != expected:
+        raise RawDamaged(day.path, f"expected {expected:,} bytes as in its manifest, found {size:,}")
+    return day
+
+
+def noted_day(places: Places, feed: str, key: RawKey) -> RawDay | None:
+    """The raw day as its manifest tells, whether its file is still there or not; None where there is no manifest."""
     manifest = read_json(places.raw_manifest(feed, key.channel, key.symbol, key.day))
     if manifest is None:
         return None
     in_place = manifest["stored"] == "in_place"
     path = Path(manifest["file"]) if in_place else places.raw_folder(feed, key.channel, key.symbol) / manifest["file"]
-    if not path.exists():
-        raise RawDamaged(path, "the file that the manifest names is gone")
-    if path.stat().st_size != manifest["bytes"]:
-        raise RawDamaged(
-            path, f"expected {manifest['bytes']:,} bytes as in its manifest, found {path.stat().st_size:,}"
-        )
     return RawDay(key, path, manifest, None if in_place else places.raw_lines(feed, key.channel, key.symbol, key.day))
 
 
@@ -222,6 +230,7 @@ def manifest_of(
 def keep_unplaced(places: Places, feed: str, name: str, unplaced: Sequence[pl.DataFrame]) -> None:
     """The lines of a file that belong to no table or day, as rejects of that file."""
     final = places.line_rejects(feed, name)
+    _forget_old_name(places.line_rejects_before(feed, name), name)
     rows = [
         lost.select(
             file=pl.lit(name),
@@ -241,3 +250,10 @@ def keep_unplaced(places: Places, feed: str, name: str, unplaced: Sequence[pl.Da
         return
     with atomic_write(final, places.raw_temp(feed)) as temporary:
         pl.concat(rows).cast(REJECT_SCHEMA).write_parquet(temporary, compression="zstd")
+
+
+def _forget_old_name(old: Path, name: str) -> None:
+    """Remove the rejects that earlier versions kept of this file, under a name that other files may have as well."""
+    is_there = os.path.isfile(old)  # noqa: PTH113 - a name too long is no file
+    if is_there and pl.read_parquet(old, columns=["file"])["file"].unique().to_list() == [name]:
+        old.unlink()

@@ -1,6 +1,7 @@
 """Raw days that a source makes or fetches."""
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ import polars as pl
 
 from hedgegrid_assets.errors import RawDamaged
 from hedgegrid_assets.model import Channel, Decoded, Download, Scan, Source
+from hedgegrid_assets.raw.accounting import unplaced_of
 from hedgegrid_assets.raw.carried import Carried, Carrier, scanned
 from hedgegrid_assets.raw.days import RawDay, RawKey, Tally, keep_unplaced, manifest_of, raw_day
 from hedgegrid_assets.storage import (
@@ -124,6 +126,7 @@ def _download_day(
             publish_file(download.path, final)
         finally:
             download.path.unlink(missing_ok=True)
+        told = unplaced_of(seen.unplaced, seen.reasons, source, download.dialect)
         origin = dict(download.origin) | {
             "lines": reader.lines,
             "stored_lines": reader.lines,
@@ -131,6 +134,7 @@ def _download_day(
             "connection": tally.connection,
             "blank": tally.blank,
             "unreadable": tally.unreadable,
+            **({"unplaced": told} if told else {}),
             "decimals": tally.decimals_of(key),
             "disconnects_ns": sorted(seen.disconnects),
             "dialect": dict(download.dialect),
@@ -155,6 +159,7 @@ class _Seen:
     tally: "Tally"
     disconnects: set[int] = field(default_factory=set)
     unplaced: list[pl.DataFrame] = field(default_factory=list)
+    reasons: Counter[str] = field(default_factory=Counter)
     carried: Carried | None = None
 
 
@@ -191,6 +196,7 @@ def _look_through(
             seen.disconnects.update(scan.disconnects_ns)
             lost = scan.lines.filter(pl.col("reason").is_not_null())
             seen.unplaced += [lost] if len(lost) else []
+            seen.reasons.update(dict(lost["reason"].value_counts().iter_rows()))
             if seen.carried is not None and channel.name in decoded:
                 seen.carried.add(decoded[channel.name], block.lines)
             tick()

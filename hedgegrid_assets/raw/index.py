@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from hedgegrid_assets.errors import FileRefused
+from hedgegrid_assets.raw.accounting import FileLines, LineCounts
 from hedgegrid_assets.raw.days import RawKey
 from hedgegrid_assets.storage import Places, read_json, write_json
 
@@ -25,18 +26,64 @@ class LandingFile:
 
 @dataclass(slots=True)
 class ImportReport:
-    """What an import found: the files read now, those known already, and the raw days of all of them."""
+    """What an import found: the files read now, those known already; all else is of both together.
+
+    Attributes:
+        read: Files that were read now.
+        known: Files that an earlier import has read.
+        days: Their raw days.
+        counts: Where their lines went.
+        by_stream: Their lines by what they call themselves.
+        other: Lines of no stream: ``connection``, ``blank``.
+        unknown_symbols: Lines of symbols that are not asked for.
+        unplaced: Lines without a place, by reason.
+        files: The lines of each file.
+        notes: What a person should know.
+        damaged: Files that claim to be data, and could not be used.
+        blocked: Files of which too many lines have no place: their days are not to be trusted.
+    """
 
     read: list[Path] = field(default_factory=list)
     known: list[Path] = field(default_factory=list)
     days: set[RawKey] = field(default_factory=set)
-    lines: int = 0
+    counts: LineCounts = field(default_factory=LineCounts)
     by_stream: Counter[str] = field(default_factory=Counter)
     other: Counter[str] = field(default_factory=Counter)
     unknown_symbols: Counter[str] = field(default_factory=Counter)
     unplaced: Counter[str] = field(default_factory=Counter)
+    files: list[FileLines] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     damaged: list[FileRefused] = field(default_factory=list)
+    blocked: list[FileRefused] = field(default_factory=list)
+
+    @property
+    def lines(self) -> int:
+        """Lines of all files."""
+        return self.counts.lines
+
+    @property
+    def refused(self) -> list[FileRefused]:
+        """Every file that makes the import a failure."""
+        return [*self.damaged, *self.blocked]
+
+    def add(self, index: Mapping[str, Any]) -> None:
+        """Add a file as its index tells."""
+        name, days = index["file"], index_days(index)
+        unplaced = index["unplaced"]
+        counts = LineCounts(**index["counts"])
+        self.days |= days
+        self.counts += counts
+        self.by_stream.update(index["by_stream"])
+        self.other.update(index["other"])
+        self.unknown_symbols.update(index["unknown_symbols"])
+        self.unplaced.update(unplaced.get("reasons", {}))
+        lines = FileLines(name, counts, unplaced.get("reasons", {}), unplaced.get("first", {}), bool(days))
+        self.files.append(lines)
+        self.notes += [f"{name}: {note}" for note in index["notes"]]
+
+
+INDEX_VERSION: Final = 2
+"""Raised when an index tells more than before: files with an older one are read again, once."""
 
 
 def signature(path: Path) -> str:
@@ -69,6 +116,11 @@ def index_days(index: Mapping[str, Any]) -> set[RawKey]:
 def write_index(places: Places, feed: str, path: Path, index: Mapping[str, Any]) -> None:
     """Note a landing file as imported."""
     write_json(_index_path(places, feed, path, index["signature"]), places.raw_temp(feed), index)
+
+
+def indexes(places: Places, feed: str) -> dict[Path, dict[str, Any]]:
+    """All index files of a feed."""
+    return {path: read_json(path) for path in sorted(places.imports(feed).glob("*.json"))}
 
 
 def older_indexes(places: Places, feed: str, signatures: Mapping[str, str]) -> dict[str, dict[Path, dict[str, Any]]]:

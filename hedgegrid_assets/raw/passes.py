@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -13,12 +13,14 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hedgegrid_assets.errors import HeaderChanges, RawDamaged
+from hedgegrid_assets.errors import FileRefused, HeaderChanges, RawDamaged
 from hedgegrid_assets.frames import repeated
 from hedgegrid_assets.model import Decoded, Dialect, OtherHeader, Scan, Source
+from hedgegrid_assets.raw.accounting import HEADER, LineCounts, unplaced_of
 from hedgegrid_assets.raw.carried import Carried, Carrier, scanned
+from hedgegrid_assets.raw.checksums import checksum_file, verify_checksum
 from hedgegrid_assets.raw.days import LINES_SCHEMA, Progress, RawKey, Tally
-from hedgegrid_assets.raw.index import ImportReport, LandingFile, landing_signature
+from hedgegrid_assets.raw.index import INDEX_VERSION, LandingFile, landing_signature
 from hedgegrid_assets.storage import (
     Behind,
     Block,
@@ -26,6 +28,7 @@ from hedgegrid_assets.storage import (
     LineFile,
     Places,
     bytes_of,
+    content_crc,
     line_array,
     make_folder,
     remove_tree,
@@ -106,6 +109,8 @@ class LandingPass:
         self.name = shown_name(places, landing.path)
         self.signature = landing_signature(landing)
         self.earlier: frozenset[RawKey] = frozenset()
+        self.verified = False
+        self._told: dict[str, Any] = {}
         self.carries = False
         self.carried: dict[str, Carried] = {}
         self._work = work
@@ -123,6 +128,8 @@ class LandingPass:
         self.unknown_symbols: Counter[str] = Counter()
         self.disconnects: set[int] = set()
         self.unplaced: list[pl.DataFrame] = []
+        self.reasons: Counter[str] = Counter()
+        self.placed = self._content_bytes = self._content_crc = 0
         self.dialect: Dialect = {}
         self.copied = True
 
@@ -134,6 +141,27 @@ class LandingPass:
         if not finished or (not self.copied and self.reader.truncated):
             self._reset()
             self._read(source, progress)
+        self.verified = verify_checksum(self.landing.path, self.reader.sha256)
+        self._told = unplaced_of(self.unplaced, self.reasons, source, self.dialect)
+        if not self.line_counts.add_up:
+            raise FileRefused(
+                f"the lines of {self.landing.path} do not add up: {self.line_counts.to_dict()}",
+                hint="this is a fault of ours: please report it, with the file; nothing was published from it",
+                details={"path": str(self.landing.path)},
+            )
+
+    @property
+    def line_counts(self) -> LineCounts:
+        """Where every line of the file went."""
+        streams, tally = self.tally.by_stream, self.tally
+        header = streams.get(HEADER, 0)
+        other = streams.total() - header - self.placed + tally.connection + tally.blank
+        return LineCounts(self.reader.lines, self.placed, header, other, tally.unreadable)
+
+    @property
+    def content(self) -> str:
+        """Tells the same content by another name, or packed in another way: its length and CRC-32."""
+        return f"{self._content_bytes}-{self._content_crc:08x}"
 
     def _read(self, source: Source, progress: Progress | None) -> bool:
         """False if ``copied`` is off and the file turned out to hold more than one symbol-day."""
@@ -141,6 +169,8 @@ class LandingPass:
         writer = Behind(self._write)
         try:
             for block, scan, decoded in side_by_side(partial(self._scan, source), self._with_dialect(source)):
+                self._content_bytes += len(block.data)
+                self._content_crc = content_crc(block.data, self._content_crc)
                 self._note(scan)
                 self._carry(source, block, decoded)
                 if (
@@ -199,10 +229,14 @@ class LandingPass:
         self.tally.add(scan)
         lost = scan.lines.filter(pl.col("reason").is_not_null())
         if len(lost):
-            self.unplaced.append(lost)
+            self.reasons.update(dict(lost["reason"].value_counts().iter_rows()))
+            if sum(map(len, self.unplaced)) < _UNREADABLE_CAP:
+                self.unplaced.append(lost)
             if self.tally.unreadable > _UNREADABLE_CAP and self.tally.unreadable > sum(self.tally.by_stream.values()):
                 raise RawDamaged(self.landing.path, f"more than {_UNREADABLE_CAP:,} lines, most of it, cannot be read")
-        groups = _with_day(scan).group_by("channel", "symbol", "day", maintain_order=True)
+        lines = _with_day(scan)
+        groups = lines.group_by("channel", "symbol", "day", maintain_order=True)
+        taken: Counter[str] = Counter()
         for channel, symbol, day, count, first, last in groups.agg(
             pl.len(), first=pl.col("ts_init").first(), last=pl.col("ts_init").last()
         ).iter_rows():
@@ -211,9 +245,17 @@ class LandingPass:
             if symbol not in self.wanted.symbols:
                 self.unknown_symbols[symbol] += count
                 continue
+            taken[channel] += count
             key = RawKey(channel, symbol, day_of(day * NS_PER_DAY))
             self.counts[key] += count
             self.spans[key] = (self.spans.get(key, (first, last))[0], last)
+
+        self.placed += taken.total() if len(taken) < 2 else self._lines_of(lines, taken)
+
+    def _lines_of(self, lines: pl.DataFrame, channels: Collection[str]) -> int:
+        """Lines that are taken: one may belong to several channels."""
+        ours = pl.col("channel").is_in(list(channels)) & pl.col("symbol").is_in(list(self.wanted.symbols))
+        return lines.filter(ours)["line"].n_unique()
 
     def _before_connections(self, scan: Scan) -> Iterator[int]:
         """When the last message came before each line that tells of a connection."""
@@ -267,6 +309,8 @@ class LandingPass:
             "connection": self.tally.connection,
             "blank": self.tally.blank,
             "unreadable": self.tally.unreadable,
+            **({"unplaced": self._told} if self._told else {}),
+            "content": self.content,
             "decoded_to_end": not self.reader.truncated,
             "decimals": self.tally.decimals_of(key),
             "first_local_ns": self.spans[key][0],
@@ -280,28 +324,32 @@ class LandingPass:
 
     def index(self) -> dict[str, Any]:
         """What is noted of this file, so that the same content is not read again."""
+        notes = list(self.dialect.get("notes", ()))
+        if self.reader.truncated:
+            notes.append("the compressed stream ends too early; the lines up to there are used")
+        beside = checksum_file(self.landing.path)
+        if beside is not None and not self.verified:
+            notes.append(f"{beside.name} holds no sha256 of it: not checked")
         return {
+            "index": INDEX_VERSION,
             "file": self.name,
             "signature": self.signature,
+            "sha256": self.reader.sha256,
+            "counts": self.line_counts.to_dict(),
+            "by_stream": dict(sorted(self.tally.by_stream.items())),
+            "other": {"blank": self.tally.blank, "connection": self.tally.connection},
+            "unplaced": self._told,
+            "notes": notes,
             "days": [[key.channel, key.symbol, str(key.day)] for key in sorted({*self.counts, *self.earlier})],
             "channels": sorted(self.wanted.channels),
             "symbols": sorted(self.wanted.symbols),
             "unknown_symbols": dict(sorted(self.unknown_symbols.items())),
         }
 
-    def tell(self, report: ImportReport) -> None:
-        """Add this file to a report."""
-        report.read.append(self.landing.path)
-        report.days |= set(self.counts) | self.earlier
-        report.lines += self.reader.lines
-        report.by_stream.update(self.tally.by_stream)
-        report.other.update({"connection": self.tally.connection, "blank": self.tally.blank})
-        report.unknown_symbols.update(self.unknown_symbols)
-        for lost in self.unplaced:
-            report.unplaced.update(dict(lost["reason"].value_counts().iter_rows()))
-        report.notes += [f"{self.name}: {note}" for note in self.dialect.get("notes", ())]
-        if self.reader.truncated:
-            report.notes.append(f"{self.name}: the compressed stream ends too early; the lines up to there are used")
+    def is_content_of(self, origin: Mapping[str, Any]) -> bool:
+        """An origin of a raw day had this very content, under this name or another."""
+        same_file = origin.get("sha256") == self.reader.sha256
+        return same_file or (origin.get("content") == self.content and origin["lines"] == self.reader.lines)
 
 
 def _with_day(scan: Scan) -> pl.DataFrame:

@@ -1,7 +1,7 @@
 """Raw days composed of what the passes over landing files have found."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +12,16 @@ import pyarrow.parquet as pq
 
 from hedgegrid_assets.errors import RawDamaged
 from hedgegrid_assets.model import Source
-from hedgegrid_assets.raw.days import LINES_SCHEMA, Progress, RawKey, Tally, keep_unplaced, manifest_of
-from hedgegrid_assets.raw.index import LandingFile, index_days, older_indexes, write_index
+from hedgegrid_assets.raw.days import (
+    LINES_SCHEMA,
+    Progress,
+    RawKey,
+    Tally,
+    keep_unplaced,
+    manifest_of,
+    noted_day,
+)
+from hedgegrid_assets.raw.index import LandingFile, index_days, indexes, older_indexes, write_index
 from hedgegrid_assets.raw.passes import LINES_OPTIONS, LandingPass, Wanted, shown_name
 from hedgegrid_assets.storage import Places, atomic_write, read_json, sha256_of, write_json
 
@@ -30,14 +38,16 @@ def publish(
     *,
     in_place: bool,
     progress: Progress | None,
-) -> None:
-    """Compose the raw days of all files read, then note the files as imported."""
+) -> list[str]:
+    """Compose the raw days of all files read, then note the files as imported; what to tell of files that are gone."""
     landed = {shown_name(places, landing.path): landing for landing in files}
     older = older_indexes(places, feed, {part.name: part.signature for part in imported})
     gone = {key for indexes in older.values() for index in indexes.values() for key in index_days(index)}
+    missing = _Missing()
     for key in sorted(gone.union(*(part.counts for part in imported))):
         giving = [part for part in imported if key in part.counts]
         held = _held_origins(places, feed, key, {part.name for part in imported})
+        held = missing.without(places, key, held, giving)
         if in_place and not held and len(giving) == 1 and not giving[0].copied:
             _publish_in_place(places, feed, source, key, giving[0])
             continue
@@ -60,6 +70,82 @@ def publish(
         for path in older[part.name]:
             path.unlink()
         write_index(places, feed, part.landing.path, part.index())
+    _forget(places, feed, missing.renamed)
+    return missing.notes()
+
+
+class _Missing:
+    """Landing files that days were made of and that are not there any more."""
+
+    def __init__(self) -> None:
+        self.renamed: dict[str, str] = {}
+        self._lost: dict[str, set[RawKey]] = {}
+
+    def without(
+        self, places: Places, key: RawKey, held: Sequence[dict[str, Any]], giving: Sequence[LandingPass]
+    ) -> list[dict[str, Any]]:
+        """The origins of a day that still count.
+
+        Not those whose file has another name now, or was packed: the new file gives their lines. Nor those that were
+        read in place and are gone: their lines are nowhere.
+        """
+        kept: list[dict[str, Any]] = []
+        for origin in held:
+            name = origin["path"]
+            if (places.data / name).is_file():
+                kept.append(origin)
+                continue
+            heir = next((part for part in giving if part.is_content_of(origin)), None)
+            if heir is not None:
+                self.renamed[name] = heir.name
+            elif origin["stored_bytes"]:
+                kept.append(origin)
+            else:
+                self._lost.setdefault(name, set()).add(key)
+        return kept
+
+    def notes(self) -> list[str]:
+        """What a person should know."""
+        told = [f"{old} is {new} now: its days are kept from there" for old, new in sorted(self.renamed.items())]
+        for name, keys in sorted(self._lost.items()):
+            days = ", ".join(sorted({f"{key.symbol} {key.day}" for key in keys})[:5])
+            told.append(
+                f"{name} is gone, and was not copied: {days} is made of the other files at hand, without its lines"
+            )
+        return told
+
+
+def _forget(places: Places, feed: str, names: Collection[str]) -> None:
+    """Remove what was noted of landing files that have another name now."""
+    for path, index in indexes(places, feed).items() if names else ():
+        if index["file"] in names:
+            path.unlink(missing_ok=True)
+    for name in names:
+        keep_unplaced(places, feed, name, [])
+
+
+def tell_gone(places: Places, feed: str) -> list[str]:
+    """What to tell of files that days were read from in place and that are gone: once, since there is nothing to do."""
+    found: list[str] = []
+    for path, index in indexes(places, feed).items():
+        there = (places.data / index["file"]).is_file()
+        if there == (not index.get("gone", False)):
+            continue
+        write_json(path, places.raw_temp(feed), index | {"gone": not there})
+        days = sorted(
+            f"{key.symbol} {key.day}" for key in index_days(index) if _is_in(places, feed, key, index["file"])
+        )
+        if not there and days:
+            found.append(
+                f"{index['file']} is gone, and was not copied: what the catalog holds of {days[0]} stays as it is, "
+                "but cannot be made again; put the file back for that"
+            )
+    return found
+
+
+def _is_in(places: Places, feed: str, key: RawKey, name: str) -> bool:
+    day = noted_day(places, feed, key)
+    return day is not None and day.lines is None and day.manifest["origin"][0].get("path") == name
 
 
 def _held_origins(places: Places, feed: str, key: RawKey, replaced: set[str]) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ REJECTS_THAT_COUNT: Final = 10
 SIDES_THAT_COUNT: Final = 1_000
 """Trades with a side; a day of no more may well have one side only."""
 ONE_SIDE_PER_MILLE: Final = 999
+FILES_TOLD: Final = 10
 DAY_EDGE_SECONDS: Final = 60.0
 _THREE_SECONDS_FROM_MS: Final = 2_500
 _SLOWER_FROM_MS: Final = 30_000
@@ -42,7 +43,8 @@ def _rows_conserved(facts: DayFacts) -> Judgement:
 def _rejected_share(facts: DayFacts) -> Judgement:
     """Rows that the venue itself marks as no trade (``excluded_*``) are rejected, but not held against the day.
 
-    A day of which nothing else is left is not empty: it could not be read.
+    A day of which nothing else is left is not empty: it could not be read. Nor is a day to be trusted that has lines of
+    a file of which too many have no time, or no other place: nobody knows which days these belong to.
     """
     counts = facts.counts
     if counts is None:
@@ -51,9 +53,11 @@ def _rejected_share(facts: DayFacts) -> Judgement:
     rejected = sum(held.values())
     share = rejected / counts.rows_in if counts.rows_in else 0.0
     few = rejected < REJECTS_THAT_COUNT or share <= facts.max_rejected
-    passed = few and (counts.rows_out > 0 or not rejected or facts.too_fine > 0)
+    files = facts.unplaced_files
+    passed = few and (counts.rows_out > 0 or not rejected or facts.too_fine > 0) and not files
     numbers = {"rejected": rejected, "share": round(share, 6), "threshold": facts.max_rejected, "by_reason": held}
-    return Judgement(passed, 0 if passed else rejected, numbers)
+    numbers |= {"files": [dict(file) for file in files[:FILES_TOLD]]} if files else {}
+    return Judgement(passed, 0 if passed else rejected + sum(file["unplaced"] for file in files), numbers)
 
 
 def _precision_fits(facts: DayFacts) -> Judgement:
@@ -245,7 +249,7 @@ REJECTED_SHARE: Final = Rule(
     "rejected_share",
     _ERROR,
     "rows_accounted_for",
-    "the share of rejected rows is within the feed's max_rejected",
+    "the share of rejected rows, and of lines without a place in the files of the day, is within the feed's max_rejected",
     judge=_rejected_share,
 )
 NO_TIME_GAPS: Final = Rule(

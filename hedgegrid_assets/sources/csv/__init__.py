@@ -9,6 +9,7 @@ from typing import Final
 import polars as pl
 
 from hedgegrid_assets.model import Channel, Field, Source, TableMapping
+from hedgegrid_assets.sources.csv.culprit import culprit
 from hedgegrid_assets.sources.csv.dialects import dialect
 from hedgegrid_assets.sources.csv.rows import decode, scan
 
@@ -144,6 +145,7 @@ SOURCE: Final = Source(
     scan=scan,
     decode=decode,
     dialect=dialect,
+    culprit=culprit,
     quoted=True,
     code_version=2,
     settings=("files", "base_path", "timestamp_format", "sides", "side_is", "ids", "trade_kind"),

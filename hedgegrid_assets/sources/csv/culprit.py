@@ -1,0 +1,36 @@
+"""What to show of a line that has no place."""
+
+from collections.abc import Iterator
+
+import polars as pl
+
+from hedgegrid_assets.model import Dialect
+from hedgegrid_assets.sources.csv import cells
+from hedgegrid_assets.sources.csv.names import LOCAL, TIMESTAMP
+from hedgegrid_assets.sources.csv.times import ns_of
+
+
+def culprit(text: str, dialect: Dialect, reason: str) -> tuple[str | None, str | None]:
+    """(column, value) of the cell that is to blame: a time that cannot be read, or a symbol that is not there."""
+    row = cells.row_of(text, str(dialect["delimiter"]))
+    if row is None:
+        return None, None
+    places = list(_times(row, dialect)) if reason == "unknown_time" else []
+    if reason == "missing_field" and dialect["symbol_column"] is not None:
+        places = [int(dialect["symbol_column"])]
+    if not places:
+        return None, None
+    return str(dialect["names"][places[0]]), _cell(row, places[0])
+
+
+def _times(row: list[str], dialect: Dialect) -> Iterator[int]:
+    """Positions of the times that give no moment."""
+    for view in dialect["views"].values():
+        for name in (TIMESTAMP, LOCAL):
+            place = view["columns"].get(name)
+            if place is not None and ns_of(pl.Series([_cell(row, place)]), view["times"][name])[0] is None:
+                yield int(place)
+
+
+def _cell(row: list[str], place: int) -> str:
+    return row[place].strip() if place < len(row) else ""
