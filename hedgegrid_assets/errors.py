@@ -21,6 +21,7 @@ HedgegridError
 │   │   ├── FileUnreadable
 │   │   ├── LinesUnplaced
 │   │   ├── MissingColumns
+│   │   ├── DaysOnly
 │   │   ├── HeaderChanges
 │   │   ├── CandlesRefused
 │   │   ├── SidesUnknown
@@ -366,6 +367,28 @@ class CandlesRefused(FileRefused):
             hint=f"if they are candles of {token} prices, say so in the file given with --config: "
             f"{json.dumps(example, ensure_ascii=False)} (under a name that says nothing else)",
             details={"path": str(path), "token": token, "mapping": mapping},
+        )
+
+
+class DaysOnly(FileRefused):
+    """The time column of trades holds days: without the time of day, all of them would lie at midnight.
+
+    ``named``: what is read from which column; ``fmt``: the ``timestamp_format`` that takes the days as they are.
+    """
+
+    code = "days_only"
+
+    def __init__(self, path: Path, line: int, value: str, named: Mapping[str, str], fmt: str) -> None:
+        column = named["timestamp"]
+        columns = {**named, "timestamp": f"{column}+<your column for the time of day>"}
+        example = {"files": {"trades": {"file_path": path.name, "columns": columns}}}
+        super().__init__(
+            f"Timestamp parsing failed ({path}, line {line}, column {column}): "
+            f"expected the time of day of each trade, found days only, such as {value!r}",
+            hint="say which column has the time (of day) in the file given with --config: "
+            f"{json.dumps(example, ensure_ascii=False)}; where none has it, "
+            f'"timestamp_format": {json.dumps(fmt)} takes all trades at midnight',
+            details={"path": str(path), "line": line, "column": column, "value": value, "mapping": columns},
         )
 
 

@@ -12,6 +12,7 @@ import polars as pl
 
 from hedgegrid_assets.errors import (
     CandlesRefused,
+    DaysOnly,
     MissingColumns,
     RawDamaged,
     TimestampParsingFailed,
@@ -34,6 +35,7 @@ from hedgegrid_assets.sources.csv.beginning import (
     split,
 )
 from hedgegrid_assets.sources.csv.names import (
+    CLOCK,
     LOCAL,
     OPTIONAL,
     REQUIRED,
@@ -49,6 +51,7 @@ from hedgegrid_assets.sources.csv.names import (
 )
 from hedgegrid_assets.sources.csv.settlements import mark_settled
 from hedgegrid_assets.sources.csv.sides import MAKER_FLAGS, check_said, check_values, told_sides
+from hedgegrid_assets.sources.csv.time_columns import Holds, TimeColumn, choose, format_of, holds, joined
 from hedgegrid_assets.sources.csv.times import (
     TimeSpec,
     format_for,
@@ -106,6 +109,7 @@ def dialect(block: Block, said: Mapping[str, Any]) -> Dialect:
         MissingColumns: None of the data types asked for can be made from the columns.
         CandlesRefused: The file holds candles that give none of them.
         SidesUnknown: Nobody can say what is buy and what is sell.
+        DaysOnly: The time column of trades holds days only.
         TimestampParsingFailed: Most times cannot be read.
         RawDamaged: The file is no text.
         UsageError: The mapping or format that the user gave cannot be.
@@ -120,9 +124,11 @@ def dialect(block: Block, said: Mapping[str, Any]) -> Dialect:
     for token, columns in views.items():
         fmt = mappings.get(token, {}).get("timestamp_format") or said.get("timestamp_format")
         columns = {name: place for name, place in columns.items() if name != SYMBOL}
+        explicit = bool(mappings.get(token, {}).get("columns"))
         as_candles: dict[str, Any] = {}
-        if candles(head.names):
-            explicit = bool(mappings.get(token, {}).get("columns"))
+        if not candles(head.names):
+            columns = _of_whole_times(block, head, token, columns, fmt, path, explicit=explicit)
+        else:
             columns, as_candles = _of_candles(block, head, token, columns, fmt, path, explicit=explicit)
         channel = "aggTrade" if token == "trades" and {"first_trade_id", "last_trade_id"} <= set(columns) else token
         made["trade" if channel == "trades" else channel] = {
@@ -137,7 +143,7 @@ def dialect(block: Block, said: Mapping[str, Any]) -> Dialect:
     if "funding" in made:
         said_so = mappings.get("funding", {}).get("settled")
         places = [made["funding"]["columns"][TIMESTAMP], *([] if symbol_column is None else [symbol_column])]
-        rows = cells.read(block, len(head.names), head.delimiter, places).frame.filter(pl.col("line") >= head.lines)
+        rows = _rows(block, head, places, made["funding"]["columns"].get(CLOCK))
         head.notes.extend(mark_settled(made["funding"], head.names, rows, symbol_column, said_so))
     return {
         "header_lines": head.lines,
@@ -310,7 +316,10 @@ def _mapped(head: _Head, token: str, mapping: Mapping[str, str], path: Path) -> 
     lowered = [name.lower() for name in head.names]
     for key, actual in mapping.items():
         column = str(canonical(key, token))
-        if actual in head.names:
+        days, plus, clock = str(actual).partition("+")
+        if plus and actual not in head.names and {days, clock} <= set(head.names):
+            places |= {column: head.names.index(days), CLOCK: head.names.index(clock)}
+        elif actual in head.names:
             places[column] = head.names.index(actual)
         elif actual.strip().lower() in lowered:
             places[column] = lowered.index(actual.strip().lower())
@@ -340,7 +349,7 @@ def _found(head: _Head, token: str, path: Path, *, said: bool) -> dict[str, int]
             continue
         places[column] = found[0]
         taken.add(found[0])
-        if len(found) > 1:
+        if len(found) > 1 and column != TIMESTAMP:
             others = listed([head.names[place] for place in found[1:]])
             head.notes.append(f"{column} is read from {head.names[found[0]]}, not from {others}")
     if "aggressor_side" in places and "is_buyer_maker" in places:
@@ -461,6 +470,9 @@ def _times(block: Block, head: _Head, columns: Mapping[str, int], fmt: str | Non
         if column not in columns:
             continue
         sample = _column(block, head, columns[column])
+        if column == TIMESTAMP and CLOCK in columns:
+            rows = _rows(block, head, [columns[column]], columns[CLOCK])
+            sample = rows.select("line", text=cells.name(columns[column])).filter(pl.col("text") != "")
         if column == "next_funding_time":
             sample = sample.filter(~pl.col("text").is_in(_OPEN_ZERO))
         if not len(sample) and TIMESTAMP in specs:  # nothing in it so far: as the first time column
@@ -477,6 +489,47 @@ def _times(block: Block, head: _Head, columns: Mapping[str, int], fmt: str | Non
         if spec.get("format", "").startswith(("%m/%d", "%d/%m")) and not fmt:
             head.notes.append(f"times are read as {shown(spec)}: give timestamp_format if that is wrong")
     return specs
+
+
+def _rows(block: Block, head: _Head, places: Sequence[int], clock: int | None) -> pl.DataFrame:
+    """The rows of the first block: ``line`` and the cells; with ``clock``, days in the first with their time of day."""
+    wanted = places if clock is None else [*places, clock]
+    read = cells.read(block, len(head.names), head.delimiter, wanted).frame.filter(pl.col("line") >= head.lines)
+    if clock is None:
+        return read
+    day = cells.name(places[0])
+    return read.with_columns(joined(read[day], read[cells.name(clock)]).alias(day))
+
+
+def _of_whole_times(
+    block: Block, head: _Head, token: str, columns: dict[str, int], fmt: str | None, path: Path, *, explicit: bool
+) -> dict[str, int]:
+    """The columns, with that of the time told by its values. Raises DaysOnly for trades without a time of day."""
+    candidates = [columns[TIMESTAMP]]
+    if not explicit:
+        used = {place for name, place in columns.items() if name != TIMESTAMP}
+        candidates = [place for place in found_by(TIMESTAMP, head.names) if place not in used]
+
+    def texts(place: int) -> pl.Series:
+        return _column(block, head, place)["text"]
+
+    if explicit and CLOCK in columns:
+        return columns
+    if fmt and format_problem(fmt):
+        return columns
+    chosen = TimeColumn(candidates[0]) if explicit else choose(texts, candidates, head.names, fmt)
+    if token == "trades" and chosen.clock is None and not fmt and holds(texts(chosen.place)) is Holds.DAYS:
+        first = _column(block, head, chosen.place).row(0, named=True)
+        named = _named(head, {name: columns[name] for name in REQUIRED[token]} | {TIMESTAMP: chosen.place})
+        raise DaysOnly(path, first["line"] + 1, first["text"], named, format_of(texts(chosen.place)))
+    name = head.names[chosen.place]
+    if chosen.clock is not None:
+        head.notes.append(f"timestamp is read from {name} and {head.names[chosen.clock]} together")
+        return columns | {TIMESTAMP: chosen.place, CLOCK: chosen.clock}
+    others = [head.names[place] for place in candidates if place != chosen.place]
+    if others:
+        head.notes.append(f"timestamp is read from {name}, not from {listed(others)}")
+    return columns | {TIMESTAMP: chosen.place}
 
 
 def _signed(block: Block, head: _Head, columns: Mapping[str, int]) -> bool:

@@ -8,6 +8,8 @@ from typing import Final
 TIMESTAMP: Final = "timestamp"
 LOCAL: Final = "local_timestamp"
 SYMBOL: Final = "symbol"
+CLOCK: Final = "time_of_day"
+"""The time of day, where the time column holds days only."""
 
 _SQUEEZED: Final = re.compile(r"[\s_\-]+")
 

@@ -12,8 +12,9 @@ from hedgegrid_assets.sources.binance import REJECTS_SCHEMA, SCAN_SCHEMA, exact_
 from hedgegrid_assets.sources.csv import cells
 from hedgegrid_assets.sources.csv.beginning import comments_in, split
 from hedgegrid_assets.sources.csv.dialects import is_header, symbol_of
-from hedgegrid_assets.sources.csv.names import LOCAL, TIMESTAMP
+from hedgegrid_assets.sources.csv.names import CLOCK, LOCAL, TIMESTAMP
 from hedgegrid_assets.sources.csv.sides import FLAGS, MAKER_FLAGS, SIDES
+from hedgegrid_assets.sources.csv.time_columns import joined
 from hedgegrid_assets.sources.csv.times import lacking_digits, ns_of
 from hedgegrid_assets.storage import Block
 from hedgegrid_assets.tables.trade_tick import AGGRESSOR_SIDES
@@ -49,7 +50,8 @@ def _placed(block: Block, dialect: Dialect, view: Mapping[str, Any], wanted: Seq
     columns: Mapping[str, int] = view["columns"]
     times = {name: columns[name] for name in (TIMESTAMP, LOCAL) if name in columns}
     symbol_column = dialect["symbol_column"]
-    places = [*wanted, *times.values(), *([] if symbol_column is None else [symbol_column])]
+    clock = [columns[CLOCK]] if CLOCK in columns else []
+    places = [*wanted, *times.values(), *clock, *([] if symbol_column is None else [symbol_column])]
     comments = comments_in(block, dialect["header_lines"]) if dialect.get("comments") else []
     read = cells.read(cells.without_lines(block, comments), len(dialect["names"]), dialect["delimiter"], places)
     frame, header = _without_header(read.frame, block, dialect, places)
@@ -79,7 +81,10 @@ def _without_header(
 
 def _with_places(frame: pl.DataFrame, dialect: Dialect, view: Mapping[str, Any]) -> pl.DataFrame:
     columns, specs = view["columns"], view["times"]
-    event = ns_of(frame[cells.name(columns[TIMESTAMP])], specs[TIMESTAMP])
+    texts = frame[cells.name(columns[TIMESTAMP])]
+    if CLOCK in columns:
+        texts = joined(texts, frame[cells.name(columns[CLOCK])])
+    event = ns_of(texts, specs[TIMESTAMP])
     if "later_ns" in view:  # candles: from the opening to the last moment
         event = event + view["later_ns"]
     init = ns_of(frame[cells.name(columns[LOCAL])], specs[LOCAL]) if LOCAL in columns else event

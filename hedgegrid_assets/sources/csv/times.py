@@ -43,10 +43,12 @@ FORMATS: Final = (
     "%Y%m%d %H%M%S%.f%.z",
     "%Y%m%dT%H%M%S%.f%.z",
     "%Y%m%d",
+    "%Y/%m/%d",
+    "%d.%m.%Y",
 )
 """Tried in this order on text; the one that reads most of the sample wins. ``%.f`` and ``%.z`` may be absent."""
 EXAMPLES: Final = (
-    *("%d/%m/%Y %H:%M", "%d.%m.%Y %H:%M", "%d.%m.%Y", "%d-%m-%Y %H:%M:%S", "%d-%m-%Y %H:%M", "%m-%d-%Y %H:%M:%S"),
+    *("%d/%m/%Y %H:%M", "%d.%m.%Y %H:%M", "%d-%m-%Y %H:%M:%S", "%d-%m-%Y %H:%M", "%m-%d-%Y %H:%M:%S"),
     *("%d %b %Y %H:%M:%S", "%b %d %Y %H:%M:%S", "%b %d, %Y %H:%M:%S", "%a %b %d %H:%M:%S %Y", "%d-%b-%Y %H:%M:%S"),
     *("%Y.%m.%d %H:%M:%S%.f", "%Y.%m.%d %H:%M", "%Y_%m_%d %H:%M:%S", "%Y-%m-%d %H-%M-%S", "%Y-%m-%d-%H:%M:%S"),
     *("%d.%m.%y %H:%M:%S", "%m/%d/%y %H:%M:%S", "%m/%d/%y %H:%M", "%Y-%m-%d_%H:%M:%S", "%Y%m%d%H%M%S"),
