@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from hedgegrid_assets.errors import NoDataFetched, UsageError
 from hedgegrid_assets.model import Column, Table
 from hedgegrid_assets.names import check_lookup
-from hedgegrid_assets.storage import Places
+from hedgegrid_assets.storage import Places, give_up
 from hedgegrid_assets.tables import TABLES, TOKENS
 from hedgegrid_assets.timestamps import parse_day
 
@@ -123,6 +123,10 @@ class FrameWriter:
     def close(self) -> None:
         """Write the footer."""
         self._file.close()
+
+    def give_up(self) -> None:
+        """Close a file that is not wanted any more; nothing to do for one that is complete."""
+        give_up(self._file)
 
 
 def repeated(text: str, count: int) -> pa.DictionaryArray:

@@ -707,4 +707,5 @@ class _Sink:
         while self._threads:
             with contextlib.suppress(Exception):
                 self._threads.pop().close()
+        self._writer.give_up()
         self._stack.close()

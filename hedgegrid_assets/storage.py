@@ -1,6 +1,8 @@
 """Where everything lies and how bytes get in and out: places, blocks of lines, atomic files, locks, threads."""
 
 import bz2
+import contextlib
+import errno
 import fcntl
 import hashlib
 import json
@@ -10,6 +12,7 @@ import re
 import shutil
 import sys
 import threading
+import time
 import zlib
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 
     import polars as pl
     import pyarrow as pa
+    import pyarrow.parquet as pq
     import zstandard
 
 BLOCK_BYTES: Final = 8 << 20
@@ -58,6 +62,11 @@ _MAGIC: Final = {
 _LONGEST_WAIT: Final = 1.0
 """Seconds for a thread that is not needed any more."""
 _NOT_CONTENT: Final = (".DS_Store", "Thumbs.db", "desktop.ini")
+_AREA_PREFIX: Final = ".hedgegrid-"
+_OUR_ROOTS: Final = (".tmp", "tmp")
+_OUR_PART: Final = re.compile(r"\.[0-9a-f]{12}\.part$")
+_ABANDONED_SECONDS: Final = 86_400.0
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _QUOTED_BACK: Final = 64 << 10
 _ZSTD_LEVEL: Final = 1
 _OUTSIDE_NAME: Final = re.compile(r"[^\w.@+-]")
@@ -166,15 +175,93 @@ def cut_name(name: str) -> str:
     return name.encode()[:_NAME_BYTES].decode(errors="ignore")
 
 
+@dataclass(slots=True)
+class _Area:
+    """A folder that this process works in; it holds the lock of it, and ``users`` use it."""
+
+    path: Path
+    handle: int
+    users: int = 0
+
+
+_areas: Final[dict[tuple[int, Path], _Area]] = {}
+_areas_change: Final = threading.Lock()
+
+
+@contextmanager
+def working_folder(root: Path) -> Iterator[Path]:
+    """A folder of this process's own below ``root``, for files in the making; gone when nobody uses it any more.
+
+    It is locked as long as the process lives. Those that no living process holds are what killed runs have left: they
+    are removed first. Raises EnvironmentFault that names ``root``.
+    """
+    key = (os.getpid(), root.absolute())
+    with _areas_change:
+        if key not in _areas:
+            with writing(root):
+                _areas[key] = _new_area(root)
+        area = _areas[key]
+        area.users += 1
+    try:
+        yield area.path
+    finally:
+        with _areas_change:
+            area.users -= 1
+            if not area.users:
+                del _areas[key]
+                shutil.rmtree(area.path, ignore_errors=True)
+                os.close(area.handle)
+
+
+def _new_area(root: Path) -> _Area:
+    make_folder(root)
+    handle = os.open(root, os.O_RDONLY)
+    try:
+        _lock(handle, fcntl.LOCK_EX)  # nobody looks between making a folder and locking it
+        _remove_unheld(root)
+        path = root / f"{_AREA_PREFIX}{os.getpid()}-{uuid4().hex[:8]}"
+        path.mkdir()
+        held = os.open(path, os.O_RDONLY)
+        _lock(held, fcntl.LOCK_EX)
+        return _Area(path, held)
+    finally:
+        os.close(handle)
+
+
+def _remove_unheld(root: Path) -> None:
+    """What processes have left that do not live any more, and half-written files of a version that made no folders."""
+    for path in root.glob(f"{_AREA_PREFIX}*"):
+        with contextlib.suppress(OSError):  # its process may just have gone, with all it had
+            handle = os.open(path, os.O_RDONLY)
+            try:
+                if _lock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB):
+                    shutil.rmtree(path, ignore_errors=True)
+            finally:
+                os.close(handle)
+    if root.name in _OUR_ROOTS:
+        for path in root.iterdir():
+            if _OUR_PART.search(path.name) and time.time() - path.stat().st_mtime > _ABANDONED_SECONDS:
+                path.unlink(missing_ok=True)
+
+
+def _lock(handle: int, how: int) -> bool:
+    """False where another holds it, or where the file system has no locks for folders: then nothing is removed."""
+    try:
+        fcntl.flock(handle, how)
+    except OSError:
+        return False
+    return True
+
+
 @contextmanager
 def temporary_file(name: str, tmp_dir: Path) -> Iterator[Path]:
     """A path for a file in the making, gone when the block ends; ``publish_file`` takes it away before that."""
-    make_folder(tmp_dir)
-    temporary = tmp_dir / f"{cut_name(name)}.{uuid4().hex[:12]}.part"
-    try:
-        yield temporary
-    finally:
-        temporary.unlink(missing_ok=True)
+    with working_folder(tmp_dir) as folder:
+        temporary = folder / f"{cut_name(name)}.{uuid4().hex[:12]}.part"
+        try:
+            yield temporary
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def publish_file(temporary: Path, final: Path) -> None:
@@ -199,13 +286,51 @@ def atomic_write(final: Path, tmp_dir: Path) -> Iterator[Path]:
 
 @contextmanager
 def writing(place: Path) -> Iterator[None]:
-    """Whatever the disk refuses in the block becomes an EnvironmentFault that names the place."""
+    """Whatever the disk refuses in the block becomes an EnvironmentFault that names the file, or else the place."""
     try:
         yield
     except OSError as error:
-        raise EnvironmentFault(
-            f"cannot write {place}: {error.strerror or error}", hint="check space and permissions"
-        ) from error
+        raise disk_fault(error, place) from error
+
+
+def disk_fault(error: OSError, place: Path) -> EnvironmentFault:
+    """What the disk refused, where, and what to do; a full disk is told with what is free."""
+    if error.errno is not None and error.errno in _FULL:
+        where = next(folder for folder in (place, *place.absolute().parents) if folder.exists())
+        free = shutil.disk_usage(where).free
+        return EnvironmentFault(
+            f"cannot write {place}: {os.strerror(error.errno)}; {free / 1e6:,.1f} MB are free there",
+            hint="make room, or choose another --output or --data (a run needs about the size of the files that it reads, "
+            "twice); then run again: what is published is whole",
+            details={"path": str(place), "free_bytes": free},
+        )
+    named = error.filename if isinstance(error.filename, str) else str(place)
+    return EnvironmentFault(
+        f"cannot read or write {named}: {error.strerror or error}",
+        hint="check that it is there, its permissions and the space",
+        details={"path": named},
+    )
+
+
+@contextmanager
+def parquet_writer(path: Path, schema: "pa.Schema", options: dict[str, Any]) -> "Iterator[pq.ParquetWriter]":
+    """A Parquet file in the making; if the block fails, it is given up without a further word."""
+    import pyarrow.parquet as pq
+
+    writer = pq.ParquetWriter(path, schema, **options)
+    try:
+        yield writer
+        writer.close()
+    except BaseException:
+        give_up(writer)
+        raise
+
+
+def give_up(writer: "pq.ParquetWriter") -> None:
+    """Close a Parquet file that is not wanted any more; on a full disk it could not be ended, and would say so when it goes."""
+    with contextlib.suppress(Exception):
+        writer.close()
+    writer.is_open = False
 
 
 def make_folder(path: Path) -> None:
@@ -238,7 +363,9 @@ def read_json(path: Path) -> Any:
 def exclusive_lock(path: Path) -> Iterator[None]:
     """Hold a lock against all other processes of this machine until the block ends."""
     make_folder(path.parent)
-    with path.open("a") as file:
+    with writing(path):
+        file = path.open("a")
+    with file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 

@@ -579,7 +579,7 @@ def test_a_real_kill_in_the_middle_of_a_write_leaves_a_readable_catalog(yard: Ya
     process.stdout.readline()
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    assert list(yard.places.catalog_temp.glob("*.part"))
+    assert list(yard.places.catalog_temp.rglob("*.part"))
     assert file_of(yard, "trade_tick").read_bytes() == before
     assert len(query(yard, "trade_tick")) == 40
     os.utime(yard.frame_path())

@@ -32,6 +32,7 @@ from hedgegrid_assets.storage import (
     Places,
     ahead,
     exclusive_lock,
+    give_up,
     publish_file,
     read_json,
     sha256_of,
@@ -127,7 +128,7 @@ class Draft:
 
     def close(self) -> None:
         """Remove what was not published."""
-        self._writer.close()
+        give_up(self._writer)
         self._stack.close()
 
 

@@ -25,7 +25,9 @@ from hedgegrid_assets.storage import (
     exclusive_lock,
     publish_file,
     side_by_side,
+    working_folder,
     write_json,
+    writing,
 )
 
 _SCANNING: Final = threading.Lock()
@@ -53,8 +55,14 @@ def fetch_day(
     None if the source has no such day. Same settings, same bytes. ``tick`` is called often while a day is fetched, and
     may raise to stop it; nothing is published then. What is decoded on the way is left with the ``carrier``.
     """
-    if source.remote is not None:
-        return _download_day(places, feed, source, key, settings, tick or (lambda: None), carrier)
+    with writing(places.data):
+        if source.remote is not None:
+            return _download_day(places, feed, source, key, settings, tick or (lambda: None), carrier)
+        return _make_day(places, feed, source, key, settings)
+
+
+def _make_day(places: Places, feed: str, source: Source, key: RawKey, settings: Mapping[str, Any]) -> RawDay | None:
+    """A day that the source makes itself."""
     assert source.fetch is not None
     channel = next(channel for channel in source.channels if channel.name == key.channel)
     held = raw_day(places, feed, key)
@@ -106,14 +114,14 @@ def _download_day(
     assert source.remote is not None
     remote, request = source.remote, request_of(source, key, settings)
     channel = _remote_channel(source, key, settings)
-    with exclusive_lock(places.raw_temp(feed) / "locks" / f"{key.channel}-{key.symbol}-{key.day}"):
+    lock = places.raw_temp(feed) / "locks" / f"{key.channel}-{key.symbol}-{key.day}".replace("/", "")
+    with exclusive_lock(lock), working_folder(places.raw_temp(feed)) as work:
         try:
             held = raw_day(places, feed, key)
         except RawDamaged:  # it can be had again
             held = None
         if held is not None and held.manifest["request"] == request:
             return held
-        work = places.raw_temp(feed) / "fetch"
         download, seen = _received(
             lambda: remote.download(settings, key.symbol, channel, key.day, places.data / "cache", work, tick),
             partial(_look_through, source=source, channel=channel, tick=tick, carry=work if carrier else None),

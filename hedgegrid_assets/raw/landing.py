@@ -16,7 +16,7 @@ from hedgegrid_assets.raw.index import INDEX_VERSION, ImportReport, LandingFile,
 from hedgegrid_assets.raw.names import claims_data, is_document, is_unfinished
 from hedgegrid_assets.raw.passes import LandingPass, Wanted, shown_name
 from hedgegrid_assets.raw.publishing import publish, tell_gone
-from hedgegrid_assets.storage import Places, exclusive_lock, remove_tree, writing
+from hedgegrid_assets.storage import Places, exclusive_lock, remove_tree, working_folder, writing
 
 _NAMED: Final = 5
 
@@ -77,11 +77,10 @@ def import_landing(
     A file that cannot be read, or is not what the checksum beside it says, raises FileRefused and nothing is published;
     with ``pass_over_damaged`` it is named in the report, and the others land.
     """
-    work = places.raw_temp(feed) / "import"
     with writing(places.data), exclusive_lock(places.imports(feed) / "lock"), ExitStack() as stack:
         report = ImportReport()
         wanted = Wanted(frozenset(channel.name for channel in channels), frozenset(symbols))
-        remove_tree(places.raw_temp(feed))  # what a run that was killed has left
+        work = stack.enter_context(working_folder(places.raw_temp(feed))) / "import"
         stack.callback(remove_tree, work)
         parts: list[LandingPass] = []
         verified: list[str] = []
@@ -110,7 +109,7 @@ def import_landing(
                 continue
             parts.append(importing)
             verified += [importing.name] if importing.verified else []
-        report.notes += publish(places, feed, source, parts, files, in_place=in_place, progress=progress)
+        report.notes += publish(places, feed, source, parts, files, work, in_place=in_place, progress=progress)
         for part in parts:
             report.read.append(part.landing.path)
             report.add(part.index())

@@ -11,7 +11,6 @@ from typing import Any, Final
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from hedgegrid_assets.errors import FileRefused, HeaderChanges, RawDamaged
 from hedgegrid_assets.frames import repeated
@@ -31,6 +30,7 @@ from hedgegrid_assets.storage import (
     content_crc,
     line_array,
     make_folder,
+    parquet_writer,
     remove_tree,
     side_by_side,
 )
@@ -94,7 +94,7 @@ class _Part:
         self._lines.close()
         numbers = (pl.concat(self._numbers).cast(pl.UInt64) + 1).to_arrow()
         self._numbers.clear()
-        with pq.ParquetWriter(self.lines_path, LINES_SCHEMA, **LINES_OPTIONS) as writer:
+        with parquet_writer(self.lines_path, LINES_SCHEMA, LINES_OPTIONS) as writer:
             for start in range(0, len(numbers), _LINES_GROUP):
                 group = numbers.slice(start, _LINES_GROUP)
                 writer.write_table(pa.table([repeated(self._file, len(group)), group], schema=LINES_SCHEMA))

@@ -23,7 +23,7 @@ from hedgegrid_assets.raw.days import (
 )
 from hedgegrid_assets.raw.index import LandingFile, index_days, indexes, older_indexes, write_index
 from hedgegrid_assets.raw.passes import LINES_OPTIONS, LandingPass, Wanted, shown_name
-from hedgegrid_assets.storage import Places, atomic_write, read_json, sha256_of, write_json
+from hedgegrid_assets.storage import Places, atomic_write, parquet_writer, read_json, sha256_of, write_json
 
 OF_RAW: Final = b"hedgegrid.raw_sha256"
 """Metadata of a sidecar: the raw file that its lines are of."""
@@ -35,6 +35,7 @@ def publish(
     source: Source,
     imported: Sequence[LandingPass],
     files: Sequence[LandingFile],
+    work: Path,
     *,
     in_place: bool,
     progress: Progress | None,
@@ -57,7 +58,7 @@ def publish(
                 part.run(source, alone=False, progress=progress)
         wanted = Wanted(frozenset({key.channel}), frozenset({key.symbol}))
         for name in [origin["path"] for origin in held if not origin["stored_bytes"]]:  # so far in place
-            folder = places.raw_temp(feed) / "import" / hashlib.sha256(name.encode()).hexdigest()[:16]
+            folder = work / hashlib.sha256(name.encode()).hexdigest()[:16]
             landing = landed.get(name, LandingFile(places.data / name))
             said = next(origin.get("settings") for origin in held if origin["path"] == name)
             again = LandingPass(places, replace(landing, settings=said) if said else landing, wanted, folder)
@@ -241,7 +242,7 @@ def _publish_day(
                 tally.see(origin["first_local_ns"], origin["last_local_ns"])
                 origins.append({name: value for name, value in origin.items() if not name.startswith("start_")})
         schema = LINES_SCHEMA.with_metadata({OF_RAW: digest.hexdigest()})
-        with pq.ParquetWriter(lines_temporary, schema, **LINES_OPTIONS) as writer:
+        with parquet_writer(lines_temporary, schema, LINES_OPTIONS) as writer:
             for _, origin, _, lines_path, _, start_lines in pieces:
                 for numbers in _numbers(lines_path, start_lines, origin["stored_lines"]):
                     writer.write_table(numbers.cast(schema))
