@@ -41,8 +41,9 @@ class Precisions:
     mark: int
 
     def of(self, column: Column) -> int:
-        """Scale of a decimal column; 16 where no precision is named."""
-        return 16 if column.precision is None else int(getattr(self, column.precision))
+        """Scale of a decimal column: its own where no precision is named."""
+        own = column.dtype.scale if isinstance(column.dtype, pl.Decimal) else 0
+        return own if column.precision is None else int(getattr(self, column.precision))
 
     def to_dict(self) -> dict[str, int]:
         """The shape stored in a verdict."""

@@ -78,6 +78,7 @@ class Circumstances:
     contiguous_ids: bool = True
     unique_ids: bool = True
     unplaced_files: Sequence[Mapping[str, Any]] = ()
+    left_empty: Mapping[str, int] = field(default_factory=dict)
 
 
 class _Histogram:
@@ -302,6 +303,7 @@ class DayRules:
             holes_unlisted=self._holes_unlisted if contiguous != "no" else 0,
             unique_ids=known.unique_ids,
             unplaced_files=known.unplaced_files,
+            left_empty=known.left_empty,
         )
 
     def _contiguous(self, known: Circumstances, ids_after_first: int, rising_by_one: float | None) -> Contiguous:

@@ -133,9 +133,10 @@ class DayFacts:
     venue itself marks as no trade. ``counts`` is None where only a Nautilus file is at hand. ``member_breaks`` are rows
     whose first member does not follow the last member of the row before, ``members_missing`` the ids between them;
     ``holes_unlisted`` are holes in the ids beyond those in ``gaps``. ``rising_by_one`` is the share of ids whose
-    predecessor is there as well; None where not all ids are integers (``integer_ids``). ``unique_ids``: an id names one row. ``buyers`` and
-    ``sellers`` are trades by the side of their taker; the others have none. ``unplaced_files``: the
-    files of the day of which too many lines have no place, each with ``file``, ``lines``, ``unplaced``.
+    predecessor is there as well; None where not all ids are integers (``integer_ids``). ``unique_ids``: an id names one
+    row. ``buyers`` and ``sellers`` are trades by the side of their taker; the others have none. ``unplaced_files``: the
+    files of the day of which too many lines have no place, each with ``file``, ``lines``, ``unplaced``. ``left_empty``:
+    column -> values that it could not hold.
     """
 
     table: str
@@ -167,6 +168,7 @@ class DayFacts:
     holes_unlisted: int = 0
     unique_ids: bool = True
     unplaced_files: Sequence[Mapping[str, Any]] = ()
+    left_empty: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,7 +305,7 @@ class Field:
     """One field of a source's message or row: ``key`` is its name there, ``name`` ours; ``doc`` its unit and meaning.
 
     ``decimal`` is text that holds a number, ``integer`` fits into 63 bits, ``flag`` is true or false; ``missing`` is
-    the reject reason where a required one is absent.
+    the reject reason where a required one is absent. ``decimals``: most digits behind the point that are kept.
     """
 
     name: str
@@ -312,6 +314,7 @@ class Field:
     doc: str
     required: bool = True
     missing: str = "missing_field"
+    decimals: int = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -396,11 +399,14 @@ class Decoded:
         rows: ``raw_row``, ``ts_event``, ``ts_init`` (ns) and the channel's fields, typed.
         rejects: ``raw_row, reason, field, value, raw, ts_init``.
         odd: Lines that went through the exact slow reader.
+        faults: ``name`` (of a field) and ``raw_row, reason, field, value``: values of ``rows`` that cannot be read, and
+            are null there. They concern only the tables that the field is used by.
     """
 
     rows: pl.DataFrame
     rejects: pl.DataFrame
     odd: int = 0
+    faults: pl.DataFrame | None = None
 
 
 type Dialect = Mapping[str, Any]

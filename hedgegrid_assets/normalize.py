@@ -46,6 +46,7 @@ from hedgegrid_assets.storage import (
     temporary_file,
     writing,
 )
+from hedgegrid_assets.tables import A_NUMBER, needs
 from hedgegrid_assets.tables.rules import FILES_TOLD
 from hedgegrid_assets.timestamps import day_end
 
@@ -213,6 +214,7 @@ class _TableDay:
         self._rows_in = self._not_applicable = self._rows_out = self._duplicates = 0
         self._rejects: list[pl.DataFrame] = []
         self._excluded: list[np.ndarray] = []
+        self._left_empty: Counter[str] = Counter()
         self._too_fine: dict[str, tuple[int, int]] = {}
         self._sink: _Sink | None = None
         self._held: list[pl.DataFrame] | None = None
@@ -233,10 +235,15 @@ class _TableDay:
         rows = decoded.rows
         self._rows_in += len(rows) + len(decoded.rejects)
         self._keep_rejects(decoded.rejects)
+        faults = self._faults_of(decoded)
+        if faults is not None:
+            rows = self._without_faulty(rows, faults)
         if self._mapping.applies is not None:
             applicable = rows.filter(self._mapping.applies)
             self._not_applicable += len(rows) - len(applicable)
             rows = applicable
+        if faults is not None:
+            self._count_empty(rows, faults)
         columns = [expression.alias(name) for name, expression in self._mapping.columns.items()]
         columns += [
             pl.lit(value=False).alias(name) for name in self._table.whole_day if name not in self._mapping.columns
@@ -261,6 +268,38 @@ class _TableDay:
                 rf'"{key}"\s*:\s*(\d+)', 1
             )
             self._excluded.append(numbers.cast(pl.Int64, strict=False).drop_nulls().to_numpy())
+
+    def _faults_of(self, decoded: Decoded) -> pl.DataFrame | None:
+        """The faults in fields that this table uses, in the order of the fields; None if there are none.
+
+        ``empty``: the column that stays empty, where the value is a number that it cannot hold, and it may be empty.
+        """
+        if decoded.faults is None or not len(decoded.faults):
+            return None
+        required, optional = needs(self._table, self._mapping)
+        too_large = pl.col("reason") == "id_too_large"
+        is_number = (pl.col("reason") == "bad_decimal") & pl.col("value").str.contains(A_NUMBER)
+        column = pl.col("name").replace_strict(optional, default=None, return_dtype=pl.String)
+        found = decoded.faults.filter(pl.col("name").is_in([*required, *optional]))
+        return found.with_columns(empty=pl.when(too_large | is_number).then(column)) if len(found) else None
+
+    def _without_faulty(self, rows: pl.DataFrame, faults: pl.DataFrame) -> pl.DataFrame:
+        """Reject the rows that this table cannot do without a faulty value of."""
+        bad = faults.filter(pl.col("empty").is_null()).unique("raw_row", keep="first", maintain_order=True)
+        applies = self._mapping.applies
+        if applies is not None:  # what does not concern the table is not held against it
+            others = rows.filter(applies)["raw_row"]
+            deciding = pl.col("name").is_in(applies.meta.root_names())
+            bad = bad.filter(deciding | pl.col("raw_row").is_in(others.implode()))
+        rejects = bad.join(rows.select("raw_row", "ts_init"), on="raw_row").sort("raw_row")
+        rejects = rejects.with_columns(raw=pl.lit(None, pl.String))
+        self._keep_rejects(rejects.select("raw_row", "reason", "field", "value", "raw", "ts_init"))
+        return rows.filter(~pl.col("raw_row").is_in(rejects["raw_row"].implode()))
+
+    def _count_empty(self, rows: pl.DataFrame, faults: pl.DataFrame) -> None:
+        """Count the values that a column cannot hold, in rows that the table has all the same."""
+        left = faults.filter(pl.col("empty").is_not_null()).join(rows.select("raw_row"), on="raw_row", how="semi")
+        self._left_empty.update(dict(left["empty"].value_counts().iter_rows()))
 
     def _without_impossible(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Reject zero, negative and unrepresentable values, and ids that Nautilus cannot hold."""
@@ -484,6 +523,7 @@ class _TableDay:
             contiguous_ids=self._recipe.channel.contiguous_ids,
             unique_ids=self._identity is Identity.ID,
             unplaced_files=_to_blame(self._raw, self._recipe.thresholds_of(self._table)),
+            left_empty=self._left_empty,
         )
         if self._too_fine:
             return self._refuse(known)

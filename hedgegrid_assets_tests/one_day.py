@@ -61,7 +61,12 @@ def raw_day(folder: Path, channel: Channel, files: Sequence[bytes], dialect: Dia
     manifest: dict[str, Any] = {
         "sha256": hashlib.sha256(data).hexdigest(),
         "origin": [
-            {"path": f"landing-{number}", "stored_lines": text.count(b"\n"), "dialect": dialect or {}}
+            {
+                "path": f"landing-{number}",
+                "stored_lines": text.count(b"\n"),
+                "lines": text.count(b"\n"),
+                "dialect": dialect or {},
+            }
             for number, text in enumerate(files)
         ],
         "disconnects_ns": [],

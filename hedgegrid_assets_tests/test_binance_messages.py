@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from hedgegrid_assets.model import Channel, Decoded, Scan
 from hedgegrid_assets.sources.websocket import SOURCE
 from hedgegrid_assets.storage import Block
+from hedgegrid_assets.timestamps import RANGES
 from hedgegrid_assets_tests import scenario
 from hedgegrid_assets_tests.scenario import (
     BAD_ID,
@@ -342,6 +343,8 @@ _PREFIXES: Final = (
     (re.compile(r"([0-9-]{10}T[0-9:]{8})\.([0-9]{7})Z "), _stamp),
 )
 _DECIMAL: Final = re.compile(r"\s*[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?\s*")
+_OWN: Final = {"mark_price", "index_price", "funding_rate", "next_funding_time", "first_id", "last_id"}
+"""Fields that not all tables of their channel need."""
 _KINDS: Final = {"NA": "excluded_kind_na", "ADL": "excluded_kind_adl", "INSURANCE_FUND": "excluded_kind_insurance_fund"}
 
 
@@ -354,6 +357,7 @@ class Reference:
     unplaced: dict[int, str] = field(default_factory=dict)
     rejects: defaultdict[str, dict[int, str]] = field(default_factory=lambda: defaultdict(dict))
     rows: defaultdict[str, dict[int, dict[str, Any]]] = field(default_factory=lambda: defaultdict(dict))
+    faults: defaultdict[str, dict[int, dict[str, str]]] = field(default_factory=lambda: defaultdict(dict))
 
     def read(self, number: int, text: str) -> None:
         local, body = self._local(text.strip())
@@ -381,8 +385,12 @@ class Reference:
             )
             return
         for f in channel.fields:
-            reason = self._refusal(values[f.name], f.kind, f.required, f.missing)
-            if reason:
+            reason = self._refusal(values[f.name], f.kind, f.required, f.missing, f.decimals)
+            if reason and f.name in _OWN and (channel is MARK_PRICE or reason == "id_too_large"):
+                self.faults[channel.name].setdefault(number, {})[f.name] = reason
+                values[f.name] = None
+            elif reason:
+                self.faults[channel.name].pop(number, None)
                 self.rejects[channel.name][number] = reason
                 return
             if f.kind == "decimal":
@@ -390,6 +398,7 @@ class Reference:
         ts_event = self._exchange(channel, values)
         reason = "unknown_time" if ts_event is None else _KINDS.get(values.get("kind", ""))
         if reason:
+            self.faults[channel.name].pop(number, None)
             self.rejects[channel.name][number] = reason
         else:
             self.rows[channel.name][number] = values | {"ts_event": ts_event, "ts_init": ts_init}
@@ -404,11 +413,12 @@ class Reference:
         time = values.get("trade_time")
         if time is None or channel is MARK_PRICE:
             time = values.get("event_time")
-        if time is None or not 0 < time <= 9_223_372_036_854_775 or 9_223_372_036_854 < time <= 10**15:
-            return None
-        return time * 1_000 if time > 10**15 else time * 1_000_000
+        units = {"ms": 1_000_000, "us": 1_000}
+        fits = (unit for unit in units if time is not None and RANGES[unit][0] <= time <= RANGES[unit][1])
+        unit = next(fits, None)
+        return None if unit is None or time is None else time * units[unit]
 
-    def _refusal(self, value: Any, kind: str, required: bool, missing: str) -> str | None:
+    def _refusal(self, value: Any, kind: str, required: bool, missing: str, decimals: int) -> str | None:
         if value is None:
             return missing if required else None
         wanted: Any = {"text": str, "decimal": str, "integer": int, "flag": bool}[kind]
@@ -419,7 +429,7 @@ class Reference:
         if kind == "decimal" and (value or required):
             if not _DECIMAL.fullmatch(value):
                 return "bad_decimal"
-            if (Fraction(value) * 10**16).denominator != 1 or abs(Fraction(value)) >= 10**22:
+            if (Fraction(value) * 10**decimals).denominator != 1 or abs(Fraction(value)) >= 10 ** (38 - decimals):
                 return "bad_decimal"
         return None
 
@@ -580,6 +590,10 @@ def _compare(lines: list[str]) -> None:
         expected.by_stream[channel.event] += len(here)
         expected.rejects[channel.name] |= here
         assert rejects == expected.rejects[channel.name]
+        faults: dict[int, dict[str, str]] = {}
+        for row in [] if found.faults is None else found.faults.iter_rows(named=True):
+            faults.setdefault(row["raw_row"], {})[row["name"]] = row["reason"]
+        assert faults == expected.faults[channel.name]
         assert {row.pop("raw_row"): row for row in found.rows.to_dicts()} == expected.rows[channel.name]
         placed = scan.lines.filter(pl.col("channel") == channel.name)
         times = dict(zip(placed["line"], placed["ts_init"], strict=True))

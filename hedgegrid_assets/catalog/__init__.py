@@ -283,7 +283,7 @@ def _compare(frame: Path, table: Table, day: InstrumentDay, temporary: Path, tar
                 raise CatalogDiffers(str(day), table.name, f"row group {group} cannot be read ({error})") from None
             rows += len(part)
             wanted = nautilus.as_held(part.select(found.columns)).with_columns(
-                pl.selectors.decimal().cast(pl.Decimal(38, 16))
+                pl.col(name).cast(kind) for name, kind in found.schema.items() if isinstance(kind, pl.Decimal)
             )
             if not found.equals(wanted):
                 differing = [

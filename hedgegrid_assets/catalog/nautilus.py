@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from hedgegrid_assets import made_ids
 from hedgegrid_assets.frames import Precisions
+from hedgegrid_assets.tables.funding_rate_update import RATE_DECIMALS
 from hedgegrid_assets.tables.trade_tick import AGGRESSOR_SIDES
 
 _F16: Final = pa.binary(16)
@@ -187,7 +188,7 @@ _BACK: Final[Mapping[str, list[pl.Expr]]] = {
     "index_price_update": [pl.col("ts_event", "ts_init"), pl.col("value").alias("index_price")],
     "funding_rate_update": [
         pl.col("ts_event", "ts_init"),
-        pl.col("rate").cast(pl.String).str.strip_chars('"').cast(_RAW).alias("funding_rate"),
+        pl.col("rate").cast(pl.String).str.strip_chars('"').cast(pl.Decimal(38, RATE_DECIMALS)).alias("funding_rate"),
         pl.col("next_funding_ns").cast(pl.Int64).alias("next_funding_time"),
         pl.col("interval").alias("interval_minutes"),
     ],

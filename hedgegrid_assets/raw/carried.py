@@ -36,7 +36,7 @@ class Carried:
         }
         self._columns = ["raw_row", "ts_event", "ts_init", *sorted(used)]
         self._rows = Spool(folder)
-        self._rest: list[tuple[pl.DataFrame, int, int]] = []
+        self._rest: list[tuple[pl.DataFrame, pl.DataFrame | None, int, int]] = []
         self.whole = True
         self.sha256 = ""
 
@@ -56,14 +56,14 @@ class Carried:
         if self._rows.bytes > CARRIED_BYTES:
             self.whole = False
         if self.whole:
-            self._rest.append((decoded.rejects, decoded.odd, lines))
+            self._rest.append((decoded.rejects, decoded.faults, decoded.odd, lines))
         else:
             self.close()
 
     def __iter__(self) -> Iterator[tuple[int, Decoded]]:
         """(lines, decoded) of each block."""
-        for rows, (rejects, odd, lines) in zip(self._rows, self._rest, strict=True):
-            yield lines, Decoded(rows, rejects, odd)
+        for rows, (rejects, faults, odd, lines) in zip(self._rows, self._rest, strict=True):
+            yield lines, Decoded(rows, rejects, odd, faults)
 
     def close(self) -> None:
         """Forget all blocks."""

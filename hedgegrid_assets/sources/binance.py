@@ -20,6 +20,8 @@ import pyarrow as pa
 from hedgegrid_assets.model import Channel, Decoded, Dialect, Field, Scan, TableMapping
 from hedgegrid_assets.sources import shaped
 from hedgegrid_assets.storage import Block, bytes_of, line_array
+from hedgegrid_assets.tables import apart
+from hedgegrid_assets.tables.funding_rate_update import RATE_DECIMALS
 from hedgegrid_assets.tables.trade_tick import side
 from hedgegrid_assets.timestamps import RANGES
 
@@ -42,6 +44,9 @@ SCAN_SCHEMA: Final = pl.Schema(
         "reason": pl.String,
         "raw": pl.String,
     }
+)
+FAULTS_SCHEMA: Final = pl.Schema(
+    {"raw_row": pl.UInt32, "name": pl.String, "reason": pl.String, "field": pl.String, "value": pl.String}
 )
 _RAW_SHOWN: Final = 4096
 _GLANCE: Final = 1 << 16
@@ -68,14 +73,11 @@ _TIME: Final = (
     r"(?:[0-9]{19} |[0-9]{9,10}(?:\.[0-9]+)?: |[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{7}Z )"
 )
 _GATE: Final = f"^{_TIME}?(?:{_WRAPPED}|{_FLAT}){_BLANKS}$"
-_NUMBER: Final = r"-?[0-9]{1,22}(?:\.[0-9]{1,16})?"
-_DECIMAL: Final = re.compile(_NUMBER)
 _DECIMAL_TEXT: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,9})?")
 _TIME_AT_START: Final = re.compile(_TIME)
 _CONNECTION: Final = re.compile(r"^\s*(?:wss?://|https?://|<-|->)|<->")
 _EXTRACT: Final = {
     "text": r'"([^"]*)"',
-    "decimal": rf'"({_NUMBER}|)"',
     "integer": r"(-?[0-9]{1,18})\s*[,}]",
     "flag": r"(true|false)",
 }
@@ -176,7 +178,14 @@ def channels(venue: str) -> tuple[Channel, ...]:
                 Field("event_time", "E", "integer", "sent, ms", missing="unknown_time"),
                 Field("mark_price", "p", "decimal", "quote units"),
                 Field("index_price", "i", "decimal", "quote units; absent before August 2020", required=False),
-                Field("funding_rate", "r", "decimal", "estimate, fraction; empty for dated contracts", required=False),
+                Field(
+                    "funding_rate",
+                    "r",
+                    "decimal",
+                    "estimate, fraction; empty for dated contracts",
+                    required=False,
+                    decimals=RATE_DECIMALS,
+                ),
                 Field("next_funding_time", "T", "integer", "ms; 0 for dated contracts", required=False),
             ),
             ts_event=_nanoseconds("event_time"),
@@ -192,7 +201,7 @@ def channels(venue: str) -> tuple[Channel, ...]:
                 "funding_rate_update": TableMapping(
                     columns={
                         "funding_rate": pl.col("funding_rate"),
-                        "predicted_funding_rate": pl.lit(None, pl.Decimal(38, 16)),
+                        "predicted_funding_rate": pl.lit(None, pl.Decimal(38, RATE_DECIMALS)),
                         "next_funding_time": _nanoseconds("next_funding_time"),
                         "interval_minutes": pl.lit(None, pl.UInt16),
                     },
@@ -249,7 +258,8 @@ def _first(key: str, value: str) -> pl.Expr:
 
 
 def _extracted(field: Field) -> pl.Expr:
-    return _first(field.key, _EXTRACT[field.kind]).alias(field.name)
+    caught = rf'"({number_of(field.decimals)}|)"' if field.kind == "decimal" else _EXTRACT[field.kind]
+    return _first(field.key, caught).alias(field.name)
 
 
 def _local_ns(frame: pl.DataFrame) -> pl.DataFrame:
@@ -440,7 +450,8 @@ _TYPES: Final = {"text": pl.String, "decimal": pl.String, "integer": pl.Int64, "
 def _by_kind(lines: shaped.Lines, field: Field) -> shaped.Read:
     match field.kind:
         case "decimal":
-            return lines.decimal(field.key, _NUMBER if field.required else f"(?:{_NUMBER}|)")
+            number = number_of(field.decimals)
+            return lines.decimal(field.key, number if field.required else f"(?:{number}|)")
         case "integer":
             return lines.integer(field.key, field.name)
         case "flag":
@@ -647,8 +658,8 @@ def _fraction(text: str, field: Field) -> str | None:
     """Digits behind the point of a field that only the exact reader can find."""
     message = read_message(text)
     value = message.get(field.key) if isinstance(message, dict) else None
-    exact = exact_decimal(value) if isinstance(value, str) else None
-    plain = value if isinstance(value, str) and _DECIMAL.fullmatch(value) else exact
+    exact = exact_decimal(value, field.decimals) if isinstance(value, str) else None
+    plain = value if isinstance(value, str) and re.fullmatch(number_of(field.decimals), value) else exact
     return plain.partition(".")[2] if plain else None
 
 
@@ -663,12 +674,12 @@ def decode(block: Block, channel: Channel, dialect: Dialect, known: tuple[Channe
 
 def _decode(block: Block, channel: Channel, known: tuple[Channel, ...], certain: pl.DataFrame | None) -> Decoded:
     """``certain``: the lines that are read by shape."""
-    rows, rejects, odd = None, pl.DataFrame(schema=REJECTS_SCHEMA), 0
+    rows, rejects, odd, faults = None, pl.DataFrame(schema=REJECTS_SCHEMA), 0, None
     if certain is None or len(certain) < block.lines:
         lines = _lines(block)
         if certain is not None:
             lines = replace(lines, frame=lines.frame.filter(~pl.col("line").is_in(certain["line"].implode())))
-        rows, rejects, odd = _decode_by_expressions(lines, channel, known)
+        rows, rejects, odd, faults = _decode_by_expressions(lines, channel, known)
     names = [field.name for field in channel.fields]
     found = [part for part in (certain, rows) if part is not None]
     typed = [part.with_columns(_typed(field) for field in channel.fields).select(*_ROW, *names) for part in found]
@@ -677,23 +688,24 @@ def _decode(block: Block, channel: Channel, known: tuple[Channel, ...], certain:
     if len(refused):
         rows = rows.filter(~pl.col("line").is_in(refused["raw_row"].implode()))
         rejects = pl.concat([rejects, refused]).sort("raw_row")
-    return Decoded(rows.rename({"line": "raw_row"}), rejects, odd)
+        faults = None if faults is None else faults.join(refused, on="raw_row", how="anti")
+    return Decoded(rows.rename({"line": "raw_row"}), rejects, odd, faults)
 
 
 def _decode_by_expressions(
     lines: _Lines, channel: Channel, known: tuple[Channel, ...]
-) -> tuple[pl.DataFrame, pl.DataFrame, int]:
-    """Rows with fields as text, rejects, and how many lines only the exact reader could read."""
+) -> tuple[pl.DataFrame, pl.DataFrame, int, pl.DataFrame | None]:
+    """Rows with fields as text, rejects, how many lines only the exact reader could read, and faults."""
     placed = _placed(lines, known).filter((pl.col("channel") == channel.name) & pl.col("reason").is_null())
     texts = placed.select("line", "ts_init", "local", "gate", "text", *(_extracted(field) for field in channel.fields))
     fast = _is_certain(channel)
     rows = texts.filter(fast).select("line", "ts_init", *(field.name for field in channel.fields))
     odd = texts.filter(~fast)
-    exact, rejects = _decode_exactly(odd, channel)
+    exact, rejects, faults = _decode_exactly(odd, channel)
     rows = pl.concat([rows, exact]).sort("line") if len(exact) else rows
     typed = [pl.col(field.name).cast(pl.Int64) for field in channel.fields if field.kind == "integer"]
     typed += [pl.col(field.name) == "true" for field in channel.fields if field.kind == "flag"]
-    return rows.with_columns(typed).with_columns(ts_event=channel.ts_event), rejects, len(odd)
+    return rows.with_columns(typed).with_columns(ts_event=channel.ts_event), rejects, len(odd), faults
 
 
 _ROW: Final = ("line", "ts_init", "ts_event")
@@ -715,7 +727,7 @@ def _is_certain(channel: Channel) -> pl.Expr:
 
 def _typed(field: Field) -> pl.Expr:
     value = pl.col(field.name)
-    return pl.when(value != "").then(value).cast(pl.Decimal(38, 16)) if field.kind == "decimal" else value
+    return pl.when(value != "").then(value).cast(pl.Decimal(38, field.decimals)) if field.kind == "decimal" else value
 
 
 def _refused(rows: pl.DataFrame, channel: Channel, block: Block) -> pl.DataFrame:
@@ -736,13 +748,16 @@ def _refused(rows: pl.DataFrame, channel: Channel, block: Block) -> pl.DataFrame
     )
 
 
-def _decode_exactly(odd: pl.DataFrame, channel: Channel) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Line by line, with Python's JSON and decimals: texts as the fast reader gives them, or one reject a line."""
+def _decode_exactly(odd: pl.DataFrame, channel: Channel) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame | None]:
+    """Line by line, with Python's JSON and decimals: texts as the fast reader gives them, or one reject a line; faults."""
+    faulty: list[tuple[Any, ...]] = []
+    single = apart(channel) if len(odd) else frozenset()
     schema = {"line": pl.UInt32, "ts_init": pl.Int64} | {field.name: pl.String for field in channel.fields}
     good: list[dict[str, Any]] = []
     bad: list[dict[str, Any]] = []
     for row in odd.iter_rows(named=True):
-        values = _read_fields(row["text"], channel)
+        wrong: dict[str, _Refusal] = {}
+        values = _read_fields(row["text"], channel, single, wrong)
         if isinstance(values, _Refusal):
             raw = row["text"].rstrip("\r\n")[:_RAW_SHOWN]
             bad.append(
@@ -757,7 +772,12 @@ def _decode_exactly(odd: pl.DataFrame, channel: Channel) -> tuple[pl.DataFrame, 
             )
         else:
             good.append({"line": row["line"], "ts_init": row["ts_init"], **values})
-    return pl.DataFrame(good, schema=schema, orient="row"), pl.DataFrame(bad, schema=REJECTS_SCHEMA, orient="row")
+            faulty += [(row["line"], name, why.reason, why.field, why.value) for name, why in wrong.items()]
+    return (
+        pl.DataFrame(good, schema=schema, orient="row"),
+        pl.DataFrame(bad, schema=REJECTS_SCHEMA, orient="row"),
+        pl.DataFrame(faulty, schema=FAULTS_SCHEMA, orient="row") if faulty else None,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -806,21 +826,22 @@ def _first_wins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(reversed(pairs))
 
 
-def _read_fields(text: str, channel: Channel) -> dict[str, str | None] | _Refusal:
+def _read_fields(
+    text: str, channel: Channel, single: Collection[str], wrong: dict[str, _Refusal]
+) -> dict[str, str | None] | _Refusal:
+    """Texts of the fields; what is wrong with one of the fields ``single`` goes into ``wrong``, and is no refusal."""
     message = read_message(text)
     if isinstance(message, str):
         return _Refusal(message)
     values: dict[str, str | None] = {}
     for field in channel.fields:
         value = message.get(field.key)
-        if value is None:
-            if field.required:
-                return _Refusal(field.missing, field.key)
-            values[field.name] = None
-            continue
-        read = _read_value(value, field)
+        absent = _Refusal(field.missing, field.key) if field.required else None
+        read = absent if value is None else _read_value(value, field)
         if isinstance(read, _Refusal):
-            return read
+            if field.name not in single or (len(channel.tables) == 1 and read.reason != "id_too_large"):
+                return read
+            wrong[field.name], read = read, None
         values[field.name] = read
     return values
 
@@ -837,13 +858,18 @@ def _read_value(value: Any, field: Field) -> str | _Refusal | None:
         case "decimal" if isinstance(value, str) and not isinstance(value, _Number):
             if value == "" and not field.required:
                 return None
-            return exact_decimal(value) or _Refusal("bad_decimal", field.key, shown)
+            return exact_decimal(value, field.decimals) or _Refusal("bad_decimal", field.key, shown)
         case _:
             return _Refusal("wrong_type", field.key, shown)
 
 
-def exact_decimal(text: str) -> str | None:
-    """Plain digits of any decimal text that 22 digits before and 16 behind the point hold exactly; else None."""
+def number_of(decimals: int) -> str:
+    """Pattern of plain numbers that a decimal of 38 digits, so many of them behind the point, holds exactly."""
+    return rf"-?[0-9]{{1,{38 - decimals}}}(?:\.[0-9]{{1,{decimals}}})?"
+
+
+def exact_decimal(text: str, decimals: int = 16) -> str | None:
+    """Plain digits of any decimal text that 38 digits, so many of them behind the point, hold exactly; else None."""
     if not _DECIMAL_TEXT.fullmatch(text.strip()):
         return None
     value = Decimal(text.strip())
@@ -852,4 +878,4 @@ def exact_decimal(text: str) -> str | None:
     plain = f"{value:f}"
     if "." in plain:
         plain = plain.rstrip("0").rstrip(".")
-    return plain if _DECIMAL.fullmatch(plain) else None
+    return plain if re.fullmatch(number_of(decimals), plain) else None

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from hedgegrid_assets.model import Table
+from hedgegrid_assets.model import Channel, Table, TableMapping
 from hedgegrid_assets.tables.funding_rate_update import FUNDING_RATE_UPDATE
 from hedgegrid_assets.tables.index_price_update import INDEX_PRICE_UPDATE
 from hedgegrid_assets.tables.mark_price_update import MARK_PRICE_UPDATE
@@ -13,3 +13,28 @@ TABLES: Final[Mapping[str, Table]] = {
     table.name: table for table in (TRADE_TICK, MARK_PRICE_UPDATE, INDEX_PRICE_UPDATE, FUNDING_RATE_UPDATE)
 }
 TOKENS: Final[Mapping[str, Table]] = {table.token: table for table in TABLES.values()}
+
+A_NUMBER: Final = r"^\s*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\s*$"
+"""Text of a number: one that is too fine or too large for a column is one as well."""
+
+
+def needs(table: Table, mapping: TableMapping) -> tuple[frozenset[str], dict[str, str]]:
+    """Fields of a channel that a table cannot do without, and those that it can: field -> the column that stays empty."""
+    nullable = {column.name for column in table.columns if column.nullable}
+    required: set[str] = set()
+    optional: dict[str, str] = {}
+    for name, expression in mapping.columns.items():
+        roots = expression.meta.root_names()
+        if name in nullable:
+            optional |= dict.fromkeys(roots, name)
+        else:
+            required.update(roots)
+    return frozenset(required), {field: name for field, name in optional.items() if field not in required}
+
+
+def apart(channel: Channel) -> frozenset[str]:
+    """Fields of a channel that not all of its tables need: what is wrong with one concerns the others not."""
+    found = [needs(TABLES[name], mapping) for name, mapping in channel.tables.items()]
+    used = frozenset[str]().union(*(required | optional.keys() for required, optional in found))
+    by_all = frozenset.intersection(*(required for required, _ in found))
+    return used - by_all - set(channel.ts_event.meta.root_names())

@@ -7,6 +7,10 @@ import polars as pl
 from hedgegrid_assets.model import Column, LastRow, Table
 from hedgegrid_assets.tables import rules
 
+RATE_DECIMALS: Final = 28
+"""People publish rates of up to 20 decimals, and computed ones with all digits of a double."""
+_RATE: Final = pl.Decimal(38, RATE_DECIMALS)
+
 
 def _is_due(day_end: int) -> pl.Expr:
     """Rows before their funding time, if that is not after the day."""
@@ -20,10 +24,10 @@ FUNDING_RATE_UPDATE: Final = Table(
     nautilus="FundingRateUpdate",
     doc="Funding rates, every observation; the catalog holds each settlement, and of estimates the first of the day and each change",
     columns=(
-        Column("funding_rate", pl.Decimal(38, 16), "fraction per interval, usually within +-0.0075"),
+        Column("funding_rate", _RATE, "fraction per interval, usually within +-0.0075"),
         Column(
             "predicted_funding_rate",
-            pl.Decimal(38, 16),
+            _RATE,
             "estimate for the interval after the next, same unit",
             nullable=True,
         ),

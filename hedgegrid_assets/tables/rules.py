@@ -190,6 +190,9 @@ def _nothing_cleaned(facts: DayFacts) -> Judgement:
         "by_reason": dict(facts.rejects_by_reason),
     }
     cleaned = facts.out_of_order + facts.counts.exact_duplicates + facts.counts.rejected
+    if facts.left_empty:
+        numbers["left_empty"] = dict(sorted(facts.left_empty.items()))
+        cleaned += sum(facts.left_empty.values())
     return Judgement(cleaned == 0, cleaned, numbers)
 
 
@@ -306,7 +309,11 @@ LATENCY_PLAUSIBLE: Final = Rule(
     judge=_latency_plausible,
 )
 NOTHING_CLEANED: Final = Rule(
-    "nothing_cleaned", _WARN, "quality", "normalizing had nothing to sort, to drop or to reject", judge=_nothing_cleaned
+    "nothing_cleaned",
+    _WARN,
+    "quality",
+    "normalizing had nothing to sort, to drop, to reject or to leave empty",
+    judge=_nothing_cleaned,
 )
 
 STORED: Final = (TS_INIT_SORTED, DAY_BOUNDS, ROWS_CONSERVED, PRECISION_FITS, REJECTED_SHARE)

@@ -8,7 +8,7 @@ from typing import Any, Final
 import polars as pl
 
 from hedgegrid_assets.model import Channel, Decoded, Dialect, OtherHeader, Scan
-from hedgegrid_assets.sources.binance import REJECTS_SCHEMA, SCAN_SCHEMA, exact_decimal
+from hedgegrid_assets.sources.binance import FAULTS_SCHEMA, REJECTS_SCHEMA, SCAN_SCHEMA, exact_decimal, number_of
 from hedgegrid_assets.sources.csv import cells
 from hedgegrid_assets.sources.csv.beginning import comments_in, split
 from hedgegrid_assets.sources.csv.dialects import is_header, symbol_of
@@ -17,6 +17,8 @@ from hedgegrid_assets.sources.csv.sides import FLAGS, MAKER_FLAGS, SIDES
 from hedgegrid_assets.sources.csv.time_columns import joined
 from hedgegrid_assets.sources.csv.times import lacking_digits, ns_of
 from hedgegrid_assets.storage import Block
+from hedgegrid_assets.tables import A_NUMBER
+from hedgegrid_assets.tables.funding_rate_update import RATE_DECIMALS
 from hedgegrid_assets.tables.trade_tick import AGGRESSOR_SIDES
 
 _RAW_SHOWN: Final = 4096
@@ -283,7 +285,7 @@ def decode(block: Block, channel: Channel, dialect: Dialect) -> Decoded:
         {"raw_row": rows["line"], "ts_event": rows["ts_event"], "ts_init": rows["ts_init"]} | work.values
     )
     if work.reason is None:
-        return Decoded(frame, pl.DataFrame(schema=REJECTS_SCHEMA))
+        return Decoded(frame, pl.DataFrame(schema=REJECTS_SCHEMA), faults=work.faults())
     told = frame.with_columns(work.told())
     bad = told.filter(pl.col("reason").is_not_null())
     rejects = bad.select(
@@ -295,7 +297,7 @@ def decode(block: Block, channel: Channel, dialect: Dialect) -> Decoded:
         "ts_init",
     )
     good = told.filter(pl.col("reason").is_null()).drop("reason", "field", "value")
-    return Decoded(good, rejects.cast(REJECTS_SCHEMA))
+    return Decoded(good, rejects.cast(REJECTS_SCHEMA), faults=work.faults(bad["raw_row"]))
 
 
 class _Work:
@@ -306,6 +308,7 @@ class _Work:
         self.values: dict[str, pl.Series] = {}
         self.reason: pl.Series | None = None
         self._field = self._value = pl.Series([], dtype=pl.String)
+        self._faults: list[pl.DataFrame] = []
 
     def text(self, name: str) -> pl.Series:
         """The texts of one of our columns."""
@@ -326,6 +329,20 @@ class _Work:
         )
         self.reason, self._field, self._value = marked.get_columns()
 
+    def leave_empty(self, reason: str, name: str, texts: pl.Series, is_bad: pl.Series) -> None:
+        """Values of a column that may be empty, and that it cannot hold."""
+        if is_bad.any():
+            about = [pl.lit(name).alias("name"), pl.lit(reason).alias("reason"), pl.lit(name).alias("field")]
+            found = pl.DataFrame({"raw_row": self.rows["line"], "value": texts}).filter(is_bad)
+            self._faults.append(found.with_columns(about).select(FAULTS_SCHEMA.names()))
+
+    def faults(self, but: pl.Series | None = None) -> pl.DataFrame | None:
+        """What is left empty, ``but`` in some rows."""
+        if not self._faults:
+            return None
+        found = pl.concat(self._faults).cast(FAULTS_SCHEMA)
+        return found if but is None else found.filter(~pl.col("raw_row").is_in(but.implode()))
+
     def told(self) -> list[pl.Series]:
         """What is wrong with each row: ``reason, field, value``."""
         assert self.reason is not None
@@ -333,16 +350,24 @@ class _Work:
 
     # -- values
 
-    def decimal(self, name: str, *, required: bool) -> None:
-        """Exact decimals; an empty cell is a reject, or no value."""
+    def decimal(self, name: str, *, required: bool, optional: bool = False, decimals: int = 16) -> None:
+        """Exact decimals; an empty cell is a reject, or no value.
+
+        ``optional``: so is a number that the column cannot hold, which is counted.
+        """
         texts = self.text(name)
         if not required:
             texts = _emptied(texts)
-        values = decimals_of(texts)
+        values = decimals_of(texts, decimals)
         empty = texts == ""
         if required:
             self.refuse("missing_field", name, texts, empty)
-        self.refuse("bad_decimal", name, texts, values.is_null() & ~empty)
+        bad = values.is_null() & ~empty
+        if optional:
+            unheld = bad & texts.str.contains(A_NUMBER)
+            self.leave_empty("bad_decimal", name, texts, unheld)
+            bad &= ~unheld
+        self.refuse("bad_decimal", name, texts, bad)
         self.values[name] = values
 
     def integer(self, name: str) -> None:
@@ -355,23 +380,23 @@ class _Work:
         wrong = values.is_null() & (texts != "")
         if wrong.any():
             large = texts.str.contains(r"^[+-]?[0-9]{19,}$")
-            self.refuse("id_too_large", name, texts, wrong & large)
+            self.leave_empty("id_too_large", name, texts, wrong & large)
             self.refuse("wrong_type", name, texts, wrong & ~large)
         self.values[name] = values
 
 
-def decimals_of(texts: pl.Series) -> pl.Series:
-    """Exact decimals of texts, null where 22 digits before and 16 behind the point do not hold them exactly."""
-    plain = texts.str.contains(_PLAIN)
+def decimals_of(texts: pl.Series, decimals: int = 16) -> pl.Series:
+    """Exact decimals of texts, null where 38 digits, so many of them behind the point, do not hold them exactly."""
+    plain = texts.str.contains(f"^{number_of(decimals)}$")
     if plain.all():
-        return texts.cast(pl.Decimal(38, 16))
+        return texts.cast(pl.Decimal(38, decimals))
     odd = texts.filter(~plain & (texts != "")).unique()
-    exact = {text: exact_decimal(text) for text in odd}
+    exact = {text: exact_decimal(text, decimals) for text in odd}
     frame = pl.DataFrame({"text": texts, "plain": plain})
     found = (
         pl.col("text").replace_strict(exact, default=None, return_dtype=pl.String) if exact else pl.lit(None, pl.String)
     )
-    made = frame.select(pl.when("plain").then("text").otherwise(found).cast(pl.Decimal(38, 16)).alias("value"))
+    made = frame.select(pl.when("plain").then("text").otherwise(found).cast(pl.Decimal(38, decimals)).alias("value"))
     return made["value"]
 
 
@@ -427,11 +452,11 @@ def _read_price(name: str) -> Callable[[_Work], None]:
 
 
 def _read_funding(work: _Work) -> None:
-    work.decimal("funding_rate", required=False)
+    work.decimal("funding_rate", required=False, decimals=RATE_DECIMALS)
     if "predicted_funding_rate" in work.columns:
-        work.decimal("predicted_funding_rate", required=False)
+        work.decimal("predicted_funding_rate", required=False, optional=True, decimals=RATE_DECIMALS)
     else:
-        work.values["predicted_funding_rate"] = _nulls(len(work.rows), pl.Decimal(38, 16))
+        work.values["predicted_funding_rate"] = _nulls(len(work.rows), pl.Decimal(38, RATE_DECIMALS))
     if "next_funding_time" in work.columns:
         texts = _emptied(work.text("next_funding_time"))
         times = ns_of(texts, work.view["times"]["next_funding_time"])
@@ -486,8 +511,8 @@ _TYPES: Final[Mapping[str, pl.DataType]] = {
     "last_trade_id": pl.Int64(),
     "mark_price": pl.Decimal(38, 16),
     "index_price": pl.Decimal(38, 16),
-    "funding_rate": pl.Decimal(38, 16),
-    "predicted_funding_rate": pl.Decimal(38, 16),
+    "funding_rate": pl.Decimal(38, RATE_DECIMALS),
+    "predicted_funding_rate": pl.Decimal(38, RATE_DECIMALS),
     "next_funding_time": pl.Int64(),
     "interval_minutes": pl.UInt16(),
     "settled": pl.Boolean(),

@@ -13,12 +13,20 @@ import polars as pl
 from hedgegrid_assets import made_ids
 from hedgegrid_assets.errors import DataError
 from hedgegrid_assets.model import Channel, Decoded, Dialect, Field, Scan, TableMapping
-from hedgegrid_assets.sources.binance import REJECTS_SCHEMA, SCAN_SCHEMA, exact_decimal, most_decimals
+from hedgegrid_assets.sources.binance import (
+    FAULTS_SCHEMA,
+    REJECTS_SCHEMA,
+    SCAN_SCHEMA,
+    exact_decimal,
+    most_decimals,
+    number_of,
+)
 from hedgegrid_assets.storage import Block, line_array
+from hedgegrid_assets.tables import apart
+from hedgegrid_assets.tables.funding_rate_update import RATE_DECIMALS
 from hedgegrid_assets.tables.trade_tick import side
 from hedgegrid_assets.timestamps import nanoseconds
 
-_DECIMAL: Final = r"^-?[0-9]{1,22}(?:\.[0-9]{1,16})?$"
 _INTEGER: Final = r"^[0-9]{1,18}$|^[0-8][0-9]{18}$"
 _DIGITS: Final = 18
 _CELLS_TRIED: Final = 100
@@ -84,13 +92,21 @@ def channels(exchange: str) -> tuple[Channel, ...]:
                 *_TIMES,
                 Field("symbol", "symbol", "text", "exchange symbol"),
                 Field("funding_timestamp", "funding_timestamp", "integer", "next funding, us", required=False),
-                Field("funding_rate", "funding_rate", "decimal", "estimate, fraction per interval", required=False),
+                Field(
+                    "funding_rate",
+                    "funding_rate",
+                    "decimal",
+                    "estimate, fraction per interval",
+                    required=False,
+                    decimals=RATE_DECIMALS,
+                ),
                 Field(
                     "predicted_funding_rate",
                     "predicted_funding_rate",
                     "decimal",
                     "for the interval after",
                     required=False,
+                    decimals=RATE_DECIMALS,
                 ),
                 Field("index_price", "index_price", "decimal", "quote units", required=False),
                 Field("mark_price", "mark_price", "decimal", "quote units", required=False),
@@ -207,11 +223,16 @@ def _is_blank() -> pl.Expr:
     return pl.all_horizontal(pl.exclude("line") == "")
 
 
-def _plain(cells: pl.DataFrame, name: str) -> tuple[pl.DataFrame, list[str]]:
+def _usually(decimals: int) -> str:
+    """Pattern of decimals as all but a few are spelled."""
+    return f"^{number_of(decimals)}$"
+
+
+def _plain(cells: pl.DataFrame, name: str, decimals: int) -> tuple[pl.DataFrame, list[str]]:
     """Decimals with an exponent, a sign or many digits as plain digits; those that cannot be held exactly."""
     value = pl.col(name)
-    odd = cells.filter((value != "") & ~value.str.contains(_DECIMAL))[name].unique().to_list()
-    exact = {text: exact_decimal(text) for text in odd}
+    odd = cells.filter((value != "") & ~value.str.contains(_usually(decimals)))[name].unique().to_list()
+    exact = {text: exact_decimal(text, decimals) for text in odd}
     plain = {text: found for text, found in exact.items() if found is not None}
     if plain:
         cells = cells.with_columns(value.replace(plain))
@@ -239,7 +260,7 @@ def _scan(
     block: Block, dialect: Dialect, channel: Channel, cells: pl.DataFrame, other: pl.DataFrame, *, usual: bool = False
 ) -> Scan:
     """``usual``: all cells are known to be spelled as usual."""
-    names = {field.key: field.name for field in channel.fields if field.kind == "decimal"}
+    numbers = [field for field in channel.fields if field.kind == "decimal"]
     times = _time(cells["local_timestamp"])
     blank = 0
     if times.null_count():  # a blank line, maybe: only all of its cells tell
@@ -256,7 +277,7 @@ def _scan(
         pl.lit(None, pl.String).alias("raw"),
     )
     counts = {channel.event: len(cells) + len(other)} | ({"header": 1} if block.first_line == 0 else {})
-    most = {name: _most_decimals(cells, key, usual=usual) for key, name in names.items()}
+    most = {field.name: _most_decimals(cells, field, usual=usual) for field in numbers}
     decimals = {(channel.name, dialect["symbol"], name): seen for name, seen in most.items() if seen is not None}
     return Scan(placed.cast(SCAN_SCHEMA), counts, 0, blank, 0, decimals)
 
@@ -266,13 +287,14 @@ def _time(texts: pl.Series) -> pl.Series:
     return numbers.to_frame().select(nanoseconds(pl.col("t")))["t"]
 
 
-def _most_decimals(cells: pl.DataFrame, name: str, *, usual: bool) -> tuple[int, int] | None:
+def _most_decimals(cells: pl.DataFrame, field: Field, *, usual: bool) -> tuple[int, int] | None:
     """Most decimals of a column: (as written, without trailing zeros); None where no cell is filled."""
+    name = field.key
     texts = cells[name]
     if not texts.str.len_bytes().max():
         return None
-    if not usual and not ((texts == "") | texts.str.contains(_DECIMAL)).all():
-        plain, odd = _plain(cells, name)
+    if not usual and not ((texts == "") | texts.str.contains(_usually(field.decimals))).all():
+        plain, odd = _plain(cells, name, field.decimals)
         texts = plain.filter(~pl.col(name).is_in(odd))[name]
     return most_decimals(texts)
 
@@ -285,14 +307,15 @@ def decode(block: Block, channel: Channel, dialect: Dialect) -> Decoded:
 def _decode(block: Block, channel: Channel, cells: pl.DataFrame, rejects: pl.DataFrame) -> Decoded:
     odd = len(rejects)
     rows, rest = _certain(cells, channel)
+    faults = None
     if len(rest):
-        slow, refused, count = _decode_slowly(rest, block, channel)
+        slow, refused, faults, count = _decode_slowly(rest, block, channel)
         odd += count
         rows = pl.concat([rows, slow]).sort("raw_row") if len(slow) else rows
         rejects = pl.concat([rejects, refused]).sort("raw_row")
     if channel.name == "trades":
         rows = _with_made_ids(rows)
-    return Decoded(rows, rejects, odd)
+    return Decoded(rows, rejects, odd, faults)
 
 
 def _certain(cells: pl.DataFrame, channel: Channel) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -317,7 +340,8 @@ def _usual(field: Field, cells: pl.DataFrame) -> tuple[pl.Expr, pl.Expr]:
     text = pl.col(field.key)
     match field.kind:
         case "decimal":
-            value, is_usual = text.cast(pl.Decimal(38, 16), strict=False), text.str.contains(_DECIMAL)
+            value = text.cast(pl.Decimal(38, field.decimals), strict=False)
+            is_usual = text.str.contains(_usually(field.decimals))
         case "integer":  # as long as the first one, so that its size alone proves that all of it are digits
             length = len(next(filter(None, cells[field.key].head(_CELLS_TRIED)), ""))
             value = text.cast(pl.Int64, strict=False)
@@ -329,20 +353,34 @@ def _usual(field: Field, cells: pl.DataFrame) -> tuple[pl.Expr, pl.Expr]:
     return value, is_usual if field.required else is_usual | (text == "")
 
 
-def _decode_slowly(cells: pl.DataFrame, block: Block, channel: Channel) -> tuple[pl.DataFrame, pl.DataFrame, int]:
-    """Rows, rejects, and how many of the rows are spelled in an odd way."""
+def _decode_slowly(
+    cells: pl.DataFrame, block: Block, channel: Channel
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, int]:
+    """Rows, rejects, faults of single tables, and how many of the rows are spelled in an odd way."""
     cells = cells.filter(~_is_blank())
     odd = 0
     reason = field_of = value_of = pl.lit(None, pl.String)
+    single = apart(channel)
+    faults: list[pl.DataFrame] = []
     for field in reversed(channel.fields):
         value = pl.col(field.key)
         for wrong, why in _tests(cells, field):
+            if field.name in single:
+                said = [pl.lit(text).alias(name) for name, text in (("name", field.name), ("reason", why))]
+                told = cells.filter(wrong).select(
+                    pl.col("line").cast(pl.UInt32).alias("raw_row"),
+                    *said,
+                    pl.lit(field.key).alias("field"),
+                    value=value,
+                )
+                faults.append(told.select(FAULTS_SCHEMA.names()))
+                continue
             reason = pl.when(wrong).then(pl.lit(why)).otherwise(reason)
             field_of = pl.when(wrong).then(pl.lit(field.key)).otherwise(field_of)
             value_of = pl.when(wrong).then(value).otherwise(value_of)
         if field.kind == "decimal":
             before = cells[field.key]
-            cells, _ = _plain(cells, field.key)
+            cells, _ = _plain(cells, field.key, field.decimals)
             odd += int((before != cells[field.key]).sum())
     reason = pl.when(pl.col(_EXTRA) != "").then(pl.lit("wrong_type")).otherwise(reason)
     marked = cells.select(
@@ -363,7 +401,10 @@ def _decode_slowly(cells: pl.DataFrame, block: Block, channel: Channel) -> tuple
         marked = marked.with_columns(reason=pl.when(tail).then(pl.lit("truncated_tail")).otherwise("reason"))
     bad = marked.filter(pl.col("reason").is_not_null())
     rejects = bad.with_columns(raw=pl.lit(None, pl.String)).select(REJECTS_SCHEMA.names()).cast(REJECTS_SCHEMA)
-    return marked.filter(pl.col("reason").is_null()).drop("reason", "field", "value"), rejects, odd + len(bad)
+    told = pl.concat([pl.DataFrame(schema=FAULTS_SCHEMA), *reversed(faults)])
+    told = told.filter(~pl.col("raw_row").is_in(bad["raw_row"].implode()))
+    good = marked.filter(pl.col("reason").is_null()).drop("reason", "field", "value")
+    return good, rejects, told, odd + len(bad) + told["raw_row"].n_unique()
 
 
 def _tests(cells: pl.DataFrame, field: Field) -> list[tuple[pl.Expr, str]]:
@@ -373,7 +414,7 @@ def _tests(cells: pl.DataFrame, field: Field) -> list[tuple[pl.Expr, str]]:
     if field.kind == "integer":
         tests.append(((value != "") & ~value.str.contains(_INTEGER), "wrong_type"))
     if field.kind == "decimal":
-        _, bad = _plain(cells, field.key)
+        _, bad = _plain(cells, field.key, field.decimals)
         if bad:
             tests.append((value.is_in(bad), "bad_decimal"))
     if field.required:
@@ -385,7 +426,8 @@ def _typed(field: Field) -> pl.Expr:
     value = pl.col(field.key)
     match field.kind:
         case "decimal":
-            typed = pl.when(value.str.contains(_DECIMAL)).then(value).cast(pl.Decimal(38, 16), strict=False)
+            is_usual = value.str.contains(_usually(field.decimals))
+            typed = pl.when(is_usual).then(value).cast(pl.Decimal(38, field.decimals), strict=False)
         case "integer":
             typed = pl.when(value.str.contains(_INTEGER)).then(value).cast(pl.Int64, strict=False)
         case _:
