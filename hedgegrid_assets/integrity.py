@@ -445,6 +445,7 @@ _WAS_OFF: Final[Mapping[str, Callable[[Mapping[str, Any]], bool]]] = {
     "no_time_gaps": lambda numbers: numbers.get("threshold_s", 0) is None,
     "no_sequence_gaps": lambda numbers: numbers.get("contiguous") is False,
     "cadence_as_expected": lambda numbers: not numbers,
+    "latency_plausible": lambda numbers: numbers.get("min_ms", 1) == numbers.get("max_ms", 1) == 0,
 }
 """How verdicts that call a rule passed which was off show it by their numbers."""
 

@@ -504,10 +504,10 @@ def _bytes_below(folder: Path) -> dict[Path, bytes]:
 
 def test_gaps_of_trades_are_watched_and_those_of_prices_off_unless_the_feed_sets_them(tmp_path: Path) -> None:
     done = convert(tmp_path, write(tmp_path, "t.csv", "time,price,size,id\n1704067200,1,1,1\n1704150000,1,1,2\n"))
-    assert (done.days[0].gaps, done.days[0].off) == (1, ("no_sequence_gaps",))
+    assert (done.days[0].gaps, "no_time_gaps" in done.days[0].off) == (1, False)
     marks = write(tmp_path, "m.csv", "time,mark_price\n1704067200,1\n1704150000,1\n")
     done = convert(tmp_path, marks, tokens="mark")
-    assert (done.days[0].gaps, done.days[0].off) == (0, ("no_time_gaps", "cadence_as_expected"))
+    assert (done.days[0].gaps, "no_time_gaps" in done.days[0].off) == (0, True)
 
 
 def test_the_frame_is_the_same_whatever_the_blocks_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +12,14 @@ import pytest
 
 from hedgegrid_assets.cli import run
 from hedgegrid_assets.defs.checks import checks_of
-from hedgegrid_assets.integrity import failed_errors, passed_of, rules_off
+from hedgegrid_assets.integrity import Circumstances, DayRules, Thresholds, failed_errors, passed_of, rules_off
+from hedgegrid_assets.model import RowCounts
 from hedgegrid_assets.tables import TABLES
 
 MARKS = "timestamp,symbol,mark_price\n" + "".join(
     f"{1_704_067_200_000 + n * 60_000},BTCUSDT,42000.5\n" for n in range(3)
 )
-OFF = ["no_time_gaps", "cadence_as_expected"]
+OFF = ["no_time_gaps", "cadence_as_expected", "latency_plausible"]
 
 
 @pytest.fixture
@@ -44,7 +47,8 @@ def test_the_verdict_says_off_and_not_passed(catalog: Path) -> None:
 
 def test_the_commands_say_off(catalog: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["validate", str(catalog)]) == 0
-    assert "off: no_time_gaps (1 of 1 days), cadence_as_expected (1 of 1 days)" in capsys.readouterr().out
+    told = " ".join(capsys.readouterr().out.split())
+    assert "off: no_time_gaps (1 of 1 days), cadence_as_expected (1 of 1 days), latency_plausible" in told
     assert run(["validate", str(catalog), "--json"]) == 0
     (day,) = json.loads(capsys.readouterr().out)["days"]
     assert [rule["name"] for rule in day["rules"] if rule["passed"] is None and rule["off"]] == OFF
@@ -68,7 +72,7 @@ def test_the_report_says_off(catalog: Path) -> None:
     ((*_, off),) = content["lines"]
     ((offset, bits),) = off
     assert offset == 0
-    assert [rule[0] for number, rule in enumerate(content["rules"]) if bits >> number & 1] == OFF
+    assert {rule[0] for number, rule in enumerate(content["rules"]) if bits >> number & 1} == set(OFF)
 
 
 def test_an_asset_check_whose_rules_are_off_passes_and_says_that_they_are(catalog: Path) -> None:
@@ -83,7 +87,7 @@ def test_an_asset_check_whose_rules_are_off_passes_and_says_that_they_are(catalo
     table = result.metadata["numbers"]
     assert isinstance(table, dg.TableMetadataValue)
     answers = {record.data["rule"]: record.data["answer"] for record in table.records}
-    assert answers == dict.fromkeys(OFF, "off") | {"day_covered": "failed"}
+    assert answers == dict.fromkeys(OFF[:2], "off") | {"day_covered": "failed"}
     for rule in verdict["rules"]:
         rule["passed"] = None if rule["name"] in {*OFF, "day_covered"} else rule["passed"]
     result = check.judged(verdict, None)
@@ -91,14 +95,36 @@ def test_an_asset_check_whose_rules_are_off_passes_and_says_that_they_are(catalo
     assert result.description == "off, and so not looked at: no_time_gaps, day_covered, cadence_as_expected"
 
 
+def test_what_nobody_knows_of_files_of_others_is_off(catalog: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder,) = catalog.glob("*/mark_price.verdict")
+    shutil.rmtree(folder.parent)
+    assert run(["validate", str(catalog), "--json"]) == 0
+    (day,) = json.loads(capsys.readouterr().out)["days"]
+    off = {rule["name"] for rule in day["rules"] if rule.get("off")}
+    assert off == {"rows_conserved", "rejected_share", "nothing_cleaned", "latency_plausible"}
+
+
+def test_an_increment_that_is_not_known_is_no_test_of_prices() -> None:
+    rules = DayRules(TABLES["trade_tick"], date(2024, 1, 1), Thresholds())
+    answers = {rule.name: rule for rule in rules.judge(Circumstances())[1]}
+    assert answers["prices_on_tick"].off
+    answers = {rule.name: rule for rule in rules.judge(Circumstances(RowCounts()))[1]}
+    assert answers["prices_on_tick"].passed
+
+
 @pytest.mark.parametrize(
     ("name", "numbers"),
-    [("no_time_gaps", {"threshold_s": None}), ("no_sequence_gaps", {"contiguous": False}), ("cadence_as_expected", {})],
+    [
+        ("no_time_gaps", {"threshold_s": None}),
+        ("no_sequence_gaps", {"contiguous": False}),
+        ("cadence_as_expected", {}),
+        ("latency_plausible", {"min_ms": 0.0, "median_ms": 0.0, "max_ms": 0.0}),
+    ],
 )
 def test_a_verdict_that_calls_a_rule_passed_which_was_off_is_read_as_off(name: str, numbers: dict[str, Any]) -> None:
     rule = {"name": name, "severity": "WARN", "passed": True, "rows_failed": 0, "numbers": numbers}
     assert passed_of(rule) is None
     assert rules_off({"rules": [rule]}) == [name]
     assert failed_errors({"rules": [rule | {"severity": "ERROR"}]}) == []
-    assert passed_of(rule | {"numbers": {"threshold_s": 5.0, "contiguous": True}}) is True
+    assert passed_of(rule | {"numbers": {"threshold_s": 5.0, "contiguous": True, "max_ms": 9.0}}) is True
     assert passed_of(rule | {"passed": False}) is False

@@ -8,7 +8,7 @@ import polars as pl
 
 from hedgegrid_assets.frames import Precisions, frame_schema
 from hedgegrid_assets.integrity import Circumstances, DayRules, Thresholds
-from hedgegrid_assets.model import RuleResult
+from hedgegrid_assets.model import RowCounts, RuleResult
 from hedgegrid_assets.tables import TABLES
 from hedgegrid_assets.timestamps import day_start
 
@@ -20,7 +20,8 @@ def answers(blocks: Sequence[pl.DataFrame], increment: str | None = None) -> dic
     rules = DayRules(TRADES, DAY, Thresholds(price_increment=increment))
     for block in blocks:
         rules.add(block)
-    return {answer.name: answer for answer in rules.judge(Circumstances())[1]}
+    rows = sum(map(len, blocks))
+    return {answer.name: answer for answer in rules.judge(Circumstances(RowCounts(rows, rows)))[1]}
 
 
 def trades(prices: Sequence[str], members: Sequence[tuple[int, int]] | None = None) -> pl.DataFrame:

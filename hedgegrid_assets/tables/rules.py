@@ -119,8 +119,13 @@ def _day_covered(facts: DayFacts) -> Judgement:
 
 
 def _latency_plausible(facts: DayFacts) -> Judgement:
-    """A constant negative offset (an exchange clock that runs ahead) is a number here, not a failure."""
+    """A constant negative offset (an exchange clock that runs ahead) is a number here, not a failure.
+
+    Off where no arrival was recorded: the exchange time stands for it in every row.
+    """
     spread = facts.latency
+    if spread.count and spread.minimum_ms == spread.maximum_ms == 0:
+        return _off(min_ms=0.0, max_ms=0.0)
     numbers = {
         "min_ms": spread.minimum_ms,
         "median_ms": spread.median_ms,
@@ -176,6 +181,9 @@ def _aggressor_sides_mixed(facts: DayFacts) -> Judgement:
 
 
 def _prices_on_tick(facts: DayFacts) -> Judgement:
+    """Off in files of others, where no increment is known; ours have none only where it is their last decimal."""
+    if facts.price_increment is None and facts.counts is None:
+        return _off(tick=None)
     off = facts.failing["prices_on_tick"]
     return Judgement(off == 0, off, {"tick": facts.price_increment, "off_tick": off})
 
