@@ -20,6 +20,7 @@ HedgegridError
 │   │   ├── SeveralInOne
 │   │   ├── FileUnreadable
 │   │   ├── LinesUnplaced
+│   │   ├── EncodingUnknown
 │   │   ├── MissingColumns
 │   │   ├── DaysOnly
 │   │   ├── HeaderChanges
@@ -326,6 +327,19 @@ class LinesUnplaced(FileRefused):
         )
 
 
+class EncodingUnknown(FileRefused):
+    """A text file of another encoding than UTF-8; ``codec`` reads its beginning."""
+
+    code = "encoding"
+
+    def __init__(self, path: Path, codec: str) -> None:
+        super().__init__(
+            f"it is no text in UTF-8 ({path}): expected UTF-8, or the encoding said, found bytes as of {codec}",
+            hint=f'say so in the file given with --config, at the top or beside file_path: "encoding": "{codec}"',
+            details={"path": str(path), "encoding": codec},
+        )
+
+
 class MissingColumns(FileRefused):
     """The columns that a data type needs are not in a CSV file, by any name that is known."""
 
@@ -340,7 +354,8 @@ class MissingColumns(FileRefused):
         named: Mapping[str, str],
         why: str = "",
     ) -> None:
-        mapping = {**named, **{column: f"<your column for {column}>" for column in missing}}
+        what = "<your column for {}>" if found else "<position of {}, from 0, without quotes>"
+        mapping = {**named, **{column: what.format(column) for column in missing}}
         example = {"files": {token: {"file_path": path.name, "columns": mapping}}}
         super().__init__(
             f"Missing required columns ({path}): expected {', '.join(missing)} for {token}, "

@@ -55,6 +55,9 @@ GUIDE_KEYS: Final = (
     "files",
     "timestamp_format",
     "ids",
+    "encoding",
+    "sides",
+    "side_is",
     "trade_kind",
     "cache_dir",
     "endpoint",
@@ -688,15 +691,36 @@ def _globs(pattern: Sequence[str], path: Sequence[str]) -> bool:
 # ---------------------------------------------------------------- settings
 
 
+def _codec(name: str) -> str:
+    """A codec of Python that makes text of bytes."""
+    import codecs
+
+    line = "1704067200,1.5\n"
+    try:
+        if line.encode(name).decode(name) == line:
+            return codecs.lookup(name).name
+    except (LookupError, ValueError):
+        raise ValueError(_no_codec(name)) from None
+    raise ValueError(_no_codec(name))
+
+
+def _no_codec(name: str) -> str:
+    return f"expected a text encoding of Python, as gbk, utf-16 or cp1252, found {_shown(name)}"
+
+
 type _Sides = Annotated[dict[_Text, Literal["buy", "sell", "none"]], Field(min_length=1)]
+type _Column = _Text | Annotated[int, Field(strict=True, ge=0)]
+"""Name of a column, or its position from 0."""
+type _Encoding = Annotated[str, AfterValidator(_codec)]
 type _SideIs = Literal["taker", "maker"]
 
 
 @with_config(ConfigDict(extra="forbid"))
 class _File(TypedDict):
     file_path: _Text
-    columns: NotRequired[dict[_Text, _Text]]
+    columns: NotRequired[dict[_Text, _Column]]
     timestamp_format: NotRequired[_Text]
+    encoding: NotRequired[_Encoding]
     sides: NotRequired[_Sides]
     side_is: NotRequired[_SideIs]
 
@@ -747,6 +771,7 @@ _SETTINGS: Final[Mapping[str, TypeAdapter[Any]]] = {
     "base_path": TypeAdapter(_Text),
     "trade_kind": TypeAdapter(Literal["aggTrade", "trade"]),
     "timestamp_format": TypeAdapter(_Text),
+    "encoding": TypeAdapter(_Encoding),
     "sides": TypeAdapter(_Sides),
     "side_is": TypeAdapter(_SideIs),
     "ids": TypeAdapter(Literal["unique", "shared"]),

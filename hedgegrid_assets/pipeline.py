@@ -178,6 +178,10 @@ class House:
             return {}
         given: dict[str, Any] = {"named": named, "files": files}
         given |= {key: self.feed.settings.get(key) for key in ("timestamp_format", "sides", "side_is")}
+        said = {entry["encoding"] for entry in (files or {}).values() if "encoding" in entry}
+        if len(said) > 1:
+            raise UsageError(f"one file has one encoding: expected the same for each data type, found {sorted(said)}")
+        given["encoding"] = next(iter(said), self.feed.settings.get("encoding"))
         given["venue"] = self.feed.venue if has_makers_side(self.feed.venue) else None
         given["reader"] = self.source.code_version
         asked = {"symbols": list(self.feed.symbols), "tokens": [table.token for table in self.tables]}

@@ -1,6 +1,7 @@
 """Where everything lies and how bytes get in and out: places, blocks of lines, atomic files, locks, threads."""
 
 import bz2
+import codecs
 import contextlib
 import errno
 import fcntl
@@ -490,6 +491,10 @@ class Behind[T]:
 # ---------------------------------------------------------------- blocks of lines
 
 
+_KEPT: Final = "hedgegrid.kept"
+"""What is done with bytes that an encoding cannot read."""
+
+
 @dataclass(frozen=True, slots=True)
 class Block:
     """Whole lines of a file, as they are (``\\n`` or ``\\r\\n`` kept).
@@ -519,7 +524,8 @@ class BlockReader:
     """Reads a plain, gzip (many members), zstd (many frames), bzip2 or zip (one member) file in blocks of lines.
 
     The first bytes tell which. With ``quoted`` no block ends inside a pair of quotes (but for a stray quote, that has
-    no other within 64 KiB).
+    no other within 64 KiB). With ``encoding``, a codec of Python, the bytes become UTF-8 on the way; what the codec
+    cannot read stays what UTF-8 cannot be.
 
     A stream that ends too early gives the lines that it holds, and ``truncated`` is set; a stream that is not what
     it says (bad checksum, junk behind the end) raises RawDamaged. After the last block ``sha256`` and ``bytes``
@@ -533,6 +539,7 @@ class BlockReader:
         self.bytes = 0
         self.lines = 0
         self.truncated = False
+        self.encoding: str | None = None
         self._block_bytes = block_bytes or BLOCK_BYTES
 
     def __iter__(self) -> Iterator[Block]:
@@ -542,7 +549,7 @@ class BlockReader:
         digest = hashlib.sha256()
         try:
             with self.path.open("rb") as file:
-                yield from self._cut(self._chunks(file, digest))
+                yield from self._cut(_in_utf8(self._chunks(file, digest), self.encoding))
         except OSError as error:
             raise EnvironmentFault(f"cannot read {self.path}: {error.strerror or error}") from error
         self.sha256 = digest.hexdigest()
@@ -641,6 +648,25 @@ class BlockReader:
                 return
         self.lines += block.lines
         yield block
+
+
+def _in_utf8(chunks: Iterator[bytes], encoding: str | None) -> Iterator[bytes]:
+    """Chunks in UTF-8; bytes that are none of the encoding become bytes that are no UTF-8, so that no line has them."""
+    if encoding is None:
+        yield from chunks
+        return
+    codecs.register_error(_KEPT, _kept)
+    decoder = codecs.getincrementaldecoder(encoding)(_KEPT)
+    for chunk in chunks:
+        yield decoder.decode(chunk).encode(errors="surrogateescape")
+    yield decoder.decode(b"", final=True).encode(errors="surrogateescape")
+
+
+def _kept(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    bad = error.object[error.start : error.end]
+    return "".join(chr(0xDC00 + max(byte, 0x80)) for byte in bad), error.end
 
 
 def _end_outside_quotes(data: bytes) -> int:

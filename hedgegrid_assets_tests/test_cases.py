@@ -62,6 +62,10 @@ EXPECTED: Final[Mapping[str, Seen]] = {
         shows=(r"MarkPriceUpdate 5\b", r"42310\.12345678,1704067259999000000,1704067259999000000"),
         never=(r"for trades", r",1704067200000000000"),
     ),
+    "07-okx-gbk-header": Seen(
+        shows=tuple(r"BTC-USDT\.OKX.*│\s+3 │\s+3 │" for _ in range(4)),
+        never=(r"rc=[12]", r"cannot be trusted"),
+    ),
     "08-spot-and-inverse-become-linear-perps": Seen(
         shows=(
             r"INST CurrencyPair BTCUSDT\.BINANCE",
@@ -121,7 +125,6 @@ EXPECTED: Final[Mapping[str, Seen]] = {
 PENDING: Final = frozenset(
     {
         "05-all-market-mark-price-array",
-        "07-okx-gbk-header",
         "10-exchange-column-ignored",
         "15-hftbacktest-16-digit-prefix",
         "20-float-artefact-sets-the-precision",

@@ -280,7 +280,7 @@ def _in_landing(places: Places, raw: RawFound, raw_row: int, text: str | None) -
     step: dict[str, Any] = {"file": name, "line": line, "sha256": about.get("sha256"), "bytes": about.get("bytes")}
     if not path.exists():
         return step | {"ok": None, "text": None, "why": "the landing file is gone; the raw day keeps its lines"}
-    found = _line(path, line - 1)
+    found = _line(path, line - 1, about.get("settings", {}).get("encoding"))
     same = found is not None and found == text
     return step | {
         "ok": same,
@@ -289,11 +289,13 @@ def _in_landing(places: Places, raw: RawFound, raw_row: int, text: str | None) -
     }
 
 
-def _line(path: Path, row: int) -> str | None:
+def _line(path: Path, row: int, encoding: str | None = None) -> str | None:
     """One line of a file, counted from 0, without its line end; None if the file has no such line."""
     if not path.exists():
         return None
-    for block in BlockReader(path):
+    reader = BlockReader(path)
+    reader.encoding = encoding
+    for block in reader:
         count = block.data.count(b"\n") + (1 if block.cut else 0)
         if row < block.first_line + count:
             return (

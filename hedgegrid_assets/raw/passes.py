@@ -121,6 +121,7 @@ class LandingPass:
         remove_tree(self._work)
         make_folder(self._work)
         self.reader = BlockReader(self.landing.path)
+        self.reader.encoding = self.landing.settings.get("encoding")
         self.tally = Tally()
         self.parts: dict[RawKey, _Part] = {}
         self.counts: Counter[RawKey] = Counter()
@@ -136,7 +137,7 @@ class LandingPass:
     def run(self, source: Source, *, alone: bool, progress: Progress | None) -> None:
         """Read the file; with ``alone``, without copying as long as it holds one symbol-day only."""
         self._reset()
-        self.copied = not alone
+        self.copied = not alone or self.reader.encoding is not None  # raw days are UTF-8
         finished = self._read(source, progress)
         if not finished or (not self.copied and self.reader.truncated):
             self._reset()

@@ -148,5 +148,5 @@ SOURCE: Final = Source(
     culprit=culprit,
     quoted=True,
     code_version=2,
-    settings=("files", "base_path", "timestamp_format", "sides", "side_is", "ids", "trade_kind"),
+    settings=("files", "base_path", "timestamp_format", "encoding", "sides", "side_is", "ids", "trade_kind"),
 )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from hedgegrid_assets.sources.csv import cells
+from hedgegrid_assets.sources.csv.encodings import HEADER_CODEC, header_text
 from hedgegrid_assets.storage import Block
 
 COMMENT: Final = "#"
@@ -21,10 +22,11 @@ _VALUE: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One of the first lines: its number from 0, and its text without line end."""
+    """One of the first lines: its number from 0, its text without line end, and the codec that reads it."""
 
     number: int
     text: str
+    codec: str = "utf-8"
 
     @property
     def is_text(self) -> bool:
@@ -49,12 +51,22 @@ def first_lines(data: bytes) -> list[Line]:
     while start < len(data) and counted < _LINES and number < _COMMENTS:
         end = data.find(b"\n", start)
         end = len(data) if end < 0 else end
-        text = data[start:end].decode(errors="replace").removeprefix("\ufeff" if not number else "").rstrip("\r")
+        text, codec = _text(data[start:end])
+        text = text.removeprefix("\ufeff" if not number else "").rstrip("\r")
         if text.strip():
-            found.append(Line(number, text))
+            found.append(Line(number, text, codec))
         counted += not text.startswith(COMMENT)
         start, number = end + 1, number + 1
     return found
+
+
+def _text(line: bytes) -> tuple[str, str]:
+    """A line and its codec; what is neither UTF-8 nor Chinese has replacement characters."""
+    try:
+        return line.decode(), "utf-8"
+    except UnicodeDecodeError:
+        chinese = header_text(line)
+        return (line.decode(errors="replace"), "utf-8") if chinese is None else (chinese, HEADER_CODEC)
 
 
 def split(line: str, delimiter: str) -> list[str]:

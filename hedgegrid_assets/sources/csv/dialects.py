@@ -13,6 +13,8 @@ import polars as pl
 from hedgegrid_assets.errors import (
     CandlesRefused,
     DaysOnly,
+    EncodingUnknown,
+    FileRefused,
     MissingColumns,
     RawDamaged,
     TimestampParsingFailed,
@@ -34,6 +36,7 @@ from hedgegrid_assets.sources.csv.beginning import (
     is_row,
     split,
 )
+from hedgegrid_assets.sources.csv.encodings import guess
 from hedgegrid_assets.sources.csv.names import (
     CLOCK,
     LOCAL,
@@ -111,14 +114,16 @@ def dialect(block: Block, said: Mapping[str, Any]) -> Dialect:
         SidesUnknown: Nobody can say what is buy and what is sell.
         DaysOnly: The time column of trades holds days only.
         TimestampParsingFailed: Most times cannot be read.
+        EncodingUnknown: The file is text of another encoding than UTF-8.
         RawDamaged: The file is no text.
         UsageError: The mapping or format that the user gave cannot be.
     """
     path = Path(said.get("path", "file.csv"))
     mappings: dict[str, Mapping[str, Any]] = dict(said.get("files") or {})
-    head = _head(block, path, [entry.get("columns") or {} for entry in mappings.values()])
+    asked = tuple(said.get("tokens") or TOKENS)
+    head = _head(block, path, [entry.get("columns") or {} for entry in mappings.values()], asked)
     block = cells.without_lines(block, comments_in(block, head.lines) if head.comments else ())
-    views = dict(_views(head, mappings, path, tuple(said.get("tokens") or TOKENS)))
+    views = dict(_views(head, mappings, path, asked))
     symbol_column, symbol = _symbol(block, head, said, mappings, path)
     made: dict[str, Any] = {}
     for token, columns in views.items():
@@ -180,18 +185,22 @@ def _says(
 # ---------------------------------------------------------------- header
 
 
-def _head(block: Block, path: Path, mappings: Sequence[Mapping[str, str]]) -> _Head:
+def _head(block: Block, path: Path, mappings: Sequence[Mapping[str, str | int]], asked: Sequence[str] = ()) -> _Head:
     """What stands before the rows. No line from the first that has the shape of a row on is part of it."""
     lines = first_lines(block.data)
-    if block.data.startswith((b"\xff\xfe", b"\xfe\xff")) or (lines and not any(line.is_text for line in lines)):
-        raise RawDamaged(path, "it is no text in UTF-8 (it holds zero bytes)")
-    if sum(line.text.count("\ufffd") for line in lines) > 8:
-        raise RawDamaged(path, "it is no text in UTF-8")
+    zeros = block.data.startswith((b"\xff\xfe", b"\xfe\xff")) or (lines and not any(line.is_text for line in lines))
+    if zeros or sum(line.text.count("\ufffd") for line in lines) > 8:
+        raise _no_utf8(block, path, " (it holds zero bytes)" if zeros else "")
     comments = has_comments(lines)
     shown = [line for line in lines if not (comments and line.is_comment)]
     filled = [line for line in shown if line.is_text and not line.is_too_wide]
     row = next((line for line in filled if is_row(line)), None)
-    mapped = {name.strip().lower() for mapping in mappings for name in mapping.values()}
+    if row is not None and row.codec != "utf-8":
+        raise _no_utf8(block, path)
+    places = [place for mapping in mappings for place in mapping.values()]
+    if row is not None and places and all(isinstance(place, int) for place in places):
+        return replace(_by_position(filled, row), comments=comments)
+    mapped = {place.strip().lower() for place in places if isinstance(place, str)}
     found = _header(filled, partial(_is_known_header, mapped=mapped)) or _commented_header(lines, row)
     if row is not None and (found is None or row.number < found.lines):
         found = _unknown_header(filled, row) or _without_header(row) or found
@@ -200,12 +209,28 @@ def _head(block: Block, path: Path, mappings: Sequence[Mapping[str, str]]) -> _H
         raise RawDamaged(path, f"expected at most {MOST_COLUMNS:,} columns, found more")
     if found is None:
         begins = filled[0].text[:200] if filled else ""
-        raise MissingColumns(path, "trades", REQUIRED["trades"], (), {}, f"no header line; it begins with {begins!r}")
+        token = asked[0] if asked else "trades"
+        raise MissingColumns(path, token, REQUIRED[token], (), {}, f"no header line; it begins with {begins!r}")
     above = [line for line in shown if line.number < found.lines]
     rows = [line.number for line in above if is_row(line, found.names, found.delimiter)]
     if rows and rows[0] < found.lines - 1:
         found.notes.append(f"rows stand above the header in line {found.lines}: they are read by it as well")
     return replace(found, lines=min([found.lines, *rows]), comments=comments)
+
+
+def _by_position(lines: Sequence[Line], row: Line) -> _Head:
+    """Where the mapping counts columns, no header is needed; one that is there has names for notes and errors."""
+    delimiter = next(iter(delimiters_in(row.text)), ",")
+    count = len(split(row.text, delimiter))
+    names = [split(line.text, delimiter) for line in lines if line.number < row.number]
+    named = next((tuple(one) for one in names if len(one) == count and are_names(one, cells=2)), None)
+    return _Head(delimiter, named or tuple(f"column {place}" for place in range(count)), row.number)
+
+
+def _no_utf8(block: Block, path: Path, why: str = "") -> FileRefused:
+    """The error for a file that is no UTF-8, with the encoding that reads it."""
+    codec = guess(block.data)
+    return RawDamaged(path, f"it is no text in UTF-8{why}") if codec is None else EncodingUnknown(path, codec)
 
 
 def _header(lines: Iterable[Line], is_header: Callable[[Sequence[str]], bool]) -> _Head | None:
@@ -214,8 +239,9 @@ def _header(lines: Iterable[Line], is_header: Callable[[Sequence[str]], bool]) -
             row = split(line.text, delimiter)
             if not is_header(row):
                 continue
+            notes = [f"the header is read as {line.codec}"] if line.codec != "utf-8" else []
             twice = sorted(name for name, count in Counter(row).items() if name and count > 1)
-            notes = [f"columns named twice: {listed(twice)}; the first of each counts"] if twice else []
+            notes += [f"columns named twice: {listed(twice)}; the first of each counts"] if twice else []
             return _Head(delimiter, tuple(row), line.number + 1, notes)
     return None
 
@@ -303,7 +329,7 @@ def _can_give(names: Sequence[str], token: str) -> bool:
     return not (token == "trades" and candles(names)) and all(found_by(column, names) for column in REQUIRED[token])
 
 
-def _mapped(head: _Head, token: str, mapping: Mapping[str, str], path: Path) -> dict[str, int]:
+def _mapped(head: _Head, token: str, mapping: Mapping[str, str | int], path: Path) -> dict[str, int]:
     """An explicit mapping is complete: what it does not name is not read."""
     unknown = [key for key in mapping if canonical(key, token) is None]
     if unknown:
@@ -312,22 +338,23 @@ def _mapped(head: _Head, token: str, mapping: Mapping[str, str], path: Path) -> 
             f"{', '.join((*REQUIRED[token], *OPTIONAL[token]))}, found {', '.join(unknown)}"
         )
     places: dict[str, int] = {}
-    absent: dict[str, str] = {}
-    lowered = [name.lower() for name in head.names]
+    absent: dict[str, str | int] = {}
     for key, actual in mapping.items():
         column = str(canonical(key, token))
         days, plus, clock = str(actual).partition("+")
         if plus and actual not in head.names and {days, clock} <= set(head.names):
             places |= {column: head.names.index(days), CLOCK: head.names.index(clock)}
-        elif actual in head.names:
-            places[column] = head.names.index(actual)
-        elif actual.strip().lower() in lowered:
-            places[column] = lowered.index(actual.strip().lower())
-        else:
+            continue
+        place = _place_of(head, actual)
+        if place is None:
             absent[column] = actual
+        else:
+            places[column] = place
     missing = [column for column in REQUIRED[token] if column not in places]
     if absent or missing:
         why = f"no column named {', '.join(map(repr, absent.values()))}" if absent else ""
+        if any(isinstance(place, int) for place in absent.values()):
+            why = f"no column at {', '.join(map(str, absent.values()))}: there are {len(head.names)}, counted from 0"
         raise MissingColumns(
             path,
             token,
@@ -337,6 +364,16 @@ def _mapped(head: _Head, token: str, mapping: Mapping[str, str], path: Path) -> 
             why,
         )
     return places
+
+
+def _place_of(head: _Head, actual: str | int) -> int | None:
+    """Position of the column that a mapping names, or counts from 0."""
+    if isinstance(actual, int):
+        return actual if actual < len(head.names) else None
+    if actual in head.names:
+        return head.names.index(actual)
+    lowered = [name.lower() for name in head.names]
+    return lowered.index(actual.strip().lower()) if actual.strip().lower() in lowered else None
 
 
 def _found(head: _Head, token: str, path: Path, *, said: bool) -> dict[str, int]:
@@ -537,8 +574,10 @@ def _signed(block: Block, head: _Head, columns: Mapping[str, int]) -> bool:
     if "aggressor_side" in columns or "is_buyer_maker" in columns:
         return False
     size = columns["size"]
-    signed = head.names[columns[TIMESTAMP]].lower() == "mts" or bool(
-        _column(block, head, size)["text"].str.contains(_NEGATIVE).any()
+    signed = (
+        head.names[columns[TIMESTAMP]].lower() == "mts"
+        or "signed" in head.names[size].lower()
+        or bool(_column(block, head, size)["text"].str.contains(_NEGATIVE).any())
     )
     head.notes.append(
         f"the side is the sign of {head.names[size]}" if signed else "no side column: trades have NO_AGGRESSOR"
@@ -585,8 +624,7 @@ def _symbol(
     mapped = [entry["columns"] for entry in mappings.values() if entry.get("columns")]
     for mapping in mapped:
         if SYMBOL in mapping:
-            names = [name.lower() for name in head.names]
-            return names.index(mapping[SYMBOL].strip().lower()), None
+            return _place_of(head, mapping[SYMBOL]), None
     found = found_by(SYMBOL, head.names)
     if found:
         values = _column(block, head, found[0])["text"].unique().to_list()

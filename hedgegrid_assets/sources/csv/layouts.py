@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from hedgegrid_assets.sources.csv.names import squeezed
+from hedgegrid_assets.sources.csv.names import front, squeezed
 from hedgegrid_assets.venues import Market
 
 _ROWS: Final = 2_000
@@ -50,6 +50,12 @@ LAYOUTS: Final = (
         ("BITMEX", "BYBIT"),
     ),
     Layout("trades of OKX", frozenset({"instrumentname", "tradeid", "createdtime"}), ("OKX", "OKEX")),
+    Layout(
+        "trades of OKX",
+        frozenset({"tradeid", "side", "size", "price", "createdtime"}),
+        ("OKX", "OKEX"),
+        whole=True,
+    ),
     Layout("funding rates of OKX", frozenset({"instrumentname", "fundingrate", "fundingtime"}), ("OKX", "OKEX")),
     Layout("trades of Deribit", frozenset({"tradeseq", "instrumentname", "direction"}), ("DERIBIT",)),
     Layout(
@@ -65,7 +71,7 @@ LAYOUTS: Final = (
 
 def says_of(names: Sequence[str]) -> dict[str, Any]:
     """What the names of the columns say, in JSON values: ``what``, ``venues``, ``market``, ``at``; empty: nothing."""
-    found = {squeezed(name) for name in names}
+    found = {squeezed(front(name)) for name in names}
     for layout in LAYOUTS:
         if layout.has <= found and not (layout.whole and found - layout.has - layout.may):
             told = {"what": layout.what, "venues": list(layout.venues), "market": layout.market, "at": list(layout.at)}

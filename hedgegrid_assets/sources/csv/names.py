@@ -11,6 +11,8 @@ SYMBOL: Final = "symbol"
 CLOCK: Final = "time_of_day"
 """The time of day, where the time column holds days only."""
 
+_TWOFOLD: Final = re.compile(r"([^/(\[]+)([/(\[].*)", re.DOTALL)
+_OF_QUOTE: Final = re.compile(r"(?i)quote|usd|eur|turnover|notional|value")
 _SQUEEZED: Final = re.compile(r"[\s_\-]+")
 
 ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -121,13 +123,25 @@ def found_by(column: str, names: Sequence[str], token: str | None = None) -> lis
 
 @lru_cache(maxsize=8)
 def _places(names: tuple[str, ...]) -> tuple[Mapping[str, list[int]], Mapping[str, list[int]]]:
-    """Where each name stands: as it is written, and squeezed."""
+    """Where each name stands: as it is written, and squeezed; whole names before those that go on behind a slash."""
     exact: dict[str, list[int]] = {}
     alike: dict[str, list[int]] = {}
     for place, name in enumerate(names):
         exact.setdefault(name, []).append(place)
         alike.setdefault(squeezed(name), []).append(place)
+    for place, name in enumerate(map(front, names)):
+        if name != names[place]:
+            exact.setdefault(name, []).append(place)
+            alike.setdefault(squeezed(name), []).append(place)
     return exact, alike
+
+
+def front(name: str) -> str:
+    """A name without what follows a slash or a bracket (``size/数量``, ``price (USD)``), unless that is another thing:
+    ``volume(quote)`` is no size.
+    """
+    match = _TWOFOLD.fullmatch(name)
+    return name if match is None or _OF_QUOTE.search(match[2]) else match[1].strip()
 
 
 def canonical(key: str, token: str) -> str | None:
@@ -158,6 +172,8 @@ _NUMBER: Final = r"[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
 _TIME: Final = r"1[0-9]{12}|1[0-9]{15}"
 _FLAG: Final = r"(?i:true|false)|0|1"
 _SECONDS: Final = r"1[0-9]{9}(?:\.[0-9]+)?"
+_MICROSECONDS: Final = r"1[0-9]{9}\.[0-9]{6}"
+_SIDE: Final = r"(?i:buy|sell)"
 
 HEADERLESS: Final[tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]] = (
     (
@@ -195,6 +211,21 @@ HEADERLESS: Final[tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]] = (
         "Binance funding rates",
         (_TIME, r"[0-9]{1,2}", rf"-?{_NUMBER}"),
         ("calc_time", "funding_interval_hours", "last_funding_rate"),
+    ),
+    (
+        "OKX trades",
+        (_INTEGER, _SIDE, _NUMBER, _NUMBER, _TIME),
+        ("trade_id", "side", "size", "price", "created_time"),
+    ),
+    (
+        "Gate spot trades",
+        (_MICROSECONDS, _INTEGER, _NUMBER, _NUMBER, r"[12]"),
+        ("timestamp", "id", "price", "amount", "side"),
+    ),
+    (
+        "Gate futures trades",
+        (_MICROSECONDS, _INTEGER, _NUMBER, rf"-?{_NUMBER}"),
+        ("timestamp", "id", "price", "size (signed)"),
     ),
     ("Kraken and bitcoincharts trades", (_SECONDS, _NUMBER, _NUMBER), ("time", "price", "volume")),
 )
