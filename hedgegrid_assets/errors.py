@@ -18,6 +18,7 @@ HedgegridError
 │   │   ├── RawDamaged
 │   │   ├── ChecksumDiffers
 │   │   ├── SeveralInOne
+│   │   ├── OtherFormat
 │   │   ├── FileUnreadable
 │   │   ├── LinesUnplaced
 │   │   ├── EncodingUnknown
@@ -272,6 +273,19 @@ class SeveralInOne(FileRefused):
             f"{path} holds {len(names)} files{f' ({shown})' if shown else ''}: expected one",
             hint="unpack it, and land the files in it" if names else "there is nothing in it: remove it",
             details={"path": str(path), "members": list(names)},
+        )
+
+
+class OtherFormat(FileRefused):
+    """A file that is no text of lines, but something that is known by its first bytes."""
+
+    code = "format"
+
+    def __init__(self, path: Path, kind: str) -> None:
+        super().__init__(
+            f"{path} is {kind}: expected lines of text, plain or in gzip, zstd, bzip2 or zip",
+            hint="unpack or convert it; nothing was published from it",
+            details={"path": str(path), "kind": kind},
         )
 
 

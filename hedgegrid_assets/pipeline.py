@@ -401,7 +401,7 @@ def several(errors: "Sequence[HedgegridError]") -> HedgegridError:
     if len(errors) == 1:
         return errors[0]
     told = "; ".join(error.message for error in errors)
-    return DataError(f"{len(errors)} landing files are of no use: {told}", hint=errors[0].hint)
+    return DataError(f"{len(errors)} faults: {told}", hint=errors[0].hint)
 
 
 def _existing(paths: Iterable[Path]) -> list[Path]:
@@ -410,7 +410,9 @@ def _existing(paths: Iterable[Path]) -> list[Path]:
     missing = [str(path.resolve()) for path in found if not path.is_file()]
     if missing:
         raise UsageError(
-            f"file not found: {', '.join(missing)}", hint="file_path counts from base_path, else from the config file"
+            f"file not found: {', '.join(missing)}",
+            hint="file_path counts from base_path, else from the config file",
+            details={"missing": missing},
         )
     return found
 

@@ -1,6 +1,10 @@
 """What lies in a landing zone: data, documents, checksums, archives, our own copies; names of every kind."""
 
+import gzip
 import hashlib
+import io
+import lzma
+import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -206,6 +210,9 @@ USELESS: dict[str, tuple[str, bytes]] = {
     "klines": ("BTCUSDT-1m.csv", KLINES.encode()),
     "a broken archive": ("b.zip", b"PK\x03\x04 and then nothing"),
     "junk behind a name": ("b.csv.gz", b"this is no gzip"),
+    "an archive of another kind": ("b.csv.xz", lzma.compress(HEADER.encode())),
+    "packed twice": ("b.csv.gz", gzip.compress(gzip.compress(HEADER.encode()))),
+    "Parquet": ("b.parquet", b"PAR1" + bytes(40) + b"PAR1"),
     "another language": ("b.csv", bytes(range(256)) * 64),
 }
 
@@ -342,3 +349,17 @@ def test_an_archive_of_several_files_is_refused_with_their_names(home: Home) -> 
     assert (done.code, done.out["error"]["code"]) == (1, "archive")
     assert "t.zip holds 2 files (a.csv, b.csv): expected one" in done.err
     assert "unpack it" in done.err
+
+
+def test_a_tar_archive_is_refused_though_most_of_its_lines_look_right(home: Home) -> None:
+    """Of the dumps without a header it would lose the first line only."""
+    data = "".join(f"{n},42500.5,0.1,4250.05,{1704067200000 + n},true\n" for n in range(200)).encode()
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as made:
+        member = tarfile.TarInfo("BTCUSDT-trades-2024-01-01.csv")
+        member.size = len(data)
+        made.addfile(member, io.BytesIO(data))
+    home.land("BTCUSDT-trades-2024-01-01.tar.gz", packed.getvalue())
+    done = home.convert()
+    assert (done.code, done.out["error"]["code"]) == (1, "format")
+    assert "is a tar archive" in done.err

@@ -8,7 +8,19 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from hedgegrid_assets_tests.dagster_feeds import BTC_DAY, catalog_files, day_of, drop, house_of, partition, run
+from hedgegrid_assets_tests.dagster_feeds import (
+    BTC_DAY,
+    CAPTURES,
+    catalog_files,
+    day_of,
+    drop,
+    failures,
+    house_of,
+    metadata,
+    partition,
+    run,
+    run_import,
+)
 from hedgegrid_assets_tests.landing_cases import HEADER, Home, messages, new_home, rows
 
 type Step = Callable[[Path], object]
@@ -137,6 +149,31 @@ def test_in_dagster_a_renamed_or_deleted_file_keeps_its_days_and_doubles_no_line
     assert run(house, instance, BTC_DAY).success
     assert run(house, instance, partition(1)).success
     assert catalog_files(house, "trade_tick").items() > before.items()
+
+
+def test_in_dagster_a_file_that_the_settings_name_may_be_deleted_once_it_is_imported(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    named = tmp_path / "trades.jsonl"
+    named.write_bytes(day_of(0))
+    settings = f"    settings: {{files: {{trades: {{file_path: {named}}}}}}}\n    tables: [trade_tick]\n"
+    house = house_of(tmp_path, CAPTURES.replace('    landing: ["websocket/**/*.jsonl*"]\n', settings))
+    assert run(house, instance, BTC_DAY).success
+    named.unlink()
+    assert run(house, instance, BTC_DAY).success
+    assert not run_import(house, instance).success
+
+
+def test_in_dagster_one_symbol_that_cannot_be_defined_leaves_the_others_defined(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    house = house_of(tmp_path)
+    drop(house, day_of(0) + day_of(0, symbol="ETHUSDT"))
+    assert run_import(house, instance).success
+    other = house_of(tmp_path, CAPTURES.replace("BTCUSDT: {price_precision: 2", "BTCUSDT: {price_precision: 5"))
+    done = run_import(other, instance)
+    assert "BTCUSDT-PERP.BINANCE is pinned with decimals" in failures(done)["captures__instruments"]
+    assert [row.data["id"] for row in metadata(done, "captures/instruments")["instruments"]] == ["ETHUSDT-PERP.BINANCE"]
 
 
 # ---------------------------------------------------------------- one symbol of several is not there

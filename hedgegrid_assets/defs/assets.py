@@ -161,23 +161,25 @@ def _instruments(house: House) -> dg.AssetsDefinition:
         kinds={"parquet", "nautilus"},
         **_common(house),
     )
-    def instruments(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+    def instruments(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
         found: dict[str, Instrument] = {}
         unknown: dict[str, str] = {}
-        try:
-            for symbol in feed.symbols:
-                try:
-                    found[symbol] = house.instrument(symbol)
-                except InstrumentUnknown as error:
-                    unknown[symbol] = error.message.partition(": ")[2]
-        except HedgegridError as error:
-            raise failure(error) from None
+        failed: list[HedgegridError] = []
+        for symbol in feed.symbols:
+            try:
+                found[symbol] = house.instrument(symbol)
+            except InstrumentUnknown as error:
+                unknown[symbol] = error.message.partition(": ")[2]
+            except HedgegridError as error:
+                failed.append(error)
         if unknown:
             context.log.info(f"no definition yet: {', '.join(unknown)}")
-        return dg.MaterializeResult(
+        yield dg.MaterializeResult(
             metadata=metadata.of_instruments(found, unknown),
             data_version=dg.DataVersion(sha256(repr(found).encode()).hexdigest()),
         )
+        if failed:
+            raise failure(several(failed))
 
     return instruments
 
@@ -262,7 +264,10 @@ def _import_landing(context: dg.AssetExecutionContext, house: House) -> None:
     try:
         report = house.import_landing(pass_over_damaged=True)
     except HedgegridError as error:
-        raise failure(error) from None
+        if "missing" not in error.details:
+            raise failure(error) from None
+        context.log.warning(error.message)  # a file that the settings name is gone: what it gave is still there
+        return
     for note in (*report.notes, *(error.message for error in report.refused)):
         context.log.warning(note)
     if report.read:

@@ -40,7 +40,7 @@ class RawFound:
 
     def origins(self) -> list[dict[str, Any]]:
         """What it is made of, without what only normalizing needs; a made or fetched day has no ``path``."""
-        left_out = {"decimals", "disconnects_ns", "dialect", "stored_bytes"}
+        left_out = {"decimals", "disconnects_ns", "dialect", "stored_bytes", "content"}
         return [
             {name: value for name, value in origin.items() if name not in left_out}
             for origin in self.manifest["origin"][:_SHOWN_ORIGINS]

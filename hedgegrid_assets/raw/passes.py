@@ -12,7 +12,7 @@ from typing import Any, Final
 import polars as pl
 import pyarrow as pa
 
-from hedgegrid_assets.errors import FileRefused, HeaderChanges, RawDamaged
+from hedgegrid_assets.errors import FileRefused, HeaderChanges, OtherFormat, RawDamaged
 from hedgegrid_assets.frames import repeated
 from hedgegrid_assets.model import Decoded, Dialect, OtherHeader, Scan, Source
 from hedgegrid_assets.raw.accounting import HEADER, LineCounts, unplaced_of
@@ -39,6 +39,19 @@ from hedgegrid_assets.timestamps import NS_PER_DAY, day_of
 _PARTS_AT_WORK: Final = 64
 _UNREADABLE_CAP: Final = 200_000
 _LINES_GROUP: Final = 1 << 20
+_OTHER_FORMATS: Final = (
+    (257, b"ustar", "a tar archive"),
+    (0, b"\xfd7zXZ\0", "packed with xz"),
+    (0, b"7z\xbc\xaf\x27\x1c", "packed with 7z"),
+    (0, b"Rar!\x1a\x07", "packed with rar"),
+    (0, b"PK\x03\x04", "a zip archive, packed once more"),
+    (0, b"\x1f\x8b", "packed with gzip, once more"),
+    (0, b"PAR1", "a Parquet file"),
+    (0, b"ARROW1", "an Arrow file"),
+    (0, b"\x89HDF\r\n", "an HDF5 file"),
+    (0, b"%PDF-", "a PDF"),
+)
+"""Offset and first bytes of what is often taken for a file of lines."""
 LINES_OPTIONS: Final[dict[str, Any]] = {
     "compression": "zstd",
     "use_dictionary": ["file"],
@@ -191,9 +204,17 @@ class LandingPass:
 
     def _with_dialect(self, source: Source) -> Iterator[tuple[Block, Dialect]]:
         for block in self.reader:
+            if block.first_line == 0:
+                self._refuse_other_formats(block.data)
             if block.first_line == 0 and source.dialect is not None:
                 self.dialect = source.dialect(block, {**self.landing.settings, "path": str(self.landing.path)})
             yield block, self.dialect
+
+    def _refuse_other_formats(self, start: bytes) -> None:
+        """Also of what was packed: lines of a tar archive look right but for those beside the names of its members."""
+        for offset, magic, kind in _OTHER_FORMATS:
+            if start[offset : offset + len(magic)] == magic:
+                raise OtherFormat(self.landing.path, kind)
 
     def _scan(self, source: Source, given: tuple[Block, Dialect]) -> tuple[Block, Scan, Mapping[str, Decoded]]:
         names = (
