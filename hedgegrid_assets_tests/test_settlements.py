@@ -45,10 +45,11 @@ SETTLED: Final[Mapping[str, str]] = {
 }
 
 
-def convert(folder: Path, text: str, entry: Mapping[str, Any] | None = None) -> int:
+def convert(folder: Path, text: str, entry: Mapping[str, Any] | None = None, venue: str = "BINANCE") -> int:
     (folder / "ETHUSDT-2024-01-01.csv").write_text(text)
     folders = ["--output", str(folder / "catalog"), "--data", str(folder / "data")]
-    wanted = ["--symbol", "ETHUSDT", "--data-types", "funding"]
+    wanted = ["--symbol", "ETHUSDT", "--data-types", "funding", "--exchange", venue]
+    wanted += ["--instrument", f"ETHUSDT-PERP.{venue}"]
     if entry is None:
         wanted += ["--input", str(folder / "ETHUSDT-2024-01-01.csv")]
     else:
@@ -58,26 +59,28 @@ def convert(folder: Path, text: str, entry: Mapping[str, Any] | None = None) -> 
     return run(["replay-to-parquet", "--source", "csv", *folders, *wanted])
 
 
-def frame(folder: Path) -> pl.DataFrame:
-    return pl.read_parquet(Places(folder, folder / "catalog").frame(ID, "funding_rate", date(2024, 1, 1)))
+def frame(folder: Path, name: str = ID) -> pl.DataFrame:
+    return pl.read_parquet(Places(folder, folder / "catalog").frame(name, "funding_rate", date(2024, 1, 1)))
 
 
-def updates(folder: Path) -> list[tuple[int, Decimal, int | None]]:
-    found = ParquetDataCatalog(str(folder / "catalog")).query(FundingRateUpdate, identifiers=[ID])
+def updates(folder: Path, name: str = ID) -> list[tuple[int, Decimal, int | None]]:
+    found = ParquetDataCatalog(str(folder / "catalog")).query(FundingRateUpdate, identifiers=[name])
     return [(update.ts_event, Decimal(str(update.rate)), update.interval) for update in found]
 
 
 @pytest.mark.parametrize("name", SETTLED)
 def test_every_settlement_is_an_update(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert convert(tmp_path, SETTLED[name]) == 0
+    venue = "OKX" if name == "OKX dump" else "BINANCE"
+    instrument = f"ETHUSDT-PERP.{venue}"
+    assert convert(tmp_path, SETTLED[name], venue=venue) == 0
     told = capsys.readouterr()
     minutes = 480 if "Binance dump" in name else None
     expected = [
         ((MIDNIGHT + hour * HOUR + 3) * 1_000_000, Decimal(rate), minutes)
         for hour, rate in zip(HOURS, RATES, strict=True)
     ]
-    assert updates(tmp_path) == expected
-    assert frame(tmp_path)["is_settlement"].to_list() == [True] * 4
+    assert updates(tmp_path, instrument) == expected
+    assert frame(tmp_path, instrument)["is_settlement"].to_list() == [True] * 4
     assert validate_catalog(tmp_path / "catalog", deep=True).ok
     assert ("taken as settlements" in told.out + told.err) is (name == "whole hours")
 

@@ -38,7 +38,7 @@ def mark_settled(
     if named and not one_each:
         yield f"several rows an hour in {names[columns[TIMESTAMP]]}: rates are taken as estimates, not as settlements"
     if view["settled"] and not named:
-        yield "rows of funding stand at whole hours, one each: taken as settlements; if they are estimates, say settled: false"
+        yield 'rows of funding stand at whole hours, one each: taken as settlements; if they are estimates, say "settled": false beside file_path, in the file given with --config'
 
 
 def _spread(view: Mapping[str, Any], rows: pl.DataFrame, symbol: int | None) -> tuple[bool, bool]:
