@@ -66,6 +66,7 @@ def evidence_of(manifest: Mapping[str, Any], venue: str, symbol: str) -> Iterato
         says = origin.get("dialect", {}).get("says", {})
         contract = says.get("contracts", {}).get(symbol, {})
         market: Market | None = says.get("market") if venue in says.get("at", [venue]) else None
+        market = says.get("markets", {}).get(symbol, market)
         if "inverse" in contract:
             market = "coinm" if contract["inverse"] else "usdm"
         path = str(origin.get("path", ""))

@@ -421,6 +421,14 @@ class OtherHeader(Exception):
         self.line, self.names = line, names
 
 
+class ReadAgain(Exception):
+    """Raised by ``scan``: a later line says how the ones before it are to be read; ``held`` goes into ``dialect``."""
+
+    def __init__(self, held: Mapping[str, Any]) -> None:
+        super().__init__(held)
+        self.held = held
+
+
 @dataclass(frozen=True, slots=True)
 class Download:
     """A raw day as it was received: a whole file, to be moved into its place.

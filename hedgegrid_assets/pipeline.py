@@ -31,7 +31,7 @@ from hedgegrid_assets.model import Channel, InstrumentDay, Source, Status, Table
 from hedgegrid_assets.names import check_instrument_id, check_symbol, check_venue
 from hedgegrid_assets.storage import Places, make_folder, writing
 from hedgegrid_assets.timestamps import days_between, parse_day
-from hedgegrid_assets.venues import Listing, Market, has_makers_side
+from hedgegrid_assets.venues import Listing, Market
 
 if TYPE_CHECKING:
     from hedgegrid_assets.catalog import Draft
@@ -182,7 +182,7 @@ class House:
         if len(said) > 1:
             raise UsageError(f"one file has one encoding: expected the same for each data type, found {sorted(said)}")
         given["encoding"] = next(iter(said), self.feed.settings.get("encoding"))
-        given["venue"] = self.feed.venue if has_makers_side(self.feed.venue) else None
+        given |= {"venue": self.feed.venue, "market": self.feed.market}
         given["reader"] = self.source.code_version
         asked = {"symbols": list(self.feed.symbols), "tokens": [table.token for table in self.tables]}
         return {key: value for key, value in given.items() if value} | asked

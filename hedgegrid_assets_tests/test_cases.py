@@ -47,6 +47,11 @@ EXPECTED: Final[Mapping[str, Seen]] = {
         ),
         never=(r"TradeTick (?!14\b)\d", r"Traceback"),
     ),
+    "03-milliseconds-then-microseconds": Seen(shows=(r"rc=0", r"TradeTick 26\b", r"rc=0"), never=(r"unknown_time",)),
+    "04-mark-price-klines-look-ahead": Seen(
+        shows=(r"MarkPriceUpdate 5\b", r"42310\.12345678,1704067259999000000,1704067259999000000"),
+        never=(r"for trades", r",1704067200000000000"),
+    ),
     "06-funding-settlements-lost": Seen(
         shows=(
             r"rc=0",
@@ -56,11 +61,6 @@ EXPECTED: Final[Mapping[str, Seen]] = {
             *(rf"0\.0001\d* +{minutes} +True" for minutes in (480, 480, 240, 240, 60)),
             r"-0\.0200\d* +60 +True",
         )
-    ),
-    "03-milliseconds-then-microseconds": Seen(shows=(r"rc=0", r"TradeTick 26\b", r"rc=0"), never=(r"unknown_time",)),
-    "04-mark-price-klines-look-ahead": Seen(
-        shows=(r"MarkPriceUpdate 5\b", r"42310\.12345678,1704067259999000000,1704067259999000000"),
-        never=(r"for trades", r",1704067200000000000"),
     ),
     "07-okx-gbk-header": Seen(
         shows=tuple(r"BTC-USDT\.OKX.*│\s+3 │\s+3 │" for _ in range(4)),
@@ -76,6 +76,10 @@ EXPECTED: Final[Mapping[str, Seen]] = {
         ),
         never=(r"XB TUSD", r"SWAP-PERP"),
     ),
+    "10-exchange-column-ignored": Seen(
+        shows=(r"BYBIT:BTC-USDT 1\b", r"rc=0", r"TradeTick 2\b", r"42314\.0 .* 77001\b", r"42314\.1 .* 77002\b"),
+        never=(r"42310\.5 ",),
+    ),
     "11-postgres-offset": Seen(
         shows=(r"│\s+2 │\s+2 │", r"rc=0", r"│\s+2 │\s+2 │", r"rc=0"), never=(r"Timestamp parsing failed",)
     ),
@@ -83,13 +87,6 @@ EXPECTED: Final[Mapping[str, Seen]] = {
         shows=(r"rc=0", r"rc=1", r"rc=0", r"rc=0", r"TradeTick 1\b", r"42500\.5 0\.1 SELLER 1 1704067200000000000"),
     ),
     "17-zip-made-on-a-mac": Seen(shows=(r"│ +1 │ +1 │", r"rc=0")),
-    "r01_rename_breaks_feed.sh": Seen(
-        shows=(r"first rc 0", r"after gzip rc 0", r"with a good next day rc 0", r"2024-01-02\.parquet"),
-        never=(r"rc 1",),
-    ),
-    "r02_rejects_overwritten.sh": Seen(
-        shows=(r"raw_csv_x_b\.csv-[0-9a-f]{16}\.parquet", r"raw/csv/x/b\.csv:14: unknown_time")
-    ),
     "19-same-id-on-two-days": Seen(
         shows=(
             r"rc=0",
@@ -116,6 +113,13 @@ EXPECTED: Final[Mapping[str, Seen]] = {
         )
     ),
     "p5-bybit-spot-rpi": Seen(shows=(r"rc=0", r"CurrencyPair BTCUSDT-SPOT\.BYBIT", r"TradeTick 2\b")),
+    "r01_rename_breaks_feed.sh": Seen(
+        shows=(r"first rc 0", r"after gzip rc 0", r"with a good next day rc 0", r"2024-01-02\.parquet"),
+        never=(r"rc 1",),
+    ),
+    "r02_rejects_overwritten.sh": Seen(
+        shows=(r"raw_csv_x_b\.csv-[0-9a-f]{16}\.parquet", r"raw/csv/x/b\.csv:14: unknown_time")
+    ),
     "r06_instrument_traceback.sh": Seen(
         shows=(r"^error: .*--instrument.*found 'A B'", r"rc 2,"), never=(r"Traceback", r"Error\b")
     ),
@@ -125,7 +129,6 @@ EXPECTED: Final[Mapping[str, Seen]] = {
 PENDING: Final = frozenset(
     {
         "05-all-market-mark-price-array",
-        "10-exchange-column-ignored",
         "15-hftbacktest-16-digit-prefix",
         "20-float-artefact-sets-the-precision",
     }

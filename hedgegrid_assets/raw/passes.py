@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from hedgegrid_assets.errors import FileRefused, HeaderChanges, OtherFormat, RawDamaged
 from hedgegrid_assets.frames import repeated
-from hedgegrid_assets.model import Decoded, Dialect, OtherHeader, Scan, Source
+from hedgegrid_assets.model import Decoded, Dialect, OtherHeader, ReadAgain, Scan, Source
 from hedgegrid_assets.raw.accounting import HEADER, LineCounts, unplaced_of
 from hedgegrid_assets.raw.carried import Carried, Carrier, scanned
 from hedgegrid_assets.raw.checksums import checksum_file, verify_checksum
@@ -127,6 +127,7 @@ class LandingPass:
         self.carries = False
         self.carried: dict[str, Carried] = {}
         self._work = work
+        self._held: Mapping[str, Any] = {}
         self._reset()
 
     def _reset(self) -> None:
@@ -151,10 +152,10 @@ class LandingPass:
         """Read the file; with ``alone``, without copying as long as it holds one symbol-day only."""
         self._reset()
         self.copied = not alone or self.reader.encoding is not None  # raw days are UTF-8
-        finished = self._read(source, progress)
+        finished = self._read_whole(source, progress)
         if not finished or (not self.copied and self.reader.truncated):
             self._reset()
-            self._read(source, progress)
+            self._read_whole(source, progress)
         self.verified = verify_checksum(self.landing.path, self.reader.sha256)
         self._told = unplaced_of(self.unplaced, self.reasons, source, self.dialect)
         if not self.line_counts.add_up:
@@ -176,6 +177,16 @@ class LandingPass:
     def content(self) -> str:
         """Tells the same content by another name, or packed in another way: its length and CRC-32."""
         return f"{self._content_bytes}-{self._content_crc:08x}"
+
+    def _read_whole(self, source: Source, progress: Progress | None) -> bool:
+        """Read the file, again from its beginning where a later line says how the ones before it are to be read."""
+        while True:
+            try:
+                return self._read(source, progress)
+            except ReadAgain as again:
+                self._held, copied = {**self._held, **again.held}, self.copied
+                self._reset()
+                self.copied = copied
 
     def _read(self, source: Source, progress: Progress | None) -> bool:
         """False if ``copied`` is off and the file turned out to hold more than one symbol-day."""
@@ -207,7 +218,9 @@ class LandingPass:
             if block.first_line == 0:
                 self._refuse_other_formats(block.data)
             if block.first_line == 0 and source.dialect is not None:
-                self.dialect = source.dialect(block, {**self.landing.settings, "path": str(self.landing.path)})
+                held = {"held": self._held} if self._held else {}
+                said = {**self.landing.settings, "path": str(self.landing.path), **held}
+                self.dialect = source.dialect(block, said)
             yield block, self.dialect
 
     def _refuse_other_formats(self, start: bytes) -> None:

@@ -23,7 +23,7 @@ from hedgegrid_assets.errors import (
 )
 from hedgegrid_assets.model import Dialect
 from hedgegrid_assets.sources.csv import candles as candle_prices
-from hedgegrid_assets.sources.csv import cells, layouts
+from hedgegrid_assets.sources.csv import cells, layouts, spellings
 from hedgegrid_assets.sources.csv.beginning import (
     COMMENT,
     MOST_COLUMNS,
@@ -40,11 +40,14 @@ from hedgegrid_assets.sources.csv.encodings import guess
 from hedgegrid_assets.sources.csv.names import (
     CLOCK,
     LOCAL,
+    MAYBE_VENUE_NAMES,
     OPTIONAL,
     REQUIRED,
     SYMBOL,
     TIMESTAMP,
     VALUES,
+    VENUE_NAMES,
+    alike,
     candle_part,
     candles,
     canonical,
@@ -120,11 +123,14 @@ def dialect(block: Block, said: Mapping[str, Any]) -> Dialect:
     """
     path = Path(said.get("path", "file.csv"))
     mappings: dict[str, Mapping[str, Any]] = dict(said.get("files") or {})
-    asked = tuple(said.get("tokens") or TOKENS)
-    head = _head(block, path, [entry.get("columns") or {} for entry in mappings.values()], asked)
+    tokens = tuple(said.get("tokens") or TOKENS)
+    head = _head(block, path, [entry.get("columns") or {} for entry in mappings.values()], tokens)
     block = cells.without_lines(block, comments_in(block, head.lines) if head.comments else ())
-    views = dict(_views(head, mappings, path, asked))
-    symbol_column, symbol = _symbol(block, head, said, mappings, path)
+    views = dict(_views(head, mappings, path, tokens))
+    asked = spellings.Asked(tuple(said.get("symbols", ())), said.get("venue", "BINANCE"), said.get("market"))
+    symbol_column, symbol = _symbol(block, head, said, mappings, path, asked)
+    venues = _venue(block, head, symbol_column, asked, said.get("held", {}))
+    spelled = _spellings(block, head, symbol_column, venues, asked, said.get("held", {}))
     made: dict[str, Any] = {}
     for token, columns in views.items():
         fmt = mappings.get(token, {}).get("timestamp_format") or said.get("timestamp_format")
@@ -148,7 +154,7 @@ def dialect(block: Block, said: Mapping[str, Any]) -> Dialect:
     if "funding" in made:
         said_so = mappings.get("funding", {}).get("settled")
         places = [made["funding"]["columns"][TIMESTAMP], *([] if symbol_column is None else [symbol_column])]
-        rows = _rows(block, head, places, made["funding"]["columns"].get(CLOCK))
+        rows = _of_venue(_rows(block, head, [*places, *venues.places], made["funding"]["columns"].get(CLOCK)), venues)
         head.notes.extend(mark_settled(made["funding"], head.names, rows, symbol_column, said_so))
     return {
         "header_lines": head.lines,
@@ -159,12 +165,21 @@ def dialect(block: Block, said: Mapping[str, Any]) -> Dialect:
         "symbol_column": symbol_column,
         "symbol": symbol,
         "symbols": sorted(said.get("symbols", ())),
+        "spellings": spelled,
+        "asked": {"venue": asked.venue, "market": asked.market},
+        "venue_column": venues.place,
+        "venue": venues.spelling,
         "notes": list(dict.fromkeys(head.notes)),
-    } | _says(block, head, symbol_column, symbol, said.get("symbols", ()))
+    } | _says(block, head, symbol_column, symbol, asked, spelled)
 
 
 def _says(
-    block: Block, head: _Head, symbol_column: int | None, symbol: str | None, symbols: Sequence[str]
+    block: Block,
+    head: _Head,
+    symbol_column: int | None,
+    symbol: str | None,
+    asked: spellings.Asked,
+    spelled: Mapping[str, str],
 ) -> dict[str, Any]:
     """What columns and first rows say of venue, market and contracts: ``says``, where they say something."""
     contracts: dict[str, dict[str, Any]] = {}
@@ -173,12 +188,15 @@ def _says(
         wanted = places if symbol_column is None else [*places, symbol_column]
         rows = cells.read(block, len(head.names), head.delimiter, wanted)
         frame = rows.frame.filter(pl.col("line") >= head.lines)
-        for name in symbols if symbol_column is not None else [symbol]:
+        for name in asked.symbols if symbol_column is not None else [symbol]:
             mine = frame if symbol_column is None else frame.filter(pl.col(cells.name(symbol_column)) == name)
             found = layouts.contract_of(*(mine[cells.name(place)] for place in places))
             if name is not None and found:
                 contracts[name] = found
     says = layouts.merged(layouts.says_of(head.names), contracts)
+    markets = {name: spellings.market_said(text.upper()) for name, text in spelled.items()}
+    if asked.market is None and any(markets.values()):
+        says["markets"] = {name: market for name, market in markets.items() if market}
     return {"says": says} if says else {}
 
 
@@ -616,8 +634,77 @@ def _sides(
     return {"sides": sides} if given or maker else {}
 
 
+@dataclass(frozen=True, slots=True)
+class _Venues:
+    """The column with the venue of each row, and the spelling of the one asked for (None: it is none of them)."""
+
+    place: int | None = None
+    spelling: str | None = None
+
+    @property
+    def places(self) -> list[int]:
+        return [] if self.place is None else [self.place]
+
+
+def _venue(
+    block: Block, head: _Head, symbol_column: int | None, asked: spellings.Asked, held: Mapping[str, Any]
+) -> _Venues:
+    """The column that holds the venue; several venues in one file are told."""
+    for name in (*VENUE_NAMES, *MAYBE_VENUE_NAMES):
+        for place in alike(name, head.names):
+            texts = _in_order(_column(block, head, place)["text"])
+            named = [text for text in texts if re.search("[A-Za-z]", text)]
+            may_be_one = not texts or bool(named) if name in VENUE_NAMES else spellings.are_venues(named)
+            if place == symbol_column or not may_be_one:
+                continue
+            spelling = spellings.venue_in(named, asked, held.get("venue"))
+            others = [text for text in named if text.casefold() != spelling]
+            if spelling is None and named:
+                head.notes.append(
+                    f"{head.names[place]} holds {listed(named, 10)}, and none of them is {asked.venue}"
+                    f"{f' {asked.market}' if asked.market else ''}: say --exchange {spellings.shown_venue(named[0])} "
+                    "(feeds.yaml: venue) if that is what you want"
+                )
+            elif others:
+                head.notes.append(f"rows of {listed(others, 10)} are left out by the column {head.names[place]}")
+            return _Venues(place, spelling)
+    return _Venues()
+
+
+def _of_venue(rows: pl.DataFrame, venues: _Venues) -> pl.DataFrame:
+    """The rows of the venue asked for."""
+    if venues.place is None:
+        return rows
+    return rows.filter(pl.col(cells.name(venues.place)).str.to_lowercase() == (venues.spelling or ""))
+
+
+def _spellings(
+    block: Block,
+    head: _Head,
+    symbol_column: int | None,
+    venues: _Venues,
+    asked: spellings.Asked,
+    held: Mapping[str, Any],
+) -> dict[str, str]:
+    """Symbol -> the spelling of it that counts, without case."""
+    if symbol_column is None:
+        return {}
+    rows = _of_venue(_rows(block, head, [symbol_column, *venues.places], None), venues)
+    before: Mapping[str, str] = held.get("spellings", {})
+    return spellings.spellings_of(_in_order(rows[cells.name(symbol_column)]), asked, before)
+
+
+def _in_order(texts: pl.Series) -> list[str]:
+    return texts.unique(maintain_order=True).to_list()
+
+
 def _symbol(
-    block: Block, head: _Head, said: Mapping[str, Any], mappings: Mapping[str, Mapping[str, Any]], path: Path
+    block: Block,
+    head: _Head,
+    said: Mapping[str, Any],
+    mappings: Mapping[str, Mapping[str, Any]],
+    path: Path,
+    asked: spellings.Asked,
 ) -> tuple[int | None, str | None]:
     """Position of the symbol column, or the symbol that all rows have."""
     symbols: Sequence[str] = tuple(said.get("symbols", ()))
@@ -627,8 +714,8 @@ def _symbol(
             return _place_of(head, mapping[SYMBOL]), None
     found = found_by(SYMBOL, head.names)
     if found:
-        values = _column(block, head, found[0])["text"].unique().to_list()
-        if not mapped or any(symbol_of(value, symbols) in symbols for value in values):
+        values = _in_order(_column(block, head, found[0])["text"])
+        if not mapped or spellings.spellings_of(values, asked):
             if mapped:
                 head.notes.append(f"rows of other symbols are left out by the column {head.names[found[0]]}")
             return found[0], None
@@ -657,19 +744,3 @@ def _symbol_of_file(head: _Head, symbols: Sequence[str], path: Path, *, named: b
         {},
         f"no symbol column, and none of {', '.join(symbols)} in the file's name",
     )
-
-
-# ---------------------------------------------------------------- symbols
-
-
-def symbol_of(text: str, symbols: Sequence[str]) -> str:
-    """The feed's symbol that a cell means, else the cell's own text: ``BTC/USDT`` and ``btc-usdt`` are BTCUSDT."""
-    for symbol in symbols:
-        if symbol.casefold() == text.casefold():
-            return symbol
-    plain = _plain(text)
-    return next((symbol for symbol in symbols if _plain(symbol) == plain), text)
-
-
-def _plain(text: str) -> str:
-    return re.sub(r"[-_/ ]", "", text.split(":")[0] if "/" in text else text).upper()

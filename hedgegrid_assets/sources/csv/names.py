@@ -75,6 +75,11 @@ ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Our name -> the names looked for, the guide's first. One-letter names count only as they are written."""
 
+VENUE_NAMES: Final = ("exchange", "venue", "exchange_name", "exchange_id", "exchange_code")
+"""Columns that hold the venue of a row."""
+MAYBE_VENUE_NAMES: Final = ("feed", "source", "market")
+"""Columns that hold it where all of their values are venues."""
+
 REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {
     "trades": (TIMESTAMP, "price", "size"),
     "mark": (TIMESTAMP, "mark_price"),
@@ -119,6 +124,11 @@ def found_by(column: str, names: Sequence[str], token: str | None = None) -> lis
         for place in (exact.get(alias, ()) if len(alias) == 1 else alike.get(squeezed(alias), ()))
     )
     return list(dict.fromkeys(places))
+
+
+def alike(name: str, names: Sequence[str]) -> list[int]:
+    """Positions of the columns that are called so."""
+    return list(_places(tuple(names))[1].get(squeezed(name), ()))
 
 
 @lru_cache(maxsize=8)

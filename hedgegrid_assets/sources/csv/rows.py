@@ -7,13 +7,14 @@ from typing import Any, Final
 
 import polars as pl
 
-from hedgegrid_assets.model import Channel, Decoded, Dialect, OtherHeader, Scan
+from hedgegrid_assets.model import Channel, Decoded, Dialect, OtherHeader, ReadAgain, Scan
 from hedgegrid_assets.sources.binance import FAULTS_SCHEMA, REJECTS_SCHEMA, SCAN_SCHEMA, exact_decimal, number_of
 from hedgegrid_assets.sources.csv import cells
 from hedgegrid_assets.sources.csv.beginning import comments_in, split
-from hedgegrid_assets.sources.csv.dialects import is_header, symbol_of
+from hedgegrid_assets.sources.csv.dialects import is_header
 from hedgegrid_assets.sources.csv.names import CLOCK, LOCAL, TIMESTAMP
 from hedgegrid_assets.sources.csv.sides import FLAGS, MAKER_FLAGS, SIDES
+from hedgegrid_assets.sources.csv.spellings import Asked, spellings_of, venue_in
 from hedgegrid_assets.sources.csv.time_columns import joined
 from hedgegrid_assets.sources.csv.times import lacking_digits, ns_of
 from hedgegrid_assets.storage import Block
@@ -53,7 +54,8 @@ def _placed(block: Block, dialect: Dialect, view: Mapping[str, Any], wanted: Seq
     times = {name: columns[name] for name in (TIMESTAMP, LOCAL) if name in columns}
     symbol_column = dialect["symbol_column"]
     clock = [columns[CLOCK]] if CLOCK in columns else []
-    places = [*wanted, *times.values(), *clock, *([] if symbol_column is None else [symbol_column])]
+    venue = [] if dialect.get("venue_column") is None else [dialect["venue_column"]]
+    places = [*wanted, *times.values(), *clock, *([] if symbol_column is None else [symbol_column]), *venue]
     comments = comments_in(block, dialect["header_lines"]) if dialect.get("comments") else []
     read = cells.read(cells.without_lines(block, comments), len(dialect["names"]), dialect["delimiter"], places)
     frame, header = _without_header(read.frame, block, dialect, places)
@@ -90,19 +92,55 @@ def _with_places(frame: pl.DataFrame, dialect: Dialect, view: Mapping[str, Any])
     if "later_ns" in view:  # candles: from the opening to the last moment
         event = event + view["later_ns"]
     init = ns_of(frame[cells.name(columns[LOCAL])], specs[LOCAL]) if LOCAL in columns else event
-    symbol = (
-        pl.lit(dialect["symbol"], pl.String)
-        if dialect["symbol_column"] is None
-        else _symbols(frame[cells.name(dialect["symbol_column"])], dialect["symbols"])
-    )
+    if dialect["symbol_column"] is None:
+        symbol = texts = pl.Series([dialect["symbol"]], dtype=pl.String).new_from_index(0, len(frame))
+    else:
+        texts = frame[cells.name(dialect["symbol_column"])]
+        symbol = _symbols(texts, dialect)
+    if dialect.get("venue_column") is not None:
+        symbol = _of_venue(symbol, texts, frame[cells.name(dialect["venue_column"])], dialect["venue"])
     return frame.with_columns(event.alias("ts_event"), init.alias("ts_init"), symbol.alias("symbol"))
 
 
-def _symbols(texts: pl.Series, symbols: Sequence[str]) -> pl.Series:
-    found = {text: symbol_of(text, symbols) for text in texts.unique()}
+def _symbols(texts: pl.Series, dialect: Dialect) -> pl.Series:
+    """The symbol asked for where it is spelled as the dialect says, else the text itself."""
+    spelled = {spelling: symbol for symbol, spelling in dialect.get("spellings", {}).items()}
+    found = {text: spelled.get(text.casefold(), text) for text in texts.unique()}
     if all(text == symbol for text, symbol in found.items()):
         return texts
     return texts.replace_strict(found, return_dtype=pl.String)
+
+
+def _of_venue(symbols: pl.Series, texts: pl.Series, venues: pl.Series, mine: str | None) -> pl.Series:
+    """The symbols; where the venue is another one than that asked for, it and the text: ``BYBIT:BTC-USDT``.
+
+    As long as no row is of the venue asked for, those that say none are taken.
+    """
+    others = {text: f"{text or '?'}:" for text in venues.unique() if text.casefold() != (mine or "")}
+    if not others:
+        return symbols
+    prefix = venues.replace_strict(others, default="", return_dtype=pl.String)
+    return pl.select(pl.when(prefix == "").then(symbols).otherwise(prefix + texts).alias("symbol")).to_series()
+
+
+def _look_for_better_spellings(frame: pl.DataFrame, dialect: Dialect) -> None:
+    """Raises ReadAgain where a later line has a spelling that fits what is asked for better than those before it."""
+    asked = Asked(tuple(dialect["symbols"]), dialect["asked"]["venue"], dialect["asked"]["market"])
+    if dialect["venue_column"] is not None:
+        venues = frame[cells.name(dialect["venue_column"])].unique(maintain_order=True).to_list()
+        better = venue_in(filter(None, venues), asked, dialect["venue"])
+        if better != dialect["venue"]:
+            raise ReadAgain({"venue": better, "spellings": {}})
+    if dialect["symbol_column"] is not None:
+        name = pl.col(cells.name(dialect["symbol_column"]))
+        if dialect["venue_column"] is not None:
+            mine = dialect["venue"] or ""
+            name = name.filter(pl.col(cells.name(dialect["venue_column"])).str.to_lowercase() == mine)
+        texts = frame.select(name.unique(maintain_order=True)).to_series().to_list()
+        held = dialect["spellings"]
+        better_ones = spellings_of(texts, asked, held)
+        if better_ones != held:
+            raise ReadAgain({"venue": dialect["venue"], "spellings": better_ones})
 
 
 def _with_reasons(
@@ -169,6 +207,7 @@ def scan(block: Block, dialect: Dialect) -> Scan:
         placed = _placed(block, dialect, view, list(numbers.values()))
         header, comments, blank, inside = placed.header, placed.comments, placed.blank, placed.inside
         good = placed.frame.filter(pl.col("reason").is_null())
+        _look_for_better_spellings(good, dialect)
         decimals |= _decimals(good, channel, numbers)
         rows = good.select("line", pl.lit(channel).alias("channel"), "symbol", "ts_init")
         found.append(rows if not inside else _with_inside(rows, inside))
