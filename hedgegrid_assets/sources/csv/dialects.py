@@ -511,9 +511,9 @@ def _column(block: Block, head: _Head, place: int) -> pl.DataFrame:
     """``line`` and ``text`` of the cells of one column that are not empty."""
     read = cells.read(block, len(head.names), head.delimiter, [place]).frame
     text = pl.col(cells.name(place))
-    return read.filter((pl.col("line") >= head.lines) & (text != "") & (text != head.names[place])).select(
-        "line", text=text
-    )
+    return read.filter(
+        (pl.col("line") >= head.lines) & (text != "") & (text.str.to_lowercase() != head.names[place].lower())
+    ).select("line", text=text)
 
 
 def _times(block: Block, head: _Head, columns: Mapping[str, int], fmt: str | None, path: Path) -> dict[str, TimeSpec]:
