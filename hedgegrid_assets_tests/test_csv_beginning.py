@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from hedgegrid_assets.errors import HeaderChanges, MissingColumns, RawDamaged
+from hedgegrid_assets.errors import FileRefused, HeaderChanges, MissingColumns, RawDamaged
 from hedgegrid_assets.sources.csv.beginning import Line, first_lines, has_comments, is_row
 from hedgegrid_assets.sources.csv.cells import read
 from hedgegrid_assets.storage import Block
@@ -176,7 +176,7 @@ def test_zero_bytes_before_the_header_are_told_too(tmp_path: Path) -> None:
 
 def test_what_is_utf_16_is_no_text(tmp_path: Path) -> None:
     for encoding in ("utf-16", "utf-16-le"):
-        with pytest.raises(RawDamaged, match="no text in UTF-8"):
+        with pytest.raises(FileRefused, match="no text in UTF-8"):
             convert(tmp_path, write(tmp_path, f"{encoding}.csv", (HEADER + row(0)).encode(encoding)))
 
 
