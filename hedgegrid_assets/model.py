@@ -502,6 +502,7 @@ class Source:
         dialect: (first block, what is said of the file) -> what must be known of a file to read its lines, for formats
             that say it once, in a header. None: every line speaks for itself.
         culprit: (a line's text, its dialect, the reason why it has no place) -> (field, value) to show; None: not known.
+        says: (first block) -> what its lines say of venue and market (see ``markets``), where there is no dialect.
         settings: Keys that it takes in feeds.yaml and ``--config``.
         precisions: symbol -> decimals of price, size and mark, for a source that knows them.
         fetch: (settings, symbol, channel, day) -> bytes of the raw day, for sources that make them; None: no such day.
@@ -521,6 +522,7 @@ class Source:
     settings: tuple[str, ...] = ()
     precisions: Callable[[str], tuple[int, int, int]] | None = None
     dialect: Callable[..., Dialect] | None = None
+    says: Callable[[bytes], Mapping[str, Any]] | None = None
     culprit: Callable[[str, Dialect, str], tuple[str | None, str | None]] | None = None
     quoted: bool = False
     remote: Remote | None = None

@@ -248,3 +248,29 @@ def test_a_feed_refuses_the_day_until_its_market_is_said(tmp_path: Path) -> None
     with pytest.raises(HedgegridError, match="trades of Binance spot"):
         made()
     assert made(market="spot") == "BTCUSDT.BINANCE"
+
+
+# ---------------------------------------------------------------- captures
+
+FUTURES_TRADE = '{"e":"trade","E":1704067200001,"T":1704067200000,"s":"BTCUSDT","t":1,"p":"42500.5","q":"1","X":"MARKET","m":true}\n'
+SPOT_TRADE = '{"stream":"btcusdt@trade","data":{"e":"trade","E":1704067200001,"s":"BTCUSDT","t":1,"p":"42500.5","q":"1","T":1704067200000,"m":true,"M":true}}\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "instrument"), [(FUTURES_TRADE, "BTCUSDT-PERP.BINANCE"), (SPOT_TRADE * 2, "BTCUSDT.BINANCE")]
+)
+def test_captured_trades_say_whether_they_are_spot(tmp_path: Path, text: str, instrument: str) -> None:
+    from hedgegrid_assets.pipeline import request, run
+
+    path = write(tmp_path, "t.jsonl", text)
+    given: dict[str, Any] = {
+        "output_path": tmp_path / "catalog",
+        "data": tmp_path / "data",
+        "data_types": "trades",
+        "source_config": {"inputs": [str(path)]},
+    }
+    assert run(request("websocket", "BTCUSDT", None, None, **given)).ok
+    assert set(read_definitions(tmp_path / "catalog")) == {instrument}
+    if text != FUTURES_TRADE:
+        with pytest.raises(FileContradicts, match="spot"):
+            run(request("websocket", "BTCUSDT", None, None, market="usdm", **given))

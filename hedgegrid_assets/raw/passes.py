@@ -217,6 +217,8 @@ class LandingPass:
         for block in self.reader:
             if block.first_line == 0:
                 self._refuse_other_formats(block.data)
+            if block.first_line == 0 and source.says is not None and (says := source.says(block.data)):
+                self.dialect = {"says": says}
             if block.first_line == 0 and source.dialect is not None:
                 held = {"held": self._held} if self._held else {}
                 said = {**self.landing.settings, "path": str(self.landing.path), **held}

@@ -1,10 +1,23 @@
 """Captured WebSocket messages of Binance USD-M, one a line, dropped into the landing zone."""
 
+import re
+from collections.abc import Mapping
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from hedgegrid_assets.model import Source
 from hedgegrid_assets.sources import binance
+
+_SPOT: Final = re.compile(rb'"e"\s*:\s*"(?:trade|aggTrade)"[^\n{}]*"M"\s*:\s*(?:true|false)')
+"""Trades of Binance spot have a field M; those of futures have none."""
+_LOOKED_AT: Final = 4 << 20
+
+
+def says(data: bytes) -> Mapping[str, Any]:
+    """The market of the messages, where the first of them say it."""
+    found = _SPOT.search(data, 0, _LOOKED_AT)
+    return {"what": "trades of Binance spot", "market": "spot"} if found else {}
+
 
 _CHANNELS: Final = binance.channels("binance")
 
@@ -17,6 +30,7 @@ SOURCE: Final = Source(
     scan=partial(binance.scan, known=_CHANNELS),
     decode=partial(binance.decode, known=_CHANNELS),
     read=partial(binance.read, known=_CHANNELS),
+    says=says,
     code_version=1,
     settings=("files", "base_path", "trade_kind"),
 )
