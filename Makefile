@@ -22,7 +22,7 @@ demo: $(READY) ## three days of synthetic data through Dagster into a NautilusTr
 	@$(BIN)/hedgegrid demo
 
 test: $(READY) ## run all tests, the slow ones too (those in a browser need Chromium): make test ARGS="-k csv"
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n auto --dist worksteal $(ARGS)
 
 dev: $(READY) ## the Dagster UI with its daemon, on this machine only: make dev PORT=3000
 	@mkdir -p "$$DAGSTER_HOME" && cp dagster.yaml "$$DAGSTER_HOME/"
