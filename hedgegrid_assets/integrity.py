@@ -1,14 +1,18 @@
 """Stage 3: the rules of a table, evaluated as counters over the blocks as they pass, and the verdict of a day."""
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import polars as pl
 
+from hedgegrid_assets.errors import DataError, EnvironmentFault
+from hedgegrid_assets.instruments import read_definitions
 from hedgegrid_assets.model import (
     Contiguous,
     DayFacts,
@@ -23,7 +27,7 @@ from hedgegrid_assets.model import (
     Status,
     Table,
 )
-from hedgegrid_assets.storage import Places, read_json, write_json
+from hedgegrid_assets.storage import Places, folder_of, read_json, write_json
 from hedgegrid_assets.tables.rules import cadence_seconds
 from hedgegrid_assets.timestamps import NS_PER_SECOND, day_end, day_start
 
@@ -558,3 +562,25 @@ def read_verdict(places: Places, table: Table, day: InstrumentDay) -> dict[str, 
     """The stored verdict, or None."""
     verdict: dict[str, Any] | None = read_json(places.verdict(day.instrument_id, table.folder, day.date))
     return verdict
+
+
+def instrument_ids(places: Places) -> dict[str, str]:
+    """Folder -> InstrumentId of all that a catalog has verdicts or frames of; a folder's name has no slash, an id may."""
+    known: dict[str, str] = {}
+    with contextlib.suppress(DataError):  # whoever needs a definition is told
+        known = {folder_of(instrument_id): instrument_id for instrument_id in read_definitions(places.catalog)}
+    kinds = ("*/*.verdict", "*/*.parquet")
+    folders = sorted({path.parent.name for kind in kinds for path in places.catalog.glob(kind) if path.is_dir()})
+    return {folder: known.get(folder) or _judged_as(places.catalog / folder) or folder for folder in folders}
+
+
+def _judged_as(folder: Path) -> str | None:
+    """The id that a verdict of the folder names."""
+    for path in folder.glob("*.verdict/*.json"):
+        try:
+            found = read_json(path)
+        except EnvironmentFault:  # whoever looks at its day is told
+            found = None
+        if isinstance(found, dict) and isinstance(found.get("instrument_id"), str):
+            return str(found["instrument_id"])
+    return None

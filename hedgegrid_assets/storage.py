@@ -125,7 +125,7 @@ class Places:
 
     def frame_folder(self, instrument_id: str, folder: str) -> Path:
         """Normalized frames of an (instrument, table): one Parquet file a day."""
-        return _below(self.catalog, instrument_id, f"{folder}.parquet")
+        return _below(self.catalog, folder_of(instrument_id), f"{folder}.parquet")
 
     def frame(self, instrument_id: str, folder: str, day: date) -> Path:
         """One day's normalized frame."""
@@ -133,15 +133,15 @@ class Places:
 
     def verdict(self, instrument_id: str, folder: str, day: date) -> Path:
         """The verdict of one day."""
-        return _below(self.catalog, instrument_id, f"{folder}.verdict", f"{day}.json")
+        return _below(self.catalog, folder_of(instrument_id), f"{folder}.verdict", f"{day}.json")
 
     def rejects(self, instrument_id: str, folder: str, day: date) -> Path:
         """The rejected rows of one day."""
-        return _below(self.catalog, instrument_id, f"{folder}.rejects", f"{day}.parquet")
+        return _below(self.catalog, folder_of(instrument_id), f"{folder}.rejects", f"{day}.parquet")
 
     def nautilus_folder(self, kind: str, identifier: str) -> Path:
-        """Nautilus' own folder of one type and instrument (it drops slashes)."""
-        return _below(self.catalog, "data", kind, identifier.replace("/", ""))
+        """Nautilus' own folder of one type and instrument."""
+        return _below(self.catalog, "data", kind, folder_of(identifier))
 
     @property
     def catalog_temp(self) -> Path:
@@ -160,7 +160,22 @@ class Places:
 
     def day_lock(self, instrument_id: str, day: date) -> Path:
         """Lock of one instrument-day."""
-        return _below(self.catalog, ".hedgegrid", "locks", f"{instrument_id}@{day}.lock")
+        return _below(self.catalog, ".hedgegrid", "locks", f"{folder_of(instrument_id)}@{day}.lock")
+
+    @property
+    def moves(self) -> Path:
+        """What a process is changing in one burst, or was when it was killed."""
+        return self.catalog / ".hedgegrid" / "moves.json"
+
+    @property
+    def staging(self) -> "Places":
+        """A catalog in the making beside this one, on the same filesystem, whose files take the place of ours."""
+        return Places(self.data, self.catalog / ".hedgegrid" / "staging")
+
+
+def folder_of(instrument_id: str) -> str:
+    """The folder of an instrument, as Nautilus calls its own: without slashes; verdicts and frames hold the id itself."""
+    return instrument_id.replace("/", "")
 
 
 def _below(root: Path, *parts: str) -> Path:
@@ -271,7 +286,7 @@ def publish_file(temporary: Path, final: Path) -> None:
     with temporary.open("rb") as file:
         os.fsync(file.fileno())
     temporary.replace(final)
-    _sync_folder(final.parent)
+    sync_folder(final.parent)
 
 
 @contextmanager
@@ -371,7 +386,8 @@ def exclusive_lock(path: Path) -> Iterator[None]:
         yield
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """What was renamed or removed in a folder is so after a power cut, too."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

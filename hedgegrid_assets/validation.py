@@ -27,6 +27,7 @@ from hedgegrid_assets.integrity import (
     blamed_files,
     identity_of,
     ids_between,
+    instrument_ids,
     passed_of,
     read_verdict,
     status_of,
@@ -134,14 +135,18 @@ class ValidationReport:
     large_gaps_over_60s: int = 0
     files: list[dict[str, str]] = field(default_factory=list)
     """Files in Nautilus' folders that do not belong there: unknown ones, and those that overlap."""
+    unfinished: str | None = None
+    """What a killed process has begun to change."""
 
     @property
     def ok(self) -> bool:
-        """Every day is as it was judged, no ERROR rule fails, Nautilus' folders hold nothing else, and no trade is stored twice.
+        """Every day is as it was judged, no ERROR rule fails, Nautilus' folders hold nothing else,
+        nothing is half done, and no trade is stored twice.
 
         An id on two days that names two trades is told, and no more: the venue gave it twice, and both rows are right.
         """
-        return all(day.ok for day in self.days) and not self.files and not self.trades_twice
+        whole = not self.files and self.unfinished is None and not self.trades_twice
+        return whole and all(day.ok for day in self.days)
 
     @property
     def trades_twice(self) -> int:
@@ -165,6 +170,7 @@ class ValidationReport:
             "missing_days": self.missing_days,
             "large_gaps_over_60s": self.large_gaps_over_60s,
             "files": self.files,
+            "unfinished": self.unfinished,
         }
 
 
@@ -223,6 +229,7 @@ def validate_catalog(
         list(_missing(found)),
         steps.count,
         list(_strays(places, found, start, end)),
+        catalog_stage.unfinished(places),
     )
 
 
@@ -232,11 +239,11 @@ def validate_catalog(
 def _days(places: Places) -> set[tuple[str, str, date]]:
     """Every (instrument, name of table, day) with a frame, a verdict, or rows in a Nautilus file."""
     found: set[tuple[str, str, date]] = set()
+    ids = instrument_ids(places)
     for table in TABLES.values():
-        for path in places.catalog.glob(f"*/{table.folder}.verdict/????-??-??.json"):
-            found.add((path.parent.parent.name, table.name, date.fromisoformat(path.stem)))
-        for path in places.catalog.glob(f"*/{table.folder}.parquet/????-??-??.parquet"):
-            found.add((path.parent.parent.name, table.name, date.fromisoformat(path.stem)))
+        for kind in ("verdict/????-??-??.json", "parquet/????-??-??.parquet"):
+            for path in places.catalog.glob(f"*/{table.folder}.{kind}"):
+                found.add((ids[path.parent.parent.name], table.name, date.fromisoformat(path.stem)))
         for path in (places.catalog / "data" / table.name).glob("*/*.parquet"):
             found |= {(_identifier(path), table.name, day) for day in days_in(path.name)}
     return found

@@ -1,16 +1,21 @@
 """Give an instrument finer precisions: its definition, then every frame, verdict and Nautilus file; no digit changes."""
 
-from collections.abc import Callable
+import os
+import shlex
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hedgegrid_assets import catalog as catalog_stage
 from hedgegrid_assets.catalog.definitions import write_definition
-from hedgegrid_assets.errors import UsageError
+from hedgegrid_assets.catalog.files import refuse_others, refuse_unlike, stamp_of, whole_day
+from hedgegrid_assets.errors import UsageError, VerdictRefused
 from hedgegrid_assets.frames import (
     ContentDigest,
     FrameWriter,
@@ -18,12 +23,13 @@ from hedgegrid_assets.frames import (
     arrow_schema,
     frame_metadata,
     frame_schema,
+    parquet_options,
     read_blocks,
 )
 from hedgegrid_assets.instruments import Instrument, read_definitions, widen
 from hedgegrid_assets.integrity import read_verdict, store_verdict
 from hedgegrid_assets.model import InstrumentDay, Status, Table
-from hedgegrid_assets.storage import Places, atomic_write, exclusive_lock, sha256_of
+from hedgegrid_assets.storage import Places, atomic_write, exclusive_lock, remove_tree, sha256_of
 from hedgegrid_assets.tables import TABLES
 
 
@@ -45,50 +51,126 @@ def widen_instrument(
     mark: int | None = None,
     progress: Callable[[str, int], None] | None = None,
 ) -> Widened:
-    """Raise precisions (decimals, up to 16) of an instrument and of all its days. Run it again if it was interrupted.
+    """Raise precisions (decimals, up to 16) of an instrument and of all its days, all at once.
 
-    Nautilus refuses a folder whose files differ in precision, so queries of the instrument fail until it is through.
+    Nautilus refuses a folder whose files differ in precision, so everything is written beside the catalog first; then
+    all files take their places in one burst. A process that is killed before leaves all as it was; in the burst, the
+    next run finishes it, and ``validate`` names it until then.
 
     Raises:
         UsageError: Unknown instrument, or a precision that would shrink.
+        Refused: Another has written into a folder of the instrument.
+        VerdictRefused: A frame is not the one that was judged.
     """
+    catalog_stage.refuse_unfit_nautilus()
+    places = Places(Path(), catalog)
+    catalog_stage.finish(places)
     known = read_definitions(catalog)
     if instrument_id not in known:
         raise UsageError(
             f"unknown instrument ({catalog}): expected one of {', '.join(known) or 'none yet'}, found {instrument_id!r}"
         )
     wider = widen(known[instrument_id], price, size, mark)
-    write_definition(catalog, wider)
-    places, precisions = (
-        Places(Path(), catalog),
-        Precisions(wider.price_precision, wider.size_precision, wider.mark_precision),
+    with exclusive_lock(places.catalog / ".hedgegrid" / "widening.lock"):
+        staged = _Staged(places, wider)
+        try:
+            while days := staged.waiting():  # days that another process has made meanwhile come in the next round
+                for day, table in days:
+                    if progress:
+                        progress(f"{day} {table.name}", 0)
+                    staged.add(day, table)
+            renames = list(staged.renames())
+            if renames or wider != known[instrument_id]:
+                moves = catalog_stage.Moves(_what(wider, catalog), wider, renames, folder=places.staging.catalog)
+                catalog_stage.carry_out(places, moves)
+            else:
+                write_definition(catalog, wider)
+        finally:
+            if catalog_stage.unfinished(places) is None:
+                remove_tree(places.staging.catalog)
+    return Widened(wider, staged.frames, staged.files)
+
+
+def _what(wider: Instrument, catalog: Path) -> str:
+    flags = (
+        f"--price-precision {wider.price_precision} --size-precision {wider.size_precision} "
+        f"--mark-precision {wider.mark_precision} --catalog {shlex.quote(str(catalog))}"
     )
-    days = [
-        (InstrumentDay(instrument_id, date.fromisoformat(path.stem)), table)
-        for table in TABLES.values()
-        for path in sorted(places.frame_folder(instrument_id, table.folder).glob("????-??-??.parquet"))
-    ]
-    frames = files = 0
-    for day, table in days:
-        if progress:
-            progress(f"{day} {table.name}", 0)
-        frames += _widen_frame(places, day, table, precisions)
-        files += _widen_file(places, day, table, precisions)
-    return Widened(wider, frames, files)
+    return f"widening {wider.id}; finish it with: hedgegrid instruments widen {shlex.quote(wider.id)} {flags}"
 
 
-def _widen_frame(places: Places, day: InstrumentDay, table: Table, precisions: Precisions) -> bool:
-    """Write the frame with the larger scale, and bind its verdict to it; False if it has it already."""
-    with exclusive_lock(places.day_lock(day.instrument_id, day.date)):
-        verdict = read_verdict(places, table, day)
-        if verdict is None or verdict["frame_sha256"] is None or verdict["precision"] == precisions.to_dict():
+class _Staged:
+    """What is written anew, beside the catalog."""
+
+    def __init__(self, places: Places, wider: Instrument) -> None:
+        self._places, self._beside, self._id = places, places.staging, wider.id
+        self._precisions = Precisions(wider.price_precision, wider.size_precision, wider.mark_precision)
+        self._made_of: dict[tuple[InstrumentDay, str], str | None] = {}
+        self.frames = self.files = 0
+        remove_tree(self._beside.catalog)  # what a run that was killed has left
+
+    def waiting(self) -> list[tuple[InstrumentDay, Table]]:
+        """Days of the catalog that were not looked at yet, or have changed since."""
+        return [
+            (day, table)
+            for table in TABLES.values()
+            for day in self._days(table)
+            if self._made_of.get((day, table.name), "") != self._judged(day, table)
+        ]
+
+    def _days(self, table: Table) -> list[InstrumentDay]:
+        """Days with a frame or a Nautilus file."""
+        frames = self._places.frame_folder(self._id, table.folder).glob("????-??-??.parquet")
+        files = self._places.nautilus_folder(table.name, self._id).glob("*.parquet")
+        found = {date.fromisoformat(path.stem) for path in frames} | {whole_day(path.name) for path in files}
+        return [InstrumentDay(self._id, day) for day in sorted(day for day in found if day is not None)]
+
+    def _judged(self, day: InstrumentDay, table: Table) -> str | None:
+        verdict = read_verdict(self._places, table, day)
+        return None if verdict is None else verdict["frame_sha256"]
+
+    def add(self, day: InstrumentDay, table: Table) -> None:
+        """Write what has to change of a day."""
+        verdict = read_verdict(self._places, table, day)
+        self._made_of[day, table.name] = None if verdict is None else verdict["frame_sha256"]
+        final = catalog_stage.file_of(self._places, day, table)
+        target = catalog_stage.schema_of(day, table, self._precisions)
+        if final.exists():
+            refuse_others(self._places, day, table)
+            refuse_unlike(self._places, day, table, target)
+        judged = verdict is not None and verdict["frame_sha256"] is not None
+        wider = judged and verdict is not None and self._add_frame(day, table, verdict)
+        self.frames += wider
+        if not final.exists():
+            return
+        known = read_verdict(self._beside, table, day) if wider else verdict
+        accepted = known is not None and judged and Status(known["status"]) in catalog_stage.ACCEPTED
+        made_from = catalog_stage.stamped_digest(final, day.date)
+        same = pq.read_schema(final).metadata == target.metadata
+        if accepted and known is not None and not (same and made_from in (None, known["content_digest"])):
+            if not wider:
+                self._link(day, table)
+            catalog_stage.write_day(self._beside, day, table, self._precisions)
+        elif not accepted and not same:
+            self._relabel(day, table, target)
+        else:
+            return
+        self.files += 1
+
+    def _add_frame(self, day: InstrumentDay, table: Table, verdict: Mapping[str, Any]) -> bool:
+        """Write the frame with the larger scale, and bind its verdict to it; False if it has it already."""
+        frame = self._places.frame(day.instrument_id, table.folder, day.date)
+        if verdict["precision"] == self._precisions.to_dict():
             return False
-        final = places.frame(day.instrument_id, table.folder, day.date)
-        schema = frame_schema(table, precisions)
+        if not frame.exists() or sha256_of(frame) != verdict["frame_sha256"]:
+            raise VerdictRefused(str(day), table.name, "the frame is not the one that was judged (its sha256 differs)")
+        schema = frame_schema(table, self._precisions)
         digest = ContentDigest(day.instrument_id)
-        with atomic_write(final, places.catalog_temp) as temporary:
-            writer = FrameWriter(temporary, day.instrument_id, arrow_schema(table, precisions, frame_metadata(final)))
-            for block in read_blocks(final, table):
+        final = self._beside.frame(day.instrument_id, table.folder, day.date)
+        with atomic_write(final, self._beside.catalog_temp) as temporary:
+            metadata = frame_metadata(frame)
+            writer = FrameWriter(temporary, day.instrument_id, arrow_schema(table, self._precisions, metadata))
+            for block in read_blocks(frame, table):
                 wider = block.with_columns(
                     pl.col(name).cast(dtype) for name, dtype in schema.items() if isinstance(dtype, pl.Decimal)
                 )
@@ -96,20 +178,35 @@ def _widen_frame(places: Places, day: InstrumentDay, table: Table, precisions: P
                 digest.add(wider)
             writer.close()
             sha256 = sha256_of(temporary)
-        changed = {"frame_sha256": sha256, "content_digest": digest.hexdigest(), "precision": precisions.to_dict()}
-        store_verdict(places, table, day, verdict | changed)
+        changed = {"frame_sha256": sha256, "content_digest": digest.hexdigest()}
+        changed |= {"precision": self._precisions.to_dict()}
+        store_verdict(self._beside, table, day, dict(verdict) | changed)
         return True
 
+    def _link(self, day: InstrumentDay, table: Table) -> None:
+        """Frame and verdict as they are, for a Nautilus file that is made of them anew."""
+        for place in (Places.frame, Places.verdict):
+            beside = place(self._beside, day.instrument_id, table.folder, day.date)
+            beside.parent.mkdir(parents=True, exist_ok=True)
+            os.link(place(self._places, day.instrument_id, table.folder, day.date), beside)
 
-def _widen_file(places: Places, day: InstrumentDay, table: Table, precisions: Precisions) -> bool:
-    """Publish the day again if its footer has another precision."""
-    final = catalog_stage.file_of(places, day, table)
-    verdict = read_verdict(places, table, day)
-    if not final.exists() or verdict is None or Status(verdict["status"]) not in catalog_stage.ACCEPTED:
-        return False
-    target = catalog_stage.schema_of(day, table, precisions)
-    made_from = catalog_stage.stamped_digest(final, day.date)
-    if pq.read_schema(final).metadata == target.metadata and made_from in (None, verdict["content_digest"]):
-        return False
-    catalog_stage.write_day(places, day, table, precisions)
-    return True
+    def _relabel(self, day: InstrumentDay, table: Table, target: pa.Schema) -> None:
+        """The catalog's last good file of a day that is blocked by now: the same values, the footer's precisions alone change."""
+        source = catalog_stage.file_of(self._places, day, table)
+        digest = catalog_stage.stamped_digest(source, day.date)
+        with (
+            pq.ParquetFile(source) as file,
+            atomic_write(catalog_stage.file_of(self._beside, day, table), self._beside.catalog_temp) as temporary,
+            pq.ParquetWriter(temporary, target, **parquet_options(target, "zstd")) as writer,
+        ):
+            for group in range(file.num_row_groups):
+                writer.write_table(file.read_row_group(group).cast(target))
+            if digest is not None:
+                writer.add_key_value_metadata(stamp_of(day.date, digest))
+
+    def renames(self) -> Iterator[tuple[Path, Path]]:
+        """(file beside the catalog, its place in it)."""
+        root = self._beside.catalog
+        for path in sorted(root.rglob("*")):
+            if path.is_file() and ".hedgegrid" not in path.relative_to(root).parts:
+                yield path, self._places.catalog / path.relative_to(root)

@@ -23,6 +23,7 @@ from hedgegrid_assets.catalog.files import (
     strays,
 )
 from hedgegrid_assets.catalog.installed import refuse_unfit_nautilus
+from hedgegrid_assets.catalog.moves import Moves, carry_out, finish, unfinished
 from hedgegrid_assets.errors import CatalogDiffers, DayBlocked, EnvironmentFault, SeriesMixed, VerdictRefused
 from hedgegrid_assets.frames import ContentDigest, Precisions
 from hedgegrid_assets.integrity import failed_errors, read_verdict
@@ -299,18 +300,23 @@ __all__ = [
     "ACCEPTED",
     "COMPRESSIONS",
     "Draft",
+    "Moves",
     "Precisions",
     "Written",
     "admit",
+    "carry_out",
     "claim_series",
     "file_of",
+    "finish",
     "is_current",
+    "is_ours",
     "matches_frame",
     "refuse_unfit_nautilus",
     "rows_by_nautilus",
     "schema_of",
     "stamped_digest",
     "strays",
+    "unfinished",
     "write_day",
     "write_definition",
 ]

@@ -22,7 +22,7 @@ from hedgegrid_assets.instruments import (
     definitions_table,
     read_definitions,
 )
-from hedgegrid_assets.storage import Places, atomic_write, exclusive_lock
+from hedgegrid_assets.storage import Places, atomic_write, exclusive_lock, folder_of
 
 NAUTILUS_FILE: Final = "1970-01-01T00-00-00-000000000Z_1970-01-01T00-00-00-000000000Z.parquet"
 """The one file of an instrument: a definition holds from ts 0, and its name is the first that Nautilus lists."""
@@ -109,7 +109,7 @@ _LATEST_NS: Final = 2**63 - 1
 
 def nautilus_folder(instrument: Instrument) -> str:
     """Nautilus' folder of an instrument under ``data/``: its class, and its id without slashes."""
-    return f"{instrument.kind}/{_folder_name(instrument.id)}"
+    return f"{instrument.kind}/{folder_of(instrument.id)}"
 
 
 def nautilus_row(instrument: Instrument) -> pa.Table:
@@ -191,16 +191,22 @@ def write_definition(catalog: Path, instrument: Instrument) -> bool:
         EnvironmentFault: The catalog cannot be written, or the installed NautilusTrader cannot read it.
     """
     refuse_unfit_nautilus()
-    row = nautilus_row(instrument)
+    nautilus_row(instrument)  # what cannot be written is refused before anything is made
     places = Places(data=catalog, catalog=catalog)
-    final = places.nautilus_folder(instrument.kind, instrument.id) / NAUTILUS_FILE
     with exclusive_lock(places.catalog_lock):
-        known = read_definitions(catalog)
-        check_names([*known, instrument.id])
-        merged = definitions_table({**known, instrument.id: instrument}.values())
-        changed = _publish(final, row, places.catalog_temp)
-        changed |= _remove_others(places, instrument.id, final)
-        changed |= _publish(definitions_file(catalog), merged, places.catalog_temp)
+        return put_definition(places, instrument)
+
+
+def put_definition(places: Places, instrument: Instrument) -> bool:
+    """``write_definition`` for one who holds the catalog's lock."""
+    row = nautilus_row(instrument)
+    final = places.nautilus_folder(instrument.kind, instrument.id) / NAUTILUS_FILE
+    known = read_definitions(places.catalog)
+    check_names([*known, instrument.id])
+    merged = definitions_table({**known, instrument.id: instrument}.values())
+    changed = _publish(final, row, places.catalog_temp)
+    changed |= _remove_others(places, instrument.id, final)
+    changed |= _publish(definitions_file(places.catalog), merged, places.catalog_temp)
     return changed
 
 
@@ -236,10 +242,6 @@ def _remove_others(places: Places, instrument_id: str, final: Path) -> bool:
 
 
 # ---------------------------------------------------------------- values as Nautilus spells them
-
-
-def _folder_name(instrument_id: str) -> str:
-    return instrument_id.replace("/", "")
 
 
 def _info(instrument: Instrument) -> bytes:
@@ -295,7 +297,7 @@ def _problems(instrument: Instrument) -> Iterator[str]:
 
 def _name_problems(instrument: Instrument) -> Iterator[str]:
     symbol, _, venue = instrument.id.rpartition(".")
-    if not symbol.strip() or not venue.strip() or not venue.isascii() or not _folder_name(instrument.id).strip("."):
+    if not symbol.strip() or not venue.strip() or not venue.isascii() or not folder_of(instrument.id).strip("."):
         yield "id expected SYMBOL.VENUE with an ASCII venue"
     for name in ("id", "raw_symbol", "base", "quote", "settlement"):
         value = getattr(instrument, name)

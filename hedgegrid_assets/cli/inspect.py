@@ -97,6 +97,8 @@ def show_report(report: "ValidationReport") -> None:
         if off:
             rules = ", ".join(f"{name} ({count:,} of {len(found):,} days)" for name, count in off.items())
             out.print(f"{found[0].instrument_id} {found[0].table}: off: {rules}", markup=False)
+    if report.unfinished is not None:
+        out.print(f"ERROR unfinished: {report.unfinished}", markup=False)
     for stray in report.files:
         out.print(f"{stray['instrument_id']} {stray['table']}: ERROR {_stray(stray)}", markup=False)
     for join in report.joins:
@@ -110,6 +112,7 @@ def show_report(report: "ValidationReport") -> None:
         out.print(f"{len(report.missing_days)} days missing inside the ranges, first {report.missing_days[0]['date']}")
     out.print(f"steps of more than a minute between trades: {report.large_gaps_over_60s}")
     strays = f", {len(report.files)} files that do not belong there" if report.files else ""
+    strays += ", a change is unfinished" if report.unfinished is not None else ""
     twice = f", {report.trades_twice:,} trades stored on two days" if report.trades_twice else ""
     failed = f"{report.rules_failed} ERROR rules failed{strays}{twice}"
     verdict = "[green]ok[/]" if report.ok else f"[bold red]not ok[/]: {failed}"

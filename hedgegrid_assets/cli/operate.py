@@ -56,6 +56,50 @@ def instruments_widen(
     return 0
 
 
+def reset_day(
+    instrument_id: Annotated[str, typer.Argument(help="Such as BTCUSDT-PERP.BINANCE.")],
+    on: Annotated[str, typer.Argument(metavar="DATE", help="The day, YYYY-MM-DD.")],
+    table: Annotated[
+        str | None, typer.Option("--table", help="Only this table: trades, mark, index, funding, or Nautilus' name.")
+    ] = None,
+    catalog: Annotated[Path, typer.Option("--catalog", help="Root of the catalog.")] = Path("data/catalog"),
+    yes: Annotated[bool, typer.Option("--yes", help="Do it; without, only say what would go.")] = False,
+    data: Data = None,
+    as_json: Json = False,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+) -> int:
+    """Take a day of an instrument out of a catalog: frame, verdict, rejects, Nautilus file and raw day.
+
+    Says what goes; removes it with --yes. Landing files stay: the next run makes the day anew if they still hold it.
+    """
+    from hedgegrid_assets.feeds import data_path
+    from hedgegrid_assets.look.days import table_named
+    from hedgegrid_assets.model import InstrumentDay
+    from hedgegrid_assets.names import check_lookup
+    from hedgegrid_assets.resetting import reset
+    from hedgegrid_assets.storage import Places
+    from hedgegrid_assets.tables import TABLES
+    from hedgegrid_assets.timestamps import parse_day
+
+    set_logging(verbose=verbose, quiet=quiet)
+    check_lookup(instrument_id, "INSTRUMENT_ID")
+    day = InstrumentDay(instrument_id, parse_day(on, "DATE"))
+    tables = [table_named(table)] if table else list(TABLES.values())
+    done = reset(Places(data or data_path(), catalog), day, tables, remove=yes)
+    if as_json:
+        print_json({"removed": yes} | done.to_dict())
+    elif not quiet:
+        out = console()
+        for what, path in done.removals:
+            out.print(f"{'removed' if yes else 'would remove'}: {what}: {path}", markup=False)
+        for why, path in done.kept:
+            out.print(f"stays ({why}): {path}", markup=False)
+        if not yes:
+            say("nothing was removed; add --yes to do it")
+    return 0
+
+
 def demo(
     data: Data = None, feeds: Feeds = None, as_json: Json = False, verbose: Verbose = False, quiet: Quiet = False
 ) -> int:

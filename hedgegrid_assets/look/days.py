@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any
 
 from hedgegrid_assets.errors import NoDataFetched, UsageError
-from hedgegrid_assets.integrity import passed_of, rules_off
+from hedgegrid_assets.integrity import instrument_ids, passed_of, rules_off
 from hedgegrid_assets.model import InstrumentDay, Table
 from hedgegrid_assets.storage import Places, read_json
 from hedgegrid_assets.tables import TABLES, TOKENS
@@ -82,7 +82,11 @@ def judged_days(places: Places, wanted: Wanted) -> Iterator[Judged]:
 
 def instruments(places: Places) -> list[str]:
     """Instruments that a catalog has verdicts of."""
-    return sorted({path.parent.name for path in places.catalog.glob("*/*.verdict")})
+    return sorted(
+        instrument_id
+        for folder, instrument_id in instrument_ids(places).items()
+        if any((places.catalog / folder).glob("*.verdict"))
+    )
 
 
 def some(days: Sequence[Judged], places: Places, wanted: Wanted) -> Sequence[Judged]:
