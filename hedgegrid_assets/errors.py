@@ -38,6 +38,7 @@ HedgegridError
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Final, override
@@ -145,9 +146,22 @@ class SeriesMixed(Refused):
     def __init__(self, instrument_id: str, table: str, held: str, offered: str) -> None:
         super().__init__(
             f"{instrument_id} {table} holds the series {held}: expected the same, found {offered}",
-            hint="the catalog keeps what it had; use another --output, or another --instrument, for the other series",
+            hint=f"the catalog keeps what it had; {_beside(instrument_id, held, offered)}",
             details={"instrument_id": instrument_id, "table": table, "held": held, "offered": offered},
         )
+
+
+def _beside(instrument_id: str, held: str, offered: str) -> str:
+    """How the other series can be kept as well."""
+    symbol, _, venue = instrument_id.rpartition(".")
+    if not symbol or " " in instrument_id:
+        return "use another --output for the other series"
+    origin, _, kind = offered.partition("/")
+    word = re.sub(r"[^A-Z0-9]+", "-", (kind if held.startswith(f"{origin}/") else origin).upper()).strip("-")
+    return (
+        f"use another --output, or give the other series an instrument of its own: --instrument {symbol}-{word}.{venue} "
+        f"(in feeds.yaml, below `instruments:` and the symbol: id: {symbol}-{word})"
+    )
 
 
 class ForeignFile(Refused):
@@ -161,6 +175,20 @@ class ForeignFile(Refused):
             f"{day} {table} is refused: expected no file of another writer in its place, found {shown} ({why})",
             hint=hint,
             details={"day": day, "table": table, "files": [str(path) for path in files]},
+        )
+
+
+class RowsWouldBeLost(Refused):
+    """Data of another origin would take the place of a day that has rows which they lack."""
+
+    code = "rows_lost"
+
+    def __init__(self, day: str, table: str, lost: int, held: int, offered: int, origin: str) -> None:
+        super().__init__(
+            f"{day} {table} is refused: expected all {held:,} rows of the day that the catalog holds, made from another "
+            f"origin, found {offered:,} rows in {origin}, which lack {lost:,} of them",
+            hint="the catalog keeps what it had; with --force the day is replaced, or use another --output",
+            details={"day": day, "table": table, "lost": lost, "held": held, "offered": offered, "origin": origin},
         )
 
 

@@ -18,7 +18,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hedgegrid_assets import integrity, made_ids
-from hedgegrid_assets.errors import DataError, PrecisionTooFine, RawDamaged, TooManyOddLines
+from hedgegrid_assets.earlier import Earlier
+from hedgegrid_assets.errors import DataError, PrecisionTooFine, RawDamaged, RowsWouldBeLost, TooManyOddLines
 from hedgegrid_assets.frames import (
     ContentDigest,
     FrameWriter,
@@ -66,6 +67,8 @@ class Normalized:
     verdict: Mapping[str, Any]
     frame: Path | None
     error: DataError | None = None
+    note: str | None = None
+    """What a person should know of what the frame has replaced."""
 
     @property
     def status(self) -> Status:
@@ -153,6 +156,8 @@ def normalize_day(
     progress: Callable[[str, int], None] | None = None,
     followers: Mapping[str, Follower] | None = None,
     carried: Carried | None = None,
+    *,
+    force: bool = False,
 ) -> list[Normalized]:
     """Decode one raw day once, and store frame, rejects and verdict of each table.
 
@@ -165,6 +170,7 @@ def normalize_day(
     with writing(places.catalog), locked, ExitStack() as stack:
         following = followers or {}
         days = [_TableDay(places, day, raw, table, recipe, following.get(table.name)) for table in tables]
+        earlier = {} if force else {table.name: Earlier.of(places, day, table, raw) for table in tables}
         for table_day in days:
             stack.callback(table_day.close)
         odd = 0
@@ -178,7 +184,7 @@ def normalize_day(
                 table_day.add(decoded)
             if progress:
                 progress(f"{day}", lines)
-        return [table_day.finish() for table_day in days]
+        return [table_day.finish(earlier.get(table_day.table.name)) for table_day in days]
 
 
 def _decoded(raw: RawDay, recipe: Recipe) -> Iterator[tuple[int, Decoded]]:
@@ -208,6 +214,7 @@ class _TableDay:
     ) -> None:
         self._places, self._day, self._raw, self._table, self._recipe = places, day, raw, table, recipe
         self._follower = follower
+        self.table = table
         self._mapping = recipe.channel.tables[table.name]
         self._schema = frame_schema(table, recipe.precisions)
         self._stored = dict(self._schema)
@@ -498,8 +505,8 @@ class _TableDay:
 
     # -- files out
 
-    def finish(self) -> Normalized:
-        """Publish frame, rejects and verdict."""
+    def finish(self, earlier: Earlier | None) -> Normalized:
+        """Publish frame, rejects and verdict, unless rows of an ``earlier`` frame of another origin would be lost."""
         conflicts = self._release(self._held) if self._held is not None and not self._too_fine else 0
         if self._waiting is not None and not self._too_fine:
             for frame in self._waiting.complete():
@@ -529,10 +536,17 @@ class _TableDay:
             return self._refuse(known)
         if self._sink is None:
             self._sink = _Sink(self._places, self._day, self._table, self._recipe, self._raw, self._follower)
+        new = self._sink.complete()
+        note = None
+        if earlier is not None:
+            try:
+                note = earlier.compared(new, self._rows_out)
+            except RowsWouldBeLost as error:
+                return Normalized(self._day, self._table, earlier.verdict, None, error)
         frame, sha256, digest, rules = self._sink.publish()
         self._store_rejects(rejects)
         verdict = self._verdict(rules, known, sha256, digest)
-        return Normalized(self._day, self._table, verdict, frame)
+        return Normalized(self._day, self._table, verdict, frame, note=note)
 
     def _verdict(self, rules: DayRules, known: Circumstances, sha256: str | None, digest: str | None) -> dict[str, Any]:
         facts, results = rules.judge(known)
@@ -730,6 +744,11 @@ class _Sink:
         rows = list(read_blocks(self._temporary, self._table))
         self._stack.close()
         return rows
+
+    def complete(self) -> Path:
+        """Write what is left; the file, not published yet."""
+        self._end()
+        return self._temporary
 
     def publish(self) -> tuple[Path, str, str, DayRules]:
         """Finish the file: its path, sha256, content digest, and the rules that saw every row."""

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import shlex
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -195,10 +196,12 @@ class House:
         pass_over_damaged: bool = False,
         progress: "Progress | None" = None,
         carrier: "Carrier | None" = None,
+        again: bool = False,
     ) -> "ImportReport":
         """Import what is new in the landing zone; see ``raw.import_landing``.
 
         Files of which too many lines have no place are named in the report, and their days will be blocked.
+        A note tells of each day that a corrected file holds no more, as long as the catalog does.
         """
         from hedgegrid_assets.raw import claims_data, import_landing, shown_name
 
@@ -215,6 +218,7 @@ class House:
             pass_over_damaged=pass_over_damaged,
             progress=progress,
             carrier=carrier,
+            again=again,
         )
         report.notes += [
             f"{shown_name(self.places, path)} is passed over: by its name it is no data" for path in landed.passed_over
@@ -227,7 +231,25 @@ class House:
                 report.blocked.append(error)
             else:
                 report.notes.append(f"{file.name} is passed over: {error.message}")
+        report.notes += self._left_over(report)
         return report
+
+    def _left_over(self, report: "ImportReport") -> Iterator[str]:
+        """Days that were made of lines which no landing file holds any more."""
+        for name, key in sorted(report.former):
+            if self.places.raw_manifest(self.feed.name, key.channel, key.symbol, key.day).exists():
+                continue
+            instrument_id = self.feed.instrument_id(key.symbol)
+            channel = next((channel for channel in self.channels if channel.name == key.channel), None)
+            for table in self.tables:
+                verdict = self.places.verdict(instrument_id, table.folder, key.day)
+                if channel is not None and table.name in channel.tables and verdict.exists():
+                    yield (
+                        f"{name} holds no {table.token} of {instrument_id} {key.day} any more, the catalog keeps the day "
+                        f"as it was; to remove it: hedgegrid reset-day {shlex.quote(instrument_id)} {key.day} --table "
+                        f"{table.token} --catalog {shlex.quote(str(self.places.catalog))} "
+                        f"--data {shlex.quote(str(self.places.data))} --yes"
+                    )
 
     def waiting(self) -> "list[LandingFile]":
         """Landing files that ``import_landing`` would read."""
@@ -280,10 +302,12 @@ class House:
         over all raw days at hand.
         Raises InstrumentUnknown, and DataError where YAML and a pinned precision contradict each other.
         """
+        from hedgegrid_assets.catalog import finish
         from hedgegrid_assets.catalog.definitions import write_definition
         from hedgegrid_assets.instruments import amended, define, market_of, read_definitions, says_something
 
         instrument_id = self.feed.instrument_id(symbol)
+        finish(self.places)
         pinned = read_definitions(self.places.catalog).get(instrument_id)
         override = self.feed.instruments.get(symbol)
         if pinned is not None and not says_something(override):
@@ -383,6 +407,7 @@ class House:
         progress: "Progress | None" = None,
         followers: "Mapping[str, Follower] | None" = None,
         carried: "Carried | None" = None,
+        force: bool = False,
     ) -> "list[Normalized]":
         """Normalize tables of one raw day (see ``normalize_day``). Raises Refused before anything is written."""
         from hedgegrid_assets.catalog import admit
@@ -393,7 +418,7 @@ class House:
         recipe = self.recipe(channel, self.instrument(raw.key.symbol), compression)
         for table in tables:
             admit(self.places, day, table, channel.series)
-        return normalize_day(self.places, day, raw, tables, recipe, progress, followers, carried)
+        return normalize_day(self.places, day, raw, tables, recipe, progress, followers, carried, force=force)
 
 
 def several(errors: "Sequence[HedgegridError]") -> HedgegridError:
@@ -543,6 +568,8 @@ class DaySummary:
     skipped: bool = False
     error: str | None = None
     off: tuple[str, ...] = ()
+    note: str | None = None
+    """What a person should know of what the day has replaced."""
 
     def to_dict(self) -> dict[str, Any]:
         """For ``--json``."""
@@ -833,6 +860,7 @@ def _run(
             pass_over_damaged=not house.names_files,
             progress=tick,
             carrier=carrier,
+            again=asked.force,
         )
         errors += report.refused
         for text in report.notes:
@@ -876,6 +904,8 @@ def _run(
     with _workers(asked.jobs, halt) as pool:
         work = partial(_run_day, house, asked=asked, progress=tick, failed=failed, carrier=carrier)
         results = _results([pool.submit(work, key) for key in keys])
+    for day in (day for days in results for day in days if day.note):
+        note(str(day.note))
     order = list(house.feed.tables)
     return RunSummary(
         sorted(
@@ -1253,7 +1283,14 @@ def _convert(
         if stale:
             progress(str(day), 0)
             found = house.normalize(
-                day, raw, stale, compression=asked.compression, progress=progress, followers=drafts, carried=carried
+                day,
+                raw,
+                stale,
+                compression=asked.compression,
+                progress=progress,
+                followers=drafts,
+                carried=carried,
+                force=asked.force,
             )
             made = {done.table.name: done for done in found}
         return [
@@ -1298,7 +1335,8 @@ def _publish(
             if skipped
             else catalog.write_day(house.places, day, table, recipe.precisions, asked.compression, draft).bytes
         )
-        return _summary(house, day, table, size, skipped=skipped)
+        summary = _summary(house, day, table, size, skipped=skipped)
+        return replace(summary, note=done.note) if done is not None else summary
     except HedgegridError as error:
         _log.info("%s: %s", day, error.message)
         return _summary(house, day, table, 0, error=error)

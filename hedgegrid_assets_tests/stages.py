@@ -108,7 +108,7 @@ class Yard:
         return pl.read_parquet(path) if path.exists() else pl.DataFrame()
 
     def files(self, *below: str) -> dict[str, bytes]:
-        """Every file below some folder, by its name: manifests without their wall-clock, locks and indexes left out."""
+        """Every file below some folder, by its name: manifests without wall-clock and history, locks and indexes left out."""
         root = self.root.joinpath(*below)
         found = {str(path.relative_to(root)): path for path in root.rglob("*") if path.is_file()}
         return {
@@ -121,6 +121,7 @@ class Yard:
 def _without_clock(path: Path) -> bytes:
     content = json.loads(path.read_bytes())
     content.pop("fetched_at", None)
+    content.pop("replaces", None)
     return json.dumps(content, sort_keys=True).encode()
 
 

@@ -30,6 +30,8 @@ from hedgegrid_assets.pipeline import House, several
 from hedgegrid_assets.raw import RawDay, RawKey
 
 _FORMAT_KINDS: Final[Mapping[str, str]] = {"jsonl": "json"}
+FORCE_TAG: Final = "hedgegrid/force"
+"""``yes`` on a run: a day may be replaced by one of another origin that lacks rows of it."""
 RETRY_AFTER_SECONDS: Final = (15, 60)
 """For faults of a provider alone; a check is never asked twice."""
 _NO_VERSION: Final = dg.DataVersion("INITIAL")
@@ -362,9 +364,13 @@ def _normalized(house: House, table: Table, partitions: dg.MultiPartitionsDefini
             raw = raw_stage.raw_day(house.places, house.feed.name, RawKey(channel.name, symbol, day.date))
             if raw is None:
                 raise _no_data(house, day, [channel.name])
-            (done,) = house.normalize(day, raw, [table])
+            (done,) = house.normalize(day, raw, [table], force=context.run.tags.get(FORCE_TAG) == "yes")
         except HedgegridError as error:
             raise failure(error) from None
+        if isinstance(done.error, Refused):
+            raise failure(done.error)
+        if done.note:
+            context.log.warning(done.note)
         verdict = done.verdict
         results = [check.judged(verdict, _first_bad(house, day, table, verdict, check)) for check in table_checks]
         if done.error is not None or done.frame is None:

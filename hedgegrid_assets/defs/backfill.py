@@ -15,7 +15,7 @@ import dagster as dg
 from dagster._core.instance import InstanceRef
 
 from hedgegrid_assets.defs import definitions_of, houses_of
-from hedgegrid_assets.defs.assets import daily_keys
+from hedgegrid_assets.defs.assets import FORCE_TAG, daily_keys
 from hedgegrid_assets.defs.freshness import channels_with_raw, is_fresh, with_raw
 from hedgegrid_assets.defs.jobs import days_job
 from hedgegrid_assets.defs.partitions import dates_of, key_of
@@ -139,7 +139,7 @@ def backfill(
     started = time.monotonic()
     (house,) = houses_of([_feed(feed_name, feeds or feeds_path())], data or data_path())
     days = _days(house, start, end, instruments)
-    damaged = _import_landing(house) if house.source.lands else ()
+    damaged = _import_landing(house, again=force) if house.source.lands else ()
     wanted = with_raw(house, days) if house.source.lands else days
     if not wanted:
         where = str(house.places.landing) if house.source.lands else house.source.doc
@@ -149,22 +149,24 @@ def backfill(
     done = []
     for number, day in enumerate(wanted, 1):
         fresh = not force and is_fresh(house, day)
-        outcome = DayDone(day, Outcome.FRESH) if fresh else _run(house, job, day, instance)
+        outcome = DayDone(day, Outcome.FRESH) if fresh else _run(house, job, day, instance, force=force)
         done.append(outcome)
         if progress:
             progress(outcome, number, len(wanted))
     return BackfillSummary(feed_name, tuple(done), len(days) - len(wanted), time.monotonic() - started, damaged)
 
 
-def _import_landing(house: House) -> tuple[str, ...]:
+def _import_landing(house: House, *, again: bool) -> tuple[str, ...]:
     """Import what is new; what could not be read."""
-    report = house.import_landing(pass_over_damaged=True)
+    report = house.import_landing(pass_over_damaged=True, again=again)
     for note in (*report.notes, *(error.message for error in report.refused)):
         _log.warning(note)
     return tuple(error.message for error in report.refused)
 
 
-def _run(house: House, job: dg.JobDefinition, day: InstrumentDay, instance: dg.DagsterInstance) -> DayDone:
+def _run(
+    house: House, job: dg.JobDefinition, day: InstrumentDay, instance: dg.DagsterInstance, *, force: bool
+) -> DayDone:
     started = time.monotonic()
     result = job.execute_in_process(
         partition_key=key_of(day),
@@ -172,6 +174,7 @@ def _run(house: House, job: dg.JobDefinition, day: InstrumentDay, instance: dg.D
         instance=instance,
         raise_on_error=False,
         run_config=_QUIET,
+        tags={FORCE_TAG: "yes"} if force else None,
     )
     if any(_is_interrupt(event) for event in result.all_events):
         raise KeyboardInterrupt

@@ -16,11 +16,13 @@ import pyarrow as pa
 
 from hedgegrid_assets.errors import RawDamaged
 from hedgegrid_assets.model import Dialect, Scan, Source
-from hedgegrid_assets.storage import Block, BlockReader, Places, atomic_write, read_json
+from hedgegrid_assets.storage import Block, BlockReader, Places, atomic_write, read_json, write_json
 
 type Progress = Callable[[str, int], None]
 """Told what is worked on, and how many lines are done since the last call."""
 
+_REPLACED: Final = 50
+"""Earlier contents of a raw day that its manifest remembers."""
 LINES_SCHEMA: Final = pa.schema([("file", pa.dictionary(pa.int32(), pa.string())), ("line", pa.uint64())])
 REJECT_SCHEMA: Final = pl.Schema(
     {
@@ -225,6 +227,36 @@ def manifest_of(
         "fetched_at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
         "versions": {"hedgegrid_assets": version("hedgegrid-assets"), "polars": pl.__version__},
     }
+
+
+def write_manifest(places: Places, feed: str, key: RawKey, manifest: dict[str, Any]) -> None:
+    """Publish a manifest; ``replaces`` names the contents that the raw day had before, oldest first."""
+    path = places.raw_manifest(feed, key.channel, key.symbol, key.day)
+    held = read_json(path) or {}
+    before = [sha for sha in (*held.get("replaces", ()), held.get("sha256")) if sha not in (None, manifest["sha256"])]
+    replaces = list(dict.fromkeys(before))[-_REPLACED:]
+    write_json(path, places.raw_temp(feed), manifest | ({"replaces": replaces} if replaces else {}))
+
+
+def is_corrected(places: Places, raw: RawDay, judged: Sequence[str]) -> bool:
+    """What was judged is an earlier content of this raw day, or another feed's of the same landing file or request.
+
+    ``judged``: sha256 of raw days. Another data root knows nothing of them: what it has is of another origin.
+    """
+    wanted, names = set(judged), _origins(raw.manifest)
+    if wanted & {raw.sha256, *raw.manifest.get("replaces", ())}:
+        return True
+    for path in places.landing.glob(f"*/*/{raw.key.symbol}/{raw.key.day}.json"):
+        other = read_json(path)
+        if wanted & {other["sha256"], *other.get("replaces", ())} and names & _origins(other):
+            return True
+    return False
+
+
+def _origins(manifest: Mapping[str, Any]) -> set[str]:
+    """Landing files, addresses, or the source that made it."""
+    source = str(manifest["source"])
+    return {str(origin.get("path") or origin.get("url") or source) for origin in manifest["origin"]}
 
 
 def keep_unplaced(places: Places, feed: str, name: str, unplaced: Sequence[pl.DataFrame]) -> None:

@@ -15,7 +15,7 @@ from hedgegrid_assets.errors import RawDamaged
 from hedgegrid_assets.model import Channel, Decoded, Download, Scan, Source
 from hedgegrid_assets.raw.accounting import unplaced_of
 from hedgegrid_assets.raw.carried import Carried, Carrier, scanned
-from hedgegrid_assets.raw.days import RawDay, RawKey, Tally, keep_unplaced, manifest_of, raw_day
+from hedgegrid_assets.raw.days import RawDay, RawKey, Tally, keep_unplaced, manifest_of, raw_day, write_manifest
 from hedgegrid_assets.storage import (
     Block,
     BlockReader,
@@ -26,7 +26,6 @@ from hedgegrid_assets.storage import (
     publish_file,
     side_by_side,
     working_folder,
-    write_json,
     writing,
 )
 
@@ -92,7 +91,7 @@ def _make_day(places: Places, feed: str, source: Source, key: RawKey, settings: 
     manifest = manifest_of(feed, source, key, final.name, file.bytes, sha256, file.lines, tally, [origin]) | {
         "request": dict(settings)
     }
-    write_json(places.raw_manifest(feed, key.channel, key.symbol, key.day), places.raw_temp(feed), manifest)
+    write_manifest(places, feed, key, manifest)
     return raw_day(places, feed, key)
 
 
@@ -151,11 +150,7 @@ def _download_day(
         manifest = manifest_of(
             feed, source, key, final.name, reader.bytes, reader.sha256, reader.lines, tally, [origin]
         )
-        write_json(
-            places.raw_manifest(feed, key.channel, key.symbol, key.day),
-            places.raw_temp(feed),
-            manifest | {"request": request},
-        )
+        write_manifest(places, feed, key, manifest | {"request": request})
     return raw_day(places, feed, key)
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -55,6 +56,8 @@ class ImportReport:
     notes: list[str] = field(default_factory=list)
     damaged: list[FileRefused] = field(default_factory=list)
     blocked: list[FileRefused] = field(default_factory=list)
+    former: set[tuple[str, RawKey]] = field(default_factory=set)
+    """(landing file, raw day) that an earlier content of the file held, and this one does not."""
 
     @property
     def lines(self) -> int:
@@ -72,6 +75,7 @@ class ImportReport:
         unplaced = index["unplaced"]
         counts = LineCounts(**index["counts"])
         self.days |= days
+        self.former |= {(name, key) for key in index_former(index)}
         self.counts += counts
         self.by_stream.update(index["by_stream"])
         self.other.update(index["other"])
@@ -103,9 +107,14 @@ def _index_path(places: Places, feed: str, path: Path, signed: str) -> Path:
     return places.imports(feed) / f"{hashlib.sha256(f'{path.resolve()}|{signed}'.encode()).hexdigest()[:32]}.json"
 
 
+def index_path(places: Places, feed: str, landing: LandingFile) -> Path:
+    """Where it is noted what was found in this content of a landing file."""
+    return _index_path(places, feed, landing.path, landing_signature(landing))
+
+
 def read_index(places: Places, feed: str, landing: LandingFile) -> dict[str, Any] | None:
     """What was found in this content of a landing file, or None if it was not imported."""
-    return read_json(_index_path(places, feed, landing.path, landing_signature(landing)))
+    return read_json(index_path(places, feed, landing))
 
 
 def index_days(index: Mapping[str, Any]) -> set[RawKey]:
@@ -113,9 +122,21 @@ def index_days(index: Mapping[str, Any]) -> set[RawKey]:
     return {RawKey(channel, symbol, date.fromisoformat(day)) for channel, symbol, day in index["days"]}
 
 
-def write_index(places: Places, feed: str, path: Path, index: Mapping[str, Any]) -> None:
-    """Note a landing file as imported."""
-    write_json(_index_path(places, feed, path, index["signature"]), places.raw_temp(feed), index)
+def index_former(index: Mapping[str, Any]) -> set[RawKey]:
+    """The raw days that earlier contents of a landing file gave lines to, and this one does not."""
+    return {RawKey(channel, symbol, date.fromisoformat(day)) for channel, symbol, day in index.get("former", ())}
+
+
+def write_index(places: Places, feed: str, path: Path, index: Mapping[str, Any], after: int) -> int:
+    """Note a landing file as imported, later than ``after`` even if the clock was set back; when."""
+    at = max(time.time_ns(), after + 1)
+    write_json(_index_path(places, feed, path, index["signature"]), places.raw_temp(feed), {**index, "at": at})
+    return at
+
+
+def last_import(places: Places, feed: str) -> int:
+    """When the last import was made, ns since 1970; 0: there is none."""
+    return max((imported.at for imported in imports(places, feed)), default=0)
 
 
 def indexes(places: Places, feed: str) -> dict[Path, dict[str, Any]]:
@@ -148,7 +169,11 @@ def imports(places: Places, feed: str) -> list[Imported]:
     for path in places.imports(feed).glob("*.json"):
         index = json.loads(path.read_bytes())
         found.append(
-            Imported(f"{index['file']}@{index['signature']}", path.stat().st_mtime_ns, frozenset(index_days(index)))
+            Imported(
+                f"{index['file']}@{index['signature']}",
+                index.get("at", path.stat().st_mtime_ns),
+                frozenset(index_days(index)),
+            )
         )
     return sorted(found, key=lambda imported: (imported.at, imported.name))
 

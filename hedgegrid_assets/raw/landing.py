@@ -12,7 +12,7 @@ from hedgegrid_assets.model import Channel, Source
 from hedgegrid_assets.raw.carried import Carrier
 from hedgegrid_assets.raw.checksums import checksum_file, expected_sha256
 from hedgegrid_assets.raw.days import Progress
-from hedgegrid_assets.raw.index import INDEX_VERSION, ImportReport, LandingFile, index_days, read_index
+from hedgegrid_assets.raw.index import INDEX_VERSION, ImportReport, LandingFile, index_days, index_path, read_index
 from hedgegrid_assets.raw.names import claims_data, is_document, is_unfinished
 from hedgegrid_assets.raw.passes import LandingPass, Wanted, shown_name
 from hedgegrid_assets.raw.publishing import publish, tell_gone
@@ -68,11 +68,12 @@ def import_landing(
     pass_over_damaged: bool = False,
     progress: Progress | None = None,
     carrier: Carrier | None = None,
+    again: bool = False,
 ) -> ImportReport:
     """Split landing files into daily raw files: one pass a file, once for each content of it.
 
     With ``in_place`` a file that holds one symbol-day, and is alone in it, is not copied: its manifest points at it;
-    what is decoded of such a file on the way is left with the ``carrier``.
+    what is decoded of such a file on the way is left with the ``carrier``. ``again``: also files that look unchanged.
     Landing files are never altered. Lines that belong to no table or day are kept as rejects of the landing file.
     A file that cannot be read, or is not what the checksum beside it says, raises FileRefused and nothing is published;
     with ``pass_over_damaged`` it is named in the report, and the others land.
@@ -88,7 +89,8 @@ def import_landing(
             try:
                 _refuse_unreadable(landing.path)
                 index = read_index(places, feed, landing)
-                if index is not None and _is_known(places, feed, index, wanted) and _is_as_published(landing, index):
+                known = index is not None and not again and _is_known(places, feed, index, wanted)
+                if known and index is not None and _is_as_published(landing, index):
                     report.known.append(landing.path)
                     report.add(index)
                     continue
@@ -96,7 +98,10 @@ def import_landing(
                 importing = LandingPass(places, landing, both, work / str(number))
                 importing.carries = carrier is not None and source.read is not None
                 stack.callback(importing.drop_carried)
-                importing.earlier = frozenset(index_days(index)) if index else frozenset()
+                if index is not None and again:  # its content may be another one by now
+                    importing.before = {index_path(places, feed, landing): index}
+                elif index is not None:
+                    importing.earlier = frozenset(index_days(index))
                 with _reading(landing.path):
                     importing.run(source, alone=in_place, progress=progress)
             except FileRefused as error:

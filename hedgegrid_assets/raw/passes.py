@@ -70,6 +70,10 @@ class Wanted:
         """An earlier import has taken all of them."""
         return self.channels <= set(index["channels"]) and self.symbols <= set(index["symbols"])
 
+    def has(self, key: RawKey) -> bool:
+        """Lines of this raw day are taken."""
+        return key.channel in self.channels and key.symbol in self.symbols
+
     def with_index(self, index: Mapping[str, Any] | None) -> "Wanted":
         """Together with what an earlier import has taken."""
         if index is None:
@@ -124,6 +128,8 @@ class LandingPass:
         self.earlier: frozenset[RawKey] = frozenset()
         self.verified = False
         self._told: dict[str, Any] = {}
+        self.before: dict[Path, dict[str, Any]] | None = None
+        self.former: frozenset[RawKey] = frozenset()
         self.carries = False
         self.carried: dict[str, Carried] = {}
         self._work = work
@@ -381,6 +387,7 @@ class LandingPass:
             "channels": sorted(self.wanted.channels),
             "symbols": sorted(self.wanted.symbols),
             "unknown_symbols": dict(sorted(self.unknown_symbols.items())),
+            "former": [[key.channel, key.symbol, str(key.day)] for key in sorted(self.former)],
         }
 
     def is_content_of(self, origin: Mapping[str, Any]) -> bool:

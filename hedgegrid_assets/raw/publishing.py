@@ -20,8 +20,17 @@ from hedgegrid_assets.raw.days import (
     keep_unplaced,
     manifest_of,
     noted_day,
+    write_manifest,
 )
-from hedgegrid_assets.raw.index import LandingFile, index_days, indexes, older_indexes, write_index
+from hedgegrid_assets.raw.index import (
+    LandingFile,
+    index_days,
+    index_former,
+    indexes,
+    last_import,
+    older_indexes,
+    write_index,
+)
 from hedgegrid_assets.raw.passes import LINES_OPTIONS, LandingPass, Wanted, shown_name
 from hedgegrid_assets.storage import Places, atomic_write, parquet_writer, read_json, sha256_of, write_json
 
@@ -43,6 +52,9 @@ def publish(
     """Compose the raw days of all files read, then note the files as imported; what to tell of files that are gone."""
     landed = {shown_name(places, landing.path): landing for landing in files}
     older = older_indexes(places, feed, {part.name: part.signature for part in imported})
+    for part in imported:
+        if part.before is not None:
+            older[part.name].update(part.before)
     gone = {key for indexes in older.values() for index in indexes.values() for key in index_days(index)}
     missing = _Missing()
     for key in sorted(gone.union(*(part.counts for part in imported))):
@@ -66,11 +78,14 @@ def publish(
             if key in again.counts:
                 giving.append(again)
         _publish_day(places, feed, source, key, giving, [origin for origin in held if origin["stored_bytes"]])
+    at = last_import(places, feed) if imported else 0
     for part in imported:
+        held_before = {key for index in older[part.name].values() for key in index_days(index) | index_former(index)}
+        part.former = frozenset(key for key in held_before - part.counts.keys() if part.wanted.has(key))
         _write_line_rejects(places, feed, part)
         for path in older[part.name]:
             path.unlink()
-        write_index(places, feed, part.landing.path, part.index())
+        at = write_index(places, feed, part.landing.path, part.index(), at)
     _forget(places, feed, missing.renamed)
     return missing.notes()
 
@@ -191,11 +206,7 @@ def _publish_in_place(places: Places, feed: str, source: Source, key: RawKey, pa
         tally,
         [part.origin(key)],
     )
-    write_json(
-        places.raw_manifest(feed, key.channel, key.symbol, key.day),
-        places.raw_temp(feed),
-        manifest | {"stored": "in_place"},
-    )
+    write_manifest(places, feed, key, manifest | {"stored": "in_place"})
     for copy in (_raw_file(places, feed, source, key), places.raw_lines(feed, key.channel, key.symbol, key.day)):
         copy.unlink(missing_ok=True)
 
@@ -247,7 +258,7 @@ def _publish_day(
                 for numbers in _numbers(lines_path, start_lines, origin["stored_lines"]):
                     writer.write_table(numbers.cast(schema))
     manifest = manifest_of(feed, source, key, final.name, size, digest.hexdigest(), count, tally, origins)
-    write_json(places.raw_manifest(feed, key.channel, key.symbol, key.day), places.raw_temp(feed), manifest)
+    write_manifest(places, feed, key, manifest)
 
 
 def _range(path: Path, start: int, length: int) -> Iterator[bytes]:
