@@ -216,7 +216,7 @@ def test_the_guides_websocket_command_works_as_printed_from_the_repository_root(
         f"--output {home}/catalog --data {home}/data --config examples/data_configs/websocket_source_config.json"
     )
     assert run(command.split()) == 0
-    assert (home / "catalog/BTCUSDT-PERP.SIM/mark_price.parquet/2024-01-01.parquet").exists()
+    assert (home / "catalog/BTCUSDT-PERP.SIM-WEBSOCKET/mark_price.parquet/2024-01-01.parquet").exists()
 
 
 def test_feeds_check_accepts_the_shipped_file_and_exits_with_2_on_a_problem(

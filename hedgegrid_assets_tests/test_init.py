@@ -57,8 +57,38 @@ def test_the_shipped_configurations_work_as_printed(tmp_path: Path, source: str,
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert told["ok"]
-    assert {day["instrument_id"] for day in told["days"]} == {"BTCUSDT-PERP.SIM"}
+    assert {day["instrument_id"] for day in told["days"]} == {f"BTCUSDT-PERP.SIM-{source.upper()}"}
     assert rows is None or told["rows"] == rows
+
+
+def test_the_sample_and_the_shipped_examples_share_one_catalog_in_any_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As the README and the guide run them one after another, into ./data/catalog."""
+    run(["init", str(tmp_path), "-q"])
+    monkeypatch.chdir(tmp_path)
+    for name in ("HEDGEGRID_DATA", "HEDGEGRID_FEEDS"):
+        monkeypatch.delenv(name, raising=False)
+    sample = ["generate-sample-data", "--offline", "--days", "1", "-q"]
+    commands = [
+        sample,
+        *(
+            [*("replay-to-parquet", "--source", source, "--symbol", "BTCUSDT", "-q"), "--config", config]
+            for source in ("csv", "websocket")
+            for config in [f"examples/data_configs/{source}_source_config.json"]
+        ),
+    ]
+    for command in (*commands, *reversed(commands)):
+        assert run(command) == 0, command
+    assert run(["validate", "-q"]) == 0
+    capsys.readouterr()
+    beside = [*commands[1], "--exchange", "SIM"]
+    assert run(beside) == 1
+    told = capsys.readouterr().err
+    assert "holds the series synthetic/aggTrade" in told
+    option = told.partition("--instrument ")[2].split()[0]
+    assert option == "BTCUSDT-PERP-CSV.SIM"
+    assert run([*beside, "--instrument", option]) == 0
 
 
 def test_the_guides_two_csv_examples_give_the_same_two_ticks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
