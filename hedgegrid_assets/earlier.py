@@ -30,9 +30,12 @@ class Earlier:
     frame: Path
     verdict: Mapping[str, Any]
     corrected: bool
+    force: bool = False
 
     @classmethod
-    def of(cls, places: Places, day: InstrumentDay, table: Table, raw: RawDay) -> "Earlier | None":
+    def of(
+        cls, places: Places, day: InstrumentDay, table: Table, raw: RawDay, *, force: bool = False
+    ) -> "Earlier | None":
         """None where there is none, or none that is good, or it is of the same bytes."""
         verdict = read_verdict(places, table, day)
         frame = places.frame(day.instrument_id, table.folder, day.date)
@@ -40,10 +43,13 @@ class Earlier:
             return None
         if verdict["raw_sha256"] == [raw.sha256]:
             return None
-        return cls(day, table, raw, frame, verdict, is_corrected(places, raw, verdict["raw_sha256"]))
+        return cls(day, table, raw, frame, verdict, is_corrected(places, raw, verdict["raw_sha256"]), force)
 
     def compared(self, new: Path, rows: int) -> str | None:
-        """What to say of a new frame of so many rows. Raises RowsWouldBeLost if it is of another origin and lacks some."""
+        """What to say of a new frame of so many rows.
+
+        Raises RowsWouldBeLost if it is of another origin and lacks some, unless that is forced.
+        """
         held = int(self.verdict["rows"]["out"])
         if self.corrected:
             if rows >= held:
@@ -51,8 +57,11 @@ class Earlier:
             return f"{self.day} {self.table.name}: made anew from a corrected file: {rows:,} rows, {held:,} before"
         lost = self._lost(new)
         origin = str(self.raw.manifest["origin"][0].get("path", self.raw.path))
-        if lost or rows < held:
-            raise RowsWouldBeLost(str(self.day), self.table.name, max(lost, held - rows), held, rows, origin)
+        lost = max(lost, held - rows)
+        if lost > 0 and not self.force:
+            raise RowsWouldBeLost(str(self.day), self.table.name, lost, held, rows, origin)
+        if lost > 0:
+            return f"{self.day} {self.table.name}: replaced by force: {lost:,} of {held:,} rows are not in {origin}"
         return (
             f"{self.day} {self.table.name}: replaced by data of another origin, {origin}: all {held:,} rows are in them"
         )

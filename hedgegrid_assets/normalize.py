@@ -170,7 +170,7 @@ def normalize_day(
     with writing(places.catalog), locked, ExitStack() as stack:
         following = followers or {}
         days = [_TableDay(places, day, raw, table, recipe, following.get(table.name)) for table in tables]
-        earlier = {} if force else {table.name: Earlier.of(places, day, table, raw) for table in tables}
+        earlier = {table.name: Earlier.of(places, day, table, raw, force=force) for table in tables}
         for table_day in days:
             stack.callback(table_day.close)
         odd = 0

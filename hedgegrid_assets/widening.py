@@ -29,7 +29,7 @@ from hedgegrid_assets.frames import (
 from hedgegrid_assets.instruments import Instrument, read_definitions, widen
 from hedgegrid_assets.integrity import read_verdict, store_verdict
 from hedgegrid_assets.model import InstrumentDay, Status, Table
-from hedgegrid_assets.storage import Places, atomic_write, exclusive_lock, remove_tree, sha256_of
+from hedgegrid_assets.storage import Places, atomic_write, exclusive_lock, parquet_writer, remove_tree, sha256_of
 from hedgegrid_assets.tables import TABLES
 
 
@@ -197,7 +197,7 @@ class _Staged:
         with (
             pq.ParquetFile(source) as file,
             atomic_write(catalog_stage.file_of(self._beside, day, table), self._beside.catalog_temp) as temporary,
-            pq.ParquetWriter(temporary, target, **parquet_options(target, "zstd")) as writer,
+            parquet_writer(temporary, target, parquet_options(target, "zstd")) as writer,
         ):
             for group in range(file.num_row_groups):
                 writer.write_table(file.read_row_group(group).cast(target))

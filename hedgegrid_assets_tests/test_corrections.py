@@ -172,6 +172,7 @@ def test_a_second_data_root_does_not_replace_a_day_by_a_smaller_one_unless_force
     assert all(path.read_bytes() == content for path, content in before.items() if "2024-01-01" in path.name)
     assert validate_catalog(tmp_path / "catalog").ok
     assert convert(tmp_path, "--force", data="other") == 0
+    assert "2024-01-01 trade_tick: replaced by force: 6 of 12 rows are not in" in capsys.readouterr().err
     assert ids(tmp_path) == [*range(0, 24, 4), *range(24, 48, 2)]
 
 

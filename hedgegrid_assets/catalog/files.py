@@ -1,5 +1,6 @@
 """The files of Nautilus' folders: whose they are, and which times they hold by their names."""
 
+import os
 import re
 import shlex
 from collections.abc import Collection, Iterator
@@ -128,13 +129,11 @@ def refuse_others(places: Places, day: InstrumentDay, table: Table) -> None:
     """
     final = file_of(places, day, table)
     first, last = day_start(day.date), day_end(day.date) - 1
-    found: list[Path] = []
-    for path in _files(final.parent):
-        times = None if _is_whole_day(path.name) else interval(path.name)
-        if path == final:
-            found += [] if is_ours(path, day.date) else [path]
-        elif path.parent != final.parent or not _is_whole_day(path.name):
-            found += [path] if times is None or (times[0] <= last and times[1] >= first) else []
+    found = [final] if final.exists() and not is_ours(final, day.date) else []
+    for path in _strangers(final.parent):
+        times = interval(path.name)
+        if path.parent != final.parent or times is None or (times[0] <= last and times[1] >= first):
+            found.append(path)
     if found:
         raise _foreign(places, day, table, final, found)
 
@@ -142,11 +141,7 @@ def refuse_others(places: Places, day: InstrumentDay, table: Table) -> None:
 def refuse_unlike(places: Places, day: InstrumentDay, table: Table, target: pa.Schema) -> None:
     """Raises ForeignFile where another's file of other days says other decimals: Nautilus would read none of the folder."""
     final = file_of(places, day, table)
-    found = [
-        path
-        for path in _files(final.parent)
-        if not _is_whole_day(path.name) and not _schema_of(path).equals(target, check_metadata=True)
-    ]
+    found = [path for path in _strangers(final.parent) if not _schema_of(path).equals(target, check_metadata=True)]
     if found:
         raise _foreign(
             places, day, table, final, found, "its decimals or columns are others: Nautilus could read neither"
@@ -168,6 +163,16 @@ def _is_whole_day(name: str) -> bool:
 def _files(folder: Path) -> list[Path]:
     """All that Nautilus would take for a file of the folder, also hidden ones and those of folders below."""
     return sorted(folder.rglob("*.parquet")) if folder.is_dir() else []
+
+
+def _strangers(folder: Path) -> list[Path]:
+    """Those of them that have not the name of a whole day. Asked for each day, of folders that hold thousands."""
+    return sorted(
+        Path(below, name)
+        for below, _, names in os.walk(folder)
+        for name in names
+        if name.endswith(".parquet") and not (_is_whole_day(name) and below == str(folder))
+    )
 
 
 def _foreign(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import dagster as dg
 from dagster._core.instance import InstanceRef
 
+from hedgegrid_assets.catalog import refuse_unfit_nautilus
 from hedgegrid_assets.defs import definitions_of, houses_of
 from hedgegrid_assets.defs.assets import FORCE_TAG, daily_keys
 from hedgegrid_assets.defs.freshness import channels_with_raw, is_fresh, with_raw
@@ -135,8 +136,10 @@ def backfill(
     Raises:
         UsageError: Unknown feed or instrument, an empty range; FeedsFileError: the feed is there, but not usable.
         NoDataFetched: Nothing to make any of the days from.
+        NautilusUnfit: The installed NautilusTrader cannot read the catalog.
     """
     started = time.monotonic()
+    refuse_unfit_nautilus()
     (house,) = houses_of([_feed(feed_name, feeds or feeds_path())], data or data_path())
     days = _days(house, start, end, instruments)
     damaged = _import_landing(house, again=force) if house.source.lands else ()

@@ -1,5 +1,6 @@
 """A raw day on disk: which one it is, its lines, and the manifest that tells where they are from."""
 
+import glob
 import hashlib
 import json
 import os
@@ -246,7 +247,7 @@ def is_corrected(places: Places, raw: RawDay, judged: Sequence[str]) -> bool:
     wanted, names = set(judged), _origins(raw.manifest)
     if wanted & {raw.sha256, *raw.manifest.get("replaces", ())}:
         return True
-    for path in places.landing.glob(f"*/*/{raw.key.symbol}/{raw.key.day}.json"):
+    for path in places.landing.glob(f"*/*/{glob.escape(raw.key.symbol)}/{raw.key.day}.json"):
         other = read_json(path)
         if wanted & {other["sha256"], *other.get("replaces", ())} and names & _origins(other):
             return True
