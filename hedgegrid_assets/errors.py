@@ -22,6 +22,7 @@ HedgegridError
 │   │   ├── FileUnreadable
 │   │   ├── LinesUnplaced
 │   │   ├── EncodingUnknown
+│   │   ├── NotOneMessageALine
 │   │   ├── MissingColumns
 │   │   ├── DaysOnly
 │   │   ├── HeaderChanges
@@ -39,6 +40,7 @@ HedgegridError
 
 import json
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Final, override
@@ -380,6 +382,25 @@ class EncodingUnknown(FileRefused):
             hint=f'say so in the file given with --config, at the top or beside file_path: "encoding": "{codec}"',
             details={"path": str(path), "encoding": codec},
         )
+
+
+class NotOneMessageALine(FileRefused):
+    """A file of messages whose lines are parts of messages."""
+
+    code = "lines"
+
+    def __init__(self, path: Path, why: str) -> None:
+        read = f"{_READ_BY.get(path.suffix, 'cat')} {shlex.quote(str(path))}"
+        super().__init__(
+            f"{path} is not made of lines: {why}",
+            hint="write each message on a line of its own, and give that file instead (jq 1.7 or newer, older ones round "
+            f"long numbers): {read} | jq -c 'if type == \"array\" then .[] else . end' > "
+            + shlex.quote(f"{path.name.partition('.')[0]}.lines.jsonl"),
+            details={"path": str(path)},
+        )
+
+
+_READ_BY: Final = {".gz": "zcat", ".zst": "zstdcat", ".bz2": "bzcat"}
 
 
 class MissingColumns(FileRefused):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 import polars as pl
 
@@ -351,6 +351,7 @@ class Channel:
         tables: Table name -> mapping.
         gap_seconds: Longest usual silence of this stream; None: the table's own.
         identity: When two rows of a table with ids are one; tables without ids go by their content.
+        symbol_of: (symbol) -> what the messages of this stream call it, where one message is for several symbols.
     """
 
     name: str
@@ -363,6 +364,41 @@ class Channel:
     excludes: Mapping[str, pl.Expr] = field(default_factory=dict)
     gap_seconds: float | None = None
     identity: Identity = Identity.ID
+    symbol_of: Callable[[str], str] | None = None
+
+
+class Decimals(NamedTuple):
+    """How finely the numbers of a field are written.
+
+    Attributes:
+        written: Most decimals as written.
+        needed: Most decimals without zeros at the end.
+        short: As ``needed``, among numbers of fewer digits than a binary float has (15).
+        long: How many have as many digits, or more; ``example`` is the first of them, on ``line`` (0-based in the file).
+    """
+
+    written: int
+    needed: int
+    short: int = 0
+    long: int = 0
+    example: str = ""
+    line: int | None = None
+
+    def with_more(self, more: "Decimals") -> "Decimals":
+        """Of both together; ``more`` came later."""
+        example, line = (self.example, self.line) if self.long else (more.example, more.line)
+        return Decimals(
+            max(self.written, more.written),
+            max(self.needed, more.needed),
+            max(self.short, more.short),
+            self.long + more.long,
+            example,
+            line,
+        )
+
+
+REST: Final = "rest"
+"""What a line is counted as that is a message of no stream that is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,15 +406,18 @@ class Scan:
     """What a source says of one block of lines, before anything is decoded.
 
     Attributes:
-        lines: One row a line that belongs to a channel: ``line`` (0-based in the file), ``channel``, ``symbol``,
-            ``ts_init`` (ns); the last three are null where the line cannot be placed, with ``reason`` set.
-        by_stream: Lines by what they call themselves, unused streams included.
+        lines: One row a message that belongs to a channel: ``line`` (0-based in the file), ``channel``, ``symbol``,
+            ``ts_init`` (ns); the last three are null where it cannot be placed, with ``reason`` set.
+        by_stream: Lines by what they call themselves, unused streams included; a line of several messages counts once.
         connection: Lines of a recorder's own (connects, subscribes).
         blank: Empty lines.
         unreadable: Lines that are none of these (each has a row with a ``reason``).
-        decimals: (channel, symbol, field) -> decimals: (as written, without trailing zeros).
+        decimals: (channel, symbol, field) -> decimals of its numbers, where there are any.
         connections_at: Line numbers of the connection lines.
         disconnects_ns: When the recorder says that it lost the connection.
+        several: Some line holds several messages.
+        examples: (line, how it begins) of some lines that are of no stream that is known.
+        unusable: Why nothing can be made of the file that the block begins; empty if something can.
     """
 
     lines: pl.DataFrame
@@ -386,9 +425,12 @@ class Scan:
     connection: int
     blank: int
     unreadable: int
-    decimals: Mapping[tuple[str, str, str], tuple[int, int]]
+    decimals: Mapping[tuple[str, str, str], Decimals]
     connections_at: tuple[int, ...] = ()
     disconnects_ns: tuple[int, ...] = ()
+    several: bool = False
+    examples: tuple[tuple[int, str], ...] = ()
+    unusable: str = ""
 
 
 @dataclass(frozen=True, slots=True)

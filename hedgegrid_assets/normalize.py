@@ -480,7 +480,8 @@ class _TableDay:
             day = self._with_copies(day, identity)
             identity.append(_COPY)
         newest_first = bool((day["ts_init"].diff() <= 0).all())  # then the later of two lines of one moment came first
-        day = day.sort("ts_init", "raw_row", descending=[False, newest_first])
+        # several messages of one line stay in their order
+        day = day.sort("ts_init", "raw_row", descending=[False, newest_first], maintain_order=True)
         if self._table.id_column:
             day = made_ids.Ordinals(self._table.id_column).numbered(day, self._raw.origin_starts())
         unique = day.unique(subset=identity, keep="first", maintain_order=True) if identity else day
@@ -495,7 +496,7 @@ class _TableDay:
 
         A message is what one landing file holds of one arrival, line after line.
         """
-        day = day.sort("raw_row")
+        day = day.sort("raw_row", maintain_order=True)
         origin = np.searchsorted(np.asarray(self._raw.origin_starts(), np.int64), day["raw_row"].to_numpy(), "right")
         message = pl.struct("ts_init", pl.lit(pl.Series("origin", origin))).rle_id()
         copies = pl.int_range(pl.len(), dtype=pl.UInt32).over(*content, _MESSAGE) * (~pl.col(made_ids.MADE)).cast(

@@ -28,7 +28,7 @@ from hedgegrid_assets.errors import (
 )
 from hedgegrid_assets.feeds import RESERVED_PREFIX, SYNTHETIC_VENUE, Feed, check_settings, data_path
 from hedgegrid_assets.instruments import DEFAULT_MARK_PRECISION, Instrument
-from hedgegrid_assets.model import Channel, InstrumentDay, Source, Status, Table
+from hedgegrid_assets.model import REST, Channel, InstrumentDay, Source, Status, Table
 from hedgegrid_assets.names import check_instrument_id, check_symbol, check_venue
 from hedgegrid_assets.storage import Places, make_folder, writing
 from hedgegrid_assets.timestamps import days_between, parse_day
@@ -48,6 +48,10 @@ MARKETS: Final[tuple[Market, ...]] = ("usdm", "coinm", "spot")
 COMPRESSIONS: Final = ("zstd", "snappy", "none")
 FETCHED_AT_ONCE: Final = 4
 """Days that are fetched at a time, if ``jobs`` does not ask for more; what is made of them is bounded by ``jobs`` alone."""
+
+
+_KINDS: Final[Mapping[str, str]] = {"trade_tick": "trade_kind", "index_price_update": "index_kind"}
+"""Table -> the setting that chooses between its channels."""
 
 
 # ---------------------------------------------------------------- a feed in its places
@@ -86,9 +90,9 @@ class House:
         return tuple(identified(given, self.feed.venue, self.settings))
 
     def channel(self, table: Table) -> Channel:
-        """The channel that a table is made from: the feed's ``trade_kind`` where there is a choice."""
+        """The channel that a table is made from: the feed's ``trade_kind`` or ``index_kind`` where there is a choice."""
         giving = [channel for channel in self.channels if table.name in channel.tables]
-        wanted = self.feed.settings.get("trade_kind")
+        wanted = self.feed.settings.get(_KINDS.get(table.name, ""))
         return next((channel for channel in giving if channel.name == wanted), giving[0])
 
     def channel_in(self, raw: "RawDay") -> Channel:
@@ -381,15 +385,15 @@ class House:
         days = False
         for raw in self._raw_days(symbol):
             days = True
-            for name, kind, number in (
-                ("price", "price", 1),
-                ("size", "size", 1),
-                ("mark_price", "mark", 0),
-                ("index_price", "mark", 0),
+            for name, kind in (
+                ("price", "price"),
+                ("size", "size"),
+                ("mark_price", "mark"),
+                ("index_price", "mark"),
             ):
                 seen = raw.decimals(name)
                 if seen is not None:
-                    found[kind] = max(found.get(kind, 0), seen[number])
+                    found[kind] = max(found.get(kind, 0), seen.written if kind == "mark" else seen.needed)
         if "mark" in found or (days and not found):  # no trades: an instrument wide enough for what there is
             found.setdefault("price", found.get("mark", DEFAULT_MARK_PRECISION))
             found.setdefault("size", found.get("mark", DEFAULT_MARK_PRECISION))
@@ -874,7 +878,7 @@ def _run(
             note(
                 f"{sum(report.unplaced.values())} lines belong to no table or day {dict(report.unplaced)}: kept in {house.places.data / 'rejects' / house.feed.name}"
             )
-        house = _with_trade_kind(house, report, note)
+        house = _with_index_kind(_with_trade_kind(house, report, note), report, note)
         keys, missing = _wanted_keys(house, asked, report)
         errors += missing
         if not keys:
@@ -882,7 +886,7 @@ def _run(
         house = _with_market(house, keys, note)
     else:
         keys = _made_keys(house, asked)
-    _note_missing_tables(house, keys, note)
+    _note_missing_tables(house, keys, note, report.by_stream[REST] + report.unplaced.total() if report else 0)
     failed = _contradicted(house, keys) if house.source.lands else {}
     if keys and len(failed) == len(keys):
         raise next(iter(failed.values()))
@@ -1097,11 +1101,46 @@ def _feed_of(asked: Request) -> Feed:
 
 
 def _giving(house: House) -> list[Channel]:
-    """Every channel that gives one of the tables, unless the request names the kind of trades."""
-    if "trade_kind" in house.feed.settings:
-        return [channel for channel, _ in house.by_channel().values()]
-    names = set(house.feed.tables)
-    return [channel for channel in house.source.channels if names & set(channel.tables)]
+    """Every channel that gives one of the tables, unless the request names the kind; one by pair only for contracts on a pair."""
+    chosen = {name: channel for name, (channel, _) in house.by_channel().items()}
+    open_tables = {table.name for table in house.tables if _KINDS.get(table.name) not in house.feed.settings}
+    return [
+        channel
+        for channel in house.source.channels
+        if channel.name in chosen or (open_tables & set(channel.tables) and _may_hold(channel, house.feed.symbols))
+    ]
+
+
+def _may_hold(channel: Channel, symbols: Iterable[str]) -> bool:
+    """Messages by pair are about contracts, which are not called as their pair is."""
+    return channel.symbol_of is None or any(channel.symbol_of(symbol) != symbol for symbol in symbols)
+
+
+def _with_index_kind(house: House, report: "ImportReport", note: Callable[[str], None]) -> House:
+    """Index prices of the mark price messages where these have any, else the index price messages of the pair."""
+    from hedgegrid_assets.raw import raw_day
+    from hedgegrid_assets.tables import TABLES
+
+    table = TABLES["index_price_update"]
+    if table.name not in house.feed.tables or "index_kind" in house.feed.settings:
+        return house
+    usual = house.channel(table)
+    ours = [key for key in report.days if key.symbol in house.feed.symbols]
+    by_pair = {key.channel for key in ours if key.channel != usual.name} & {
+        channel.name for channel in house.source.channels if table.name in channel.tables
+    }
+    if not by_pair:
+        return house
+    raws = (raw_day(house.places, house.feed.name, key) for key in ours if key.channel == usual.name)
+    if any(raw is not None and raw.decimals("index_price") is not None for raw in raws):
+        note(
+            f"index prices are made from {usual.name} ({', '.join(sorted(by_pair))} is there too and left out: one series "
+            "holds one kind; index_kind in the configuration chooses)"
+        )
+        return house
+    kind = min(by_pair)
+    note(f"index prices are made from {kind}")
+    return replace(house, feed=house.feed.model_copy(update={"settings": {**house.feed.settings, "index_kind": kind}}))
 
 
 def _with_trade_kind(house: House, report: "ImportReport", note: Callable[[str], None]) -> House:
@@ -1197,10 +1236,15 @@ def _found(report: "ImportReport", keys: "Sequence[RawKey]", files: Sequence[str
     return (
         f"other symbols: {others}"
         if others
-        else f"streams {dict(report.by_stream.most_common(8))}"
+        else f"streams {dict(report.by_stream.most_common(8))}{_examples(report)}"
         if report.by_stream
         else "none of its messages"
     )
+
+
+def _examples(report: "ImportReport") -> str:
+    """How lines begin that nobody understood."""
+    return f"; such lines as {', '.join(report.examples)}" if report.examples else ""
 
 
 def _made_keys(house: House, asked: Request) -> "list[RawKey]":
@@ -1216,10 +1260,15 @@ def _made_keys(house: House, asked: Request) -> "list[RawKey]":
     ]
 
 
-def _note_missing_tables(house: House, keys: "Sequence[RawKey]", note: Callable[[str], None]) -> None:
+def _note_missing_tables(
+    house: House, keys: "Sequence[RawKey]", note: Callable[[str], None], not_understood: int
+) -> None:
     found = {key.channel for key in keys}
     missing = [table.token for name, (_, tables) in house.by_channel().items() if name not in found for table in tables]
-    if missing:
+    if missing and not_understood:
+        lines = "1 line was" if not_understood == 1 else f"{not_understood:,} lines were"
+        note(f"no {', '.join(missing)} in what could be read of these files: {lines} not understood")
+    elif missing:
         note(f"no {', '.join(missing)} in these files")
 
 

@@ -102,6 +102,31 @@ EXPECTED: Final[Mapping[str, Seen]] = {
     "21-coinbase-maker-side": Seen(
         shows=(r"maker's side at COINBASE", r"rc=0", r" SELLER 101 ", r" BUYER 102 "), never=(r" BUYER 101 ",)
     ),
+    "05-all-market-mark-price-array": Seen(
+        shows=(
+            r"rc=0",
+            r"TradeTick 4\b",
+            r"MarkPriceUpdate 4\b",
+            r"42500\.12345678,1704067203000000000",
+            r"FundingRateUpdate 1\b",
+            r"mark_price_update .* 4 │ +4 │",
+            r"index_price_update .* 4 │ +4 │",
+            r"funding_rate_update .* 4 │ +4 │",
+            r"rc=0",
+        ),
+        never=(r"no mark", r"rest"),
+    ),
+    "15-hftbacktest-16-digit-prefix": Seen(
+        shows=(
+            r"trade_tick .* 12 │ +12 │",
+            r"rc=0",
+            r"no rejects",
+            r"0\.1 +│ 0\.001",
+            r"trade_tick .* 12 │ +12 │",
+            r"rc=0",
+        ),
+        never=(r"broken_json",),
+    ),
     "p1-interleaved-days": Seen(shows=(r"rc=0", r"TradeTick 10\b")),
     "p2-monthly-and-daily-spelled-differently": Seen(shows=(r"rc=0", r"TradeTick 3\b")),
     "p3-chinese-symbol": Seen(shows=(r"rc=0", r"TradeTick 2\b", r"币安人生USDT-PERP\.BINANCE")),
@@ -128,8 +153,6 @@ EXPECTED: Final[Mapping[str, Seen]] = {
 
 PENDING: Final = frozenset(
     {
-        "05-all-market-mark-price-array",
-        "15-hftbacktest-16-digit-prefix",
         "20-float-artefact-sets-the-precision",
     }
 )

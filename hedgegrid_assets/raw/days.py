@@ -16,7 +16,7 @@ import polars as pl
 import pyarrow as pa
 
 from hedgegrid_assets.errors import RawDamaged
-from hedgegrid_assets.model import Dialect, Scan, Source
+from hedgegrid_assets.model import Decimals, Dialect, Scan, Source
 from hedgegrid_assets.storage import Block, BlockReader, Places, atomic_write, read_json, write_json
 
 type Progress = Callable[[str, int], None]
@@ -77,10 +77,15 @@ class RawDay:
         text = json.dumps(said, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16] if any(said) else None
 
-    def decimals(self, name: str) -> tuple[int, int] | None:
-        """Most decimals of a field in this day: (as written, without trailing zeros); None if never seen."""
-        seen = [origin["decimals"][name] for origin in self.manifest["origin"] if name in origin.get("decimals", {})]
-        return (max(n[0] for n in seen), max(n[1] for n in seen)) if seen else None
+    def decimals(self, name: str) -> Decimals | None:
+        """Decimals of a field in this day; None if it has no value in it."""
+        found: Decimals | None = None
+        for origin in self.manifest["origin"]:
+            seen = origin.get("decimals", {}).get(name)
+            if seen is not None:
+                more = Decimals(*seen) if len(seen) > 2 else Decimals(seen[0], seen[1], seen[1])
+                found = found.with_more(more) if found else more
+        return found
 
     def by_dialect(self, blocks: Iterable[Block]) -> Iterator[tuple[Block, Dialect]]:
         """Blocks of this day with the dialect of their lines; cut where a landing file of another dialect begins."""
@@ -164,7 +169,7 @@ class Tally:
     def __init__(self) -> None:
         self.by_stream: Counter[str] = Counter()
         self.connection = self.blank = self.unreadable = 0
-        self.decimals: dict[tuple[str, str, str], tuple[int, int]] = {}
+        self.decimals: dict[tuple[str, str, str], Decimals] = {}
         self.first_local: int | None = None
         self.last_local: int | None = None
 
@@ -174,9 +179,8 @@ class Tally:
         self.connection += scan.connection
         self.blank += scan.blank
         self.unreadable += scan.unreadable
-        for key, (written, needed) in scan.decimals.items():
-            before = self.decimals.get(key, (0, 0))
-            self.decimals[key] = (max(before[0], written), max(before[1], needed))
+        for key, more in scan.decimals.items():
+            self.decimals[key] = self.decimals[key].with_more(more) if key in self.decimals else more
         times = scan.lines["ts_init"].drop_nulls()
         if len(times):
             self.see(times[0], times[-1])
@@ -186,12 +190,15 @@ class Tally:
         self.first_local = first if self.first_local is None else self.first_local
         self.last_local = last
 
-    def decimals_of(self, key: RawKey) -> dict[str, list[int]]:
-        """Field -> most decimals of a raw day: as written, without trailing zeros."""
+    def decimals_of(self, key: RawKey, symbol: str | None = None) -> dict[str, list[Any]]:
+        """Field -> decimals of a raw day, as in ``Decimals``; what is only known of long numbers is left out where there is none.
+
+        ``symbol``: what the messages call it.
+        """
         return {
-            name: list(n)
-            for (channel, symbol, name), n in sorted(self.decimals.items())
-            if (channel, symbol) == (key.channel, key.symbol)
+            name: list(seen) if seen.long else list(seen[:2])
+            for (channel, of, name), seen in sorted(self.decimals.items())
+            if (channel, of) == (key.channel, symbol or key.symbol)
         }
 
 

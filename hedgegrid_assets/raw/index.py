@@ -39,6 +39,7 @@ class ImportReport:
         unknown_symbols: Lines of symbols that are not asked for.
         unplaced: Lines without a place, by reason.
         files: The lines of each file.
+        examples: How some lines begin that nobody understood.
         notes: What a person should know.
         damaged: Files that claim to be data, and could not be used.
         blocked: Files of which too many lines have no place: their days are not to be trusted.
@@ -52,6 +53,7 @@ class ImportReport:
     other: Counter[str] = field(default_factory=Counter)
     unknown_symbols: Counter[str] = field(default_factory=Counter)
     unplaced: Counter[str] = field(default_factory=Counter)
+    examples: list[str] = field(default_factory=list)
     files: list[FileLines] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     damaged: list[FileRefused] = field(default_factory=list)
@@ -83,6 +85,7 @@ class ImportReport:
         self.unplaced.update(unplaced.get("reasons", {}))
         lines = FileLines(name, counts, unplaced.get("reasons", {}), unplaced.get("first", {}), bool(days))
         self.files.append(lines)
+        self.examples += index.get("examples", [])
         self.notes += [f"{name}: {note}" for note in index["notes"]]
 
 

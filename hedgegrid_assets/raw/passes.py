@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -12,9 +12,9 @@ from typing import Any, Final
 import polars as pl
 import pyarrow as pa
 
-from hedgegrid_assets.errors import FileRefused, HeaderChanges, OtherFormat, RawDamaged
+from hedgegrid_assets.errors import FileRefused, HeaderChanges, NotOneMessageALine, OtherFormat, RawDamaged
 from hedgegrid_assets.frames import repeated
-from hedgegrid_assets.model import Decoded, Dialect, OtherHeader, ReadAgain, Scan, Source
+from hedgegrid_assets.model import REST, Decoded, Dialect, OtherHeader, ReadAgain, Scan, Source
 from hedgegrid_assets.raw.accounting import HEADER, LineCounts, unplaced_of
 from hedgegrid_assets.raw.carried import Carried, Carrier, scanned
 from hedgegrid_assets.raw.checksums import checksum_file, verify_checksum
@@ -39,6 +39,7 @@ from hedgegrid_assets.timestamps import NS_PER_DAY, day_of
 _PARTS_AT_WORK: Final = 64
 _UNREADABLE_CAP: Final = 200_000
 _LINES_GROUP: Final = 1 << 20
+_EXAMPLES: Final = 3
 _OTHER_FORMATS: Final = (
     (257, b"ustar", "a tar archive"),
     (0, b"\xfd7zXZ\0", "packed with xz"),
@@ -134,6 +135,7 @@ class LandingPass:
         self.carried: dict[str, Carried] = {}
         self._work = work
         self._held: Mapping[str, Any] = {}
+        self._called: dict[str, Mapping[str, Sequence[str]]] = {}
         self._reset()
 
     def _reset(self) -> None:
@@ -151,12 +153,19 @@ class LandingPass:
         self.unplaced: list[pl.DataFrame] = []
         self.reasons: Counter[str] = Counter()
         self.placed = self._content_bytes = self._content_crc = 0
+        self.examples: list[tuple[int, str]] = []
+        self.several = False
         self.dialect: Dialect = {}
         self.copied = True
 
     def run(self, source: Source, *, alone: bool, progress: Progress | None) -> None:
         """Read the file; with ``alone``, without copying as long as it holds one symbol-day only."""
         self._reset()
+        self._called = {
+            channel.name: _by_name(channel.symbol_of, self.wanted.symbols)
+            for channel in source.channels
+            if channel.symbol_of is not None
+        }
         self.copied = not alone or self.reader.encoding is not None  # raw days are UTF-8
         finished = self._read_whole(source, progress)
         if not finished or (not self.copied and self.reader.truncated):
@@ -268,6 +277,10 @@ class LandingPass:
         self.carried.clear()
 
     def _note(self, scan: Scan) -> None:
+        if scan.unusable:
+            raise NotOneMessageALine(self.landing.path, scan.unusable)
+        self.several |= scan.several
+        self.examples += scan.examples[: _EXAMPLES - len(self.examples)]
         self.disconnects.update(self._before_connections(scan))
         self.tally.add(scan)
         lost = scan.lines.filter(pl.col("reason").is_not_null())
@@ -277,7 +290,7 @@ class LandingPass:
                 self.unplaced.append(lost)
             if self.tally.unreadable > _UNREADABLE_CAP and self.tally.unreadable > sum(self.tally.by_stream.values()):
                 raise RawDamaged(self.landing.path, f"more than {_UNREADABLE_CAP:,} lines, most of it, cannot be read")
-        lines = _with_day(scan)
+        lines = self._with_day(scan)
         groups = lines.group_by("channel", "symbol", "day", maintain_order=True)
         taken: Counter[str] = Counter()
         for channel, symbol, day, count, first, last in groups.agg(
@@ -292,13 +305,29 @@ class LandingPass:
             key = RawKey(channel, symbol, day_of(day * NS_PER_DAY))
             self.counts[key] += count
             self.spans[key] = (self.spans.get(key, (first, last))[0], last)
-
-        self.placed += taken.total() if len(taken) < 2 else self._lines_of(lines, taken)
+        shared = scan.several or bool(self._called) or len(taken) > 1
+        self.placed += self._lines_of(lines, taken) if shared else taken.total()
 
     def _lines_of(self, lines: pl.DataFrame, channels: Collection[str]) -> int:
-        """Lines that are taken: one may belong to several channels."""
+        """Lines that are taken: one may belong to several channels and symbols."""
         ours = pl.col("channel").is_in(list(channels)) & pl.col("symbol").is_in(list(self.wanted.symbols))
         return lines.filter(ours)["line"].n_unique()
+
+    def _with_day(self, scan: Scan) -> pl.DataFrame:
+        """The lines placed, each once for every raw day that it gives a message to: ``line, channel, symbol, ts_init, day``."""
+        placed = scan.lines.filter(pl.col("reason").is_null())
+        rows = placed.select("line", "channel", "symbol", "ts_init", day=pl.col("ts_init").floordiv(NS_PER_DAY))
+        for channel, names in self._called.items():
+            of_channel = pl.col("channel") == channel
+            if rows.select(of_channel.any()).item():
+                called = pl.col("symbol").replace_strict(names, default=None, return_dtype=pl.List(pl.String))
+                mine = (
+                    rows.filter(of_channel)
+                    .with_columns(symbol=called.fill_null(pl.concat_list("symbol")))
+                    .explode("symbol")
+                )
+                rows = pl.concat([rows.filter(~of_channel), mine]).sort("line", maintain_order=True)
+        return rows.unique(["line", "channel", "symbol", "day"], maintain_order=True) if scan.several else rows
 
     def _before_connections(self, scan: Scan) -> Iterator[int]:
         """When the last message came before each line that tells of a connection."""
@@ -314,7 +343,7 @@ class LandingPass:
 
     def _write(self, item: tuple[Block, Scan]) -> None:
         block, scan = item
-        rows = _with_day(scan)
+        rows = self._with_day(scan)
         rows = rows.filter(pl.col("symbol").is_in(list(self.wanted.symbols)))
         if not len(rows):
             return
@@ -324,7 +353,7 @@ class LandingPass:
                 continue
             key = RawKey(str(channel), str(symbol), day_of(int(str(day)) * NS_PER_DAY))
             numbers = group["line"]
-            taken = lines if len(group) == len(lines) else lines.take((numbers - block.first_line).to_arrow())
+            taken = lines if len(numbers) == len(lines) else lines.take((numbers - block.first_line).to_arrow())
             data = bytes_of(taken)
             if block.cut and not data.endswith(b"\n"):
                 data += b"\n"
@@ -341,8 +370,12 @@ class LandingPass:
         return part
 
     def origin(self, key: RawKey) -> dict[str, Any]:
-        """The origin entry of a manifest."""
+        """The origin entry of a manifest. Where lines hold several messages, the dialect says which of them are of the day."""
         part = self.parts.get(key)
+        name = next(
+            (name for name, symbols in self._called.get(key.channel, {}).items() if key.symbol in symbols), key.symbol
+        )
+        dialect = dict(self.dialect) | ({"header_lines": 0} if part and self.dialect else {})
         return {
             "path": self.name,
             "bytes": self.reader.bytes,
@@ -355,11 +388,11 @@ class LandingPass:
             **({"unplaced": self._told} if self._told else {}),
             "content": self.content,
             "decoded_to_end": not self.reader.truncated,
-            "decimals": self.tally.decimals_of(key),
+            "decimals": self.tally.decimals_of(key, name),
             "first_local_ns": self.spans[key][0],
             "last_local_ns": self.spans[key][1],
             "disconnects_ns": sorted(self.disconnects),
-            "dialect": dict(self.dialect) | ({"header_lines": 0} if part and self.dialect else {}),
+            "dialect": dialect | ({"symbol": name, "date": str(key.day)} if self.several else {}),
             "settings": dict(self.landing.settings),
             "stored_lines": part.count if part else self.counts[key],
             "stored_bytes": part.size if part else 0,
@@ -370,6 +403,11 @@ class LandingPass:
         notes = list(self.dialect.get("notes", ()))
         if self.reader.truncated:
             notes.append("the compressed stream ends too early; the lines up to there are used")
+        rest = self.tally.by_stream[REST]
+        examples = [f"line {line + 1}: {_printable(text)}" for line, text in self.examples]
+        if rest:
+            were = "line was" if rest == 1 else "lines were"
+            notes.append(f"{rest:,} {were} not understood, such as {', '.join(examples)}")
         beside = checksum_file(self.landing.path)
         if beside is not None and not self.verified:
             notes.append(f"{beside.name} holds no sha256 of it: not checked")
@@ -383,6 +421,7 @@ class LandingPass:
             "other": {"blank": self.tally.blank, "connection": self.tally.connection},
             "unplaced": self._told,
             "notes": notes,
+            "examples": examples,
             "days": [[key.channel, key.symbol, str(key.day)] for key in sorted({*self.counts, *self.earlier})],
             "channels": sorted(self.wanted.channels),
             "symbols": sorted(self.wanted.symbols),
@@ -396,9 +435,16 @@ class LandingPass:
         return same_file or (origin.get("content") == self.content and origin["lines"] == self.reader.lines)
 
 
-def _with_day(scan: Scan) -> pl.DataFrame:
-    placed = scan.lines.filter(pl.col("reason").is_null())
-    return placed.select("line", "channel", "symbol", "ts_init", day=pl.col("ts_init").floordiv(NS_PER_DAY))
+def _printable(text: str) -> str:
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
+def _by_name(symbol_of: Callable[[str], str], symbols: Collection[str]) -> dict[str, list[str]]:
+    """What messages call a symbol -> all symbols that they call so."""
+    found: dict[str, list[str]] = {}
+    for symbol in sorted(symbols):
+        found.setdefault(symbol_of(symbol), []).append(symbol)
+    return found
 
 
 def shown_name(places: Places, path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Captured WebSocket messages of Binance USD-M, one a line, dropped into the landing zone."""
+"""Captured WebSocket messages of Binance, one or several a line, dropped into the landing zone."""
 
 import re
 from collections.abc import Mapping
@@ -32,5 +32,5 @@ SOURCE: Final = Source(
     read=partial(binance.read, known=_CHANNELS),
     says=says,
     code_version=1,
-    settings=("files", "base_path", "trade_kind"),
+    settings=("files", "base_path", "trade_kind", "index_kind"),
 )

@@ -7,8 +7,15 @@ from typing import Any, Final
 
 import polars as pl
 
-from hedgegrid_assets.model import Channel, Decoded, Dialect, OtherHeader, ReadAgain, Scan
-from hedgegrid_assets.sources.binance import FAULTS_SCHEMA, REJECTS_SCHEMA, SCAN_SCHEMA, exact_decimal, number_of
+from hedgegrid_assets.model import Channel, Decimals, Decoded, Dialect, OtherHeader, ReadAgain, Scan
+from hedgegrid_assets.sources.binance import (
+    FAULTS_SCHEMA,
+    REJECTS_SCHEMA,
+    SCAN_SCHEMA,
+    exact_decimal,
+    most_decimals,
+    number_of,
+)
 from hedgegrid_assets.sources.csv import cells
 from hedgegrid_assets.sources.csv.beginning import comments_in, split
 from hedgegrid_assets.sources.csv.dialects import is_header
@@ -198,7 +205,7 @@ def scan(block: Block, dialect: Dialect) -> Scan:
     """Say of every line of a block what it is; see ``Scan``."""
     views: Mapping[str, Mapping[str, Any]] = dialect["views"]
     found: list[pl.DataFrame] = []
-    decimals: dict[tuple[str, str, str], tuple[int, int]] = {}
+    decimals: dict[tuple[str, str, str], Decimals] = {}
     header = comments = blank = 0
     inside: Mapping[int, int] = {}
     lost: pl.DataFrame | None = None
@@ -272,38 +279,29 @@ def _look_for_another_header(unplaced: pl.DataFrame, dialect: Dialect) -> None:
             raise OtherHeader(line, row)
 
 
-def _decimals(
-    rows: pl.DataFrame, channel: str, numbers: Mapping[str, int]
-) -> dict[tuple[str, str, str], tuple[int, int]]:
-    """(channel, symbol, field) -> most decimals: (as written, without zeros at the end)."""
-    found: dict[tuple[str, str, str], tuple[int, int]] = {}
+def _decimals(rows: pl.DataFrame, channel: str, numbers: Mapping[str, int]) -> dict[tuple[str, str, str], Decimals]:
+    """(channel, symbol, field) -> decimals of its numbers, where there are any."""
+    found: dict[tuple[str, str, str], Decimals] = {}
     if not len(rows):
         return found
     one = rows["symbol"].n_unique() == 1
     groups = [(rows["symbol"][0], rows)] if one else [(key[0], part) for key, part in rows.group_by("symbol")]
     for symbol, part in groups:
         for name, place in numbers.items():
-            found[channel, str(symbol), name] = _most_decimals(part[cells.name(place)])
+            values = _plain_numbers(part.select("line", text=cells.name(place)))
+            if len(values):
+                found[channel, str(symbol), name] = most_decimals(values["text"], values["line"])
     return found
 
 
-def _most_decimals(texts: pl.Series) -> tuple[int, int]:
-    frame = pl.DataFrame({"text": texts})
+def _plain_numbers(values: pl.DataFrame) -> pl.DataFrame:
+    """``line`` and ``text`` of all cells that hold a number, in plain digits."""
     plain = pl.col("text").str.contains(_PLAIN)
-    if not frame.select(plain.all()).item():
-        odd = frame.filter(~plain & (pl.col("text") != ""))["text"].unique()
-        exact = [digits for digits in map(exact_decimal, odd) if digits is not None]
-        frame = pl.concat([frame.filter(plain), pl.DataFrame({"text": exact}, schema={"text": pl.String})])
-    text = pl.col("text")
-    length = (text.str.len_bytes() - text.str.find(".", literal=True) - 1).max()
-    written = int(frame.select(length).item() or 0)
-    if not written:
-        return 0, 0
-    tails = frame.filter((text.str.len_bytes() - text.str.find(".", literal=True) - 1) == written)["text"]
-    if not tails.str.ends_with("0").all():
-        return written, written
-    needed = frame.select(text.str.extract(r"\.([0-9]*[1-9])0*$", 1).str.len_bytes().max()).item()
-    return written, int(needed or 0)
+    if values.select(plain.all()).item():
+        return values
+    odd = values.filter(~plain & (pl.col("text") != "")).unique("text", keep="first", maintain_order=True)
+    exact = odd.with_columns(text=pl.Series([exact_decimal(text) for text in odd["text"]], dtype=pl.String))
+    return pl.concat([values.filter(plain), exact.drop_nulls("text")])
 
 
 # ---------------------------------------------------------------- decode

@@ -12,7 +12,7 @@ import polars as pl
 
 from hedgegrid_assets import made_ids
 from hedgegrid_assets.errors import DataError
-from hedgegrid_assets.model import Channel, Decoded, Dialect, Field, Scan, TableMapping
+from hedgegrid_assets.model import Channel, Decimals, Decoded, Dialect, Field, Scan, TableMapping
 from hedgegrid_assets.sources.binance import (
     FAULTS_SCHEMA,
     REJECTS_SCHEMA,
@@ -287,16 +287,18 @@ def _time(texts: pl.Series) -> pl.Series:
     return numbers.to_frame().select(nanoseconds(pl.col("t")))["t"]
 
 
-def _most_decimals(cells: pl.DataFrame, field: Field, *, usual: bool) -> tuple[int, int] | None:
-    """Most decimals of a column: (as written, without trailing zeros); None where no cell is filled."""
+def _most_decimals(cells: pl.DataFrame, field: Field, *, usual: bool) -> Decimals | None:
+    """Decimals of a column; None where no cell is filled."""
     name = field.key
     texts = cells[name]
     if not texts.str.len_bytes().max():
         return None
     if not usual and not ((texts == "") | texts.str.contains(_usually(field.decimals))).all():
         plain, odd = _plain(cells, name, field.decimals)
-        texts = plain.filter(~pl.col(name).is_in(odd))[name]
-    return most_decimals(texts)
+        cells = plain.filter(~pl.col(name).is_in(odd))
+        if not cells[name].str.len_bytes().max():
+            return None
+    return most_decimals(cells[name], cells["line"])
 
 
 def decode(block: Block, channel: Channel, dialect: Dialect) -> Decoded:

@@ -1,9 +1,10 @@
-"""The messages of Binance USD-M, one JSON object a line: a format that captures, the synthetic source and replays share.
+"""The messages of Binance, one JSON value a line: a format that captures, the synthetic source and replays share.
 
-A line is an optional receive time (``<ns> ``, ``<seconds.fraction>: `` or the 28-character ISO stamp and a blank) and
-either a bare message or the combined-stream wrapper ``{"stream":..,"data":{..}}``. Two readers agree on every line:
-a fast one, regular expressions over whole blocks behind a gate that admits only flat JSON without escapes, and an
-exact one in Python for the few lines that the gate refuses.
+A plain line is an optional receive time (``<ns> ``, ``<seconds.fraction>: `` or the 28-character ISO stamp and a blank)
+and either a bare message or the combined-stream wrapper ``{"stream":..,"data":{..}}``. Two readers agree on every such
+line: a fast one, regular expressions over whole blocks behind a gate that admits only flat JSON without escapes, and an
+exact one in Python for the few lines that the gate refuses. Lines that hold messages in another form (arrays, other
+stamps, the wrappers of recorders) are made plain before: see ``folded``.
 """
 
 import json
@@ -11,19 +12,22 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
 import polars as pl
 import pyarrow as pa
 
-from hedgegrid_assets.model import Channel, Decoded, Dialect, Field, Scan, TableMapping
+from hedgegrid_assets.model import REST, Channel, Decimals, Decoded, Dialect, Field, Scan, TableMapping
 from hedgegrid_assets.sources import shaped
+from hedgegrid_assets.sources.binance import folded
+from hedgegrid_assets.sources.binance.grammar import GATE, TIME
 from hedgegrid_assets.storage import Block, bytes_of, line_array
 from hedgegrid_assets.tables import apart
 from hedgegrid_assets.tables.funding_rate_update import RATE_DECIMALS
 from hedgegrid_assets.tables.trade_tick import side
-from hedgegrid_assets.timestamps import RANGES
+from hedgegrid_assets.timestamps import NS_PER_DAY, RANGES, day_start
 
 REJECTS_SCHEMA: Final = pl.Schema(
     {
@@ -54,27 +58,12 @@ _LINES_TRIED: Final = 8
 _BOM: Final = "\ufeff".encode()
 _LARGEST: Final = 2**63 - 1
 _DIGITS_TRIED: Final = 40
+_SYMBOL: Final = r'"([^"\\]+)"'
+_EXAMPLES: Final = 3
+_EXAMPLE_SHOWN: Final = 120
 
-# One flat object: strings without backslash, numbers, true, false, null. Digits and blanks are ASCII, as in JSON.
-_BLANKS: Final = r"[ \t\r\n]*"
-_COLON: Final = f"{_BLANKS}:{_BLANKS}"
-_COMMA: Final = f"{_BLANKS},{_BLANKS}"
-_STRING: Final = r'"[^"\\\x00-\x1f]*"'
-_JSON_NUMBER: Final = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
-_PAIR: Final = f"{_STRING}{_COLON}(?:{_STRING}|{_JSON_NUMBER}|true|false|null)"
-_FLAT: Final = rf"\{{{_BLANKS}{_PAIR}(?:{_COMMA}{_PAIR})*{_BLANKS}\}}"
-_STREAM: Final = f'"stream"{_COLON}{_STRING}'
-_DATA: Final = f'"data"{_COLON}{_FLAT}'
-_GENERATED: Final = f'(?:"generated"{_COLON}true{_COMMA})?'
-_WRAPPED: Final = (
-    rf"\{{{_BLANKS}(?:{_STREAM}{_COMMA}{_GENERATED})?{_DATA}(?:{_COMMA}{_GENERATED}{_STREAM})?{_BLANKS}\}}"
-)
-_TIME: Final = (
-    r"(?:[0-9]{19} |[0-9]{9,10}(?:\.[0-9]+)?: |[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{7}Z )"
-)
-_GATE: Final = f"^{_TIME}?(?:{_WRAPPED}|{_FLAT}){_BLANKS}$"
 _DECIMAL_TEXT: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,9})?")
-_TIME_AT_START: Final = re.compile(_TIME)
+_TIME_AT_START: Final = re.compile(TIME)
 _CONNECTION: Final = re.compile(r"^\s*(?:wss?://|https?://|<-|->)|<->")
 _EXTRACT: Final = {
     "text": r'"([^"]*)"',
@@ -216,7 +205,33 @@ def channels(venue: str) -> tuple[Channel, ...]:
                 ),
             },
         ),
+        Channel(
+            name="indexPrice",
+            event="indexPriceUpdate",
+            series=f"{venue}/indexPrice",
+            fields=(
+                Field("symbol", "i", "text", "pair: BTCUSD for all contracts on it"),
+                Field("event_time", "E", "integer", "sent, ms", missing="unknown_time"),
+                Field("index_price", "p", "decimal", "quote units"),
+            ),
+            ts_event=_nanoseconds("event_time"),
+            tables={
+                "index_price_update": TableMapping(
+                    columns={"index_price": pl.col("index_price")}, lineage={"ts_event": ("E",), "index_price": ("p",)}
+                )
+            },
+            symbol_of=pair_of,
+        ),
     )
+
+
+def pair_of(symbol: str) -> str:
+    """The pair that a contract is on: ``BTCUSD`` for ``BTCUSD_PERP`` and ``BTCUSD_240329``."""
+    return symbol.partition("_")[0]
+
+
+def _symbol_key(channel: Channel) -> str:
+    return next(field.key for field in channel.fields if field.name == "symbol")
 
 
 # ---------------------------------------------------------------- lines
@@ -291,11 +306,8 @@ def _placed(lines: _Lines, known: Iterable[Channel]) -> pl.DataFrame:
     """
     by_event = {channel.event: channel for channel in known}
     frame = lines.frame.filter(pl.col("text").str.contains_any([f'"{event}"' for event in by_event]))
-    frame = _local_ns(frame).with_columns(
-        gate=pl.col("text").str.contains(_GATE),
-        event=_first("e", '"([^"]*)"'),
-        symbol=_first("s", r'"([^"\\]+)"'),
-    )
+    frame = _local_ns(frame).with_columns(gate=pl.col("text").str.contains(GATE), event=_first("e", '"([^"]*)"'))
+    frame = frame.with_columns(symbol=_symbol(by_event.values()))
     exchange = _exchange_time(frame, by_event.values()) if frame["local"].null_count() else pl.lit(None, pl.Int64)
     frame = frame.with_columns(
         ts_init=pl.coalesce("local", exchange),
@@ -317,6 +329,17 @@ def _placed(lines: _Lines, known: Iterable[Channel]) -> pl.DataFrame:
         orient="row",
     )
     return pl.concat([frame.filter(~pl.col("line").is_in(odd["line"].implode())), exact]).sort("line")
+
+
+def _symbol(known: Iterable[Channel]) -> pl.Expr:
+    """What each line's own channel calls its symbol."""
+    usual = _first("s", _SYMBOL)
+    for channel in known:
+        if _symbol_key(channel) != "s":
+            usual = (
+                pl.when(pl.col("event") == channel.event).then(_first(_symbol_key(channel), _SYMBOL)).otherwise(usual)
+            )
+    return usual
 
 
 def _exchange_time(frame: pl.DataFrame, known: Iterable[Channel]) -> pl.Expr:
@@ -365,7 +388,7 @@ def _place_exactly(
     channel = by_event.get(str(message.get("e")))
     if channel is None:
         return row | {"gate": False, "channel": None, "event": str(message.get("e", "rest"))}
-    symbol = message.get("s")
+    symbol = message.get(_symbol_key(channel))
     symbol = symbol if isinstance(symbol, str) and symbol else None
     has_local = _TIME_AT_START.match(row["text"].strip()) is not None
     ts_init = row["local"] if has_local else exchange
@@ -397,13 +420,18 @@ def _by_shape(block: Block, channel: Channel) -> pl.DataFrame | None:
     required = {field.key for field in channel.fields if field.required} | {"e"}
     start = data[:_GLANCE].decode(errors="replace")
     shapes = (
-        shaped.shape_of(line) for line in start.split("\n")[:_LINES_TRIED] if re.fullmatch(_GATE.strip("^$"), line)
+        shaped.shape_of(line) for line in start.split("\n")[:_LINES_TRIED] if re.fullmatch(GATE.strip("^$"), line)
     )
-    shape = next((found for found in shapes if found and required <= found.places.keys()), None)
+    shape = next((found for found in shapes if found and required <= found.places.keys() and _is_plain(found)), None)
     if shape is None:
         return None
     lines = shaped.read(data, block.lines if numbers is None else len(numbers), shape)
     return None if lines is None else _rows_of(lines, block.first_line, numbers, channel)
+
+
+def _is_plain(shape: shaped.Shape) -> bool:
+    """Its receive time, if any, stands in front."""
+    return bool(shape.time) or shape.places.keys().isdisjoint(folded.RECEIVED)
 
 
 def _of_event(block: Block, event: str) -> tuple[bytes, pl.Series | None]:
@@ -478,38 +506,98 @@ def read(
     by_channel = _all_by_shape(block, known)
     by_shape = {channel.name: rows for channel, rows in by_channel}
     found = _scan(block, known, by_channel)
-    there = [channel for channel in known if channel.name in wanted and found.by_stream.get(channel.event)]
+    names = set(found.lines["channel"].unique()).intersection(wanted)
+    there = [channel for channel in known if channel.name in names]
     return found, {channel.name: _decode(block, channel, known, by_shape.get(channel.name)) for channel in there}
 
 
-def _scan(block: Block, known: tuple[Channel, ...], by_channel: Sequence[tuple[Channel, pl.DataFrame]]) -> Scan:
+def _scan(
+    block: Block,
+    known: tuple[Channel, ...],
+    by_channel: Sequence[tuple[Channel, pl.DataFrame]],
+    numbers: pl.Series | None = None,
+) -> Scan:
+    """``numbers``: for each line of a block of lines made plain, the number of its line in the file."""
     found = [_placed_rows(rows, channel) for channel, rows in by_channel]
-    by_stream = Counter({channel.event: len(rows) for channel, rows in by_channel})
     decimals = _merged(_decimals_of(rows, channel) for channel, rows in by_channel)
-    if sum(by_stream.values()) == block.lines:
-        return Scan(_in_order(found or [pl.DataFrame(schema=SCAN_SCHEMA)]), by_stream, 0, 0, 0, decimals)
+    if sum(len(rows) for rows in found) == block.lines:
+        counted = _counted(numbers, pl.Series([], dtype=pl.UInt32))
+        by_stream = Counter({channel.event: _count(rows["line"], counted) for channel, rows in by_channel})
+        return Scan(_in_order(found or [pl.DataFrame(schema=SCAN_SCHEMA)]), +by_stream, 0, 0, 0, decimals)
     lines = _lines(block)
     read = pl.concat([rows["line"] for rows in found]) if found else pl.Series([], dtype=pl.UInt32)
     rest = replace(lines, frame=lines.frame.filter(~pl.col("line").is_in(read.implode())))
+    other_form = None if numbers is not None else _unfolded(rest, known, None)
+    if other_form is not None:
+        rest = replace(rest, frame=rest.frame.filter(~pl.col("line").is_in(other_form.taken.implode())))
     placed = _placed(rest, known)
     ours = placed.filter(pl.col("channel").is_not_null() & pl.col("reason").is_null())
     lost = placed.filter(pl.col("reason").is_not_null())
     others = rest.frame.join(placed.filter(pl.col("event").is_not_null()), on="line", how="anti")
     named = placed.filter(pl.col("event").is_not_null() & pl.col("reason").is_null())
-    by_stream.update(dict(named["event"].value_counts().iter_rows()))
-    blank, connections, unreadable = _count_others(others, rest, by_stream)
+    by_stream, blank, connections, unreadable, examples = _count_others(others, rest)
     unplaced = pl.concat([_without_place(lost), pl.DataFrame(unreadable, schema=SCAN_SCHEMA, orient="row")])
+    counted = _counted(numbers, unplaced["line"])
+    if counted is not None:
+        others, named = (frame.filter(counted.gather(frame["line"])) for frame in (others, named))
+        by_stream = _count_others(others, rest)[0]
+    by_stream.update(dict(named["event"].value_counts().iter_rows()))
+    by_stream.update({channel.event: _count(rows["line"], counted) for channel, rows in by_channel})
     slow = ours.select(
         "line", "channel", "symbol", "ts_init", reason=pl.lit(None, pl.String), raw=pl.lit(None, pl.String)
     )
-    return Scan(
+    scan = Scan(
         lines=pl.concat([*found, slow.cast(SCAN_SCHEMA), unplaced]).sort("line"),
         by_stream=+by_stream,
         connection=len(connections),
         blank=blank,
-        unreadable=len(unplaced),
+        unreadable=_count(unplaced["line"], counted),
         decimals=_merged([decimals, _decimals(ours, known)]),
         connections_at=tuple(connections),
+        examples=tuple(examples),
+        unusable=_MANY_LINES if folded.over_many_lines(block) else "",
+    )
+    return scan if other_form is None else _with_other_form(scan, other_form, known)
+
+
+def _counted(numbers: pl.Series | None, unplaced: pl.Series) -> pl.Series | None:
+    """Which of the messages a line of the file is counted by: the first that has a place, else the first."""
+    if numbers is None:
+        return None
+    messages = pl.DataFrame({"number": numbers}).with_row_index("line")
+    messages = messages.with_columns(lost=pl.col("line").is_in(unplaced.implode())).sort("lost", maintain_order=True)
+    first = messages.filter(pl.col("number").is_first_distinct())["line"]
+    return messages.select(pl.int_range(pl.len(), dtype=pl.UInt32).is_in(first.implode())).to_series()
+
+
+_MANY_LINES: Final = "it holds one JSON value over many lines: expected one message, or one array of messages, a line"
+
+
+def _count(lines: pl.Series, counted: pl.Series | None) -> int:
+    return len(lines) if counted is None else int(counted.gather(lines).sum())
+
+
+def _unfolded(lines: _Lines, known: Iterable[Channel], symbol: str | None) -> folded.Unfolded | None:
+    return folded.unfold(lines.frame, [channel.event for channel in known], symbol, lines.last)
+
+
+def _with_other_form(scan: Scan, other_form: folded.Unfolded, known: tuple[Channel, ...]) -> Scan:
+    """What is said of the plain lines, and of those that were made plain."""
+    numbers = other_form.numbers
+    made = _scan(other_form.block, known, _all_by_shape(other_form.block, known), numbers=numbers)
+    lines = made.lines.with_columns(line=numbers.gather(made.lines["line"]))
+    decimals = {
+        key: seen if seen.line is None else seen._replace(line=int(numbers[seen.line]))
+        for key, seen in made.decimals.items()
+    }
+    return replace(
+        scan,
+        lines=pl.concat([scan.lines, lines]).sort("line", maintain_order=True),
+        by_stream=Counter(scan.by_stream) + Counter(made.by_stream),
+        connection=scan.connection + made.connection,
+        unreadable=scan.unreadable + made.unreadable,
+        decimals=_merged([dict(scan.decimals), decimals]),
+        several=other_form.several,
     )
 
 
@@ -533,38 +621,93 @@ def _placed_rows(rows: pl.DataFrame, channel: Channel) -> pl.DataFrame:
     ).cast(SCAN_SCHEMA)
 
 
-type _Decimals = dict[tuple[str, str, str], tuple[int, int]]
-"""(channel, symbol, field) -> most decimals: (as written, without trailing zeros)."""
+type _Decimals = dict[tuple[str, str, str], Decimals]
+"""(channel, symbol, field) -> decimals of its numbers."""
 
 
 def _decimals_of(rows: pl.DataFrame, channel: Channel) -> _Decimals:
     names = [field.name for field in channel.fields if field.kind == "decimal"]
-    is_one = (rows["symbol"] == rows["symbol"][0]).all()
-    parts = [rows] if is_one else rows.select("symbol", *names).partition_by("symbol")
+    if (rows["symbol"] == rows["symbol"][0]).all():
+        return _decimals_in([rows], names, channel)
+    text = [pl.col(name) for name in names]
+    if not rows.select(pl.any_horizontal((each.str.len_bytes() > _FLOAT_DIGITS).any() for each in text)).item():
+        return _decimals_by_symbol(rows, names, channel)
+    return _decimals_in(rows.select("symbol", "line", *names).partition_by("symbol"), names, channel)
+
+
+def _decimals_in(parts: Iterable[pl.DataFrame], names: Sequence[str], channel: Channel) -> _Decimals:
+    values = ((part["symbol"][0], name, part.select("line", text=name)) for part in parts for name in names)
+    filled = (
+        (symbol, name, found.filter(pl.col("text") != "") if found["text"].null_count() else found)
+        for symbol, name, found in values
+    )
     return {
-        (channel.name, part["symbol"][0], name): most_decimals(part[name].drop_nulls())
-        for part in parts
-        for name in names
+        (channel.name, symbol, name): most_decimals(found["text"], found["line"])
+        for symbol, name, found in filled
+        if found["text"].str.len_bytes().max()
     }
 
 
-def most_decimals(texts: pl.Series) -> tuple[int, int]:
-    """Most decimals of plain numbers: (as written, without trailing zeros)."""
+def _decimals_by_symbol(rows: pl.DataFrame, names: Sequence[str], channel: Channel) -> _Decimals:
+    """For many symbols at once, none of whose numbers is long."""
+    behind = [pl.col(name).str.len_bytes() - pl.col(name).str.find(".", literal=True) - 1 for name in names]
+    bare = [pl.col(name).str.strip_chars_end("0") for name in names]
+    needed = [each.str.len_bytes() - each.str.find(".", literal=True) - 1 for each in bare]
+    found = rows.group_by("symbol").agg(
+        *((pl.col(name).str.len_bytes().max() > 0).alias(f"any {name}") for name in names),
+        *(each.max().fill_null(0).alias(f"written {name}") for name, each in zip(names, behind, strict=True)),
+        *(each.max().fill_null(0).alias(f"needed {name}") for name, each in zip(names, needed, strict=True)),
+    )
+    return {
+        (channel.name, row["symbol"], name): Decimals(
+            row[f"written {name}"], row[f"needed {name}"], row[f"needed {name}"]
+        )
+        for row in found.iter_rows(named=True)
+        for name in names
+        if row[f"any {name}"]
+    }
+
+
+_FLOAT_DIGITS: Final = 15
+"""As many digits has any number that a binary float holds exactly; what was computed with one has more."""
+
+
+def most_decimals(texts: pl.Series, lines: pl.Series | None = None) -> Decimals:
+    """Decimals of plain numbers; ``lines``: where each of them stands."""
     point = texts.str.find(".", literal=True)
-    written = (texts.str.len_bytes() - point - 1).max()
+    length = texts.str.len_bytes()
+    written = int(str((length - point - 1).max() or 0))
     if not (texts.str.ends_with("0") & point.is_not_null()).any():
         needed = written
     else:
-        needed = (texts.str.strip_chars_end("0").str.len_bytes() - point - 1).max()
-    return int(str(written or 0)), int(str(needed or 0))
+        needed = int(str((texts.str.strip_chars_end("0").str.len_bytes() - point - 1).max() or 0))
+    if int(str(length.max() or 0)) <= _FLOAT_DIGITS:
+        return Decimals(written, needed, needed)
+    return _with_long(Decimals(written, needed), texts, lines)
+
+
+def _with_long(all_of_them: Decimals, texts: pl.Series, lines: pl.Series | None) -> Decimals:
+    text = pl.col("text")
+    digits = pl.when(text.str.contains(".", literal=True)).then(text.str.strip_chars_end("0")).otherwise(text)
+    numbers = pl.DataFrame({"text": texts, "line": lines if lines is not None else None}).select(
+        "line",
+        "text",
+        fine=(digits.str.len_bytes() - digits.str.find(".", literal=True) - 1).fill_null(0),
+        long=digits.str.strip_chars_start("-0.").str.replace(".", "", literal=True).str.len_bytes() >= _FLOAT_DIGITS,
+    )
+    found = numbers.filter(pl.col("long") & (pl.col("fine") > 0))
+    short = int(str(numbers.filter(~(pl.col("long") & (pl.col("fine") > 0)))["fine"].max() or 0))
+    if not len(found):
+        return all_of_them._replace(short=short)
+    finest = found.row(int(str(found["fine"].arg_max())), named=True)
+    return all_of_them._replace(short=short, long=len(found), example=finest["text"], line=finest["line"])
 
 
 def _merged(found: Iterable[_Decimals]) -> _Decimals:
     most: _Decimals = {}
     for decimals in found:
-        for key, (written, needed) in decimals.items():
-            before = most.get(key, (0, 0))
-            most[key] = (max(before[0], written), max(before[1], needed))
+        for key, more in decimals.items():
+            most[key] = most[key].with_more(more) if key in most else more
     return most
 
 
@@ -582,18 +725,25 @@ def _shown(text: pl.Expr) -> pl.Expr:
 
 
 def _count_others(
-    others: pl.DataFrame, lines: _Lines, by_stream: Counter[str]
-) -> tuple[int, list[int], list[tuple[Any, ...]]]:
-    """Blank lines, numbers of connection lines, and rows for unreadable ones; other streams go into ``by_stream``."""
+    others: pl.DataFrame, lines: _Lines
+) -> tuple[Counter[str], int, list[int], list[tuple[Any, ...]], list[tuple[int, str]]]:
+    """Other streams, blank lines, numbers of connection lines, rows for unreadable ones, and examples of what nobody knows."""
     text = pl.col("text")
     bare = others.with_columns(trimmed=text.str.strip_chars())
     is_blank = (pl.col("trimmed") == "") & ~pl.col("line").is_in(list(lines.not_utf8))
-    message = pl.col("trimmed").str.contains(rf"^{_TIME}?\{{") & pl.col("trimmed").str.ends_with("}")
-    event = pl.coalesce(_first("e", '"([^"]+)"'), text.str.extract(r'"stream"\s*:\s*"[^"@]*@([^"@]+)', 1))
+    message = folded.is_value(pl.col("trimmed"))
+    event = pl.coalesce(
+        _first("e", '"([^"]+)"'),
+        text.str.extract(r'"stream"\s*:\s*"[^"@]*@([^"@]+)', 1),
+        text.str.extract(r'\\"e\\"\s*:\s*\\"([^"\\]+)', 1),
+        text.str.extract(r'\\"stream\\"\s*:\s*\\"[^"@\\]*@([^"@\\]+)', 1),
+    )
     bare = bare.with_columns(blank=is_blank, event=pl.when(message).then(event))
-    bare = bare.with_columns(event=pl.coalesce("event", pl.when(text.str.contains(_GATE)).then(pl.lit("rest"))))
-    named = bare.filter(~pl.col("blank") & pl.col("event").is_not_null())["event"].value_counts()
-    by_stream.update(dict(named.iter_rows()))
+    bare = bare.with_columns(event=pl.coalesce("event", pl.when(text.str.contains(GATE)).then(pl.lit(REST))))
+    known = bare.filter(~pl.col("blank") & pl.col("event").is_not_null())
+    by_stream = Counter(dict(known["event"].value_counts().iter_rows()))
+    rest = known.filter(pl.col("event") == REST).head(_EXAMPLES)
+    examples = [(int(line), str(text)) for line, text in rest.select("line", "text").iter_rows()]
     connections: list[int] = []
     unreadable: list[tuple[Any, ...]] = []
     for row in bare.filter(~pl.col("blank") & pl.col("event").is_null()).select("line", "text").iter_rows(named=True):
@@ -606,14 +756,17 @@ def _count_others(
             unreadable.append((row["line"], None, None, None, reason, raw))
         else:
             by_stream[what] += 1
-    return int(bare["blank"].sum()), connections, unreadable
+            if what == REST:
+                examples.append((row["line"], row["text"]))
+    shown = [(line, text.strip()[:_EXAMPLE_SHOWN]) for line, text in sorted(examples)[:_EXAMPLES]]
+    return by_stream, int(bare["blank"].sum()), connections, unreadable, shown
 
 
 def _describe(text: str) -> str:
     """``connection``, ``broken_json``, or the name of the stream (``rest`` for answers without one)."""
     message = read_message(text)
     if isinstance(message, dict):
-        return str(message.get("e", "rest"))
+        return str(message.get("e", REST))
     if _CONNECTION.search(text):
         start = text.find("{")
         return "connection" if start < 0 or isinstance(read_message(text[start:]), str) else "rest"
@@ -633,52 +786,71 @@ def _decimals(ours: pl.DataFrame, known: tuple[Channel, ...]) -> _Decimals:
         rows = ours.filter(pl.col("channel") == channel.name)
         for field in channel.fields:
             if field.kind == "decimal" and len(rows):
-                for symbol, written, needed in _most_decimals(rows, field).iter_rows():
-                    found[channel.name, symbol, field.name] = (written, needed)
+                for (symbol,), part in _numbers(rows, field).group_by("symbol"):
+                    found[channel.name, str(symbol), field.name] = most_decimals(part["value"], part["line"])
     return found
 
 
-def _most_decimals(rows: pl.DataFrame, field: Field) -> pl.DataFrame:
-    found = rows.select("symbol", "gate", "text", fraction=_first(field.key, r'"-?[0-9]+\.([0-9]+)"'))
-    rest = found.filter(~pl.col("gate") | pl.col("fraction").is_null())
+def _numbers(rows: pl.DataFrame, field: Field) -> pl.DataFrame:
+    """``symbol``, ``line`` and ``value``, in plain digits, of all rows that have a decimal in this field."""
+    found = rows.select("symbol", "line", "gate", "text", value=_first(field.key, f'"({number_of(field.decimals)})"'))
+    rest = found.filter(~pl.col("gate") | pl.col("value").is_null())
     odd = rest.filter(~pl.col("gate") | _first(field.key, '"([^"]*[^-0-9"][^"]*)"').is_not_null())
-    exact = odd.select("symbol", fraction=pl.Series([_fraction(text, field) for text in odd["text"]], dtype=pl.String))
-    digits = pl.col("fraction")
-    return (
-        pl.concat([found.filter("gate").select("symbol", "fraction"), exact])
-        .group_by("symbol")
-        .agg(
-            written=digits.str.len_bytes().max().fill_null(0),
-            needed=digits.str.strip_chars_end("0").str.len_bytes().max().fill_null(0),
-        )
+    exact = odd.select(
+        "symbol", "line", value=pl.Series([_plain_digits(text, field) for text in odd["text"]], dtype=pl.String)
     )
+    plain = found.filter("gate").select("symbol", "line", "value")
+    return pl.concat([plain, exact]).filter(pl.col("value").is_not_null())
 
 
-def _fraction(text: str, field: Field) -> str | None:
-    """Digits behind the point of a field that only the exact reader can find."""
+def _plain_digits(text: str, field: Field) -> str | None:
+    """A field that only the exact reader can find."""
     message = read_message(text)
     value = message.get(field.key) if isinstance(message, dict) else None
-    exact = exact_decimal(value, field.decimals) if isinstance(value, str) else None
-    plain = value if isinstance(value, str) and re.fullmatch(number_of(field.decimals), value) else exact
-    return plain.partition(".")[2] if plain else None
+    if not isinstance(value, str):
+        return None
+    return value if re.fullmatch(number_of(field.decimals), value) else exact_decimal(value, field.decimals)
 
 
 # ---------------------------------------------------------------- decode
 
 
 def decode(block: Block, channel: Channel, dialect: Dialect, known: tuple[Channel, ...]) -> Decoded:
-    """Decode the messages of one channel; lines of others, and lines that ``scan`` could not place, are passed over."""
-    del dialect
-    return _decode(block, channel, known, _by_shape(block, channel))
+    """Decode the messages of one channel; lines of others, and lines that ``scan`` could not place, are passed over.
+
+    Where lines hold several messages, ``symbol`` and ``date`` of the dialect say which of them belong to the raw day.
+    """
+    if "symbol" not in dialect:
+        return _decode(block, channel, known, _by_shape(block, channel))
+    decoded = _decode(block, channel, known, _by_shape(block, channel), dialect["symbol"])
+    start = day_start(date.fromisoformat(dialect["date"]))
+    of_day = pl.col("ts_init").is_between(start, start + NS_PER_DAY, closed="left")
+    rows = decoded.rows.filter(of_day & (pl.col("symbol") == dialect["symbol"]))
+    faults = None if decoded.faults is None else decoded.faults.join(rows.select("raw_row"), on="raw_row", how="semi")
+    return replace(decoded, rows=rows, rejects=decoded.rejects.filter(of_day), faults=faults)
 
 
-def _decode(block: Block, channel: Channel, known: tuple[Channel, ...], certain: pl.DataFrame | None) -> Decoded:
-    """``certain``: the lines that are read by shape."""
-    rows, rejects, odd, faults = None, pl.DataFrame(schema=REJECTS_SCHEMA), 0, None
+def _decode(
+    block: Block,
+    channel: Channel,
+    known: tuple[Channel, ...],
+    certain: pl.DataFrame | None,
+    symbol: str | None = None,
+    *,
+    plain: bool = False,
+) -> Decoded:
+    """``certain``: the lines that are read by shape; ``symbol``: whose messages are wanted; ``plain``: all lines are."""
+    rows, rejects, odd = None, pl.DataFrame(schema=REJECTS_SCHEMA), 0
+    faults: pl.DataFrame | None = None
+    others: Decoded | None = None
     if certain is None or len(certain) < block.lines:
         lines = _lines(block)
         if certain is not None:
             lines = replace(lines, frame=lines.frame.filter(~pl.col("line").is_in(certain["line"].implode())))
+        other_form = None if plain else _unfolded(lines, [channel], symbol)
+        if other_form is not None:
+            others = _decode_other_form(other_form, lines, channel, known)
+            lines = replace(lines, frame=lines.frame.filter(~pl.col("line").is_in(other_form.taken.implode())))
         rows, rejects, odd, faults = _decode_by_expressions(lines, channel, known)
     names = [field.name for field in channel.fields]
     found = [part for part in (certain, rows) if part is not None]
@@ -689,7 +861,65 @@ def _decode(block: Block, channel: Channel, known: tuple[Channel, ...], certain:
         rows = rows.filter(~pl.col("line").is_in(refused["raw_row"].implode()))
         rejects = pl.concat([rejects, refused]).sort("raw_row")
         faults = None if faults is None else faults.join(refused, on="raw_row", how="anti")
-    return Decoded(rows.rename({"line": "raw_row"}), rejects, odd, faults)
+    decoded = Decoded(rows.rename({"line": "raw_row"}), rejects, odd, faults)
+    return decoded if others is None else _together(decoded, others)
+
+
+def _decode_other_form(
+    other_form: folded.Unfolded, lines: _Lines, channel: Channel, known: tuple[Channel, ...]
+) -> Decoded:
+    """Decode lines that were made plain. A reject of a line with one message shows the line, else the message."""
+    block, numbers = other_form.block, other_form.numbers
+    made = _without_shared_faults(_decode(block, channel, known, _by_shape(block, channel), plain=True), block, numbers)
+    rejects, faults = made.rejects, made.faults
+    if len(rejects):
+        whole = lines.frame.filter(~pl.col("line").is_in(numbers.filter(numbers.is_duplicated()).implode()))
+        rejects = (
+            rejects.with_columns(raw_row=numbers.gather(rejects["raw_row"]))
+            .join(
+                whole.select(raw_row="line", whole=_shown(pl.col("text"))),
+                on="raw_row",
+                how="left",
+                maintain_order="left",
+            )
+            .with_columns(raw=pl.coalesce("whole", "raw"))
+            .select(REJECTS_SCHEMA.names())
+        )
+    if faults is not None:
+        faults = faults.with_columns(raw_row=numbers.gather(faults["raw_row"]))
+    rows = made.rows.with_columns(raw_row=numbers.gather(made.rows["raw_row"]))
+    return Decoded(rows, rejects, made.odd + other_form.odd, faults)
+
+
+def _without_shared_faults(made: Decoded, block: Block, numbers: pl.Series) -> Decoded:
+    """Where a line has several messages, one with a fault is a reject: a fault is known by its line only."""
+    if made.faults is None or not len(made.faults):
+        return made
+    shared = made.faults.filter(numbers.is_duplicated().gather(made.faults["raw_row"]))
+    first = shared.unique("raw_row", keep="first", maintain_order=True)
+    refused = (
+        first.join(made.rows.select("raw_row", "ts_init"), on="raw_row")
+        .join(_lines(block).frame.select(raw_row="line", raw=_shown(pl.col("text"))), on="raw_row")
+        .select(REJECTS_SCHEMA.names())
+    )
+    return replace(
+        made,
+        rows=made.rows.join(refused, on="raw_row", how="anti", maintain_order="left"),
+        rejects=pl.concat([made.rejects, refused]).sort("raw_row"),
+        faults=made.faults.join(shared, on="raw_row", how="anti"),
+    )
+
+
+def _together(one: Decoded, other: Decoded) -> Decoded:
+    """Messages of one line stay in their order."""
+    return Decoded(
+        pl.concat([one.rows, other.rows.select(one.rows.columns)]).sort("raw_row", maintain_order=True),
+        pl.concat([one.rejects, other.rejects]).sort("raw_row", maintain_order=True),
+        one.odd + other.odd,
+        pl.concat([each.faults for each in (one, other) if each.faults is not None])
+        if one.faults is not None or other.faults is not None
+        else None,
+    )
 
 
 def _decode_by_expressions(

@@ -1,0 +1,340 @@
+"""Lines that hold messages in another form: behind other stamps, in a recorder's wrapper, or several in an array.
+
+Each becomes plain lines: a receive time of 19 digits, where there is one, and one message to the letter as it stands
+in the file. The readers of plain lines then read them; the number of the line in the file is kept beside each.
+
+Read by regular expressions over all lines at once where the messages are flat, as those of our channels are; any other
+spelling is taken apart by Python, line by line, and counted as ``odd``.
+"""
+
+import json
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import polars as pl
+
+from hedgegrid_assets.sources.binance.grammar import (
+    BLANKS,
+    COLON,
+    COMMA,
+    GATE,
+    GENERATED,
+    MESSAGE,
+    SCALAR,
+    STREAM,
+    STRING,
+    TIME,
+    in_stream,
+)
+from hedgegrid_assets.storage import Block, bytes_of
+from hedgegrid_assets.timestamps import FACTORS, RANGES
+
+RECEIVED: Final = (
+    *("local_timestamp", "local_ts", "local_time", "localTimestamp", "localTime", "localTs"),
+    *(
+        "receive_timestamp",
+        "receive_time",
+        "receive_ts",
+        "receiveTimestamp",
+        "receiveTime",
+        "received_at",
+        "receivedAt",
+    ),
+    *("recv_timestamp", "recv_time", "recv_ts", "recvTimestamp", "recvTime", "recvTs", "rx_ts", "rx_time", "ts_recv"),
+    *("arrival_time", "arrival_ts", "arrivalTime", "captured_at", "capture_time", "captureTime", "ts_init"),
+)
+"""Names that recorders give the receive time, also among the fields of a message; the venue has no such field."""
+
+_AROUND: Final = (*RECEIVED, "received", "recv", "local", "ts_ns", "ns", "timestamp", "time", "ts", "t")
+"""Those, and names that say so only beside a message, in the wrapper."""
+
+_ISO: Final = (
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.,][0-9]+)?"
+    r"(?: ?(?:[Zz]|UTC|GMT|[+-][0-9]{2}(?::?[0-9]{2})?))?"
+)
+_STAMP: Final = rf"(?:{_ISO}|[0-9]{{9,19}}(?:\.[0-9]+)?)"
+_AT_START: Final = rf"^\s*[\[(\"']?({_STAMP})(?:[^0-9A-Za-z_.+-]|$)"
+_HEAD: Final = rf"^\s*[\[(\"']?{_STAMP}[\])\"']?(?:[^0-9A-Za-z_.+\-{{}}\"<>][^{{}}\"<>]*)?(?:\[\s*)*\{{"
+_BEFORE_BODY: Final = r"^[^{]*?((?:\[\s*)*\{)"
+_PAIR_HEAD: Final = rf"^\s*\[\s*\"?{_STAMP}\"?\s*,\s*[\[{{]"
+_PAIR_BODY: Final = rf"^\s*\[\s*\"?{_STAMP}\"?\s*,\s*"
+_BEGINS: Final = r"^\s*[\[{]"
+_OWN_EVENT: Final = rf"^\s*{TIME}?\{{{BLANKS}\"e\"{COLON}"
+_IN_STREAM: Final = (
+    rf"^\s*{TIME}?\{{{BLANKS}(?:{STREAM}{COMMA}{GENERATED}\"data\"{COLON}\{{|\"data\"{COLON}\{{{BLANKS}\"e\")"
+)
+_MORE_MEMBERS: Final = rf"\}}(?:{COMMA}{STRING}{COLON}{SCALAR})+{BLANKS}\}}{BLANKS}$"
+_AFTER_BODY: Final = r"([}\]])[)'\"\s;,]{1,3}$"
+_LIST: Final = rf"\[{BLANKS}(?:{MESSAGE}(?:{COMMA}{MESSAGE})*)?{BLANKS}\]"
+_ARRAY: Final = rf"^(?:{_LIST}|{in_stream(_LIST)})$"
+_PLAIN: Final = f"^{MESSAGE}$"
+_QUOTED: Final = r'"(?:[^"\\\x00-\x1f]|\\.)*"'
+_WRAPPER: Final = (
+    rf"^(\{{{BLANKS}(?:{STRING}{COLON}{SCALAR}{COMMA})*){STRING}{COLON}"
+    rf"({MESSAGE}|{_LIST}|{in_stream(_LIST)}|{_QUOTED})((?:{COMMA}{STRING}{COLON}{SCALAR})*){BLANKS}\}}$"
+)
+_ONLY_QUOTES_ESCAPED: Final = r'^"(?:[^"\\\x00-\x1f]|\\")*"$'
+_UNREADABLE: Final = "9" * 19
+"""A receive time that no reader can read: so that the line is never given another one."""
+_DEEPEST: Final = 6
+_DECODER: Final = json.JSONDecoder()
+_OPEN_ONLY: Final = re.compile(r"(?:\[|\{|\[\s*\{)")
+
+
+@dataclass(frozen=True, slots=True)
+class Unfolded:
+    """Lines made plain.
+
+    Attributes:
+        block: The plain lines.
+        numbers: For each of them, the number in the file of the line that it is from.
+        taken: Numbers of all lines that were made plain.
+        several: Some line holds several messages.
+        odd: Lines that Python took apart.
+    """
+
+    block: Block
+    numbers: pl.Series
+    taken: pl.Series
+    several: bool
+    odd: int
+
+
+def unfold(lines: pl.DataFrame, events: Collection[str], symbol: str | None, last: int | None) -> Unfolded | None:
+    """Make plain those of some lines (``line, text``) that hold messages of these events in another form; None: no line does.
+
+    With ``symbol``, messages of other symbols are left out. ``last``: number of a line that may be cut off.
+    """
+    folded = _folded(lines, events)
+    if not len(folded):
+        return None
+    bodies = _without_wrapper(_without_stamp(folded))
+    body = pl.col("body")
+    bodies = bodies.with_columns(array=body.str.contains(_ARRAY))
+    bodies = bodies.with_columns(plain=~pl.col("array") & body.str.contains(_PLAIN))
+    rest = bodies.filter(~pl.col("array") & ~pl.col("plain"))
+    messages = bodies.filter("plain").select("line", "ns", "stamped", message="body")
+    arrays = bodies.filter("array")
+    if len(arrays):
+        split = arrays.select("line", "ns", "stamped", message=body.str.extract_all(MESSAGE)).explode("message")
+        messages = pl.concat([messages, split.filter(pl.col("message").is_not_null())])
+    slow = _by_python(rest, events)
+    if len(slow):
+        messages = pl.concat([messages, slow])
+    if not len(messages):
+        return None
+    taken = messages["line"].unique()
+    several = bool(messages["line"].is_duplicated().any())
+    if symbol is not None:
+        message = pl.col("message")
+        messages = messages.filter(
+            message.str.contains(f'"{symbol}"', literal=True) | message.str.contains("\\", literal=True)
+        )
+    messages = messages.sort("line", maintain_order=True)
+    return Unfolded(_block(messages, last), messages["line"], taken, several, len(rest))
+
+
+def is_value(text: pl.Expr) -> pl.Expr:
+    """The text, without blanks around it, is an object or an array, if need be behind a stamp, as far as its ends tell."""
+    return (text.str.contains(_BEGINS) | text.str.contains(_HEAD)) & text.str.contains(r"[}\]]$")
+
+
+def over_many_lines(block: Block) -> bool:
+    """A file begins with one JSON value that is written over several lines."""
+    if block.first_line:
+        return False
+    first = next((line for line in block.data.removeprefix(b"\xef\xbb\xbf").split(b"\n", 64) if line.strip()), b"")
+    text = first.decode(errors="replace").strip()
+    return bool(_OPEN_ONLY.fullmatch(text)) or (text.startswith("[{") and text.endswith("},"))
+
+
+def _folded(lines: pl.DataFrame, events: Collection[str]) -> pl.DataFrame:
+    """The lines that hold one of the events and are not read as they are."""
+    text = pl.col("text")
+    named = lines.filter(
+        text.str.contains_any([f"{quote}{event}{quote}" for event in events for quote in ('"', '\\"')])
+    )
+    if not len(named):
+        return named
+    in_stream = text.str.contains(_IN_STREAM) & ~text.str.contains(_MORE_MEMBERS)
+    usual = text.str.contains(_OWN_EVENT) | in_stream | text.str.contains(GATE)
+    stamped_inside = text.str.contains(_BEGINS) & text.str.contains_any([f'"{name}"' for name in RECEIVED])
+    return named.filter(~usual | stamped_inside)
+
+
+# ---------------------------------------------------------------- stamps
+
+
+def nanoseconds(stamp: pl.Expr) -> pl.Expr:
+    """A stamp as ns since 1970: its magnitude says whether it is s, ms, us or ns; null if it is no time.
+
+    Exact: what is finer than a nanosecond is cut off. Without an offset it is UTC.
+    """
+    whole = stamp.str.extract(r"^([0-9]{9,19})(?:\.[0-9]+)?$", 1).cast(pl.Int64, strict=False)
+    billionths = stamp.str.extract(r"[.,]([0-9]+)", 1).str.pad_end(9, "0").str.head(9).cast(pl.Int64).fill_null(0)
+    number = pl.lit(None, pl.Int64)
+    for unit, (first, last) in RANGES.items():
+        value = whole * FACTORS[unit] + billionths * FACTORS[unit] // 10**9
+        number = pl.when(whole.is_between(first, last - 1)).then(value).otherwise(number)
+    moment = stamp.str.extract(r"^([0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:]{8})", 1).str.replace("T", " ", literal=True)
+    seconds = moment.str.to_datetime("%Y-%m-%d %H:%M:%S", time_unit="ns", strict=False).cast(pl.Int64)
+    offset = r"[0-9] ?([+-])([0-9]{2}):?([0-9]{2})?$"
+    hours, minutes = (stamp.str.extract(offset, group).cast(pl.Int64).fill_null(0) for group in (2, 3))
+    east = (hours * 60 + minutes) * pl.when(stamp.str.extract(offset, 1) == "-").then(-1).otherwise(1)
+    zoned = stamp.str.contains(r"^[^ T]+[ T][^+-]+ ?[+-]")
+    iso = seconds + billionths - pl.when(zoned).then(east).otherwise(0) * 60 * 10**9
+    return pl.coalesce(number, iso)
+
+
+def _without_stamp(folded: pl.DataFrame) -> pl.DataFrame:
+    """``line, stamped, ns, body``: the receive time in front of a line, and what is behind it."""
+    text = pl.col("text")
+    is_pair, has_head = text.str.contains(_PAIR_HEAD), text.str.contains(_HEAD)
+    cut = folded.with_columns(is_pair=is_pair, stamped=has_head & ~text.str.contains(r"^\s*\{"))
+    cut = cut.with_columns(stamped=pl.col("stamped") | pl.col("is_pair"))
+    whole = text.str.strip_chars()
+    bare = whole.str.replace(_BEFORE_BODY, "$1").str.replace(_AFTER_BODY, "$1")
+    paired = whole.str.replace(_PAIR_BODY, "").str.strip_suffix("]").str.strip_chars_end()
+    return cut.select(
+        "line",
+        "stamped",
+        ns=nanoseconds(pl.when("stamped").then(text.str.extract(_AT_START, 1))),
+        body=pl.when("is_pair").then(paired).when("stamped").then(bare).otherwise(whole),
+    )
+
+
+def _named_stamp(text: pl.Expr, names: Collection[str]) -> pl.Expr:
+    """The first stamp under one of these names, the names in their order."""
+    return pl.coalesce(text.str.extract(rf'"{name}"{COLON}"?({_STAMP})"?{BLANKS}[,}}]', 1) for name in names)
+
+
+def _without_wrapper(bodies: pl.DataFrame) -> pl.DataFrame:
+    """Take off a recorder's object around a message (or around the text of one), and the receive time in it or in the message."""
+    body = pl.col("body")
+    is_wrapper = body.str.contains(_WRAPPER) & ~body.str.contains(_PLAIN) & ~body.str.contains(_ARRAY)
+    bodies = bodies.with_columns(wrapper=is_wrapper)
+    wrapped = bodies.filter("wrapper")
+    if len(wrapped):
+        parts = wrapped.with_columns(body.str.extract_groups(_WRAPPER).alias("parts")).unnest("parts")
+        inner, around = pl.col("2"), pl.concat_str(pl.col("1"), pl.col("3"), pl.lit("}"))
+        text = pl.when(inner.str.contains(_ONLY_QUOTES_ESCAPED)).then(
+            inner.str.strip_prefix('"').str.strip_suffix('"').str.replace_all('\\"', '"', literal=True)
+        )
+        is_message = around.str.contains(rf'"e"{COLON}')  # itself, of an odd kind
+        timed = ~pl.col("stamped") & ~is_message
+        parts = parts.select(
+            "line",
+            "stamped",
+            ns=pl.coalesce("ns", pl.when(timed).then(nanoseconds(_named_stamp(around, _AROUND)))),
+            body=pl.when(is_message)
+            .then(None)
+            .when(inner.str.starts_with("{") | inner.str.starts_with("["))
+            .then(inner)
+            .otherwise(text),
+            whole=body,
+        ).with_columns(body=pl.coalesce("body", "whole"))
+        bodies = pl.concat([bodies.filter(~pl.col("wrapper")), parts.with_columns(wrapper=True)], how="diagonal")
+    inside = ~pl.col("stamped") & pl.col("ns").is_null() & body.str.contains(_PLAIN)
+    if bodies.select(inside.any()).item():
+        found = nanoseconds(pl.when(inside).then(_named_stamp(body, RECEIVED)))
+        bodies = bodies.with_columns(ns=pl.coalesce("ns", found))
+    return bodies.select("line", "stamped", "ns", "body")
+
+
+# ---------------------------------------------------------------- plain lines
+
+
+def _block(messages: pl.DataFrame, last: int | None) -> Block:
+    stamp = pl.when(pl.col("ns").is_not_null()).then(pl.col("ns").cast(pl.String).str.zfill(19) + " ")
+    stamp = stamp.when("stamped").then(pl.lit(f"{_UNREADABLE} ")).otherwise(pl.lit(""))
+    texts = messages.select(text=pl.concat_str(stamp, "message", pl.lit("\n")))["text"]
+    cut = last is not None and len(messages) > 0 and messages["line"][-1] == last
+    data = bytes_of(texts.to_arrow().cast("large_binary")) if len(texts) else b""
+    return Block(data.removesuffix(b"\n") if cut else data, 0, cut=cut)
+
+
+# ---------------------------------------------------------------- by Python
+
+
+def _by_python(rest: pl.DataFrame, events: Collection[str]) -> pl.DataFrame:
+    """Messages of lines of any other spelling; behind a stamp, also what is no message at all, as it stands."""
+    found: list[tuple[int, int | None, bool, str]] = []
+    stamps: list[str | None] = []
+    for line, stamped, ns, body in rest.select("line", "stamped", "ns", "body").iter_rows():
+        messages = list(_messages(body, events))
+        if messages:
+            found += [(line, ns, stamped, text) for _, text in messages]
+            stamps += [None if stamped else stamp for stamp, _ in messages]
+        elif stamped:
+            found.append((line, ns, True, body))
+            stamps.append(None)
+    schema = {"line": pl.UInt32, "ns": pl.Int64, "stamped": pl.Boolean, "message": pl.String}
+    frame = pl.DataFrame(found, schema=schema, orient="row")
+    own = pl.DataFrame({"stamp": stamps}, schema={"stamp": pl.String}).select(ns=nanoseconds(pl.col("stamp")))["ns"]
+    return frame.with_columns(ns=pl.coalesce("ns", own)).select("line", "ns", "stamped", "message")
+
+
+def _messages(text: str, events: Collection[str]) -> Iterator[tuple[str | None, str]]:
+    """(receive time, message) of all messages of these events in a JSON text, each to the letter."""
+    try:
+        json.loads(text)
+        yield from _found(text.strip(), events, None, 0)
+    except (ValueError, RecursionError):
+        return
+
+
+def _found(text: str, events: Collection[str], stamp: str | None, depth: int) -> Iterator[tuple[str | None, str]]:
+    if text.startswith('"'):
+        inner = json.loads(text).strip()
+        if inner[:1] in {"{", "["}:
+            json.loads(inner)
+            yield from _found(inner, events, stamp, depth + 1)
+        return
+    if text[:1] not in {"{", "["} or depth > _DEEPEST:
+        return
+    parts = list(_parts(text))
+    named = {key: value for key, value in reversed(parts) if key is not None}
+    if "e" in named:
+        event = json.loads(named["e"])
+        if isinstance(event, str) and event in events:
+            yield stamp or _stamp_of(named, RECEIVED), text
+        return
+    if text.startswith("{"):
+        stamp = stamp or _stamp_of(named, _AROUND)
+    elif len(parts) == 2:
+        stamp = stamp or _bare_stamp(parts[0][1])
+    for _, value in parts:
+        yield from _found(value, events, stamp, depth + 1)
+
+
+def _stamp_of(named: dict[str, str], names: Collection[str]) -> str | None:
+    return next((stamp for name in names if name in named and (stamp := _bare_stamp(named[name]))), None)
+
+
+def _bare_stamp(value: str) -> str | None:
+    bare = value.strip('"')
+    return bare if re.fullmatch(_STAMP, bare) else None
+
+
+def _parts(text: str) -> Iterator[tuple[str | None, str]]:
+    """(key, value) of each member of an object, (None, value) of each element of an array, as texts; ``text`` is valid JSON."""
+    is_object, at = text[0] == "{", _next(text, 1)
+    while text[at] not in "}]":
+        key: str | None = None
+        if is_object:
+            key, at = _DECODER.raw_decode(text, at)
+            at = _next(text, _next(text, at) + 1)
+        _, end = _DECODER.raw_decode(text, at)
+        yield key, text[at:end]
+        at = _next(text, end)
+        if text[at] == ",":
+            at = _next(text, at + 1)
+
+
+def _next(text: str, at: int) -> int:
+    """The first place from ``at`` that is no blank."""
+    while text[at] in " \t\r\n":
+        at += 1
+    return at
