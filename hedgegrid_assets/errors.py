@@ -6,6 +6,7 @@ HedgegridError
 ├── DataError            exit 1: what the data says
 │   ├── NoDataFetched
 │   ├── PrecisionTooFine
+│   ├── LooksLikeFloats
 │   ├── Refused          a write that the catalog forbids
 │   │   ├── SeriesMixed
 │   │   ├── ForeignFile
@@ -131,6 +132,22 @@ class PrecisionTooFine(DataError):
             f"expected at most {defined} decimals, found {needed}",
             hint=f"if the value is right, run: hedgegrid instruments widen {instrument_id} --{flag}-precision {needed}",
             details={"instrument_id": instrument_id, "column": column, "defined": defined, "needed": needed},
+        )
+
+
+class LooksLikeFloats(DataError):
+    """Numbers from which no tick can be told: binary floats written out, such as 282.83500000000004."""
+
+    code = "floats"
+
+    def __init__(self, symbol: str, name: str, example: str, count: int, rows: int, others: int) -> None:
+        super().__init__(
+            f"the {name}s of {symbol} look like binary floats: expected decimals as the venue writes them, found "
+            f"{count:,} of {rows:,} with 15 digits or more, such as {example}; the others have at most {others} decimals",
+            hint=f"get the venue's own digits, or round them when the file is written; or say how many decimals count in the "
+            f'file given with --config, as {{"instruments": {{"{symbol}": {{"{name}_precision": {others}}}}}}} (rows that are far '
+            f"finer are rejected), or under `instruments:` of the feed in feeds.yaml",
+            details={"symbol": symbol, "column": name, "example": example, "count": count, "rows": rows},
         )
 
 

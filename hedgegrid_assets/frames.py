@@ -49,6 +49,11 @@ class Precisions:
         """The shape stored in a verdict."""
         return {"price": self.price, "size": self.size, "mark": self.mark}
 
+    def same_for(self, table: Table, stored: Mapping[str, int]) -> bool:
+        """A verdict's precisions are these, as far as the table has columns of them."""
+        names = {column.precision for column in table.columns if column.precision is not None}
+        return all(stored.get(name) == getattr(self, name) for name in names)
+
 
 def frame_schema(table: Table, precisions: Precisions) -> pl.Schema:
     """Columns and Polars types of a frame in memory, in stored order (without ``instrument_id``)."""

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from hedgegrid_assets import venues
-from hedgegrid_assets.errors import DataError, InstrumentUnknown, UsageError
+from hedgegrid_assets.errors import DataError, InstrumentUnknown, LooksLikeFloats, UsageError
+from hedgegrid_assets.model import Decimals
 from hedgegrid_assets.timestamps import NS_PER_SECOND, day_start
 from hedgegrid_assets.venues import Market
 
@@ -24,6 +25,18 @@ type Origin = Literal["feeds.yaml", "imported", "inferred"]
 
 MAX_PRECISION: Final = 16
 """Decimals that a Nautilus raw value holds."""
+
+FLOAT_DIGITS: Final = 15
+"""As many digits has any number that a binary float holds exactly; what was computed with one has more."""
+
+FAR_FINER: Final = 4
+"""So many decimals more than all others have, and 15 digits or more: a binary float written out."""
+
+_FEW: Final = 0.01
+"""Share of the rows up to which such numbers are left to be rejected, and the others tell the precision."""
+
+_FINEST_KNOWN: Final = 8
+"""Decimals that venues write; more of them, in numbers that are all long, are those of floats."""
 
 DEFAULT_MARK_PRECISION: Final = 8
 """Decimals of mark and index prices where none were seen: Binance sends eight."""
@@ -231,6 +244,36 @@ def widen(
         if instrument.lot_size == instrument.size_increment:
             changes["lot_size"] = changes["size_increment"]
     return replace(instrument, **changes)
+
+
+def settled(instrument: Instrument, decimals: Mapping[str, int]) -> Instrument:
+    """The same instrument with decimals (of ``price, size, mark``) that were assumed so far, and are known now."""
+    changes: dict[str, Any] = {f"{name}_precision": value for name, value in decimals.items()}
+    for name in ("price", "size"):
+        if name in decimals and decimals[name] != getattr(instrument, f"{name}_precision"):
+            changes[f"{name}_increment"] = _unit(decimals[name])
+    if "size_increment" in changes and instrument.lot_size == instrument.size_increment:
+        changes["lot_size"] = changes["size_increment"]
+    return replace(instrument, **changes)
+
+
+def far_finer(seen: Decimals, rows: int) -> bool:
+    """Some of the numbers, of so many rows, are binary floats written out."""
+    least = seen.short + FAR_FINER if rows > seen.long else _FINEST_KNOWN + 1
+    return bool(seen.long) and seen.needed >= least
+
+
+def tick_decimals(symbol: str, name: str, seen: Decimals, rows: int) -> int:
+    """The decimals that a tick (``name``: price) or step (size) is made of: those needed, a few floats apart.
+
+    Raises:
+        LooksLikeFloats: They are more than a few.
+    """
+    if not far_finer(seen, rows):
+        return seen.needed
+    if seen.long > _FEW * rows:
+        raise LooksLikeFloats(symbol, name, seen.example, seen.long, rows, seen.short)
+    return seen.short
 
 
 def check_names(ids: Iterable[str]) -> None:

@@ -30,6 +30,7 @@ from hedgegrid_assets.frames import (
     frame_schema,
     read_blocks,
 )
+from hedgegrid_assets.instruments import FAR_FINER, FLOAT_DIGITS
 from hedgegrid_assets.integrity import Circumstances, DayRules, Thresholds
 from hedgegrid_assets.model import Channel, Decoded, Dialect, Identity, InstrumentDay, RowCounts, Source, Status, Table
 from hedgegrid_assets.raw import REJECT_SCHEMA, Carried, RawDay, files_to_blame
@@ -110,7 +111,7 @@ def is_current(places: Places, day: InstrumentDay, table: Table, raw: RawDay, re
         verdict is not None
         and verdict["raw_sha256"] == [raw.sha256]
         and verdict["code_version"] == recipe.code_version(table)
-        and verdict["precision"] == recipe.precisions.to_dict()
+        and recipe.precisions.same_for(table, verdict["precision"])
         and verdict["thresholds"] == recipe.thresholds_of(table).to_dict()
         and verdict["series"] == recipe.channel.series
         and verdict.get("read_as") == raw.read_as
@@ -222,6 +223,9 @@ class _TableDay:
         self._rejects: list[pl.DataFrame] = []
         self._excluded: list[np.ndarray] = []
         self._left_empty: Counter[str] = Counter()
+        self._scaled = {
+            column.name: column for column in table.columns if isinstance(column.dtype, pl.Decimal) and column.precision
+        }
         self._too_fine: dict[str, tuple[int, int]] = {}
         self._sink: _Sink | None = None
         self._held: list[pl.DataFrame] | None = None
@@ -262,6 +266,7 @@ class _TableDay:
         if self._table.id_column:
             own = frame[_BASE] if made else None
             frame, more = made_ids.filled(frame.drop(_BASE, strict=False), self._table.id_column, own), [made_ids.MADE]
+        frame = self._without_floats(frame)
         if self._check_precision(frame):
             self._order(frame.select(*(pl.col(name).cast(dtype) for name, dtype in self._stored.items()), *more))
 
@@ -343,36 +348,50 @@ class _TableDay:
             if column.name == self._table.id_column and frame[column.name].cast(pl.Int64, strict=False).null_count():
                 yield "bad_trade_id", ~value.str.contains(rf"^[\x21-\x7e]{{1,{_TRADE_ID_LENGTH}}}$"), value
 
+    def _finer(self, frame: pl.DataFrame) -> dict[str, int]:
+        """Columns that have values of more decimals than the definition -> how many."""
+        if not self._scaled:
+            return {}
+        counts = frame.select((pl.col(name) != self._cut(name)).sum() for name in self._scaled).row(0, named=True)
+        return {name: count for name, count in counts.items() if count}
+
+    def _cut(self, name: str) -> pl.Expr:
+        scale = self._recipe.precisions.of(self._scaled[name])
+        return pl.col(name).cast(pl.Decimal(38, scale)).cast(pl.Decimal(38, 16))
+
+    def _without_floats(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Reject prices and sizes that are far finer than the definition and as long as binary floats are."""
+        for name in self._finer(frame):
+            column = self._scaled[name]
+            if column.precision == "mark":  # no tick is made of them
+                continue
+            digits = pl.col(name).cast(pl.String).str.strip_chars_end("0")
+            decimals = digits.str.len_bytes() - digits.str.find(".", literal=True) - 1
+            length = digits.str.strip_chars_start("-0.").str.replace(".", "", literal=True).str.len_bytes()
+            least = self._recipe.precisions.of(column) + FAR_FINER
+            is_bad = ((decimals >= least) & (length >= FLOAT_DIGITS)).fill_null(value=False)
+            bad = frame.filter(is_bad)
+            self._rejects.append(
+                bad.select(
+                    "raw_row",
+                    pl.lit("too_fine").alias("reason"),
+                    pl.lit(name).alias("field"),
+                    digits.alias("value"),
+                    pl.lit(None, pl.String).alias("raw"),
+                    "ts_init",
+                )
+            )
+            frame = frame.filter(~is_bad)
+        return frame
+
     def _check_precision(self, frame: pl.DataFrame) -> bool:
         """False, for this block and all to come, once a value has more decimals than the definition."""
-        decimals = {
-            column.name: column
-            for column in self._table.columns
-            if isinstance(column.dtype, pl.Decimal) and column.precision
-        }
-        fine = (
-            frame.select(
-                (
-                    pl.col(name)
-                    != pl.col(name).cast(pl.Decimal(38, self._recipe.precisions.of(column))).cast(pl.Decimal(38, 16))
-                ).sum()
-                for name, column in decimals.items()
-            ).row(0, named=True)
-            if decimals
-            else {}
-        )
-        for name, count in fine.items():
-            if count:
-                needed = (
-                    frame[name]
-                    .cast(pl.String)
-                    .str.strip_chars_end("0")
-                    .str.extract(r"\.(\d*)$", 1)
-                    .str.len_bytes()
-                    .max()
-                )
-                known = self._too_fine.get(name, (0, 0))
-                self._too_fine[name] = (known[0] + count, max(known[1], int(str(needed))))
+        for name, count in self._finer(frame).items():
+            needed = (
+                frame[name].cast(pl.String).str.strip_chars_end("0").str.extract(r"\.(\d*)$", 1).str.len_bytes().max()
+            )
+            known = self._too_fine.get(name, (0, 0))
+            self._too_fine[name] = (known[0] + count, max(known[1], int(str(needed))))
         return not self._too_fine
 
     # -- order

@@ -6,7 +6,7 @@ import os
 import shlex
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
@@ -28,9 +28,9 @@ from hedgegrid_assets.errors import (
 )
 from hedgegrid_assets.feeds import RESERVED_PREFIX, SYNTHETIC_VENUE, Feed, check_settings, data_path
 from hedgegrid_assets.instruments import DEFAULT_MARK_PRECISION, Instrument
-from hedgegrid_assets.model import REST, Channel, InstrumentDay, Source, Status, Table
+from hedgegrid_assets.model import REST, Channel, Decimals, InstrumentDay, Source, Status, Table
 from hedgegrid_assets.names import check_instrument_id, check_symbol, check_venue
-from hedgegrid_assets.storage import Places, make_folder, writing
+from hedgegrid_assets.storage import Places, make_folder, read_json, writing
 from hedgegrid_assets.timestamps import days_between, parse_day
 from hedgegrid_assets.venues import Listing, Market
 
@@ -52,6 +52,14 @@ FETCHED_AT_ONCE: Final = 4
 
 _KINDS: Final[Mapping[str, str]] = {"trade_tick": "trade_kind", "index_price_update": "index_kind"}
 """Table -> the setting that chooses between its channels."""
+
+
+_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "price": ("price",),
+    "size": ("size",),
+    "mark": ("mark_price", "index_price"),
+}
+"""Precision of an instrument -> the fields that it is inferred from."""
 
 
 # ---------------------------------------------------------------- a feed in its places
@@ -303,31 +311,75 @@ class House:
         """The pinned definition of a symbol's instrument; made, announced and pinned if there is none yet.
 
         The feed's YAML goes before a pinned definition; what it leaves open is what the provider says, else inferred
-        over all raw days at hand.
-        Raises InstrumentUnknown, and DataError where YAML and a pinned precision contradict each other.
+        over all raw days at hand: prices and sizes from trades, mark and index prices from theirs. Inferred precisions
+        bind once the catalog holds a row that has them; until then they follow the data. Where no number was seen, the
+        definition is assumed, and not pinned.
+        Raises InstrumentUnknown, LooksLikeFloats, and DataError where YAML and a pinned precision contradict each other.
         """
         from hedgegrid_assets.catalog import finish
-        from hedgegrid_assets.catalog.definitions import write_definition
-        from hedgegrid_assets.instruments import amended, define, market_of, read_definitions, says_something
+        from hedgegrid_assets.instruments import amended, market_of, read_definitions, says_something, settled
 
         instrument_id = self.feed.instrument_id(symbol)
         finish(self.places)
         pinned = read_definitions(self.places.catalog).get(instrument_id)
         override = self.feed.instruments.get(symbol)
-        if pinned is not None and not says_something(override):
-            return pinned
-        decimals = _pinned_decimals(pinned) if pinned else self._decimals(symbol)
-        if pinned is not None and override is not None and self.source.remote is None:
-            instrument = amended(pinned, market_of(pinned), override)
-        elif self.source.remote is None:
+        if pinned is None:
+            return self._new_instrument(symbol, override)
+        undecided = self._undecided(pinned)
+        known = settled(pinned, self._decimals(symbol, undecided, said=override)) if undecided else pinned
+        if not says_something(override):
+            return pinned if known == pinned else self._pin(known)
+        if self.source.remote is None:
+            instrument = amended(known, market_of(known), override)
+        else:
+            instrument = _define_listed(self, symbol, override, _pinned_decimals(known), ask=False)
+        _refuse_other_precision(pinned, instrument, undecided)
+        return self._pin(instrument)
+
+    def _new_instrument(self, symbol: str, override: "InstrumentOverride | None") -> Instrument:
+        from hedgegrid_assets.instruments import define
+
+        instrument_id = self.feed.instrument_id(symbol)
+        seen = self._decimals(symbol, said=override)
+        assumes = "mark" in seen or (not seen and self._has_raw_days(symbol))
+        decimals = _with_assumed(seen) if assumes else seen
+        if self.source.remote is None:
             listing = self.feed.listing(symbol)
             said = _said_of(self.feed, symbol, listing, override, self._multiplier(symbol))
             market = listing.market if listing else self.feed.market or "usdm"
             instrument = define(instrument_id, symbol, market, said, decimals)
         else:
-            instrument = _define_listed(self, symbol, override, decimals, ask=pinned is None)
-        if pinned is not None:
-            _refuse_other_precision(pinned, instrument)
+            instrument = _define_listed(self, symbol, override, decimals, ask=True)
+        return self._pin(instrument) if seen or instrument.origin != "inferred" else instrument
+
+    def _has_raw_days(self, symbol: str) -> bool:
+        from hedgegrid_assets.raw import raw_days
+
+        return any(raw_days(self.places, self.feed.name, channel.name, symbol) for channel in self.channels)
+
+    def _undecided(self, pinned: Instrument) -> list[str]:
+        """Precisions that were inferred, and that no row of the catalog has yet."""
+        from hedgegrid_assets.tables import TABLES
+
+        if pinned.origin != "inferred" or self.source.precisions is not None:
+            return []
+        decided = {
+            column.precision
+            for table in TABLES.values()
+            if any(column.precision for column in table.columns) and _holds_rows(self.places, table, pinned.id)
+            for column in table.columns
+        }
+        return [kind for kind in _FIELDS if kind not in decided]
+
+    def is_pinned(self, instrument: Instrument) -> bool:
+        """The catalog has this definition."""
+        from hedgegrid_assets.instruments import read_definitions
+
+        return read_definitions(self.places.catalog).get(instrument.id) == instrument
+
+    def _pin(self, instrument: Instrument) -> Instrument:
+        from hedgegrid_assets.catalog.definitions import write_definition
+
         if write_definition(self.places.catalog, instrument):
             _log.debug("pinned the definition of %s", told(instrument))
         return instrument
@@ -361,11 +413,13 @@ class House:
         }
         return told.pop() if len(told) == 1 else None
 
-    def _raw_days(self, symbol: str) -> "Iterator[RawDay]":
-        """All raw days of a symbol, as they are noted: a file may be gone since."""
+    def _raw_days(self, symbol: str, kind: str | None = None) -> "Iterator[RawDay]":
+        """All raw days of a symbol (or those of channels with fields of a kind), as they are noted: a file may be gone since."""
         from hedgegrid_assets.raw import RawKey, raw_days
 
         for channel in self.channels:
+            if kind is not None and not any(field.name in _FIELDS[kind] for field in channel.fields):
+                continue
             for day in raw_days(self.places, self.feed.name, channel.name, symbol):
                 raw = self.noted(RawKey(channel.name, symbol, day))
                 if raw is not None:
@@ -377,27 +431,58 @@ class House:
 
         return noted_day(self.places, self.feed.name, key)
 
-    def _decimals(self, symbol: str) -> dict[str, int]:
-        """Decimals of price and size without trailing zeros (they make the increments), of mark prices as written."""
+    def _decimals(self, symbol: str, kinds: Iterable[str] = _FIELDS, said: object | None = None) -> dict[str, int]:
+        """Decimals of price and size without trailing zeros (they make the increments), of mark prices as written.
+
+        What was not seen is absent; what is ``said`` is not asked for. Raises LooksLikeFloats.
+        """
+        from hedgegrid_assets.instruments import tick_decimals
+
         if self.source.precisions is not None:
-            return dict(zip(("price", "size", "mark"), self.source.precisions(symbol), strict=True))
+            known = dict(zip(("price", "size", "mark"), self.source.precisions(symbol), strict=True))
+            return {kind: known[kind] for kind in kinds}
         found: dict[str, int] = {}
-        days = False
-        for raw in self._raw_days(symbol):
-            days = True
-            for name, kind in (
-                ("price", "price"),
-                ("size", "size"),
-                ("mark_price", "mark"),
-                ("index_price", "mark"),
-            ):
-                seen = raw.decimals(name)
-                if seen is not None:
-                    found[kind] = max(found.get(kind, 0), seen.written if kind == "mark" else seen.needed)
-        if "mark" in found or (days and not found):  # no trades: an instrument wide enough for what there is
-            found.setdefault("price", found.get("mark", DEFAULT_MARK_PRECISION))
-            found.setdefault("size", found.get("mark", DEFAULT_MARK_PRECISION))
+        for kind in kinds:
+            seen, rows, example = self._seen(symbol, kind)
+            given = any(getattr(said, f"{kind}_{part}", None) is not None for part in ("precision", "increment"))
+            if seen is None or given:
+                continue
+            shown = seen._replace(example=example)
+            found[kind] = seen.written if kind == "mark" else tick_decimals(symbol, kind, shown, rows)
         return found
+
+    def _seen(self, symbol: str, kind: str, wanted: Collection[date] | None = None) -> tuple[Decimals | None, int, str]:
+        """Decimals of the raw days noted (or those ``wanted``), the rows that they are of, and a long number if there is one."""
+        seen: Decimals | None = None
+        rows, example = 0, ""
+        for raw in self._raw_days(symbol, kind):
+            for name in _FIELDS[kind] if wanted is None or raw.key.day in wanted else ():
+                more = raw.decimals(name)
+                if more is not None:
+                    seen = seen.with_more(more) if seen else more
+                    rows += int(raw.manifest["lines"])
+                    example = example or raw.example(name)
+        return seen, rows, example
+
+    def doubtful(self, symbol: str, instrument: Instrument, days: Collection[date]) -> list[str]:
+        """What a person should know of numbers of these days that look like binary floats."""
+        from hedgegrid_assets.instruments import far_finer
+
+        notes: list[str] = []
+        for kind in _FIELDS:
+            seen, rows, example = self._seen(symbol, kind, days) if self.source.precisions is None else (None, 0, "")
+            if seen is None or not far_finer(seen, rows):
+                continue
+            defined = getattr(instrument, f"{kind}_precision")
+            what = "number looks like a binary float" if seen.long == 1 else "numbers look like binary floats"
+            end = (
+                "they are kept to the last digit"
+                if kind == "mark" or seen.needed <= defined
+                else f"rows that are far finer than {defined} decimals are rejected as too_fine; to keep them run: "
+                f"hedgegrid instruments widen {instrument.id} --{kind}-precision {min(seen.needed, 16)}"
+            )
+            notes.append(f"{symbol} {kind}: {seen.long:,} {what}, such as {example}; {end}")
+        return notes
 
     # -- stages
 
@@ -515,12 +600,31 @@ def _with_listing(listing: Listing, symbol: str, given: Mapping[str, Any], marke
     return {**said, **given}
 
 
+def _with_assumed(seen: Mapping[str, int]) -> dict[str, int]:
+    """Until trades come, prices and sizes are assumed to be as fine as what there is."""
+    assumed = seen.get("mark", DEFAULT_MARK_PRECISION)
+    return {"price": assumed, "size": assumed, **seen}
+
+
+def _holds_rows(places: Places, table: Table, instrument_id: str) -> bool:
+    """The catalog holds rows of a table: by its verdicts, or files where it has no verdicts."""
+    verdicts = sorted(places.verdict(instrument_id, table.folder, date.min).parent.glob("????-??-??.json"))
+    for path in verdicts:
+        verdict = read_json(path) or {}
+        if verdict.get("status") != Status.BLOCKED and verdict.get("rows", {}).get("out"):
+            return True
+    return not verdicts and any(places.nautilus_folder(table.name, instrument_id).glob("*.parquet"))
+
+
 def _pinned_decimals(pinned: Instrument) -> dict[str, int]:
     return {"price": pinned.price_precision, "size": pinned.size_precision, "mark": pinned.mark_precision}
 
 
-def _refuse_other_precision(pinned: Instrument, wanted: Instrument) -> None:
-    before, after = _pinned_decimals(pinned), _pinned_decimals(wanted)
+def _refuse_other_precision(pinned: Instrument, wanted: Instrument, undecided: Collection[str]) -> None:
+    before, after = (
+        {kind: value for kind, value in _pinned_decimals(each).items() if kind not in undecided}
+        for each in (pinned, wanted)
+    )
     if before != after:
         flags = " ".join(f"--{name}-precision {after[name]}" for name in after if after[name] > before[name])
         raise DataError(
@@ -901,8 +1005,10 @@ def _run(
         except HedgegridError as error:
             failed |= {key: error for key in keys if key.symbol == symbol and key not in failed}
             continue
-        if instrument.origin == "inferred":
+        if instrument.origin == "inferred" and house.is_pinned(instrument):
             note(f"instrument {told(instrument)}")
+        for text in house.doubtful(symbol, instrument, {key.day for key in keys if key.symbol == symbol}):
+            note(text)
     if keys and len(failed) == len(keys):
         raise next(iter(failed.values()))
     with _workers(asked.jobs, halt) as pool:

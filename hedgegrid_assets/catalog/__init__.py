@@ -226,7 +226,7 @@ def _good_verdict(places: Places, day: InstrumentDay, table: Table, precisions: 
         raise VerdictRefused(str(day), table.name, "what is there is the verdict of something else")
     if verdict["status"] not in ACCEPTED or failed_errors(verdict):
         raise DayBlocked(str(day), table.name, failed_errors(verdict))
-    if verdict["precision"] != precisions.to_dict():
+    if not precisions.same_for(table, verdict["precision"]):
         raise VerdictRefused(
             str(day), table.name, f"it judged decimals {verdict['precision']}, not {precisions.to_dict()}"
         )

@@ -31,6 +31,7 @@ MEANINGS: Final = {
     "unknown_time": "no time that could place it",
     "time_rounded": "a time without the digits that its unit needs, as spreadsheets write it (1.70407E+12)",
     "bad_decimal": "a number that cannot be held exactly",
+    "too_fine": "far finer than the instrument, and as long as a binary float written out",
     "zero_price": "a price of zero is no price",
     "zero_size": "a size of zero is no trade",
     "negative": "below zero",

@@ -87,6 +87,16 @@ class RawDay:
                 found = found.with_more(more) if found else more
         return found
 
+    def example(self, name: str) -> str:
+        """A long number of a field and where it stands, for people; empty if there is none."""
+        for origin in self.manifest["origin"]:
+            seen = origin.get("decimals", {}).get(name, ())
+            if len(seen) > 2:
+                found = Decimals(*seen)
+                line = "" if found.line is None else f", line {found.line + 1}"
+                return f"{found.example} ({origin.get('path', self.path)}{line})"
+        return ""
+
     def by_dialect(self, blocks: Iterable[Block]) -> Iterator[tuple[Block, Dialect]]:
         """Blocks of this day with the dialect of their lines; cut where a landing file of another dialect begins."""
         dialects = [origin.get("dialect", {}) for origin in self.manifest["origin"]]

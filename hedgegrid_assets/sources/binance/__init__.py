@@ -19,6 +19,7 @@ from typing import Any, Final
 import polars as pl
 import pyarrow as pa
 
+from hedgegrid_assets.instruments import FLOAT_DIGITS
 from hedgegrid_assets.model import REST, Channel, Decimals, Decoded, Dialect, Field, Scan, TableMapping
 from hedgegrid_assets.sources import shaped
 from hedgegrid_assets.sources.binance import folded
@@ -630,7 +631,7 @@ def _decimals_of(rows: pl.DataFrame, channel: Channel) -> _Decimals:
     if (rows["symbol"] == rows["symbol"][0]).all():
         return _decimals_in([rows], names, channel)
     text = [pl.col(name) for name in names]
-    if not rows.select(pl.any_horizontal((each.str.len_bytes() > _FLOAT_DIGITS).any() for each in text)).item():
+    if not rows.select(pl.any_horizontal((each.str.len_bytes() > FLOAT_DIGITS).any() for each in text)).item():
         return _decimals_by_symbol(rows, names, channel)
     return _decimals_in(rows.select("symbol", "line", *names).partition_by("symbol"), names, channel)
 
@@ -668,10 +669,6 @@ def _decimals_by_symbol(rows: pl.DataFrame, names: Sequence[str], channel: Chann
     }
 
 
-_FLOAT_DIGITS: Final = 15
-"""As many digits has any number that a binary float holds exactly; what was computed with one has more."""
-
-
 def most_decimals(texts: pl.Series, lines: pl.Series | None = None) -> Decimals:
     """Decimals of plain numbers; ``lines``: where each of them stands."""
     point = texts.str.find(".", literal=True)
@@ -681,7 +678,7 @@ def most_decimals(texts: pl.Series, lines: pl.Series | None = None) -> Decimals:
         needed = written
     else:
         needed = int(str((texts.str.strip_chars_end("0").str.len_bytes() - point - 1).max() or 0))
-    if int(str(length.max() or 0)) <= _FLOAT_DIGITS:
+    if int(str(length.max() or 0)) <= FLOAT_DIGITS:
         return Decimals(written, needed, needed)
     return _with_long(Decimals(written, needed), texts, lines)
 
@@ -693,7 +690,7 @@ def _with_long(all_of_them: Decimals, texts: pl.Series, lines: pl.Series | None)
         "line",
         "text",
         fine=(digits.str.len_bytes() - digits.str.find(".", literal=True) - 1).fill_null(0),
-        long=digits.str.strip_chars_start("-0.").str.replace(".", "", literal=True).str.len_bytes() >= _FLOAT_DIGITS,
+        long=digits.str.strip_chars_start("-0.").str.replace(".", "", literal=True).str.len_bytes() >= FLOAT_DIGITS,
     )
     found = numbers.filter(pl.col("long") & (pl.col("fine") > 0))
     short = int(str(numbers.filter(~(pl.col("long") & (pl.col("fine") > 0)))["fine"].max() or 0))
