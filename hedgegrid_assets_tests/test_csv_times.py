@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hedgegrid_assets.errors import TimestampParsingFailed, UsageError
+from hedgegrid_assets.sources import binance
 from hedgegrid_assets.sources.csv.times import lacking_digits, ns_of, spec_of
+from hedgegrid_assets.sources.tardis import datasets
 from hedgegrid_assets.timestamps import FACTORS, nanoseconds
 from hedgegrid_assets_tests.csv_cases import MIDNIGHT, SECOND, convert, frame, line_rejects, trades_of, write
 
@@ -216,3 +218,24 @@ def test_a_first_block_without_a_row_tells_no_spec_and_all_is_read() -> None:
         None,
         None,
     ]
+
+
+# ---------------------------------------------------------------- other readers
+
+
+@pytest.mark.parametrize("value", [1, 20, 1704067200, 999_999_999])
+def test_a_message_whose_time_is_no_milliseconds_is_in_no_day_of_1970(value: int) -> None:
+    channel = binance.channels("binance")[0]
+    assert {"trade_time", "event_time"} >= set(channel.ts_event.meta.root_names())
+    row = pl.DataFrame(
+        {"trade_time": [value], "event_time": [None]}, schema={"trade_time": pl.Int64, "event_time": pl.Int64}
+    )
+    assert row.select(channel.ts_event).to_series().to_list() == [None]
+
+
+@pytest.mark.parametrize(
+    ("value", "ns"), [(5, None), (20240101, None), (1704067200000000, MIDNIGHT), (MIDNIGHT, MIDNIGHT)]
+)
+def test_a_tiny_number_of_tardis_is_no_time(value: int, ns: int | None) -> None:
+    channel = datasets.channels("bybit")[0]
+    assert pl.DataFrame({"timestamp": [value]}).select(channel.ts_event).to_series().to_list() == [ns]
