@@ -1,8 +1,11 @@
 """Symbols and venues beside each other in one file: the one asked for, the others by name, never two as one."""
 
+from datetime import date
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
+import polars as pl
 import pytest
 
 from hedgegrid_assets.errors import NoDataFetched
@@ -10,6 +13,7 @@ from hedgegrid_assets.instruments import read_definitions
 from hedgegrid_assets.pipeline import RunSummary
 from hedgegrid_assets.sources.csv.spellings import Asked, are_venues, spellings_of, venue_in
 from hedgegrid_assets_tests.csv_cases import convert, frame, trades_of, write
+from hedgegrid_assets_tests.dagster_feeds import house_of, run, run_import
 from hedgegrid_assets_tests.stages import with_blocks_of
 
 FIVE = ("BTC-USDT", "BTC/USDT", "BTC/USDT:USDT-240329", "BTC/USDT:USDT", "BTCUSDT")
@@ -47,6 +51,9 @@ def others(done: RunSummary) -> str:
         (("BTC_USDT", "BTC-USDT"), None, "BTC_USDT"),
         (("BTC/USDT:USDT-240329", "BTC/USDT"), "usdm", "BTC/USDT"),
         (("BTC/USDT:USDT-240329-50000-C", "BTC/USDT:USDT"), None, "BTC/USDT:USDT"),
+        (("BTC-USDT", "BTC-USDT-PERP"), None, "BTC-USDT-PERP"),
+        (("BTC-USDT", "BTC-USDT-PERP"), "spot", "BTC-USDT"),
+        (("BTC-USDT", "BTCUSDT.P"), "usdm", "BTCUSDT.P"),
     ],
 )
 def test_one_spelling_is_one_instrument(
@@ -205,6 +212,35 @@ def test_settlements_of_two_venues_are_two_series(tmp_path: Path) -> None:
     path = write(tmp_path, "t.csv", f"exchange,symbol,time,funding_rate\n{rows}")
     convert(tmp_path, path, tokens="funding")
     assert frame(tmp_path, "funding_rate_update")["is_settlement"].to_list() == [True] * 3
+
+
+FEED = """
+  ticks:
+    source: csv
+    venue: BYBIT
+    market: usdm
+    symbols: [BTCUSDT]
+    tables: [trade_tick]
+    start: 2024-01-01
+    landing: ["csv/**/*.csv"]
+    instruments:
+      BTCUSDT: {price_precision: 1, size_precision: 0, mark_precision: 8}
+"""
+
+
+def test_feeds_take_their_venue_and_spelling_in_dagster_too(tmp_path: Path) -> None:
+    house = house_of(tmp_path, FEED)
+    text = (
+        "exchange,symbol,time,price,size,side\nBINANCE_FUTURES,BTC-USDT,1704067200,1,1,buy\n"
+        "bybit,BTC-USDT,1704067201,2,1,buy\nbybit,BTC/USDT,1704067202,3,1,sell\nbybit,BTC/USDT:USDT,1704067203,4,1,sell\n"
+    )
+    (house.places.landing / "csv").mkdir(parents=True)
+    write(house.places.landing / "csv", "t.csv", text)
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert run_import(house, instance).success
+        assert run(house, instance, "2024-01-01|BTCUSDT-LINEAR.BYBIT").success
+    rows = pl.read_parquet(house.places.frame("BTCUSDT-LINEAR.BYBIT", "trade_tick", date(2024, 1, 1)))
+    assert [int(price) for price in rows["price"]] == [4]
 
 
 def test_a_venue_fits_by_name_and_market() -> None:

@@ -14,6 +14,7 @@ from typing import Final
 from hedgegrid_assets.venues import VENUES, Market, markets_of
 
 _CCXT: Final = re.compile(r"([^/:\s]+)/([^/:\s]+?)(?::([^/:\s-]+)(?:-([0-9]{6}))?(-.+)?)?")
+_PERPETUAL: Final = re.compile(r"(.+)(?:[-_.](?:PERP|PERPETUAL)|\.P)", re.IGNORECASE)
 _EXACT, _MARKED, _PLAIN, _OTHERWISE = range(4)
 _LINEAR: Final[tuple[Market, ...]] = ("usdm",)
 _INVERSE: Final[tuple[Market, ...]] = ("coinm",)
@@ -41,21 +42,24 @@ _MORE_VENUES: Final = ("bitflyer", "bithumb", "coinbase", "cryptocom", "ftx", "h
 
 @dataclass(frozen=True, slots=True)
 class _Written:
-    """What a spelling says: the symbol without signs, and its market, if it says one."""
+    """What a spelling says: the symbol without signs, and the markets that it can be of; none: it says nothing."""
 
     plain: str
-    market: Market | None = None
+    markets: tuple[Market, ...] = ()
     is_option: bool = False
 
 
 @lru_cache(maxsize=65_536)
 def _written(text: str) -> _Written:
+    perpetual = _PERPETUAL.fullmatch(text)
+    if perpetual is not None:  # BTC-USDT-PERP, BTCUSDT.P
+        return _Written(_without_signs(perpetual[1]), _LINEAR + _INVERSE)
     match = _CCXT.fullmatch(text)
     if match is None:
         return _Written(_without_signs(text))
     base, quote, settled, day, strike = match.groups()
-    market: Market = "spot" if settled is None else "coinm" if settled.upper() == base.upper() else "usdm"
-    return _Written(f"{base}{quote}{day or ''}".upper(), market, strike is not None)
+    markets = _SPOT if settled is None else _INVERSE if settled.upper() == base.upper() else _LINEAR
+    return _Written(f"{base}{quote}{day or ''}".upper(), markets, strike is not None)
 
 
 def _without_signs(text: str) -> str:
@@ -83,11 +87,11 @@ def rank_of(text: str, symbol: str, market: Market) -> int | None:
     fits = {_without_signs(symbol)} | ({_without_signs(symbol).removesuffix("PERP")} if market == "coinm" else set())
     if written.is_option or written.plain not in fits or "/" in symbol:
         return None
-    if written.market is None:
+    if not written.markets:
         return _PLAIN if written.plain == _without_signs(symbol) else None
-    if written.market == market:
+    if market in written.markets:
         return _MARKED
-    return _OTHERWISE if written.market == "spot" else None
+    return _OTHERWISE if "spot" in written.markets else None
 
 
 def spellings_of(texts: Iterable[str], asked: Asked, before: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -103,8 +107,9 @@ def spellings_of(texts: Iterable[str], asked: Asked, before: Mapping[str, str] |
 
 
 def market_said(spelling: str) -> Market | None:
-    """The market that a spelling says."""
-    return _written(spelling).market
+    """The market that a spelling says; None: none, or one of several."""
+    markets = _written(spelling).markets
+    return markets[0] if len(markets) == 1 else None
 
 
 def _candidates(text: str, asked: Asked) -> Sequence[str]:
