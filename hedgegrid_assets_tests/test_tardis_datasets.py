@@ -348,7 +348,11 @@ def test_a_file_that_always_fails_is_neither_published_nor_cached(kind: str, ser
     assert leftovers(tmp_path) == []
 
 
-@pytest.mark.parametrize("poison", [b"", b"<html></html>", gzip.compress(b"cut off, " * 99)[:-9]])
+@pytest.mark.parametrize(
+    "poison",
+    [b"", b"<html></html>", gzip.compress(b"cut off, " * 99, mtime=0)[:-9]],
+    ids=["nothing", "a page", "half a stream"],
+)
 def test_a_poisoned_file_in_the_cache_is_discarded(poison: bytes, server: Standin, tmp_path: Path) -> None:
     path = tmp_path / "data/cache/binance-futures/datasets/binance-futures_trades_2024-01-02_BTCUSDT.csv.gz"
     path.parent.mkdir(parents=True)
