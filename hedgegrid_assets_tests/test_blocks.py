@@ -45,8 +45,10 @@ class Reader:
 
 def _message(kind: str, number: int, **more: object) -> str:
     at = MIDNIGHT_MS + number
-    if kind == "markPriceUpdate":
-        body: dict[str, object] = {"e": kind, "E": at, "s": "BTCUSDT", "p": f"425{number}.1", "i": "42499.5"}
+    if kind == "indexPriceUpdate":
+        body: dict[str, object] = {"e": kind, "E": at, "i": "BTCUSD", "p": f"425{number}.1"}
+    elif kind == "markPriceUpdate":
+        body = {"e": kind, "E": at, "s": "BTCUSDT", "p": f"425{number}.1", "i": "42499.5"}
         body |= {"r": "0.0001", "T": MIDNIGHT_MS + 28_800_000}
     else:
         body = {"e": kind, "E": at, "s": "BTCUSDT", "a" if kind == "aggTrade" else "t": number, "p": "42500.1"}
@@ -65,6 +67,14 @@ def _messages(kind: str, *, iso: bool = False) -> tuple[str, ...]:
     again = _received(9, _message(kind, 3), iso=iso)
     odd = [_received(7, _message(kind, 7, p="4.25e4"), iso=iso), _received(8, _message(kind, 8, p="x"), iso=iso)]
     return (*good, again, *odd, _received(6, '{"e":"kline","s":"BTCUSDT"}', iso=iso), good[0][:60], "")
+
+
+def _arrays(kind: str) -> tuple[str, ...]:
+    """Some messages a line, behind stamps of several units, in wrappers, and one that is broken."""
+    pairs = [f"[{_message(kind, number)},{_message(kind, number + 1)}]" for number in (1, 2, 3, 5)]
+    wrapped = [f'{{"ts":{MIDNIGHT_MS + 7},"msg":{json.dumps(pairs[0])}}}', f"[{MIDNIGHT_MS + 8},{pairs[1]}]"]
+    stamped = [f"{MIDNIGHT_MS + 4}001 {_message(kind, 4)}", f"2024-01-01 00:00:00.009,{pairs[2]}"]
+    return (*pairs, *wrapped, *stamped, f"[{_message(kind, 6, p='x')},{_message(kind, 7)}]", pairs[0][:70])
 
 
 def _cells(at: int, local: int, number: str = "", side: str = "buy", price: str = "42500.1") -> str:
@@ -109,6 +119,9 @@ READERS: Final[Mapping[str, Reader]] = {
     ),
     "websocket aggTrade": Reader(websocket.SOURCE, "aggTrade", _messages("aggTrade")),
     "websocket trade": Reader(websocket.SOURCE, "trade", _messages("trade")),
+    "websocket indexPrice": Reader(websocket.SOURCE, "indexPrice", _messages("indexPriceUpdate")),
+    "websocket arrays of trades": Reader(websocket.SOURCE, "aggTrade", _arrays("aggTrade")),
+    "websocket arrays of marks": Reader(websocket.SOURCE, "markPrice", _arrays("markPriceUpdate")),
     "websocket markPrice": Reader(websocket.SOURCE, "markPrice", _messages("markPriceUpdate")),
     "tardis trades without ids": Reader(
         tardis.SOURCE,
