@@ -32,8 +32,10 @@ HedgegridError
 │   │   └── TimestampParsingFailed
 │   ├── TooManyOddLines
 │   └── CatalogDiffers
+├── Unforeseen           exit 1: what nobody has thought of, with what was worked on
 └── EnvironmentFault     exit 1: disk, permissions, network, installed versions
     ├── NautilusUnfit
+    ├── DocumentDamaged  a file of our own that is not what it must be
     └── RemoteFault      a provider's answer, or none
         ├── KeyRequired
         └── RateLimited
@@ -55,6 +57,12 @@ def listed(texts: Sequence[str], most: int = 40) -> str:
     """The first of some texts, each cut where it is very long, and how many more there are."""
     shown = ", ".join(text if len(text) <= _LONG else f"{text[:_LONG]}..." for text in texts[:most])
     return shown if len(texts) <= most else f"{shown} and {len(texts) - most:,} more"
+
+
+def several(problems: Sequence[str], most: int = 20) -> str:
+    """The first of some problems in one sentence, and how many more there are."""
+    more = f"; and {len(problems) - most:,} more" if len(problems) > most else ""
+    return "; ".join(problems[:most]) + more
 
 
 class HedgegridError(Exception):
@@ -95,7 +103,7 @@ class FeedsFileError(UsageError):
 
     def __init__(self, path: Path, problems: Sequence[str]) -> None:
         super().__init__(
-            f"{path} is not usable: " + "; ".join(problems),
+            f"{path} is not usable: {several(problems)}",
             hint="correct the lines named, then run: hedgegrid feeds check",
             details={"problems": list(problems)},
         )
@@ -587,6 +595,33 @@ class NautilusUnfit(EnvironmentFault):
             f"this catalog's form is NautilusTrader 1.x of 128 bits: expected {NAUTILUS_WANTED}, found {found}, {why}",
             hint=f"run: python -m pip install 'nautilus_trader{NAUTILUS_WANTED}'",
             details={"found": found, "expected": NAUTILUS_WANTED},
+        )
+
+
+class DocumentDamaged(EnvironmentFault):
+    """A file that we made ourselves (a verdict, a manifest, a frame, ...) and that is not what it must be any more."""
+
+    code = "damaged"
+
+    def __init__(self, path: Path, kind: str, why: str, remedy: str) -> None:
+        super().__init__(
+            f"{path} is damaged: expected {kind}, found {why}",
+            hint=remedy,
+            details={"path": str(path), "expected": kind, "found": why},
+        )
+
+
+class Unforeseen(HedgegridError):
+    """An error that nobody has thought of. ``doing``: what was worked on; the traceback is for ``-v``."""
+
+    code = "internal"
+
+    def __init__(self, error: BaseException, doing: str = "") -> None:
+        told = " ".join(str(error).split())[:_LONG]
+        super().__init__(
+            f"unforeseen {type(error).__name__}{f' ({doing})' if doing else ''}: {told or 'no more is known'}",
+            hint="run it again with -v, which shows where it came from, and report that; what is published is whole",
+            details={"type": type(error).__name__, "doing": doing},
         )
 
 

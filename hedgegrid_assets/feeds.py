@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NotRequired, TypedDict, override
 
 from pydantic import (
     AfterValidator,
@@ -26,7 +26,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from hedgegrid_assets import venues
-from hedgegrid_assets.errors import FeedsFileError, InstrumentUnknown, UsageError
+from hedgegrid_assets.errors import FeedsFileError, InstrumentUnknown, UsageError, several
 from hedgegrid_assets.names import VENUE, VENUE_EXPECTED, name_problem
 from hedgegrid_assets.timestamps import days_between
 from hedgegrid_assets.venues import Listing, Market
@@ -557,7 +557,7 @@ def read_config(path: Path, source: str) -> dict[str, Any]:
     )
     if findings:
         problems = [f"{path}:{line}: {_dotted(at)}: {message}" for line, at, message in findings]
-        raise UsageError("; ".join(problems), hint=_CONFIG_HINT, details={"problems": problems})
+        raise UsageError(several(problems), hint=_CONFIG_HINT, details={"problems": problems})
     return tree
 
 
@@ -989,6 +989,11 @@ def _problem(path: Path, line: int, at: KeyPath, message: str) -> Problem:
 
 # ---------------------------------------------------------------- YAML, with lines
 
+_MOST_BYTES: Final = 512 << 10
+"""Of a YAML file; as the number of values, what takes a few seconds to read."""
+_MOST_JSON_BYTES: Final = 8 << 20
+_MOST_LEVELS: Final = 20
+_MOST_VALUES: Final = 20_000
 _TAG: Final = "tag:yaml.org,2002:"
 _PLAIN_TAGS: Final = frozenset(("str", "int", "float", "bool", "null", "timestamp", "merge", "value", "map", "seq"))
 _INTEGER: Final = re.compile(r"[-+]?[0-9]{1,19}")
@@ -1011,6 +1016,7 @@ class _Walk:
     lines: dict[KeyPath, int] = field(default_factory=dict)
     findings: list[_Finding] = field(default_factory=list)
     inside: set[int] = field(default_factory=set)
+    values: int = 0
 
     def place(self, root: KeyPath, notes: Iterable[Note]) -> list[_Finding]:
         """Notes with their lines; a key that is not in the file has the line of what it is missing from.
@@ -1050,7 +1056,10 @@ def _plain_json(path: Path) -> dict[str, Any] | None:
         raise ValueError(f"{constant} is no JSON")
 
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(_MOST_JSON_BYTES + 1)
+        if len(content) > _MOST_JSON_BYTES:
+            return None
         tree = json.loads(content, object_pairs_hook=once, parse_constant=refuse)
     except (OSError, ValueError, RecursionError):
         return None
@@ -1059,11 +1068,14 @@ def _plain_json(path: Path) -> dict[str, Any] | None:
 
 def _text(path: Path) -> str:
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(_MOST_BYTES + 1)
     except FileNotFoundError:
         raise _Unreadable(f"expected a file, found none at {path.absolute()}") from None
     except OSError as error:
         raise _Unreadable(f"expected a readable file, found {error.strerror} at {path.absolute()}") from None
+    if len(content) > _MOST_BYTES:
+        raise _Unreadable(f"expected a file of at most {_MOST_BYTES:,} bytes, found more at {path.absolute()}")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -1074,10 +1086,29 @@ def _text(path: Path) -> str:
 def _composed(text: str) -> Any:
     """The root node; None: nothing in it. Raises _Unreadable."""
     from ruamel.yaml import YAML
+    from ruamel.yaml.composer import Composer
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
     from ruamel.yaml.reader import ReaderError
 
+    class Bounded(Composer):
+        """Stops at what no file of ours has, before it is read to its end."""
+
+        levels = nodes = 0
+
+        @override
+        def compose_node(self, parent: Any, index: Any) -> Any:
+            self.levels += 1
+            self.nodes += 1
+            if self.levels > _MOST_LEVELS:
+                raise _Unreadable(f"expected at most {_MOST_LEVELS} levels, found them nested deeper")
+            if self.nodes > _MOST_VALUES:
+                raise _Unreadable(f"expected at most {_MOST_VALUES:,} values, found more")
+            node = super().compose_node(parent, index)
+            self.levels -= 1
+            return node
+
     yaml = YAML(typ="safe", pure=True)
+    yaml.Composer = Bounded
     yaml.composer.warn_double_anchors = False
     try:
         return yaml.compose(text)
@@ -1094,8 +1125,11 @@ def _composed(text: str) -> Any:
 
 
 def _value(node: Any, at: KeyPath, walk: _Walk) -> Any:
-    """A node as plain values."""
+    """A node as plain values. Raises _Unreadable for aliases of aliases that stand for too much."""
     line = node.start_mark.line + 1
+    walk.values += 1
+    if walk.values > _MOST_VALUES:
+        raise _Unreadable(f"expected at most {_MOST_VALUES:,} values, found more (aliases stand for what they name)")
     if str(node.tag).removeprefix(_TAG) not in _PLAIN_TAGS:
         walk.findings.append((line, at, f"expected a plain value, found the tag {node.tag}"))
         return None

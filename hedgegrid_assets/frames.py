@@ -18,13 +18,17 @@ import pyarrow.parquet as pq
 from hedgegrid_assets.errors import NoDataFetched, UsageError
 from hedgegrid_assets.model import Column, Table
 from hedgegrid_assets.names import check_lookup
-from hedgegrid_assets.storage import Places, give_up
+from hedgegrid_assets.storage import Places, give_up, reading
 from hedgegrid_assets.tables import TABLES, TOKENS
 from hedgegrid_assets.timestamps import parse_day
 
 if TYPE_CHECKING:
     import pandas as pd
 
+FORCED: Final = (
+    "run again with --force: it is made anew (hedgegrid replay-to-parquet ... --force, hedgegrid backfill FEED --force)"
+)
+"""The way out for what a run makes of raw days."""
 ROW_GROUP: Final = 65_536
 SCHEMA_VERSION: Final = "1"
 _IDS_AT_ONCE: Final = 4_000_000
@@ -175,7 +179,20 @@ class Regrouped:
 
 
 def read_blocks(path: Path, table: Table, columns: Collection[str] | None = None) -> Iterator[pl.DataFrame]:
-    """A stored frame in memory form, row group by row group; all columns, or some in their stored order."""
+    """A stored frame in memory form, row group by row group; all columns, or some in their stored order.
+
+    Raises DocumentDamaged for what is no frame of this table any more.
+    """
+    blocks = _blocks(path, table, columns)
+    while True:
+        with reading(path, f"a frame of {table.name}", FORCED):
+            block = next(blocks, None)
+        if block is None:
+            return
+        yield block
+
+
+def _blocks(path: Path, table: Table, columns: Collection[str] | None) -> Iterator[pl.DataFrame]:
     every = ["ts_event", "ts_init", *(column.name for column in table.columns), "raw_row"]
     names = [name for name in every if columns is None or name in columns]
     enums = [pl.col(column.name).cast(column.dtype) for column in table.columns if isinstance(column.dtype, pl.Enum)]
@@ -193,7 +210,8 @@ def read_blocks(path: Path, table: Table, columns: Collection[str] | None = None
 
 def frame_metadata(path: Path) -> dict[str, str]:
     """The ``hedgegrid.*`` metadata of a stored frame."""
-    metadata = pq.read_schema(path).metadata or {}
+    with reading(path, "a frame", FORCED):
+        metadata = pq.read_schema(path).metadata or {}
     return {key.decode(): value.decode() for key, value in metadata.items() if key.startswith(b"hedgegrid.")}
 
 
@@ -359,10 +377,15 @@ def read_frame(
         raise NoDataFetched(
             f"{instrument_id} {found.name} {start or ''}..{end or ''}", str(folder), "no frame of these days"
         )
-    frame = pl.concat(map(pl.read_parquet, days), how="vertical_relaxed")  # an older day may have fewer decimals
+    frame = pl.concat(map(_stored_frame, days), how="vertical_relaxed")  # an older day may have fewer decimals
     if decimals == "float":
         frame = frame.with_columns(pl.selectors.decimal().cast(pl.Float64))
     return frame.to_pandas()
+
+
+def _stored_frame(path: Path) -> pl.DataFrame:
+    with reading(path, "a frame", FORCED):
+        return pl.read_parquet(path)
 
 
 def days_of(folder: Path, suffix: str) -> list[date]:

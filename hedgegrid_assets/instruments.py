@@ -314,14 +314,15 @@ def read_definitions(catalog: Path) -> dict[str, Instrument]:
     path = definitions_file(catalog)
     if not path.is_file():
         return {}
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        table = pq.ParquetFile(path).read()
-    except (pa.ArrowInvalid, OSError) as error:
+        found = definitions_from(pq.ParquetFile(path).read(), str(path))
+    except DataError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a damaged file can make a decoder raise anything
         raise _not_definitions(str(path), str(error)) from None
-    return {instrument.id: instrument for instrument in definitions_from(table, str(path))}
+    return {instrument.id: instrument for instrument in found}
 
 
 def definitions_table(instruments: Iterable[Instrument]) -> "pa.Table":

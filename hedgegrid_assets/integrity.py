@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from types import NoneType
 from typing import Any, Final
 
 import numpy as np
@@ -27,7 +28,7 @@ from hedgegrid_assets.model import (
     Status,
     Table,
 )
-from hedgegrid_assets.storage import Places, folder_of, read_json, write_json
+from hedgegrid_assets.storage import Places, Shape, folder_of, read_json, write_json
 from hedgegrid_assets.tables.rules import cadence_seconds
 from hedgegrid_assets.timestamps import NS_PER_SECOND, day_end, day_start
 
@@ -559,8 +560,10 @@ def store_verdict(places: Places, table: Table, day: InstrumentDay, verdict: Map
 
 
 def read_verdict(places: Places, table: Table, day: InstrumentDay) -> dict[str, Any] | None:
-    """The stored verdict, or None."""
-    verdict: dict[str, Any] | None = read_json(places.verdict(day.instrument_id, table.folder, day.date))
+    """The stored verdict, or None. Raises DocumentDamaged."""
+    verdict: dict[str, Any] | None = read_json(
+        places.verdict(day.instrument_id, table.folder, day.date), "a verdict", _VERDICT
+    )
     return verdict
 
 
@@ -584,3 +587,40 @@ def _judged_as(folder: Path) -> str | None:
         if isinstance(found, dict) and isinstance(found.get("instrument_id"), str):
             return str(found["instrument_id"])
     return None
+
+
+_NUMBER: Final = (int, float)
+_MAYBE_NS: Final = (int, NoneType)
+_MAYBE_TEXT: Final = (str, NoneType)
+_VERDICT: Final[Shape] = {
+    "instrument_id": str,
+    "table": str,
+    "date": str,
+    "series": str,
+    "status": frozenset(map(str, Status)),
+    "frame_sha256": _MAYBE_TEXT,
+    "content_digest": _MAYBE_TEXT,
+    "raw_sha256": [str],
+    "code_version": str,
+    "precision": {"price": int, "size": int, "mark": int},
+    "thresholds": {"gap_s": (int, float, NoneType), "max_rejected": _NUMBER, "price_increment?": _MAYBE_TEXT},
+    "rows": dict.fromkeys(("in", "out", "rejected", "exact_duplicates", "other_symbols", "not_applicable"), int),
+    "first_ts_init": _MAYBE_NS,
+    "last_ts_init": _MAYBE_NS,
+    "first_id": _MAYBE_TEXT,
+    "last_id": _MAYBE_TEXT,
+    "rules": [
+        {
+            "name": str,
+            "severity": frozenset(map(str, Severity)),
+            "passed": (bool, NoneType),
+            "rows_failed": int,
+            "numbers": dict,
+        }
+    ],
+    "gaps": [{"start": int, "end": int, "seconds": _NUMBER, "ids_missing": int, "cause": str}],
+    "rejects_by_reason": dict,
+    "gaps_total?": int,
+    "identity?": frozenset(map(str, Identity)),
+}
+"""What every reader of a verdict counts on."""

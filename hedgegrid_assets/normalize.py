@@ -33,7 +33,7 @@ from hedgegrid_assets.frames import (
 from hedgegrid_assets.instruments import FAR_FINER, FLOAT_DIGITS
 from hedgegrid_assets.integrity import Circumstances, DayRules, Thresholds
 from hedgegrid_assets.model import Channel, Decoded, Dialect, Identity, InstrumentDay, RowCounts, Source, Status, Table
-from hedgegrid_assets.raw import REJECT_SCHEMA, Carried, RawDay, files_to_blame
+from hedgegrid_assets.raw import LINES_REMEDY, REJECT_SCHEMA, Carried, RawDay, files_to_blame
 from hedgegrid_assets.storage import (
     Behind,
     Block,
@@ -43,6 +43,7 @@ from hedgegrid_assets.storage import (
     atomic_write,
     exclusive_lock,
     publish_file,
+    reading,
     sha256_of,
     side_by_side,
     temporary_file,
@@ -611,7 +612,8 @@ class _TableDay:
         rejects = pl.concat(self._rejects).sort("raw_row")
         rows = rejects["raw_row"].to_list()
         if self._raw.lines is not None and self._raw.lines.exists():
-            origins = pq.ParquetFile(self._raw.lines).read().take(rejects["raw_row"].to_arrow())
+            with reading(self._raw.lines, "the lines of a raw day", LINES_REMEDY):
+                origins = pq.ParquetFile(self._raw.lines).read().take(rejects["raw_row"].to_arrow())
             files, lines = origins.column("file").to_pylist(), origins.column("line").to_pylist()
         else:
             name = self._raw.manifest["origin"][0].get("path", str(self._raw.path))

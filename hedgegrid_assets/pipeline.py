@@ -24,13 +24,14 @@ from hedgegrid_assets.errors import (
     NoDataFetched,
     Refused,
     SeriesMixed,
+    Unforeseen,
     UsageError,
 )
 from hedgegrid_assets.feeds import RESERVED_PREFIX, SYNTHETIC_VENUE, Feed, check_settings, data_path
 from hedgegrid_assets.instruments import DEFAULT_MARK_PRECISION, Instrument
 from hedgegrid_assets.model import REST, Channel, Decimals, InstrumentDay, Source, Status, Table
 from hedgegrid_assets.names import check_instrument_id, check_symbol, check_venue
-from hedgegrid_assets.storage import Places, make_folder, read_json, writing
+from hedgegrid_assets.storage import Places, make_folder, writing
 from hedgegrid_assets.timestamps import days_between, parse_day
 from hedgegrid_assets.venues import Listing, Market
 
@@ -608,9 +609,11 @@ def _with_assumed(seen: Mapping[str, int]) -> dict[str, int]:
 
 def _holds_rows(places: Places, table: Table, instrument_id: str) -> bool:
     """The catalog holds rows of a table: by its verdicts, or files where it has no verdicts."""
+    from hedgegrid_assets.integrity import read_verdict
+
     verdicts = sorted(places.verdict(instrument_id, table.folder, date.min).parent.glob("????-??-??.json"))
     for path in verdicts:
-        verdict = read_json(path) or {}
+        verdict = read_verdict(places, table, InstrumentDay(instrument_id, date.fromisoformat(path.stem))) or {}
         if verdict.get("status") != Status.BLOCKED and verdict.get("rows", {}).get("out"):
             return True
     return not verdicts and any(places.nautilus_folder(table.name, instrument_id).glob("*.parquet"))
@@ -911,7 +914,7 @@ async def run_pipeline(
         raise
 
 
-class Stopped(Exception):
+class Stopped(BaseException):
     """The caller cancelled the run."""
 
 
@@ -1086,6 +1089,9 @@ def _fetch(
         except HedgegridError as error:
             _log.info("%s %s %s: %s", key.symbol, key.channel, key.day, error.message)
             failed[key] = error
+        except Exception as error:  # noqa: BLE001 - told as what it is, with what was worked on
+            _log.debug("%s %s %s", key.symbol, key.channel, key.day, exc_info=True)
+            failed[key] = Unforeseen(error, f"{key.symbol} {key.channel} {key.day}")
         else:
             if raw is not None:
                 found[key] = raw
@@ -1403,6 +1409,9 @@ def _run_day(
         except HedgegridError as error:
             _log.info("%s: %s", day, error.message)
             return [_failed(day, table, error) for table in tables]
+        except Exception as error:  # noqa: BLE001 - told as what it is, with what was worked on
+            _log.debug("%s", day, exc_info=True)
+            return [_failed(day, table, Unforeseen(error, str(day))) for table in tables]
 
 
 def _convert(

@@ -1,5 +1,6 @@
 """Look again at a whole catalog: rules over the stored rows, verdicts, files against frames, Nautilus' own reader."""
 
+import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from hedgegrid_assets import catalog as catalog_stage
 from hedgegrid_assets import frames
 from hedgegrid_assets.catalog import nautilus
 from hedgegrid_assets.catalog.files import days_in
-from hedgegrid_assets.errors import CatalogDiffers, HedgegridError, NoDataFetched
+from hedgegrid_assets.errors import CatalogDiffers, HedgegridError, NoDataFetched, Unforeseen
 from hedgegrid_assets.frames import SharedIds
 from hedgegrid_assets.integrity import (
     GAPS_STORED,
@@ -44,9 +45,11 @@ from hedgegrid_assets.model import (
     Table,
 )
 from hedgegrid_assets.names import check_lookup
-from hedgegrid_assets.storage import Places, sha256_of
+from hedgegrid_assets.storage import Places, reading, sha256_of
 from hedgegrid_assets.tables import TABLES
 from hedgegrid_assets.timestamps import NS_PER_SECOND, day_end, day_start
+
+_log: Final = logging.getLogger(__name__)
 
 LARGE_GAP_NS: Final = 60 * NS_PER_SECOND
 """The guide's own measure of a large gap between trades."""
@@ -307,19 +310,24 @@ class _LargeGaps:
 
 def _look(places: Places, day: InstrumentDay, table: Table, steps: _LargeGaps, *, deep: bool) -> DayReport:
     frame = places.frame(day.instrument_id, table.folder, day.date)
-    verdict = read_verdict(places, table, day)
     try:
+        verdict = read_verdict(places, table, day)
         if not frame.exists() and verdict is None:
             report = _look_at_nautilus(places, day, table, steps)
         else:
             report = _look_at_frame(places, day, table, verdict, steps)
         if deep:
             _read_with_nautilus(places, report)
-    except (HedgegridError, pl.exceptions.PolarsError, OSError, ValueError) as error:  # one broken day hides no other
-        return DayReport(
-            day.instrument_id, table.name, day.date, str(Status.BLOCKED), 0, None, None, (), error=str(error)
-        )
+    except HedgegridError as error:  # one broken day hides no other
+        return _broken(day, table, error)
+    except Exception as error:  # noqa: BLE001 - told as what it is, with what was worked on
+        _log.debug("%s %s", day, table.name, exc_info=True)
+        return _broken(day, table, Unforeseen(error, f"{day} {table.name}"))
     return report
+
+
+def _broken(day: InstrumentDay, table: Table, error: HedgegridError) -> DayReport:
+    return DayReport(day.instrument_id, table.name, day.date, str(Status.BLOCKED), 0, None, None, (), error=str(error))
 
 
 def _look_at_frame(
@@ -360,6 +368,8 @@ def _look_at_frame(
     judged = (known["content_digest"], known["frame_sha256"])
     matches = None if verdict is None else (digest.hexdigest(), sha256_of(path)) == judged
     facts, results = _results(rules, table, known, path if table.id_column and not rules.ids_rise else None)
+    if verdict is not None and not _tells_of(verdict, facts, rows):
+        matches = False
     status = status_of(results, rows) if verdict is None or matches else Status.BLOCKED
     in_catalog = catalog_stage.file_of(places, day, table)
     same = (
@@ -381,6 +391,12 @@ def _look_at_frame(
         known["gaps"],
         ids=_ids_of(facts, table),
     )
+
+
+def _tells_of(verdict: Mapping[str, Any], facts: DayFacts, rows: int) -> bool:
+    """What a verdict says of the rows is what they are."""
+    told = verdict["rows"]["out"], verdict["first_ts_init"], verdict["last_ts_init"]
+    return told == (rows, facts.first_ts_init, facts.last_ts_init)
 
 
 def _ids_of(facts: DayFacts, table: Table) -> DayIds | None:
@@ -478,7 +494,7 @@ def _nautilus_blocks(places: Places, day: InstrumentDay, table: Table) -> Iterat
     for path in sorted(places.nautilus_folder(table.name, day.instrument_id).glob("*.parquet")):
         if day.date not in days_in(path.name):
             continue
-        with pq.ParquetFile(path) as file:
+        with reading(path, "a Nautilus file", "its writer must make it anew"), pq.ParquetFile(path) as file:
             for group in range(file.num_row_groups):
                 found = nautilus.from_nautilus(table.name, file.read_row_group(group))
                 unkept = {column.name: column.dtype for column in table.columns if column.name not in found.columns}
@@ -533,6 +549,8 @@ def _joins(places: Places, days: Sequence[DayReport], *, deep: bool) -> Iterator
 
 
 def _ids_missing(places: Places, before: DayReport, after: DayReport) -> int | None:
+    if before.error or after.error:
+        return None
     table = TABLES[before.table]
     verdicts = [read_verdict(places, table, InstrumentDay(day.instrument_id, day.date)) for day in (before, after)]
     if verdicts[0] is not None and verdicts[1] is not None:

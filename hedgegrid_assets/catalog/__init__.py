@@ -23,8 +23,15 @@ from hedgegrid_assets.catalog.files import (
     strays,
 )
 from hedgegrid_assets.catalog.installed import refuse_unfit_nautilus
-from hedgegrid_assets.catalog.moves import Moves, carry_out, finish, unfinished
-from hedgegrid_assets.errors import CatalogDiffers, DayBlocked, EnvironmentFault, SeriesMixed, VerdictRefused
+from hedgegrid_assets.catalog.moves import Moves, carry_out, finish, read_series, unfinished
+from hedgegrid_assets.errors import (
+    CatalogDiffers,
+    DayBlocked,
+    DocumentDamaged,
+    EnvironmentFault,
+    SeriesMixed,
+    VerdictRefused,
+)
 from hedgegrid_assets.frames import ContentDigest, Precisions
 from hedgegrid_assets.integrity import failed_errors, read_verdict
 from hedgegrid_assets.model import InstrumentDay, Status, Table
@@ -35,7 +42,7 @@ from hedgegrid_assets.storage import (
     exclusive_lock,
     give_up,
     publish_file,
-    read_json,
+    reading,
     sha256_of,
     temporary_file,
     write_json,
@@ -67,11 +74,11 @@ def schema_of(day: InstrumentDay, table: Table, precisions: Precisions) -> pa.Sc
 def claim_series(places: Places, instrument_id: str, table: Table, series: str) -> None:
     """Note which series an (instrument, table) holds. Raises SeriesMixed if it holds another one already."""
     with exclusive_lock(places.catalog_lock):
-        held: dict[str, dict[str, str]] = read_json(places.series) or {}
+        held: dict[str, dict[str, str]] = read_series(places)
         before = held.setdefault(instrument_id, {}).setdefault(table.name, series)
         if before != series:
             raise SeriesMixed(instrument_id, table.name, before, series)
-        if read_json(places.series) != held:
+        if read_series(places) != held:
             write_json(places.series, places.catalog_temp, held)
 
 
@@ -185,12 +192,13 @@ def matches_frame(places: Places, day: InstrumentDay, table: Table) -> bool:
     """The published file holds exactly what its frame says, value by value, at the precision of its verdict."""
     final = file_of(places, day, table)
     verdict = read_verdict(places, table, day)
-    if verdict is not None and "precision" in verdict:
-        expected = schema_of(day, table, Precisions(**verdict["precision"])).metadata
-        if pq.read_schema(final).metadata != expected:
-            return False
+    with reading(final, "a Nautilus file", frames.FORCED):
+        metadata = pq.read_schema(final).metadata
+    if verdict is not None and metadata != schema_of(day, table, Precisions(**verdict["precision"])).metadata:
+        return False
     try:
-        _compare(places.frame(day.instrument_id, table.folder, day.date), table, day, final, pq.read_schema(final))
+        with reading(final, "a Nautilus file", frames.FORCED):
+            _compare(places.frame(day.instrument_id, table.folder, day.date), table, day, final, pq.read_schema(final))
     except CatalogDiffers:
         return False
     return True
@@ -218,7 +226,10 @@ def rows_by_nautilus(places: Places, day: InstrumentDay, table: Table) -> int | 
 
 
 def _good_verdict(places: Places, day: InstrumentDay, table: Table, precisions: Precisions) -> Mapping[str, Any]:
-    verdict = read_verdict(places, table, day)
+    try:
+        verdict = read_verdict(places, table, day)
+    except DocumentDamaged as error:
+        raise VerdictRefused(str(day), table.name, error.message) from None
     if verdict is None:
         raise VerdictRefused(str(day), table.name, "there is none")
     about = {"instrument_id": day.instrument_id, "table": table.name, "date": str(day.date)}
@@ -254,7 +265,7 @@ def _judged_blocks(frame: Path, table: Table, day: InstrumentDay) -> Iterator[pl
     """The blocks of a frame. Raises VerdictRefused where it cannot be read any more."""
     try:
         yield from frames.read_blocks(frame, table)
-    except (pa.ArrowException, OSError) as error:
+    except EnvironmentFault as error:
         raise VerdictRefused(str(day), table.name, f"the frame cannot be read ({error})") from error
 
 

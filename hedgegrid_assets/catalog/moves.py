@@ -3,11 +3,21 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from types import NoneType
+from typing import Any, Final
 
 from hedgegrid_assets.catalog.definitions import put_definition
 from hedgegrid_assets.instruments import Instrument
-from hedgegrid_assets.storage import Places, exclusive_lock, read_json, remove_tree, sync_folder, write_json, writing
+from hedgegrid_assets.storage import (
+    Places,
+    Shape,
+    exclusive_lock,
+    read_json,
+    remove_tree,
+    sync_folder,
+    write_json,
+    writing,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +59,7 @@ def carry_out(places: Places, moves: Moves) -> None:
 
 def unfinished(places: Places) -> str | None:
     """What was begun and is not done yet, in words; None if there is nothing."""
-    noted = read_json(places.moves)
+    noted = _read(places)
     return None if noted is None else str(noted["what"])
 
 
@@ -58,11 +68,40 @@ def finish(places: Places) -> str | None:
     if not places.moves.exists():
         return None
     with writing(places.catalog), exclusive_lock(places.catalog_lock):
-        noted = read_json(places.moves)
+        noted = _read(places)
         if noted is None:  # another process has finished it
             return None
         _do(places, noted)
         return str(noted["what"])
+
+
+_MOVES: Final[Shape] = {
+    "what": str,
+    "definition": (dict, NoneType),
+    "renames": [[str]],
+    "removals": [str],
+    "unclaimed": [[str]],
+    "folder": (str, NoneType),
+}
+_REMEDY: Final = "remove it, then run the command that was interrupted again (validate says what is not whole)"
+
+
+def _read(places: Places) -> dict[str, Any] | None:
+    noted: dict[str, Any] | None = read_json(places.moves, "what is to be moved", _MOVES, _REMEDY)
+    return noted
+
+
+def read_series(places: Places) -> dict[str, dict[str, str]]:
+    """Instrument -> table -> the series that the catalog holds. Raises DocumentDamaged."""
+    held: dict[str, dict[str, str]] | None = read_json(places.series, "which series each table holds", _are_series)
+    return held or {}
+
+
+def _are_series(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(tables, dict) and all(isinstance(series, str) for series in tables.values())
+        for tables in value.values()
+    )
 
 
 def _do(places: Places, noted: Mapping[str, Any]) -> None:
@@ -88,7 +127,7 @@ def _do(places: Places, noted: Mapping[str, Any]) -> None:
 
 
 def _unclaim(places: Places, gone: Sequence[Sequence[str]]) -> None:
-    held: dict[str, dict[str, str]] = read_json(places.series) or {}
+    held = read_series(places)
     for instrument_id, table in gone:
         held.get(instrument_id, {}).pop(table, None)
     if gone:

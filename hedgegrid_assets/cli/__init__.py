@@ -2,14 +2,16 @@
 
 import functools
 import sys
+import traceback
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Final
 
 import typer
 
 from hedgegrid_assets.cli import convert, inspect, look, operate, setup
 from hedgegrid_assets.cli.output import show_error
-from hedgegrid_assets.errors import HedgegridError
+from hedgegrid_assets.errors import HedgegridError, Unforeseen
 
 _EPILOG: Final = "Exit codes: 0 done, 1 data or environment, 2 usage, 130 interrupted. Start with: hedgegrid demo"
 
@@ -37,12 +39,29 @@ def _exits[**P](command: Callable[P, int]) -> Callable[P, None]:
         except HedgegridError as error:
             show_error(error, as_json=bool(options.get("as_json")))
             code = error.exit_code
+        except BrokenPipeError:  # who reads has gone: typer ends quietly
+            raise
+        except Exception as error:  # noqa: BLE001 - told as what it is, with what was worked on
+            if options.get("verbose"):
+                traceback.print_exc()
+            shown = _foreseen(error)
+            show_error(shown, as_json=bool(options.get("as_json")))
+            code = shown.exit_code
         except KeyboardInterrupt:
             sys.stderr.write("interrupted: what is published is whole, the rest was left undone\n")
             code = 130
         raise typer.Exit(code)
 
     return ending
+
+
+def _foreseen(error: Exception) -> HedgegridError:
+    """What the disk has refused is told as such; all else is ours."""
+    if not isinstance(error, OSError):
+        return Unforeseen(error)
+    from hedgegrid_assets.storage import disk_fault
+
+    return disk_fault(error, Path(error.filename if isinstance(error.filename, str) else "."))
 
 
 app.command("init")(_exits(setup.init))

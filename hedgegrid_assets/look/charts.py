@@ -16,8 +16,9 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from hedgegrid_assets.frames import FORCED
 from hedgegrid_assets.model import InstrumentDay, Table
-from hedgegrid_assets.storage import Places
+from hedgegrid_assets.storage import Places, reading
 from hedgegrid_assets.timestamps import NS_PER_SECOND, day_end, day_start
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class DaySeries:
 def day_series(path: Path, table: Table, day: InstrumentDay, buckets: int = BUCKETS) -> DaySeries | None:
     """The numbers of a stored frame's chart; None for a frame without rows in its day."""
     value = table.columns[0].name
-    with pq.ParquetFile(path) as file:
+    with reading(path, f"a frame of {table.name}", FORCED), pq.ParquetFile(path) as file:
         if not file.metadata.num_rows:
             return None
         first, last = _ends(file)

@@ -6,9 +6,9 @@ from datetime import date
 from typing import Any
 
 from hedgegrid_assets.errors import NoDataFetched, UsageError
-from hedgegrid_assets.integrity import instrument_ids, passed_of, rules_off
+from hedgegrid_assets.integrity import instrument_ids, passed_of, read_verdict, rules_off
 from hedgegrid_assets.model import InstrumentDay, Table
-from hedgegrid_assets.storage import Places, read_json
+from hedgegrid_assets.storage import Places
 from hedgegrid_assets.tables import TABLES, TOKENS
 
 
@@ -75,7 +75,7 @@ def judged_days(places: Places, wanted: Wanted) -> Iterator[Judged]:
             for path in sorted(folder.glob("????-??-??.json")):
                 day = date.fromisoformat(path.stem)
                 if wanted.has(instrument_id, table.name, day):
-                    verdict = read_json(path)
+                    verdict = read_verdict(places, table, InstrumentDay(instrument_id, day))
                     if verdict is not None:
                         yield Judged(InstrumentDay(instrument_id, day), table, verdict)
 

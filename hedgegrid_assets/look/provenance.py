@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from hedgegrid_assets.instruments import read_definitions
-from hedgegrid_assets.storage import Places, read_json
+from hedgegrid_assets.raw import read_manifest
+from hedgegrid_assets.storage import Places
 
 _SHOWN_ORIGINS: Final = 20
 
@@ -61,7 +62,7 @@ class RawFinder:
         symbol = self._symbols.get(instrument_id)
         for folder in self._folders_of(symbol):
             path = folder / f"{day}.json"
-            manifest = read_json(path)
+            manifest = read_manifest(path)
             if manifest is None:
                 continue
             if manifest["sha256"] in sha256s:

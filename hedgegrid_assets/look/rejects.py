@@ -9,9 +9,10 @@ from typing import Any, Final
 import polars as pl
 
 from hedgegrid_assets.errors import UsageError
+from hedgegrid_assets.frames import FORCED
 from hedgegrid_assets.look.days import Wanted, instruments
 from hedgegrid_assets.raw import REJECT_SCHEMA
-from hedgegrid_assets.storage import Places
+from hedgegrid_assets.storage import Places, reading
 from hedgegrid_assets.tables import TABLES
 
 COLUMNS: Final = ("instrument_id", "table", "date", "feed", *REJECT_SCHEMA.names())
@@ -57,7 +58,7 @@ class RejectFile:
 
     def read(self) -> pl.DataFrame:
         """Its rows, with what they belong to."""
-        return pl.read_parquet(self.path).select(
+        return _stored(self.path).select(
             pl.lit(self.instrument_id, pl.String).alias("instrument_id"),
             pl.lit(self.table, pl.String).alias("table"),
             pl.lit(self.day, pl.Date).alias("date"),
@@ -137,8 +138,13 @@ def samples(path: Path, each: int, characters: int) -> list[dict[str, Any]]:
     """The first few rejects of every reason of a file of rejects, their text cut, most frequent reason first."""
     if not path.exists():
         return []
-    rows = pl.read_parquet(path, columns=["file", "line", "reason", "field", "value", "raw"])
+    rows = _stored(path).select("file", "line", "reason", "field", "value", "raw")
     counts = rows.group_by("reason").agg(count=pl.len())
     first = rows.group_by("reason", maintain_order=True).head(each).join(counts, on="reason", maintain_order="left")
     first = first.sort("count", "reason", descending=[True, False], maintain_order=True)
     return first.with_columns(pl.col("raw").str.head(characters)).to_dicts()
+
+
+def _stored(path: Path) -> pl.DataFrame:
+    with reading(path, "rejects", FORCED):
+        return pl.read_parquet(path).select(pl.col(name).cast(kind) for name, kind in REJECT_SCHEMA.items())

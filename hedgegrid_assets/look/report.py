@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from hedgegrid_assets.integrity import ids_between, ids_missing, passed_of
+from hedgegrid_assets.integrity import ids_between, ids_missing, passed_of, read_verdict
 from hedgegrid_assets.look.charts import DaySeries, day_series
 from hedgegrid_assets.look.days import Judged, Wanted, instruments, judged_days, nothing_found
 from hedgegrid_assets.look.gaps import day_holes
@@ -24,7 +24,7 @@ from hedgegrid_assets.look.provenance import RawFinder, RawFound
 from hedgegrid_assets.look.rejects import MEANINGS, samples
 from hedgegrid_assets.look.status import LOOKS
 from hedgegrid_assets.model import InstrumentDay, Table
-from hedgegrid_assets.storage import Places, atomic_write, read_json
+from hedgegrid_assets.storage import Places, atomic_write
 from hedgegrid_assets.tables import TABLES
 
 TEMPLATE: Final = Path(__file__).with_name("report_template.html")
@@ -295,7 +295,7 @@ class _Page:
                 self.left_out += 1
                 continue
             day, table = InstrumentDay(candidate.instrument_id, candidate.day(self._last)), TABLES[candidate.table]
-            verdict = read_json(self._places.verdict(day.instrument_id, table.folder, day.date))
+            verdict = read_verdict(self._places, table, day)
             if verdict is None:
                 continue
             self._progress(f"{day} {table.token}", 0)

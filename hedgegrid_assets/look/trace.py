@@ -17,8 +17,9 @@ from hedgegrid_assets.errors import NoDataFetched, UsageError
 from hedgegrid_assets.look.days import Judged, Wanted, judged_days, some
 from hedgegrid_assets.look.provenance import RawFinder, RawFound
 from hedgegrid_assets.model import Table
+from hedgegrid_assets.raw import LINES_REMEDY
 from hedgegrid_assets.sources import SOURCES
-from hedgegrid_assets.storage import BlockReader, Places, sha256_of
+from hedgegrid_assets.storage import BlockReader, Places, reading, sha256_of
 from hedgegrid_assets.timestamps import NS_PER_SECOND, day_of, iso
 
 type Row = Mapping[str, Any]
@@ -187,7 +188,7 @@ def _in_catalog(places: Places, judged: Judged, row: Row) -> dict[str, Any]:
         (held,) = made_ids.shortened(pl.Series([row[judged.table.id_column]], dtype=pl.String))
         row = {**row, judged.table.id_column: held}
         same &= pl.col(judged.table.id_column) == held
-    with pq.ParquetFile(path) as file:
+    with reading(path, "a Nautilus file", frames.FORCED), pq.ParquetFile(path) as file:
         for group in range(file.num_row_groups):
             block = nautilus.from_nautilus(judged.table.name, file.read_row_group(group))
             rows = block.with_row_index("row").filter(same)
@@ -271,8 +272,9 @@ def _in_landing(places: Places, raw: RawFound, raw_row: int, text: str | None) -
     if raw.in_place:
         name, line = str(raw.manifest["origin"][0]["path"]), raw_row + 1
     elif raw.lines is not None:
-        origin = pq.ParquetFile(raw.lines).read().slice(raw_row, 1).to_pylist()[0]
-        name, line = str(origin["file"]), int(origin["line"])
+        with reading(raw.lines, "the lines of a raw day", LINES_REMEDY):
+            origin = pq.ParquetFile(raw.lines).read().slice(raw_row, 1).to_pylist()[0]
+            name, line = str(origin["file"]), int(origin["line"])
     else:
         return None
     about = next((each for each in raw.manifest["origin"] if each.get("path") == name), {})

@@ -3,6 +3,7 @@
 from hedgegrid_assets.raw.accounting import FileLines, LineCounts, files_to_blame, is_too_much
 from hedgegrid_assets.raw.carried import Carried, Carrier
 from hedgegrid_assets.raw.days import (
+    LINES_REMEDY,
     LINES_SCHEMA,
     REJECT_SCHEMA,
     Progress,
@@ -12,6 +13,7 @@ from hedgegrid_assets.raw.days import (
     noted_day,
     raw_day,
     raw_days,
+    read_manifest,
     verify,
 )
 from hedgegrid_assets.raw.fetched import fetch_day, request_of
@@ -30,6 +32,7 @@ from hedgegrid_assets.raw.own import OwnFiles
 from hedgegrid_assets.raw.passes import shown_name
 
 __all__ = [
+    "LINES_REMEDY",
     "LINES_SCHEMA",
     "REJECT_SCHEMA",
     "Carried",
@@ -57,6 +60,7 @@ __all__ = [
     "noted_day",
     "raw_day",
     "raw_days",
+    "read_manifest",
     "request_of",
     "scan_landing",
     "shown_name",

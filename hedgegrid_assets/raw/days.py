@@ -1,5 +1,6 @@
 """A raw day on disk: which one it is, its lines, and the manifest that tells where they are from."""
 
+import contextlib
 import glob
 import hashlib
 import json
@@ -10,20 +11,23 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from importlib.metadata import version
 from pathlib import Path
+from types import NoneType
 from typing import Any, Final
 
 import polars as pl
 import pyarrow as pa
 
-from hedgegrid_assets.errors import RawDamaged
+from hedgegrid_assets.errors import DocumentDamaged, RawDamaged
 from hedgegrid_assets.model import Decimals, Dialect, Scan, Source
-from hedgegrid_assets.storage import Block, BlockReader, Places, atomic_write, read_json, write_json
+from hedgegrid_assets.storage import Block, BlockReader, Places, Shape, atomic_write, read_json, write_json
 
 type Progress = Callable[[str, int], None]
 """Told what is worked on, and how many lines are done since the last call."""
 
 _REPLACED: Final = 50
 """Earlier contents of a raw day that its manifest remembers."""
+LINES_REMEDY: Final = "remove the manifest beside it (.json) and run again: the landing files are imported again"
+"""The way out for the sidecar of a raw day."""
 LINES_SCHEMA: Final = pa.schema([("file", pa.dictionary(pa.int32(), pa.string())), ("line", pa.uint64())])
 REJECT_SCHEMA: Final = pl.Schema(
     {
@@ -146,9 +150,50 @@ def raw_day(places: Places, feed: str, key: RawKey) -> RawDay | None:
     return day
 
 
+_NS_OR_NONE: Final = (int, NoneType)
+_MANIFEST: Final[Shape] = {
+    "feed": str,
+    "source": str,
+    "channel": str,
+    "symbol": str,
+    "date": str,
+    "stored": frozenset({"copy", "in_place"}),
+    "file": str,
+    "bytes": int,
+    "sha256": str,
+    "lines": int,
+    "first_local_ns": _NS_OR_NONE,
+    "last_local_ns": _NS_OR_NONE,
+    "origin": [
+        {
+            "path?": str,
+            "sha256": str,
+            "bytes": int,
+            "lines": int,
+            "stored_lines?": int,
+            "stored_bytes?": int,
+            "unreadable?": int,
+            "decimals?": dict,
+            "dialect?": dict,
+            "disconnects_ns?": [int],
+        }
+    ],
+    "request": (dict, NoneType),
+    "disconnects_ns": [int],
+    "fetched_at": str,
+    "versions": dict,
+}
+
+
+def read_manifest(path: Path) -> dict[str, Any] | None:
+    """A manifest, or None where there is none. Raises DocumentDamaged."""
+    manifest: dict[str, Any] | None = read_json(path, "the manifest of a raw day", _MANIFEST)
+    return manifest
+
+
 def noted_day(places: Places, feed: str, key: RawKey) -> RawDay | None:
     """The raw day as its manifest tells, whether its file is still there or not; None where there is no manifest."""
-    manifest = read_json(places.raw_manifest(feed, key.channel, key.symbol, key.day))
+    manifest = read_manifest(places.raw_manifest(feed, key.channel, key.symbol, key.day))
     if manifest is None:
         return None
     in_place = manifest["stored"] == "in_place"
@@ -250,7 +295,9 @@ def manifest_of(
 def write_manifest(places: Places, feed: str, key: RawKey, manifest: dict[str, Any]) -> None:
     """Publish a manifest; ``replaces`` names the contents that the raw day had before, oldest first."""
     path = places.raw_manifest(feed, key.channel, key.symbol, key.day)
-    held = read_json(path) or {}
+    held: Mapping[str, Any] = {}
+    with contextlib.suppress(DocumentDamaged):  # it is replaced by this one
+        held = read_manifest(path) or {}
     before = [sha for sha in (*held.get("replaces", ()), held.get("sha256")) if sha not in (None, manifest["sha256"])]
     replaces = list(dict.fromkeys(before))[-_REPLACED:]
     write_json(path, places.raw_temp(feed), manifest | ({"replaces": replaces} if replaces else {}))
@@ -265,8 +312,8 @@ def is_corrected(places: Places, raw: RawDay, judged: Sequence[str]) -> bool:
     if wanted & {raw.sha256, *raw.manifest.get("replaces", ())}:
         return True
     for path in places.landing.glob(f"*/*/{glob.escape(raw.key.symbol)}/{raw.key.day}.json"):
-        other = read_json(path)
-        if wanted & {other["sha256"], *other.get("replaces", ())} and names & _origins(other):
+        other = read_manifest(path)
+        if other and wanted & {other["sha256"], *other.get("replaces", ())} and names & _origins(other):
             return True
     return False
 

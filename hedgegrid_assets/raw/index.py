@@ -13,7 +13,7 @@ from typing import Any, Final
 from hedgegrid_assets.errors import FileRefused
 from hedgegrid_assets.raw.accounting import FileLines, LineCounts
 from hedgegrid_assets.raw.days import RawKey
-from hedgegrid_assets.storage import Places, read_json, write_json
+from hedgegrid_assets.storage import Places, Shape, read_json, write_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,38 @@ def index_path(places: Places, feed: str, landing: LandingFile) -> Path:
 
 def read_index(places: Places, feed: str, landing: LandingFile) -> dict[str, Any] | None:
     """What was found in this content of a landing file, or None if it was not imported."""
-    return read_json(index_path(places, feed, landing))
+    return _read(index_path(places, feed, landing))
+
+
+def _is_day(value: Any) -> bool:
+    """``[channel, symbol, YYYY-MM-DD]``."""
+    if not isinstance(value, list) or len(value) != 3 or not all(isinstance(part, str) for part in value):
+        return False
+    try:
+        date.fromisoformat(value[2])
+    except ValueError:
+        return False
+    return True
+
+
+_INDEX: Final[Shape] = {
+    "file": str,
+    "signature": str,
+    "days": [_is_day],
+    "channels": [str],
+    "symbols": [str],
+    "unknown_symbols": dict,
+    "by_stream?": dict,
+    "other?": dict,
+    "notes?": [str],
+    "unplaced?": dict,
+    "counts?": dict.fromkeys(("lines", "placed", "header", "other", "unplaced"), int),
+}
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    index: dict[str, Any] | None = read_json(path, "the index of an imported file", _INDEX)
+    return index
 
 
 def index_days(index: Mapping[str, Any]) -> set[RawKey]:
@@ -144,14 +175,14 @@ def last_import(places: Places, feed: str) -> int:
 
 def indexes(places: Places, feed: str) -> dict[Path, dict[str, Any]]:
     """All index files of a feed."""
-    return {path: read_json(path) for path in sorted(places.imports(feed).glob("*.json"))}
+    read = ((path, _read(path)) for path in sorted(places.imports(feed).glob("*.json")))
+    return {path: index for path, index in read if index is not None}
 
 
 def older_indexes(places: Places, feed: str, signatures: Mapping[str, str]) -> dict[str, dict[Path, dict[str, Any]]]:
     """Name of each landing file (``signatures``: that of its content now) -> index files of its earlier contents."""
     found: dict[str, dict[Path, dict[str, Any]]] = {name: {} for name in signatures}
-    for path in places.imports(feed).glob("*.json") if signatures else ():
-        index = json.loads(path.read_bytes())
+    for path, index in indexes(places, feed).items() if signatures else ():
         if signatures.get(index["file"], index["signature"]) != index["signature"]:
             found[index["file"]][path] = index
     return found
@@ -169,8 +200,7 @@ class Imported:
 def imports(places: Places, feed: str) -> list[Imported]:
     """All that a feed has imported, in the order of the imports."""
     found = []
-    for path in places.imports(feed).glob("*.json"):
-        index = json.loads(path.read_bytes())
+    for path, index in indexes(places, feed).items():
         found.append(
             Imported(
                 f"{index['file']}@{index['signature']}",

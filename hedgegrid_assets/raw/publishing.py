@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from hedgegrid_assets.errors import RawDamaged
 from hedgegrid_assets.model import Source
 from hedgegrid_assets.raw.days import (
+    LINES_REMEDY,
     LINES_SCHEMA,
     Progress,
     RawKey,
@@ -20,6 +21,7 @@ from hedgegrid_assets.raw.days import (
     keep_unplaced,
     manifest_of,
     noted_day,
+    read_manifest,
     write_manifest,
 )
 from hedgegrid_assets.raw.index import (
@@ -32,7 +34,7 @@ from hedgegrid_assets.raw.index import (
     write_index,
 )
 from hedgegrid_assets.raw.passes import LINES_OPTIONS, LandingPass, Wanted, shown_name
-from hedgegrid_assets.storage import Places, atomic_write, parquet_writer, read_json, sha256_of, write_json
+from hedgegrid_assets.storage import Places, atomic_write, parquet_writer, reading, sha256_of, write_json
 
 OF_RAW: Final = b"hedgegrid.raw_sha256"
 """Metadata of a sidecar: the raw file that its lines are of."""
@@ -169,7 +171,7 @@ def _held_origins(places: Places, feed: str, key: RawKey, replaced: set[str]) ->
 
     ``stored_bytes`` is 0 where the lines have to be taken from the landing file again.
     """
-    manifest = read_json(places.raw_manifest(feed, key.channel, key.symbol, key.day))
+    manifest = read_manifest(places.raw_manifest(feed, key.channel, key.symbol, key.day))
     held: list[dict[str, Any]] = []
     start_bytes = start_lines = 0
     for origin in manifest["origin"] if manifest else []:
@@ -177,7 +179,7 @@ def _held_origins(places: Places, feed: str, key: RawKey, replaced: set[str]) ->
             held.append(origin | {"start_bytes": start_bytes, "start_lines": start_lines})
         start_bytes += origin["stored_bytes"]
         start_lines += origin["stored_lines"]
-    if held and start_bytes and not _is_whole(places, feed, key, manifest):
+    if manifest and held and start_bytes and not _is_whole(places, feed, key, manifest):
         held = [origin | {"stored_bytes": 0} for origin in held]
     return held
 
@@ -188,7 +190,10 @@ def _is_whole(places: Places, feed: str, key: RawKey, manifest: Mapping[str, Any
     lines = places.raw_lines(feed, key.channel, key.symbol, key.day)
     if not path.exists() or not lines.exists():
         return False
-    of = (pq.read_schema(lines).metadata or {}).get(OF_RAW, b"").decode()
+    try:
+        of = (pq.read_schema(lines).metadata or {}).get(OF_RAW, b"").decode()
+    except (pa.ArrowException, OSError, UnicodeDecodeError):  # damaged: the landing files have it all
+        return False
     return of == manifest["sha256"] and sha256_of(path) == manifest["sha256"]
 
 
@@ -274,7 +279,7 @@ def _range(path: Path, start: int, length: int) -> Iterator[bytes]:
 
 def _numbers(path: Path, start: int, count: int) -> Iterator[pa.Table]:
     """Some rows of a sidecar, row group by row group."""
-    with pq.ParquetFile(path) as file:
+    with reading(path, "the lines of a raw day", LINES_REMEDY), pq.ParquetFile(path) as file:
         first = 0
         for group in range(file.num_row_groups):
             rows = file.metadata.row_group(group).num_rows
