@@ -62,7 +62,8 @@ $(READY): pyproject.toml uv.lock .python-version | $(filter .uv/%,$(UV))
 	$(UV) sync --locked "$$@"
 	@touch $@
 
-.uv/bin/uv:
+.uv/bin/uv: scripts/uv.txt
 	@echo "no uv here that works: making a private one in .uv/"
 	@"$$(sh scripts/find-python 3 3.13 3.12 3.11 || echo python3)" -m venv .uv
-	@.uv/bin/python -m pip install --quiet --disable-pip-version-check uv
+	@.uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r scripts/uv.txt
+	@touch $@
