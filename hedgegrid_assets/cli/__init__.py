@@ -12,6 +12,7 @@ import typer
 from hedgegrid_assets.cli import convert, inspect, look, operate, setup
 from hedgegrid_assets.cli.output import show_error
 from hedgegrid_assets.errors import HedgegridError, Unforeseen
+from hedgegrid_assets.look.visible import visible
 
 _EPILOG: Final = "Exit codes: 0 done, 1 data or environment, 2 usage, 130 interrupted. Start with: hedgegrid demo"
 
@@ -43,7 +44,7 @@ def _exits[**P](command: Callable[P, int]) -> Callable[P, None]:
             raise
         except Exception as error:  # noqa: BLE001 - told as what it is, with what was worked on
             if options.get("verbose"):
-                traceback.print_exc()
+                sys.stderr.write(visible(traceback.format_exc(), keep="\n"))
             shown = _foreseen(error)
             show_error(shown, as_json=bool(options.get("as_json")))
             code = shown.exit_code

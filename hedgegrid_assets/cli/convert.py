@@ -14,6 +14,7 @@ from hedgegrid_assets.cli.output import (
     Json,
     Quiet,
     Verbose,
+    cell,
     console,
     megabytes,
     print_json,
@@ -200,8 +201,8 @@ def _show_plan(asked: "Request", *, as_json: bool) -> int:
         sizes = [day.bytes for day in mine if day.bytes]
         expected = megabytes(sum(sizes) // len(sizes) * len(missing)) if sizes else "unknown"
         table.add_row(
-            symbol,
-            channel,
+            cell(symbol),
+            cell(channel),
             f"{len(mine)}: {mine[0].date} .. {mine[-1].date}",
             str(sum(day.stored for day in mine)),
             str(sum(day.cached for day in mine if not day.stored)),
@@ -241,7 +242,7 @@ def _show(summary: "RunSummary", catalog: Path) -> None:
     counted = [
         (name, key) for name, key in _COUNTED if key in {"in", "out"} or any(day.rows.get(key) for day in summary.days)
     ]
-    table = Table(title=f"catalog {catalog}", title_justify="left")
+    table = Table(title=cell(f"catalog {catalog}"), title_justify="left")
     for name in ("instrument", "table", "days", "status"):
         table.add_column(name)
     for name in (*(name for name, _ in counted), "gaps", "ids missing", "size"):
@@ -250,7 +251,7 @@ def _show(summary: "RunSummary", catalog: Path) -> None:
         statuses = Counter("unchanged, " + day.status if day.skipped else day.status for day in days)
         style = STYLES[max((day.status for day in days), key=list(STYLES).index)]
         table.add_row(
-            days[0].instrument_id,
+            cell(days[0].instrument_id),
             days[0].table,
             str(days[0].date) if len(days) == 1 else f"{len(days)}: {days[0].date} .. {days[-1].date}",
             f"[{style}]"
@@ -265,11 +266,13 @@ def _show(summary: "RunSummary", catalog: Path) -> None:
     out.print(table)
     reasons = sum((Counter(day.rejects_by_reason) for day in summary.days), Counter[str]())
     if reasons:
-        out.print("rejected: " + ", ".join(f"{reason} {count:,}" for reason, count in reasons.most_common()))
+        out.print(
+            "rejected: " + ", ".join(f"{reason} {count:,}" for reason, count in reasons.most_common()), markup=False
+        )
     streams = ", ".join(f"{stream} {count:,}" for stream, count in Counter(summary.by_stream).most_common(8))
     if summary.lines:
         counts = " + ".join(f"{name} {count:,}" for name, count in summary.counts.items() if name != "lines")
-        out.print(f"lines {summary.lines:,} = {counts} ({streams})")
+        out.print(f"lines {summary.lines:,} = {counts} ({streams})", markup=False)
     rate = (
         f", {summary.rows / summary.seconds:,.0f} rows/s"
         if summary.seconds and not all(day.skipped for day in summary.days)

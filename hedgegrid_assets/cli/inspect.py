@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hedgegrid_assets.cli.output import STYLES, Data, Feeds, Json, Quiet, Verbose, console, print_json, say, set_logging
+from hedgegrid_assets.cli.output import (
+    STYLES,
+    Data,
+    Feeds,
+    Json,
+    Quiet,
+    Verbose,
+    cell,
+    console,
+    print_json,
+    say,
+    set_logging,
+)
 from hedgegrid_assets.errors import FeedsFileError, UsageError
 
 if TYPE_CHECKING:
@@ -71,7 +83,7 @@ def show_report(report: "ValidationReport") -> None:
 
     days = sorted({day.date for day in report.days})
     grid = len(days) <= _GRID_DAYS
-    table = Table(title=f"catalog {report.catalog}", title_justify="left")
+    table = Table(title=cell(f"catalog {report.catalog}"), title_justify="left")
     for name in ("instrument", "table", *(map(str, days) if grid else ("days", "status"))):
         table.add_column(name)
     table.add_column("rows", justify="right")
@@ -86,7 +98,7 @@ def show_report(report: "ValidationReport") -> None:
                 ", ".join(f"[{STYLES[status]}]{count} {status}[/]" for status, count in statuses.items()),
             ]
         )
-        table.add_row(found[0].instrument_id, found[0].table, *told, f"{sum(day.rows for day in found):,}")
+        table.add_row(cell(found[0].instrument_id), found[0].table, *told, f"{sum(day.rows for day in found):,}")
     out = console()
     out.print(table)
     for day in report.days:
@@ -192,10 +204,10 @@ def instruments_list(
     for each in found.values():
         fees = f"{each.maker_fee} / {each.taker_fee}" if each.fees_known else "not known"
         table.add_row(
-            each.id,
-            each.kind,
-            each.base,
-            each.quote,
+            cell(each.id),
+            cell(each.kind),
+            cell(each.base),
+            cell(each.quote),
             each.price_increment,
             each.size_increment,
             str(each.mark_precision),

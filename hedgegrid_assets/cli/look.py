@@ -14,6 +14,7 @@ from hedgegrid_assets.cli.output import (
     Json,
     Quiet,
     Verbose,
+    cell,
     console,
     megabytes,
     print_json,
@@ -22,6 +23,7 @@ from hedgegrid_assets.cli.output import (
     set_logging,
 )
 from hedgegrid_assets.errors import NoDataFetched, UsageError
+from hedgegrid_assets.look.visible import visible
 from hedgegrid_assets.names import check_lookup
 
 if TYPE_CHECKING:
@@ -93,7 +95,7 @@ def _show_gaps(report: "GapReport", catalog: Path) -> None:
             if hole.end == day_end(hole.date):
                 clock = (clock[0], "24:00:00.000")
             table.add_row(
-                hole.instrument_id,
+                cell(hole.instrument_id),
                 hole.table,
                 str(hole.date),
                 hole.kind,
@@ -120,7 +122,7 @@ def _show_gaps(report: "GapReport", catalog: Path) -> None:
     for (instrument_id, name), found in report.by_table.items():
         off = found.not_looked_for
         sums.add_row(
-            instrument_id,
+            cell(instrument_id),
             name,
             f"{found.days:,}",
             "off" if off >= {"silences", "holes"} else f"{found.gaps:,}",
@@ -181,7 +183,7 @@ def rejects_list(
         )
         at = "" if row["field"] is None else f" field {row['field']}"
         value = "" if row["value"] is None else f" = {row['value']}"
-        out.print(f"{row['file']}:{row['line']}: {row['reason']}{at}{value} ({belongs})", markup=False)
+        out.print(visible(f"{row['file']}:{row['line']}: {row['reason']}{at}{value} ({belongs})"), markup=False)
         out.print(f"    {_cut(row['raw'])}", markup=False)
     if count > len(rows):
         out.print(f"{count - len(rows):,} more of {count:,}: use --limit, or see `hedgegrid rejects summary`")
@@ -237,7 +239,7 @@ def rejects_show(
         }
         for name, value in shown.items():
             if value is not None:
-                out.print(f"{name:12} {value}", markup=False)
+                out.print(visible(f"{name:12} {value}"), markup=False)
         out.print("")
     return 0
 
@@ -287,7 +289,7 @@ def rejects_summary(
     for row in found:
         belongs = f"{row['instrument_id']} {row['table']}" if row["instrument_id"] else f"{row['feed']}: {row['file']}"
         shown.add_row(
-            belongs, row["date"] or "", row["reason"], f"{row['count']:,}", str(row["first_line"]), row["meaning"]
+            cell(belongs), row["date"] or "", row["reason"], f"{row['count']:,}", str(row["first_line"]), row["meaning"]
         )
     out = console()
     out.print(shown)
@@ -339,7 +341,7 @@ _STATIONS: Final[Mapping[str, str]] = {
 
 def _show_trace(found: "Trace") -> None:
     out = console()
-    out.print(f"{found.instrument_id} {found.table}: {found.found_by}", markup=False)
+    out.print(visible(f"{found.instrument_id} {found.table}: {found.found_by}"), markup=False)
     for name, step in found.steps.items():
         style, mark = {True: ("green", "ok"), False: ("bold red", "not ok"), None: ("dim", "")}[step.get("ok")]
         out.print(f"\n[bold]{_STATIONS[name]}[/]  [{style}]{mark}[/]")
@@ -347,10 +349,10 @@ def _show_trace(found: "Trace") -> None:
             if key in {"ok", "origin"} or value in (None, "", {}):
                 continue
             told = ", ".join(f"{inner} {shown}" for inner, shown in _told(value)) if isinstance(value, dict) else value
-            out.print(f"  {key:10} {told}", markup=False)
+            out.print(visible(f"  {key:10} {told}"), markup=False)
         for origin in step.get("origin", []):
             about = ", ".join(f"{key} {value}" for key, value in origin.items() if key not in {"by_stream"})
-            out.print(f"  from       {about}", markup=False)
+            out.print(visible(f"  from       {about}"), markup=False)
 
 
 def _told(values: Mapping[str, Any]) -> "Iterable[tuple[str, Any]]":
@@ -422,7 +424,7 @@ def _wanted(instrument: str | None, table: str | None, start: str | None, end: s
 def _table(title: str, *columns: str) -> Any:
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left")
+    table = Table(title=cell(title), title_justify="left")
     for name in columns:
         table.add_column(name)
     return table
@@ -437,5 +439,5 @@ def _print_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Non
 
 def _cut(text: str | None) -> str:
     """A line that fits on a screen; control characters are told, not sent to the terminal."""
-    shown = (text or "").encode("unicode_escape").decode() if text and not text.isprintable() else text or ""
+    shown = visible(text or "")
     return shown if len(shown) <= _SHOWN_RAW else f"{shown[:_SHOWN_RAW]}… ({len(shown):,} characters)"

@@ -7,12 +7,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, override
 
 import typer
 
 from hedgegrid_assets.errors import HedgegridError
 from hedgegrid_assets.look.status import LOOKS
+from hedgegrid_assets.look.visible import visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,17 +33,41 @@ STYLES: Final[Mapping[str, str]] = {word: look.terminal for word, look in LOOKS.
 
 
 def console(*, stderr: bool = False) -> "Console":
-    """A rich console; colours only on a terminal, and never with NO_COLOR; tables are not squeezed into a file."""
+    """A rich console; colours only on a terminal, and never with NO_COLOR; tables are not squeezed into a file.
+
+    Control characters in what is printed are escaped, wherever they come from.
+    """
     from rich.console import Console
+    from rich.text import Text
+
+    class Plain(Console):
+        @override
+        def render_str(self, text: str, **options: Any) -> Text:
+            return super().render_str(visible(text, keep="\n"), **options)
 
     stream = sys.stderr if stderr else sys.stdout
-    return Console(stderr=stderr, highlight=False, soft_wrap=True, width=None if stream.isatty() else 160)
+    return Plain(stderr=stderr, highlight=False, soft_wrap=True, width=None if stream.isatty() else 160)
+
+
+def cell(text: object) -> str:
+    """Data in a table: on one line, and never taken for markup."""
+    from rich.markup import escape
+
+    return escape(visible(str(text)))
+
+
+class _PlainFormatter(logging.Formatter):
+    @override
+    def format(self, record: logging.LogRecord) -> str:
+        return visible(super().format(record), keep="\n")
 
 
 def set_logging(*, verbose: bool, quiet: bool) -> None:
     """Log to stderr, unless the user has configured logging already."""
     level = logging.DEBUG if verbose else logging.CRITICAL if quiet else logging.WARNING
-    logging.basicConfig(level=level, format="%(asctime)s - %(name)s - %(levelname)s - %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(_PlainFormatter("%(asctime)s - %(name)s - %(levelname)s - %(message)s"))
+    logging.basicConfig(level=level, handlers=[handler])
 
 
 def print_json(value: object) -> None:
@@ -56,15 +81,15 @@ def show_error(error: HedgegridError, *, as_json: bool) -> None:
         print_json(error.to_dict())
     out = console(stderr=True)
     out.print("[bold red]error:[/] ", end="")
-    out.print(error.message, markup=False)
+    out.print(visible(error.message), markup=False)
     if error.hint:
         out.print("[bold]hint:[/] ", end="")
-        out.print(error.hint, markup=False)
+        out.print(visible(error.hint), markup=False)
 
 
 def say(text: str) -> None:
     """A note for people, to stderr."""
-    console(stderr=True).print(text, markup=False)
+    console(stderr=True).print(visible(text), markup=False)
 
 
 class Progress:
@@ -88,8 +113,10 @@ def progress(*, quiet: bool) -> Iterator[Progress]:
     if quiet or not sys.stderr.isatty():
         yield Progress(_nowhere)
         return
+    from rich.text import Text
+
     with console(stderr=True).status("starting") as status:
-        yield Progress(status.update)
+        yield Progress(lambda text: status.update(Text(visible(text))))
 
 
 def _nowhere(text: str) -> None:

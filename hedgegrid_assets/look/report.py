@@ -23,6 +23,7 @@ from hedgegrid_assets.look.gaps import day_holes
 from hedgegrid_assets.look.provenance import RawFinder, RawFound
 from hedgegrid_assets.look.rejects import MEANINGS, samples
 from hedgegrid_assets.look.status import LOOKS
+from hedgegrid_assets.look.visible import visible
 from hedgegrid_assets.model import InstrumentDay, Table
 from hedgegrid_assets.storage import Places, atomic_write
 from hedgegrid_assets.tables import TABLES
@@ -122,8 +123,20 @@ def write_report(
 
 def _embedded(content: Mapping[str, Any]) -> str:
     """JSON that may stand inside a script element."""
-    text = json.dumps(content, separators=(",", ":"), ensure_ascii=False)
+    text = json.dumps(_visible(content), separators=(",", ":"), ensure_ascii=False)
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def _visible(value: Any) -> Any:
+    """Every text in it as it may be shown."""
+    match value:
+        case str():
+            return visible(value)
+        case dict():
+            return {visible(str(key)): _visible(inner) for key, inner in value.items()}
+        case list() | tuple():
+            return [_visible(inner) for inner in value]
+    return value
 
 
 def _fills() -> str:
