@@ -1100,7 +1100,7 @@ def _composed(text: str) -> Any:
             self.levels += 1
             self.nodes += 1
             if self.levels > _MOST_LEVELS:
-                raise _Unreadable(f"expected at most {_MOST_LEVELS} levels, found them nested deeper")
+                raise _Unreadable(f"expected at most {_MOST_LEVELS} levels, found them nested too deep")
             if self.nodes > _MOST_VALUES:
                 raise _Unreadable(f"expected at most {_MOST_VALUES:,} values, found more")
             node = super().compose_node(parent, index)
