@@ -441,6 +441,7 @@ class MissingColumns(FileRefused):
         found: Sequence[str],
         named: Mapping[str, str],
         why: str = "",
+        hint: str = "",
     ) -> None:
         what = "<your column for {}>" if found else "<position of {}, from 0, without quotes>"
         mapping = {**named, **{column: what.format(column) for column in missing}}
@@ -448,7 +449,8 @@ class MissingColumns(FileRefused):
         super().__init__(
             f"Missing required columns ({path}): expected {', '.join(missing)} for {token}, "
             f"found {listed(list(map(repr, found))) or 'none'}{f'; {why}' if why else ''}",
-            hint=f"say which column is which in the file given with --config: {json.dumps(example, ensure_ascii=False)}",
+            hint=hint
+            or f"say which column is which in the file given with --config: {json.dumps(example, ensure_ascii=False)}",
             details={"path": str(path), "missing": list(missing), "found": list(found), "mapping": mapping},
         )
 

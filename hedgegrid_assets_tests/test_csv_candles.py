@@ -190,8 +190,11 @@ def test_candles_with_a_volume_are_those_of_trades(tmp_path: Path) -> None:
 def test_candles_give_no_trades_whatever_a_mapping_says(tmp_path: Path) -> None:
     write(tmp_path, "k.csv", klines(volume="1.5"))
     columns = {"timestamp": "open_time", "price": "close", "size": "volume"}
-    with pytest.raises(MissingColumns, match="no trade is in them"):
-        convert(tmp_path, config=config(tmp_path, "trades", columns=columns))
+    for settings in (config(tmp_path, "trades", columns=columns), None):
+        with pytest.raises(MissingColumns, match="no trade is in them") as caught:
+            convert(tmp_path, tmp_path / "k.csv", config=settings)
+        assert "columns" not in str(caught.value.hint), "no mapping makes trades of them"
+        assert "--input" in str(caught.value.hint)
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,7 @@ _TAKERS_OWN: Final = frozenset({"localtimestamp", "takerormaker", "cost", "excha
 """Columns of tools that have turned a maker's side already (Tardis, ccxt)."""
 _OPEN_ZERO: Final = ("0", "0.0", "")
 _NO_TRADES: Final = "these are candles (open, high, low, close): no trade is in them"
+_WITHOUT_CANDLES: Final = "move this file elsewhere, or name the files of trades, one by one, with --input"
 _WHOSE: Final[Mapping[str, str]] = {
     "mark": "mark prices",
     "index": "index prices",
@@ -415,8 +416,8 @@ def _found(head: _Head, token: str, path: Path, *, said: bool) -> dict[str, int]
     missing = [column for column in REQUIRED[token] if column not in places]
     is_candles = token == "trades" and candles(head.names)
     if missing or is_candles:
-        why = _NO_TRADES if is_candles else ""
-        raise MissingColumns(path, token, missing or ["price"], head.names, _named(head, places), why)
+        why, hint = (_NO_TRADES, _WITHOUT_CANDLES) if is_candles else ("", "")
+        raise MissingColumns(path, token, missing or ["price"], head.names, _named(head, places), why, hint)
     return places
 
 
@@ -433,7 +434,7 @@ def _of_candles(
     """
     value = columns.get(VALUES.get(token, ""))
     if token == "trades":
-        raise MissingColumns(path, token, ["price"], head.names, {}, _NO_TRADES)
+        raise MissingColumns(path, token, ["price"], head.names, {}, _NO_TRADES, _WITHOUT_CANDLES)
     if token not in candle_prices.SERIES or value is None or (which := candle_part(head.names[value])) is None:
         return columns, {}
     whose = candle_prices.whose(path)
