@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from hedgegrid_assets import catalog as catalog_stage
 from hedgegrid_assets.catalog.definitions import write_definition
-from hedgegrid_assets.catalog.files import refuse_others, refuse_unlike, stamp_of, whole_day
+from hedgegrid_assets.catalog.files import refuse_others, refuse_unlike, seal, stamp_of, whole_day
 from hedgegrid_assets.errors import UsageError, VerdictRefused
 from hedgegrid_assets.frames import (
     ContentDigest,
@@ -194,15 +194,15 @@ class _Staged:
         """The catalog's last good file of a day that is blocked by now: the same values, the footer's precisions alone change."""
         source = catalog_stage.file_of(self._places, day, table)
         digest = catalog_stage.stamped_digest(source, day.date)
-        with (
-            pq.ParquetFile(source) as file,
-            atomic_write(catalog_stage.file_of(self._beside, day, table), self._beside.catalog_temp) as temporary,
-            parquet_writer(temporary, target, parquet_options(target, "zstd")) as writer,
-        ):
-            for group in range(file.num_row_groups):
-                writer.write_table(file.read_row_group(group).cast(target))
-            if digest is not None:
-                writer.add_key_value_metadata(stamp_of(day.date, digest))
+        stamp: dict[str, str] = {} if digest is None else stamp_of(day.date, digest)
+        final = catalog_stage.file_of(self._beside, day, table)
+        with pq.ParquetFile(source) as file, atomic_write(final, self._beside.catalog_temp) as temporary:
+            with parquet_writer(temporary, target, parquet_options(target, "zstd")) as writer:
+                for group in range(file.num_row_groups):
+                    writer.write_table(file.read_row_group(group).cast(target))
+                if stamp:
+                    writer.add_key_value_metadata(stamp)
+            seal(temporary, stamp)
 
     def renames(self) -> Iterator[tuple[Path, Path]]:
         """(file beside the catalog, its place in it)."""

@@ -10,6 +10,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
+import polars as pl
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
@@ -261,6 +262,17 @@ def test_the_digest_of_the_frame_stands_in_the_footer_where_nautilus_does_not_se
     written = yard.publish(table)
     assert catalog.stamped_digest(written.path, DAY) == yard.verdict(table)["content_digest"]
     assert not any(b"hedgegrid" in key for key in pq.read_schema(written.path).metadata)
+
+
+def test_the_stamp_is_a_key_without_a_value_which_the_rust_reader_passes_over(tmp_path: Path) -> None:
+    """With a value, its copies of the metadata of all files would slow down every batch of rows."""
+    path = ready(Yard(tmp_path)).publish().path
+    (key,) = [key for key in pq.read_metadata(path).metadata if key.startswith(b"hedgegrid")]
+    content = path.read_bytes()
+    assert content.count(key) == 1
+    assert content[content.index(key) + len(key)] == 0, "the structure ends right behind the key"
+    assert content[:4] == content[-4:] == b"PAR1"
+    assert pl.read_parquet(path).height == len(ParquetDataCatalog(str(tmp_path / "catalog")).trade_ticks([ID])) == 40
 
 
 def test_an_older_file_that_looks_new_is_not_current(tmp_path: Path) -> None:

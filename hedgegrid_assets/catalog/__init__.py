@@ -18,6 +18,7 @@ from hedgegrid_assets.catalog.files import (
     is_ours,
     refuse_others,
     refuse_unlike,
+    seal,
     stamp_of,
     stamped_digest,
     strays,
@@ -130,8 +131,10 @@ class Draft:
 
     def finish(self, content_digest: str) -> None:
         """All rows are there, and this is their digest; it goes into the footer."""
-        self._writer.add_key_value_metadata(stamp_of(self._date, content_digest))
+        stamp = stamp_of(self._date, content_digest)
+        self._writer.add_key_value_metadata(stamp)
         self._writer.close()
+        seal(self.path, stamp)
         self.content_digest = content_digest
 
     def close(self) -> None:

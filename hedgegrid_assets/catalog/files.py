@@ -3,7 +3,7 @@
 import os
 import re
 import shlex
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -44,20 +44,47 @@ def file_of(places: Places, day: InstrumentDay, table: Table) -> Path:
 
 
 def stamp_of(day: date, content_digest: str) -> dict[str, str]:
-    """Footer metadata of our own file of a day: the digest of the frame that it was made from.
+    """Footer metadata of our own file of a day: the digest of the frame that it was made from; see ``seal``.
 
-    The day is in the key: Nautilus' Rust reader merges the footers of a folder and fails where one key has two values.
+    All is in the key: Nautilus' Rust reader merges the footers of a folder and fails where one key has two values.
     Its Python side sees none of it (it reads the metadata of the Arrow schema), and so drops it where it writes anew:
     a file that has the stamp holds what we wrote.
     """
-    return {f"{_STAMP}{day}": content_digest}
+    return {f"{_STAMP}{day}.{content_digest}": ""}
+
+
+def seal(path: Path, stamp: Mapping[str, str]) -> None:
+    """Take the empty values of a stamp out of a complete file's footer: a key without a value, as Parquet allows it.
+
+    The Rust reader passes over such keys. With a value, each file of a folder would put one more into the metadata that
+    it merges and copies: a query of a minute took 85 ms instead of 57 in a folder of 400 days. pyarrow cannot write them.
+    """
+    with path.open("r+b") as file:
+        end = file.seek(-8, os.SEEK_END)
+        length = int.from_bytes(file.read(4), "little")
+        file.seek(end - length)
+        footer = file.read(length)
+        for key in stamp:
+            named = b"\x18" + _varint(len(key.encode())) + key.encode()  # Thrift's compact form: field 1, text
+            footer = footer.replace(named + b"\x18\x00\x00", named + b"\x00")  # field 2, no text; end
+        file.seek(end - length)
+        file.write(footer + len(footer).to_bytes(4, "little") + b"PAR1")
+        file.truncate()
+
+
+def _varint(number: int) -> bytes:
+    return bytes([number]) if number < 128 else bytes([number & 127 | 128]) + _varint(number >> 7)
 
 
 def stamped_digest(path: Path, day: date) -> str | None:
     """The digest of the frame that our file of a day was made from; None if it has no such stamp, or cannot be read."""
     metadata = _footer(path)
-    found = (metadata.metadata or {}).get(f"{_STAMP}{day}".encode()) if metadata is not None else None
-    return None if found is None else found.decode()
+    return None if metadata is None else _stamped(metadata, day)
+
+
+def _stamped(metadata: pq.FileMetaData, day: date) -> str | None:
+    prefix = f"{_STAMP}{day}.".encode()
+    return next((key[len(prefix) :].decode() for key in metadata.metadata or {} if key.startswith(prefix)), None)
 
 
 def is_ours(path: Path, day: date) -> bool:
@@ -66,7 +93,7 @@ def is_ours(path: Path, day: date) -> bool:
     Ours have the stamp; older ones are known by what Nautilus' own writer never does: no column has a dictionary.
     """
     metadata = _footer(path)
-    if metadata is None or f"{_STAMP}{day}".encode() in (metadata.metadata or {}) or not metadata.num_rows:
+    if metadata is None or not metadata.num_rows or _stamped(metadata, day) is not None:
         return True
     group = metadata.row_group(0)
     encodings = {encoding for number in range(group.num_columns) for encoding in group.column(number).encodings}
