@@ -205,6 +205,24 @@ class ForeignFile(Refused):
         )
 
 
+class ForeignDefinition(Refused):
+    """A definition that we did not write would be replaced by one that is only inferred."""
+
+    code = "foreign_definition"
+
+    def __init__(self, instrument_id: str, files: Sequence[Path], catalog: Path) -> None:
+        aside = catalog / "set-aside"
+        moved = shlex.join(map(str, files))
+        super().__init__(
+            f"{instrument_id} is refused: expected no definition of another writer, found {', '.join(map(str, files))}; "
+            f"ours would only be inferred from the data",
+            hint=f"the catalog keeps what it had; use another --output, or let the venue's own definition replace it with "
+            f"`hedgegrid instruments import`, or move theirs away and run again: mkdir -p {shlex.quote(str(aside))} && mv {moved} "
+            f"{shlex.quote(str(aside))}",
+            details={"instrument_id": instrument_id, "files": [str(path) for path in files]},
+        )
+
+
 class RowsWouldBeLost(Refused):
     """Data of another origin would take the place of a day that has rows which they lack."""
 

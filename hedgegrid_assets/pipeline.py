@@ -379,8 +379,10 @@ class House:
         return read_definitions(self.places.catalog).get(instrument.id) == instrument
 
     def _pin(self, instrument: Instrument) -> Instrument:
-        from hedgegrid_assets.catalog.definitions import write_definition
+        from hedgegrid_assets.catalog.definitions import refuse_foreign_definition, write_definition
 
+        if instrument.origin == "inferred":
+            refuse_foreign_definition(self.places.catalog, instrument.id)
         if write_definition(self.places.catalog, instrument):
             _log.debug("pinned the definition of %s", told(instrument))
         return instrument

@@ -15,6 +15,7 @@ from typing import Any, Final
 import pyarrow.parquet as pq
 import pytest
 from nautilus_trader.persistence.catalog import ParquetDataCatalog
+from nautilus_trader.test_kit.providers import TestInstrumentProvider
 
 from hedgegrid_assets import catalog, read_frame
 from hedgegrid_assets.cli import run
@@ -202,6 +203,26 @@ def test_a_second_data_root_that_has_all_rows_replaces_the_day_and_says_so(
 
 
 # ---------------------------------------------------------------- a day taken out
+
+
+def test_a_definition_of_another_writer_is_not_replaced_by_an_inferred_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    theirs = TestInstrumentProvider.btcusdt_perp_binance()
+    catalog = ParquetDataCatalog(str(tmp_path / "catalog"))
+    catalog.write_data([theirs])
+    write(tmp_path / "data/raw/csv/x.csv", range(12))
+    assert convert(tmp_path) == 1
+    told = capsys.readouterr().err
+    assert f"{ID} is refused: expected no definition of another writer" in told
+    assert [each.to_dict(each) for each in catalog.instruments()] == [theirs.to_dict(theirs)]
+    assert ids(tmp_path) == []
+    moving = re.search(r"run again: (.*)", told)
+    assert moving
+    subprocess.run(moving[1], shell=True, check=True)
+    for _ in range(2):
+        assert convert(tmp_path) == 0
+        assert ids(tmp_path) == list(range(12))
 
 
 def reset(root: Path, *more: str, day: date = FIRST) -> int:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hedgegrid_assets.catalog.installed import refuse_unfit_nautilus
-from hedgegrid_assets.errors import DataError
+from hedgegrid_assets.errors import DataError, ForeignDefinition
 from hedgegrid_assets.instruments import (
     MAX_PRECISION,
     Instrument,
@@ -197,6 +197,15 @@ def write_definition(catalog: Path, instrument: Instrument) -> bool:
         return put_definition(places, instrument)
 
 
+def refuse_foreign_definition(catalog: Path, instrument_id: str) -> None:
+    """Raises ForeignDefinition where a file that we did not write defines the instrument."""
+    places = Places(data=catalog, catalog=catalog)
+    folders = [places.nautilus_folder(kind, instrument_id) for kind in INSTRUMENT_FOLDERS]
+    found = [path for folder in folders for path in sorted(folder.glob("*.parquet")) if not _is_ours(path)]
+    if found:
+        raise ForeignDefinition(instrument_id, found, catalog)
+
+
 def put_definition(places: Places, instrument: Instrument) -> bool:
     """``write_definition`` for one who holds the catalog's lock."""
     row = nautilus_row(instrument)
@@ -223,6 +232,15 @@ def _publish(final: Path, table: pa.Table, tmp_dir: Path) -> bool:
     with atomic_write(final, tmp_dir) as temporary:
         temporary.write_bytes(content)
     return True
+
+
+def _is_ours(path: Path) -> bool:
+    """Every definition of ours says in its info where it comes from."""
+    try:
+        infos = pq.ParquetFile(path).read(columns=["info"]).column("info").to_pylist()
+        return all({"mark_precision", "origin"} <= set(json.loads(info)) for info in infos)
+    except (pa.ArrowException, KeyError, TypeError, ValueError):
+        return False
 
 
 def _remove_others(places: Places, instrument_id: str, final: Path) -> bool:
