@@ -241,7 +241,7 @@ RATES: Final = (
     "100",
     "0.0000000000000001",
 )
-RATES_OF_29_DIGITS: Final = ("1234567890123.1234567890123456", "-9999999999999.9999999999999999")
+RATES_OF_MANY_DIGITS: Final = ("1234567890.1234567890123456789", "-999999999.9999999999999999999")
 
 
 def decimals(precision: int, most: int) -> st.SearchStrategy[str]:
@@ -265,7 +265,7 @@ def days(draw: st.DrawFn) -> tuple[Precisions, bytes]:
         mark, index = draw(decimals(precisions.mark, MOST_PRICE)), draw(decimals(precisions.mark, MOST_PRICE))
         late = draw(st.integers(0, 10**12))
         trade = agg_trade(draw(st.integers(0, 2**63 - 1)), BAD_MS + number, p=price, q=size, m=draw(st.booleans()))
-        rate = draw(st.sampled_from(RATES + RATES_OF_29_DIGITS))
+        rate = draw(st.sampled_from(RATES + RATES_OF_MANY_DIGITS))
         due = draw(st.sampled_from([MIDNIGHT_MS + DAY_MS, MIDNIGHT_MS + 57_600_000]))
         lines.append(line(trade, received(BAD_MS) + late))
         lines.append(line(mark_price(BAD_MS + number, p=mark, i=index, r=rate, T=due)))

@@ -339,6 +339,20 @@ def steps_killed(root: Path, command: Callable[[Path], list[str]], check: Callab
         step += 1
 
 
+@pytest.mark.parametrize("way", ["../mine.txt", "{root}/mine.txt"])
+def test_what_a_catalog_of_strangers_notes_outside_of_it_is_not_touched(
+    way: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    two_days(tmp_path)
+    mine = tmp_path / "mine.txt"
+    mine.write_text("mine")
+    noted: dict[str, Any] = {"what": "x", "definition": None, "renames": [], "removals": [way.format(root=tmp_path)]}
+    places(tmp_path).moves.write_text(json.dumps(noted | {"unclaimed": [], "folder": None}))
+    assert run(["instruments", "widen", ID, "--price-precision", "3", "--catalog", str(tmp_path / "catalog")]) == 1
+    assert "expected paths in the catalog or the data root" in capsys.readouterr().err.replace("\n", " ")
+    assert mine.read_text() == "mine"
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_widening_killed_at_any_step_is_as_it_was_or_named_and_finished_by_the_next_run(tmp_path: Path) -> None:

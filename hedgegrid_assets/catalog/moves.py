@@ -1,5 +1,6 @@
 """Many files of a catalog changed as one: written down first, then done in one burst, and finished by the next run."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -7,6 +8,7 @@ from types import NoneType
 from typing import Any, Final
 
 from hedgegrid_assets.catalog.definitions import put_definition
+from hedgegrid_assets.errors import DocumentDamaged
 from hedgegrid_assets.instruments import Instrument
 from hedgegrid_assets.storage import (
     Places,
@@ -140,4 +142,8 @@ def _noted(places: Places, path: Path) -> str:
 
 
 def _path(places: Places, noted: str) -> Path:
-    return places.catalog / noted
+    """A path that was noted. Raises DocumentDamaged for one that leads out of the catalog and the data root."""
+    path = Path(os.path.normpath(places.catalog.absolute() / noted))
+    if any(path.is_relative_to(os.path.normpath(root.absolute())) for root in (places.catalog, places.data)):
+        return path
+    raise DocumentDamaged(places.moves, "paths in the catalog or the data root", noted, _REMEDY)
