@@ -457,10 +457,13 @@ class MissingColumns(FileRefused):
         token: str,
         missing: Sequence[str],
         found: Sequence[str],
-        named: Mapping[str, str],
+        named: Mapping[str, str | int],
         why: str = "",
         hint: str = "",
     ) -> None:
+        unnamed = ", ".join(str(place) for place, name in enumerate(found) if not name)
+        by_place = f'; a column without a name by its position, here {unnamed}, as in "{missing[0]}": '
+        by_place = f"{by_place}{unnamed.partition(',')[0]}" if unnamed and missing else ""
         what = "<your column for {}>" if found else "<position of {}, from 0, without quotes>"
         mapping = {**named, **{column: what.format(column) for column in missing}}
         example = {"files": {token: {"file_path": path.name, "columns": mapping}}}
@@ -468,8 +471,23 @@ class MissingColumns(FileRefused):
             f"Missing required columns ({path}): expected {', '.join(missing)} for {token}, "
             f"found {listed(list(map(repr, found))) or 'none'}{f'; {why}' if why else ''}",
             hint=hint
-            or f"say which column is which in the file given with --config: {json.dumps(example, ensure_ascii=False)}",
+            or f"say which column is which in the file given with --config: {json.dumps(example, ensure_ascii=False)}{by_place}",
             details={"path": str(path), "missing": list(missing), "found": list(found), "mapping": mapping},
+        )
+
+
+class DecimalComma(FileRefused):
+    """The numbers of a CSV column have a decimal comma, or marks between thousands: what they are is not guessed."""
+
+    code = "decimal_comma"
+
+    def __init__(self, path: Path, line: int, column: str, value: str) -> None:
+        super().__init__(
+            f"numbers cannot be read ({path}, line {line}, column {column}): expected digits with a decimal point and no "
+            f"marks between thousands, as 42324.15, found {value!r}",
+            hint="export the file anew with a decimal point and without separators of thousands (in a spreadsheet: the "
+            "number format of this column, and the region's separators)",
+            details={"path": str(path), "line": line, "column": column, "value": value},
         )
 
 
@@ -501,7 +519,7 @@ class DaysOnly(FileRefused):
 
     code = "days_only"
 
-    def __init__(self, path: Path, line: int, value: str, named: Mapping[str, str], fmt: str) -> None:
+    def __init__(self, path: Path, line: int, value: str, named: Mapping[str, str | int], fmt: str) -> None:
         column = named["timestamp"]
         columns = {**named, "timestamp": f"{column}+<your column for the time of day>"}
         example = {"files": {"trades": {"file_path": path.name, "columns": columns}}}

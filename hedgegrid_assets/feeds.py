@@ -17,6 +17,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainValidator,
     TypeAdapter,
     ValidationError,
     ValidationInfo,
@@ -710,7 +711,17 @@ def _no_codec(name: str) -> str:
 
 
 type _Sides = Annotated[dict[_Text, Literal["buy", "sell", "none"]], Field(min_length=1)]
-type _Column = _Text | Annotated[int, Field(strict=True, ge=0)]
+
+
+def _column(value: object) -> str | int:
+    is_text, is_place = isinstance(value, str), isinstance(value, int) and not isinstance(value, bool)
+    if (is_text and value and "\0" not in str(value)) or (is_place and int(str(value)) >= 0):
+        assert isinstance(value, str | int)
+        return value
+    raise ValueError(f"expected the name of a column, or its position from 0 without quotes, found {_shown(value)}")
+
+
+type _Column = Annotated[str | int, PlainValidator(_column)]
 """Name of a column, or its position from 0."""
 type _Encoding = Annotated[str, AfterValidator(_codec)]
 type _SideIs = Literal["taker", "maker"]

@@ -13,6 +13,7 @@ import polars as pl
 from hedgegrid_assets.errors import (
     CandlesRefused,
     DaysOnly,
+    DecimalComma,
     EncodingUnknown,
     FileRefused,
     MissingColumns,
@@ -81,6 +82,9 @@ _OTHER_SYMBOL: Final = re.compile(
 _OF_SIDES: Final = ("sides", "side_is")
 _TAKERS_OWN: Final = frozenset({"localtimestamp", "takerormaker", "cost", "exchange"})
 """Columns of tools that have turned a maker's side already (Tardis, ccxt)."""
+_MARKED_NUMBER: Final = r"^[+-]?[0-9][0-9.,' \x{a0}\x{202f}]*(?:[eE][+-]?[0-9]+)?$"
+_MARKS: Final = r",|\..*\."
+"""What no number with a decimal point holds: a comma, or a second point."""
 _OPEN_ZERO: Final = ("0", "0.0", "")
 _NO_TRADES: Final = "these are candles (open, high, low, close): no trade is in them"
 _WITHOUT_CANDLES: Final = "move this file elsewhere, or name the files of trades, one by one, with --input"
@@ -127,7 +131,10 @@ def dialect(block: Block, said: Mapping[str, Any]) -> Dialect:
     tokens = tuple(said.get("tokens") or TOKENS)
     head = _head(block, path, [entry.get("columns") or {} for entry in mappings.values()], tokens)
     block = cells.without_lines(block, comments_in(block, head.lines) if head.comments else ())
+    written = head.names
+    head = _with_index_of_times(block, head)
     views = dict(_views(head, mappings, path, tokens))
+    _refuse_commas(block, head, views, path)
     asked = spellings.Asked(tuple(said.get("symbols", ())), said.get("venue", "BINANCE"), said.get("market"))
     symbol_column, symbol = _symbol(block, head, said, mappings, path, asked)
     venues = _venue(block, head, symbol_column, asked, said.get("held", {}))
@@ -161,7 +168,7 @@ def dialect(block: Block, said: Mapping[str, Any]) -> Dialect:
         "header_lines": head.lines,
         "comments": head.comments,
         "delimiter": head.delimiter,
-        "names": list(head.names),
+        "names": list(written),
         "views": made,
         "symbol_column": symbol_column,
         "symbol": symbol,
@@ -501,8 +508,9 @@ def _what_is_named(whose: str | None) -> str:
     )
 
 
-def _named(head: _Head, places: Mapping[str, int]) -> dict[str, str]:
-    return {column: head.names[place] for column, place in places.items()}
+def _named(head: _Head, places: Mapping[str, int]) -> dict[str, str | int]:
+    """Our column -> as a mapping says it: its name, else its position."""
+    return {column: head.names[place] or place for column, place in places.items()}
 
 
 # ---------------------------------------------------------------- values of the first block
@@ -515,6 +523,36 @@ def _column(block: Block, head: _Head, place: int) -> pl.DataFrame:
     return read.filter(
         (pl.col("line") >= head.lines) & (text != "") & (text.str.to_lowercase() != head.names[place].lower())
     ).select("line", text=text)
+
+
+def _with_index_of_times(block: Block, head: _Head) -> _Head:
+    """The first column is that of the time where it has no name and texts of whole times, as an index is written.
+
+    Numbers can be ids or rows that are counted: they stay what they are.
+    """
+    if head.names[0] or found_by(TIMESTAMP, head.names):
+        return head
+    texts = _column(block, head, 0)["text"]
+    if texts.str.contains(r"^[0-9.,eE+-]*$").any() or holds(texts) > Holds.MINUTES:
+        return head
+    head.notes.append("timestamp is read from the first column, which has no name")
+    return replace(head, names=(TIMESTAMP, *head.names[1:]))
+
+
+def _refuse_commas(block: Block, head: _Head, views: Mapping[str, Mapping[str, int]], path: Path) -> None:
+    """Raises DecimalComma where most numbers of a column that is needed have a comma, or marks between thousands."""
+    if head.delimiter == "," and b'"' not in block.data:
+        return  # no cell holds a comma
+    for token, columns in views.items():
+        for column in REQUIRED[token]:
+            if column == TIMESTAMP:
+                continue
+            sample = _column(block, head, columns[column])
+            text = pl.col("text")
+            marked = sample.filter(text.str.contains(_MARKED_NUMBER) & text.str.contains(_MARKS))
+            if len(marked) * 2 > len(sample):
+                first = marked.row(0, named=True)
+                raise DecimalComma(path, first["line"] + 1, head.names[columns[column]], first["text"])
 
 
 def _times(block: Block, head: _Head, columns: Mapping[str, int], fmt: str | None, path: Path) -> dict[str, TimeSpec]:
