@@ -462,9 +462,12 @@ UNKNOWN_CONTRACT: Final = (
 )
 
 
-def unknown_form(venue: str, market: Market | None) -> str:
+def unknown_form(venue: str, market: Market | None, symbol: str = "") -> str:
     """Why a symbol is refused that the venue's row does not know."""
     of_market = f" of market {market}" if market else ""
+    own = dict.fromkeys(name for name, _ in venues.own_symbols(venue, symbol, market))
+    if own:
+        return f"{venue} does not write it {symbol}: ask for --symbol {' or '.join(own)} (feeds.yaml: symbols)"
     if venues.is_known(venue):
         return f"{venue} writes no symbol{of_market} so, as far as is known"
     return f"its quote currency is not known, or could be read in two ways{of_market}"

@@ -583,7 +583,7 @@ def _said_of(
     if listing is not None:
         return _with_listing(listing, symbol, {**told, **given}, feed.market)
     if not {"base", "quote"} <= given.keys() or feed.market is None:
-        raise InstrumentUnknown(feed.instrument_id(symbol), unknown_form(feed.venue, feed.market), symbol)
+        raise InstrumentUnknown(feed.instrument_id(symbol), unknown_form(feed.venue, feed.market, symbol), symbol)
     return {**told, **given}
 
 
@@ -660,6 +660,8 @@ class Request:
     compression: str = "zstd"
     jobs: int = 1
     force: bool = False
+    spelled: Mapping[str, Listing] = field(default_factory=dict)
+    """Symbols as tools write them -> what they are at the venue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -807,6 +809,8 @@ def request(
         )
     if jobs < 1:
         raise UsageError(f"--jobs: expected 1 or more, found {jobs}")
+    venue = _venue(source_type, exchange, instrument, settings)
+    as_said = source_type != "csv" or instrument is not None
     return Request(
         source=source_type,
         symbols=symbols,
@@ -815,13 +819,52 @@ def request(
         catalog=Path(output_path),
         data=data or data_path(),
         tables=tables,
-        venue=_venue(source_type, exchange, instrument, settings),
+        venue=venue,
         settings=settings,
         instrument=instrument,
         compression=compression,
         jobs=jobs,
         force=force,
+        spelled={} if as_said else _spelled(symbols, venue, settings),
     )
+
+
+def _spelled(symbols: Sequence[str], venue: str, settings: Mapping[str, Any]) -> dict[str, Listing]:
+    """What symbols in the spelling of ccxt or cryptofeed are at the venue, where nobody says it of them.
+
+    Raises UsageError where such a spelling contradicts the market, or two symbols are one instrument.
+    """
+    from hedgegrid_assets import venues
+    from hedgegrid_assets.feeds import instrument_id
+
+    market = settings.get("market")
+    found: dict[str, Listing] = {}
+    for symbol in symbols:
+        said = venues.spelled(venue, symbol)
+        if said is None or symbol in settings.get("instruments", {}):
+            continue
+        if said.is_marked and market is not None and market not in said.markets:
+            raise UsageError(
+                f"symbol and market contradict each other (--symbol, --market): expected {' or '.join(said.markets)} "
+                f"for {symbol}, found {market}",
+                hint=f"leave out --market (the key market in the file of --config), or give the symbol of {market}",
+            )
+        wanted = "spot" if market is None and "/" in symbol and not said.is_marked else market
+        own = venues.own_symbols(venue, symbol, wanted)
+        if venues.has_makers_side(venue):  # a tool may have turned it
+            continue
+        if len(own) == 1 and (wanted is not None or said.is_marked):
+            found[symbol] = own[0][1]
+    ids = {symbol: instrument_id(symbol, market, venue) for symbol in symbols}
+    ids |= {symbol: f"{listing.symbol}.{venue}" for symbol, listing in found.items()}
+    for symbol in found:
+        twins = [other for other in symbols if ids[other] == ids[symbol]]
+        if len(twins) > 1:
+            raise UsageError(
+                f"symbols that are one instrument (--symbol): expected one of {', '.join(twins)}, found all of them, "
+                f"which are {ids[symbol]}"
+            )
+    return found
 
 
 def _venue(source: str, exchange: str | None, instrument: str | None, settings: Mapping[str, Any]) -> str:
@@ -945,6 +988,7 @@ def _run(
     carrier: "Carrier",
 ) -> RunSummary:
     from hedgegrid_assets.catalog import refuse_unfit_nautilus
+    from hedgegrid_assets.markets import NAMES
 
     started = time.monotonic()
     notes: list[str] = []
@@ -963,6 +1007,8 @@ def _run(
 
     refuse_unfit_nautilus()
     make_folder(asked.catalog)
+    for symbol, listing in asked.spelled.items():
+        note(f"{symbol} is read as {NAMES[listing.market]} of {asked.venue}: {listing.symbol}.{asked.venue}")
     house = House(_feed_of(asked), Places(asked.data, asked.catalog))
     report: ImportReport | None = None
     errors: list[HedgegridError] = []
@@ -1190,6 +1236,8 @@ def _feed_of(asked: Request) -> Feed:
     if asked.instrument:
         symbol, own = asked.symbols[0], asked.instrument.rsplit(".", 1)[0]
         given[symbol] = given.get(symbol, InstrumentOverride()).model_copy(update={"id": own})
+    for symbol, listing in asked.spelled.items():
+        given[symbol] = InstrumentOverride(id=listing.symbol)
     market = asked.settings.get("market")
     whose = [settings["exchange"].replace("-", "_")] if remote and "exchange" in settings else []
     if not remote:  # the same symbol of another venue or market is another one: its raw days lie elsewhere
@@ -1281,16 +1329,17 @@ def _with_market(house: House, keys: "Sequence[RawKey]", note: Callable[[str], N
     from hedgegrid_assets.venues import listing_of, markets_of
 
     feed = house.feed
-    if feed.market is not None or any(override.id for override in feed.instruments.values()):
+    if feed.market is not None:
         return house
+    named = {symbol for symbol, override in feed.instruments.items() if override.id}
     told: dict[str, set[Market | None]] = {}
-    for key in keys:
+    for key in (key for key in keys if key.symbol not in named):
         raw = house.noted(key)
         found = market_told(raw.manifest, feed.venue, key.symbol) if raw else set()
         told.setdefault(key.symbol, set()).update(found)
     every = set[Market | None]().union(*told.values())
     market = next(iter(every)) if len(every) == 1 else None
-    if market is not None and all(listing_of(feed.venue, symbol, market) for symbol in told):
+    if market is not None and not named and all(listing_of(feed.venue, symbol, market) for symbol in told):
         house = replace(house, feed=feed.model_copy(update={"market": market}))
     for symbol, markets in sorted(told.items()):
         listing = house.feed.listing(symbol)

@@ -42,6 +42,23 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True)
+class Spelled:
+    """What ccxt and cryptofeed write for every venue: ``BTC/USDT``, ``BTC/USDT:USDT-240329``, ``BTC-USDT-PERP``.
+
+    Attributes:
+        markets: Those that it can be of.
+        is_marked: It says them itself: no other market can be meant.
+    """
+
+    base: str
+    quote: str
+    markets: tuple[Market, ...]
+    settlement: str = ""
+    day: str = ""
+    is_marked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Form:
     """One way in which a venue writes symbols.
 
@@ -268,6 +285,11 @@ _ELSEWHERE: Final = Venue(
 """A venue without a row."""
 
 
+_CCXT: Final = re.compile(r"([A-Z0-9]+)/([A-Z0-9]+)(?::([A-Z0-9]+)(?:-([0-9]{6}))?)?", re.ASCII)
+_CRYPTOFEED: Final = re.compile(r"([A-Z0-9]+)-([A-Z0-9]+?)(-PERP)?", re.ASCII)
+_ALL: Final[tuple[Market, ...]] = ("usdm", "coinm", "spot")
+
+
 # ---------------------------------------------------------------- asking
 
 
@@ -282,6 +304,36 @@ def listing_of(venue: str, symbol: str, market: Market | None = None) -> Listing
 def markets_of(venue: str, symbol: str) -> list[Market]:
     """The markets of a venue that write a symbol so, the usual one first."""
     return list(dict.fromkeys(listing.market for listing in _listings(venue, symbol, None)))
+
+
+def spelled(venue: str, symbol: str) -> Spelled | None:
+    """What a spelling of ccxt's or cryptofeed's says; None: it is none, or the venue itself may write so."""
+    if not is_known(venue) or _is_own(venue, symbol):
+        return None
+    match = _CRYPTOFEED.fullmatch(symbol)
+    if match is not None:
+        base, quote, perpetual = match.groups()
+        return Spelled(base, quote, ("usdm", "coinm") if perpetual else _ALL, is_marked=bool(perpetual))
+    match = _CCXT.fullmatch(symbol)
+    if match is None:
+        return None
+    base, quote, settled, day = match.groups()
+    if settled is None:
+        return Spelled(base, quote, _ALL)
+    return Spelled(base, quote, ("coinm",) if settled == base else ("usdm",), settled, day or "", is_marked=True)
+
+
+def own_symbols(venue: str, symbol: str, market: Market | None = None) -> list[tuple[str, Listing]]:
+    """How the venue writes what is spelled so: one of each market in which that is beyond doubt."""
+    said = spelled(venue, symbol)
+    markets = () if said is None else [one for one in said.markets if market in (None, one)]
+    found: list[tuple[str, Listing]] = []
+    for one in markets:
+        assert said is not None
+        fits = _own_symbols(venue, said, one)
+        if len({listing.symbol for listing in fits.values()}) == 1:
+            found.append(next(iter(fits.items())))
+    return found
 
 
 def listing_of_id(venue: str, name: str) -> Listing | None:
@@ -323,6 +375,33 @@ def _listings(venue: str, symbol: str, market: Market | None) -> Iterator[Listin
             found = _listing(form, symbol)
             if found is not None:
                 yield found
+
+
+def _is_own(venue: str, symbol: str) -> bool:
+    return any(_compiled(form.pattern).fullmatch(symbol) for form in _forms(venue))
+
+
+def _own_symbols(venue: str, said: Spelled, market: Market) -> dict[str, Listing]:
+    heads = [f"{said.base}{mark}{said.quote}" for mark in ("", "-", "_")]
+    ends = [f"{mark}{said.day}" for mark in "_-"] if said.day else [""] if market == "spot" else ["_PERP", "-SWAP", ""]
+    found: dict[str, Listing] = {}
+    for symbol in (head + end for end in ends for head in heads):
+        listing = _listing_if_any(venue, symbol, market)
+        if listing is None or listing.needs or ("expiration_ns" in listing.said) != bool(said.day):
+            continue
+        by_id = listing_of_id(venue, listing.symbol)
+        same = (listing.said["base"], listing.said["quote"]) == (said.base, said.quote)
+        settled = not said.settlement or said.settlement == listing.said["settlement"]
+        if same and settled and by_id is not None and by_id.market == market:
+            found[symbol] = listing
+    return found
+
+
+def _listing_if_any(venue: str, symbol: str, market: Market) -> Listing | None:
+    try:
+        return listing_of(venue, symbol, market)
+    except InstrumentUnknown:  # a date that is none
+        return None
 
 
 def _listing(form: Form, symbol: str) -> Listing | None:

@@ -770,6 +770,9 @@ def _symbol_of_file(head: _Head, symbols: Sequence[str], path: Path, *, named: b
     if inside:
         return max(inside, key=len)
     other = _OTHER_SYMBOL.search(path.name.upper())
+    plain = [symbol for symbol in symbols if other and spellings.plain_of(symbol) == other[0]]
+    if len(plain) == 1:
+        return plain[0]
     if other and not named:
         return other[0]
     if len(symbols) == 1:

@@ -15,6 +15,7 @@ from hedgegrid_assets.venues import VENUES, Market, markets_of
 
 _CCXT: Final = re.compile(r"([^/:\s]+)/([^/:\s]+?)(?::([^/:\s-]+)(?:-([0-9]{6}))?(-.+)?)?")
 _PERPETUAL: Final = re.compile(r"(.+)(?:[-_.](?:PERP|PERPETUAL)|\.P)", re.IGNORECASE)
+_TOOLS: Final = re.compile(r"[A-Z0-9]+(?:/[A-Z0-9]+(?::[A-Z0-9]+)?|-[A-Z0-9]+-PERP)")
 _EXACT, _MARKED, _PLAIN, _OTHERWISE = range(4)
 _LINEAR: Final[tuple[Market, ...]] = ("usdm",)
 _INVERSE: Final[tuple[Market, ...]] = ("coinm",)
@@ -104,6 +105,11 @@ def spellings_of(texts: Iterable[str], asked: Asked, before: Mapping[str, str] |
             if rank is not None and (held is None or rank < held):
                 found[symbol] = text.casefold()
     return found
+
+
+def plain_of(symbol: str) -> str:
+    """What is spelled as ccxt and cryptofeed do, without signs and without its market, as files are named; else empty."""
+    return _written(symbol).plain if _TOOLS.fullmatch(symbol) else ""
 
 
 def market_said(spelling: str) -> Market | None:
