@@ -435,11 +435,28 @@ def test_what_does_not_read_back_equal_is_not_published(yard: Yard, monkeypatch:
 
 def test_two_kinds_of_trades_never_share_a_folder(yard: Yard) -> None:
     table = TABLES["trade_tick"]
+    catalog.claim_series(yard.places, ID, table, "binance/trade")  # nothing is there yet: it binds nobody
     catalog.claim_series(yard.places, ID, table, "binance/aggTrade")
+    ready(yard).publish()
     catalog.claim_series(yard.places, ID, table, "binance/aggTrade")
     with pytest.raises(SeriesMixed, match=r"binance/aggTrade.*binance/trade"):
         catalog.claim_series(yard.places, ID, table, "binance/trade")
     catalog.claim_series(yard.places, "ETHUSDT-PERP.BINANCE", table, "binance/trade")
+
+
+def test_the_series_of_a_catalog_is_known_without_the_file_that_notes_it(yard: Yard) -> None:
+    catalog.claim_series(yard.places, ID, TABLES["trade_tick"], "binance/aggTrade")
+    ready(yard).publish()
+    yard.places.series.unlink()
+    with pytest.raises(SeriesMixed, match=r"binance/aggTrade.*binance/trade"):
+        catalog.claim_series(yard.places, ID, TABLES["trade_tick"], "binance/trade")
+
+
+def test_a_day_of_a_series_that_lost_its_claim_meanwhile_is_not_published(yard: Yard) -> None:
+    ready(yard)
+    catalog.claim_series(yard.places, ID, TABLES["trade_tick"], "binance/trade")  # by another run
+    with pytest.raises(SeriesMixed, match=r"binance/trade.*binance/aggTrade"):
+        yard.publish()
 
 
 @pytest.mark.parametrize("stage", ["import", "normalize", "publish"])

@@ -233,8 +233,10 @@ def test_a_table_that_another_has_written_into_stops_no_other_table(
 
 def test_another_series_is_refused_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = csv_of(tmp_path / "x.csv", range(24))
-    catalog.claim_series(Places(tmp_path, tmp_path / "catalog"), ID, TRADES, "binance/aggTrade")
-    assert convert(tmp_path, file) == 1
+    assert convert(tmp_path, file) == 0
+    series = Places(tmp_path, tmp_path / "catalog").series
+    series.write_text(series.read_text().replace("csv/trade", "binance/aggTrade"))
+    assert convert(tmp_path, csv_of(tmp_path / "x.csv", range(23))) == 1
     shown = capsys.readouterr()
     assert "refused" in shown.out
     assert "holds the series binance/aggTrade" in shown.err

@@ -396,7 +396,7 @@ BROKEN_LINES: dict[str, tuple[Callable[[bytes], bytes], int]] = {
     "cut last line": (lambda data: data[:-20], 1),
     "no final newline": (lambda data: data[:-1], 0),
     "cut JSON": (first(lambda line: line[:90] + b"\n"), 1),
-    "24-character stamp": (first(lambda line: line[:23] + b"Z" + line[28:]), 1),
+    "24-character stamp": (first(lambda line: line[:23] + b"Z" + line[28:]), 0),  # of milliseconds: read as well
     "CRLF": (lambda data: data.replace(b"\n", b"\r\n"), 0),
     "BOM": (lambda data: b"\xef\xbb\xbf" + data, 0),
     "NUL byte": (first(lambda line: line.replace(b'"p":"', b'"p":"\0')), 1),

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
@@ -73,14 +74,39 @@ def schema_of(day: InstrumentDay, table: Table, precisions: Precisions) -> pa.Sc
 
 
 def claim_series(places: Places, instrument_id: str, table: Table, series: str) -> None:
-    """Note which series an (instrument, table) holds. Raises SeriesMixed if it holds another one already."""
+    """Note which series an (instrument, table) is to hold. Raises SeriesMixed if it holds another one already."""
     with exclusive_lock(places.catalog_lock):
-        held: dict[str, dict[str, str]] = read_series(places)
-        before = held.setdefault(instrument_id, {}).setdefault(table.name, series)
-        if before != series:
-            raise SeriesMixed(instrument_id, table.name, before, series)
-        if read_series(places) != held:
-            write_json(places.series, places.catalog_temp, held)
+        held = _held_series(places, instrument_id, table)
+        if held not in {None, series}:
+            raise SeriesMixed(instrument_id, table.name, str(held), series)
+        noted = read_series(places)
+        if noted.get(instrument_id, {}).get(table.name) != series:
+            noted.setdefault(instrument_id, {})[table.name] = series
+            write_json(places.series, places.catalog_temp, noted)
+
+
+def _held_series(places: Places, instrument_id: str, table: Table) -> str | None:
+    """The series of what is published; None before that, as days that were blocked or refused bind nobody.
+
+    Where it is noted no more (a catalog that was copied without it), the verdicts of published days say it.
+    """
+    if not any(places.nautilus_folder(table.name, instrument_id).glob("*.parquet")):
+        return None
+    noted = read_series(places).get(instrument_id, {}).get(table.name)
+    if noted is not None:
+        return noted
+    for path in sorted(places.verdict(instrument_id, table.folder, date.min).parent.glob("????-??-??.json")):
+        verdict = read_verdict(places, table, InstrumentDay(instrument_id, date.fromisoformat(path.stem)))
+        if verdict is not None and verdict["status"] in ACCEPTED:
+            return str(verdict["series"])
+    return None
+
+
+def _refuse_other_series(places: Places, day: InstrumentDay, table: Table, series: str) -> None:
+    """Another run may have claimed the folder since this one did. Raises SeriesMixed."""
+    noted = read_series(places).get(day.instrument_id, {}).get(table.name, series)
+    if noted != series:
+        raise SeriesMixed(day.instrument_id, table.name, noted, series)
 
 
 def admit(places: Places, day: InstrumentDay, table: Table, series: str) -> None:
@@ -160,6 +186,7 @@ def write_day(
     refuse_unfit_nautilus()
     with writing(places.catalog), exclusive_lock(places.day_lock(day.instrument_id, day.date)), ExitStack() as stack:
         verdict = _good_verdict(places, day, table, precisions)
+        _refuse_other_series(places, day, table, verdict.get("series", ""))
         refuse_others(places, day, table)
         refuse_unlike(places, day, table, schema_of(day, table, precisions))
         frame = places.frame(day.instrument_id, table.folder, day.date)
