@@ -220,7 +220,7 @@ def _foreign(
     names = " ".join(shlex.quote(str(path)) for path in found[:_NAMED_IN_HINT])
     rest = "" if len(found) <= _NAMED_IN_HINT else f", and the {len(found) - _NAMED_IN_HINT} others"
     hint = (
-        "nothing was changed; use another --output, or move away what you do not need there and run again (days that "
+        "the Nautilus files are as they were; use another --output, or move away what you do not need there and run again (days that "
         f"are in this catalog are written anew from their frames): mkdir -p {shlex.quote(str(aside))} && mv {names} "
         f"{shlex.quote(str(aside))}{rest}"
     )
