@@ -5,9 +5,10 @@ aggressor side as an Enum; on disk times are ``timestamp[ns, UTC]`` and the inst
 """
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -176,6 +177,29 @@ class Regrouped:
         """The last group, if any rows are left."""
         if self._rows:
             yield pl.concat(self._held)
+
+
+_ROWS_THAT_TELL: Final = 10_000
+
+
+def few_far_finer(
+    paths: Iterable[Path], table: Table, column: str, coarse: int, few: float
+) -> tuple[int, int, Decimal] | None:
+    """Values of a decimal column that need more than ``coarse`` decimals, where they are a share of at most ``few``.
+
+    (how many, of how many rows, the first of them); None where there is none, or they are usual, which a few blocks tell.
+    """
+    rows, found, first = 0, 0, None
+    for path in paths:
+        for block in read_blocks(path, table, [column]):
+            values = block[column]
+            scale = values.dtype.scale if isinstance(values.dtype, pl.Decimal) else 0
+            odd = values.filter(values != values.cast(pl.Decimal(38, coarse)).cast(pl.Decimal(38, scale)))
+            first = odd[0] if first is None and len(odd) else first
+            rows, found = rows + len(values), found + len(odd)
+            if rows >= _ROWS_THAT_TELL and found > few * rows:
+                return None
+    return None if first is None or found > few * rows else (found, rows, first)
 
 
 def read_blocks(path: Path, table: Table, columns: Collection[str] | None = None) -> Iterator[pl.DataFrame]:

@@ -32,7 +32,7 @@ FLOAT_DIGITS: Final = 15
 FAR_FINER: Final = 4
 """So many decimals more than all others have, and 15 digits or more: a binary float written out."""
 
-_FEW: Final = 0.01
+FEW: Final = 0.01
 """Share of the rows up to which such numbers are left to be rejected, and the others tell the precision."""
 
 _FINEST_KNOWN: Final = 8
@@ -271,7 +271,7 @@ def tick_decimals(symbol: str, name: str, seen: Decimals, rows: int) -> int:
     """
     if not far_finer(seen, rows):
         return seen.needed
-    if seen.long > _FEW * rows:
+    if seen.long > FEW * rows:
         raise LooksLikeFloats(symbol, name, seen.example, seen.long, rows, seen.short)
     return seen.short
 

@@ -1047,6 +1047,7 @@ def _run(
         raise next(iter(failed.values()))
     if house.source.remote is not None:
         failed = _fetch(house, keys, max(asked.jobs, FETCHED_AT_ONCE), tick, halt, note, carrier)
+    inferred: list[Instrument] = []
     for symbol in sorted({key.symbol for key in keys if key not in failed}):
         try:
             if not house.source.lands and house.source.remote is None and house.source.precisions is None:
@@ -1056,8 +1057,10 @@ def _run(
         except HedgegridError as error:
             failed |= {key: error for key in keys if key.symbol == symbol and key not in failed}
             continue
-        if instrument.origin == "inferred" and house.is_pinned(instrument):
-            note(f"instrument {told(instrument)}")
+        if instrument.origin == "inferred":
+            inferred.append(instrument)
+            if house.is_pinned(instrument):
+                note(f"instrument {told(instrument)}")
         for text in house.doubtful(symbol, instrument, {key.day for key in keys if key.symbol == symbol}):
             note(text)
     if keys and len(failed) == len(keys):
@@ -1067,6 +1070,8 @@ def _run(
         results = _results([pool.submit(work, key) for key in keys])
     for day in (day for days in results for day in days if day.note):
         note(str(day.note))
+    for text in _far_finer_notes(house, inferred, [day for days in results for day in days]):
+        note(text)
     order = list(house.feed.tables)
     return RunSummary(
         sorted(
@@ -1078,6 +1083,29 @@ def _run(
         errors=errors,
         **_lines_told(report),
     )
+
+
+def _far_finer_notes(house: House, inferred: Sequence[Instrument], days: Sequence[DaySummary]) -> Iterator[str]:
+    """What a person should know of a few numbers, of days made in this run, that have made an inferred tick far finer."""
+    from hedgegrid_assets.frames import few_far_finer
+    from hedgegrid_assets.instruments import FAR_FINER, FEW
+
+    for instrument in inferred:
+        for table, column in [(each, column) for each in house.tables for column in each.columns]:
+            if column.precision is None or column.precision == "mark":
+                continue
+            precision = getattr(instrument, f"{column.precision}_precision")
+            made = [day for day in days if (day.instrument_id, day.table) == (instrument.id, table.name)]
+            paths = [house.places.frame(instrument.id, table.folder, day.date) for day in made if not day.skipped]
+            paths = [path for path in paths if path.exists()]
+            coarse = precision - FAR_FINER
+            few = few_far_finer(paths, table, column.name, coarse, FEW) if coarse >= 0 else None
+            if few is not None:
+                yield (
+                    f"{instrument.id} {column.name}: {few[0]:,} of {few[1]:,} numbers have more than {coarse} decimals, "
+                    f"such as {few[2].normalize():f}, and make {precision} of it; if they are mistakes, correct the "
+                    "file and use another --output"
+                )
 
 
 def _lines_told(report: "ImportReport | None") -> dict[str, Any]:

@@ -177,6 +177,21 @@ def test_a_few_floats_among_many_are_rejected_by_name_and_make_no_tick(tmp_path:
     assert kept.select("line", "reason", "field", "value").rows() == [(102, "too_fine", "price", "282.83500000000004")]
 
 
+def test_a_few_numbers_that_make_the_tick_far_finer_are_told_by_name(tmp_path: Path) -> None:
+    values = ["282.83", "282.85"] * 200
+    values[100] = "282.834567"
+    done = converted(tmp_path, "a.csv", csv_rows(values), "trades", source="csv")
+    assert (done.ok, done.rows, precisions(tmp_path)[0]) == (True, 400, 6)
+    note = next(note for note in done.notes if "282.834567" in note)
+    assert "price: 1 of 400 numbers have more than 2 decimals" in note
+
+
+def test_fine_numbers_that_are_usual_are_not_told(tmp_path: Path) -> None:
+    values = ["0.123456", "0.1234", "0.12"] * 200
+    done = converted(tmp_path, "a.csv", csv_rows(values), "trades", source="csv")
+    assert not [note for note in done.notes if "more than" in note]
+
+
 def test_marks_keep_every_digit_whatever_they_look_like(tmp_path: Path) -> None:
     done = converted(tmp_path, "a.jsonl", [*marks("42000.12"), *marks("42000.12345678901", day=1)], "mark")
     assert done.ok
