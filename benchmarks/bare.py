@@ -6,10 +6,10 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from benchmarks import INSTRUMENT, SYMBOL
-from hedgegrid_assets.catalog import nautilus
-from hedgegrid_assets.frames import Precisions
 from hedgegrid_assets.sources.tardis import datasets
-from hedgegrid_assets.storage import Behind, BlockReader
+from hedgegrid_assets.stages.catalog import nautilus
+from hedgegrid_assets.stages.frames import Precisions
+from hedgegrid_assets.store import Behind, BlockReader
 
 
 def convert(source: Path, target: Path) -> None:

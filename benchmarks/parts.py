@@ -15,11 +15,11 @@ import polars as pl
 from benchmarks import DAY, INSTRUMENT, SYMBOL
 from benchmarks.inputs import made
 from benchmarks.measure import run
-from hedgegrid_assets import catalog, frames, integrity
 from hedgegrid_assets.model import InstrumentDay
-from hedgegrid_assets.raw import Carried
 from hedgegrid_assets.sources.tardis import datasets
-from hedgegrid_assets.storage import Block, BlockReader, Places
+from hedgegrid_assets.stages import catalog, frames, integrity
+from hedgegrid_assets.stages.raw import Carried
+from hedgegrid_assets.store import Block, BlockReader, Places
 from hedgegrid_assets.tables import TABLES
 
 _BENCH: Final = Path(__file__).resolve().parent.parent / ".bench"

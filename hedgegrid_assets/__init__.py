@@ -3,18 +3,18 @@
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from hedgegrid_assets.frames import read_frame
+    from hedgegrid_assets.inspect.validation import ValidationReport, validate_catalog
     from hedgegrid_assets.pipeline import RunSummary, run_pipeline
-    from hedgegrid_assets.validation import ValidationReport, validate_catalog
+    from hedgegrid_assets.stages.frames import read_frame
 
 __all__ = ["RunSummary", "ValidationReport", "read_frame", "run_pipeline", "validate_catalog"]
 
 _HOME: Final = {
     "RunSummary": "pipeline",
-    "ValidationReport": "validation",
-    "read_frame": "frames",
+    "ValidationReport": "inspect.validation",
+    "read_frame": "stages.frames",
     "run_pipeline": "pipeline",
-    "validate_catalog": "validation",
+    "validate_catalog": "inspect.validation",
 }
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 import polars as pl
 
 from hedgegrid_assets.pipeline import RunSummary, request, run
-from hedgegrid_assets.storage import Places
+from hedgegrid_assets.store import Places
 from hedgegrid_assets.tables import TABLES
 
 FIXTURES: Final = Path(__file__).parent / "fixtures" / "csv"

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import dagster as dg
 
+from hedgegrid_assets.config.feeds import read_feeds
 from hedgegrid_assets.defs import definitions_of, houses_of
-from hedgegrid_assets.feeds import read_feeds
 from hedgegrid_assets.pipeline import House
 from hedgegrid_assets_tests.scenario import BTC, DAY, DAY_MS, MIDNIGHT_MS, agg_trade, line, mark_price, received
 

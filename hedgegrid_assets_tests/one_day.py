@@ -12,12 +12,12 @@ from unittest.mock import patch
 
 import polars as pl
 
-from hedgegrid_assets import storage
-from hedgegrid_assets.frames import Precisions, frame_schema, read_blocks
+from hedgegrid_assets import store as storage
 from hedgegrid_assets.model import Channel, Dialect, InstrumentDay, Scan, Source
-from hedgegrid_assets.normalize import Recipe, normalize_day
-from hedgegrid_assets.raw import Carried, RawDay, RawKey
-from hedgegrid_assets.storage import Block, BlockReader, Places
+from hedgegrid_assets.stages.frames import Precisions, frame_schema, read_blocks
+from hedgegrid_assets.stages.normalize import Recipe, normalize_day
+from hedgegrid_assets.stages.raw import Carried, RawDay, RawKey
+from hedgegrid_assets.store import Block, BlockReader, Places
 from hedgegrid_assets.tables import TABLES
 
 DAY = date(2024, 1, 1)

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.request import urlopen
 
-from hedgegrid_assets.feeds import Feed
+from hedgegrid_assets.config.feeds import Feed
 from hedgegrid_assets.pipeline import House
-from hedgegrid_assets.raw import RawDay, RawKey
 from hedgegrid_assets.sources.tardis import api
-from hedgegrid_assets.storage import Places
-from hedgegrid_assets_tests.tardis_standin import KEY, Standin
+from hedgegrid_assets.stages.raw import RawDay, RawKey
+from hedgegrid_assets.store import Places
+from hedgegrid_assets_tests.standins.tardis import KEY, Standin
 
 FREE: Final = date(2024, 1, 1)
 PAID: Final = date(2024, 1, 2)

@@ -15,9 +15,9 @@ from nautilus_trader.model.data import TradeTick
 from nautilus_trader.persistence.catalog import ParquetDataCatalog
 
 from hedgegrid_assets import RunSummary, run_pipeline
-from hedgegrid_assets.integrity import read_verdict
 from hedgegrid_assets.model import InstrumentDay
-from hedgegrid_assets.storage import Places
+from hedgegrid_assets.stages.integrity import read_verdict
+from hedgegrid_assets.store import Places
 from hedgegrid_assets.tables import TABLES
 
 CAPTURES = Path(__file__).parents[2] / "shared" / "data" / "captures"

@@ -11,7 +11,7 @@ import pytest
 from benchmarks.inputs import made
 from benchmarks.measure import run
 from benchmarks.sides import SIDES
-from hedgegrid_assets_tests.stages import with_blocks_of
+from hedgegrid_assets_tests.yard import with_blocks_of
 
 CONVERSIONS = {
     "ours_trades": "trades",

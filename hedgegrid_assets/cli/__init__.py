@@ -12,7 +12,7 @@ import typer
 from hedgegrid_assets.cli import convert, inspect, look, operate, setup
 from hedgegrid_assets.cli.output import show_error
 from hedgegrid_assets.errors import HedgegridError, Unforeseen
-from hedgegrid_assets.look.visible import visible
+from hedgegrid_assets.inspect.visible import visible
 
 _EPILOG: Final = "Exit codes: 0 done, 1 data or environment, 2 usage, 130 interrupted. Start with: hedgegrid demo"
 
@@ -60,7 +60,7 @@ def _foreseen(error: Exception) -> HedgegridError:
     """What the disk has refused is told as such; all else is ours."""
     if not isinstance(error, OSError):
         return Unforeseen(error)
-    from hedgegrid_assets.storage import disk_fault
+    from hedgegrid_assets.store import disk_fault
 
     return disk_fault(error, Path(error.filename if isinstance(error.filename, str) else "."))
 

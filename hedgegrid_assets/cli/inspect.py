@@ -24,7 +24,7 @@ from hedgegrid_assets.cli.output import (
 from hedgegrid_assets.errors import FeedsFileError, UsageError
 
 if TYPE_CHECKING:
-    from hedgegrid_assets.validation import DayReport, ValidationReport
+    from hedgegrid_assets.inspect.validation import DayReport, ValidationReport
 
 Catalog = Annotated[Path, typer.Argument(help="Root of the catalog.")]
 _GRID_DAYS = 10
@@ -55,9 +55,9 @@ def validate(
     Works on catalogs that were made by others, too. Exit code 1 if an ERROR rule fails, a file is not what was judged, or
     one trade is stored on two days. An id that a venue gave to two trades of neighbouring days is told.
     """
+    from hedgegrid_assets.inspect.validation import validate_catalog
     from hedgegrid_assets.tables import TABLES, TOKENS
     from hedgegrid_assets.timestamps import parse_day
-    from hedgegrid_assets.validation import validate_catalog
 
     set_logging(verbose=verbose, quiet=quiet)
     if table is not None and table not in TABLES and table not in TOKENS:
@@ -247,7 +247,7 @@ def feeds_check(
     feeds: Feeds = None, data: Data = None, as_json: Json = False, verbose: Verbose = False, quiet: Quiet = False
 ) -> int:
     """Check feeds.yaml: every problem with its file, line and key. Exit code 2 if there is one."""
-    from hedgegrid_assets.feeds import feeds_path, read_feeds
+    from hedgegrid_assets.config.feeds import feeds_path, read_feeds
 
     del data
     set_logging(verbose=verbose, quiet=quiet)

@@ -23,14 +23,14 @@ from hedgegrid_assets.cli.output import (
     set_logging,
 )
 from hedgegrid_assets.errors import NoDataFetched, UsageError
-from hedgegrid_assets.look.visible import visible
+from hedgegrid_assets.inspect.visible import visible
 from hedgegrid_assets.names import check_lookup
 
 if TYPE_CHECKING:
-    from hedgegrid_assets.look.days import Wanted
-    from hedgegrid_assets.look.gaps import GapReport
-    from hedgegrid_assets.look.trace import Trace
-    from hedgegrid_assets.storage import Places
+    from hedgegrid_assets.inspect.days import Wanted
+    from hedgegrid_assets.inspect.gaps import GapReport
+    from hedgegrid_assets.inspect.trace import Trace
+    from hedgegrid_assets.store import Places
 
 Catalog = Annotated[Path, typer.Argument(help="Root of the catalog.")]
 CatalogFlag = Annotated[Path, typer.Option("--catalog", help="Root of the catalog.")]
@@ -63,8 +63,8 @@ def gaps(
     A silence across contiguous trade ids is quiet, and no loss. Joins between days and missing days are worked out now,
     over the range asked for.
     """
-    from hedgegrid_assets.look.days import judged_days, some
-    from hedgegrid_assets.look.gaps import COLUMNS, gap_report
+    from hedgegrid_assets.inspect.days import judged_days, some
+    from hedgegrid_assets.inspect.gaps import COLUMNS, gap_report
 
     set_logging(verbose=verbose, quiet=quiet)
     places, wanted = _places(catalog, None), _wanted(instrument, table, start, end)
@@ -160,7 +160,7 @@ def rejects_list(
 
     Without a filter, lines that belong to no table or day are there as well, from <data>/rejects.
     """
-    from hedgegrid_assets.look.rejects import COLUMNS, read_rejects
+    from hedgegrid_assets.inspect.rejects import COLUMNS, read_rejects
 
     set_logging(verbose=verbose, quiet=quiet)
     places, wanted = _places(catalog, data), _wanted(instrument, table, start, end)
@@ -202,7 +202,7 @@ def rejects_show(
     quiet: Quiet = False,
 ) -> int:
     """Show one rejected line in full, with every table that refused it."""
-    from hedgegrid_assets.look.rejects import MEANINGS, show
+    from hedgegrid_assets.inspect.rejects import MEANINGS, show
 
     set_logging(verbose=verbose, quiet=quiet)
     file, _, line = where.rpartition(":")
@@ -257,7 +257,7 @@ def rejects_summary(
     quiet: Quiet = False,
 ) -> int:
     """Count rejects by instrument, table, day and reason, and lines that belong to none by landing file."""
-    from hedgegrid_assets.look.rejects import summary
+    from hedgegrid_assets.inspect.rejects import summary
 
     set_logging(verbose=verbose, quiet=quiet)
     found = summary(_places(catalog, data), _wanted(instrument, table, start, end))
@@ -317,8 +317,8 @@ def trace(
 
     Exit code 1 if a station is missing or holds something else than the one before.
     """
-    from hedgegrid_assets.look.days import table_named
-    from hedgegrid_assets.look.trace import trace as follow
+    from hedgegrid_assets.inspect.days import table_named
+    from hedgegrid_assets.inspect.trace import trace as follow
 
     set_logging(verbose=verbose, quiet=quiet)
     check_lookup(instrument_id, "INSTRUMENT_ID")
@@ -373,7 +373,7 @@ def report(
     quiet: Quiet = False,
 ) -> int:
     """Write one HTML page, usable offline: every instrument-day by its verdict; click a day for what is behind it."""
-    from hedgegrid_assets.look.report import write_report
+    from hedgegrid_assets.inspect.report import write_report
 
     set_logging(verbose=verbose, quiet=quiet)
     with progress(quiet=quiet) as tick:
@@ -403,14 +403,14 @@ def report(
 
 
 def _places(catalog: Path, data: Path | None) -> "Places":
-    from hedgegrid_assets.feeds import data_path
-    from hedgegrid_assets.storage import Places
+    from hedgegrid_assets.config.feeds import data_path
+    from hedgegrid_assets.store import Places
 
     return Places(data or data_path(), catalog)
 
 
 def _wanted(instrument: str | None, table: str | None, start: str | None, end: str | None) -> "Wanted":
-    from hedgegrid_assets.look.days import Wanted, table_named
+    from hedgegrid_assets.inspect.days import Wanted, table_named
     from hedgegrid_assets.timestamps import parse_day
 
     return Wanted(

@@ -41,8 +41,8 @@ def instruments_widen(
 
     For data that became finer than the definition. Run it again if it was interrupted; then run the refused days again.
     """
+    from hedgegrid_assets.housekeeping.widening import widen_instrument
     from hedgegrid_assets.pipeline import told
-    from hedgegrid_assets.widening import widen_instrument
 
     set_logging(verbose=verbose, quiet=quiet)
     with progress(quiet=quiet) as tick:
@@ -73,12 +73,12 @@ def reset_day(
 
     Says what goes; removes it with --yes. Landing files stay: the next run makes the day anew if they still hold it.
     """
-    from hedgegrid_assets.feeds import data_path
-    from hedgegrid_assets.look.days import table_named
+    from hedgegrid_assets.config.feeds import data_path
+    from hedgegrid_assets.housekeeping.reset_day import reset
+    from hedgegrid_assets.inspect.days import table_named
     from hedgegrid_assets.model import InstrumentDay
     from hedgegrid_assets.names import check_lookup
-    from hedgegrid_assets.resetting import reset
-    from hedgegrid_assets.storage import Places
+    from hedgegrid_assets.store import Places
     from hedgegrid_assets.tables import TABLES
     from hedgegrid_assets.timestamps import parse_day
 
@@ -109,8 +109,8 @@ def demo(
     already are left as they are.
     """
     from hedgegrid_assets.cli.inspect import show_report
-    from hedgegrid_assets.feeds import data_path
-    from hedgegrid_assets.validation import validate_catalog
+    from hedgegrid_assets.config.feeds import data_path
+    from hedgegrid_assets.inspect.validation import validate_catalog
 
     summary = _backfill(DEMO_FEED, data, feeds, None, None, None, force=False, verbose=verbose, quiet=quiet or as_json)
     catalog = _near((data or data_path()) / "catalog")
@@ -168,7 +168,7 @@ def _backfill(
     verbose: bool,
     quiet: bool,
 ) -> "BackfillSummary":
-    from hedgegrid_assets.feeds import data_path
+    from hedgegrid_assets.config.feeds import data_path
     from hedgegrid_assets.timestamps import parse_day
 
     set_logging(verbose=verbose, quiet=quiet)

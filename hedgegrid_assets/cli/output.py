@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, override
 import typer
 
 from hedgegrid_assets.errors import HedgegridError
-from hedgegrid_assets.look.status import LOOKS
-from hedgegrid_assets.look.visible import visible
+from hedgegrid_assets.inspect.status import LOOKS
+from hedgegrid_assets.inspect.visible import visible
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -14,8 +14,8 @@ from hedgegrid_assets.errors import DataError, EnvironmentFault, UsageError
 from hedgegrid_assets.names import check_instrument_id, check_venue
 
 if TYPE_CHECKING:
-    from hedgegrid_assets.exchange_info import Listed
     from hedgegrid_assets.instruments import Instrument
+    from hedgegrid_assets.instruments.exchange_info import Listed
 
 FOLDERS: Final = ("data/raw/csv", "data/raw/websocket", "data/catalog", "data/cache/binance-futures", "configs")
 FILES: Final = ("feeds.yaml", "workspace.yaml", "dagster.yaml", "configs", "examples")
@@ -87,11 +87,10 @@ def instruments_import(
 
     What feeds.yaml says of an instrument goes before. A precision that the catalog has already never shrinks.
     """
-    from hedgegrid_assets import exchange_info
-    from hedgegrid_assets.catalog.definitions import write_definition
-    from hedgegrid_assets.feeds import instrument_id
-    from hedgegrid_assets.instruments import read_definitions
-    from hedgegrid_assets.storage import make_folder
+    from hedgegrid_assets.config.feeds import instrument_id
+    from hedgegrid_assets.instruments import exchange_info, read_definitions
+    from hedgegrid_assets.stages.catalog.definitions import write_definition
+    from hedgegrid_assets.store import make_folder
 
     set_logging(verbose=verbose, quiet=quiet)
     check_venue(venue, "--venue")

@@ -8,13 +8,13 @@ from typing import Final
 
 import dagster as dg
 
+from hedgegrid_assets.config.feeds import Feed, read_feeds
 from hedgegrid_assets.defs.assets import assets_of
 from hedgegrid_assets.defs.jobs import jobs_of
 from hedgegrid_assets.defs.schedules import schedules_of
 from hedgegrid_assets.defs.sensors import sensors_of
-from hedgegrid_assets.feeds import Feed, read_feeds
 from hedgegrid_assets.pipeline import House
-from hedgegrid_assets.storage import Places
+from hedgegrid_assets.store import Places
 
 warnings.filterwarnings(
     "ignore", category=dg.PreviewWarning, message=r"Specifying a partitions_def on an AssetCheckSpec"

@@ -7,8 +7,6 @@ from typing import Any, Final
 
 import dagster as dg
 
-from hedgegrid_assets import catalog, integrity
-from hedgegrid_assets import raw as raw_stage
 from hedgegrid_assets.defs import checks, metadata
 from hedgegrid_assets.defs.partitions import day_of, partitions_of
 from hedgegrid_assets.errors import (
@@ -23,11 +21,13 @@ from hedgegrid_assets.errors import (
     Refused,
     RemoteFault,
 )
-from hedgegrid_assets.frames import Precisions
 from hedgegrid_assets.instruments import Instrument
 from hedgegrid_assets.model import Channel, InstrumentDay, Status, Table
 from hedgegrid_assets.pipeline import House, several
-from hedgegrid_assets.raw import RawDay, RawKey
+from hedgegrid_assets.stages import catalog, integrity
+from hedgegrid_assets.stages import raw as raw_stage
+from hedgegrid_assets.stages.frames import Precisions
+from hedgegrid_assets.stages.raw import RawDay, RawKey
 
 _FORMAT_KINDS: Final[Mapping[str, str]] = {"jsonl": "json"}
 FORCE_TAG: Final = "hedgegrid/force"

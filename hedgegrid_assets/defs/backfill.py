@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Any, Final
 import dagster as dg
 from dagster._core.instance import InstanceRef
 
-from hedgegrid_assets.catalog import refuse_unfit_nautilus
+from hedgegrid_assets.config.feeds import Feed, data_path, feeds_path, read_feeds
 from hedgegrid_assets.defs import definitions_of, houses_of
 from hedgegrid_assets.defs.assets import FORCE_TAG, daily_keys
 from hedgegrid_assets.defs.freshness import channels_with_raw, is_fresh, with_raw
 from hedgegrid_assets.defs.jobs import days_job
 from hedgegrid_assets.defs.partitions import dates_of, key_of
 from hedgegrid_assets.errors import EnvironmentFault, FeedsFileError, NoDataFetched, UsageError
-from hedgegrid_assets.feeds import Feed, data_path, feeds_path, read_feeds
 from hedgegrid_assets.model import InstrumentDay, Status
 from hedgegrid_assets.pipeline import House
-from hedgegrid_assets.storage import make_folder
+from hedgegrid_assets.stages.catalog import refuse_unfit_nautilus
+from hedgegrid_assets.store import make_folder
 
 if TYPE_CHECKING:
     from dagster_shared.error import SerializableErrorInfo

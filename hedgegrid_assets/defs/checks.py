@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import dagster as dg
 
-from hedgegrid_assets.integrity import passed_of
 from hedgegrid_assets.model import Rule, Severity, Table
+from hedgegrid_assets.stages.integrity import passed_of
 
 _THRESHOLDS: Final = ("threshold", "threshold_s", "allowed_s", "expected_s")
 _ANSWERS: Final[Mapping[bool | None, str]] = {True: "passed", False: "failed", None: "off"}

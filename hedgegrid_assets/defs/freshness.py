@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable
 
-from hedgegrid_assets import catalog, normalize
 from hedgegrid_assets.errors import RawDamaged
 from hedgegrid_assets.instruments import Instrument, read_definitions
 from hedgegrid_assets.model import Channel, InstrumentDay, Table
 from hedgegrid_assets.pipeline import House
-from hedgegrid_assets.raw import RawDay, RawKey, raw_days
+from hedgegrid_assets.stages import catalog, normalize
+from hedgegrid_assets.stages.raw import RawDay, RawKey, raw_days
 
 
 def raw_of(house: House, day: InstrumentDay) -> list[tuple[Channel, tuple[Table, ...], RawDay | None]]:

@@ -10,15 +10,15 @@ import dagster as dg
 import polars as pl
 import pyarrow as pa
 
-from hedgegrid_assets import frames
-from hedgegrid_assets.catalog import nautilus
-from hedgegrid_assets.frames import Precisions
+from hedgegrid_assets.inspect.charts import chart_markdown
 from hedgegrid_assets.instruments import Instrument
-from hedgegrid_assets.integrity import ids_missing, rules_off
-from hedgegrid_assets.look.charts import chart_markdown
 from hedgegrid_assets.model import Channel, InstrumentDay, Table
 from hedgegrid_assets.pipeline import House
-from hedgegrid_assets.raw import ImportReport, LandingFile, RawDay, shown_name
+from hedgegrid_assets.stages import frames
+from hedgegrid_assets.stages.catalog import nautilus
+from hedgegrid_assets.stages.frames import Precisions
+from hedgegrid_assets.stages.integrity import ids_missing, rules_off
+from hedgegrid_assets.stages.raw import ImportReport, LandingFile, RawDay, shown_name
 from hedgegrid_assets.timestamps import iso
 
 type Metadata = dict[str, Any]

@@ -14,7 +14,7 @@ from hedgegrid_assets.defs.partitions import key_of, partitions_of
 from hedgegrid_assets.errors import UsageError
 from hedgegrid_assets.model import InstrumentDay
 from hedgegrid_assets.pipeline import House
-from hedgegrid_assets.raw import Imported, LandingFile, imports, landing_signature
+from hedgegrid_assets.stages.raw import Imported, LandingFile, imports, landing_signature
 
 SECONDS: Final = 30
 RUNS_A_TICK: Final = 50

@@ -21,10 +21,10 @@ import pyarrow as pa
 
 from hedgegrid_assets.instruments import FLOAT_DIGITS
 from hedgegrid_assets.model import REST, Channel, Decimals, Decoded, Dialect, Field, Scan, TableMapping
-from hedgegrid_assets.sources import shaped
 from hedgegrid_assets.sources.binance import folded
 from hedgegrid_assets.sources.binance.grammar import GATE, TIME
-from hedgegrid_assets.storage import Block, bytes_of, line_array
+from hedgegrid_assets.sources.formats import json_lines as shaped
+from hedgegrid_assets.store import Block, bytes_of, line_array
 from hedgegrid_assets.tables import apart
 from hedgegrid_assets.tables.funding_rate_update import RATE_DECIMALS
 from hedgegrid_assets.tables.trade_tick import side

@@ -28,7 +28,7 @@ from hedgegrid_assets.sources.binance.grammar import (
     TIME,
     in_stream,
 )
-from hedgegrid_assets.storage import Block, bytes_of
+from hedgegrid_assets.store import Block, bytes_of
 from hedgegrid_assets.timestamps import FACTORS, RANGES
 
 RECEIVED: Final = (

@@ -7,7 +7,7 @@ from typing import Final
 
 from hedgegrid_assets.sources.csv import cells
 from hedgegrid_assets.sources.csv.encodings import HEADER_CODEC, header_text
-from hedgegrid_assets.storage import Block
+from hedgegrid_assets.store import Block
 
 COMMENT: Final = "#"
 MOST_COLUMNS: Final = 20_000

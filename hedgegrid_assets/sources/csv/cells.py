@@ -15,7 +15,7 @@ from typing import Final
 import polars as pl
 import pyarrow as pa
 
-from hedgegrid_assets.storage import Block, line_array
+from hedgegrid_assets.store import Block, line_array
 
 _BOM: Final = b"\xef\xbb\xbf"
 _LONGEST_RECORD: Final = 16

@@ -69,7 +69,7 @@ from hedgegrid_assets.sources.csv.times import (
     spec_of,
     unit_of,
 )
-from hedgegrid_assets.storage import Block
+from hedgegrid_assets.store import Block
 from hedgegrid_assets.venues import is_makers
 
 TOKENS: Final = ("trades", "mark", "index", "funding")

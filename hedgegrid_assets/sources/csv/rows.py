@@ -24,7 +24,7 @@ from hedgegrid_assets.sources.csv.sides import FLAGS, MAKER_FLAGS, SIDES
 from hedgegrid_assets.sources.csv.spellings import Asked, spellings_of, venue_in
 from hedgegrid_assets.sources.csv.time_columns import joined
 from hedgegrid_assets.sources.csv.times import lacking_digits, ns_of
-from hedgegrid_assets.storage import Block
+from hedgegrid_assets.store import Block
 from hedgegrid_assets.tables import A_NUMBER
 from hedgegrid_assets.tables.funding_rate_update import RATE_DECIMALS
 from hedgegrid_assets.tables.trade_tick import AGGRESSOR_SIDES

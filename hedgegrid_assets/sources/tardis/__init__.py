@@ -14,7 +14,7 @@ from hedgegrid_assets.model import Channel, Decoded, Dialect, Download, FetchPla
 from hedgegrid_assets.sources import binance
 from hedgegrid_assets.sources.tardis import api, datasets
 from hedgegrid_assets.sources.tardis.venues import DEFAULT_EXCHANGE, exchange_of, is_spot, listing_of, venues_of
-from hedgegrid_assets.storage import Block
+from hedgegrid_assets.store import Block
 from hedgegrid_assets.venues import Listing
 
 _REPLAYED: Final = ("binance-futures",)

@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any, Final, override
 from uuid import uuid4
 
 from hedgegrid_assets.errors import DataError, EnvironmentFault, KeyRequired, NoDataFetched, RateLimited, RemoteFault
-from hedgegrid_assets.storage import GZIP_MAGIC, LONGEST_LINE, gunzip, gunzip_error, gunzipped, make_folder
+from hedgegrid_assets.store import GZIP_MAGIC, LONGEST_LINE, gunzip, gunzip_error, gunzipped, make_folder
 
 if TYPE_CHECKING:
     import aiohttp

@@ -10,7 +10,6 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
-from hedgegrid_assets import made_ids
 from hedgegrid_assets.errors import DataError
 from hedgegrid_assets.model import Channel, Decimals, Decoded, Dialect, Field, Scan, TableMapping
 from hedgegrid_assets.sources.binance import (
@@ -21,7 +20,8 @@ from hedgegrid_assets.sources.binance import (
     most_decimals,
     number_of,
 )
-from hedgegrid_assets.storage import Block, line_array
+from hedgegrid_assets.sources.formats import synthetic_ids as made_ids
+from hedgegrid_assets.store import Block, line_array
 from hedgegrid_assets.tables import apart
 from hedgegrid_assets.tables.funding_rate_update import RATE_DECIMALS
 from hedgegrid_assets.tables.trade_tick import side

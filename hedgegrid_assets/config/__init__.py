@@ -1,0 +1,1 @@
+"""What users write down: feeds and their settings."""

@@ -1,0 +1,1 @@
+"""What changes a catalog that stands: widen a precision, forget a day."""

@@ -1,0 +1,122 @@
+"""Take an instrument-day out of a catalog, with all that it was made of, so that it can be made anew."""
+
+import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hedgegrid_assets.errors import EnvironmentFault, NoDataFetched
+from hedgegrid_assets.inspect.days import instruments
+from hedgegrid_assets.inspect.provenance import RawFinder
+from hedgegrid_assets.model import InstrumentDay, Table
+from hedgegrid_assets.stages import catalog as catalog_stage
+from hedgegrid_assets.stages.integrity import read_verdict
+from hedgegrid_assets.store import Places, exclusive_lock
+from hedgegrid_assets.tables import TABLES
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """What goes: (what it is, file), in this order; ``kept``: files in the way that are not ours, or that others need."""
+
+    day: InstrumentDay
+    tables: tuple[Table, ...]
+    removals: list[tuple[str, Path]] = field(default_factory=list)
+    kept: list[tuple[str, Path]] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, object]:
+        """For ``--json``."""
+        return {
+            "instrument_id": self.day.instrument_id,
+            "date": str(self.day.date),
+            "tables": [table.name for table in self.tables],
+            "removals": [{"what": what, "path": str(path)} for what, path in self.removals],
+            "kept": [{"why": why, "path": str(path)} for why, path in self.kept],
+        }
+
+
+def reset(places: Places, day: InstrumentDay, tables: Sequence[Table], *, remove: bool) -> Reset:
+    """Say what goes of a day; with ``remove``, take it away, all or nothing.
+
+    Frame, verdict, rejects, our Nautilus file, and the raw day that they were made from; landing files stay, and give
+    the day again if they still hold it. A process that is killed on the way has written down what goes: the next run
+    finishes it, and ``validate`` names it until then.
+
+    Raises:
+        NoDataFetched: Nothing of the day is there.
+    """
+    catalog_stage.finish(places)
+    with ExitStack() as stack:
+        if remove:
+            stack.enter_context(exclusive_lock(places.day_lock(day.instrument_id, day.date)))
+        found = _found(places, day, tuple(tables))
+        if not found.removals:
+            there = ", ".join(instruments(places)[:10]) or "no instrument"
+            wanted = f"{day} {', '.join(table.token for table in tables)}"
+            raise NoDataFetched(wanted, str(places.catalog), f"nothing of that day; the catalog holds {there}")
+        if remove:
+            names = " ".join(f"--table {table.token}" for table in tables) if len(tables) == 1 else ""
+            what = (
+                f"taking {day} out; finish it with: hedgegrid reset-day {shlex.quote(day.instrument_id)} {day.date} "
+                f"--yes --catalog {shlex.quote(str(places.catalog))} {names}"
+            ).strip()
+            removals = [path for _, path in found.removals]
+            unclaimed = [(day.instrument_id, table.name) for table in tables if _is_last(places, day, table)]
+            catalog_stage.carry_out(places, catalog_stage.Moves(what, removals=removals, unclaimed=unclaimed))
+        return found
+
+
+def _found(places: Places, day: InstrumentDay, tables: tuple[Table, ...]) -> Reset:
+    reset = Reset(day, tables)
+    for table in tables:
+        for what, path in _files(places, day, table):
+            if what == "Nautilus file" and not catalog_stage.is_ours(path, day.date):
+                reset.kept.append(("not ours", path))
+            else:
+                reset.removals.append((f"{what} of {table.name}", path))
+    needed = {sha for table in TABLES.values() if table not in tables for sha in _raw_of(places, day, table)}
+    finder = RawFinder(places)
+    for sha in dict.fromkeys(sha for table in tables for sha in _raw_of(places, day, table)):
+        raw = finder.find(day.instrument_id, day.date, [sha])
+        if raw is None or not raw.same_bytes:
+            continue
+        if sha in needed:
+            reset.kept.append(("another table was made from it", raw.path))
+            continue
+        reset.removals.append(("manifest of the raw day", raw.manifest_path))
+        if raw.in_place:
+            reset.kept.append(("a landing file", raw.path))
+        else:
+            reset.removals.append(("raw day", raw.path))
+        if raw.lines is not None:
+            reset.removals.append(("line numbers of the raw day", raw.lines))
+    return reset
+
+
+def _files(places: Places, day: InstrumentDay, table: Table) -> Iterator[tuple[str, Path]]:
+    """What a catalog may hold of a day; Nautilus' file first, so that nothing of it is without its verdict."""
+    at = day.instrument_id, table.folder, day.date
+    kinds = {
+        "Nautilus file": catalog_stage.file_of(places, day, table),
+        "frame": places.frame(*at),
+        "rejects": places.rejects(*at),
+        "verdict": places.verdict(*at),
+    }
+    for what, path in kinds.items():
+        if path.exists():
+            yield what, path
+
+
+def _raw_of(places: Places, day: InstrumentDay, table: Table) -> list[str]:
+    try:
+        verdict = read_verdict(places, table, day)
+    except EnvironmentFault:  # it is damaged, and goes
+        return []
+    return [] if verdict is None else [str(sha) for sha in verdict["raw_sha256"]]
+
+
+def _is_last(places: Places, day: InstrumentDay, table: Table) -> bool:
+    """No other day of the table has a verdict: the next one may be of another series."""
+    verdict = places.verdict(day.instrument_id, table.folder, day.date)
+    return all(path == verdict for path in verdict.parent.glob("????-??-??.json"))

@@ -1,0 +1,212 @@
+"""Give an instrument finer precisions: its definition, then every frame, verdict and Nautilus file; no digit changes."""
+
+import os
+import shlex
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from hedgegrid_assets.errors import UsageError, VerdictRefused
+from hedgegrid_assets.instruments import Instrument, read_definitions, widen
+from hedgegrid_assets.model import InstrumentDay, Status, Table
+from hedgegrid_assets.stages import catalog as catalog_stage
+from hedgegrid_assets.stages.catalog.definitions import write_definition
+from hedgegrid_assets.stages.catalog.files import refuse_others, refuse_unlike, seal, stamp_of, whole_day
+from hedgegrid_assets.stages.frames import (
+    ContentDigest,
+    FrameWriter,
+    Precisions,
+    arrow_schema,
+    frame_metadata,
+    frame_schema,
+    parquet_options,
+    read_blocks,
+)
+from hedgegrid_assets.stages.integrity import read_verdict, store_verdict
+from hedgegrid_assets.store import Places, atomic_write, exclusive_lock, parquet_writer, remove_tree, sha256_of
+from hedgegrid_assets.tables import TABLES
+
+
+@dataclass(frozen=True, slots=True)
+class Widened:
+    """What was done: the new definition, and how many frames and Nautilus files were written anew."""
+
+    instrument: Instrument
+    frames: int
+    files: int
+
+
+def widen_instrument(
+    catalog: Path,
+    instrument_id: str,
+    *,
+    price: int | None = None,
+    size: int | None = None,
+    mark: int | None = None,
+    progress: Callable[[str, int], None] | None = None,
+) -> Widened:
+    """Raise precisions (decimals, up to 16) of an instrument and of all its days, all at once.
+
+    Nautilus refuses a folder whose files differ in precision, so everything is written beside the catalog first; then
+    all files take their places in one burst. A process that is killed before leaves all as it was; in the burst, the
+    next run finishes it, and ``validate`` names it until then.
+
+    Raises:
+        UsageError: Unknown instrument, or a precision that would shrink.
+        Refused: Another has written into a folder of the instrument.
+        VerdictRefused: A frame is not the one that was judged.
+    """
+    catalog_stage.refuse_unfit_nautilus()
+    places = Places(Path(), catalog)
+    catalog_stage.finish(places)
+    known = read_definitions(catalog)
+    if instrument_id not in known:
+        raise UsageError(
+            f"unknown instrument ({catalog}): expected one of {', '.join(known) or 'none yet'}, found {instrument_id!r}"
+        )
+    wider = widen(known[instrument_id], price, size, mark)
+    with exclusive_lock(places.catalog / ".hedgegrid" / "widening.lock"):
+        staged = _Staged(places, wider)
+        try:
+            while days := staged.waiting():  # days that another process has made meanwhile come in the next round
+                for day, table in days:
+                    if progress:
+                        progress(f"{day} {table.name}", 0)
+                    staged.add(day, table)
+            renames = list(staged.renames())
+            if renames or wider != known[instrument_id]:
+                moves = catalog_stage.Moves(_what(wider, catalog), wider, renames, folder=places.staging.catalog)
+                catalog_stage.carry_out(places, moves)
+            else:
+                write_definition(catalog, wider)
+        finally:
+            if catalog_stage.unfinished(places) is None:
+                remove_tree(places.staging.catalog)
+    return Widened(wider, staged.frames, staged.files)
+
+
+def _what(wider: Instrument, catalog: Path) -> str:
+    flags = (
+        f"--price-precision {wider.price_precision} --size-precision {wider.size_precision} "
+        f"--mark-precision {wider.mark_precision} --catalog {shlex.quote(str(catalog))}"
+    )
+    return f"widening {wider.id}; finish it with: hedgegrid instruments widen {shlex.quote(wider.id)} {flags}"
+
+
+class _Staged:
+    """What is written anew, beside the catalog."""
+
+    def __init__(self, places: Places, wider: Instrument) -> None:
+        self._places, self._beside, self._id = places, places.staging, wider.id
+        self._precisions = Precisions(wider.price_precision, wider.size_precision, wider.mark_precision)
+        self._made_of: dict[tuple[InstrumentDay, str], str | None] = {}
+        self.frames = self.files = 0
+        remove_tree(self._beside.catalog)  # what a run that was killed has left
+
+    def waiting(self) -> list[tuple[InstrumentDay, Table]]:
+        """Days of the catalog that were not looked at yet, or have changed since."""
+        return [
+            (day, table)
+            for table in TABLES.values()
+            for day in self._days(table)
+            if self._made_of.get((day, table.name), "") != self._judged(day, table)
+        ]
+
+    def _days(self, table: Table) -> list[InstrumentDay]:
+        """Days with a frame or a Nautilus file."""
+        frames = self._places.frame_folder(self._id, table.folder).glob("????-??-??.parquet")
+        files = self._places.nautilus_folder(table.name, self._id).glob("*.parquet")
+        found = {date.fromisoformat(path.stem) for path in frames} | {whole_day(path.name) for path in files}
+        return [InstrumentDay(self._id, day) for day in sorted(day for day in found if day is not None)]
+
+    def _judged(self, day: InstrumentDay, table: Table) -> str | None:
+        verdict = read_verdict(self._places, table, day)
+        return None if verdict is None else verdict["frame_sha256"]
+
+    def add(self, day: InstrumentDay, table: Table) -> None:
+        """Write what has to change of a day."""
+        verdict = read_verdict(self._places, table, day)
+        self._made_of[day, table.name] = None if verdict is None else verdict["frame_sha256"]
+        final = catalog_stage.file_of(self._places, day, table)
+        target = catalog_stage.schema_of(day, table, self._precisions)
+        if final.exists():
+            refuse_others(self._places, day, table)
+            refuse_unlike(self._places, day, table, target)
+        judged = verdict is not None and verdict["frame_sha256"] is not None
+        wider = judged and verdict is not None and self._add_frame(day, table, verdict)
+        self.frames += wider
+        if not final.exists():
+            return
+        known = read_verdict(self._beside, table, day) if wider else verdict
+        accepted = known is not None and judged and Status(known["status"]) in catalog_stage.ACCEPTED
+        made_from = catalog_stage.stamped_digest(final, day.date)
+        same = pq.read_schema(final).metadata == target.metadata
+        if accepted and known is not None and not (same and made_from in (None, known["content_digest"])):
+            if not wider:
+                self._link(day, table)
+            catalog_stage.write_day(self._beside, day, table, self._precisions)
+        elif not accepted and not same:
+            self._relabel(day, table, target)
+        else:
+            return
+        self.files += 1
+
+    def _add_frame(self, day: InstrumentDay, table: Table, verdict: Mapping[str, Any]) -> bool:
+        """Write the frame with the larger scale, and bind its verdict to it; False if it has it already."""
+        frame = self._places.frame(day.instrument_id, table.folder, day.date)
+        if verdict["precision"] == self._precisions.to_dict():
+            return False
+        if not frame.exists() or sha256_of(frame) != verdict["frame_sha256"]:
+            raise VerdictRefused(str(day), table.name, "the frame is not the one that was judged (its sha256 differs)")
+        schema = frame_schema(table, self._precisions)
+        digest = ContentDigest(day.instrument_id)
+        final = self._beside.frame(day.instrument_id, table.folder, day.date)
+        with atomic_write(final, self._beside.catalog_temp) as temporary:
+            metadata = frame_metadata(frame)
+            writer = FrameWriter(temporary, day.instrument_id, arrow_schema(table, self._precisions, metadata))
+            for block in read_blocks(frame, table):
+                wider = block.with_columns(
+                    pl.col(name).cast(dtype) for name, dtype in schema.items() if isinstance(dtype, pl.Decimal)
+                )
+                writer.write(wider)
+                digest.add(wider)
+            writer.close()
+            sha256 = sha256_of(temporary)
+        changed = {"frame_sha256": sha256, "content_digest": digest.hexdigest()}
+        changed |= {"precision": self._precisions.to_dict()}
+        store_verdict(self._beside, table, day, dict(verdict) | changed)
+        return True
+
+    def _link(self, day: InstrumentDay, table: Table) -> None:
+        """Frame and verdict as they are, for a Nautilus file that is made of them anew."""
+        for place in (Places.frame, Places.verdict):
+            beside = place(self._beside, day.instrument_id, table.folder, day.date)
+            beside.parent.mkdir(parents=True, exist_ok=True)
+            os.link(place(self._places, day.instrument_id, table.folder, day.date), beside)
+
+    def _relabel(self, day: InstrumentDay, table: Table, target: pa.Schema) -> None:
+        """The catalog's last good file of a day that is blocked by now: the same values, the footer's precisions alone change."""
+        source = catalog_stage.file_of(self._places, day, table)
+        digest = catalog_stage.stamped_digest(source, day.date)
+        stamp: dict[str, str] = {} if digest is None else stamp_of(day.date, digest)
+        final = catalog_stage.file_of(self._beside, day, table)
+        with pq.ParquetFile(source) as file, atomic_write(final, self._beside.catalog_temp) as temporary:
+            with parquet_writer(temporary, target, parquet_options(target, "zstd")) as writer:
+                for group in range(file.num_row_groups):
+                    writer.write_table(file.read_row_group(group).cast(target))
+                if stamp:
+                    writer.add_key_value_metadata(stamp)
+            seal(temporary, stamp)
+
+    def renames(self) -> Iterator[tuple[Path, Path]]:
+        """(file beside the catalog, its place in it)."""
+        root = self._beside.catalog
+        for path in sorted(root.rglob("*")):
+            if path.is_file() and ".hedgegrid" not in path.relative_to(root).parts:
+                yield path, self._places.catalog / path.relative_to(root)

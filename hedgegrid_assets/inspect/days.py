@@ -1,0 +1,103 @@
+"""The stored verdicts of a catalog: which there are, by instrument, table and day."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from hedgegrid_assets.errors import NoDataFetched, UsageError
+from hedgegrid_assets.model import InstrumentDay, Table
+from hedgegrid_assets.stages.integrity import instrument_ids, passed_of, read_verdict, rules_off
+from hedgegrid_assets.store import Places
+from hedgegrid_assets.tables import TABLES, TOKENS
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which days of a catalog; None: all. ``table`` is Nautilus' name, ``end`` is exclusive."""
+
+    instrument: str | None = None
+    table: str | None = None
+    start: date | None = None
+    end: date | None = None
+
+    def has(self, instrument_id: str, table: str, day: date) -> bool:
+        """Is this day wanted?"""
+        return (
+            self.instrument in (None, instrument_id)
+            and self.table in (None, table)
+            and (self.start is None or day >= self.start)
+            and (self.end is None or day < self.end)
+        )
+
+    def __str__(self) -> str:
+        days = f"{self.start or ''}..{self.end or ''}"
+        return f"{self.instrument or 'any instrument'} {self.table or 'any table'} {days}"
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One (instrument, table, day) with its stored verdict."""
+
+    day: InstrumentDay
+    table: Table
+    verdict: Mapping[str, Any]
+
+    @property
+    def status(self) -> str:
+        """The day's status for this table."""
+        return str(self.verdict["status"])
+
+    @property
+    def failed(self) -> list[Mapping[str, Any]]:
+        """The rules that failed; those that were off did neither."""
+        return [rule for rule in self.verdict["rules"] if passed_of(rule) is False]
+
+    @property
+    def off(self) -> list[str]:
+        """Names of the rules that were off."""
+        return rules_off(self.verdict)
+
+
+def table_named(name: str) -> Table:
+    """A table by Nautilus' name or by the guide's word. Raises UsageError."""
+    found = TABLES.get(name) or TOKENS.get(name)
+    if found is None:
+        raise UsageError(f"unknown table: expected one of {', '.join((*TOKENS, *TABLES))}, found {name!r}")
+    return found
+
+
+def judged_days(places: Places, wanted: Wanted) -> Iterator[Judged]:
+    """The verdicts that are wanted, by instrument, table (in the order of ``TABLES``) and day; read one by one."""
+    for instrument_id in instruments(places):
+        for table in TABLES.values():
+            folder = places.verdict(instrument_id, table.folder, date(2000, 1, 1)).parent
+            for path in sorted(folder.glob("????-??-??.json")):
+                day = date.fromisoformat(path.stem)
+                if wanted.has(instrument_id, table.name, day):
+                    verdict = read_verdict(places, table, InstrumentDay(instrument_id, day))
+                    if verdict is not None:
+                        yield Judged(InstrumentDay(instrument_id, day), table, verdict)
+
+
+def instruments(places: Places) -> list[str]:
+    """Instruments that a catalog has verdicts of."""
+    return sorted(
+        instrument_id
+        for folder, instrument_id in instrument_ids(places).items()
+        if any((places.catalog / folder).glob("*.verdict"))
+    )
+
+
+def some(days: Sequence[Judged], places: Places, wanted: Wanted) -> Sequence[Judged]:
+    """The same days. Raises NoDataFetched if there are none."""
+    if not days:
+        raise nothing_found(places, wanted)
+    return days
+
+
+def nothing_found(places: Places, wanted: Wanted) -> NoDataFetched:
+    """What is there instead."""
+    there = ", ".join(instruments(places)[:10])
+    found = f"verdicts of {there}" if there else "no verdicts: run `hedgegrid validate` for the catalogs of others"
+    return NoDataFetched(str(wanted), str(places.catalog), found)

@@ -1,0 +1,80 @@
+"""Where a judged day came from: the raw day with the sha256 that its verdict names, and the landing files behind it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any, Final
+
+from hedgegrid_assets.instruments import read_definitions
+from hedgegrid_assets.stages.raw import read_manifest
+from hedgegrid_assets.store import Places
+
+_SHOWN_ORIGINS: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class RawFound:
+    """A raw day on disk. ``same_bytes``: its manifest has the sha256 that was judged; else it has changed since."""
+
+    manifest_path: Path
+    manifest: Mapping[str, Any]
+    same_bytes: bool
+
+    @property
+    def path(self) -> Path:
+        """The raw file; a landing file where the day is stored in place."""
+        if self.in_place:
+            return Path(self.manifest["file"])
+        return self.manifest_path.parent / str(self.manifest["file"])
+
+    @property
+    def in_place(self) -> bool:
+        """The raw file is the landing file itself."""
+        return bool(self.manifest["stored"] == "in_place")
+
+    @property
+    def lines(self) -> Path | None:
+        """Sidecar with the landing file and line of each raw row."""
+        sidecar = self.manifest_path.with_name(f"{self.manifest['date']}.lines.parquet")
+        return sidecar if not self.in_place and sidecar.exists() else None
+
+    def origins(self) -> list[dict[str, Any]]:
+        """What it is made of, without what only normalizing needs; a made or fetched day has no ``path``."""
+        left_out = {"decimals", "disconnects_ns", "dialect", "stored_bytes", "content"}
+        return [
+            {name: value for name, value in origin.items() if name not in left_out}
+            for origin in self.manifest["origin"][:_SHOWN_ORIGINS]
+        ]
+
+
+class RawFinder:
+    """Finds raw days by instrument, date and sha256, over all feeds of a data root."""
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+        self._folders: dict[str | None, list[Path]] = {}
+        self._symbols = {each.id: each.raw_symbol for each in read_definitions(places.catalog).values()}
+
+    def find(self, instrument_id: str, day: date, sha256s: Sequence[str]) -> RawFound | None:
+        """The raw day with one of these sha256, else one of another content, else None."""
+        found: RawFound | None = None
+        symbol = self._symbols.get(instrument_id)
+        for folder in self._folders_of(symbol):
+            path = folder / f"{day}.json"
+            manifest = read_manifest(path)
+            if manifest is None:
+                continue
+            if manifest["sha256"] in sha256s:
+                return RawFound(path, manifest, same_bytes=True)
+            if symbol is not None:
+                found = found or RawFound(path, manifest, same_bytes=False)
+        return found
+
+    def _folders_of(self, symbol: str | None) -> list[Path]:
+        """Folders of raw days; all of them for an instrument without a definition: the sha256 tells."""
+        if symbol not in self._folders:
+            channels = sorted(path for path in self._places.landing.glob("*/*") if path.is_dir())
+            below = ([channel / symbol] if symbol else sorted(channel.iterdir()) for channel in channels)
+            self._folders[symbol] = [folder for folders in below for folder in folders if folder.is_dir()]
+        return self._folders[symbol]

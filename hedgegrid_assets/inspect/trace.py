@@ -1,0 +1,336 @@
+"""One row all the way back: catalog row, normalized row, raw row, landing file and line, and where that file came from."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+import pyarrow.parquet as pq
+
+from hedgegrid_assets.errors import NoDataFetched, UsageError
+from hedgegrid_assets.inspect.days import Judged, Wanted, judged_days, some
+from hedgegrid_assets.inspect.provenance import RawFinder, RawFound
+from hedgegrid_assets.model import Table
+from hedgegrid_assets.sources import SOURCES
+from hedgegrid_assets.sources.formats import synthetic_ids as made_ids
+from hedgegrid_assets.stages import catalog as catalog_stage
+from hedgegrid_assets.stages import frames
+from hedgegrid_assets.stages.catalog import nautilus
+from hedgegrid_assets.stages.raw import LINES_REMEDY
+from hedgegrid_assets.store import BlockReader, Places, reading, sha256_of
+from hedgegrid_assets.timestamps import NS_PER_SECOND, day_of, iso
+
+type Row = Mapping[str, Any]
+
+_NANOSECONDS: Final = re.compile(r"[0-9]{19}")
+_ISO: Final = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2})?)(?:\.(\d{1,9}))?)?(?:Z|\+00:00)?")
+_LONGEST_CHECKED: Final = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """The way of one row. ``steps`` are what is known at each station, in order, as plain values."""
+
+    instrument_id: str
+    table: str
+    asked: str
+    found_by: str
+    steps: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def whole(self) -> bool:
+        """Every station was found, and each holds what the one before says."""
+        return all(step.get("ok") is not False for step in self.steps.values())
+
+    def to_dict(self) -> dict[str, Any]:
+        """For ``--json``."""
+        return {
+            "instrument_id": self.instrument_id,
+            "table": self.table,
+            "asked": self.asked,
+            "found_by": self.found_by,
+            "whole": self.whole,
+            "steps": {name: dict(step) for name, step in self.steps.items()},
+        }
+
+
+def trace(places: Places, instrument_id: str, table: Table, asked: str) -> Trace:
+    """Follow one row back to its line.
+
+    Args:
+        places: Catalog and data root.
+        instrument_id: Such as ``BTCUSDT-PERP.BINANCE``.
+        table: One of ``tables``.
+        asked: A trade id (tables with ids), or a time: ns since 1970 or ISO, UTC; of ``ts_init``, else ``ts_event``;
+            if no row has exactly this time, the first one after it.
+
+    Raises:
+        NoDataFetched: No such row.
+        UsageError: Neither an id nor a time.
+    """
+    wanted = Wanted(instrument_id, table.name)
+    days = some(list(judged_days(places, wanted)), places, wanted)
+    found = _by_id(places, days, table, asked) if table.id_column else None
+    by = f"{table.id_column} = {asked}"
+    if found is None:
+        at = parse_time(asked)
+        if at is None and table.id_column is None:
+            raise UsageError(f"{asked!r} is no time: expected ISO such as 2024-01-01T12:00:00Z, or ns since 1970")
+        found = None if at is None else _by_time(places, days, table, at)
+        by = "" if at is None or found is None else _how(at, found[2])
+    if found is None:
+        ends = f"{days[0].day.date} .. {days[-1].day.date}, ids {days[0].verdict['first_id']} .. {days[-1].verdict['last_id']}"
+        raise NoDataFetched(f"{wanted} {asked}", str(places.catalog), f"days {ends}")
+    judged, number, row = found
+    raw = RawFinder(places).find(instrument_id, judged.day.date, judged.verdict["raw_sha256"])
+    steps: dict[str, Mapping[str, Any]] = {
+        "catalog": _in_catalog(places, judged, row),
+        "normalized": _in_frame(places, judged, number, row),
+    }
+    steps |= _in_raw(places, judged, row, raw)
+    return Trace(instrument_id, table.name, asked, by, steps)
+
+
+# ---------------------------------------------------------------- finding the row
+
+
+def parse_time(text: str) -> int | None:
+    """Nanoseconds since 1970 of ISO text or of 19 digits; None if it is neither. No float on the way."""
+    if _NANOSECONDS.fullmatch(text):
+        return int(text)
+    match = _ISO.fullmatch(text.strip())
+    if match is None:
+        return None
+    day, clock, fraction = match.groups()
+    try:
+        whole = datetime.fromisoformat(f"{day}T{clock or '00:00'}").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return int(whole.timestamp()) * NS_PER_SECOND + int((fraction or "").ljust(9, "0"))
+
+
+type _Found = tuple[Judged, int, Row]
+
+
+def _by_id(places: Places, days: "list[Judged] | Any", table: Table, asked: str) -> _Found | None:
+    """By the days whose id range holds it first, then by all others."""
+    column = str(table.id_column)
+    likely = [judged for judged in days if _may_hold(judged.verdict, asked)]
+    for judged in [*likely, *(judged for judged in days if judged not in likely)]:
+        found = _first_row(places, judged, _is_named(column, asked))
+        if found is not None:
+            return (judged, *found)
+    return None
+
+
+def _is_named(column: str, asked: str) -> pl.Expr:
+    """Rows of an id: as the frame has it, or as the catalog holds one that is too long for it."""
+    if re.fullmatch(made_ids.SHORTENED, asked) is None:
+        return pl.col(column) == asked
+    return pl.col(column).map_batches(made_ids.shortened, return_dtype=pl.String) == asked
+
+
+def _may_hold(verdict: Mapping[str, Any], asked: str) -> bool:
+    ends = verdict["first_id"], verdict["last_id"]
+    return asked.isdigit() and all(str(end).isdigit() for end in ends) and int(ends[0]) <= int(asked) <= int(ends[1])
+
+
+def _by_time(places: Places, days: "list[Judged] | Any", table: Table, at: int) -> _Found | None:
+    """Exactly ``ts_init``, else exactly ``ts_event`` (which may lie in the day before or after), else the first later row."""
+    del table
+    near = [judged for judged in days if abs((judged.day.date - day_of(at)).days) <= 1]
+    for time in ("ts_init", "ts_event"):
+        for judged in near:
+            found = _first_row(places, judged, pl.col(time) == at)
+            if found is not None:
+                return (judged, *found)
+    later = [
+        judged for judged in days if judged.verdict["last_ts_init"] is not None and judged.verdict["last_ts_init"] >= at
+    ]
+    found = _first_row(places, later[0], pl.col("ts_init") >= at) if later else None
+    return None if found is None else (later[0], *found)
+
+
+def _how(at: int, row: Row) -> str:
+    for time in ("ts_init", "ts_event"):
+        if row[time] == at:
+            return f"{time} = {iso(at)}"
+    return f"first row after {iso(at)}, by {(row['ts_init'] - at) / NS_PER_SECOND:.3f} s"
+
+
+def _first_row(places: Places, judged: Judged, wanted: pl.Expr) -> tuple[int, Row] | None:
+    """Row number in the frame (from 0) and values of the first row that fits."""
+    path = places.frame(judged.day.instrument_id, judged.table.folder, judged.day.date)
+    if not path.exists():
+        return None
+    before = 0
+    for block in frames.read_blocks(path, judged.table):
+        rows = block.with_row_index("row").filter(wanted).head(1)
+        if len(rows):
+            row = rows.row(0, named=True)
+            return before + int(row.pop("row")), row
+        before += len(block)
+    return None
+
+
+# ---------------------------------------------------------------- the stations
+
+
+def _in_catalog(places: Places, judged: Judged, row: Row) -> dict[str, Any]:
+    path = catalog_stage.file_of(places, judged.day, judged.table)
+    if not path.exists():
+        return {"ok": False, "file": str(path), "why": f"the day is {judged.status}: it is not in the catalog"}
+    before = 0
+    same = (pl.col("ts_init") == row["ts_init"]) & (pl.col("ts_event") == row["ts_event"])
+    if judged.table.id_column:
+        (held,) = made_ids.shortened(pl.Series([row[judged.table.id_column]], dtype=pl.String))
+        row = {**row, judged.table.id_column: held}
+        same &= pl.col(judged.table.id_column) == held
+    with reading(path, "a Nautilus file", frames.FORCED), pq.ParquetFile(path) as file:
+        for group in range(file.num_row_groups):
+            block = nautilus.from_nautilus(judged.table.name, file.read_row_group(group))
+            rows = block.with_row_index("row").filter(same)
+            if len(rows):
+                found = min(rows.iter_rows(named=True), key=lambda each: len(_differing(each, row)))
+                differing = _differing(found, row)
+                number = before + int(found.pop("row"))
+                return {
+                    "ok": not differing,
+                    "file": str(path),
+                    "row": number,
+                    "values": _shown(found),
+                    "why": f"differs from the frame in {', '.join(differing)}" if differing else "",
+                }
+            before += len(block)
+    if judged.table.name == "funding_rate_update":
+        return {
+            "ok": True,
+            "file": str(path),
+            "row": None,
+            "why": "the catalog holds changes only: same rate as before",
+        }
+    return {"ok": False, "file": str(path), "row": None, "why": "the Nautilus file has no such row"}
+
+
+def _differing(found: Row, row: Row) -> list[str]:
+    """Columns of a catalog row that are not as in the frame; of rows that share an id, the one with fewest is meant."""
+    return [name for name, value in found.items() if name != "row" and row[name] != value]
+
+
+def _in_frame(places: Places, judged: Judged, number: int, row: Row) -> dict[str, Any]:
+    path = places.frame(judged.day.instrument_id, judged.table.folder, judged.day.date)
+    small = path.stat().st_size <= _LONGEST_CHECKED
+    same = sha256_of(path) == judged.verdict["frame_sha256"] if small else None
+    return {
+        "ok": same,
+        "file": str(path),
+        "row": number,
+        "values": _shown(row),
+        "sha256": judged.verdict["frame_sha256"],
+        "status": judged.status,
+        "verdict": str(places.verdict(judged.day.instrument_id, judged.table.folder, judged.day.date)),
+        "why": "the frame is not the one that was judged: its sha256 differs" if same is False else "",
+    }
+
+
+def _in_raw(places: Places, judged: Judged, row: Row, raw: RawFound | None) -> dict[str, Mapping[str, Any]]:
+    if raw is None:
+        why = f"no manifest of this day under {places.landing}: give the data root with --data"
+        return {"raw": {"ok": False, "row": row["raw_row"], "sha256": judged.verdict["raw_sha256"], "why": why}}
+    text = _line(raw.path, row["raw_row"])
+    why = "" if raw.same_bytes else "the raw day has changed since it was judged: its sha256 differs"
+    raw_step = {
+        "ok": raw.same_bytes and text is not None,
+        "file": str(raw.path),
+        "row": row["raw_row"],
+        "text": text,
+        "sha256": raw.manifest["sha256"],
+        "columns": _fields(raw, judged.table),
+        "why": why or ("" if text is not None else "the raw file cannot be read up to this row"),
+    }
+    manifest = {
+        "file": str(raw.manifest_path),
+        "feed": raw.manifest["feed"],
+        "source": raw.manifest["source"],
+        "channel": raw.manifest["channel"],
+        "symbol": raw.manifest["symbol"],
+        "fetched_at": raw.manifest["fetched_at"],
+        "request": raw.manifest["request"],
+        "versions": raw.manifest["versions"],
+        "origin": raw.origins(),
+    }
+    steps: dict[str, Mapping[str, Any]] = {"raw": raw_step}
+    landing = _in_landing(places, raw, row["raw_row"], text)
+    if landing is not None:
+        steps["landing"] = landing
+    return steps | {"origin": manifest}
+
+
+def _in_landing(places: Places, raw: RawFound, raw_row: int, text: str | None) -> dict[str, Any] | None:
+    if raw.in_place:
+        name, line = str(raw.manifest["origin"][0]["path"]), raw_row + 1
+    elif raw.lines is not None:
+        with reading(raw.lines, "the lines of a raw day", LINES_REMEDY):
+            origin = pq.ParquetFile(raw.lines).read().slice(raw_row, 1).to_pylist()[0]
+            name, line = str(origin["file"]), int(origin["line"])
+    else:
+        return None
+    about = next((each for each in raw.manifest["origin"] if each.get("path") == name), {})
+    path = places.data / name
+    step: dict[str, Any] = {"file": name, "line": line, "sha256": about.get("sha256"), "bytes": about.get("bytes")}
+    if not path.exists():
+        return step | {"ok": None, "text": None, "why": "the landing file is gone; the raw day keeps its lines"}
+    found = _line(path, line - 1, about.get("settings", {}).get("encoding"))
+    same = found is not None and found == text
+    return step | {
+        "ok": same,
+        "text": found,
+        "why": "" if same else "the landing file holds another text on this line now",
+    }
+
+
+def _line(path: Path, row: int, encoding: str | None = None) -> str | None:
+    """One line of a file, counted from 0, without its line end; None if the file has no such line."""
+    if not path.exists():
+        return None
+    reader = BlockReader(path)
+    reader.encoding = encoding
+    for block in reader:
+        count = block.data.count(b"\n") + (1 if block.cut else 0)
+        if row < block.first_line + count:
+            return (
+                block.data.split(b"\n", row - block.first_line + 1)[row - block.first_line]
+                .decode(errors="backslashreplace")
+                .rstrip("\r")
+            )
+    return None
+
+
+def _fields(raw: RawFound, table: Table) -> dict[str, list[str]]:
+    """Columns of the frame -> the fields of the message that they are made from."""
+    source = SOURCES.get(raw.manifest["source"])
+    channel = next((each for each in source.channels if each.name == raw.manifest["channel"]), None) if source else None
+    mapping = channel.tables.get(table.name) if channel else None
+    return {column: list(keys) for column, keys in mapping.lineage.items()} if mapping else {}
+
+
+def _shown(row: Row) -> dict[str, Any]:
+    """Values for people and for JSON: times as ISO, decimals as text without zeros at the end."""
+    return {
+        name: iso(value)
+        if name in {"ts_event", "ts_init", "next_funding_time"} and value is not None
+        else _plain(value)
+        for name, value in row.items()
+    }
+
+
+def _plain(value: Any) -> Any:
+    from decimal import Decimal
+
+    if isinstance(value, Decimal):
+        text = f"{value:f}"
+        return text.rstrip("0").rstrip(".") if "." in text else text
+    return value

@@ -1,0 +1,613 @@
+"""Look again at a whole catalog: rules over the stored rows, verdicts, files against frames, Nautilus' own reader."""
+
+import logging
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+import polars.selectors as cs
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from hedgegrid_assets.errors import CatalogDiffers, HedgegridError, NoDataFetched, Unforeseen
+from hedgegrid_assets.model import (
+    Contiguous,
+    DayFacts,
+    Identity,
+    InstrumentDay,
+    RowCounts,
+    RuleResult,
+    Severity,
+    Status,
+    Table,
+)
+from hedgegrid_assets.names import check_lookup
+from hedgegrid_assets.stages import catalog as catalog_stage
+from hedgegrid_assets.stages import frames
+from hedgegrid_assets.stages.catalog import nautilus
+from hedgegrid_assets.stages.catalog.files import days_in
+from hedgegrid_assets.stages.frames import SharedIds
+from hedgegrid_assets.stages.integrity import (
+    GAPS_STORED,
+    Circumstances,
+    DayRules,
+    Thresholds,
+    blamed_files,
+    identity_of,
+    ids_between,
+    instrument_ids,
+    passed_of,
+    read_verdict,
+    status_of,
+)
+from hedgegrid_assets.store import Places, reading, sha256_of
+from hedgegrid_assets.tables import TABLES
+from hedgegrid_assets.timestamps import NS_PER_SECOND, day_end, day_start
+
+_log: Final = logging.getLogger(__name__)
+
+LARGE_GAP_NS: Final = 60 * NS_PER_SECOND
+"""The guide's own measure of a large gap between trades."""
+
+
+@dataclass(frozen=True, slots=True)
+class DayIds:
+    """What is known of a day's ids, to compare them with those of its neighbour.
+
+    ``first`` and ``last``: the smallest and the largest of those that are integers; ``integers``: all are.
+    ``unique``: an id names one row. ``contiguous`` as in ``DayFacts``.
+    """
+
+    first: int | None
+    last: int | None
+    integers: bool
+    unique: bool
+    contiguous: Contiguous
+
+
+@dataclass(frozen=True, slots=True)
+class DayReport:
+    """One (instrument, table, day). The two comparisons are None where there is nothing to compare with."""
+
+    instrument_id: str
+    table: str
+    date: date
+    status: str
+    rows: int
+    frame_matches_verdict: bool | None
+    catalog_matches_frame: bool | None
+    rules: tuple[RuleResult, ...]
+    gaps: Sequence[Mapping[str, Any]] = ()
+    error: str | None = None
+    ids: "DayIds | None" = None
+
+    @property
+    def ok(self) -> bool:
+        """No ERROR rule failed, and nothing differs from what was judged."""
+        return (
+            self.error is None
+            and not self.failed_errors
+            and self.frame_matches_verdict is not False
+            and self.catalog_matches_frame is not False
+        )
+
+    @property
+    def failed_errors(self) -> list[str]:
+        """Names of the ERROR rules that failed."""
+        return [rule.name for rule in self.rules if rule.severity is Severity.ERROR and rule.failed]
+
+    @property
+    def failed_warnings(self) -> list[str]:
+        """Names of the WARN rules that failed."""
+        return [rule.name for rule in self.rules if rule.severity is Severity.WARN and rule.failed]
+
+    @property
+    def rules_off(self) -> list[str]:
+        """Names of the rules that are off, and so say nothing of the day."""
+        return [rule.name for rule in self.rules if rule.off]
+
+    def to_dict(self) -> dict[str, Any]:
+        """For ``--json``."""
+        found = {
+            "instrument_id": self.instrument_id,
+            "table": self.table,
+            "date": str(self.date),
+            "status": self.status,
+            "rows": self.rows,
+            "frame_matches_verdict": self.frame_matches_verdict,
+            "catalog_matches_frame": self.catalog_matches_frame,
+            "rules": [rule.to_dict() for rule in self.rules],
+            "gaps": list(self.gaps),
+        }
+        return found | {"error": self.error} if self.error else found
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationReport:
+    """What ``validate`` found. ``large_gaps_over_60s`` counts steps of ``ts_event`` between trades, as the guide does."""
+
+    catalog: Path
+    days: list[DayReport]
+    joins: list[dict[str, Any]] = field(default_factory=list)
+    missing_days: list[dict[str, str]] = field(default_factory=list)
+    large_gaps_over_60s: int = 0
+    files: list[dict[str, str]] = field(default_factory=list)
+    """Files in Nautilus' folders that do not belong there: unknown ones, and those that overlap."""
+    unfinished: str | None = None
+    """What a killed process has begun to change."""
+
+    @property
+    def ok(self) -> bool:
+        """Every day is as it was judged, no ERROR rule fails, Nautilus' folders hold nothing else,
+        nothing is half done, and no trade is stored twice.
+
+        An id on two days that names two trades is told, and no more: the venue gave it twice, and both rows are right.
+        """
+        whole = not self.files and self.unfinished is None and not self.trades_twice
+        return whole and all(day.ok for day in self.days)
+
+    @property
+    def trades_twice(self) -> int:
+        """Trades that are stored on two neighbouring days: equal in id and content."""
+        return sum(join["trades_twice"] or 0 for join in self.joins)
+
+    @property
+    def rules_failed(self) -> int:
+        """ERROR rules that failed, over all days."""
+        return sum(len(day.failed_errors) for day in self.days)
+
+    def to_dict(self) -> dict[str, Any]:
+        """For ``--json``."""
+        return {
+            "catalog": str(self.catalog),
+            "ok": self.ok,
+            "rules_failed": self.rules_failed,
+            "trades_twice": self.trades_twice,
+            "days": [day.to_dict() for day in self.days],
+            "joins": self.joins,
+            "missing_days": self.missing_days,
+            "large_gaps_over_60s": self.large_gaps_over_60s,
+            "files": self.files,
+            "unfinished": self.unfinished,
+        }
+
+
+def validate_catalog(
+    catalog: str | Path,
+    *,
+    instrument: str | None = None,
+    table: str | None = None,
+    start: date | None = None,
+    end: date | None = None,
+    deep: bool = False,
+) -> ValidationReport:
+    """Check a catalog, ours or another's, day by day; nothing is written.
+
+    Args:
+        catalog: Root of the catalog.
+        instrument: Only this InstrumentId.
+        table: Only this table (Nautilus' name).
+        start: First day (inclusive).
+        end: Last day (exclusive).
+        deep: Also read every day with ``ParquetDataCatalog`` and compare row counts, and compare the ids of neighbouring
+            days also where that takes long (very many ids that are no integers).
+
+    Raises:
+        UsageError: ``instrument`` is no name of one.
+        NoDataFetched: No table of the catalog fits.
+        NautilusUnfit: The installed NautilusTrader cannot read it.
+    """
+    if instrument is not None:
+        check_lookup(instrument, "--instrument")
+    catalog_stage.refuse_unfit_nautilus()
+    places = Places(Path(), Path(catalog))
+    found = [
+        (instrument_id, TABLES[name], day)
+        for instrument_id, name, day in sorted(_days(places))
+        if instrument in (None, instrument_id)
+        and table in (None, name)
+        and (start is None or day >= start)
+        and (end is None or day < end)
+    ]
+    if not found:
+        raise NoDataFetched(
+            f"{instrument or 'any instrument'} {table or 'any table'} {start or ''}..{end or ''}",
+            str(catalog),
+            _holds(places),
+        )
+    steps = _LargeGaps()
+    days = [
+        _look(places, InstrumentDay(instrument_id, day), wanted, steps, deep=deep)
+        for instrument_id, wanted, day in found
+    ]
+    return ValidationReport(
+        Path(catalog),
+        days,
+        list(_joins(places, days, deep=deep)),
+        list(_missing(found)),
+        steps.count,
+        list(_strays(places, found, start, end)),
+        catalog_stage.unfinished(places),
+    )
+
+
+# ---------------------------------------------------------------- what is there
+
+
+def _days(places: Places) -> set[tuple[str, str, date]]:
+    """Every (instrument, name of table, day) with a frame, a verdict, or rows in a Nautilus file."""
+    found: set[tuple[str, str, date]] = set()
+    ids = instrument_ids(places)
+    for table in TABLES.values():
+        for kind in ("verdict/????-??-??.json", "parquet/????-??-??.parquet"):
+            for path in places.catalog.glob(f"*/{table.folder}.{kind}"):
+                found.add((ids[path.parent.parent.name], table.name, date.fromisoformat(path.stem)))
+        for path in (places.catalog / "data" / table.name).glob("*/*.parquet"):
+            found |= {(_identifier(path), table.name, day) for day in days_in(path.name)}
+    return found
+
+
+def _identifier(path: Path) -> str:
+    try:
+        metadata = pq.read_schema(path).metadata or {}
+    except (pa.ArrowException, OSError):  # its day says so
+        return path.parent.name
+    return metadata.get(b"instrument_id", path.parent.name.encode()).decode()
+
+
+def _strays(
+    places: Places, found: Sequence[tuple[str, Table, date]], start: date | None, end: date | None
+) -> Iterator[dict[str, str]]:
+    """What does not belong into the Nautilus folders that were looked at, inside the range asked for."""
+    for instrument_id, name in sorted({(instrument_id, table.name) for instrument_id, table, _ in found}):
+        table = TABLES[name]
+        verdicts = places.verdict(instrument_id, table.folder, date.min).parent.glob("????-??-??.json")
+        ours = {date.fromisoformat(path.stem) for path in verdicts}
+        for stray in catalog_stage.strays(places.nautilus_folder(name, instrument_id), ours):
+            held = days_in(stray.path.name)
+            if held and ((start and held[-1] < start) or (end and held[0] >= end)):
+                continue
+            yield {
+                "instrument_id": instrument_id,
+                "table": name,
+                "path": str(stray.path),
+                "trouble": stray.trouble,
+                "why": stray.why,
+            }
+
+
+def _holds(places: Places) -> str:
+    instruments = sorted({instrument_id for instrument_id, _, _ in _days(places)})
+    return ", ".join(instruments[:10]) if instruments else "no table of ours or Nautilus'"
+
+
+# ---------------------------------------------------------------- one day
+
+
+class _LargeGaps:
+    """Counts steps of more than a minute between trades of one instrument, over all its days."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._instrument = ""
+        self._last: int | None = None
+
+    def add(self, instrument_id: str, block: pl.DataFrame) -> None:
+        times = block["ts_event"]
+        if not len(times):
+            return
+        if instrument_id != self._instrument:
+            self._instrument, self._last = instrument_id, None
+        self.count += int((times.diff().drop_nulls() > LARGE_GAP_NS).sum())
+        self.count += self._last is not None and times[0] - self._last > LARGE_GAP_NS
+        self._last = times[-1]
+
+
+def _look(places: Places, day: InstrumentDay, table: Table, steps: _LargeGaps, *, deep: bool) -> DayReport:
+    frame = places.frame(day.instrument_id, table.folder, day.date)
+    try:
+        verdict = read_verdict(places, table, day)
+        if not frame.exists() and verdict is None:
+            report = _look_at_nautilus(places, day, table, steps)
+        else:
+            report = _look_at_frame(places, day, table, verdict, steps)
+        if deep:
+            _read_with_nautilus(places, report)
+    except HedgegridError as error:  # one broken day hides no other
+        return _broken(day, table, error)
+    except Exception as error:  # noqa: BLE001 - told as what it is, with what was worked on
+        _log.debug("%s %s", day, table.name, exc_info=True)
+        return _broken(day, table, Unforeseen(error, f"{day} {table.name}"))
+    return report
+
+
+def _broken(day: InstrumentDay, table: Table, error: HedgegridError) -> DayReport:
+    return DayReport(day.instrument_id, table.name, day.date, str(Status.BLOCKED), 0, None, None, (), error=str(error))
+
+
+def _look_at_frame(
+    places: Places, day: InstrumentDay, table: Table, verdict: Mapping[str, Any] | None, steps: _LargeGaps
+) -> DayReport:
+    path = places.frame(day.instrument_id, table.folder, day.date)
+    known = verdict or {
+        "rows": RowCounts().to_dict(),
+        "rules": [],
+        "gaps": [],
+        "content_digest": None,
+        "frame_sha256": None,
+        "thresholds": {"gap_s": None, "max_rejected": 0.001},
+    }
+    if not path.exists():
+        stored = tuple(_stored(rule, table) for rule in known["rules"])
+        gone = known["frame_sha256"] is not None
+        return DayReport(
+            day.instrument_id,
+            table.name,
+            day.date,
+            str(Status.BLOCKED),
+            0,
+            False if gone else None,
+            None,
+            stored,
+            known["gaps"],
+        )
+    rules = DayRules(table, day.date, Thresholds.from_dict(known["thresholds"]))
+    digest = frames.ContentDigest(day.instrument_id)
+    rows = 0
+    for block in frames.read_blocks(path, table):
+        rows += len(block)
+        rules.add(block)
+        digest.add(block)
+        if table.name == "trade_tick":
+            steps.add(day.instrument_id, block)
+    judged = (known["content_digest"], known["frame_sha256"])
+    matches = None if verdict is None else (digest.hexdigest(), sha256_of(path)) == judged
+    facts, results = _results(rules, table, known, path if table.id_column and not rules.ids_rise else None)
+    if verdict is not None and not _tells_of(verdict, facts, rows):
+        matches = False
+    status = status_of(results, rows) if verdict is None or matches else Status.BLOCKED
+    in_catalog = catalog_stage.file_of(places, day, table)
+    same = (
+        catalog_stage.matches_frame(places, day, table)
+        if in_catalog.exists()
+        else None
+        if status is Status.BLOCKED
+        else False
+    )
+    return DayReport(
+        day.instrument_id,
+        table.name,
+        day.date,
+        str(status),
+        rows,
+        matches,
+        same,
+        results,
+        known["gaps"],
+        ids=_ids_of(facts, table),
+    )
+
+
+def _tells_of(verdict: Mapping[str, Any], facts: DayFacts, rows: int) -> bool:
+    """What a verdict says of the rows is what they are."""
+    told = verdict["rows"]["out"], verdict["first_ts_init"], verdict["last_ts_init"]
+    return told == (rows, facts.first_ts_init, facts.last_ts_init)
+
+
+def _ids_of(facts: DayFacts, table: Table) -> DayIds | None:
+    if table.id_column is None:
+        return None
+    return DayIds(facts.first_id, facts.last_id, facts.integer_ids, facts.unique_ids, facts.contiguous_ids)
+
+
+def _results(
+    rules: DayRules, table: Table, known: Mapping[str, Any], ids_from: Path | None
+) -> tuple[DayFacts, tuple[RuleResult, ...]]:
+    """Rules over the rows are evaluated anew; rules over what was seen while normalizing are as the verdict says."""
+    counts = known["rows"]
+    conflicts = _repeated_ids(ids_from, table) if ids_from else 0
+    circumstances = Circumstances(
+        counts=RowCounts(
+            counts["in"],
+            counts["out"],
+            counts["rejected"],
+            counts["exact_duplicates"],
+            counts["other_symbols"],
+            counts["not_applicable"],
+        ),
+        rejects_by_reason=Counter(known.get("rejects_by_reason", {})),
+        conflicting_ids=conflicts,
+        unique_ids=identity_of(known, table) is Identity.ID,
+        unplaced_files=blamed_files(known),
+        contiguous_ids=False,  # where the source declares it, the verdict has the answer
+    )
+    if not known["rules"]:
+        circumstances.counts = None
+    facts, fresh = rules.judge(circumstances)
+    stored = {rule["name"]: rule for rule in known["rules"]}
+    return facts, tuple(_merged(result, stored.get(result.name)) for result in fresh)
+
+
+_SEEN_WHILE_NORMALIZING: Final = frozenset({"precision_fits", "nothing_cleaned", "no_time_gaps", "no_sequence_gaps"})
+
+
+def _merged(fresh: RuleResult, stored: Mapping[str, Any] | None) -> RuleResult:
+    if stored is None or fresh.name not in _SEEN_WHILE_NORMALIZING:
+        return fresh
+    return RuleResult(
+        fresh.name, fresh.severity, fresh.check, passed_of(stored), stored["rows_failed"], stored["numbers"]
+    )
+
+
+def _stored(rule: Mapping[str, Any], table: Table) -> RuleResult:
+    check = next((known.check for known in table.rules if known.name == rule["name"]), "")
+    return RuleResult(
+        rule["name"], Severity(rule["severity"]), check, passed_of(rule), rule["rows_failed"], rule["numbers"]
+    )
+
+
+def _repeated_ids(path: Path, table: Table) -> int:
+    ids = pl.read_parquet(path, columns=[str(table.id_column)])[str(table.id_column)]
+    return int(ids.is_duplicated().sum())
+
+
+# ---------------------------------------------------------------- catalogs of others
+
+
+def _look_at_nautilus(places: Places, day: InstrumentDay, table: Table, steps: _LargeGaps) -> DayReport:
+    """Rules over the rows of Nautilus' files: nothing is known of how they came to be."""
+    rules = DayRules(table, day.date, Thresholds())
+    rows = 0
+    ids: list[pl.Series] = []
+    for block in _nautilus_blocks(places, day, table):
+        rows += len(block)
+        rules.add(block)
+        if table.name == "trade_tick":
+            steps.add(day.instrument_id, block)
+            ids.append(block["trade_id"])
+    conflicts = 0 if not ids or rules.ids_rise else int(pl.concat(ids).is_duplicated().sum())
+    facts, results = rules.judge(Circumstances(conflicting_ids=conflicts, contiguous_ids=False))
+    gaps = [gap.to_dict() for gap in facts.gaps[:GAPS_STORED]]
+    status = str(status_of(results, rows))
+    return DayReport(
+        day.instrument_id,
+        table.name,
+        day.date,
+        status,
+        rows,
+        None,
+        None,
+        results,
+        gaps,
+        ids=_ids_of(facts, table),
+    )
+
+
+def _nautilus_blocks(places: Places, day: InstrumentDay, table: Table) -> Iterator[pl.DataFrame]:
+    first, last = day_start(day.date), day_end(day.date)
+    row = 0
+    for path in sorted(places.nautilus_folder(table.name, day.instrument_id).glob("*.parquet")):
+        if day.date not in days_in(path.name):
+            continue
+        with reading(path, "a Nautilus file", "its writer must make it anew"), pq.ParquetFile(path) as file:
+            for group in range(file.num_row_groups):
+                found = nautilus.from_nautilus(table.name, file.read_row_group(group))
+                unkept = {column.name: column.dtype for column in table.columns if column.name not in found.columns}
+                found = found.with_columns(
+                    *(pl.lit(None, dtype).alias(name) for name, dtype in unkept.items()),
+                    raw_row=pl.int_range(row, row + len(found), dtype=pl.UInt32),
+                )
+                row += len(found)
+                yield found.filter((pl.col("ts_init") >= first) & (pl.col("ts_init") < last))
+
+
+def _read_with_nautilus(places: Places, report: DayReport) -> None:
+    """Nautilus' own reader gives as many objects as the file has rows. Raises CatalogDiffers."""
+    day, table = InstrumentDay(report.instrument_id, report.date), TABLES[report.table]
+    path = catalog_stage.file_of(places, day, table)
+    foreign = report.frame_matches_verdict is None
+    if not path.exists() and not foreign:
+        return
+    expected = pq.read_metadata(path).num_rows if path.exists() else report.rows
+    found = catalog_stage.rows_by_nautilus(places, day, table)
+    if found not in (None, expected):
+        raise CatalogDiffers(str(day), table.name, f"Nautilus reads {found:,} rows, expected {expected:,}")
+
+
+# ---------------------------------------------------------------- between days
+
+
+_COMPARED_ROWS: Final = 1_000_000
+"""Ids of two days that are no integers, or far apart, are compared up to so many rows; beyond, if asked to look deep."""
+
+
+def _joins(places: Places, days: Sequence[DayReport], *, deep: bool) -> Iterator[dict[str, Any]]:
+    """Neighbouring days: do ids go on from one to the next, and is one of them on both?"""
+    for before, after in pairwise(days):
+        if (before.instrument_id, before.table, before.date + timedelta(days=1)) != (
+            after.instrument_id,
+            after.table,
+            after.date,
+        ) or TABLES[after.table].id_column is None:
+            continue
+        shared = _shared(places, before, after, deep=deep)
+        yield {
+            "instrument_id": before.instrument_id,
+            "table": before.table,
+            "from": str(before.date),
+            "to": str(after.date),
+            "ids_missing": _ids_missing(places, before, after),
+            "ids_shared": None if shared is None else shared.total,
+            "trades_twice": None if shared is None else shared.same_trade,
+            "shared": [] if shared is None else list(shared.first),
+        }
+
+
+def _ids_missing(places: Places, before: DayReport, after: DayReport) -> int | None:
+    if before.error or after.error:
+        return None
+    table = TABLES[before.table]
+    verdicts = [read_verdict(places, table, InstrumentDay(day.instrument_id, day.date)) for day in (before, after)]
+    if verdicts[0] is not None and verdicts[1] is not None:
+        return ids_between(verdicts[0], verdicts[1])
+    if before.ids is None or after.ids is None or before.ids.last is None or after.ids.first is None:
+        return None
+    return None if "no" in (before.ids.contiguous, after.ids.contiguous) else after.ids.first - before.ids.last - 1
+
+
+def _shared(places: Places, before: DayReport, after: DayReport, *, deep: bool) -> SharedIds | None:
+    """None: not compared, as ids are shared on this venue, a day is not readable, or it would take long."""
+    if before.ids is None or after.ids is None or not (before.ids.unique and after.ids.unique):
+        return None
+    rows, within = before.rows + after.rows, None
+    if before.ids.integers and after.ids.integers:
+        within = _overlap(before.ids, after.ids)
+        rows = min(rows, 2 * max(within[1] - within[0] + 1, 0))
+    if not rows or not before.rows or not after.rows:
+        return SharedIds()
+    if rows > _COMPARED_ROWS and not deep:
+        return None
+    column = str(TABLES[after.table].id_column)
+    return frames.shared_ids(_rows_of(places, before), _rows_of(places, after), column, rows=rows, within=within)
+
+
+def _overlap(before: DayIds, after: DayIds) -> tuple[int, int]:
+    """The integers that may be on both days: from the larger start to the smaller end."""
+    firsts = [first for first in (before.first, after.first) if first is not None]
+    lasts = [last for last in (before.last, after.last) if last is not None]
+    return max(firsts), min(lasts)
+
+
+def _rows_of(places: Places, report: DayReport) -> pl.LazyFrame:
+    """A day as it is stored: our frame, or what Nautilus' files have of it."""
+    table = TABLES[report.table]
+    frame = places.frame(report.instrument_id, table.folder, report.date)
+    if frame.exists():
+        words, decimals = cs.by_dtype(pl.Categorical, pl.Enum), cs.decimal()
+        return (
+            pl.scan_parquet(frame)
+            .drop("instrument_id")
+            .with_columns(words.cast(pl.String), decimals.cast(pl.Decimal(38, 16)))
+        )
+    folder = places.nautilus_folder(table.name, report.instrument_id)
+    files = [path for path in sorted(folder.glob("*.parquet")) if report.date in days_in(path.name)]
+    arrived = pl.col("ts_init").cast(pl.Int64)
+    return pl.scan_parquet(files).filter(arrived >= day_start(report.date), arrived < day_end(report.date))
+
+
+def _missing(found: Sequence[tuple[str, Table, date]]) -> Iterator[dict[str, str]]:
+    """Days inside an (instrument, table)'s range without data."""
+    ranges: dict[tuple[str, str], list[date]] = {}
+    for instrument_id, table, day in found:
+        ranges.setdefault((instrument_id, table.name), []).append(day)
+    for (instrument_id, name), days in ranges.items():
+        have = set(days)
+        for number in range((max(days) - min(days)).days):
+            day = min(days) + timedelta(days=number)
+            if day not in have:
+                yield {"instrument_id": instrument_id, "table": name, "date": str(day)}

@@ -1,0 +1,1 @@
+"""What sources share: how lines and their values are read."""

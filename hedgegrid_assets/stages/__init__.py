@@ -1,0 +1,1 @@
+"""The four stages of every instrument-day: raw, normalize, integrity, catalog."""

@@ -1,0 +1,363 @@
+"""Stage 4: a frame with a good verdict becomes one Nautilus Parquet file, read back and compared before it appears."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from hedgegrid_assets.errors import (
+    CatalogDiffers,
+    DayBlocked,
+    DocumentDamaged,
+    EnvironmentFault,
+    SeriesMixed,
+    VerdictRefused,
+)
+from hedgegrid_assets.model import InstrumentDay, Status, Table
+from hedgegrid_assets.stages import frames
+from hedgegrid_assets.stages.catalog import nautilus
+from hedgegrid_assets.stages.catalog.definitions import write_definition
+from hedgegrid_assets.stages.catalog.files import (
+    file_of,
+    is_ours,
+    refuse_others,
+    refuse_unlike,
+    seal,
+    stamp_of,
+    stamped_digest,
+    strays,
+)
+from hedgegrid_assets.stages.catalog.installed import refuse_unfit_nautilus
+from hedgegrid_assets.stages.catalog.moves import Moves, carry_out, finish, read_series, unfinished
+from hedgegrid_assets.stages.frames import ContentDigest, Precisions
+from hedgegrid_assets.stages.integrity import failed_errors, read_verdict
+from hedgegrid_assets.store import (
+    Behind,
+    Places,
+    ahead,
+    exclusive_lock,
+    give_up,
+    publish_file,
+    reading,
+    sha256_of,
+    temporary_file,
+    write_json,
+    writing,
+)
+from hedgegrid_assets.timestamps import day_end, day_start, iso, nautilus_file_name
+
+ACCEPTED: Final = frozenset({Status.COMPLETE, Status.DEGRADED, Status.PARTIAL, Status.EMPTY})
+COMPRESSIONS: Final = ("zstd", "snappy", "none")
+_NEEDED: Final = frozenset({"instrument_id", "table", "date", "status", "rules", "precision", "rows", "content_digest"})
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """One published catalog file."""
+
+    day: InstrumentDay
+    table: Table
+    path: Path
+    rows: int
+    bytes: int
+
+
+def schema_of(day: InstrumentDay, table: Table, precisions: Precisions) -> pa.Schema:
+    """Schema and metadata that the day's file must have."""
+    return nautilus.schema(table.name, day.instrument_id, precisions)
+
+
+def claim_series(places: Places, instrument_id: str, table: Table, series: str) -> None:
+    """Note which series an (instrument, table) is to hold. Raises SeriesMixed if it holds another one already."""
+    with exclusive_lock(places.catalog_lock):
+        held = _held_series(places, instrument_id, table)
+        if held not in {None, series}:
+            raise SeriesMixed(instrument_id, table.name, str(held), series)
+        noted = read_series(places)
+        if noted.get(instrument_id, {}).get(table.name) != series:
+            noted.setdefault(instrument_id, {})[table.name] = series
+            write_json(places.series, places.catalog_temp, noted)
+
+
+def _held_series(places: Places, instrument_id: str, table: Table) -> str | None:
+    """The series of what is published; None before that, as days that were blocked or refused bind nobody.
+
+    Where it is noted no more (a catalog that was copied without it), the verdicts of published days say it.
+    """
+    if not any(places.nautilus_folder(table.name, instrument_id).glob("*.parquet")):
+        return None
+    noted = read_series(places).get(instrument_id, {}).get(table.name)
+    if noted is not None:
+        return noted
+    for path in sorted(places.verdict(instrument_id, table.folder, date.min).parent.glob("????-??-??.json")):
+        verdict = read_verdict(places, table, InstrumentDay(instrument_id, date.fromisoformat(path.stem)))
+        if verdict is not None and verdict["status"] in ACCEPTED:
+            return str(verdict["series"])
+    return None
+
+
+def _refuse_other_series(places: Places, day: InstrumentDay, table: Table, series: str) -> None:
+    """Another run may have claimed the folder since this one did. Raises SeriesMixed."""
+    noted = read_series(places).get(day.instrument_id, {}).get(table.name, series)
+    if noted != series:
+        raise SeriesMixed(day.instrument_id, table.name, noted, series)
+
+
+def admit(places: Places, day: InstrumentDay, table: Table, series: str) -> None:
+    """Ask whether the catalog takes a day of this series, before anything is made of it.
+
+    Raises Refused (another series, another's files in its place) and NautilusUnfit.
+    """
+    refuse_unfit_nautilus()
+    refuse_others(places, day, table)
+    claim_series(places, day.instrument_id, table, series)
+
+
+class Draft:
+    """A Nautilus file in the making, from the rows of a frame as they are stored; ``write_day`` compares and publishes it.
+
+    ``rows`` of the frame are in it; ``content_digest`` is the frame's, known once it is finished.
+    """
+
+    def __init__(
+        self, places: Places, day: InstrumentDay, table: Table, precisions: Precisions, compression: str = "zstd"
+    ) -> None:
+        self._table, self._date = table, day.date
+        self._target = schema_of(day, table, precisions)
+        self._options = frames.parquet_options(self._target, compression)
+        self._stack = ExitStack()
+        self.path = self._stack.enter_context(temporary_file(nautilus_file_name(day.date), places.catalog_temp))
+        self.rows = 0
+        self.content_digest: str | None = None
+        self._before: pl.DataFrame | None = None
+        self._writer = self._open()
+
+    def _open(self) -> pq.ParquetWriter:
+        return pq.ParquetWriter(self.path, self._target, **self._options)
+
+    def restart(self) -> None:
+        """Forget all rows: the frame is begun anew."""
+        self._writer.close()
+        self.rows, self._before, self._writer = 0, None, self._open()
+
+    def add(self, group: pl.DataFrame) -> None:
+        """Take rows of the frame, in stored order; a row group each."""
+        part = nautilus.kept(self._table.name, group, self._before)
+        if len(part):
+            arrow = nautilus.to_nautilus(self._table.name, part, self._target)
+            self._writer.write_table(arrow, row_group_size=len(part))
+        self._before = group.tail(1)
+        self.rows += len(group)
+
+    def finish(self, content_digest: str) -> None:
+        """All rows are there, and this is their digest; it goes into the footer."""
+        stamp = stamp_of(self._date, content_digest)
+        self._writer.add_key_value_metadata(stamp)
+        self._writer.close()
+        seal(self.path, stamp)
+        self.content_digest = content_digest
+
+    def close(self) -> None:
+        """Remove what was not published."""
+        give_up(self._writer)
+        self._stack.close()
+
+
+def write_day(
+    places: Places,
+    day: InstrumentDay,
+    table: Table,
+    precisions: Precisions,
+    compression: str = "zstd",
+    draft: Draft | None = None,
+) -> Written:
+    """Publish one day of one table, if its stored verdict allows it and belongs to the frame at hand.
+
+    A ``draft`` that was written along with the frame saves reading it once more. Raises DayBlocked (an ERROR rule
+    failed), VerdictRefused (no verdict, or the frame is not the one that was judged), ForeignFile (another has written
+    into its place), CatalogDiffers and NautilusUnfit. In each case the catalog keeps what it had.
+    """
+    refuse_unfit_nautilus()
+    with writing(places.catalog), exclusive_lock(places.day_lock(day.instrument_id, day.date)), ExitStack() as stack:
+        verdict = _good_verdict(places, day, table, precisions)
+        _refuse_other_series(places, day, table, verdict.get("series", ""))
+        refuse_others(places, day, table)
+        refuse_unlike(places, day, table, schema_of(day, table, precisions))
+        frame = places.frame(day.instrument_id, table.folder, day.date)
+        final = file_of(places, day, table)
+        if draft is None or not _is_of(draft, verdict) or sha256_of(frame) != verdict["frame_sha256"]:
+            draft = stack.enter_context(closing(Draft(places, day, table, precisions, compression)))
+            _copy(frame, table, day, draft)
+            if not _is_of(draft, verdict):
+                raise VerdictRefused(
+                    str(day), table.name, "the frame is not the one that was judged (its content digest differs)"
+                )
+        rows = _compare(frame, table, day, draft.path, schema_of(day, table, precisions))
+        publish_file(draft.path, final)
+        return Written(day, table, final, rows, final.stat().st_size)
+
+
+def is_current(places: Places, day: InstrumentDay, table: Table) -> bool:
+    """The catalog file was made from the frame that the day's good verdict is of (cheap; ``validate`` compares the values).
+
+    Files of before the stamp are taken as they are, unless their frame was written after them.
+    """
+    final, frame = file_of(places, day, table), places.frame(day.instrument_id, table.folder, day.date)
+    verdict = read_verdict(places, table, day)
+    if verdict is None or verdict["status"] not in ACCEPTED or not final.exists() or not frame.exists():
+        return False
+    digest = stamped_digest(final, day.date)
+    if digest is not None:
+        return bool(digest == verdict["content_digest"])
+    return is_ours(final, day.date) and final.stat().st_mtime_ns >= frame.stat().st_mtime_ns
+
+
+def matches_frame(places: Places, day: InstrumentDay, table: Table) -> bool:
+    """The published file holds exactly what its frame says, value by value, at the precision of its verdict."""
+    final = file_of(places, day, table)
+    verdict = read_verdict(places, table, day)
+    with reading(final, "a Nautilus file", frames.FORCED):
+        metadata = pq.read_schema(final).metadata
+    if verdict is not None and metadata != schema_of(day, table, Precisions(**verdict["precision"])).metadata:
+        return False
+    try:
+        with reading(final, "a Nautilus file", frames.FORCED):
+            _compare(places.frame(day.instrument_id, table.folder, day.date), table, day, final, pq.read_schema(final))
+    except CatalogDiffers:
+        return False
+    return True
+
+
+def rows_by_nautilus(places: Places, day: InstrumentDay, table: Table) -> int | None:
+    """Rows that Nautilus' own reader gives for a day; None for index prices, which 1.2xx writes but cannot read.
+
+    Imports nautilus_trader (2 s). Raises EnvironmentFault if the installed one is a 64-bit build.
+    """
+    if table.name == "index_price_update":
+        return None
+    from nautilus_trader.core import nautilus_pyo3
+    from nautilus_trader.model import data
+    from nautilus_trader.persistence.catalog import ParquetDataCatalog
+
+    if nautilus_pyo3.PRECISION_BYTES != 16:
+        raise EnvironmentFault(
+            f"this catalog holds 16-byte values: expected a 128-bit nautilus_trader, found {nautilus_pyo3.PRECISION_BYTES} bytes",
+            hint="install the high-precision build (the Linux wheel is one)",
+        )
+    reader = ParquetDataCatalog(str(places.catalog))
+    start, end = iso(day_start(day.date)), iso(day_end(day.date) - 1)
+    return len(reader.query(getattr(data, table.nautilus), identifiers=[day.instrument_id], start=start, end=end))
+
+
+def _good_verdict(places: Places, day: InstrumentDay, table: Table, precisions: Precisions) -> Mapping[str, Any]:
+    try:
+        verdict = read_verdict(places, table, day)
+    except DocumentDamaged as error:
+        raise VerdictRefused(str(day), table.name, error.message) from None
+    if verdict is None:
+        raise VerdictRefused(str(day), table.name, "there is none")
+    about = {"instrument_id": day.instrument_id, "table": table.name, "date": str(day.date)}
+    if not verdict.keys() >= _NEEDED or any(verdict[name] != value for name, value in about.items()):
+        raise VerdictRefused(str(day), table.name, "what is there is the verdict of something else")
+    if verdict["status"] not in ACCEPTED or failed_errors(verdict):
+        raise DayBlocked(str(day), table.name, failed_errors(verdict))
+    if not precisions.same_for(table, verdict["precision"]):
+        raise VerdictRefused(
+            str(day), table.name, f"it judged decimals {verdict['precision']}, not {precisions.to_dict()}"
+        )
+    if not places.frame(day.instrument_id, table.folder, day.date).exists():
+        raise VerdictRefused(str(day), table.name, "the frame that it judged is gone")
+    return verdict
+
+
+def _is_of(draft: Draft, verdict: Mapping[str, Any]) -> bool:
+    """The draft was written from the frame that was judged."""
+    return (draft.content_digest, draft.rows) == (verdict["content_digest"], verdict["rows"]["out"])
+
+
+def _copy(frame: Path, table: Table, day: InstrumentDay, draft: Draft) -> None:
+    """Write and digest a stored frame."""
+    digest = ContentDigest(day.instrument_id)
+    with closing(Behind(draft.add)) as behind:
+        for block in ahead(_judged_blocks(frame, table, day)):
+            behind.put(block)
+            digest.add(block)
+    draft.finish(digest.hexdigest())
+
+
+def _judged_blocks(frame: Path, table: Table, day: InstrumentDay) -> Iterator[pl.DataFrame]:
+    """The blocks of a frame. Raises VerdictRefused where it cannot be read any more."""
+    try:
+        yield from frames.read_blocks(frame, table)
+    except EnvironmentFault as error:
+        raise VerdictRefused(str(day), table.name, f"the frame cannot be read ({error})") from error
+
+
+def _kept_blocks(frame: Path, table: Table) -> Iterator[pl.DataFrame]:
+    """The rows of a frame that the catalog holds, and of their columns those that it holds."""
+    columns = [*(source for _, _, source in nautilus.columns(table.name)), *nautilus.deciding(table.name)]
+    before = None
+    for block in frames.read_blocks(frame, table, columns):
+        part = nautilus.kept(table.name, block, before)
+        before = block.tail(1)
+        if len(part):
+            yield part
+
+
+def _compare(frame: Path, table: Table, day: InstrumentDay, temporary: Path, target: pa.Schema) -> int:
+    """Read the new file as a stranger would, and compare it with the frame, value by value; its rows."""
+    rows = 0
+    with pq.ParquetFile(temporary) as file, closing(ahead(_kept_blocks(frame, table))) as expected:
+        if not file.schema_arrow.equals(target, check_metadata=False):
+            raise CatalogDiffers(str(day), table.name, "its schema is another one")
+        for group, part in enumerate(expected):
+            if group >= file.num_row_groups:
+                raise CatalogDiffers(str(day), table.name, f"it has only {file.num_row_groups} row groups")
+            try:
+                found = nautilus.from_nautilus(table.name, file.read_row_group(group))
+            except pl.exceptions.PolarsError as error:
+                raise CatalogDiffers(str(day), table.name, f"row group {group} cannot be read ({error})") from None
+            rows += len(part)
+            wanted = nautilus.as_held(part.select(found.columns)).with_columns(
+                pl.col(name).cast(kind) for name, kind in found.schema.items() if isinstance(kind, pl.Decimal)
+            )
+            if not found.equals(wanted):
+                differing = [
+                    name for name in found.columns if len(found) != len(wanted) or not found[name].equals(wanted[name])
+                ]
+                raise CatalogDiffers(str(day), table.name, f"row group {group} differs in {', '.join(differing)}")
+        if rows != file.metadata.num_rows:
+            raise CatalogDiffers(str(day), table.name, f"expected {rows:,} rows, found {file.metadata.num_rows:,}")
+    return rows
+
+
+__all__ = [
+    "ACCEPTED",
+    "COMPRESSIONS",
+    "Draft",
+    "Moves",
+    "Precisions",
+    "Written",
+    "admit",
+    "carry_out",
+    "claim_series",
+    "file_of",
+    "finish",
+    "is_current",
+    "is_ours",
+    "matches_frame",
+    "refuse_unfit_nautilus",
+    "rows_by_nautilus",
+    "schema_of",
+    "stamped_digest",
+    "strays",
+    "unfinished",
+    "write_day",
+    "write_definition",
+]

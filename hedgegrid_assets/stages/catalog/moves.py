@@ -1,0 +1,149 @@
+"""Many files of a catalog changed as one: written down first, then done in one burst, and finished by the next run."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import NoneType
+from typing import Any, Final
+
+from hedgegrid_assets.errors import DocumentDamaged
+from hedgegrid_assets.instruments import Instrument
+from hedgegrid_assets.stages.catalog.definitions import put_definition
+from hedgegrid_assets.store import (
+    Places,
+    Shape,
+    exclusive_lock,
+    read_json,
+    remove_tree,
+    sync_folder,
+    write_json,
+    writing,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Moves:
+    """What is to be done.
+
+    Attributes:
+        what: For people: what is being done, and to what.
+        definition: Becomes the definition of its instrument.
+        renames: (from, to); what is there already is replaced.
+        removals: Files that go.
+        unclaimed: (instrument, table) that hold no series any more.
+        folder: Of files that were made for it; goes in the end.
+    """
+
+    what: str
+    definition: Instrument | None = None
+    renames: Sequence[tuple[Path, Path]] = ()
+    removals: Sequence[Path] = ()
+    unclaimed: Sequence[tuple[str, str]] = ()
+    folder: Path | None = None
+
+
+def carry_out(places: Places, moves: Moves) -> None:
+    """Do it all. A process that is killed on the way leaves it written down; ``finish`` does the rest."""
+    finish(places)
+    with writing(places.catalog), exclusive_lock(places.catalog_lock):
+        noted = {
+            "what": moves.what,
+            "definition": asdict(moves.definition) if moves.definition else None,
+            "renames": [[_noted(places, source), _noted(places, target)] for source, target in moves.renames],
+            "removals": [_noted(places, path) for path in moves.removals],
+            "unclaimed": [list(each) for each in moves.unclaimed],
+            "folder": _noted(places, moves.folder) if moves.folder else None,
+        }
+        write_json(places.moves, places.catalog_temp, noted)
+        _do(places, noted)
+
+
+def unfinished(places: Places) -> str | None:
+    """What was begun and is not done yet, in words; None if there is nothing."""
+    noted = _read(places)
+    return None if noted is None else str(noted["what"])
+
+
+def finish(places: Places) -> str | None:
+    """Do the rest of what a killed process has begun; what it was, in words."""
+    if not places.moves.exists():
+        return None
+    with writing(places.catalog), exclusive_lock(places.catalog_lock):
+        noted = _read(places)
+        if noted is None:  # another process has finished it
+            return None
+        _do(places, noted)
+        return str(noted["what"])
+
+
+_MOVES: Final[Shape] = {
+    "what": str,
+    "definition": (dict, NoneType),
+    "renames": [[str]],
+    "removals": [str],
+    "unclaimed": [[str]],
+    "folder": (str, NoneType),
+}
+_REMEDY: Final = "remove it, then run the command that was interrupted again (validate says what is not whole)"
+
+
+def _read(places: Places) -> dict[str, Any] | None:
+    noted: dict[str, Any] | None = read_json(places.moves, "what is to be moved", _MOVES, _REMEDY)
+    return noted
+
+
+def read_series(places: Places) -> dict[str, dict[str, str]]:
+    """Instrument -> table -> the series that the catalog holds. Raises DocumentDamaged."""
+    held: dict[str, dict[str, str]] | None = read_json(places.series, "which series each table holds", _are_series)
+    return held or {}
+
+
+def _are_series(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(tables, dict) and all(isinstance(series, str) for series in tables.values())
+        for tables in value.values()
+    )
+
+
+def _do(places: Places, noted: Mapping[str, Any]) -> None:
+    """Each step leaves what is done already as it is."""
+    if noted["definition"]:
+        put_definition(places, Instrument(**noted["definition"]))
+    renames = [(_path(places, source), _path(places, target)) for source, target in noted["renames"]]
+    removals = [_path(places, path) for path in noted["removals"]]
+    for source, target in renames:
+        if source.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            source.replace(target)
+    for path in removals:
+        path.unlink(missing_ok=True)
+    for folder in sorted({path.parent for path in (*removals, *(target for _, target in renames))}):
+        if folder.is_dir():
+            sync_folder(folder)
+    _unclaim(places, noted["unclaimed"])
+    if noted["folder"]:
+        remove_tree(_path(places, noted["folder"]))
+    places.moves.unlink(missing_ok=True)
+    sync_folder(places.moves.parent)
+
+
+def _unclaim(places: Places, gone: Sequence[Sequence[str]]) -> None:
+    held = read_series(places)
+    for instrument_id, table in gone:
+        held.get(instrument_id, {}).pop(table, None)
+    if gone:
+        write_json(places.series, places.catalog_temp, {key: value for key, value in held.items() if value})
+
+
+def _noted(places: Places, path: Path) -> str:
+    """Relative where it lies in the catalog, which may be moved."""
+    return str(path.relative_to(places.catalog)) if path.is_relative_to(places.catalog) else str(path.absolute())
+
+
+def _path(places: Places, noted: str) -> Path:
+    """A path that was noted. Raises DocumentDamaged for one that leads out of the catalog and the data root."""
+    path = Path(os.path.normpath(places.catalog.absolute() / noted))
+    if any(path.is_relative_to(os.path.normpath(root.absolute())) for root in (places.catalog, places.data)):
+        return path
+    raise DocumentDamaged(places.moves, "paths in the catalog or the data root", noted, _REMEDY)

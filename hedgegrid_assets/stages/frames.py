@@ -1,0 +1,417 @@
+"""The stored form of normalized frames: schema, Parquet, content digest, and the reader for pandas users.
+
+In memory a frame is a Polars frame with times as integer ns (``Int64``), decimals at the instrument's scale and the
+aggressor side as an Enum; on disk times are ``timestamp[ns, UTC]`` and the instrument id is a column.
+"""
+
+import hashlib
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from hedgegrid_assets.errors import NoDataFetched, UsageError
+from hedgegrid_assets.model import Column, Table
+from hedgegrid_assets.names import check_lookup
+from hedgegrid_assets.store import Places, give_up, reading
+from hedgegrid_assets.tables import TABLES, TOKENS
+from hedgegrid_assets.timestamps import parse_day
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FORCED: Final = (
+    "run again with --force: it is made anew (hedgegrid replay-to-parquet ... --force, hedgegrid backfill FEED --force)"
+)
+"""The way out for what a run makes of raw days."""
+ROW_GROUP: Final = 65_536
+SCHEMA_VERSION: Final = "1"
+_IDS_AT_ONCE: Final = 4_000_000
+_SHARED_SHOWN: Final = 10
+_TIMES: Final = ("ts_event", "ts_init", "next_funding_time")
+
+
+@dataclass(frozen=True, slots=True)
+class Precisions:
+    """Decimals of an instrument's prices, sizes, and mark and index prices."""
+
+    price: int
+    size: int
+    mark: int
+
+    def of(self, column: Column) -> int:
+        """Scale of a decimal column: its own where no precision is named."""
+        own = column.dtype.scale if isinstance(column.dtype, pl.Decimal) else 0
+        return own if column.precision is None else int(getattr(self, column.precision))
+
+    def to_dict(self) -> dict[str, int]:
+        """The shape stored in a verdict."""
+        return {"price": self.price, "size": self.size, "mark": self.mark}
+
+    def same_for(self, table: Table, stored: Mapping[str, int]) -> bool:
+        """A verdict's precisions are these, as far as the table has columns of them."""
+        names = {column.precision for column in table.columns if column.precision is not None}
+        return all(stored.get(name) == getattr(self, name) for name in names)
+
+
+def frame_schema(table: Table, precisions: Precisions) -> pl.Schema:
+    """Columns and Polars types of a frame in memory, in stored order (without ``instrument_id``)."""
+    columns: dict[str, pl.DataType] = {"ts_event": pl.Int64(), "ts_init": pl.Int64()}
+    for column in table.columns:
+        decimal = isinstance(column.dtype, pl.Decimal)
+        columns[column.name] = pl.Decimal(38, precisions.of(column)) if decimal else column.dtype
+    return pl.Schema(columns | {"raw_row": pl.UInt32()})
+
+
+def arrow_schema(table: Table, precisions: Precisions, metadata: Mapping[str, str]) -> pa.Schema:
+    """Schema of the stored Parquet file."""
+    fields = [pa.field("instrument_id", pa.dictionary(pa.int32(), pa.string()), nullable=False)]
+    nullable = {column.name for column in table.columns if column.nullable}
+    for name, dtype in frame_schema(table, precisions).items():
+        fields.append(pa.field(name, _arrow_type(name, dtype), nullable=name in nullable))
+    return pa.schema(fields, metadata={"hedgegrid.schema": SCHEMA_VERSION} | dict(metadata))
+
+
+def _arrow_type(name: str, dtype: pl.DataType) -> pa.DataType:
+    if name in _TIMES:
+        return pa.timestamp("ns", "UTC")
+    if isinstance(dtype, pl.Decimal):
+        return pa.decimal128(38, dtype.scale)
+    if isinstance(dtype, pl.Enum):
+        return pa.dictionary(pa.int32(), pa.string())
+    plain = {
+        pl.String(): pa.string(),
+        pl.Int64(): pa.int64(),
+        pl.UInt16(): pa.uint16(),
+        pl.UInt32(): pa.uint32(),
+        pl.Boolean(): pa.bool_(),
+    }
+    return next(arrow for kind, arrow in plain.items() if kind == dtype)
+
+
+_RISING: Final = frozenset({*_TIMES, "next_funding_ns", "first_trade_id", "last_trade_id", "raw_row"})
+_ASKED_FOR: Final = frozenset({"ts_event", "ts_init"})
+
+
+def parquet_options(schema: pa.Schema, compression: str) -> dict[str, Any]:
+    """How frames and Nautilus tables are stored.
+
+    Times and other numbers that rise are kept as differences: half the size of a table of trades, for less work.
+    Statistics are kept where queries look: comparing all decimals takes a sixth of the writing.
+    """
+    names = set(schema.names)
+    return {
+        "compression": compression,
+        "compression_level": 1 if compression == "zstd" else None,
+        "use_dictionary": [field.name for field in schema if pa.types.is_dictionary(field.type)] or False,
+        "column_encoding": dict.fromkeys(sorted(names & _RISING), "DELTA_BINARY_PACKED"),
+        "write_statistics": sorted(names & _ASKED_FOR),
+        "store_schema": True,
+    }
+
+
+class FrameWriter:
+    """Writes a frame to Parquet in row groups of one size, whatever the blocks are: same rows, same bytes."""
+
+    def __init__(self, path: Path, instrument_id: str, schema: pa.Schema, compression: str = "zstd") -> None:
+        self._schema = schema
+        self._instrument = instrument_id
+        self._file = pq.ParquetWriter(path, schema, **parquet_options(schema, compression))
+
+    def write(self, group: pl.DataFrame) -> None:
+        """Write one row group."""
+        arrays: list[pa.Array] = [repeated(self._instrument, len(group))]
+        for field in list(self._schema)[1:]:
+            arrays.append(_stored(group[field.name], field.type))
+        self._file.write_table(pa.table(arrays, schema=self._schema), row_group_size=len(group) or None)
+
+    def close(self) -> None:
+        """Write the footer."""
+        self._file.close()
+
+    def give_up(self) -> None:
+        """Close a file that is not wanted any more; nothing to do for one that is complete."""
+        give_up(self._file)
+
+
+def repeated(text: str, count: int) -> pa.DictionaryArray:
+    """One text, ``count`` times. Made by Polars: ``pa.array`` and ``pa.scalar`` of Python values import pandas (0.6 s)."""
+    codes = pl.repeat(0, count, dtype=pl.Int32, eager=True).to_arrow()
+    return pa.DictionaryArray.from_arrays(codes, pl.Series([text]).to_arrow().cast(pa.string()))
+
+
+def _stored(series: pl.Series, kind: pa.DataType) -> pa.Array:
+    if isinstance(series.dtype, pl.Enum):
+        codes = series.to_physical().cast(pl.Int32).to_arrow()
+        return pa.DictionaryArray.from_arrays(codes, series.dtype.categories.to_arrow().cast(pa.string()))
+    return series.to_arrow().cast(kind)
+
+
+class Regrouped:
+    """Cuts blocks of any size into groups of ``ROW_GROUP`` rows."""
+
+    def __init__(self) -> None:
+        self._held: list[pl.DataFrame] = []
+        self._rows = 0
+
+    def add(self, block: pl.DataFrame) -> Iterator[pl.DataFrame]:
+        """The groups that are full now."""
+        self._held.append(block)
+        self._rows += len(block)
+        if self._rows < ROW_GROUP:
+            return
+        joined = pl.concat(self._held)
+        full = self._rows // ROW_GROUP * ROW_GROUP
+        for start in range(0, full, ROW_GROUP):
+            yield joined.slice(start, ROW_GROUP)
+        self._held = [joined.slice(full)]
+        self._rows -= full
+
+    def rest(self) -> Iterator[pl.DataFrame]:
+        """The last group, if any rows are left."""
+        if self._rows:
+            yield pl.concat(self._held)
+
+
+_ROWS_THAT_TELL: Final = 10_000
+
+
+def few_far_finer(
+    paths: Iterable[Path], table: Table, column: str, coarse: int, few: float
+) -> tuple[int, int, Decimal] | None:
+    """Values of a decimal column that need more than ``coarse`` decimals, where they are a share of at most ``few``.
+
+    (how many, of how many rows, the first of them); None where there is none, or they are usual, which a few blocks tell.
+    """
+    rows, found, first = 0, 0, None
+    for path in paths:
+        for block in read_blocks(path, table, [column]):
+            values = block[column]
+            scale = values.dtype.scale if isinstance(values.dtype, pl.Decimal) else 0
+            odd = values.filter(values != values.cast(pl.Decimal(38, coarse)).cast(pl.Decimal(38, scale)))
+            first = odd[0] if first is None and len(odd) else first
+            rows, found = rows + len(values), found + len(odd)
+            if rows >= _ROWS_THAT_TELL and found > few * rows:
+                return None
+    return None if first is None or found > few * rows else (found, rows, first)
+
+
+def read_blocks(path: Path, table: Table, columns: Collection[str] | None = None) -> Iterator[pl.DataFrame]:
+    """A stored frame in memory form, row group by row group; all columns, or some in their stored order.
+
+    Raises DocumentDamaged for what is no frame of this table any more.
+    """
+    blocks = _blocks(path, table, columns)
+    while True:
+        with reading(path, f"a frame of {table.name}", FORCED):
+            block = next(blocks, None)
+        if block is None:
+            return
+        yield block
+
+
+def _blocks(path: Path, table: Table, columns: Collection[str] | None) -> Iterator[pl.DataFrame]:
+    every = ["ts_event", "ts_init", *(column.name for column in table.columns), "raw_row"]
+    names = [name for name in every if columns is None or name in columns]
+    enums = [pl.col(column.name).cast(column.dtype) for column in table.columns if isinstance(column.dtype, pl.Enum)]
+    enums = [enum for enum in enums if enum.meta.output_name() in names]
+    with pq.ParquetFile(path) as file:
+        for group in range(file.num_row_groups):
+            arrow = file.read_row_group(group, columns=names)
+            for number, name in enumerate(arrow.column_names):
+                if name in _TIMES:
+                    arrow = arrow.set_column(number, name, arrow.column(name).cast(pa.int64()))
+            frame = pl.from_arrow(arrow)
+            assert isinstance(frame, pl.DataFrame)
+            yield frame.select(names).with_columns(enums)
+
+
+def frame_metadata(path: Path) -> dict[str, str]:
+    """The ``hedgegrid.*`` metadata of a stored frame."""
+    with reading(path, "a frame", FORCED):
+        metadata = pq.read_schema(path).metadata or {}
+    return {key.decode(): value.decode() for key, value in metadata.items() if key.startswith(b"hedgegrid.")}
+
+
+@dataclass(frozen=True, slots=True)
+class SharedIds:
+    """Ids that stand in two days.
+
+    Attributes:
+        total: How many.
+        same_trade: Those whose rows are equal in all but their arrival: one trade, stored twice.
+        first: The first ten, in order of the earlier day: ``id, same_trade`` and, for each day, ``ts_init`` in ns and
+            ``raw_row`` (None in files of others), as ``from_*`` and ``to_*``.
+    """
+
+    total: int = 0
+    same_trade: int = 0
+    first: tuple[dict[str, Any], ...] = ()
+
+
+def shared_ids(
+    before: pl.LazyFrame, after: pl.LazyFrame, column: str, *, rows: int, within: tuple[int, int] | None = None
+) -> SharedIds:
+    """Ids in the column of both; memory is bounded by going over them in parts, by hash.
+
+    ``rows`` that both have, at most; ``within``: only integer ids between these two.
+    """
+    parts = -(-rows // _IDS_AT_ONCE) or 1
+    total, same = 0, 0
+    found: list[dict[str, Any]] = []
+    for part in range(parts):
+        wanted = pl.col("hash") % parts == part if parts > 1 else pl.lit(value=True)
+        if within:
+            wanted &= pl.col(column).cast(pl.Int64, strict=False).is_between(*within)
+        named = [frame.with_columns(pl.col(column).cast(pl.String)) for frame in (before, after)]
+        sides = [frame.with_columns(hash=pl.col(column).hash()).filter(wanted) for frame in named]
+        hashes = [side.select("hash").unique().collect(engine="streaming") for side in sides]
+        alike = hashes[0].join(hashes[1], on="hash")  # a tenth of the memory that the ids themselves would take
+        if len(alike):
+            rows_of = [
+                side.join(alike.lazy(), on="hash", how="semi").drop("hash").collect(engine="streaming")
+                for side in sides
+            ]
+            count, one, each = _compared(rows_of[0], rows_of[1], column)
+            total, same, found = total + count, same + one, [*found, *each]
+    found.sort(key=lambda each: (each["from_ts_init"], each["id"]))
+    return SharedIds(total, same, tuple(found[:_SHARED_SHOWN]))
+
+
+def _compared(before: pl.DataFrame, after: pl.DataFrame, column: str) -> tuple[int, int, list[dict[str, Any]]]:
+    """How many ids are in both, how many of them have equal rows, and the first of all."""
+    at = ["ts_init", "raw_row"]
+    content = [name for name in before.columns if name not in at]
+    equal = before.select(content).join(after.select(content), on=content, nulls_equal=True)[column].unique()
+    firsts = [
+        frame.with_columns(pl.col("ts_init").cast(pl.Int64))
+        .sort("ts_init", maintain_order=True)
+        .unique(column, keep="first", maintain_order=True)
+        .select(id=column, **{f"{side}_{name}": pl.col(name) if name in frame.columns else pl.lit(None) for name in at})
+        for side, frame in (("from", before), ("to", after))
+    ]
+    pairs = firsts[0].join(firsts[1], on="id").sort("from_ts_init", "id")
+    shown = pairs.head(_SHARED_SHOWN).with_columns(same_trade=pl.col("id").is_in(equal.implode()))
+    return len(pairs), len(equal), shown.to_dicts()
+
+
+class ContentDigest:
+    """sha256 per column over the value buffers, combined: the same for any codec and any cut into blocks.
+
+    ``raw_row`` is left out: it tells where a row came from, not what it says, and differs between a file that is read
+    in place and a copy of its lines.
+    """
+
+    def __init__(self, instrument_id: str) -> None:
+        self._instrument = instrument_id
+        self._columns: dict[str, tuple[str, tuple[Any, Any, Any]]] = {}
+        self.rows = 0
+
+    def add(self, frame: pl.DataFrame) -> None:
+        """Add rows in stored order."""
+        for series in frame.drop("raw_row", strict=False).get_columns():
+            new = _kind(series.dtype), (hashlib.sha256(), hashlib.sha256(), hashlib.sha256())
+            _, digests = self._columns.setdefault(series.name, new)
+            for digest, buffer in zip(digests, _buffers(series, self.rows), strict=True):
+                digest.update(buffer)
+        self.rows += len(frame)
+
+    def hexdigest(self) -> str:
+        """The digest of all rows so far."""
+        parts = [f"{self._instrument}|{self.rows}"]
+        for name, (kind, digests) in sorted(self._columns.items()):
+            parts.append("|".join([name, kind, *(digest.hexdigest() for digest in digests)]))
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _kind(dtype: pl.DataType) -> str:
+    return f"decimal{dtype.scale}" if isinstance(dtype, pl.Decimal) else dtype.base_type().__name__
+
+
+def _buffers(series: pl.Series, first_row: int) -> tuple[Any, Any, Any]:
+    """Value bytes, lengths of texts, and the numbers of the rows that are null."""
+    lengths: Any = b""
+    nulls = (series.is_null().arg_true().cast(pl.UInt64) + first_row).to_numpy().data if series.null_count() else b""
+    if series.dtype == pl.String:
+        series = series.fill_null("").rechunk()
+        lengths = series.str.len_bytes().to_numpy().data
+        text = series.to_arrow(compat_level=pl.CompatLevel.oldest())
+        _, offsets, data = text.buffers()
+        ends = memoryview(offsets).cast("q")
+        values: Any = memoryview(data)[ends[text.offset] : ends[text.offset + len(text)]] if data else b""
+    elif isinstance(series.dtype, pl.Decimal):
+        array = series.fill_null(0).rechunk().to_arrow()
+        values = memoryview(array.buffers()[1])[array.offset * 16 : (array.offset + len(array)) * 16]
+    else:
+        if isinstance(series.dtype, pl.Enum):
+            series = series.to_physical().cast(pl.UInt8)
+        elif series.dtype == pl.Boolean:
+            series = series.cast(pl.UInt8)
+        values = series.fill_null(0).rechunk().to_numpy().data
+    return values, lengths, nulls
+
+
+# ---------------------------------------------------------------- for users
+
+
+def read_frame(
+    instrument_id: str,
+    table: str,
+    start: str | date | None = None,
+    end: str | date | None = None,
+    *,
+    catalog: str | Path = "./data/catalog",
+    decimals: Literal["float", "exact"] = "float",
+) -> "pd.DataFrame":
+    """A normalized table as a pandas frame.
+
+    Args:
+        instrument_id: Such as ``BTCUSDT-PERP.BINANCE``.
+        table: Name or token: ``trade_tick`` or ``trades``, ``mark_price_update`` or ``mark``, ...
+        start: First UTC day (inclusive); None: all.
+        end: Last UTC day (exclusive); None: all.
+        catalog: Root of the catalog.
+        decimals: ``float`` for floats (quick, for plots and statistics), ``exact`` for ``decimal.Decimal`` objects.
+
+    Returns:
+        All columns of the frame (times as ``datetime64[ns, UTC]``), sorted by ``ts_init``.
+
+    Raises:
+        UsageError: Unknown table, or no name of an instrument.
+        NoDataFetched: No frame in the range.
+    """
+    found = TABLES.get(table) or TOKENS.get(table)
+    if found is None:
+        raise UsageError(f"unknown table {table!r}: expected one of {', '.join((*TABLES, *TOKENS))}")
+    check_lookup(instrument_id, "instrument_id")
+    folder = Places(Path(), Path(catalog)).frame_folder(instrument_id, found.folder)
+    first, last = (day and parse_day(str(day), name) for name, day in (("start", start), ("end", end)))
+    days = [
+        path
+        for path in sorted(folder.glob("????-??-??.parquet"))
+        if (first is None or path.stem >= str(first)) and (last is None or path.stem < str(last))
+    ]
+    if not days:
+        raise NoDataFetched(
+            f"{instrument_id} {found.name} {start or ''}..{end or ''}", str(folder), "no frame of these days"
+        )
+    frame = pl.concat(map(_stored_frame, days), how="vertical_relaxed")  # an older day may have fewer decimals
+    if decimals == "float":
+        frame = frame.with_columns(pl.selectors.decimal().cast(pl.Float64))
+    return frame.to_pandas()
+
+
+def _stored_frame(path: Path) -> pl.DataFrame:
+    with reading(path, "a frame", FORCED):
+        return pl.read_parquet(path)
+
+
+def days_of(folder: Path, suffix: str) -> list[date]:
+    """The days that a folder of daily files holds."""
+    return sorted(date.fromisoformat(path.stem) for path in folder.glob(f"????-??-??{suffix}"))

@@ -1,0 +1,70 @@
+"""Stage 1: bytes as received become immutable daily raw files, each with a manifest and its line numbers."""
+
+from hedgegrid_assets.stages.raw.accounting import FileLines, LineCounts, files_to_blame, is_too_much
+from hedgegrid_assets.stages.raw.carried import Carried, Carrier
+from hedgegrid_assets.stages.raw.days import (
+    LINES_REMEDY,
+    LINES_SCHEMA,
+    REJECT_SCHEMA,
+    Progress,
+    RawDay,
+    RawKey,
+    is_corrected,
+    noted_day,
+    raw_day,
+    raw_days,
+    read_manifest,
+    verify,
+)
+from hedgegrid_assets.stages.raw.fetched import fetch_day, request_of
+from hedgegrid_assets.stages.raw.index import (
+    Imported,
+    ImportReport,
+    LandingFile,
+    imported_days,
+    imports,
+    landing_signature,
+    signature,
+)
+from hedgegrid_assets.stages.raw.landing import Landed, import_landing, landing_files, scan_landing, waiting_files
+from hedgegrid_assets.stages.raw.names import claims_data
+from hedgegrid_assets.stages.raw.own import OwnFiles
+from hedgegrid_assets.stages.raw.passes import shown_name
+
+__all__ = [
+    "LINES_REMEDY",
+    "LINES_SCHEMA",
+    "REJECT_SCHEMA",
+    "Carried",
+    "Carrier",
+    "FileLines",
+    "ImportReport",
+    "Imported",
+    "Landed",
+    "LandingFile",
+    "LineCounts",
+    "OwnFiles",
+    "Progress",
+    "RawDay",
+    "RawKey",
+    "claims_data",
+    "fetch_day",
+    "files_to_blame",
+    "import_landing",
+    "imported_days",
+    "imports",
+    "is_corrected",
+    "is_too_much",
+    "landing_files",
+    "landing_signature",
+    "noted_day",
+    "raw_day",
+    "raw_days",
+    "read_manifest",
+    "request_of",
+    "scan_landing",
+    "shown_name",
+    "signature",
+    "verify",
+    "waiting_files",
+]

@@ -1,0 +1,356 @@
+"""A raw day on disk: which one it is, its lines, and the manifest that tells where they are from."""
+
+import contextlib
+import glob
+import hashlib
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from importlib.metadata import version
+from pathlib import Path
+from types import NoneType
+from typing import Any, Final
+
+import polars as pl
+import pyarrow as pa
+
+from hedgegrid_assets.errors import DocumentDamaged, RawDamaged
+from hedgegrid_assets.model import Decimals, Dialect, Scan, Source
+from hedgegrid_assets.store import Block, BlockReader, Places, Shape, atomic_write, read_json, write_json
+
+type Progress = Callable[[str, int], None]
+"""Told what is worked on, and how many lines are done since the last call."""
+
+_REPLACED: Final = 50
+"""Earlier contents of a raw day that its manifest remembers."""
+LINES_REMEDY: Final = "remove the manifest beside it (.json) and run again: the landing files are imported again"
+"""The way out for the sidecar of a raw day."""
+LINES_SCHEMA: Final = pa.schema([("file", pa.dictionary(pa.int32(), pa.string())), ("line", pa.uint64())])
+REJECT_SCHEMA: Final = pl.Schema(
+    {
+        "file": pl.String,
+        "line": pl.UInt64,
+        "raw_row": pl.UInt32,
+        "stage": pl.String,
+        "reason": pl.String,
+        "field": pl.String,
+        "value": pl.String,
+        "raw": pl.String,
+        "ts_init": pl.Datetime("ns", "UTC"),
+    }
+)
+
+
+_ONLY_ASKED: Final = ("symbols", "tokens", "named", "reader")
+"""Settings of a landing file that change nothing in how its lines are read."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class RawKey:
+    """One raw day: channel x exchange symbol x UTC date."""
+
+    channel: str
+    symbol: str
+    day: date
+
+
+@dataclass(frozen=True, slots=True)
+class RawDay:
+    """A raw day on disk: its file, its manifest, and the origin of its lines (None: the file's own lines)."""
+
+    key: RawKey
+    path: Path
+    manifest: Mapping[str, Any]
+    lines: Path | None
+
+    @property
+    def sha256(self) -> str:
+        """sha256 of the file's bytes."""
+        return str(self.manifest["sha256"])
+
+    @property
+    def read_as(self) -> str | None:
+        """Digest of what was said of how to read its files; None: nothing was said."""
+        said = [
+            {key: value for key, value in origin.get("settings", {}).items() if key not in _ONLY_ASKED}
+            for origin in self.manifest["origin"]
+        ]
+        text = json.dumps(said, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16] if any(said) else None
+
+    def decimals(self, name: str) -> Decimals | None:
+        """Decimals of a field in this day; None if it has no value in it."""
+        found: Decimals | None = None
+        for origin in self.manifest["origin"]:
+            seen = origin.get("decimals", {}).get(name)
+            if seen is not None:
+                more = Decimals(*seen) if len(seen) > 2 else Decimals(seen[0], seen[1], seen[1])
+                found = found.with_more(more) if found else more
+        return found
+
+    def example(self, name: str) -> str:
+        """A long number of a field and where it stands, for people; empty if there is none."""
+        for origin in self.manifest["origin"]:
+            seen = origin.get("decimals", {}).get(name, ())
+            if len(seen) > 2:
+                found = Decimals(*seen)
+                line = "" if found.line is None else f", line {found.line + 1}"
+                return f"{found.example} ({origin.get('path', self.path)}{line})"
+        return ""
+
+    def by_dialect(self, blocks: Iterable[Block]) -> Iterator[tuple[Block, Dialect]]:
+        """Blocks of this day with the dialect of their lines; cut where a landing file of another dialect begins."""
+        dialects = [origin.get("dialect", {}) for origin in self.manifest["origin"]]
+        starts = [0, *self.origin_starts()]
+        if all(dialect == dialects[0] for dialect in dialects):
+            starts, dialects = [0], dialects[:1]
+        number = 0
+        for block in blocks:
+            rest = block
+            while number + 1 < len(starts) and rest.first_line + rest.data.count(b"\n") > starts[number + 1]:
+                head, rest = _cut(rest, starts[number + 1] - rest.first_line)
+                if head.data:
+                    yield head, dialects[number]
+                number += 1
+            yield rest, dialects[number]
+
+    def origin_starts(self) -> list[int]:
+        """The first raw row of each landing file but the first."""
+        starts: list[int] = []
+        row = 0
+        for origin in self.manifest["origin"][:-1]:
+            row += int(origin.get("stored_lines", 0))
+            starts.append(row)
+        return starts
+
+
+def _cut(block: Block, lines: int) -> tuple[Block, Block]:
+    """The first lines of a block, and the rest."""
+    end = 0
+    for _ in range(lines):
+        end = block.data.index(b"\n", end) + 1
+    return Block(block.data[:end], block.first_line), replace(
+        block, data=block.data[end:], first_line=block.first_line + lines
+    )
+
+
+def raw_day(places: Places, feed: str, key: RawKey) -> RawDay | None:
+    """The raw day as its manifest tells, or None where there is none. Raises RawDamaged if its file has changed."""
+    day = noted_day(places, feed, key)
+    if day is None:
+        return None
+    if not day.path.exists():
+        raise RawDamaged(day.path, "the file that the manifest names is gone")
+    size, expected = day.path.stat().st_size, day.manifest["bytes"]
+    if size != expected:
+        raise RawDamaged(day.path, f"expected {expected:,} bytes as in its manifest, found {size:,}")
+    return day
+
+
+_NS_OR_NONE: Final = (int, NoneType)
+_MANIFEST: Final[Shape] = {
+    "feed": str,
+    "source": str,
+    "channel": str,
+    "symbol": str,
+    "date": str,
+    "stored": frozenset({"copy", "in_place"}),
+    "file": str,
+    "bytes": int,
+    "sha256": str,
+    "lines": int,
+    "first_local_ns": _NS_OR_NONE,
+    "last_local_ns": _NS_OR_NONE,
+    "origin": [
+        {
+            "path?": str,
+            "sha256": str,
+            "bytes": int,
+            "lines": int,
+            "stored_lines?": int,
+            "stored_bytes?": int,
+            "unreadable?": int,
+            "decimals?": dict,
+            "dialect?": dict,
+            "disconnects_ns?": [int],
+        }
+    ],
+    "request": (dict, NoneType),
+    "disconnects_ns": [int],
+    "fetched_at": str,
+    "versions": dict,
+}
+
+
+def read_manifest(path: Path) -> dict[str, Any] | None:
+    """A manifest, or None where there is none. Raises DocumentDamaged."""
+    manifest: dict[str, Any] | None = read_json(path, "the manifest of a raw day", _MANIFEST)
+    return manifest
+
+
+def noted_day(places: Places, feed: str, key: RawKey) -> RawDay | None:
+    """The raw day as its manifest tells, whether its file is still there or not; None where there is no manifest."""
+    manifest = read_manifest(places.raw_manifest(feed, key.channel, key.symbol, key.day))
+    if manifest is None:
+        return None
+    in_place = manifest["stored"] == "in_place"
+    path = Path(manifest["file"]) if in_place else places.raw_folder(feed, key.channel, key.symbol) / manifest["file"]
+    return RawDay(key, path, manifest, None if in_place else places.raw_lines(feed, key.channel, key.symbol, key.day))
+
+
+def raw_days(places: Places, feed: str, channel: str, symbol: str) -> list[date]:
+    """The days that a feed has raw files for."""
+    folder = places.raw_folder(feed, channel, symbol)
+    return sorted(date.fromisoformat(path.stem) for path in folder.glob("????-??-??.json"))
+
+
+def verify(day: RawDay) -> None:
+    """Read a raw file to its end and compare its sha256 with the manifest. Raises RawDamaged."""
+    reader = BlockReader(day.path)
+    for _ in reader:
+        pass
+    if reader.truncated:
+        raise RawDamaged(day.path, "its compressed stream ends too early")
+    if reader.sha256 != day.sha256:
+        raise RawDamaged(day.path, f"expected sha256 {day.sha256}, found {reader.sha256}")
+
+
+class Tally:
+    """Adds up what ``scan`` says of the blocks of a file."""
+
+    def __init__(self) -> None:
+        self.by_stream: Counter[str] = Counter()
+        self.connection = self.blank = self.unreadable = 0
+        self.decimals: dict[tuple[str, str, str], Decimals] = {}
+        self.first_local: int | None = None
+        self.last_local: int | None = None
+
+    def add(self, scan: Scan) -> None:
+        """Count a block."""
+        self.by_stream.update(scan.by_stream)
+        self.connection += scan.connection
+        self.blank += scan.blank
+        self.unreadable += scan.unreadable
+        for key, more in scan.decimals.items():
+            self.decimals[key] = self.decimals[key].with_more(more) if key in self.decimals else more
+        times = scan.lines["ts_init"].drop_nulls()
+        if len(times):
+            self.see(times[0], times[-1])
+
+    def see(self, first: int, last: int) -> None:
+        """Lines from one time (ns) to another."""
+        self.first_local = first if self.first_local is None else self.first_local
+        self.last_local = last
+
+    def decimals_of(self, key: RawKey, symbol: str | None = None) -> dict[str, list[Any]]:
+        """Field -> decimals of a raw day, as in ``Decimals``; what is only known of long numbers is left out where there is none.
+
+        ``symbol``: what the messages call it.
+        """
+        return {
+            name: list(seen) if seen.long else list(seen[:2])
+            for (channel, of, name), seen in sorted(self.decimals.items())
+            if (channel, of) == (key.channel, symbol or key.symbol)
+        }
+
+
+def manifest_of(
+    feed: str,
+    source: Source,
+    key: RawKey,
+    file: str,
+    size: int,
+    sha256: str,
+    lines: int,
+    tally: Tally,
+    origin: list[dict[str, Any]],
+) -> dict[str, Any]:
+    """The manifest of a raw day: where its lines are from, and what they are."""
+    return {
+        "manifest": 1,
+        "feed": feed,
+        "source": source.name,
+        "channel": key.channel,
+        "symbol": key.symbol,
+        "date": str(key.day),
+        "stored": "copy",
+        "file": file,
+        "bytes": size,
+        "sha256": sha256,
+        "lines": lines,
+        "decoded_to_end": True,
+        "first_local_ns": tally.first_local,
+        "last_local_ns": tally.last_local,
+        "origin": origin,
+        "request": None,
+        "disconnects_ns": sorted({ns for entry in origin for ns in entry.get("disconnects_ns", [])}),
+        "fetched_at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        "versions": {"hedgegrid_assets": version("hedgegrid-assets"), "polars": pl.__version__},
+    }
+
+
+def write_manifest(places: Places, feed: str, key: RawKey, manifest: dict[str, Any]) -> None:
+    """Publish a manifest; ``replaces`` names the contents that the raw day had before, oldest first."""
+    path = places.raw_manifest(feed, key.channel, key.symbol, key.day)
+    held: Mapping[str, Any] = {}
+    with contextlib.suppress(DocumentDamaged):  # it is replaced by this one
+        held = read_manifest(path) or {}
+    before = [sha for sha in (*held.get("replaces", ()), held.get("sha256")) if sha not in (None, manifest["sha256"])]
+    replaces = list(dict.fromkeys(before))[-_REPLACED:]
+    write_json(path, places.raw_temp(feed), manifest | ({"replaces": replaces} if replaces else {}))
+
+
+def is_corrected(places: Places, raw: RawDay, judged: Sequence[str]) -> bool:
+    """What was judged is an earlier content of this raw day, or another feed's of the same landing file or request.
+
+    ``judged``: sha256 of raw days. Another data root knows nothing of them: what it has is of another origin.
+    """
+    wanted, names = set(judged), _origins(raw.manifest)
+    if wanted & {raw.sha256, *raw.manifest.get("replaces", ())}:
+        return True
+    for path in places.landing.glob(f"*/*/{glob.escape(raw.key.symbol)}/{raw.key.day}.json"):
+        other = read_manifest(path)
+        if other and wanted & {other["sha256"], *other.get("replaces", ())} and names & _origins(other):
+            return True
+    return False
+
+
+def _origins(manifest: Mapping[str, Any]) -> set[str]:
+    """Landing files, addresses, or the source that made it."""
+    source = str(manifest["source"])
+    return {str(origin.get("path") or origin.get("url") or source) for origin in manifest["origin"]}
+
+
+def keep_unplaced(places: Places, feed: str, name: str, unplaced: Sequence[pl.DataFrame]) -> None:
+    """The lines of a file that belong to no table or day, as rejects of that file."""
+    final = places.line_rejects(feed, name)
+    _forget_old_name(places.line_rejects_before(feed, name), name)
+    rows = [
+        lost.select(
+            file=pl.lit(name),
+            line=pl.col("line").cast(pl.UInt64) + 1,
+            raw_row=pl.lit(None, pl.UInt32),
+            stage=pl.lit("raw"),
+            reason="reason",
+            field=pl.lit(None, pl.String),
+            value=pl.lit(None, pl.String),
+            raw="raw",
+            ts_init=pl.lit(None, pl.Datetime("ns", "UTC")),
+        )
+        for lost in unplaced
+    ]
+    if not rows:
+        final.unlink(missing_ok=True)
+        return
+    with atomic_write(final, places.raw_temp(feed)) as temporary:
+        pl.concat(rows).cast(REJECT_SCHEMA).write_parquet(temporary, compression="zstd")
+
+
+def _forget_old_name(old: Path, name: str) -> None:
+    """Remove the rejects that earlier versions kept of this file, under a name that other files may have as well."""
+    is_there = os.path.isfile(old)  # noqa: PTH113 - a name too long is no file
+    if is_there and pl.read_parquet(old, columns=["file"])["file"].unique().to_list() == [name]:
+        old.unlink()

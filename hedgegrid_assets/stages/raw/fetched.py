@@ -1,0 +1,209 @@
+"""Raw days that a source makes or fetches."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+
+from hedgegrid_assets.errors import RawDamaged
+from hedgegrid_assets.model import Channel, Decoded, Download, Scan, Source
+from hedgegrid_assets.stages.raw.accounting import unplaced_of
+from hedgegrid_assets.stages.raw.carried import Carried, Carrier, scanned
+from hedgegrid_assets.stages.raw.days import RawDay, RawKey, Tally, keep_unplaced, manifest_of, raw_day, write_manifest
+from hedgegrid_assets.store import (
+    Block,
+    BlockReader,
+    LineFile,
+    Places,
+    atomic_write,
+    exclusive_lock,
+    publish_file,
+    side_by_side,
+    working_folder,
+    writing,
+)
+
+_SCANNING: Final = threading.Lock()
+"""Days are fetched together, but looked through one by one: so memory does not grow with their number."""
+
+
+def request_of(source: Source, key: RawKey, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What identifies a day that a source makes or fetches: an equal request would give equal data."""
+    if source.remote is None:
+        return dict(settings)
+    return source.remote.request(settings, key.symbol, _remote_channel(source, key, settings), key.day)
+
+
+def fetch_day(
+    places: Places,
+    feed: str,
+    source: Source,
+    key: RawKey,
+    settings: Mapping[str, Any],
+    tick: Callable[[], None] | None = None,
+    carrier: Carrier | None = None,
+) -> RawDay | None:
+    """Get one day from a source that makes or fetches days itself; what is there already is kept.
+
+    None if the source has no such day. Same settings, same bytes. ``tick`` is called often while a day is fetched, and
+    may raise to stop it; nothing is published then. What is decoded on the way is left with the ``carrier``.
+    """
+    with writing(places.data):
+        if source.remote is not None:
+            return _download_day(places, feed, source, key, settings, tick or (lambda: None), carrier)
+        return _make_day(places, feed, source, key, settings)
+
+
+def _make_day(places: Places, feed: str, source: Source, key: RawKey, settings: Mapping[str, Any]) -> RawDay | None:
+    """A day that the source makes itself."""
+    assert source.fetch is not None
+    channel = next(channel for channel in source.channels if channel.name == key.channel)
+    held = raw_day(places, feed, key)
+    if held is not None and held.manifest["request"] == dict(settings):
+        return held
+    blocks = source.fetch(settings, key.symbol, channel, key.day)
+    if blocks is None:
+        return None
+    tally = Tally()
+    final = places.raw_folder(feed, key.channel, key.symbol) / f"{key.day}.{source.extension}.zst"
+    first_line = 0
+    with atomic_write(final, places.raw_temp(feed)) as temporary:
+        file = LineFile(temporary)
+        for data in blocks:
+            lines = data.count(b"\n")
+            tally.add(source.scan(Block(data, first_line), {}))
+            file.append(data, lines)
+            first_line += lines
+        sha256 = file.close()
+    origin = {
+        "sha256": sha256,
+        "bytes": file.bytes,
+        "lines": file.lines,
+        "stored_lines": file.lines,
+        "decimals": tally.decimals_of(key),
+    }
+    manifest = manifest_of(feed, source, key, final.name, file.bytes, sha256, file.lines, tally, [origin]) | {
+        "request": dict(settings)
+    }
+    write_manifest(places, feed, key, manifest)
+    return raw_day(places, feed, key)
+
+
+def _remote_channel(source: Source, key: RawKey, settings: Mapping[str, Any]) -> Channel:
+    assert source.remote is not None
+    return next(channel for channel in source.remote.channels(settings) if channel.name == key.channel)
+
+
+def _download_day(
+    places: Places,
+    feed: str,
+    source: Source,
+    key: RawKey,
+    settings: Mapping[str, Any],
+    tick: Callable[[], None],
+    carrier: Carrier | None,
+) -> RawDay | None:
+    """A day as its provider sent it: the bytes are kept, the manifest says where they are from."""
+    assert source.remote is not None
+    remote, request = source.remote, request_of(source, key, settings)
+    channel = _remote_channel(source, key, settings)
+    lock = places.raw_temp(feed) / "locks" / f"{key.channel}-{key.symbol}-{key.day}".replace("/", "")
+    with exclusive_lock(lock), working_folder(places.raw_temp(feed)) as work:
+        try:
+            held = raw_day(places, feed, key)
+        except RawDamaged:  # it can be had again
+            held = None
+        if held is not None and held.manifest["request"] == request:
+            return held
+        download, seen = _received(
+            lambda: remote.download(settings, key.symbol, channel, key.day, places.data / "cache", work, tick),
+            partial(_look_through, source=source, channel=channel, tick=tick, carry=work if carrier else None),
+        )
+        if carrier is not None and seen.carried is not None:
+            carrier.put(key, seen.carried, seen.reader.sha256)
+        reader, tally = seen.reader, seen.tally
+        final = places.raw_folder(feed, key.channel, key.symbol) / f"{key.day}{download.suffix}"
+        try:
+            publish_file(download.path, final)
+        finally:
+            download.path.unlink(missing_ok=True)
+        told = unplaced_of(seen.unplaced, seen.reasons, source, download.dialect)
+        origin = dict(download.origin) | {
+            "lines": reader.lines,
+            "stored_lines": reader.lines,
+            "by_stream": dict(sorted(tally.by_stream.items())),
+            "connection": tally.connection,
+            "blank": tally.blank,
+            "unreadable": tally.unreadable,
+            **({"unplaced": told} if told else {}),
+            "decimals": tally.decimals_of(key),
+            "disconnects_ns": sorted(seen.disconnects),
+            "dialect": dict(download.dialect),
+        }
+        keep_unplaced(places, feed, f"{key.channel}/{key.symbol}/{final.name}", seen.unplaced)
+        manifest = manifest_of(
+            feed, source, key, final.name, reader.bytes, reader.sha256, reader.lines, tally, [origin]
+        )
+        write_manifest(places, feed, key, manifest | {"request": request})
+    return raw_day(places, feed, key)
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What looking through a download has told."""
+
+    reader: BlockReader
+    tally: "Tally"
+    disconnects: set[int] = field(default_factory=set)
+    unplaced: list[pl.DataFrame] = field(default_factory=list)
+    reasons: Counter[str] = field(default_factory=Counter)
+    carried: Carried | None = None
+
+
+def _received(fetch: Callable[[], Download], look_through: Callable[[Download], _Seen]) -> tuple[Download, _Seen]:
+    """A download that could be read to its end; what a cache gave and is damaged is had again."""
+    download = fetch()
+    try:
+        return download, look_through(download)
+    except BaseException as error:
+        download.path.unlink(missing_ok=True)
+        if not isinstance(error, RawDamaged) or download.discard is None:
+            raise
+    download.discard()
+    return _received(fetch, look_through)
+
+
+def _look_through(
+    download: Download, source: Source, channel: Channel, tick: Callable[[], None], carry: Path | None
+) -> _Seen:
+    """Scan all blocks (and ``carry`` what is decoded, in a file in this folder). Raises RawDamaged if the file is not what was received."""
+    seen = _Seen(BlockReader(download.path), Tally())
+    if carry is not None and source.read is not None:
+        seen.carried = Carried(carry, channel)
+    names = [channel.name] if seen.carried is not None else []
+
+    def look(block: Block) -> tuple[Block, Scan, Mapping[str, Decoded]]:
+        return block, *scanned(source, block, download.dialect, names)
+
+    with _SCANNING, ExitStack() as stack:
+        if seen.carried is not None:
+            stack.callback(seen.carried.close)
+        for block, scan, decoded in side_by_side(look, seen.reader):
+            seen.tally.add(scan)
+            seen.disconnects.update(scan.disconnects_ns)
+            lost = scan.lines.filter(pl.col("reason").is_not_null())
+            seen.unplaced += [lost] if len(lost) else []
+            seen.reasons.update(dict(lost["reason"].value_counts().iter_rows()))
+            if seen.carried is not None and channel.name in decoded:
+                seen.carried.add(decoded[channel.name], block.lines)
+            tick()
+        if seen.reader.truncated or seen.reader.sha256 != download.origin["sha256"]:
+            raise RawDamaged(download.path, "it is not what was received")
+        stack.pop_all()
+    return seen

@@ -1,0 +1,216 @@
+"""Landing files, and what importing them has found: a report for people, an index file for each content of a file."""
+
+import hashlib
+import json
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any, Final
+
+from hedgegrid_assets.errors import FileRefused
+from hedgegrid_assets.stages.raw.accounting import FileLines, LineCounts
+from hedgegrid_assets.stages.raw.days import RawKey
+from hedgegrid_assets.store import Places, Shape, read_json, write_json
+
+
+@dataclass(frozen=True, slots=True)
+class LandingFile:
+    """A file in the landing zone, the channels that it may give (None: all), and what is said of how to read it."""
+
+    path: Path
+    channels: frozenset[str] | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class ImportReport:
+    """What an import found: the files read now, those known already; all else is of both together.
+
+    Attributes:
+        read: Files that were read now.
+        known: Files that an earlier import has read.
+        days: Their raw days.
+        counts: Where their lines went.
+        by_stream: Their lines by what they call themselves.
+        other: Lines of no stream: ``connection``, ``blank``.
+        unknown_symbols: Lines of symbols that are not asked for.
+        unplaced: Lines without a place, by reason.
+        files: The lines of each file.
+        examples: How some lines begin that nobody understood.
+        notes: What a person should know.
+        damaged: Files that claim to be data, and could not be used.
+        blocked: Files of which too many lines have no place: their days are not to be trusted.
+    """
+
+    read: list[Path] = field(default_factory=list)
+    known: list[Path] = field(default_factory=list)
+    days: set[RawKey] = field(default_factory=set)
+    counts: LineCounts = field(default_factory=LineCounts)
+    by_stream: Counter[str] = field(default_factory=Counter)
+    other: Counter[str] = field(default_factory=Counter)
+    unknown_symbols: Counter[str] = field(default_factory=Counter)
+    unplaced: Counter[str] = field(default_factory=Counter)
+    examples: list[str] = field(default_factory=list)
+    files: list[FileLines] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    damaged: list[FileRefused] = field(default_factory=list)
+    blocked: list[FileRefused] = field(default_factory=list)
+    former: set[tuple[str, RawKey]] = field(default_factory=set)
+    """(landing file, raw day) that an earlier content of the file held, and this one does not."""
+
+    @property
+    def lines(self) -> int:
+        """Lines of all files."""
+        return self.counts.lines
+
+    @property
+    def refused(self) -> list[FileRefused]:
+        """Every file that makes the import a failure."""
+        return [*self.damaged, *self.blocked]
+
+    def add(self, index: Mapping[str, Any]) -> None:
+        """Add a file as its index tells."""
+        name, days = index["file"], index_days(index)
+        unplaced = index["unplaced"]
+        counts = LineCounts(**index["counts"])
+        self.days |= days
+        self.former |= {(name, key) for key in index_former(index)}
+        self.counts += counts
+        self.by_stream.update(index["by_stream"])
+        self.other.update(index["other"])
+        self.unknown_symbols.update(index["unknown_symbols"])
+        self.unplaced.update(unplaced.get("reasons", {}))
+        lines = FileLines(name, counts, unplaced.get("reasons", {}), unplaced.get("first", {}), bool(days))
+        self.files.append(lines)
+        self.examples += index.get("examples", [])
+        self.notes += [f"{name}: {note}" for note in index["notes"]]
+
+
+INDEX_VERSION: Final = 2
+"""Raised when an index tells more than before: files with an older one are read again, once."""
+
+
+def signature(path: Path) -> str:
+    """Cheap identity of a file's content: size and time of change."""
+    status = path.stat()
+    return f"{status.st_size}-{status.st_mtime_ns}"
+
+
+def landing_signature(landing: LandingFile) -> str:
+    """Cheap identity of a file's content and of how it is to be read; what is asked for does not change it."""
+    said = {name: value for name, value in landing.settings.items() if name not in ("symbols", "tokens")}
+    how = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:8] if said else ""
+    return f"{signature(landing.path)}-{how}" if how else signature(landing.path)
+
+
+def _index_path(places: Places, feed: str, path: Path, signed: str) -> Path:
+    return places.imports(feed) / f"{hashlib.sha256(f'{path.resolve()}|{signed}'.encode()).hexdigest()[:32]}.json"
+
+
+def index_path(places: Places, feed: str, landing: LandingFile) -> Path:
+    """Where it is noted what was found in this content of a landing file."""
+    return _index_path(places, feed, landing.path, landing_signature(landing))
+
+
+def read_index(places: Places, feed: str, landing: LandingFile) -> dict[str, Any] | None:
+    """What was found in this content of a landing file, or None if it was not imported."""
+    return _read(index_path(places, feed, landing))
+
+
+def _is_day(value: Any) -> bool:
+    """``[channel, symbol, YYYY-MM-DD]``."""
+    if not isinstance(value, list) or len(value) != 3 or not all(isinstance(part, str) for part in value):
+        return False
+    try:
+        date.fromisoformat(value[2])
+    except ValueError:
+        return False
+    return True
+
+
+_INDEX: Final[Shape] = {
+    "file": str,
+    "signature": str,
+    "days": [_is_day],
+    "channels": [str],
+    "symbols": [str],
+    "unknown_symbols": dict,
+    "by_stream?": dict,
+    "other?": dict,
+    "notes?": [str],
+    "unplaced?": dict,
+    "counts?": dict.fromkeys(("lines", "placed", "header", "other", "unplaced"), int),
+}
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    index: dict[str, Any] | None = read_json(path, "the index of an imported file", _INDEX)
+    return index
+
+
+def index_days(index: Mapping[str, Any]) -> set[RawKey]:
+    """The raw days that a landing file gives lines to."""
+    return {RawKey(channel, symbol, date.fromisoformat(day)) for channel, symbol, day in index["days"]}
+
+
+def index_former(index: Mapping[str, Any]) -> set[RawKey]:
+    """The raw days that earlier contents of a landing file gave lines to, and this one does not."""
+    return {RawKey(channel, symbol, date.fromisoformat(day)) for channel, symbol, day in index.get("former", ())}
+
+
+def write_index(places: Places, feed: str, path: Path, index: Mapping[str, Any], after: int) -> int:
+    """Note a landing file as imported, later than ``after`` even if the clock was set back; when."""
+    at = max(time.time_ns(), after + 1)
+    write_json(_index_path(places, feed, path, index["signature"]), places.raw_temp(feed), {**index, "at": at})
+    return at
+
+
+def last_import(places: Places, feed: str) -> int:
+    """When the last import was made, ns since 1970; 0: there is none."""
+    return max((imported.at for imported in imports(places, feed)), default=0)
+
+
+def indexes(places: Places, feed: str) -> dict[Path, dict[str, Any]]:
+    """All index files of a feed."""
+    read = ((path, _read(path)) for path in sorted(places.imports(feed).glob("*.json")))
+    return {path: index for path, index in read if index is not None}
+
+
+def older_indexes(places: Places, feed: str, signatures: Mapping[str, str]) -> dict[str, dict[Path, dict[str, Any]]]:
+    """Name of each landing file (``signatures``: that of its content now) -> index files of its earlier contents."""
+    found: dict[str, dict[Path, dict[str, Any]]] = {name: {} for name in signatures}
+    for path, index in indexes(places, feed).items() if signatures else ():
+        if signatures.get(index["file"], index["signature"]) != index["signature"]:
+            found[index["file"]][path] = index
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """One content of a landing file that was imported. ``name``: ``<file>@<signature>``; ``at``: when, in ns since 1970."""
+
+    name: str
+    at: int
+    days: frozenset[RawKey]
+
+
+def imports(places: Places, feed: str) -> list[Imported]:
+    """All that a feed has imported, in the order of the imports."""
+    found = []
+    for path, index in indexes(places, feed).items():
+        found.append(
+            Imported(
+                f"{index['file']}@{index['signature']}",
+                index.get("at", path.stat().st_mtime_ns),
+                frozenset(index_days(index)),
+            )
+        )
+    return sorted(found, key=lambda imported: (imported.at, imported.name))
+
+
+def imported_days(places: Places, feed: str) -> dict[str, set[RawKey]]:
+    """Landing file signature (``<file>@<signature>``) -> raw days, for all that a feed has imported."""
+    return {imported.name: set(imported.days) for imported in imports(places, feed)}

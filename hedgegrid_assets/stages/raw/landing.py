@@ -1,0 +1,190 @@
+"""The landing zone: files that users drop, imported once for each content."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from hedgegrid_assets.errors import EnvironmentFault, FileRefused, FileUnreadable
+from hedgegrid_assets.model import Channel, Source
+from hedgegrid_assets.stages.raw.carried import Carrier
+from hedgegrid_assets.stages.raw.checksums import checksum_file, expected_sha256
+from hedgegrid_assets.stages.raw.days import Progress
+from hedgegrid_assets.stages.raw.index import (
+    INDEX_VERSION,
+    ImportReport,
+    LandingFile,
+    index_days,
+    index_path,
+    read_index,
+)
+from hedgegrid_assets.stages.raw.names import claims_data, is_document, is_unfinished
+from hedgegrid_assets.stages.raw.passes import LandingPass, Wanted, shown_name
+from hedgegrid_assets.stages.raw.publishing import publish, tell_gone
+from hedgegrid_assets.store import Places, exclusive_lock, remove_tree, working_folder, writing
+
+_NAMED: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """What the patterns of a feed match: files to import, and those that are passed over since they are no data."""
+
+    files: list[LandingFile]
+    passed_over: list[Path]
+
+
+def scan_landing(root: Path, patterns: Sequence[str], is_ours: Callable[[Path], bool] = lambda _: False) -> Landed:
+    """Look at the landing zone.
+
+    Hidden, empty and half-written files never land, nor what ``is_ours``. Documents and checksum files are passed over.
+    """
+    matched = sorted({path for pattern in patterns for path in root.glob(pattern) if _may_land(root, path)})
+    found = [path for path in matched if not is_ours(path)]
+    files = [path for path in found if not is_document(path.name)]
+    used = {beside for path in files if (beside := checksum_file(path)) is not None}
+    others = [path for path in found if is_document(path.name) and path not in used]
+    return Landed([LandingFile(path) for path in files], others)
+
+
+def landing_files(root: Path, patterns: Sequence[str]) -> list[LandingFile]:
+    """The files to import below ``root``; see ``scan_landing``."""
+    return scan_landing(root, patterns).files
+
+
+def _may_land(root: Path, path: Path) -> bool:
+    if is_unfinished(path.name) or any(part.startswith(".") for part in path.relative_to(root).parts):
+        return False
+    try:
+        return path.is_file() and path.stat().st_size > 0
+    except OSError:  # it has gone since
+        return False
+
+
+def import_landing(
+    places: Places,
+    feed: str,
+    source: Source,
+    files: Sequence[LandingFile],
+    channels: Sequence[Channel],
+    symbols: Sequence[str],
+    *,
+    in_place: bool = False,
+    pass_over_damaged: bool = False,
+    progress: Progress | None = None,
+    carrier: Carrier | None = None,
+    again: bool = False,
+) -> ImportReport:
+    """Split landing files into daily raw files: one pass a file, once for each content of it.
+
+    With ``in_place`` a file that holds one symbol-day, and is alone in it, is not copied: its manifest points at it;
+    what is decoded of such a file on the way is left with the ``carrier``. ``again``: also files that look unchanged.
+    Landing files are never altered. Lines that belong to no table or day are kept as rejects of the landing file.
+    A file that cannot be read, or is not what the checksum beside it says, raises FileRefused and nothing is published;
+    with ``pass_over_damaged`` it is named in the report, and the others land.
+    """
+    with writing(places.data), exclusive_lock(places.imports(feed) / "lock"), ExitStack() as stack:
+        report = ImportReport()
+        wanted = Wanted(frozenset(channel.name for channel in channels), frozenset(symbols))
+        work = stack.enter_context(working_folder(places.raw_temp(feed))) / "import"
+        stack.callback(remove_tree, work)
+        parts: list[LandingPass] = []
+        verified: list[str] = []
+        for number, landing in enumerate(files):
+            try:
+                _refuse_unreadable(landing.path)
+                index = read_index(places, feed, landing)
+                known = index is not None and not again and _is_known(places, feed, index, wanted)
+                if known and index is not None and _is_as_published(landing, index):
+                    report.known.append(landing.path)
+                    report.add(index)
+                    continue
+                both = wanted.with_index(index)
+                importing = LandingPass(places, landing, both, work / str(number))
+                importing.carries = carrier is not None and source.read is not None
+                stack.callback(importing.drop_carried)
+                if index is not None and again:  # its content may be another one by now
+                    importing.before = {index_path(places, feed, landing): index}
+                elif index is not None:
+                    importing.earlier = frozenset(index_days(index))
+                with _reading(landing.path):
+                    importing.run(source, alone=in_place, progress=progress)
+            except FileRefused as error:
+                if not pass_over_damaged:
+                    raise
+                if claims_data(landing.path.name, source.extension):
+                    report.damaged.append(error)
+                else:
+                    report.notes.append(f"{shown_name(places, landing.path)} is passed over: {error.message}")
+                continue
+            parts.append(importing)
+            verified += [importing.name] if importing.verified else []
+        report.notes += publish(places, feed, source, parts, files, work, in_place=in_place, progress=progress)
+        for part in parts:
+            report.read.append(part.landing.path)
+            report.add(part.index())
+            if carrier is not None:
+                part.hand_over(carrier)
+        if verified:
+            report.notes.append(f"verified by the checksums beside them: {_named(verified)}")
+        if in_place:
+            report.notes += tell_gone(places, feed)
+        return report
+
+
+def _named(names: Sequence[str]) -> str:
+    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else "")
+
+
+def _refuse_unreadable(path: Path) -> None:
+    """Raises FileUnreadable for what cannot be opened, or named in a manifest."""
+    shown = os.fsencode(path).decode(errors="backslashreplace")
+    if shown != str(path):
+        raise FileUnreadable(shown, "its name is no UTF-8")
+    try:
+        with path.open("rb"):
+            pass
+    except OSError as error:
+        raise FileUnreadable(shown, str(error.strerror or error)) from None
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """A file that cannot be read any more in the middle is refused as one that could not be from the start."""
+    try:
+        yield
+    except EnvironmentFault:
+        _refuse_unreadable(path)
+        raise
+
+
+def waiting_files(
+    places: Places, feed: str, files: Sequence[LandingFile], channels: Sequence[Channel], symbols: Sequence[str]
+) -> list[LandingFile]:
+    """The landing files that an import would read: new ones, changed ones, and those read for fewer channels or symbols."""
+    wanted = Wanted(frozenset(channel.name for channel in channels), frozenset(symbols))
+    return [
+        landing for landing, index in _with_index(places, feed, files) if not _is_known(places, feed, index, wanted)
+    ]
+
+
+def _with_index(
+    places: Places, feed: str, files: Iterable[LandingFile]
+) -> Iterator[tuple[LandingFile, Mapping[str, Any] | None]]:
+    for landing in files:
+        with suppress(FileNotFoundError):  # it has gone since
+            yield landing, read_index(places, feed, landing)
+
+
+def _is_known(places: Places, feed: str, index: Mapping[str, Any] | None, wanted: "Wanted") -> bool:
+    """The file was read for all that is wanted, and its raw days are still there."""
+    if index is None or index.get("index") != INDEX_VERSION or not wanted.covered_by(index):
+        return False
+    return all(places.raw_manifest(feed, key.channel, key.symbol, key.day).exists() for key in index_days(index))
+
+
+def _is_as_published(landing: LandingFile, index: Mapping[str, Any]) -> bool:
+    """No checksum has come since that says otherwise."""
+    return expected_sha256(landing.path) in {None, index["sha256"]}

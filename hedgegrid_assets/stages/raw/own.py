@@ -1,0 +1,68 @@
+"""What lies under the data root and the catalog because we put it there: none of it is ever a landing file."""
+
+import re
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+from hedgegrid_assets.config.feeds import RESERVED_PREFIX
+from hedgegrid_assets.store import Places
+
+_RAW_DAY: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})\.")
+
+
+@dataclass(frozen=True)
+class OwnFiles:
+    """Tells the product's own files from those that users land; symbolic links are followed first."""
+
+    places: Places
+    feed: str
+    _feeds: dict[str, bool] = field(default_factory=dict)
+
+    @cached_property
+    def _landing(self) -> Path:
+        return self.places.landing.resolve()
+
+    @cached_property
+    def _folders(self) -> tuple[Path, ...]:
+        data, catalog = self.places.data.resolve(), self.places.catalog.resolve()
+        folders = (data / "rejects", data / "cache", catalog, catalog / "data", catalog / ".hedgegrid")
+        return tuple(folder for folder in folders if not self._landing.is_relative_to(folder))
+
+    def has(self, path: Path) -> bool:
+        """A raw day, an index, a cache, a reject, a temporary file or a part of the catalog."""
+        real = path.resolve()
+        if any(real.is_relative_to(folder) for folder in self._folders):
+            return True
+        if not real.is_relative_to(self._landing):
+            return False
+        below = real.relative_to(self._landing).parts
+        if len(below) > 1 and below[1] in {".imports", ".tmp"}:
+            return True
+        return len(below) == 4 and (_is_raw_day(real) or (self._is_feed(below[0]) and below[1] in _channels()))
+
+    def _is_feed(self, name: str) -> bool:
+        if name not in self._feeds:
+            mine = name == self.feed or name.startswith(RESERVED_PREFIX)
+            self._feeds[name] = mine or self.places.imports(name).is_dir() or self.places.raw_temp(name).is_dir()
+        return self._feeds[name]
+
+
+def _is_raw_day(path: Path) -> bool:
+    """A file with its manifest beside it."""
+    day = _RAW_DAY.match(path.name)
+    if day is None:
+        return False
+    try:
+        start = path.with_name(f"{day[1]}.json").read_bytes()[: 1 << 16]
+    except OSError:
+        return False
+    return b'"manifest"' in start or b'"stored"' in start
+
+
+def _channels() -> frozenset[str]:
+    """Names of the folders below a feed's: the channels of all sources."""
+    from hedgegrid_assets.sources import SOURCES
+
+    return frozenset(channel.name for source in SOURCES.values() for channel in source.channels)

@@ -1,0 +1,453 @@
+"""One pass over one landing file: its lines, given to the raw days that they belong to."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+import pyarrow as pa
+
+from hedgegrid_assets.errors import FileRefused, HeaderChanges, NotOneMessageALine, OtherFormat, RawDamaged
+from hedgegrid_assets.model import REST, Decoded, Dialect, OtherHeader, ReadAgain, Scan, Source
+from hedgegrid_assets.stages.frames import repeated
+from hedgegrid_assets.stages.raw.accounting import HEADER, LineCounts, unplaced_of
+from hedgegrid_assets.stages.raw.carried import Carried, Carrier, scanned
+from hedgegrid_assets.stages.raw.checksums import checksum_file, verify_checksum
+from hedgegrid_assets.stages.raw.days import LINES_SCHEMA, Progress, RawKey, Tally
+from hedgegrid_assets.stages.raw.index import INDEX_VERSION, LandingFile, landing_signature
+from hedgegrid_assets.store import (
+    Behind,
+    Block,
+    BlockReader,
+    LineFile,
+    Places,
+    bytes_of,
+    content_crc,
+    line_array,
+    make_folder,
+    parquet_writer,
+    remove_tree,
+    side_by_side,
+)
+from hedgegrid_assets.timestamps import NS_PER_DAY, day_of
+
+_PARTS_AT_WORK: Final = 64
+_UNREADABLE_CAP: Final = 200_000
+_LINES_GROUP: Final = 1 << 20
+_EXAMPLES: Final = 3
+_OTHER_FORMATS: Final = (
+    (257, b"ustar", "a tar archive"),
+    (0, b"\xfd7zXZ\0", "packed with xz"),
+    (0, b"7z\xbc\xaf\x27\x1c", "packed with 7z"),
+    (0, b"Rar!\x1a\x07", "packed with rar"),
+    (0, b"PK\x03\x04", "a zip archive, packed once more"),
+    (0, b"\x1f\x8b", "packed with gzip, once more"),
+    (0, b"PAR1", "a Parquet file"),
+    (0, b"ARROW1", "an Arrow file"),
+    (0, b"\x89HDF\r\n", "an HDF5 file"),
+    (0, b"%PDF-", "a PDF"),
+)
+"""Offset and first bytes of what is often taken for a file of lines."""
+LINES_OPTIONS: Final[dict[str, Any]] = {
+    "compression": "zstd",
+    "use_dictionary": ["file"],
+    "column_encoding": {"line": "DELTA_BINARY_PACKED"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Channels and symbols whose lines are taken."""
+
+    channels: frozenset[str]
+    symbols: frozenset[str]
+
+    def covered_by(self, index: Mapping[str, Any]) -> bool:
+        """An earlier import has taken all of them."""
+        return self.channels <= set(index["channels"]) and self.symbols <= set(index["symbols"])
+
+    def has(self, key: RawKey) -> bool:
+        """Lines of this raw day are taken."""
+        return key.channel in self.channels and key.symbol in self.symbols
+
+    def with_index(self, index: Mapping[str, Any] | None) -> "Wanted":
+        """Together with what an earlier import has taken."""
+        if index is None:
+            return self
+        return Wanted(self.channels | set(index["channels"]), self.symbols | set(index["symbols"]))
+
+
+class _Part:
+    """The lines that one landing file gives to one raw day."""
+
+    def __init__(self, folder: Path, name: str, file: str) -> None:
+        self.path = folder / f"{name}.zst"
+        self.lines_path = folder / f"{name}.lines.parquet"
+        self._file = file
+        self._lines = LineFile(self.path)
+        self._numbers: list[pl.Series] = []
+
+    @property
+    def count(self) -> int:
+        return self._lines.lines
+
+    @property
+    def size(self) -> int:
+        return self._lines.bytes
+
+    def add(self, data: bytes | memoryview, numbers: pl.Series) -> None:
+        self._lines.append(data, len(numbers))
+        self._numbers.append(numbers)
+
+    def pause(self) -> None:
+        """Hold as little as can be: other days and symbols come now."""
+        self._lines.pause()
+
+    def close(self) -> None:
+        self._lines.close()
+        numbers = (pl.concat(self._numbers).cast(pl.UInt64) + 1).to_arrow()
+        self._numbers.clear()
+        with parquet_writer(self.lines_path, LINES_SCHEMA, LINES_OPTIONS) as writer:
+            for start in range(0, len(numbers), _LINES_GROUP):
+                group = numbers.slice(start, _LINES_GROUP)
+                writer.write_table(pa.table([repeated(self._file, len(group)), group], schema=LINES_SCHEMA))
+
+
+class LandingPass:
+    """One pass over one landing file."""
+
+    def __init__(self, places: Places, landing: LandingFile, wanted: Wanted, work: Path) -> None:
+        self.landing = landing
+        self.wanted = wanted
+        self.name = shown_name(places, landing.path)
+        self.signature = landing_signature(landing)
+        self.earlier: frozenset[RawKey] = frozenset()
+        self.verified = False
+        self._told: dict[str, Any] = {}
+        self.before: dict[Path, dict[str, Any]] | None = None
+        self.former: frozenset[RawKey] = frozenset()
+        self.carries = False
+        self.carried: dict[str, Carried] = {}
+        self._work = work
+        self._held: Mapping[str, Any] = {}
+        self._called: dict[str, Mapping[str, Sequence[str]]] = {}
+        self._reset()
+
+    def _reset(self) -> None:
+        self.drop_carried()
+        remove_tree(self._work)
+        make_folder(self._work)
+        self.reader = BlockReader(self.landing.path)
+        self.reader.encoding = self.landing.settings.get("encoding")
+        self.tally = Tally()
+        self.parts: dict[RawKey, _Part] = {}
+        self.counts: Counter[RawKey] = Counter()
+        self.spans: dict[RawKey, tuple[int, int]] = {}
+        self.unknown_symbols: Counter[str] = Counter()
+        self.disconnects: set[int] = set()
+        self.unplaced: list[pl.DataFrame] = []
+        self.reasons: Counter[str] = Counter()
+        self.placed = self._content_bytes = self._content_crc = 0
+        self.examples: list[tuple[int, str]] = []
+        self.several = False
+        self.dialect: Dialect = {}
+        self.copied = True
+
+    def run(self, source: Source, *, alone: bool, progress: Progress | None) -> None:
+        """Read the file; with ``alone``, without copying as long as it holds one symbol-day only."""
+        self._reset()
+        self._called = {
+            channel.name: _by_name(channel.symbol_of, self.wanted.symbols)
+            for channel in source.channels
+            if channel.symbol_of is not None
+        }
+        self.copied = not alone or self.reader.encoding is not None  # raw days are UTF-8
+        finished = self._read_whole(source, progress)
+        if not finished or (not self.copied and self.reader.truncated):
+            self._reset()
+            self._read_whole(source, progress)
+        self.verified = verify_checksum(self.landing.path, self.reader.sha256)
+        self._told = unplaced_of(self.unplaced, self.reasons, source, self.dialect)
+        if not self.line_counts.add_up:
+            raise FileRefused(
+                f"the lines of {self.landing.path} do not add up: {self.line_counts.to_dict()}",
+                hint="this is a fault of ours: please report it, with the file; nothing was published from it",
+                details={"path": str(self.landing.path)},
+            )
+
+    @property
+    def line_counts(self) -> LineCounts:
+        """Where every line of the file went."""
+        streams, tally = self.tally.by_stream, self.tally
+        header = streams.get(HEADER, 0)
+        other = streams.total() - header - self.placed + tally.connection + tally.blank
+        return LineCounts(self.reader.lines, self.placed, header, other, tally.unreadable)
+
+    @property
+    def content(self) -> str:
+        """Tells the same content by another name, or packed in another way: its length and CRC-32."""
+        return f"{self._content_bytes}-{self._content_crc:08x}"
+
+    def _read_whole(self, source: Source, progress: Progress | None) -> bool:
+        """Read the file, again from its beginning where a later line says how the ones before it are to be read."""
+        while True:
+            try:
+                return self._read(source, progress)
+            except ReadAgain as again:
+                self._held, copied = {**self._held, **again.held}, self.copied
+                self._reset()
+                self.copied = copied
+
+    def _read(self, source: Source, progress: Progress | None) -> bool:
+        """False if ``copied`` is off and the file turned out to hold more than one symbol-day."""
+        self.reader.quoted = source.quoted
+        writer = Behind(self._write)
+        try:
+            for block, scan, decoded in side_by_side(partial(self._scan, source), self._with_dialect(source)):
+                self._content_bytes += len(block.data)
+                self._content_crc = content_crc(block.data, self._content_crc)
+                self._note(scan)
+                self._carry(source, block, decoded)
+                if (
+                    not self.copied
+                    and len({(key.symbol, key.day) for key in self.counts} | set(self.unknown_symbols)) > 1
+                ):
+                    return False
+                if self.copied:
+                    writer.put((block, scan))
+                if progress:
+                    progress(self.name, block.lines)
+        finally:
+            writer.close()
+        for part in self.parts.values():
+            part.close()
+        return True
+
+    def _with_dialect(self, source: Source) -> Iterator[tuple[Block, Dialect]]:
+        for block in self.reader:
+            if block.first_line == 0:
+                self._refuse_other_formats(block.data)
+            if block.first_line == 0 and source.says is not None and (says := source.says(block.data)):
+                self.dialect = {"says": says}
+            if block.first_line == 0 and source.dialect is not None:
+                held = {"held": self._held} if self._held else {}
+                said = {**self.landing.settings, "path": str(self.landing.path), **held}
+                self.dialect = source.dialect(block, said)
+            yield block, self.dialect
+
+    def _refuse_other_formats(self, start: bytes) -> None:
+        """Also of what was packed: lines of a tar archive look right but for those beside the names of its members."""
+        for offset, magic, kind in _OTHER_FORMATS:
+            if start[offset : offset + len(magic)] == magic:
+                raise OtherFormat(self.landing.path, kind)
+
+    def _scan(self, source: Source, given: tuple[Block, Dialect]) -> tuple[Block, Scan, Mapping[str, Decoded]]:
+        names = (
+            [name for name in self.wanted.channels if self._may_give(name)] if self.carries and not self.copied else []
+        )
+        try:
+            return given[0], *scanned(source, *given, names)
+        except OtherHeader as other:
+            expected = given[1].get("names", ())
+            raise HeaderChanges(self.landing.path, other.line + 1, expected, other.names) from None
+
+    def _carry(self, source: Source, block: Block, decoded: Mapping[str, Decoded]) -> None:
+        for name, found in decoded.items():
+            if name not in self.carried:
+                channel = next(channel for channel in source.channels if channel.name == name)
+                self.carried[name] = Carried(self._work, channel)
+            self.carried[name].add(found, block.lines)
+
+    def hand_over(self, carrier: Carrier) -> None:
+        """Leave what was decoded with the carrier, if the file itself has become the raw days."""
+        if not self.copied:
+            for key in self.counts:
+                if key.channel in self.carried:
+                    carrier.put(key, self.carried.pop(key.channel), self.reader.sha256)
+
+    def drop_carried(self) -> None:
+        """Forget what was decoded and not handed over."""
+        for day in self.carried.values():
+            day.close()
+        self.carried.clear()
+
+    def _note(self, scan: Scan) -> None:
+        if scan.unusable:
+            raise NotOneMessageALine(self.landing.path, scan.unusable)
+        self.several |= scan.several
+        self.examples += scan.examples[: _EXAMPLES - len(self.examples)]
+        self.disconnects.update(self._before_connections(scan))
+        self.tally.add(scan)
+        lost = scan.lines.filter(pl.col("reason").is_not_null())
+        if len(lost):
+            self.reasons.update(dict(lost["reason"].value_counts().iter_rows()))
+            if sum(map(len, self.unplaced)) < _UNREADABLE_CAP:
+                self.unplaced.append(lost)
+            if self.tally.unreadable > _UNREADABLE_CAP and self.tally.unreadable > sum(self.tally.by_stream.values()):
+                raise RawDamaged(self.landing.path, f"more than {_UNREADABLE_CAP:,} lines, most of it, cannot be read")
+        lines = self._with_day(scan)
+        groups = lines.group_by("channel", "symbol", "day", maintain_order=True)
+        taken: Counter[str] = Counter()
+        for channel, symbol, day, count, first, last in groups.agg(
+            pl.len(), first=pl.col("ts_init").first(), last=pl.col("ts_init").last()
+        ).iter_rows():
+            if not self._may_give(channel):
+                continue
+            if symbol not in self.wanted.symbols:
+                self.unknown_symbols[symbol] += count
+                continue
+            taken[channel] += count
+            key = RawKey(channel, symbol, day_of(day * NS_PER_DAY))
+            self.counts[key] += count
+            self.spans[key] = (self.spans.get(key, (first, last))[0], last)
+        shared = scan.several or bool(self._called) or len(taken) > 1
+        self.placed += self._lines_of(lines, taken) if shared else taken.total()
+
+    def _lines_of(self, lines: pl.DataFrame, channels: Collection[str]) -> int:
+        """Lines that are taken: one may belong to several channels and symbols."""
+        ours = pl.col("channel").is_in(list(channels)) & pl.col("symbol").is_in(list(self.wanted.symbols))
+        return lines.filter(ours)["line"].n_unique()
+
+    def _with_day(self, scan: Scan) -> pl.DataFrame:
+        """The lines placed, each once for every raw day that it gives a message to: ``line, channel, symbol, ts_init, day``."""
+        placed = scan.lines.filter(pl.col("reason").is_null())
+        rows = placed.select("line", "channel", "symbol", "ts_init", day=pl.col("ts_init").floordiv(NS_PER_DAY))
+        for channel, names in self._called.items():
+            of_channel = pl.col("channel") == channel
+            if rows.select(of_channel.any()).item():
+                called = pl.col("symbol").replace_strict(names, default=None, return_dtype=pl.List(pl.String))
+                mine = (
+                    rows.filter(of_channel)
+                    .with_columns(symbol=called.fill_null(pl.concat_list("symbol")))
+                    .explode("symbol")
+                )
+                rows = pl.concat([rows.filter(~of_channel), mine]).sort("line", maintain_order=True)
+        return rows.unique(["line", "channel", "symbol", "day"], maintain_order=True) if scan.several else rows
+
+    def _before_connections(self, scan: Scan) -> Iterator[int]:
+        """When the last message came before each line that tells of a connection."""
+        timed = scan.lines.filter(pl.col("ts_init").is_not_null())
+        for connection in scan.connections_at:
+            earlier = int(timed["line"].search_sorted(connection))
+            last = timed["ts_init"][earlier - 1] if earlier else self.tally.last_local
+            if last is not None:
+                yield last
+
+    def _may_give(self, channel: str) -> bool:
+        return channel in self.wanted.channels and (self.landing.channels is None or channel in self.landing.channels)
+
+    def _write(self, item: tuple[Block, Scan]) -> None:
+        block, scan = item
+        rows = self._with_day(scan)
+        rows = rows.filter(pl.col("symbol").is_in(list(self.wanted.symbols)))
+        if not len(rows):
+            return
+        lines = line_array(block.data)
+        for (channel, symbol, day), group in rows.group_by("channel", "symbol", "day", maintain_order=True):
+            if not self._may_give(str(channel)):
+                continue
+            key = RawKey(str(channel), str(symbol), day_of(int(str(day)) * NS_PER_DAY))
+            numbers = group["line"]
+            taken = lines if len(numbers) == len(lines) else lines.take((numbers - block.first_line).to_arrow())
+            data = bytes_of(taken)
+            if block.cut and not data.endswith(b"\n"):
+                data += b"\n"
+            self._part(key).add(data, numbers)
+
+    def _part(self, key: RawKey) -> _Part:
+        """The part of a raw day; those used least of late are paused, as a file may hold thousands of days."""
+        part = self.parts.pop(key, None)
+        if part is None:
+            part = _Part(self._work, hashlib.sha256(repr(key).encode()).hexdigest()[:16], self.name)
+        self.parts[key] = part
+        for idle in islice(reversed(self.parts.values()), _PARTS_AT_WORK, _PARTS_AT_WORK + 1):
+            idle.pause()
+        return part
+
+    def origin(self, key: RawKey) -> dict[str, Any]:
+        """The origin entry of a manifest. Where lines hold several messages, the dialect says which of them are of the day."""
+        part = self.parts.get(key)
+        name = next(
+            (name for name, symbols in self._called.get(key.channel, {}).items() if key.symbol in symbols), key.symbol
+        )
+        dialect = dict(self.dialect) | ({"header_lines": 0} if part and self.dialect else {})
+        return {
+            "path": self.name,
+            "bytes": self.reader.bytes,
+            "sha256": self.reader.sha256,
+            "lines": self.reader.lines,
+            "by_stream": dict(sorted(self.tally.by_stream.items())),
+            "connection": self.tally.connection,
+            "blank": self.tally.blank,
+            "unreadable": self.tally.unreadable,
+            **({"unplaced": self._told} if self._told else {}),
+            "content": self.content,
+            "decoded_to_end": not self.reader.truncated,
+            "decimals": self.tally.decimals_of(key, name),
+            "first_local_ns": self.spans[key][0],
+            "last_local_ns": self.spans[key][1],
+            "disconnects_ns": sorted(self.disconnects),
+            "dialect": dialect | ({"symbol": name, "date": str(key.day)} if self.several else {}),
+            "settings": dict(self.landing.settings),
+            "stored_lines": part.count if part else self.counts[key],
+            "stored_bytes": part.size if part else 0,
+        }
+
+    def index(self) -> dict[str, Any]:
+        """What is noted of this file, so that the same content is not read again."""
+        notes = list(self.dialect.get("notes", ()))
+        if self.reader.truncated:
+            notes.append("the compressed stream ends too early; the lines up to there are used")
+        rest = self.tally.by_stream[REST]
+        examples = [f"line {line + 1}: {_printable(text)}" for line, text in self.examples]
+        if rest:
+            were = "line was" if rest == 1 else "lines were"
+            notes.append(f"{rest:,} {were} not understood, such as {', '.join(examples)}")
+        beside = checksum_file(self.landing.path)
+        if beside is not None and not self.verified:
+            notes.append(f"{beside.name} holds no sha256 of it: not checked")
+        return {
+            "index": INDEX_VERSION,
+            "file": self.name,
+            "signature": self.signature,
+            "sha256": self.reader.sha256,
+            "counts": self.line_counts.to_dict(),
+            "by_stream": dict(sorted(self.tally.by_stream.items())),
+            "other": {"blank": self.tally.blank, "connection": self.tally.connection},
+            "unplaced": self._told,
+            "notes": notes,
+            "examples": examples,
+            "days": [[key.channel, key.symbol, str(key.day)] for key in sorted({*self.counts, *self.earlier})],
+            "channels": sorted(self.wanted.channels),
+            "symbols": sorted(self.wanted.symbols),
+            "unknown_symbols": dict(sorted(self.unknown_symbols.items())),
+            "former": [[key.channel, key.symbol, str(key.day)] for key in sorted(self.former)],
+        }
+
+    def is_content_of(self, origin: Mapping[str, Any]) -> bool:
+        """An origin of a raw day had this very content, under this name or another."""
+        same_file = origin.get("sha256") == self.reader.sha256
+        return same_file or (origin.get("content") == self.content and origin["lines"] == self.reader.lines)
+
+
+def _printable(text: str) -> str:
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
+def _by_name(symbol_of: Callable[[str], str], symbols: Collection[str]) -> dict[str, list[str]]:
+    """What messages call a symbol -> all symbols that they call so."""
+    found: dict[str, list[str]] = {}
+    for symbol in sorted(symbols):
+        found.setdefault(symbol_of(symbol), []).append(symbol)
+    return found
+
+
+def shown_name(places: Places, path: Path) -> str:
+    """A landing file's name in manifests and rejects: below the data root where it lies there."""
+    resolved, root = path.resolve(), places.data.resolve()
+    return str(resolved.relative_to(root)) if resolved.is_relative_to(root) else str(resolved)

@@ -1,0 +1,293 @@
+"""Raw days composed of what the passes over landing files have found."""
+
+import hashlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from hedgegrid_assets.errors import RawDamaged
+from hedgegrid_assets.model import Source
+from hedgegrid_assets.stages.raw.days import (
+    LINES_REMEDY,
+    LINES_SCHEMA,
+    Progress,
+    RawKey,
+    Tally,
+    keep_unplaced,
+    manifest_of,
+    noted_day,
+    read_manifest,
+    write_manifest,
+)
+from hedgegrid_assets.stages.raw.index import (
+    LandingFile,
+    index_days,
+    index_former,
+    indexes,
+    last_import,
+    older_indexes,
+    write_index,
+)
+from hedgegrid_assets.stages.raw.passes import LINES_OPTIONS, LandingPass, Wanted, shown_name
+from hedgegrid_assets.store import Places, atomic_write, parquet_writer, reading, sha256_of, write_json
+
+OF_RAW: Final = b"hedgegrid.raw_sha256"
+"""Metadata of a sidecar: the raw file that its lines are of."""
+
+
+def publish(
+    places: Places,
+    feed: str,
+    source: Source,
+    imported: Sequence[LandingPass],
+    files: Sequence[LandingFile],
+    work: Path,
+    *,
+    in_place: bool,
+    progress: Progress | None,
+) -> list[str]:
+    """Compose the raw days of all files read, then note the files as imported; what to tell of files that are gone."""
+    landed = {shown_name(places, landing.path): landing for landing in files}
+    older = older_indexes(places, feed, {part.name: part.signature for part in imported})
+    for part in imported:
+        if part.before is not None:
+            older[part.name].update(part.before)
+    gone = {key for indexes in older.values() for index in indexes.values() for key in index_days(index)}
+    missing = _Missing()
+    for key in sorted(gone.union(*(part.counts for part in imported))):
+        giving = [part for part in imported if key in part.counts]
+        held = _held_origins(places, feed, key, {part.name for part in imported})
+        held = missing.without(places, key, held, giving)
+        if in_place and not held and len(giving) == 1 and not giving[0].copied:
+            _publish_in_place(places, feed, source, key, giving[0])
+            continue
+        for part in giving:
+            if not part.copied:
+                part.copied = True
+                part.run(source, alone=False, progress=progress)
+        wanted = Wanted(frozenset({key.channel}), frozenset({key.symbol}))
+        for name in [origin["path"] for origin in held if not origin["stored_bytes"]]:  # so far in place
+            folder = work / hashlib.sha256(name.encode()).hexdigest()[:16]
+            landing = landed.get(name, LandingFile(places.data / name))
+            said = next(origin.get("settings") for origin in held if origin["path"] == name)
+            again = LandingPass(places, replace(landing, settings=said) if said else landing, wanted, folder)
+            again.run(source, alone=False, progress=progress)
+            if key in again.counts:
+                giving.append(again)
+        _publish_day(places, feed, source, key, giving, [origin for origin in held if origin["stored_bytes"]])
+    at = last_import(places, feed) if imported else 0
+    for part in imported:
+        held_before = {key for index in older[part.name].values() for key in index_days(index) | index_former(index)}
+        part.former = frozenset(key for key in held_before - part.counts.keys() if part.wanted.has(key))
+        _write_line_rejects(places, feed, part)
+        for path in older[part.name]:
+            path.unlink()
+        at = write_index(places, feed, part.landing.path, part.index(), at)
+    _forget(places, feed, missing.renamed)
+    return missing.notes()
+
+
+class _Missing:
+    """Landing files that days were made of and that are not there any more."""
+
+    def __init__(self) -> None:
+        self.renamed: dict[str, str] = {}
+        self._lost: dict[str, set[RawKey]] = {}
+
+    def without(
+        self, places: Places, key: RawKey, held: Sequence[dict[str, Any]], giving: Sequence[LandingPass]
+    ) -> list[dict[str, Any]]:
+        """The origins of a day that still count.
+
+        Not those whose file has another name now, or was packed: the new file gives their lines. Nor those that were
+        read in place and are gone: their lines are nowhere.
+        """
+        kept: list[dict[str, Any]] = []
+        for origin in held:
+            name = origin["path"]
+            if (places.data / name).is_file():
+                kept.append(origin)
+                continue
+            heir = next((part for part in giving if part.is_content_of(origin)), None)
+            if heir is not None:
+                self.renamed[name] = heir.name
+            elif origin["stored_bytes"]:
+                kept.append(origin)
+            else:
+                self._lost.setdefault(name, set()).add(key)
+        return kept
+
+    def notes(self) -> list[str]:
+        """What a person should know."""
+        told = [f"{old} is {new} now: its days are kept from there" for old, new in sorted(self.renamed.items())]
+        for name, keys in sorted(self._lost.items()):
+            days = ", ".join(sorted({f"{key.symbol} {key.day}" for key in keys})[:5])
+            told.append(
+                f"{name} is gone, and was not copied: {days} is made of the other files at hand, without its lines"
+            )
+        return told
+
+
+def _forget(places: Places, feed: str, names: Collection[str]) -> None:
+    """Remove what was noted of landing files that have another name now."""
+    for path, index in indexes(places, feed).items() if names else ():
+        if index["file"] in names:
+            path.unlink(missing_ok=True)
+    for name in names:
+        keep_unplaced(places, feed, name, [])
+
+
+def tell_gone(places: Places, feed: str) -> list[str]:
+    """What to tell of files that days were read from in place and that are gone: once, since there is nothing to do."""
+    found: list[str] = []
+    for path, index in indexes(places, feed).items():
+        there = (places.data / index["file"]).is_file()
+        if there == (not index.get("gone", False)):
+            continue
+        write_json(path, places.raw_temp(feed), index | {"gone": not there})
+        days = sorted(
+            f"{key.symbol} {key.day}" for key in index_days(index) if _is_in(places, feed, key, index["file"])
+        )
+        if not there and days:
+            found.append(
+                f"{index['file']} is gone, and was not copied: what the catalog holds of {days[0]} stays as it is, "
+                "but cannot be made again; put the file back for that"
+            )
+    return found
+
+
+def _is_in(places: Places, feed: str, key: RawKey, name: str) -> bool:
+    day = noted_day(places, feed, key)
+    return day is not None and day.lines is None and day.manifest["origin"][0].get("path") == name
+
+
+def _held_origins(places: Places, feed: str, key: RawKey, replaced: set[str]) -> list[dict[str, Any]]:
+    """Origins of the day on disk that this import does not replace, each with its place in the day's file.
+
+    ``stored_bytes`` is 0 where the lines have to be taken from the landing file again.
+    """
+    manifest = read_manifest(places.raw_manifest(feed, key.channel, key.symbol, key.day))
+    held: list[dict[str, Any]] = []
+    start_bytes = start_lines = 0
+    for origin in manifest["origin"] if manifest else []:
+        if origin["path"] not in replaced:
+            held.append(origin | {"start_bytes": start_bytes, "start_lines": start_lines})
+        start_bytes += origin["stored_bytes"]
+        start_lines += origin["stored_lines"]
+    if manifest and held and start_bytes and not _is_whole(places, feed, key, manifest):
+        held = [origin | {"stored_bytes": 0} for origin in held]
+    return held
+
+
+def _is_whole(places: Places, feed: str, key: RawKey, manifest: Mapping[str, Any]) -> bool:
+    """A raw file and its sidecar are those of the manifest: no run was killed between publishing one and the other."""
+    path = places.raw_folder(feed, key.channel, key.symbol) / manifest["file"]
+    lines = places.raw_lines(feed, key.channel, key.symbol, key.day)
+    if not path.exists() or not lines.exists():
+        return False
+    try:
+        of = (pq.read_schema(lines).metadata or {}).get(OF_RAW, b"").decode()
+    except (pa.ArrowException, OSError, UnicodeDecodeError):  # damaged: the landing files have it all
+        return False
+    return of == manifest["sha256"] and sha256_of(path) == manifest["sha256"]
+
+
+def _publish_in_place(places: Places, feed: str, source: Source, key: RawKey, part: LandingPass) -> None:
+    tally = Tally()
+    tally.see(*part.spans[key])
+    manifest = manifest_of(
+        feed,
+        source,
+        key,
+        str(part.landing.path.resolve()),
+        part.reader.bytes,
+        part.reader.sha256,
+        part.counts[key],
+        tally,
+        [part.origin(key)],
+    )
+    write_manifest(places, feed, key, manifest | {"stored": "in_place"})
+    for copy in (_raw_file(places, feed, source, key), places.raw_lines(feed, key.channel, key.symbol, key.day)):
+        copy.unlink(missing_ok=True)
+
+
+def _raw_file(places: Places, feed: str, source: Source, key: RawKey) -> Path:
+    return places.raw_folder(feed, key.channel, key.symbol) / f"{key.day}.{source.extension}.zst"
+
+
+def _publish_day(
+    places: Places,
+    feed: str,
+    source: Source,
+    key: RawKey,
+    giving: Sequence[LandingPass],
+    held: Sequence[dict[str, Any]],
+) -> None:
+    """Join the parts in the order of their landing files: zstd frames are laid end to end, nothing is recompressed."""
+    final = _raw_file(places, feed, source, key)
+    lines_final = places.raw_lines(feed, key.channel, key.symbol, key.day)
+    pieces: list[tuple[str, dict[str, Any], Path, Path, int, int]] = [
+        (part.name, part.origin(key), part.parts[key].path, part.parts[key].lines_path, 0, 0) for part in giving
+    ]
+    pieces += [
+        (origin["path"], origin, final, lines_final, origin["start_bytes"], origin["start_lines"]) for origin in held
+    ]
+    pieces.sort(key=lambda piece: piece[0])
+    if not pieces:
+        for path in (places.raw_manifest(feed, key.channel, key.symbol, key.day), final, lines_final):
+            path.unlink(missing_ok=True)
+        return
+    tally = Tally()
+    origins: list[dict[str, Any]] = []
+    with ExitStack() as stack:
+        temporary = stack.enter_context(atomic_write(final, places.raw_temp(feed)))
+        lines_temporary = stack.enter_context(atomic_write(lines_final, places.raw_temp(feed)))
+        digest, size, count = hashlib.sha256(), 0, 0
+        with temporary.open("wb") as out:
+            for _, origin, path, _, start_bytes, _ in pieces:
+                for chunk in _range(path, start_bytes, origin["stored_bytes"]):
+                    out.write(chunk)
+                    digest.update(chunk)
+                size += origin["stored_bytes"]
+                count += origin["stored_lines"]
+                tally.see(origin["first_local_ns"], origin["last_local_ns"])
+                origins.append({name: value for name, value in origin.items() if not name.startswith("start_")})
+        schema = LINES_SCHEMA.with_metadata({OF_RAW: digest.hexdigest()})
+        with parquet_writer(lines_temporary, schema, LINES_OPTIONS) as writer:
+            for _, origin, _, lines_path, _, start_lines in pieces:
+                for numbers in _numbers(lines_path, start_lines, origin["stored_lines"]):
+                    writer.write_table(numbers.cast(schema))
+    manifest = manifest_of(feed, source, key, final.name, size, digest.hexdigest(), count, tally, origins)
+    write_manifest(places, feed, key, manifest)
+
+
+def _range(path: Path, start: int, length: int) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        file.seek(start)
+        while length > 0:
+            chunk = file.read(min(length, 1 << 20))
+            if not chunk:
+                raise RawDamaged(path, "it is shorter than its manifest says")
+            length -= len(chunk)
+            yield chunk
+
+
+def _numbers(path: Path, start: int, count: int) -> Iterator[pa.Table]:
+    """Some rows of a sidecar, row group by row group."""
+    with reading(path, "the lines of a raw day", LINES_REMEDY), pq.ParquetFile(path) as file:
+        first = 0
+        for group in range(file.num_row_groups):
+            rows = file.metadata.row_group(group).num_rows
+            low, high = max(start - first, 0), min(start + count - first, rows)
+            if low < high:
+                yield file.read_row_group(group).slice(low, high - low)
+            first += rows
+
+
+def _write_line_rejects(places: Places, feed: str, part: LandingPass) -> None:
+    keep_unplaced(places, feed, part.name, part.unplaced)

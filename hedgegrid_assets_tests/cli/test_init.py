@@ -1,0 +1,163 @@
+"""``hedgegrid init``: the guide's folders, files that work as printed, and nothing that is there is touched."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hedgegrid_assets.cli import run
+from hedgegrid_assets.config.feeds import read_config, read_feeds
+from hedgegrid_assets_tests.csv_cases import FIXTURES, MIDNIGHT, frame, trades_at, trades_of
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def test_init_lays_out_the_guides_folders_and_files_that_are_valid(tmp_path: Path) -> None:
+    home = tmp_path / "new" / "home"
+    assert run(["init", str(home)]) == 0
+    for folder in ("data/raw/csv", "data/raw/websocket", "data/catalog", "data/cache/binance-futures", "configs"):
+        assert (home / folder).is_dir()
+    assert not read_feeds(home / "feeds.yaml").problems
+    for name in ("csv", "websocket"):
+        config = home / f"examples/data_configs/{name}_source_config.json"
+        assert set(read_config(config, name)["files"]) >= {"trades", "mark", "funding"}
+    for file in ("workspace.yaml", "dagster.yaml", "examples/feeds/csv.yaml"):
+        assert (home / file).read_bytes() == (REPOSITORY / file).read_bytes()
+
+
+def test_init_never_overwrites(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "feeds.yaml").write_text("mine")
+    assert run(["init", str(tmp_path), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["kept"] == ["feeds.yaml"]
+    assert (tmp_path / "feeds.yaml").read_text() == "mine"
+    assert run(["init", str(tmp_path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["made"] == []
+
+
+def test_init_where_nothing_can_be_written_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("")
+    assert run(["init", str(tmp_path / "file")]) == 1
+    assert "error: cannot lay out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("source", "rows"), [("csv", 326), ("websocket", None)])
+def test_the_shipped_configurations_work_as_printed(tmp_path: Path, source: str, rows: int | None) -> None:
+    run(["init", str(tmp_path), "-q"])
+    command = [
+        *(sys.executable, "-m", "hedgegrid_assets", "replay-to-parquet", "--source", source, "--symbol", "BTCUSDT"),
+        *("--start", "2024-01-01", "--end", "2024-01-07", "--output", "./data/catalog"),
+        *("--config", f"examples/data_configs/{source}_source_config.json", "--json"),
+    ]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("HEDGEGRID_", "TARDIS_"))}
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["ok"]
+    assert {day["instrument_id"] for day in told["days"]} == {f"BTCUSDT-PERP.SIM-{source.upper()}"}
+    assert rows is None or told["rows"] == rows
+
+
+def test_the_sample_and_the_shipped_examples_share_one_catalog_in_any_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As the README and the guide run them one after another, into ./data/catalog."""
+    run(["init", str(tmp_path), "-q"])
+    monkeypatch.chdir(tmp_path)
+    for name in ("HEDGEGRID_DATA", "HEDGEGRID_FEEDS"):
+        monkeypatch.delenv(name, raising=False)
+    sample = ["generate-sample-data", "--offline", "--days", "1", "-q"]
+    commands = [
+        sample,
+        *(
+            [*("replay-to-parquet", "--source", source, "--symbol", "BTCUSDT", "-q"), "--config", config]
+            for source in ("csv", "websocket")
+            for config in [f"examples/data_configs/{source}_source_config.json"]
+        ),
+    ]
+    for command in (*commands, *reversed(commands)):
+        assert run(command) == 0, command
+    assert run(["validate", "-q"]) == 0
+    capsys.readouterr()
+    beside = [*commands[1], "--exchange", "SIM"]
+    assert run(beside) == 1
+    told = capsys.readouterr().err
+    assert "holds the series synthetic/aggTrade" in told
+    option = told.partition("--instrument ")[2].split()[0]
+    assert option == "BTCUSDT-PERP-CSV.SIM"
+    assert run([*beside, "--instrument", option]) == 0
+
+
+def test_the_guides_two_csv_examples_give_the_same_two_ticks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    mapping = {
+        "timestamp": "my_time_column",
+        "price": "my_price_column",
+        "size": "my_size_column",
+        "aggressor_side": "my_side_column",
+        "trade_id": "my_id_column",
+    }
+    configs = {
+        "auto": {"files": {"trades": {"file_path": "guide.csv"}}},
+        "mapped": {"files": {"trades": {"file_path": "guide_mapped.csv", "columns": mapping}}},
+    }
+    for name, config in configs.items():
+        for file in ("guide.csv", "guide_mapped.csv"):
+            (tmp_path / file).write_bytes((FIXTURES / file).read_bytes())
+        (tmp_path / f"{name}.json").write_text(json.dumps(config))
+        arguments = ["--source", "csv", "--symbol", "BTCUSDT", "--start", "2024-01-01", "--end", "2024-01-07"]
+        assert (
+            run(
+                [
+                    "replay-to-parquet",
+                    *arguments,
+                    "--output",
+                    name,
+                    "--config",
+                    f"{name}.json",
+                    "--data",
+                    f"data_{name}",
+                    "-q",
+                ]
+            )
+            == 0
+        )
+        assert trades_of(frame(tmp_path, catalog=name)) == list(trades_at(MIDNIGHT, "1001", "1002"))
+
+
+@pytest.mark.parametrize(
+    ("text", "config", "words"),
+    [
+        ("a,b,c\n1,2,3\n", {}, "Missing required columns"),
+        ("time,price,size\nnoon,2,3\n", {}, "Timestamp parsing failed"),
+        ("time,price,size\n1704067200,2,3\n", {"symbol": "X"}, "unknown key"),
+    ],
+)
+def test_the_guides_errors_reach_stderr_with_their_exit_code(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    text: str,
+    config: dict[str, object],
+    words: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "t.csv").write_text(text)
+    (tmp_path / "c.yaml").write_text(json.dumps({"files": {"trades": {"file_path": "t.csv"}}, **config}))
+    code = run(["replay-to-parquet", "--source", "csv", "--symbol", "BTCUSDT", "--config", "c.yaml"])
+    error = capsys.readouterr().err
+    assert words in error
+    assert "hint:" in error
+    assert code == (2 if config else 1)
+
+
+def test_a_missing_file_is_named_in_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "c.json").write_text(json.dumps({"base_path": "deep", "files": {"trades": {"file_path": "t.csv"}}}))
+    assert run(["replay-to-parquet", "--source", "csv", "--symbol", "BTCUSDT", "--config", "c.json"]) == 2
+    assert str(tmp_path / "deep" / "t.csv") in capsys.readouterr().err

@@ -1,0 +1,444 @@
+"""Feeds as Dagster assets: real runs over the scenario's day, read back from events and from disk."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
+from dagster._core.loader import LoadingContextForTest
+from nautilus_trader.persistence.catalog import ParquetDataCatalog
+
+from hedgegrid_assets import sources
+from hedgegrid_assets.defs import assets, definitions_of
+from hedgegrid_assets.defs.assets import assets_of
+from hedgegrid_assets.errors import RemoteFault
+from hedgegrid_assets.pipeline import House
+from hedgegrid_assets.sources import SOURCES
+from hedgegrid_assets.stages.raw import RawKey
+from hedgegrid_assets_tests.dagster_feeds import (
+    BTC_DAY,
+    CAPTURES,
+    ETH_DAY,
+    SIM,
+    SIM_DAY,
+    TABLES,
+    catalog_files,
+    day_of,
+    drop,
+    evaluations,
+    failures,
+    house_of,
+    made,
+    metadata,
+    of_layer,
+    partition,
+    run,
+    run_import,
+)
+from hedgegrid_assets_tests.scenario import (
+    BAD_ID,
+    BAD_MS,
+    BTC,
+    BTC_IDS,
+    CLEAN,
+    DAMAGED,
+    DAY,
+    VARIANTS,
+    agg_trade,
+    inserted,
+    line,
+    received,
+)
+
+CONFLICT = VARIANTS["same id, other content"].data
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    return house_of(tmp_path)
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance
+
+
+@dataclass(frozen=True)
+class Day:
+    """A day that was run once, for several tests to look at."""
+
+    house: House
+    instance: dg.DagsterInstance
+    result: dg.ExecuteInProcessResult
+
+
+def day_run(root: Path, data: bytes) -> Iterator[Day]:
+    house = house_of(root)
+    drop(house, data)
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield Day(house, instance, run(house, instance))
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Day]:
+    yield from day_run(tmp_path_factory.mktemp("clean"), CLEAN)
+
+
+@pytest.fixture(scope="module")
+def blocked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Day]:
+    yield from day_run(tmp_path_factory.mktemp("blocked"), CONFLICT)
+
+
+# ---------------------------------------------------------------- a good day
+
+
+def test_a_dropped_capture_goes_from_raw_to_catalog_without_a_sensor(clean: Day) -> None:
+    house, result = clean.house, clean.result
+    assert result.success
+    assert made(result) == of_layer(house, "raw", "normalized", "catalog")
+    trades = ParquetDataCatalog(str(house.places.catalog)).trade_ticks(instrument_ids=["BTCUSDT-PERP.BINANCE"])
+    assert [int(str(trade.trade_id)) for trade in trades] == list(BTC_IDS)
+
+
+@pytest.mark.parametrize("feed", ["captures", "sim"])
+def test_every_check_of_a_feed_has_a_result_for_the_partition(
+    feed: str, clean: Day, tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    house, result, key = clean.house, clean.result, BTC_DAY
+    if feed == "sim":
+        house, key = house_of(tmp_path, SIM), SIM_DAY
+        result = run(house, instance, key)
+    assert result.success
+    specs = {spec.key for asset in assets_of(house) for spec in asset.check_specs}
+    found = result.get_asset_check_evaluations()
+    assert {check.asset_check_key for check in found} == specs
+    assert len(found) == len(specs)
+    assert {check.partition for check in found} == {key}
+
+
+def test_checks_are_named_after_the_documented_rules(clean: Day) -> None:
+    found = evaluations(clean.result)
+    named = {table: {name for asset, name in found if asset == f"captures/normalized/{table}"} for table in TABLES}
+    common = {"sorted_timestamps", "rows_accounted_for", "gap_report", "quality"}
+    assert named == {
+        "trade_tick": {*common, "positive_prices", "no_duplicate_ids"},
+        "mark_price_update": {*common, "positive_prices"},
+        "index_price_update": {*common, "positive_prices"},
+        "funding_rate_update": common,
+    }
+    assert {name for asset, name in found if "/raw/" in asset} == {"raw_intact"}
+    assert {name for asset, name in found if "/catalog/" in asset} == {"reads_back_equal"}
+
+
+def test_warnings_alone_fail_no_run(clean: Day) -> None:
+    result = clean.result
+    failed = {check.severity for check in result.get_asset_check_evaluations() if not check.passed}
+    assert result.success
+    assert failed == {dg.AssetCheckSeverity.WARN}  # mark prices of two minutes do not cover a day
+
+
+def test_metadata_say_how_many_rows_from_where_and_how_good(house: House, instance: dg.DagsterInstance) -> None:
+    data = inserted(line(agg_trade(BAD_ID, BAD_MS, q="0"), received(BAD_MS)))
+    drop(house, data)
+    result = run(house, instance)
+    found = metadata(result, "captures/normalized/trade_tick")
+    frame = house.places.frame("BTCUSDT-PERP.BINANCE", "trade_tick", DAY)
+    assert {
+        name: found[name] for name in ("dagster/row_count", "dagster/partition_row_count", "rows_in", "rejected")
+    } == {
+        "dagster/row_count": len(BTC_IDS),
+        "dagster/partition_row_count": len(BTC_IDS),
+        "rows_in": len(BTC_IDS) + 1,
+        "rejected": 1,
+    }
+    assert found["rejects_by_reason"] == {"zero_size": 1}
+    assert found["dagster/uri"] == frame.as_uri()
+    assert found["bytes"] == frame.stat().st_size
+    assert found["verdict"] == "complete"
+    assert str(found["first_ts"]).startswith("2024-01-01T00:00:05.02")
+    quality = evaluations(result)["captures/normalized/trade_tick", "quality"]
+    assert "zero_size" in str(quality.metadata["first_bad"].value)
+
+
+def test_a_column_is_traced_from_the_raw_field_to_nautilus(clean: Day) -> None:
+    def made_from(asset: str, column: str) -> list[tuple[str, str]]:
+        lineage = metadata(clean.result, asset)["dagster/column_lineage"]
+        return [(dep.asset_key.to_user_string(), dep.column_name) for dep in lineage.deps_by_column[column]]
+
+    assert made_from("captures/catalog/mark_price_update", "value") == [
+        ("captures/normalized/mark_price_update", "mark_price")
+    ]
+    assert made_from("captures/normalized/mark_price_update", "mark_price") == [("captures/raw/markPrice", "p")]
+
+
+def test_a_lineage_names_columns_of_its_own_schema_and_of_the_one_upstream(house: House) -> None:
+    specs = {spec.key: spec for asset in assets_of(house) for spec in asset.specs}
+    columns = {
+        key: {column.name for column in spec.metadata["dagster/column_schema"].columns}
+        for key, spec in specs.items()
+        if "dagster/column_schema" in spec.metadata
+    }
+    for key, spec in specs.items():
+        lineage = spec.metadata.get("dagster/column_lineage")
+        for column, deps in lineage.deps_by_column.items() if lineage else ():
+            assert column in columns[key]
+            assert all(dep.column_name in columns[dep.asset_key] for dep in deps), (key, column)
+
+
+def test_every_asset_tells_a_newcomer_what_it_is(house: House) -> None:
+    specs = [spec for asset in assets_of(house) for spec in asset.specs]
+    assert len(specs) == 12
+    for spec in specs:
+        assert spec.description
+        assert spec.kinds
+        assert (spec.group_name, spec.owners) == ("captures", ["team:market-data"])
+    for asset in assets_of(house):
+        assert all(check.description for check in asset.check_specs)
+
+
+# ---------------------------------------------------------------- bad days
+
+
+def test_a_blocked_trades_day_stops_neither_mark_nor_funding(blocked: Day) -> None:
+    house, result = blocked.house, blocked.result
+    assert not result.success
+    assert made(result) == of_layer(house, "raw", "normalized", "catalog") - {"captures/catalog/trade_tick"}
+    assert not catalog_files(house, "trade_tick")
+    assert all(catalog_files(house, table) for table in TABLES[1:])
+
+
+def test_a_blocked_day_says_which_rule_failed_and_shows_the_rows(blocked: Day) -> None:
+    result = blocked.result
+    (said,) = failures(result).values()
+    assert "BTCUSDT-PERP.BINANCE 2024-01-01 trade_tick is blocked" in said
+    assert "trade_ids_unique" in said
+    assert "hint: " in said
+    check = evaluations(result)["captures/normalized/trade_tick", "no_duplicate_ids"]
+    assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.ERROR)
+    assert check.metadata["rows"].value == len(BTC_IDS) + 1
+    shown = str(check.metadata["first_bad"].value)
+    assert "43000.10" in shown
+    assert str(BAD_ID) in shown
+
+
+def test_the_catalog_asset_alone_refuses_a_blocked_day(blocked: Day) -> None:
+    house = blocked.house
+    result = run(house, blocked.instance, only=["captures/catalog/trade_tick"])
+    assert not result.success
+    assert "is blocked: expected every ERROR rule to pass" in failures(result)["captures__catalog__trade_tick"]
+    assert not catalog_files(house, "trade_tick")
+
+
+def test_a_blocked_day_leaves_the_catalog_as_it_was(house: House, instance: dg.DagsterInstance) -> None:
+    drop(house, CLEAN)
+    run(house, instance)
+    before = catalog_files(house, "trade_tick")
+    drop(house, CONFLICT)
+    assert not run(house, instance).success
+    assert before
+    assert catalog_files(house, "trade_tick") == before
+
+
+def test_a_bad_day_loses_only_itself(house: House, instance: dg.DagsterInstance) -> None:
+    conflict = day_of(1) + line(agg_trade(1_000, BAD_MS, p="1.00"), received(BAD_MS + 86_400_000))
+    drop(house, day_of(0) + conflict + day_of(2))
+    success = [run(house, instance, partition(number)).success for number in range(3)]
+    assert success == [True, False, True]
+    days = sorted(name.split("/")[1][:10] for name in catalog_files(house, "trade_tick"))
+    assert days == ["2024-01-01", "2024-01-03"]
+
+
+def test_a_value_finer_than_the_definition_stops_its_table_with_the_way_out(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    coarse = CAPTURES.replace("BTCUSDT: {price_precision: 2", "BTCUSDT: {price_precision: 0")
+    house = house_of(tmp_path, coarse)
+    drop(house, CLEAN)
+    result = run(house, instance)
+    assert "hedgegrid instruments widen BTCUSDT-PERP.BINANCE" in failures(result)["captures__normalized__trade_tick"]
+    check = evaluations(result)["captures/normalized/trade_tick", "rows_accounted_for"]
+    assert not check.passed
+    assert made(result) == of_layer(house, "raw", "normalized", "catalog") - {
+        "captures/normalized/trade_tick",
+        "captures/catalog/trade_tick",
+    }
+
+
+# ---------------------------------------------------------------- raw
+
+
+def test_a_channel_without_data_is_skipped(house: House, instance: dg.DagsterInstance) -> None:
+    drop(house, day_of(0, marks=False))
+    result = run(house, instance)
+    assert result.success
+    assert made(result) == {
+        f"captures/{name}" for name in ("raw/aggTrade", "normalized/trade_tick", "catalog/trade_tick")
+    }
+
+
+def test_a_day_without_any_data_fails_and_says_where_the_data_are(house: House, instance: dg.DagsterInstance) -> None:
+    drop(house, day_of(3))
+    result = run(house, instance)
+    assert not result.success
+    assert not made(result)
+    said = failures(result)["captures__raw"]
+    assert said.startswith("No data fetched (BTCUSDT-PERP.BINANCE 2024-01-01 aggTrade, markPrice)")
+    assert "files with trade need `settings: {trade_kind: trade}`" in said
+    assert "2024-01-04" in said
+
+
+def test_a_damaged_raw_file_stops_its_channel_only(house: House, instance: dg.DagsterInstance) -> None:
+    drop(house, CLEAN)
+    run_import(house, instance)
+    raw = house.held(RawKey("aggTrade", BTC, DAY))
+    assert raw is not None
+    raw.path.write_bytes(raw.path.read_bytes()[:-8] + b"\0" * 8)
+    result = run(house, instance)
+    assert not result.success
+    assert not evaluations(result)["captures/raw/aggTrade", "raw_intact"].passed
+    assert "cannot be trusted" in failures(result)["captures__normalized__trade_tick"]
+    assert {table for table in TABLES if catalog_files(house, table)} == set(TABLES[1:])
+
+
+def test_a_damaged_raw_file_fails_a_run_that_goes_no_further_than_raw(
+    house: House, instance: dg.DagsterInstance
+) -> None:
+    drop(house, CLEAN)
+    run_import(house, instance)
+    raw = house.held(RawKey("aggTrade", BTC, DAY))
+    assert raw is not None
+    raw.path.write_bytes(raw.path.read_bytes()[:-1])
+    result = run(house, instance, only=["captures/raw/aggTrade", "captures/raw/markPrice"])
+    assert not result.success
+    assert "cannot be trusted" in failures(result)["captures__raw"]
+
+
+@pytest.mark.parametrize(("transient", "asked"), [(True, 3), (False, 1)])
+def test_only_a_fault_of_the_provider_that_may_pass_is_asked_again(
+    transient: bool, asked: int, tmp_path: Path, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = []
+
+    def unreachable(*_: object) -> None:
+        times.append(1)
+        raise RemoteFault("trades of the day", "no answer", hint="look at the network", transient=transient)
+
+    others = {**SOURCES, "synthetic": replace(SOURCES["synthetic"], fetch=unreachable)}
+    monkeypatch.setattr(sources, "SOURCES", others)
+    monkeypatch.setattr(assets, "RETRY_AFTER_SECONDS", (0, 0))
+    result = run(house_of(tmp_path, SIM), instance, SIM_DAY)
+    assert len(times) == asked
+    assert failures(result)["sim__raw"].startswith("cannot fetch trades of the day: no answer")
+
+
+# ---------------------------------------------------------------- what is stale
+
+
+def versions(house: House, instance: dg.DagsterInstance) -> dict[tuple[str, str], str]:
+    """(asset, partition) -> its latest data version."""
+    found = {}
+    for name in of_layer(house, "raw", "normalized", "catalog"):
+        for record in reversed(instance.fetch_materializations(dg.AssetKey(name.split("/")), limit=100).records):
+            event = record.asset_materialization
+            assert event
+            found[name, str(event.partition)] = (event.tags or {})["dagster/data_version"]
+    return found
+
+
+def test_changed_raw_bytes_change_the_versions_of_exactly_their_partition(
+    house: House, instance: dg.DagsterInstance
+) -> None:
+    drop(house, CLEAN)
+    keys = (BTC_DAY, ETH_DAY)
+    assert all(run(house, instance, key).success for key in keys)
+    before = versions(house, instance)
+    drop(house, inserted(line(agg_trade(1040, BAD_MS + 700), received(BAD_MS + 700))))
+    assert all(run(house, instance, key).success for key in keys)
+    after = versions(house, instance)
+    changed = {key for key in before if before[key] != after[key]}
+    trades = ("raw/aggTrade", "normalized/trade_tick", "catalog/trade_tick")
+    assert changed == {(f"captures/{name}", BTC_DAY) for name in trades}
+
+
+def stale(house: House, instance: dg.DagsterInstance) -> set[tuple[str, str]]:
+    """(asset, partition) that the UI would call stale."""
+    graph = definitions_of([house]).resolve_asset_graph()
+    resolver = CachingStaleStatusResolver(instance, graph, LoadingContextForTest(instance))
+    return {
+        (name, key)
+        for name in of_layer(house, "raw", "normalized", "catalog")
+        for key in (BTC_DAY, ETH_DAY)
+        if resolver.get_status(dg.AssetKey(name.split("/")), key) is StaleStatus.STALE
+    }
+
+
+def test_an_import_makes_no_day_stale_and_a_new_raw_day_only_the_frame_that_is_made_of_it(
+    house: House, instance: dg.DagsterInstance
+) -> None:
+    drop(house, CLEAN)
+    assert all(run(house, instance, key).success for key in (BTC_DAY, ETH_DAY))
+    drop(house, inserted(line(agg_trade(1040, BAD_MS + 700), received(BAD_MS + 700))))
+    run_import(house, instance)
+    assert stale(house, instance) == set()
+    for key in (BTC_DAY, ETH_DAY):
+        run(house, instance, key, only=["captures/raw/aggTrade", "captures/raw/markPrice"])
+    assert stale(house, instance) == {("captures/normalized/trade_tick", BTC_DAY)}
+
+
+def test_the_same_raw_bytes_give_the_same_versions_and_files(house: House, instance: dg.DagsterInstance) -> None:
+    drop(house, CLEAN)
+    run(house, instance)
+    before, files = versions(house, instance), catalog_files(house, "trade_tick")
+    run(house, instance)
+    assert (versions(house, instance), catalog_files(house, "trade_tick")) == (before, files)
+
+
+# ---------------------------------------------------------------- landing and instruments
+
+
+def test_a_landing_file_is_imported_once(house: House, instance: dg.DagsterInstance) -> None:
+    drop(house, CLEAN)
+    first, second = run_import(house, instance), run_import(house, instance)
+    told = [metadata(result, "captures/landing") for result in (first, second)]
+    assert [(found["files"], found["files_read"]) for found in told] == [(1, 1), (1, 0)]
+    assert told[0]["lines"] == CLEAN.count(b"\n")
+    assert told[0]["by_stream"]["aggTrade"] == 60
+    assert made(second) == {"captures/landing", "captures/instruments"}
+
+
+def test_lines_of_symbols_that_the_feed_does_not_have_are_counted(tmp_path: Path, instance: dg.DagsterInstance) -> None:
+    house = house_of(
+        tmp_path,
+        CAPTURES.replace("[BTCUSDT, ETHUSDT]", "[BTCUSDT]").replace(
+            "      ETHUSDT: {price_precision: 2, size_precision: 3, mark_precision: 8}\n", ""
+        ),
+    )
+    drop(house, CLEAN)
+    assert metadata(run_import(house, instance), "captures/landing")["unknown_symbols"] == {"ETHUSDT": 140}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_a_damaged_landing_file_is_named_and_the_others_land(
+    name: str, house: House, instance: dg.DagsterInstance
+) -> None:
+    data, suffix = DAMAGED[name]
+    drop(house, data, f"bad{suffix}")
+    drop(house, CLEAN, "good.jsonl")
+    result = run_import(house, instance)
+    assert not result.success
+    assert f"bad{suffix} cannot be trusted" in failures(result)["captures__landing"]
+    assert run(house, instance).success
+    assert catalog_files(house, "trade_tick")
+
+
+def test_instruments_are_told_as_a_table_with_those_that_are_not_known_yet(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    house = house_of(tmp_path, CAPTURES.split("    instruments:", maxsplit=1)[0])
+    drop(house, day_of(0))
+    found = metadata(run_import(house, instance), "captures/instruments")
+    assert [record.data["id"] for record in found["instruments"]] == ["BTCUSDT-PERP.BINANCE"]
+    assert list(found["unknown"]) == ["ETHUSDT"]

@@ -1,0 +1,144 @@
+"""The four stages on one folder, as the pipeline and Dagster call them, for tests that look at what they leave on disk."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow.parquet as pq
+import pytest
+
+from hedgegrid_assets import store as storage
+from hedgegrid_assets.model import Channel, InstrumentDay
+from hedgegrid_assets.sources.websocket import SOURCE
+from hedgegrid_assets.stages import catalog, raw
+from hedgegrid_assets.stages.frames import Precisions, read_blocks
+from hedgegrid_assets.stages.integrity import Thresholds, read_verdict
+from hedgegrid_assets.stages.normalize import Normalized, Recipe, normalize_day
+from hedgegrid_assets.stages.raw import ImportReport, LandingFile, RawDay, RawKey
+from hedgegrid_assets.store import BlockReader, Places
+from hedgegrid_assets.tables import TABLES
+from hedgegrid_assets_tests.scenario import BTC, DAY, SYMBOLS
+
+FEED = "captures"
+CHANNELS = {channel.name: channel for channel in SOURCE.channels}
+PRECISIONS = Precisions(price=2, size=3, mark=8)
+USUAL = Thresholds()
+
+
+def instrument_day(symbol: str = BTC, day: date = DAY) -> InstrumentDay:
+    """The instrument-day of an exchange symbol."""
+    return InstrumentDay(f"{symbol}-PERP.BINANCE", day)
+
+
+@dataclass(frozen=True)
+class Yard:
+    """A data folder with a landing zone, and a catalog beside it."""
+
+    root: Path
+
+    @property
+    def places(self) -> Places:
+        return Places(self.root / "data", self.root / "catalog")
+
+    def drop(self, name: str, data: bytes) -> Path:
+        """Put a file into the landing zone, as a user would."""
+        path = self.places.landing / "websocket" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        return path
+
+    def landed(self) -> list[LandingFile]:
+        return raw.landing_files(self.places.landing, ["websocket/**/*"])
+
+    def bring_in(
+        self, symbols: Sequence[str] = SYMBOLS, channels: Iterable[str] = CHANNELS, **options: Any
+    ) -> ImportReport:
+        """Import all that has landed."""
+        wanted = [CHANNELS[name] for name in channels]
+        return raw.import_landing(self.places, FEED, SOURCE, self.landed(), wanted, symbols, **options)
+
+    def raw(self, channel: str = "aggTrade", symbol: str = BTC, day: date = DAY) -> RawDay:
+        found = raw.raw_day(self.places, FEED, RawKey(channel, symbol, day))
+        assert found is not None
+        return found
+
+    def normalize(
+        self,
+        channel: str = "aggTrade",
+        symbol: str = BTC,
+        day: date = DAY,
+        *,
+        precisions: Precisions = PRECISIONS,
+        thresholds: Thresholds = USUAL,
+    ) -> dict[str, Normalized]:
+        """Every table of one raw day; name of the table -> what became of it."""
+        made_from: Channel = CHANNELS[channel]
+        tables = [TABLES[name] for name in made_from.tables]
+        recipe = Recipe(SOURCE, made_from, precisions, {table.name: thresholds for table in tables})
+        done = normalize_day(self.places, instrument_day(symbol, day), self.raw(channel, symbol, day), tables, recipe)
+        return {each.table.name: each for each in done}
+
+    def publish(
+        self,
+        table: str = "trade_tick",
+        symbol: str = BTC,
+        day: date = DAY,
+        precisions: Precisions = PRECISIONS,
+        compression: str = "zstd",
+    ) -> catalog.Written:
+        return catalog.write_day(self.places, instrument_day(symbol, day), TABLES[table], precisions, compression)
+
+    def frame(self, table: str = "trade_tick", symbol: str = BTC, day: date = DAY) -> pl.DataFrame:
+        """The stored frame, in memory form."""
+        return pl.concat(read_blocks(self.frame_path(table, symbol, day), TABLES[table]))
+
+    def frame_path(self, table: str = "trade_tick", symbol: str = BTC, day: date = DAY) -> Path:
+        return self.places.frame(f"{symbol}-PERP.BINANCE", TABLES[table].folder, day)
+
+    def verdict(self, table: str = "trade_tick", symbol: str = BTC, day: date = DAY) -> dict[str, Any]:
+        found = read_verdict(self.places, TABLES[table], instrument_day(symbol, day))
+        assert found is not None
+        return found
+
+    def rejects(self, table: str = "trade_tick", symbol: str = BTC, day: date = DAY) -> pl.DataFrame:
+        path = self.places.rejects(f"{symbol}-PERP.BINANCE", TABLES[table].folder, day)
+        return pl.read_parquet(path) if path.exists() else pl.DataFrame()
+
+    def files(self, *below: str) -> dict[str, bytes]:
+        """Every file below some folder, by its name: manifests without wall-clock and history, locks and indexes left out."""
+        root = self.root.joinpath(*below)
+        found = {str(path.relative_to(root)): path for path in root.rglob("*") if path.is_file()}
+        return {
+            name: _without_clock(path) if path.suffix == ".json" else path.read_bytes()
+            for name, path in sorted(found.items())
+            if "lock" not in name and ".imports" not in name
+        }
+
+
+def _without_clock(path: Path) -> bytes:
+    content = json.loads(path.read_bytes())
+    content.pop("fetched_at", None)
+    content.pop("replaces", None)
+    return json.dumps(content, sort_keys=True).encode()
+
+
+def lines_of(path: Path) -> list[bytes]:
+    """The lines of a stored or landed file, line ends kept."""
+    return b"".join(block.data for block in BlockReader(path)).splitlines(keepends=True)
+
+
+def origins_of(day: RawDay) -> list[tuple[str, int]]:
+    """(landing file, line) of each raw line."""
+    assert day.lines is not None
+    sidecar = pq.read_table(day.lines)
+    return list(zip(sidecar.column("file").to_pylist(), sidecar.column("line").to_pylist(), strict=True))
+
+
+def with_blocks_of(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files are read in blocks of about so many bytes."""
+    monkeypatch.setattr(storage, "BLOCK_BYTES", size)
+    monkeypatch.setattr(storage, "_READ_BYTES", min(size, 64 << 10))
