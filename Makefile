@@ -1,6 +1,6 @@
 # Every target first fetches what it needs, once: uv if there is none that works, then the locked packages into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test dev bench bench-full lint format clean
+.PHONY: help setup demo test test-slow dev bench bench-full lint format clean
 
 UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo .uv/bin/uv)
 BIN := .venv/bin
@@ -21,8 +21,11 @@ demo: $(READY) ## three days of synthetic data through Dagster into a NautilusTr
 	@mkdir -p "$$DAGSTER_HOME" && cp dagster.yaml "$$DAGSTER_HOME/"
 	@$(BIN)/hedgegrid demo
 
-test: $(READY) ## run all tests, the slow ones too (those in a browser need Chromium): make test ARGS="-k csv"
-	$(BIN)/pytest -n auto --dist worksteal $(ARGS)
+test: $(READY) ## run the tests but for the slow ones, in less than 5 minutes: make test ARGS="-k csv"
+	$(BIN)/pytest -n auto --dist worksteal -m "not slow and not network" $(ARGS)
+
+test-slow: $(READY) ## run the rest: kills, large files, readers against each other (those in a browser need Chromium)
+	$(BIN)/pytest -n auto --dist worksteal -m "slow and not network" $(ARGS)
 
 dev: $(READY) ## the Dagster UI with its daemon, on this machine only: make dev PORT=3000
 	@mkdir -p "$$DAGSTER_HOME" && cp dagster.yaml "$$DAGSTER_HOME/"

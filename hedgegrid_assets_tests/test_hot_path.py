@@ -74,6 +74,7 @@ def counted_calls() -> Iterator[list[int]]:
         sys.monitoring.free_tool_id(tool)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", CONVERSIONS)
 def test_the_calls_that_python_makes_grow_with_blocks_and_not_with_rows(
     side: str, inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

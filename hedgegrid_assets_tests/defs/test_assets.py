@@ -348,6 +348,7 @@ def versions(house: House, instance: dg.DagsterInstance) -> dict[tuple[str, str]
     return found
 
 
+@pytest.mark.slow
 def test_changed_raw_bytes_change_the_versions_of_exactly_their_partition(
     house: House, instance: dg.DagsterInstance
 ) -> None:
@@ -375,6 +376,7 @@ def stale(house: House, instance: dg.DagsterInstance) -> set[tuple[str, str]]:
     }
 
 
+@pytest.mark.slow
 def test_an_import_makes_no_day_stale_and_a_new_raw_day_only_the_frame_that_is_made_of_it(
     house: House, instance: dg.DagsterInstance
 ) -> None:

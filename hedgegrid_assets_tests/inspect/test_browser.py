@@ -69,6 +69,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return yard.root / "report.html"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_click_on_a_day_of_the_report_shows_what_is_behind_it(browser: Browser, report: Path, scheme: str) -> None:
     asked_for: list[str] = []
@@ -204,6 +205,7 @@ WAIT = 60_000
 """Milliseconds: the first page asks for everything at once."""
 
 
+@pytest.mark.slow
 def test_the_lineage_shows_the_way_from_raw_to_catalog(browser: Browser, ui: str) -> None:
     page = opened(browser)
     page.goto(f"{ui}/locations/hedgegrid_assets.definitions/asset-groups/sim/lineage")
@@ -226,6 +228,7 @@ def test_a_partition_shows_its_metadata_and_its_picture(browser: Browser, ui: st
     keep(page, "ui-picture")
 
 
+@pytest.mark.slow
 def test_the_checks_say_in_words_what_failed(browser: Browser, ui: str) -> None:
     page = opened(browser)
     page.goto(f"{ui}/assets/captures/normalized/trade_tick?view=checks&checkDetail=no_duplicate_ids")

@@ -154,6 +154,7 @@ def many_verdicts(yard: Yard, instruments: int, days: int, tables: int) -> Place
     return places
 
 
+@pytest.mark.slow
 def test_a_large_catalog_stays_bounded(yard: Yard) -> None:
     """A twentieth of three years of twenty instruments, with a twentieth of the room for details."""
     places = many_verdicts(yard, instruments=20, days=55, tables=4)

@@ -337,6 +337,7 @@ def definitions(draw: st.DrawFn) -> Instrument:
     )
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(definitions())
 def test_what_we_do_not_refuse_is_what_nautilus_writes_and_reads(instrument: Instrument) -> None:

@@ -613,6 +613,7 @@ def test_the_fast_reader_and_an_exact_one_agree_on_every_line(lines: list[str]) 
     _compare(lines)
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(lines_alike())
 @example([dumped(agg_trade(n, BAD_MS)).removesuffix("}}" if n == 2 else "") + "\n" for n in range(3)])

@@ -181,6 +181,7 @@ def test_every_channel_of_every_source_has_its_lines_here() -> None:
     assert channels - like_others == {(reader.source.name, reader.channel) for reader in READERS.values()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", READERS)
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())

@@ -247,6 +247,7 @@ def test_a_bad_message_of_another_symbol_is_not_held_against_this_one(tmp_path: 
     assert rejected == {"BTCUSDT-PERP.BINANCE": {}, "ETHUSDT-PERP.BINANCE": {"bad_decimal": 1}}
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.lists(st.sampled_from(["t", "m", "x"]), min_size=1, max_size=4), min_size=1, max_size=8), st.booleans()

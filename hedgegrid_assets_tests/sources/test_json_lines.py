@@ -90,6 +90,7 @@ def read(lines: Sequence[str]) -> tuple[Scan, list[Decoded]]:
     return SOURCE.scan(block, {}), [SOURCE.decode(block, channel, {}) for channel in SOURCE.channels]
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(alike_lines())
 def test_lines_read_by_shape_are_read_as_the_regular_expressions_read_them(lines: list[str]) -> None:

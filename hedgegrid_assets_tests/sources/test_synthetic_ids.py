@@ -122,6 +122,7 @@ def made(folder: Path, *lines: str, block: int | None = None) -> pl.DataFrame:
     return done.frame
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", [48, 200, None])
 def test_no_trade_without_an_id_is_lost_at_the_edge_of_a_block(block: int | None, tmp_path: Path) -> None:
     frame = made(tmp_path, *[trade(number // 40, 5_000 + number // 60) for number in range(600)], block=block)

@@ -30,6 +30,7 @@ def of_one_symbol(data: bytes) -> bytes:
 PLAIN = [name for name, variant in VARIANTS.items() if not variant.data.startswith((b"\x1f\x8b", b"\x28\xb5"))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PLAIN)
 def test_a_file_read_once_gives_the_same_catalog_as_one_read_twice(
     tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch

@@ -9,6 +9,7 @@ from decimal import ROUND_FLOOR, Decimal, localcontext
 from typing import Any, Final
 
 import polars as pl
+import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
@@ -283,6 +284,7 @@ def files(draw: st.DrawFn) -> tuple[str, str]:
     return "".join([*head, *draw(st.lists(lines_of(delimiter, end), max_size=25))]), delimiter
 
 
+@pytest.mark.slow
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(files())
 def test_the_fast_reader_and_a_slow_exact_one_agree_on_every_line(made: tuple[str, str]) -> None:

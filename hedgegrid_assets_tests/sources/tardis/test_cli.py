@@ -478,6 +478,7 @@ def test_importing_the_source_imports_no_client() -> None:
     assert done.stdout.strip() == "set()"
 
 
+@pytest.mark.slow
 def test_the_stand_in_can_be_started_by_hand() -> None:
     command = [
         sys.executable,

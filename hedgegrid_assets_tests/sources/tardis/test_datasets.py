@@ -277,6 +277,7 @@ CELLS = {
 }
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_cells_that_are_usual_are_read_as_the_slow_reader_reads_them(data: st.DataObject) -> None:

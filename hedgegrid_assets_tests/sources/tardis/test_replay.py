@@ -83,6 +83,7 @@ def replayed(folder: Path, server: Standin, **more: Any) -> bytes:
 # ---------------------------------------------------------------- the good way
 
 
+@pytest.mark.slow
 def test_a_day_is_the_joined_slices_as_plain_gzip(cached: Path, server: Standin) -> None:
     raw = house(cached, server, api="replay").held(TRADES)
     assert raw is not None
@@ -128,6 +129,7 @@ def test_a_warm_cache_makes_no_request_and_needs_no_key(cached: Path, server: St
     assert server.log == []
 
 
+@pytest.mark.slow
 def test_slices_are_asked_for_together_within_the_limit(
     server: Standin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -338,6 +340,7 @@ def test_a_day_that_is_not_over_is_refused_without_a_request(server: Standin, tm
     assert server.log == []
 
 
+@pytest.mark.slow
 def test_an_error_of_the_caller_stops_all_transfers_and_leaves_nothing(server: Standin, tmp_path: Path) -> None:
     server.delay_seconds = 0.01
     calls = 0

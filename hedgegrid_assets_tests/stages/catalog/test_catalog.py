@@ -272,6 +272,7 @@ def days(draw: st.DrawFn) -> tuple[Precisions, bytes]:
     return precisions, b"".join(lines)
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(days())
 def test_any_day_is_read_and_written_by_nautilus_as_by_us(

@@ -38,6 +38,7 @@ def rejected(home: Home) -> list[tuple[str, int]]:
 BROKEN = "nonsense,BTCUSDT,1,1,buy,991\n"
 
 
+@pytest.mark.slow
 def test_files_whose_names_differ_in_one_mark_keep_their_own_rejects(home: Home) -> None:
     names = ["x/b.csv", "x_b.csv", "x b.csv", "x/b_csv.csv"]
     for number, name in enumerate(names):

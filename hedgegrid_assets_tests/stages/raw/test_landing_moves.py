@@ -80,6 +80,7 @@ MOVES: dict[str, tuple[tuple[Step, ...], dict[str, int]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("move", MOVES)
 def test_a_file_that_was_read_in_place_may_be_moved(home: Home, move: str) -> None:
     steps, expected = MOVES[move]
@@ -130,6 +131,7 @@ def test_a_deleted_file_leaves_other_symbols_and_a_new_definition_alone(home: Ho
     assert (done.code, done.rows) == (0, {DAY_2: 10})
 
 
+@pytest.mark.slow
 def test_in_dagster_a_renamed_or_deleted_file_keeps_its_days_and_doubles_no_line(
     tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
