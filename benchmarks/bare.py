@@ -9,7 +9,7 @@ from benchmarks import INSTRUMENT, SYMBOL
 from hedgegrid_assets.sources.tardis import datasets
 from hedgegrid_assets.stages.catalog import nautilus
 from hedgegrid_assets.stages.frames import Precisions
-from hedgegrid_assets.store import Behind, BlockReader
+from hedgegrid_assets.store import BackgroundWriter, BlockReader
 
 
 def convert(source: Path, target: Path) -> None:
@@ -23,7 +23,7 @@ def convert(source: Path, target: Path) -> None:
         def write(rows: pl.DataFrame) -> None:
             file.write_table(nautilus.to_nautilus("trade_tick", rows, schema), row_group_size=len(rows))
 
-        writer = Behind(write)
+        writer = BackgroundWriter(write)
         dialect = None
         for block in BlockReader(source):
             dialect = dialect or datasets.dialect_of(block.data.partition(b"\n")[0], channel, SYMBOL)

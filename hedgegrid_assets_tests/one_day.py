@@ -12,12 +12,11 @@ from unittest.mock import patch
 
 import polars as pl
 
-from hedgegrid_assets import store as storage
 from hedgegrid_assets.model import Channel, Dialect, InstrumentDay, Scan, Source
 from hedgegrid_assets.stages.frames import Precisions, frame_schema, read_blocks
 from hedgegrid_assets.stages.normalize import Recipe, normalize_day
 from hedgegrid_assets.stages.raw import Carried, RawDay, RawKey
-from hedgegrid_assets.store import Block, BlockReader, Places
+from hedgegrid_assets.store import Block, BlockReader, Places, blocks
 from hedgegrid_assets.tables import TABLES
 
 DAY = date(2024, 1, 1)
@@ -47,8 +46,8 @@ class Outcome:
 @contextmanager
 def blocks_of(size: int | None) -> Iterator[None]:
     """Files are read in blocks of about so many bytes; None: as ever."""
-    usual = storage.BLOCK_BYTES
-    with patch.object(storage, "BLOCK_BYTES", size or usual), patch.object(storage, "_READ_BYTES", size or 64 << 10):
+    usual = blocks.BLOCK_BYTES
+    with patch.object(blocks, "BLOCK_BYTES", size or usual), patch.object(blocks, "_READ_BYTES", size or 64 << 10):
         yield
 
 

@@ -11,7 +11,6 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
-from hedgegrid_assets import store as storage
 from hedgegrid_assets.model import Channel, InstrumentDay
 from hedgegrid_assets.sources.websocket import SOURCE
 from hedgegrid_assets.stages import catalog, raw
@@ -19,7 +18,7 @@ from hedgegrid_assets.stages.frames import Precisions, read_blocks
 from hedgegrid_assets.stages.integrity import Thresholds, read_verdict
 from hedgegrid_assets.stages.normalize import Normalized, Recipe, normalize_day
 from hedgegrid_assets.stages.raw import ImportReport, LandingFile, RawDay, RawKey
-from hedgegrid_assets.store import BlockReader, Places
+from hedgegrid_assets.store import BlockReader, Places, blocks
 from hedgegrid_assets.tables import TABLES
 from hedgegrid_assets_tests.scenario import BTC, DAY, SYMBOLS
 
@@ -140,5 +139,5 @@ def origins_of(day: RawDay) -> list[tuple[str, int]]:
 
 def with_blocks_of(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Files are read in blocks of about so many bytes."""
-    monkeypatch.setattr(storage, "BLOCK_BYTES", size)
-    monkeypatch.setattr(storage, "_READ_BYTES", min(size, 64 << 10))
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", size)
+    monkeypatch.setattr(blocks, "_READ_BYTES", min(size, 64 << 10))

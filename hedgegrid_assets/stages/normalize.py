@@ -36,17 +36,17 @@ from hedgegrid_assets.stages.frames import (
 from hedgegrid_assets.stages.integrity import Circumstances, DayRules, Thresholds
 from hedgegrid_assets.stages.raw import LINES_REMEDY, REJECT_SCHEMA, Carried, RawDay, files_to_blame
 from hedgegrid_assets.store import (
-    Behind,
+    BackgroundWriter,
     Block,
     BlockReader,
     Places,
     Spool,
     atomic_write,
     exclusive_lock,
+    ordered_map,
     publish_file,
     reading,
     sha256_of,
-    side_by_side,
     temporary_file,
     writing,
 )
@@ -198,7 +198,7 @@ def _decoded(raw: RawDay, recipe: Recipe) -> Iterator[tuple[int, Decoded]]:
         block, dialect = given
         return block.lines, recipe.source.decode(block, recipe.channel, dialect)
 
-    yield from side_by_side(decode, raw.by_dialect(reader))
+    yield from ordered_map(decode, raw.by_dialect(reader))
     if reader.truncated or reader.sha256 != raw.sha256:
         raise RawDamaged(raw.path, f"expected sha256 {raw.sha256}, found {reader.sha256}")
 
@@ -738,9 +738,13 @@ class _Sink:
         self._digest = ContentDigest(day.instrument_id)
         self._rules = DayRules(table, day.date, recipe.thresholds_of(table))
         self._groups = Regrouped()
-        self._threads = [Behind(self._writer.write), Behind(self._digest.add), Behind(self._rules.add)]
+        self._threads = [
+            BackgroundWriter(self._writer.write),
+            BackgroundWriter(self._digest.add),
+            BackgroundWriter(self._rules.add),
+        ]
         if follower is not None:
-            self._threads.append(Behind(follower.add))
+            self._threads.append(BackgroundWriter(follower.add))
 
     def put(self, frame: pl.DataFrame) -> None:
         """Take rows in stored order."""

@@ -207,7 +207,7 @@ def test_a_zip_of_bzip2_is_checked_as_every_other(broken: str, tmp_path: Path) -
 LEAVE = """
 import itertools, sys, time
 from pathlib import Path
-from hedgegrid_assets.store import Behind, BlockReader, ahead, side_by_side
+from hedgegrid_assets.store import BackgroundWriter, BlockReader, prefetch, ordered_map
 path = Path(sys.argv[1])
 held = {held}
 next(held) if hasattr(held, "__next__") else held.put(1)
@@ -215,10 +215,10 @@ next(held) if hasattr(held, "__next__") else held.put(1)
 """
 HELD = {
     "blocks": "iter(BlockReader(path, 65536))",
-    "ahead": "ahead(itertools.count())",
-    "side by side": "side_by_side(lambda block: block.lines, BlockReader(path, 65536))",
-    "behind": "Behind(lambda item: time.sleep(600))",
-    "a source that stands still": "ahead(time.sleep(600 * number) or number for number in itertools.count())",
+    "ahead": "prefetch(itertools.count())",
+    "side by side": "ordered_map(lambda block: block.lines, BlockReader(path, 65536))",
+    "behind": "BackgroundWriter(lambda item: time.sleep(600))",
+    "a source that stands still": "prefetch(time.sleep(600 * number) or number for number in itertools.count())",
 }
 ENDS = {
     "the end": ("", 0),

@@ -38,11 +38,11 @@ from hedgegrid_assets.stages.catalog.moves import Moves, carry_out, finish, read
 from hedgegrid_assets.stages.frames import ContentDigest, Precisions
 from hedgegrid_assets.stages.integrity import failed_errors, read_verdict
 from hedgegrid_assets.store import (
-    Behind,
+    BackgroundWriter,
     Places,
-    ahead,
     exclusive_lock,
     give_up,
+    prefetch,
     publish_file,
     reading,
     sha256_of,
@@ -284,8 +284,8 @@ def _is_of(draft: Draft, verdict: Mapping[str, Any]) -> bool:
 def _copy(frame: Path, table: Table, day: InstrumentDay, draft: Draft) -> None:
     """Write and digest a stored frame."""
     digest = ContentDigest(day.instrument_id)
-    with closing(Behind(draft.add)) as behind:
-        for block in ahead(_judged_blocks(frame, table, day)):
+    with closing(BackgroundWriter(draft.add)) as behind:
+        for block in prefetch(_judged_blocks(frame, table, day)):
             behind.put(block)
             digest.add(block)
     draft.finish(digest.hexdigest())
@@ -313,7 +313,7 @@ def _kept_blocks(frame: Path, table: Table) -> Iterator[pl.DataFrame]:
 def _compare(frame: Path, table: Table, day: InstrumentDay, temporary: Path, target: pa.Schema) -> int:
     """Read the new file as a stranger would, and compare it with the frame, value by value; its rows."""
     rows = 0
-    with pq.ParquetFile(temporary) as file, closing(ahead(_kept_blocks(frame, table))) as expected:
+    with pq.ParquetFile(temporary) as file, closing(prefetch(_kept_blocks(frame, table))) as expected:
         if not file.schema_arrow.equals(target, check_metadata=False):
             raise CatalogDiffers(str(day), table.name, "its schema is another one")
         for group, part in enumerate(expected):

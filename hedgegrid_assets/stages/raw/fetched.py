@@ -23,8 +23,8 @@ from hedgegrid_assets.store import (
     Places,
     atomic_write,
     exclusive_lock,
+    ordered_map,
     publish_file,
-    side_by_side,
     working_folder,
     writing,
 )
@@ -194,7 +194,7 @@ def _look_through(
     with _SCANNING, ExitStack() as stack:
         if seen.carried is not None:
             stack.callback(seen.carried.close)
-        for block, scan, decoded in side_by_side(look, seen.reader):
+        for block, scan, decoded in ordered_map(look, seen.reader):
             seen.tally.add(scan)
             seen.disconnects.update(scan.disconnects_ns)
             lost = scan.lines.filter(pl.col("reason").is_not_null())

@@ -21,7 +21,7 @@ from hedgegrid_assets.stages.raw.checksums import checksum_file, verify_checksum
 from hedgegrid_assets.stages.raw.days import LINES_SCHEMA, Progress, RawKey, Tally
 from hedgegrid_assets.stages.raw.index import INDEX_VERSION, LandingFile, landing_signature
 from hedgegrid_assets.store import (
-    Behind,
+    BackgroundWriter,
     Block,
     BlockReader,
     LineFile,
@@ -30,9 +30,9 @@ from hedgegrid_assets.store import (
     content_crc,
     line_array,
     make_folder,
+    ordered_map,
     parquet_writer,
     remove_tree,
-    side_by_side,
 )
 from hedgegrid_assets.timestamps import NS_PER_DAY, day_of
 
@@ -206,9 +206,9 @@ class LandingPass:
     def _read(self, source: Source, progress: Progress | None) -> bool:
         """False if ``copied`` is off and the file turned out to hold more than one symbol-day."""
         self.reader.quoted = source.quoted
-        writer = Behind(self._write)
+        writer = BackgroundWriter(self._write)
         try:
-            for block, scan, decoded in side_by_side(partial(self._scan, source), self._with_dialect(source)):
+            for block, scan, decoded in ordered_map(partial(self._scan, source), self._with_dialect(source)):
                 self._content_bytes += len(block.data)
                 self._content_crc = content_crc(block.data, self._content_crc)
                 self._note(scan)

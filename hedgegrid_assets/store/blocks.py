@@ -1,0 +1,192 @@
+"""Files of lines, plain or compressed, read block by block."""
+
+import hashlib
+import os
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Final, cast
+
+from hedgegrid_assets.errors import EnvironmentFault, RawDamaged, SeveralInOne
+from hedgegrid_assets.store.codecs import MAGIC, MemberStream, in_utf8
+from hedgegrid_assets.store.threads import prefetch
+
+if TYPE_CHECKING:
+    import zipfile
+
+BLOCK_BYTES: Final = 8 << 20
+_READ_BYTES: Final = 64 << 10
+LONGEST_LINE: Final = 16 << 20
+_MOST_LINES: Final = 1 << 18
+"""Lines of a block: some 30 bytes a line on average."""
+_ZIP_FED: Final = 4 << 10
+"""As that, of a zip file's LZMA."""
+_NOT_CONTENT: Final = (".DS_Store", "Thumbs.db", "desktop.ini")
+_QUOTED_BACK: Final = 64 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Whole lines of a file, as they are (``\\n`` or ``\\r\\n`` kept).
+
+    ``first_line`` counts from 0. ``cut`` is set on the last block if its last line has no newline, ``truncated``
+    if besides that the compressed stream ended too early. ``lines`` is their number.
+    """
+
+    data: bytes
+    first_line: int
+    cut: bool = False
+    truncated: bool = False
+    lines: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Count once, in the thread that reads."""
+        object.__setattr__(self, "lines", self.data.count(b"\n") + (self.cut and bool(self.data)))
+
+
+class BlockReader:
+    """Reads a plain, gzip (many members), zstd (many frames), bzip2 or zip (one member) file in blocks of lines.
+
+    The first bytes tell which. With ``quoted`` no block ends inside a pair of quotes (but for a stray quote, that has
+    no other within 64 KiB). With ``encoding``, a codec of Python, the bytes become UTF-8 on the way; what the codec
+    cannot read stays what UTF-8 cannot be.
+
+    A stream that ends too early gives the lines that it holds, and ``truncated`` is set; a stream that is not what
+    it says (bad checksum, junk behind the end) raises RawDamaged. After the last block ``sha256`` and ``bytes``
+    of the file as stored and ``lines`` are known.
+    """
+
+    def __init__(self, path: Path, block_bytes: int | None = None, *, quoted: bool = False) -> None:
+        self.path = path
+        self.quoted = quoted
+        self.sha256 = ""
+        self.bytes = 0
+        self.lines = 0
+        self.truncated = False
+        self.encoding: str | None = None
+        self._block_bytes = block_bytes or BLOCK_BYTES
+
+    def __iter__(self) -> Iterator[Block]:
+        return prefetch(self._blocks())
+
+    def _blocks(self) -> Iterator[Block]:
+        digest = hashlib.sha256()
+        try:
+            with self.path.open("rb") as file:
+                yield from self._cut(in_utf8(self._chunks(file, digest), self.encoding))
+        except OSError as error:
+            raise EnvironmentFault(f"cannot read {self.path}: {error.strerror or error}") from error
+        self.sha256 = digest.hexdigest()
+
+    def _chunks(self, file: IO[bytes], digest: "hashlib._Hash") -> Iterator[bytes]:
+        head = file.read(_READ_BYTES)
+        kind = next((name for magic, name in MAGIC.items() if head.startswith(magic)), None)
+        if kind == "zip":
+            yield from self._unzip(file, digest)
+            return
+        stream = MemberStream(kind or "", self.path)
+        while head:
+            digest.update(head)
+            self.bytes += len(head)
+            if kind is None:
+                yield head
+            else:
+                yield from stream.feed(head)
+            head = file.read(_READ_BYTES)
+        self.truncated = stream.is_open
+
+    def _unzip(self, file: IO[bytes], digest: "hashlib._Hash") -> Iterator[bytes]:
+        """The one file in a zip file."""
+        import zipfile
+
+        file.seek(0)
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+            self.bytes += len(chunk)
+        try:
+            with zipfile.ZipFile(file) as archive:
+                members = [member for member in archive.infolist() if _is_content(member.filename)]
+                if len(members) != 1:
+                    raise SeveralInOne(self.path, [member.filename for member in members])
+                if members[0].compress_type == zipfile.ZIP_BZIP2:
+                    yield from self._bzip2_member(file, members[0])
+                    return
+                size = _ZIP_FED if members[0].compress_type == zipfile.ZIP_LZMA else 1 << 20
+                with cast("zipfile.ZipExtFile", archive.open(members[0])) as member:
+                    while chunk := member.read1(size):
+                        yield chunk
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+            raise RawDamaged(self.path, f"its zip stream is broken ({error})") from None
+
+    def _bzip2_member(self, file: IO[bytes], member: "zipfile.ZipInfo") -> Iterator[bytes]:
+        """A member that ``zipfile`` itself would unpack without a bound."""
+        if member.flag_bits & 1:
+            raise RawDamaged(self.path, "the file in it is encrypted")
+        file.seek(member.header_offset)
+        head = file.read(30)
+        file.seek(int.from_bytes(head[26:28], "little") + int.from_bytes(head[28:30], "little"), os.SEEK_CUR)
+        stream, checksum, left = MemberStream("bzip2", self.path), 0, member.compress_size
+        while data := file.read(min(left, _READ_BYTES)):
+            left -= len(data)
+            for chunk in stream.feed(data):
+                checksum = zlib.crc32(chunk, checksum)
+                yield chunk
+        if stream.is_open or checksum != member.CRC:
+            raise RawDamaged(self.path, "its zip stream is broken (bad checksum)")
+
+    def _cut(self, chunks: Iterator[bytes]) -> Iterator[Block]:
+        held: list[bytes] = []
+        size, enough = 0, self._block_bytes
+        for chunk in chunks:
+            held.append(chunk)
+            size += len(chunk)
+            if size < enough:
+                continue
+            data, rest = self._whole_lines(held)
+            if not data and size > LONGEST_LINE:
+                raise RawDamaged(self.path, f"a line of more than {LONGEST_LINE >> 20} MiB: this is no text of lines")
+            if data:
+                yield from self._blocks_of(data)
+            held, size = [rest], len(rest)
+            enough = self._block_bytes if data else size + self._block_bytes
+        data = b"".join(held)
+        if data or self.truncated:
+            yield from self._blocks_of(data, cut=not data.endswith(b"\n"), truncated=self.truncated)
+
+    def _whole_lines(self, chunks: list[bytes]) -> tuple[bytes, bytes]:
+        """Chunks as whole lines (maybe none), and the rest; usually only the last chunk is cut, so that all is copied once."""
+        if not self.quoted and (end := chunks[-1].rfind(b"\n") + 1):
+            return b"".join([*chunks[:-1], memoryview(chunks[-1])[:end]]), chunks[-1][end:]
+        data = b"".join(chunks)
+        end = (_end_outside_quotes(data) if self.quoted else data.rfind(b"\n")) + 1
+        return data[:end], data[end:]
+
+    def _blocks_of(self, data: bytes, *, cut: bool = False, truncated: bool = False) -> Iterator[Block]:
+        """A block, or several where the lines are very short: so that memory does not grow with their number."""
+        block = Block(data, self.lines, cut, truncated)
+        if block.lines > _MOST_LINES:
+            head, rest = self._whole_lines([data[: len(data) // 2]])
+            if head:
+                yield from self._blocks_of(head)
+                yield from self._blocks_of(rest + data[len(data) // 2 :], cut=cut, truncated=truncated)
+                return
+        self.lines += block.lines
+        yield block
+
+
+def _is_content(name: str) -> bool:
+    """A member of an archive that somebody put there: no folder, nothing that a Mac or a file manager adds."""
+    *folders, file = name.split("/")
+    return bool(file) and "__MACOSX" not in folders and not file.startswith("._") and file not in _NOT_CONTENT
+
+
+def _end_outside_quotes(data: bytes) -> int:
+    """The last line end with as many quotes before it as can be paired; the very last where there is none near."""
+    last = end = data.rfind(b"\n")
+    before = data.count(b'"', 0, last + 1)
+    while before % 2 and end >= 0 and last - end < _QUOTED_BACK:
+        previous = data.rfind(b"\n", 0, end)
+        before -= data.count(b'"', previous + 1, end + 1)
+        end = previous
+    return end if before % 2 == 0 and end >= 0 else last

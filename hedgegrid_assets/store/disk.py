@@ -1,0 +1,73 @@
+"""What the disk says, in our words; folders, trees, digests of files."""
+
+import errno
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from hedgegrid_assets.errors import EnvironmentFault
+
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+@contextmanager
+def writing(place: Path) -> Iterator[None]:
+    """Whatever the disk refuses in the block becomes an EnvironmentFault that names the file, or else the place."""
+    try:
+        yield
+    except OSError as error:
+        raise disk_fault(error, place) from error
+
+
+def disk_fault(error: OSError, place: Path) -> EnvironmentFault:
+    """What the disk refused, where, and what to do; a full disk is told with what is free."""
+    if error.errno is not None and error.errno in _FULL:
+        where = next(folder for folder in (place, *place.absolute().parents) if folder.exists())
+        free = shutil.disk_usage(where).free
+        return EnvironmentFault(
+            f"cannot write {place}: {os.strerror(error.errno)}; {free / 1e6:,.1f} MB are free there",
+            hint="make room, or choose another --output or --data (a run needs about the size of the files that it reads, "
+            "twice); then run again: what is published is whole",
+            details={"path": str(place), "free_bytes": free},
+        )
+    named = error.filename if isinstance(error.filename, str) else str(place)
+    return EnvironmentFault(
+        f"cannot read or write {named}: {error.strerror or error}",
+        hint="check that it is there, its permissions and the space",
+        details={"path": named},
+    )
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and its parents. Raises EnvironmentFault that names it."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EnvironmentFault(
+            f"cannot make the folder {path}: {error.strerror or error}", hint="choose another --output or --data"
+        ) from error
+
+
+def sync_folder(folder: Path) -> None:
+    """What was renamed or removed in a folder is so after a power cut, too."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sha256_of(path: Path) -> str:
+    """sha256 of a file's bytes, as ``sha256sum`` prints it."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a folder and all in it, if it is there."""
+    if path.exists():
+        shutil.rmtree(path)

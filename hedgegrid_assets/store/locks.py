@@ -1,0 +1,111 @@
+"""Locks between processes of one machine, and folders for files in the making that go with the process that made them."""
+
+import contextlib
+import fcntl
+import os
+import re
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from uuid import uuid4
+
+from hedgegrid_assets.store.disk import make_folder, writing
+
+_AREA_PREFIX: Final = ".hedgegrid-"
+_OUR_ROOTS: Final = (".tmp", "tmp")
+_OUR_PART: Final = re.compile(r"\.[0-9a-f]{12}\.part$")
+_ABANDONED_SECONDS: Final = 86_400.0
+
+
+@contextmanager
+def exclusive_lock(path: Path) -> Iterator[None]:
+    """Hold a lock against all other processes of this machine until the block ends."""
+    make_folder(path.parent)
+    with writing(path):
+        file = path.open("a")
+    with file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@dataclass(slots=True)
+class _Area:
+    """A folder that this process works in; it holds the lock of it, and ``users`` use it."""
+
+    path: Path
+    handle: int
+    users: int = 0
+
+
+_areas: Final[dict[tuple[int, Path], _Area]] = {}
+_areas_change: Final = threading.Lock()
+
+
+@contextmanager
+def working_folder(root: Path) -> Iterator[Path]:
+    """A folder of this process's own below ``root``, for files in the making; gone when nobody uses it any more.
+
+    It is locked as long as the process lives. Those that no living process holds are what killed runs have left: they
+    are removed first. Raises EnvironmentFault that names ``root``.
+    """
+    key = (os.getpid(), root.absolute())
+    with _areas_change:
+        if key not in _areas:
+            with writing(root):
+                _areas[key] = _new_area(root)
+        area = _areas[key]
+        area.users += 1
+    try:
+        yield area.path
+    finally:
+        with _areas_change:
+            area.users -= 1
+            if not area.users:
+                del _areas[key]
+                shutil.rmtree(area.path, ignore_errors=True)
+                os.close(area.handle)
+
+
+def _new_area(root: Path) -> _Area:
+    make_folder(root)
+    handle = os.open(root, os.O_RDONLY)
+    try:
+        _lock(handle, fcntl.LOCK_EX)  # nobody looks between making a folder and locking it
+        _remove_unheld(root)
+        path = root / f"{_AREA_PREFIX}{os.getpid()}-{uuid4().hex[:8]}"
+        path.mkdir()
+        held = os.open(path, os.O_RDONLY)
+        _lock(held, fcntl.LOCK_EX)
+        return _Area(path, held)
+    finally:
+        os.close(handle)
+
+
+def _remove_unheld(root: Path) -> None:
+    """What processes have left that do not live any more, and half-written files of a version that made no folders."""
+    for path in root.glob(f"{_AREA_PREFIX}*"):
+        with contextlib.suppress(OSError):  # its process may just have gone, with all it had
+            handle = os.open(path, os.O_RDONLY)
+            try:
+                if _lock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB):
+                    shutil.rmtree(path, ignore_errors=True)
+            finally:
+                os.close(handle)
+    if root.name in _OUR_ROOTS:
+        for path in root.iterdir():
+            if _OUR_PART.search(path.name) and time.time() - path.stat().st_mtime > _ABANDONED_SECONDS:
+                path.unlink(missing_ok=True)
+
+
+def _lock(handle: int, how: int) -> bool:
+    """False where another holds it, or where the file system has no locks for folders: then nothing is removed."""
+    try:
+        fcntl.flock(handle, how)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,124 @@
+"""Where everything lies: every path of the product, from its two roots."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Final
+
+from hedgegrid_assets.names import check_part
+
+_OUTSIDE_NAME: Final = re.compile(r"[^\w.@+-]")
+_NAME_BYTES: Final = 120
+"""A file system takes names of 255 bytes; ours have an ending and a digest as well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Every path of the product, from its two roots: ``data`` (raw files, caches) and ``catalog``.
+
+    Each lies below its root: a name that would lead out of it raises UsageError.
+    """
+
+    data: Path
+    catalog: Path
+
+    @property
+    def landing(self) -> Path:
+        """Root of the landing zone; the patterns of a feed start here."""
+        return self.data / "raw"
+
+    def imports(self, feed: str) -> Path:
+        """Index of the landing files that a feed has imported."""
+        return _below(self.data, "raw", feed, ".imports")
+
+    def raw_temp(self, feed: str) -> Path:
+        """Temporary raw files, on the same filesystem."""
+        return _below(self.data, "raw", feed, ".tmp")
+
+    def raw_folder(self, feed: str, channel: str, symbol: str) -> Path:
+        """Daily raw files of a channel and symbol."""
+        return _below(self.data, "raw", feed, channel, symbol)
+
+    def raw_manifest(self, feed: str, channel: str, symbol: str, day: date) -> Path:
+        """The manifest of a raw day; names its raw file."""
+        return self.raw_folder(feed, channel, symbol) / f"{day}.json"
+
+    def raw_lines(self, feed: str, channel: str, symbol: str, day: date) -> Path:
+        """Sidecar: landing file and line of each raw line."""
+        return self.raw_folder(feed, channel, symbol) / f"{day}.lines.parquet"
+
+    def line_rejects(self, feed: str, landing_name: str) -> Path:
+        """Lines of a landing file that belong to no table or day; each name has a file of its own."""
+        shown = cut_name(_OUTSIDE_NAME.sub("_", landing_name))
+        digest = hashlib.sha256(landing_name.encode()).hexdigest()[:16]
+        return _below(self.data, "rejects", feed, "_raw", f"{shown}-{digest}.parquet")
+
+    def line_rejects_before(self, feed: str, landing_name: str) -> Path:
+        """Where earlier versions kept them: several files could have one name."""
+        return self.line_rejects(feed, "").with_name(f"{_OUTSIDE_NAME.sub('_', landing_name)}.parquet")
+
+    def frame_folder(self, instrument_id: str, folder: str) -> Path:
+        """Normalized frames of an (instrument, table): one Parquet file a day."""
+        return _below(self.catalog, folder_of(instrument_id), f"{folder}.parquet")
+
+    def frame(self, instrument_id: str, folder: str, day: date) -> Path:
+        """One day's normalized frame."""
+        return self.frame_folder(instrument_id, folder) / f"{day}.parquet"
+
+    def verdict(self, instrument_id: str, folder: str, day: date) -> Path:
+        """The verdict of one day."""
+        return _below(self.catalog, folder_of(instrument_id), f"{folder}.verdict", f"{day}.json")
+
+    def rejects(self, instrument_id: str, folder: str, day: date) -> Path:
+        """The rejected rows of one day."""
+        return _below(self.catalog, folder_of(instrument_id), f"{folder}.rejects", f"{day}.parquet")
+
+    def nautilus_folder(self, kind: str, identifier: str) -> Path:
+        """Nautilus' own folder of one type and instrument."""
+        return _below(self.catalog, "data", kind, folder_of(identifier))
+
+    @property
+    def catalog_temp(self) -> Path:
+        """Temporary catalog files: outside ``data/``, where a stray Parquet file breaks every query."""
+        return self.catalog / ".hedgegrid" / "tmp"
+
+    @property
+    def catalog_lock(self) -> Path:
+        """Lock around instruments and series of a catalog."""
+        return self.catalog / ".hedgegrid" / "lock"
+
+    @property
+    def series(self) -> Path:
+        """Which series each (instrument, table) of a catalog holds."""
+        return self.catalog / ".hedgegrid" / "series.json"
+
+    def day_lock(self, instrument_id: str, day: date) -> Path:
+        """Lock of one instrument-day."""
+        return _below(self.catalog, ".hedgegrid", "locks", f"{folder_of(instrument_id)}@{day}.lock")
+
+    @property
+    def moves(self) -> Path:
+        """What a process is changing in one burst, or was when it was killed."""
+        return self.catalog / ".hedgegrid" / "moves.json"
+
+    @property
+    def staging(self) -> "Places":
+        """A catalog in the making beside this one, on the same filesystem, whose files take the place of ours."""
+        return Places(self.data, self.catalog / ".hedgegrid" / "staging")
+
+
+def folder_of(instrument_id: str) -> str:
+    """The folder of an instrument, as Nautilus calls its own: without slashes; verdicts and frames hold the id itself."""
+    return instrument_id.replace("/", "")
+
+
+def _below(root: Path, *parts: str) -> Path:
+    """A path below a root, whatever the names are. Raises UsageError for a name that leads out of it, or is none."""
+    return root.joinpath(*map(check_part, parts))
+
+
+def cut_name(name: str) -> str:
+    """The start of a file name, in whole characters, so short that there is room for more behind it."""
+    return name.encode()[:_NAME_BYTES].decode(errors="ignore")

@@ -1,0 +1,69 @@
+"""Files that appear at once and whole, or not at all."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from hedgegrid_assets.store.disk import make_folder, sync_folder, writing
+from hedgegrid_assets.store.locks import working_folder
+from hedgegrid_assets.store.places import cut_name
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+
+@contextmanager
+def temporary_file(name: str, tmp_dir: Path) -> Iterator[Path]:
+    """A path for a file in the making, gone when the block ends; ``publish_file`` takes it away before that."""
+    with working_folder(tmp_dir) as folder:
+        temporary = folder / f"{cut_name(name)}.{uuid4().hex[:12]}.part"
+        try:
+            yield temporary
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def publish_file(temporary: Path, final: Path) -> None:
+    """Let a complete file appear under its final name at once, safe against a power cut."""
+    make_folder(final.parent)
+    with temporary.open("rb") as file:
+        os.fsync(file.fileno())
+    temporary.replace(final)
+    sync_folder(final.parent)
+
+
+@contextmanager
+def atomic_write(final: Path, tmp_dir: Path) -> Iterator[Path]:
+    """A temporary path that becomes ``final`` at once when the block ends well, and vanishes when it does not.
+
+    ``tmp_dir`` must be on the same filesystem. Raises EnvironmentFault if the place cannot be written.
+    """
+    with writing(final), temporary_file(final.name, tmp_dir) as temporary:
+        yield temporary
+        publish_file(temporary, final)
+
+
+@contextmanager
+def parquet_writer(path: Path, schema: "pa.Schema", options: dict[str, Any]) -> "Iterator[pq.ParquetWriter]":
+    """A Parquet file in the making; if the block fails, it is given up without a further word."""
+    import pyarrow.parquet as pq
+
+    writer = pq.ParquetWriter(path, schema, **options)
+    try:
+        yield writer
+        writer.close()
+    except BaseException:
+        give_up(writer)
+        raise
+
+
+def give_up(writer: "pq.ParquetWriter") -> None:
+    """Close a Parquet file that is not wanted any more; on a full disk it could not be ended, and would say so when it goes."""
+    with contextlib.suppress(Exception):
+        writer.close()
+    writer.is_open = False

@@ -1,0 +1,45 @@
+"""Frames that wait on disk."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import TYPE_CHECKING
+
+from hedgegrid_assets.store.disk import make_folder
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+class Spool:
+    """Frames that wait on disk, in their order, so that memory holds one of them at a time.
+
+    Its file has no name: it is gone with the object, whatever happens.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        make_folder(folder)
+        self._file = TemporaryFile(dir=folder)  # noqa: SIM115 - it lives as long as the spool
+        self._ends: list[int] = [0]
+
+    @property
+    def bytes(self) -> int:
+        """What it takes on disk."""
+        return self._ends[-1]
+
+    def append(self, frame: "pl.DataFrame") -> None:
+        """Add a frame."""
+        frame.write_ipc_stream(self._file)
+        self._ends.append(self._file.tell())
+
+    def __iter__(self) -> "Iterator[pl.DataFrame]":
+        import polars as pl
+
+        self._file.seek(0)
+        for start, end in pairwise(self._ends):
+            yield pl.read_ipc_stream(self._file.read(end - start))
+
+    def close(self) -> None:
+        """Forget all frames."""
+        self._file.close()
