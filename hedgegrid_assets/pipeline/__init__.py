@@ -31,13 +31,13 @@ from hedgegrid_assets.errors import (
 from hedgegrid_assets.instruments import DEFAULT_MARK_PRECISION, Instrument
 from hedgegrid_assets.model import REST, Channel, Decimals, InstrumentDay, Source, Status, Table
 from hedgegrid_assets.names import check_instrument_id, check_symbol, check_venue
-from hedgegrid_assets.store import Places, make_folder, writing
+from hedgegrid_assets.store import Places, make_folder
 from hedgegrid_assets.timestamps import days_between, parse_day
 from hedgegrid_assets.venues import Listing, Market
 
 if TYPE_CHECKING:
     from hedgegrid_assets.config.feeds import InstrumentOverride
-    from hedgegrid_assets.stages.catalog import Draft
+    from hedgegrid_assets.pipeline.days import TableDay
     from hedgegrid_assets.stages.normalize import Follower, Normalized, Recipe
     from hedgegrid_assets.stages.raw import (
         Carried,
@@ -1511,87 +1511,35 @@ def _convert(
     progress: "Progress",
     carried: "Carried | None",
 ) -> list[DaySummary]:
-    from hedgegrid_assets.stages import catalog, normalize
+    from hedgegrid_assets.pipeline.days import make_tables
 
     raw = house.raw(key)
     if raw is None:
         raise NoDataFetched(f"{day} {key.channel}", house.source.name, "no such day")
-    recipe = house.recipe(house.channel_in(raw), house.instrument(key.symbol), asked.compression)
-    refused = _refused(house, day, tables, recipe.channel.series)
-    stale = [
-        table
-        for table in tables
-        if table.name not in refused
-        and (asked.force or not normalize.is_current(house.places, day, table, raw, recipe))
-    ]
-    with writing(house.places.catalog), ExitStack() as stack:
-        drafts = {
-            table.name: stack.enter_context(
-                closing(catalog.Draft(house.places, day, table, recipe.precisions, asked.compression))
-            )
-            for table in stale
-        }
-        made: dict[str, Normalized] = {}
-        if stale:
-            progress(str(day), 0)
-            found = house.normalize(
-                day,
-                raw,
-                stale,
-                compression=asked.compression,
-                progress=progress,
-                followers=drafts,
-                carried=carried,
-                force=asked.force,
-            )
-            made = {done.table.name: done for done in found}
-        return [
-            _failed(day, table, refused[table.name])
-            if table.name in refused
-            else _publish(house, day, table, recipe, asked, made.get(table.name), drafts.get(table.name))
-            for table in tables
-        ]
+    done = make_tables(
+        house,
+        day,
+        raw,
+        tables,
+        compression=asked.compression,
+        again=asked.force,
+        force=asked.force,
+        progress=progress,
+        carried=carried,
+    )
+    return [_summary_of(house, each) for each in done]
 
 
-def _refused(house: House, day: InstrumentDay, tables: Sequence[Table], series: str) -> dict[str, Refused]:
-    """The tables that the catalog does not take this day of, and why; the others land."""
+def _summary_of(house: House, done: "TableDay") -> DaySummary:
     from hedgegrid_assets.stages import catalog
 
-    found: dict[str, Refused] = {}
-    for table in tables:
-        try:
-            catalog.admit(house.places, day, table, series)
-        except Refused as error:
-            _log.info("%s: %s", day, error.message)
-            found[table.name] = error
-    return found
-
-
-def _publish(
-    house: House,
-    day: InstrumentDay,
-    table: Table,
-    recipe: "Recipe",
-    asked: Request,
-    done: "Normalized | None",
-    draft: "Draft | None",
-) -> DaySummary:
-    from hedgegrid_assets.stages import catalog
-
-    skipped = done is None and catalog.is_current(house.places, day, table)
-    try:
-        if done is not None and done.error is not None:
-            raise done.error
-        size = (
-            catalog.file_of(house.places, day, table).stat().st_size
-            if skipped
-            else catalog.write_day(house.places, day, table, recipe.precisions, asked.compression, draft).bytes
-        )
-        summary = _summary(house, day, table, size, skipped=skipped)
-        return replace(summary, note=done.note) if done is not None else summary
-    except HedgegridError as error:
-        _log.info("%s: %s", day, error.message)
-        return _summary(house, day, table, 0, error=error)
+    if isinstance(done.error, Refused):
+        return _failed(done.day, done.table, done.error)
+    if done.error is not None:
+        return _summary(house, done.day, done.table, 0, error=done.error)
+    size = done.written.bytes if done.written else catalog.file_of(house.places, done.day, done.table).stat().st_size
+    summary = _summary(house, done.day, done.table, size, skipped=done.current)
+    return summary if done.made is None else replace(summary, note=done.made.note)
 
 
 def _summary(
