@@ -10,18 +10,19 @@ from hedgegrid_assets.sources.tardis import datasets
 from hedgegrid_assets.stages.catalog import nautilus
 from hedgegrid_assets.stages.frames import Precisions
 from hedgegrid_assets.store import BackgroundWriter, BlockReader
+from hedgegrid_assets.tables.trade_tick import TRADE_TICK
 
 
 def convert(source: Path, target: Path) -> None:
     """Decode block by block, write in a thread of its own."""
     channel = datasets.channels("binance-futures")[0]
-    schema = nautilus.schema("trade_tick", INSTRUMENT, Precisions(1, 3, 8))
+    schema = nautilus.schema(TRADE_TICK, INSTRUMENT, Precisions(1, 3, 8))
     columns = [expression.alias(name) for name, expression in channel.tables["trade_tick"].columns.items()]
     target.parent.mkdir(parents=True)
     with pq.ParquetWriter(target, schema, use_dictionary=False, compression="zstd", compression_level=1) as file:
 
         def write(rows: pl.DataFrame) -> None:
-            file.write_table(nautilus.to_nautilus("trade_tick", rows, schema), row_group_size=len(rows))
+            file.write_table(nautilus.to_nautilus(TRADE_TICK, rows, schema), row_group_size=len(rows))
 
         writer = BackgroundWriter(write)
         dialect = None

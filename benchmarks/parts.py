@@ -71,7 +71,7 @@ def _measured(rows: int) -> dict[str, float]:
     schema = frames.arrow_schema(_TABLE, _PRECISIONS, {})
 
     def store() -> None:
-        writer = frames.FrameWriter(_BENCH / "parts" / "frame.parquet", INSTRUMENT, schema)
+        writer = frames.FrameWriter(_BENCH / "parts" / "frame.parquet", INSTRUMENT, TABLES["trade_tick"], schema)
         for group in groups:
             writer.write(group)
         writer.close()

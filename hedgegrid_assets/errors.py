@@ -636,6 +636,20 @@ class NautilusUnfit(EnvironmentFault):
         )
 
 
+class NoNautilusForm(EnvironmentFault):
+    """A table that is not declared for a generation of NautilusTrader."""
+
+    code = "nautilus"
+
+    def __init__(self, table: str, generation: int, known: Sequence[int]) -> None:
+        super().__init__(
+            f"{table} has no form for NautilusTrader {generation}.x: "
+            f"expected a generation that it is declared for ({', '.join(map(str, known)) or 'none'}), found {generation}",
+            hint="leave this table out, or write the catalog for another generation",
+            details={"table": table, "generation": generation, "known": list(known)},
+        )
+
+
 class DocumentDamaged(EnvironmentFault):
     """A file that we made ourselves (a verdict, a manifest, a frame, ...) and that is not what it must be any more."""
 

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 import polars as pl
 
+from hedgegrid_assets.errors import NoNautilusForm
 from hedgegrid_assets.venues import Listing
 
 
@@ -51,6 +52,8 @@ class Column:
         positive: Zero and negative values are rejected, with ``zero_<name>`` and ``negative``.
         nullable: A source may leave it out.
         maximum: Largest value that Nautilus' 16-byte raw value holds; larger ones are rejected.
+        is_time: A time in ns: stored as a timestamp, shown as one.
+        rises: Its numbers rise (or nearly so) from row to row: stored as differences.
     """
 
     name: str
@@ -60,6 +63,8 @@ class Column:
     positive: bool = False
     nullable: bool = False
     maximum: int | None = None
+    is_time: bool = False
+    rises: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,15 +255,89 @@ class LastRow:
     among: Callable[[int], pl.Expr]
 
 
+class Encoding(StrEnum):
+    """How the values of a frame's column stand in a Nautilus file; ``catalog/nautilus.py`` writes and reads each."""
+
+    RAW16 = "raw16"
+    """A decimal as the little-endian integer value x 10^16, 16 bytes."""
+    CODE = "code"
+    """An enum by its number, one byte."""
+    ID = "id"
+    """A text, or a hash of one that is longer than Nautilus can hold."""
+    JSON_DECIMAL = "json_decimal"
+    """A decimal as the bytes of a JSON text."""
+    UINT16 = "uint16"
+    NS = "ns"
+    """A time in ns since 1970."""
+
+
+class Period(StrEnum):
+    """How much time a Nautilus file holds."""
+
+    DAY = "day"
+    HOUR = "hour"
+
+
+class NautilusColumn(NamedTuple):
+    """A column of a Nautilus file: its name there, the frame's column that it is made from, and how."""
+
+    name: str
+    made_from: str
+    encoding: Encoding
+    nullable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Which rows of a frame a Nautilus file holds, where it does not hold all.
+
+    Attributes:
+        rows: True for each row that it holds; ``shift(1)`` is the previous row of the day, also across blocks.
+        deciding: Columns that this needs and the file does not hold.
+        why: What is said of a row that it does not hold.
+    """
+
+    rows: pl.Expr
+    deciding: tuple[str, ...]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class NautilusForm:
+    """A table as one generation of NautilusTrader stores it.
+
+    Attributes:
+        cls: Class in ``nautilus_trader.model.data``.
+        folder: In ``data/`` of a catalog.
+        columns: Those before ``ts_event`` and ``ts_init``, in the order of the file.
+        precisions: Key in the footer -> the instrument's precision that it names.
+        kept: Rows that the file holds; None: all.
+        readable: Nautilus' own reader can read what its own writer writes.
+        period: Of one file.
+    """
+
+    cls: str
+    folder: str
+    columns: tuple[NautilusColumn, ...]
+    precisions: Mapping[str, Precision]
+    kept: Kept | None = None
+    readable: bool = True
+    period: Period = Period.DAY
+
+
+GENERATION: Final = 1
+"""Of NautilusTrader: the one whose form is written."""
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """What we promise: one Nautilus data type.
 
     Attributes:
-        name: Nautilus' folder in ``data/``; also the asset and the module.
+        name: The asset and the module; Nautilus' folder of generation 1.
         token: The guide's word in ``--data-types``.
         folder: Name of the frame's folder, without suffix.
-        nautilus: The Nautilus class.
+        nautilus: Generation of NautilusTrader -> the form that it stores the table in.
         doc: One sentence.
         columns: Those between ``ts_init`` and ``raw_row``.
         id_column: Column that identifies a message, if the venue gives ids.
@@ -267,12 +346,13 @@ class Table:
         code_version: Raised by hand when the meaning of a column changes.
         whole_day: Flags that are known only when all rows of the day have been seen, unless the source sets them.
         members: Columns with the first and last id of what a row is an aggregate of.
+        default: Made where nobody names the tables that are wanted.
     """
 
     name: str
     token: str
     folder: str
-    nautilus: str
+    nautilus: Mapping[int, NautilusForm]
     doc: str
     columns: tuple[Column, ...]
     rules: tuple[Rule, ...]
@@ -281,6 +361,14 @@ class Table:
     gap_seconds: float | None = None
     whole_day: Mapping[str, LastRow] = field(default_factory=dict)
     members: tuple[str, str] | None = None
+    default: bool = False
+
+    def form(self, generation: int = GENERATION) -> NautilusForm:
+        """How a generation of NautilusTrader stores it. Raises NoNautilusForm where none is declared."""
+        form = self.nautilus.get(generation)
+        if form is None:
+            raise NoNautilusForm(self.name, generation, sorted(self.nautilus))
+        return form
 
 
 class Identity(StrEnum):

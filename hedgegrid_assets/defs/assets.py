@@ -425,7 +425,7 @@ def _catalog(house: House, table: Table, partitions: dg.MultiPartitionsDefinitio
         partitions_def=partitions,
         check_specs=[check.spec(partitions)],
         description=(
-            f"`{table.nautilus}` in the NautilusTrader catalog: one Parquet file for each day and instrument, as Nautilus itself would write it. "
+            f"`{table.form().cls}` in the NautilusTrader catalog: one Parquet file for each day and instrument, as Nautilus itself would write it. "
             "A day gets in only with a verdict that has no failed ERROR rule and belongs to the frame at hand; "
             "else the catalog keeps the file that it had."
         ),

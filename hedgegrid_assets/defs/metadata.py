@@ -75,7 +75,7 @@ def _told(kind: pa.DataType) -> str:
 
 def nautilus_columns(table: Table) -> dg.TableSchema:
     """The columns of a Nautilus file."""
-    found = nautilus.columns(table.name)
+    found = nautilus.columns(table)
     return _schema([(name, _NAUTILUS_TYPES.get(kind, kind), f"from {frame}", False) for name, kind, frame in found])
 
 
@@ -90,7 +90,7 @@ def frame_lineage(raw: dg.AssetKey, channel: Channel, table: Table) -> dg.TableC
 
 def nautilus_lineage(normalized: dg.AssetKey, table: Table) -> dg.TableColumnLineage:
     """Columns of a frame to Nautilus' columns."""
-    found = nautilus.columns(table.name)
+    found = nautilus.columns(table)
     return dg.TableColumnLineage({name: [dg.TableColumnDep(normalized, frame)] for name, _, frame in found})
 
 

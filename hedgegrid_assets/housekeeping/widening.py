@@ -16,6 +16,7 @@ from hedgegrid_assets.errors import UsageError, VerdictRefused
 from hedgegrid_assets.instruments import Instrument, read_definitions, widen
 from hedgegrid_assets.model import InstrumentDay, Status, Table
 from hedgegrid_assets.stages import catalog as catalog_stage
+from hedgegrid_assets.stages.catalog import nautilus
 from hedgegrid_assets.stages.catalog.definitions import write_definition
 from hedgegrid_assets.stages.catalog.files import refuse_others, refuse_unlike, seal, stamp_of, whole_day
 from hedgegrid_assets.stages.frames import (
@@ -121,7 +122,7 @@ class _Staged:
     def _days(self, table: Table) -> list[InstrumentDay]:
         """Days with a frame or a Nautilus file."""
         frames = self._places.frame_folder(self._id, table.folder).glob("????-??-??.parquet")
-        files = self._places.nautilus_folder(table.name, self._id).glob("*.parquet")
+        files = self._places.nautilus_folder(table.form().folder, self._id).glob("*.parquet")
         found = {date.fromisoformat(path.stem) for path in frames} | {whole_day(path.name) for path in files}
         return [InstrumentDay(self._id, day) for day in sorted(day for day in found if day is not None)]
 
@@ -169,7 +170,7 @@ class _Staged:
         final = self._beside.frame(day.instrument_id, table.folder, day.date)
         with atomic_write(final, self._beside.catalog_temp) as temporary:
             metadata = frame_metadata(frame)
-            writer = FrameWriter(temporary, day.instrument_id, arrow_schema(table, self._precisions, metadata))
+            writer = FrameWriter(temporary, day.instrument_id, table, arrow_schema(table, self._precisions, metadata))
             for block in read_blocks(frame, table):
                 wider = block.with_columns(
                     pl.col(name).cast(dtype) for name, dtype in schema.items() if isinstance(dtype, pl.Decimal)
@@ -197,7 +198,7 @@ class _Staged:
         stamp: dict[str, str] = {} if digest is None else stamp_of(day.date, digest)
         final = catalog_stage.file_of(self._beside, day, table)
         with pq.ParquetFile(source) as file, atomic_write(final, self._beside.catalog_temp) as temporary:
-            with parquet_writer(temporary, target, parquet_options(target, "zstd")) as writer:
+            with parquet_writer(temporary, target, parquet_options(target, "zstd", nautilus.rising(table))) as writer:
                 for group in range(file.num_row_groups):
                     writer.write_table(file.read_row_group(group).cast(target))
                 if stamp:

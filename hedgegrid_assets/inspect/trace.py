@@ -191,7 +191,7 @@ def _in_catalog(places: Places, judged: Judged, row: Row) -> dict[str, Any]:
         same &= pl.col(judged.table.id_column) == held
     with reading(path, "a Nautilus file", frames.FORCED), pq.ParquetFile(path) as file:
         for group in range(file.num_row_groups):
-            block = nautilus.from_nautilus(judged.table.name, file.read_row_group(group))
+            block = nautilus.from_nautilus(judged.table, file.read_row_group(group))
             rows = block.with_row_index("row").filter(same)
             if len(rows):
                 found = min(rows.iter_rows(named=True), key=lambda each: len(_differing(each, row)))
@@ -201,17 +201,13 @@ def _in_catalog(places: Places, judged: Judged, row: Row) -> dict[str, Any]:
                     "ok": not differing,
                     "file": str(path),
                     "row": number,
-                    "values": _shown(found),
+                    "values": _shown(found, judged.table),
                     "why": f"differs from the frame in {', '.join(differing)}" if differing else "",
                 }
             before += len(block)
-    if judged.table.name == "funding_rate_update":
-        return {
-            "ok": True,
-            "file": str(path),
-            "row": None,
-            "why": "the catalog holds changes only: same rate as before",
-        }
+    kept = judged.table.form().kept
+    if kept is not None:
+        return {"ok": True, "file": str(path), "row": None, "why": kept.why}
     return {"ok": False, "file": str(path), "row": None, "why": "the Nautilus file has no such row"}
 
 
@@ -228,7 +224,7 @@ def _in_frame(places: Places, judged: Judged, number: int, row: Row) -> dict[str
         "ok": same,
         "file": str(path),
         "row": number,
-        "values": _shown(row),
+        "values": _shown(row, judged.table),
         "sha256": judged.verdict["frame_sha256"],
         "status": judged.status,
         "verdict": str(places.verdict(judged.day.instrument_id, judged.table.folder, judged.day.date)),
@@ -317,14 +313,10 @@ def _fields(raw: RawFound, table: Table) -> dict[str, list[str]]:
     return {column: list(keys) for column, keys in mapping.lineage.items()} if mapping else {}
 
 
-def _shown(row: Row) -> dict[str, Any]:
+def _shown(row: Row, table: Table) -> dict[str, Any]:
     """Values for people and for JSON: times as ISO, decimals as text without zeros at the end."""
-    return {
-        name: iso(value)
-        if name in {"ts_event", "ts_init", "next_funding_time"} and value is not None
-        else _plain(value)
-        for name, value in row.items()
-    }
+    times = frames.time_columns(table)
+    return {name: iso(value) if name in times and value is not None else _plain(value) for name, value in row.items()}
 
 
 def _plain(value: Any) -> Any:

@@ -247,7 +247,7 @@ def _days(places: Places) -> set[tuple[str, str, date]]:
         for kind in ("verdict/????-??-??.json", "parquet/????-??-??.parquet"):
             for path in places.catalog.glob(f"*/{table.folder}.{kind}"):
                 found.add((ids[path.parent.parent.name], table.name, date.fromisoformat(path.stem)))
-        for path in (places.catalog / "data" / table.name).glob("*/*.parquet"):
+        for path in (places.catalog / "data" / table.form().folder).glob("*/*.parquet"):
             found |= {(_identifier(path), table.name, day) for day in days_in(path.name)}
     return found
 
@@ -268,7 +268,7 @@ def _strays(
         table = TABLES[name]
         verdicts = places.verdict(instrument_id, table.folder, date.min).parent.glob("????-??-??.json")
         ours = {date.fromisoformat(path.stem) for path in verdicts}
-        for stray in catalog_stage.strays(places.nautilus_folder(name, instrument_id), ours):
+        for stray in catalog_stage.strays(places.nautilus_folder(table.form().folder, instrument_id), ours):
             held = days_in(stray.path.name)
             if held and ((start and held[-1] < start) or (end and held[0] >= end)):
                 continue
@@ -491,12 +491,12 @@ def _look_at_nautilus(places: Places, day: InstrumentDay, table: Table, steps: _
 def _nautilus_blocks(places: Places, day: InstrumentDay, table: Table) -> Iterator[pl.DataFrame]:
     first, last = day_start(day.date), day_end(day.date)
     row = 0
-    for path in sorted(places.nautilus_folder(table.name, day.instrument_id).glob("*.parquet")):
+    for path in sorted(places.nautilus_folder(table.form().folder, day.instrument_id).glob("*.parquet")):
         if day.date not in days_in(path.name):
             continue
         with reading(path, "a Nautilus file", "its writer must make it anew"), pq.ParquetFile(path) as file:
             for group in range(file.num_row_groups):
-                found = nautilus.from_nautilus(table.name, file.read_row_group(group))
+                found = nautilus.from_nautilus(table, file.read_row_group(group))
                 unkept = {column.name: column.dtype for column in table.columns if column.name not in found.columns}
                 found = found.with_columns(
                     *(pl.lit(None, dtype).alias(name) for name, dtype in unkept.items()),
@@ -594,7 +594,7 @@ def _rows_of(places: Places, report: DayReport) -> pl.LazyFrame:
             .drop("instrument_id")
             .with_columns(words.cast(pl.String), decimals.cast(pl.Decimal(38, 16)))
         )
-    folder = places.nautilus_folder(table.name, report.instrument_id)
+    folder = places.nautilus_folder(table.form().folder, report.instrument_id)
     files = [path for path in sorted(folder.glob("*.parquet")) if report.date in days_in(path.name)]
     arrived = pl.col("ts_init").cast(pl.Int64)
     return pl.scan_parquet(files).filter(arrived >= day_start(report.date), arrived < day_end(report.date))

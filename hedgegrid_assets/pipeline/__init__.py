@@ -627,7 +627,7 @@ def _holds_rows(places: Places, table: Table, instrument_id: str) -> bool:
         verdict = read_verdict(places, table, InstrumentDay(instrument_id, date.fromisoformat(path.stem))) or {}
         if verdict.get("status") != Status.BLOCKED and verdict.get("rows", {}).get("out"):
             return True
-    return not verdicts and any(places.nautilus_folder(table.name, instrument_id).glob("*.parquet"))
+    return not verdicts and any(places.nautilus_folder(table.form().folder, instrument_id).glob("*.parquet"))
 
 
 def _pinned_decimals(pinned: Instrument) -> dict[str, int]:

@@ -1,7 +1,7 @@
 """The stored form of normalized frames: schema, Parquet, content digest, and the reader for pandas users.
 
-In memory a frame is a Polars frame with times as integer ns (``Int64``), decimals at the instrument's scale and the
-aggressor side as an Enum; on disk times are ``timestamp[ns, UTC]`` and the instrument id is a column.
+In memory a frame is a Polars frame with times as integer ns (``Int64``), decimals at the instrument's scale and words
+as an Enum; on disk times are ``timestamp[ns, UTC]`` and the instrument id is a column.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ ROW_GROUP: Final = 65_536
 SCHEMA_VERSION: Final = "1"
 _IDS_AT_ONCE: Final = 4_000_000
 _SHARED_SHOWN: Final = 10
-_TIMES: Final = ("ts_event", "ts_init", "next_funding_time")
+_TIMES: Final = frozenset({"ts_event", "ts_init"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +73,24 @@ def arrow_schema(table: Table, precisions: Precisions, metadata: Mapping[str, st
     """Schema of the stored Parquet file."""
     fields = [pa.field("instrument_id", pa.dictionary(pa.int32(), pa.string()), nullable=False)]
     nullable = {column.name for column in table.columns if column.nullable}
+    times = time_columns(table)
     for name, dtype in frame_schema(table, precisions).items():
-        fields.append(pa.field(name, _arrow_type(name, dtype), nullable=name in nullable))
+        kind = pa.timestamp("ns", "UTC") if name in times else _arrow_type(dtype)
+        fields.append(pa.field(name, kind, nullable=name in nullable))
     return pa.schema(fields, metadata={"hedgegrid.schema": SCHEMA_VERSION} | dict(metadata))
 
 
-def _arrow_type(name: str, dtype: pl.DataType) -> pa.DataType:
-    if name in _TIMES:
-        return pa.timestamp("ns", "UTC")
+def time_columns(table: Table) -> frozenset[str]:
+    """Columns of a frame that hold times."""
+    return _TIMES | {column.name for column in table.columns if column.is_time}
+
+
+def rising(table: Table) -> frozenset[str]:
+    """Columns of a frame whose numbers rise, or nearly so."""
+    return time_columns(table) | {"raw_row"} | {column.name for column in table.columns if column.rises}
+
+
+def _arrow_type(dtype: pl.DataType) -> pa.DataType:
     if isinstance(dtype, pl.Decimal):
         return pa.decimal128(38, dtype.scale)
     if isinstance(dtype, pl.Enum):
@@ -95,14 +105,10 @@ def _arrow_type(name: str, dtype: pl.DataType) -> pa.DataType:
     return next(arrow for kind, arrow in plain.items() if kind == dtype)
 
 
-_RISING: Final = frozenset({*_TIMES, "next_funding_ns", "first_trade_id", "last_trade_id", "raw_row"})
-_ASKED_FOR: Final = frozenset({"ts_event", "ts_init"})
-
-
-def parquet_options(schema: pa.Schema, compression: str) -> dict[str, Any]:
+def parquet_options(schema: pa.Schema, compression: str, rising: Collection[str]) -> dict[str, Any]:
     """How frames and Nautilus tables are stored.
 
-    Times and other numbers that rise are kept as differences: half the size of a table of trades, for less work.
+    Numbers that rise are kept as differences: half the size of a table of trades, for less work.
     Statistics are kept where queries look: comparing all decimals takes a sixth of the writing.
     """
     names = set(schema.names)
@@ -110,8 +116,8 @@ def parquet_options(schema: pa.Schema, compression: str) -> dict[str, Any]:
         "compression": compression,
         "compression_level": 1 if compression == "zstd" else None,
         "use_dictionary": [field.name for field in schema if pa.types.is_dictionary(field.type)] or False,
-        "column_encoding": dict.fromkeys(sorted(names & _RISING), "DELTA_BINARY_PACKED"),
-        "write_statistics": sorted(names & _ASKED_FOR),
+        "column_encoding": dict.fromkeys(sorted(names.intersection(rising)), "DELTA_BINARY_PACKED"),
+        "write_statistics": sorted(names & _TIMES),
         "store_schema": True,
     }
 
@@ -119,10 +125,12 @@ def parquet_options(schema: pa.Schema, compression: str) -> dict[str, Any]:
 class FrameWriter:
     """Writes a frame to Parquet in row groups of one size, whatever the blocks are: same rows, same bytes."""
 
-    def __init__(self, path: Path, instrument_id: str, schema: pa.Schema, compression: str = "zstd") -> None:
+    def __init__(
+        self, path: Path, instrument_id: str, table: Table, schema: pa.Schema, compression: str = "zstd"
+    ) -> None:
         self._schema = schema
         self._instrument = instrument_id
-        self._file = pq.ParquetWriter(path, schema, **parquet_options(schema, compression))
+        self._file = pq.ParquetWriter(path, schema, **parquet_options(schema, compression, rising(table)))
 
     def write(self, group: pl.DataFrame) -> None:
         """Write one row group."""
@@ -221,11 +229,12 @@ def _blocks(path: Path, table: Table, columns: Collection[str] | None) -> Iterat
     names = [name for name in every if columns is None or name in columns]
     enums = [pl.col(column.name).cast(column.dtype) for column in table.columns if isinstance(column.dtype, pl.Enum)]
     enums = [enum for enum in enums if enum.meta.output_name() in names]
+    times = time_columns(table)
     with pq.ParquetFile(path) as file:
         for group in range(file.num_row_groups):
             arrow = file.read_row_group(group, columns=names)
             for number, name in enumerate(arrow.column_names):
-                if name in _TIMES:
+                if name in times:
                     arrow = arrow.set_column(number, name, arrow.column(name).cast(pa.int64()))
             frame = pl.from_arrow(arrow)
             assert isinstance(frame, pl.DataFrame)
@@ -373,7 +382,7 @@ def read_frame(
 
     Args:
         instrument_id: Such as ``BTCUSDT-PERP.BINANCE``.
-        table: Name or token: ``trade_tick`` or ``trades``, ``mark_price_update`` or ``mark``, ...
+        table: Name or token of one of ``tables.TABLES``.
         start: First UTC day (inclusive); None: all.
         end: Last UTC day (exclusive); None: all.
         catalog: Root of the catalog.

@@ -734,7 +734,7 @@ class _Sink:
             "hedgegrid.code_version": recipe.code_version(table),
         }
         schema = arrow_schema(table, recipe.precisions, metadata)
-        self._writer = FrameWriter(self._temporary, day.instrument_id, schema, recipe.compression)
+        self._writer = FrameWriter(self._temporary, day.instrument_id, table, schema, recipe.compression)
         self._digest = ContentDigest(day.instrument_id)
         self._rules = DayRules(table, day.date, recipe.thresholds_of(table))
         self._groups = Regrouped()

@@ -13,6 +13,8 @@ TABLES: Final[Mapping[str, Table]] = {
     table.name: table for table in (TRADE_TICK, MARK_PRICE_UPDATE, INDEX_PRICE_UPDATE, FUNDING_RATE_UPDATE)
 }
 TOKENS: Final[Mapping[str, Table]] = {table.token: table for table in TABLES.values()}
+DEFAULT: Final = tuple(table.name for table in TABLES.values() if table.default)
+"""What is made where nobody names tables."""
 
 A_NUMBER: Final = r"^\s*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\s*$"
 """Text of a number: one that is too fine or too large for a column is one as well."""

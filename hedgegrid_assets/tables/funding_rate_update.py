@@ -4,7 +4,7 @@ from typing import Final
 
 import polars as pl
 
-from hedgegrid_assets.model import Column, LastRow, Table
+from hedgegrid_assets.model import Column, Encoding, Kept, LastRow, NautilusColumn, NautilusForm, Table
 from hedgegrid_assets.tables import rules
 
 RATE_DECIMALS: Final = 28
@@ -17,11 +17,32 @@ def _is_due(day_end: int) -> pl.Expr:
     return (pl.col("ts_init") < pl.col("next_funding_time")) & (pl.col("next_funding_time") <= day_end)
 
 
+def _settled_or_changed() -> pl.Expr:
+    """Each settlement, and of estimates the first of the day and each change of rate, funding time or interval."""
+    keys = ("funding_rate", "next_funding_time", "interval_minutes")
+    changed = pl.any_horizontal(pl.col(key).ne_missing(pl.col(key).shift(1)) for key in keys)
+    # the last estimate before a funding time is marked as well
+    is_due = (pl.col("ts_init") < pl.col("next_funding_time")).fill_null(value=False)
+    return changed | (pl.col("is_settlement") & ~is_due)
+
+
 FUNDING_RATE_UPDATE: Final = Table(
     name="funding_rate_update",
     token="funding",
     folder="funding_rate",
-    nautilus="FundingRateUpdate",
+    nautilus={
+        1: NautilusForm(
+            cls="FundingRateUpdate",
+            folder="funding_rate_update",
+            columns=(
+                NautilusColumn("rate", "funding_rate", Encoding.JSON_DECIMAL),
+                NautilusColumn("interval", "interval_minutes", Encoding.UINT16, nullable=True),
+                NautilusColumn("next_funding_ns", "next_funding_time", Encoding.NS, nullable=True),
+            ),
+            precisions={},
+            kept=Kept(_settled_or_changed(), ("is_settlement",), "the catalog holds changes only: same rate as before"),
+        ),
+    },
     doc="Funding rates, every observation; the catalog holds each settlement, and of estimates the first of the day and each change",
     columns=(
         Column("funding_rate", _RATE, "fraction per interval, usually within +-0.0075"),
@@ -31,7 +52,7 @@ FUNDING_RATE_UPDATE: Final = Table(
             "estimate for the interval after the next, same unit",
             nullable=True,
         ),
-        Column("next_funding_time", pl.Int64(), "when the rate is settled, UTC", nullable=True),
+        Column("next_funding_time", pl.Int64(), "when the rate is settled, UTC", nullable=True, is_time=True),
         Column(
             "interval_minutes",
             pl.UInt16(),
@@ -47,4 +68,5 @@ FUNDING_RATE_UPDATE: Final = Table(
     whole_day={"is_settlement": LastRow("next_funding_time", among=_is_due)},
     rules=(*rules.STORED, rules.NO_TIME_GAPS, rules.DAY_COVERED, rules.CADENCE_AS_EXPECTED, *rules.OBSERVED),
     code_version=2,
+    default=True,
 )

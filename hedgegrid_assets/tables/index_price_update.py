@@ -4,14 +4,22 @@ from typing import Final
 
 import polars as pl
 
-from hedgegrid_assets.model import Column, Table
+from hedgegrid_assets.model import Column, Encoding, NautilusColumn, NautilusForm, Table
 from hedgegrid_assets.tables import rules
 
 INDEX_PRICE_UPDATE: Final = Table(
     name="index_price_update",
     token="index",
     folder="index_price",
-    nautilus="IndexPriceUpdate",
+    nautilus={
+        1: NautilusForm(
+            cls="IndexPriceUpdate",
+            folder="index_price_update",
+            columns=(NautilusColumn("value", "index_price", Encoding.RAW16),),
+            precisions={"price_precision": "mark"},
+            readable=False,  # 1.2xx writes them, and cannot read them
+        ),
+    },
     doc="Index prices, every update that the venue sent",
     columns=(
         Column(
@@ -32,4 +40,5 @@ INDEX_PRICE_UPDATE: Final = Table(
         *rules.OBSERVED,
     ),
     code_version=1,
+    default=True,
 )

@@ -4,14 +4,21 @@ from typing import Final
 
 import polars as pl
 
-from hedgegrid_assets.model import Column, Table
+from hedgegrid_assets.model import Column, Encoding, NautilusColumn, NautilusForm, Table
 from hedgegrid_assets.tables import rules
 
 MARK_PRICE_UPDATE: Final = Table(
     name="mark_price_update",
     token="mark",
     folder="mark_price",
-    nautilus="MarkPriceUpdate",
+    nautilus={
+        1: NautilusForm(
+            cls="MarkPriceUpdate",
+            folder="mark_price_update",
+            columns=(NautilusColumn("value", "mark_price", Encoding.RAW16),),
+            precisions={"price_precision": "mark"},
+        ),
+    },
     doc="Mark prices, every update that the venue sent",
     columns=(
         Column(
@@ -32,4 +39,5 @@ MARK_PRICE_UPDATE: Final = Table(
         *rules.OBSERVED,
     ),
     code_version=1,
+    default=True,
 )

@@ -4,7 +4,7 @@ from typing import Final
 
 import polars as pl
 
-from hedgegrid_assets.model import Column, Table
+from hedgegrid_assets.model import Column, Encoding, NautilusColumn, NautilusForm, Table
 from hedgegrid_assets.tables import rules
 
 AGGRESSOR_SIDES: Final = pl.Enum(["NO_AGGRESSOR", "BUYER", "SELLER"])
@@ -20,7 +20,19 @@ TRADE_TICK: Final = Table(
     name="trade_tick",
     token="trades",
     folder="trade_tick",
-    nautilus="TradeTick",
+    nautilus={
+        1: NautilusForm(
+            cls="TradeTick",
+            folder="trade_tick",
+            columns=(
+                NautilusColumn("price", "price", Encoding.RAW16),
+                NautilusColumn("size", "size", Encoding.RAW16),
+                NautilusColumn("aggressor_side", "aggressor_side", Encoding.CODE),
+                NautilusColumn("trade_id", "trade_id", Encoding.ID),
+            ),
+            precisions={"price_precision": "price", "size_precision": "size"},
+        ),
+    },
     doc="Trades with their ids, in order of arrival",
     columns=(
         Column(
@@ -45,8 +57,8 @@ TRADE_TICK: Final = Table(
             pl.String(),
             "the venue's id as text; the catalog holds a hash of one of more than 36 characters",
         ),
-        Column("first_trade_id", pl.Int64(), "first trade of an aggregate (Binance f)", nullable=True),
-        Column("last_trade_id", pl.Int64(), "last trade of an aggregate (Binance l)", nullable=True),
+        Column("first_trade_id", pl.Int64(), "first trade of an aggregate (Binance f)", nullable=True, rises=True),
+        Column("last_trade_id", pl.Int64(), "last trade of an aggregate (Binance l)", nullable=True, rises=True),
     ),
     id_column="trade_id",
     members=("first_trade_id", "last_trade_id"),
@@ -64,4 +76,5 @@ TRADE_TICK: Final = Table(
         *rules.OBSERVED,
     ),
     code_version=1,
+    default=True,
 )

@@ -43,7 +43,7 @@ def stored(tmp_path: Path, times: np.ndarray, *, group: int = 65_536) -> Places:
         "raw_row": pl.int_range(count, eager=True),
     }
     frame = pl.DataFrame(columns).cast(schema)
-    writer = FrameWriter(path, DAY.instrument_id, arrow_schema(TRADES, precisions, {}))
+    writer = FrameWriter(path, DAY.instrument_id, TRADES, arrow_schema(TRADES, precisions, {}))
     for start in range(0, count, group):
         writer.write(frame[start : start + group])
     writer.close()

@@ -16,6 +16,7 @@ from hedgegrid_assets.cli import run
 from hedgegrid_assets.inspect.validation import validate_catalog
 from hedgegrid_assets.stages.catalog import nautilus
 from hedgegrid_assets.store import Places
+from hedgegrid_assets.tables import TABLES
 
 MIDNIGHT: Final = 1_704_067_200_000
 HOUR: Final = 3_600_000
@@ -143,7 +144,7 @@ def test_a_change_of_the_interval_is_a_change_of_an_estimate() -> None:
             "is_settlement": [False] * 5 + [True],
         }
     )
-    whole = nautilus.kept("funding_rate_update", rows, None)
+    whole = nautilus.kept(TABLES["funding_rate_update"], rows, None)
     assert whole["ts_init"].to_list() == [0, 2, 4]
-    parts = [nautilus.kept("funding_rate_update", rows[n], rows[n - 1] if n else None) for n in range(6)]
+    parts = [nautilus.kept(TABLES["funding_rate_update"], rows[n], rows[n - 1] if n else None) for n in range(6)]
     assert pl.concat(parts)["ts_init"].to_list() == [0, 2, 4]

@@ -70,7 +70,7 @@ class Written:
 
 def schema_of(day: InstrumentDay, table: Table, precisions: Precisions) -> pa.Schema:
     """Schema and metadata that the day's file must have."""
-    return nautilus.schema(table.name, day.instrument_id, precisions)
+    return nautilus.schema(table, day.instrument_id, precisions)
 
 
 def claim_series(places: Places, instrument_id: str, table: Table, series: str) -> None:
@@ -90,7 +90,7 @@ def _held_series(places: Places, instrument_id: str, table: Table) -> str | None
 
     Where it is noted no more (a catalog that was copied without it), the verdicts of published days say it.
     """
-    if not any(places.nautilus_folder(table.name, instrument_id).glob("*.parquet")):
+    if not any(places.nautilus_folder(table.form().folder, instrument_id).glob("*.parquet")):
         return None
     noted = read_series(places).get(instrument_id, {}).get(table.name)
     if noted is not None:
@@ -130,7 +130,7 @@ class Draft:
     ) -> None:
         self._table, self._date = table, day.date
         self._target = schema_of(day, table, precisions)
-        self._options = frames.parquet_options(self._target, compression)
+        self._options = frames.parquet_options(self._target, compression, nautilus.rising(table))
         self._stack = ExitStack()
         self.path = self._stack.enter_context(temporary_file(nautilus_file_name(day.date), places.catalog_temp))
         self.rows = 0
@@ -148,9 +148,9 @@ class Draft:
 
     def add(self, group: pl.DataFrame) -> None:
         """Take rows of the frame, in stored order; a row group each."""
-        part = nautilus.kept(self._table.name, group, self._before)
+        part = nautilus.kept(self._table, group, self._before)
         if len(part):
-            arrow = nautilus.to_nautilus(self._table.name, part, self._target)
+            arrow = nautilus.to_nautilus(self._table, part, self._target)
             self._writer.write_table(arrow, row_group_size=len(part))
         self._before = group.tail(1)
         self.rows += len(group)
@@ -235,11 +235,12 @@ def matches_frame(places: Places, day: InstrumentDay, table: Table) -> bool:
 
 
 def rows_by_nautilus(places: Places, day: InstrumentDay, table: Table) -> int | None:
-    """Rows that Nautilus' own reader gives for a day; None for index prices, which 1.2xx writes but cannot read.
+    """Rows that Nautilus' own reader gives for a day; None for a table that it cannot read.
 
     Imports nautilus_trader (2 s). Raises EnvironmentFault if the installed one is a 64-bit build.
     """
-    if table.name == "index_price_update":
+    form = table.form()
+    if not form.readable:
         return None
     from nautilus_trader.core import nautilus_pyo3
     from nautilus_trader.model import data
@@ -252,7 +253,7 @@ def rows_by_nautilus(places: Places, day: InstrumentDay, table: Table) -> int | 
         )
     reader = ParquetDataCatalog(str(places.catalog))
     start, end = iso(day_start(day.date)), iso(day_end(day.date) - 1)
-    return len(reader.query(getattr(data, table.nautilus), identifiers=[day.instrument_id], start=start, end=end))
+    return len(reader.query(getattr(data, form.cls), identifiers=[day.instrument_id], start=start, end=end))
 
 
 def _good_verdict(places: Places, day: InstrumentDay, table: Table, precisions: Precisions) -> Mapping[str, Any]:
@@ -301,10 +302,10 @@ def _judged_blocks(frame: Path, table: Table, day: InstrumentDay) -> Iterator[pl
 
 def _kept_blocks(frame: Path, table: Table) -> Iterator[pl.DataFrame]:
     """The rows of a frame that the catalog holds, and of their columns those that it holds."""
-    columns = [*(source for _, _, source in nautilus.columns(table.name)), *nautilus.deciding(table.name)]
+    columns = [*(source for _, _, source in nautilus.columns(table)), *nautilus.deciding(table)]
     before = None
     for block in frames.read_blocks(frame, table, columns):
-        part = nautilus.kept(table.name, block, before)
+        part = nautilus.kept(table, block, before)
         before = block.tail(1)
         if len(part):
             yield part
@@ -320,11 +321,11 @@ def _compare(frame: Path, table: Table, day: InstrumentDay, temporary: Path, tar
             if group >= file.num_row_groups:
                 raise CatalogDiffers(str(day), table.name, f"it has only {file.num_row_groups} row groups")
             try:
-                found = nautilus.from_nautilus(table.name, file.read_row_group(group))
+                found = nautilus.from_nautilus(table, file.read_row_group(group))
             except pl.exceptions.PolarsError as error:
                 raise CatalogDiffers(str(day), table.name, f"row group {group} cannot be read ({error})") from None
             rows += len(part)
-            wanted = nautilus.as_held(part.select(found.columns)).with_columns(
+            wanted = nautilus.as_held(table, part.select(found.columns)).with_columns(
                 pl.col(name).cast(kind) for name, kind in found.schema.items() if isinstance(kind, pl.Decimal)
             )
             if not found.equals(wanted):

@@ -37,7 +37,7 @@ class Stray:
 
 def file_of(places: Places, day: InstrumentDay, table: Table) -> Path:
     """Where Nautilus expects the day."""
-    return places.nautilus_folder(table.name, day.instrument_id) / nautilus_file_name(day.date)
+    return places.nautilus_folder(table.form().folder, day.instrument_id) / nautilus_file_name(day.date)
 
 
 # ---------------------------------------------------------------- the stamp of our own files

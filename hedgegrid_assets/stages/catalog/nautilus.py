@@ -1,118 +1,132 @@
 """The file format of NautilusTrader 1.2xx (128-bit build): Arrow tables as its own writer makes them.
 
-All knowledge of the format is here and in ``definitions``; a new format version is one more module like this one.
-``fixed_size_binary[16]`` is the little-endian integer value x 10^16, which is the buffer of ``decimal128(38, 16)``.
+A table says in its own file which columns it has there and how they are encoded; here is how each encoding is written
+and read. ``fixed_size_binary[16]`` is the little-endian integer value x 10^16: the buffer of ``decimal128(38, 16)``.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import polars as pl
 import pyarrow as pa
 
+from hedgegrid_assets.model import Encoding, Table
 from hedgegrid_assets.sources.formats import synthetic_ids as made_ids
 from hedgegrid_assets.stages.frames import Precisions
-from hedgegrid_assets.tables.funding_rate_update import RATE_DECIMALS
-from hedgegrid_assets.tables.trade_tick import AGGRESSOR_SIDES
 
 _F16: Final = pa.binary(16)
 _RAW: Final = pl.Decimal(38, 16)
+_TIMES: Final = ("ts_event", "ts_init")
 
 
-def _field(name: str, kind: pa.DataType, *, nullable: bool = False) -> pa.Field:
-    return pa.field(name, kind, nullable=nullable)
-
-
-_TIMES: Final = (_field("ts_event", pa.uint64()), _field("ts_init", pa.uint64()))
-_SCHEMAS: Final[Mapping[str, pa.Schema]] = {
-    "trade_tick": pa.schema(
-        [
-            _field("price", _F16),
-            _field("size", _F16),
-            _field("aggressor_side", pa.uint8()),
-            _field("trade_id", pa.string()),
-            *_TIMES,
-        ]
-    ),
-    "mark_price_update": pa.schema([_field("value", _F16), *_TIMES]),
-    "index_price_update": pa.schema([_field("value", _F16), *_TIMES]),
-    "funding_rate_update": pa.schema(
-        [
-            _field("rate", pa.binary()),
-            _field("interval", pa.uint16(), nullable=True),
-            _field("next_funding_ns", pa.uint64(), nullable=True),
-            *_TIMES,
-        ]
-    ),
-}
-
-
-def schema(table: str, instrument_id: str, precisions: Precisions) -> pa.Schema:
+def schema(table: Table, instrument_id: str, precisions: Precisions) -> pa.Schema:
     """Arrow schema with the metadata that Nautilus reads; equal in all files of a folder."""
-    metadata = {"instrument_id": instrument_id}
-    if table == "trade_tick":
-        metadata |= {"price_precision": str(precisions.price), "size_precision": str(precisions.size)}
-    elif table != "funding_rate_update":
-        metadata |= {"price_precision": str(precisions.mark)}
-    return _SCHEMAS[table].with_metadata(metadata)
+    form = table.form()
+    fields = [pa.field(column.name, _CODECS[column.encoding].kind, nullable=column.nullable) for column in form.columns]
+    fields += [pa.field(name, pa.uint64(), nullable=False) for name in _TIMES]
+    decimals = {key: str(getattr(precisions, name)) for key, name in form.precisions.items()}
+    return pa.schema(fields, metadata={"instrument_id": instrument_id} | decimals)
 
 
-def columns(table: str) -> list[tuple[str, str, str]]:
+def columns(table: Table) -> list[tuple[str, str, str]]:
     """Nautilus' column, its type, and the frame's column that it is made from."""
-    renamed = {
-        name: expression.meta.output_name() for expression in _BACK[table] for name in expression.meta.root_names()
-    }
-    return [(field.name, str(field.type), renamed.get(field.name, field.name)) for field in _SCHEMAS[table]]
+    own = [(column.name, str(_CODECS[column.encoding].kind), column.made_from) for column in table.form().columns]
+    return own + [(name, str(pa.uint64()), name) for name in _TIMES]
 
 
-def deciding(table: str) -> tuple[str, ...]:
+def rising(table: Table) -> frozenset[str]:
+    """Columns whose numbers rise, or nearly so: they are stored as differences."""
+    return frozenset(_TIMES) | {column.name for column in table.form().columns if column.encoding is Encoding.NS}
+
+
+def deciding(table: Table) -> tuple[str, ...]:
     """Columns of a frame that decide what of it the catalog holds, and that it does not hold itself."""
-    return ("is_settlement",) if table == "funding_rate_update" else ()
+    kept = table.form().kept
+    return () if kept is None else kept.deciding
 
 
 # ---------------------------------------------------------------- frame -> Nautilus
 
 
-def kept(table: str, frame: pl.DataFrame, before: pl.DataFrame | None) -> pl.DataFrame:
-    """The rows of a frame that the catalog holds: all; of funding each settlement, and of estimates the first of the
-    day and each change of rate, funding time or interval. They need the columns ``deciding``.
+def kept(table: Table, frame: pl.DataFrame, before: pl.DataFrame | None) -> pl.DataFrame:
+    """The rows of a frame that the catalog holds. They need the columns ``deciding``.
 
     ``before`` is the last row of the block before, or None at the start of the day.
     """
-    if table != "funding_rate_update":
+    wanted = table.form().kept
+    if wanted is None:
         return frame
-    joined = frame if before is None else pl.concat([before, frame])
-    keys = ("funding_rate", "next_funding_time", "interval_minutes")
-    changed = pl.any_horizontal(pl.col(key).ne_missing(pl.col(key).shift(1)) for key in keys)
-    is_due = pl.col("ts_init") < pl.col(
-        "next_funding_time"
-    )  # the last estimate before a funding time is marked as well
-    changed |= pl.col("is_settlement") & ~is_due.fill_null(value=False)
     if before is None:
-        changed |= pl.int_range(pl.len()) == 0
-    return (
-        joined.filter(changed)
-        if before is None
-        else joined.with_columns(__changed=changed).slice(1).filter("__changed").drop("__changed")
-    )
+        return frame.filter(wanted.rows)
+    marked = pl.concat([before, frame]).with_columns(__kept=wanted.rows)
+    return marked.slice(1).filter("__kept").drop("__kept")
 
 
-def as_held(frame: pl.DataFrame) -> pl.DataFrame:
+def as_held(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
     """Rows as they come back from a Nautilus file: long ids shortened."""
-    if "trade_id" not in frame.columns:
-        return frame
-    return frame.with_columns(made_ids.shortened(frame["trade_id"]).alias("trade_id"))
+    ids = [
+        column.made_from
+        for column in table.form().columns
+        if column.encoding is Encoding.ID and column.made_from in frame.columns
+    ]
+    return frame.with_columns(made_ids.shortened(frame[name]).alias(name) for name in ids)
 
 
-def to_nautilus(table: str, frame: pl.DataFrame, target: pa.Schema) -> pa.Table:
+def to_nautilus(table: Table, frame: pl.DataFrame, target: pa.Schema) -> pa.Table:
     """Rows in memory form to an Arrow table in Nautilus' format; decimals go over as buffers, without a copy."""
-    columns = {
-        **_COLUMNS[table](frame),
-        "ts_event": _unsigned(frame["ts_event"]),
-        "ts_init": _unsigned(frame["ts_init"]),
-    }
-    return pa.table([columns[name] for name in target.names], schema=target)
+    arrays = {
+        column.name: _CODECS[column.encoding].write(frame[column.made_from]) for column in table.form().columns
+    } | {name: _unsigned(frame[name]) for name in _TIMES}
+    return pa.table([arrays[name] for name in target.names], schema=target)
+
+
+# ---------------------------------------------------------------- Nautilus -> frame
+
+
+def from_nautilus(table: Table, data: pa.Table) -> pl.DataFrame:
+    """Rows of a Nautilus file in memory form, decimals at scale 16; columns that Nautilus does not keep are left out."""
+    form = table.form()
+    raw = {column.name for column in form.columns if _CODECS[column.encoding].kind == _F16}
+    found: dict[str, Any] = {}
+    for name in data.column_names:
+        column = data.column(name).combine_chunks()
+        found[name] = _as_decimals(column) if name in raw else column
+    frame = pl.from_arrow(pa.table(found))
+    assert isinstance(frame, pl.DataFrame)
+    kinds = {column.name: column.dtype for column in table.columns}
+    back = [
+        _CODECS[column.encoding].read(pl.col(column.name), kinds[column.made_from]).alias(column.made_from)
+        for column in form.columns
+    ]
+    return frame.select(*(pl.col(name).cast(pl.Int64) for name in _TIMES), *back)
+
+
+def _as_decimals(column: pa.Array) -> pa.Array:
+    return pa.Array.from_buffers(pa.decimal128(38, 16), len(column), [None, column.buffers()[1]], offset=column.offset)
+
+
+# ---------------------------------------------------------------- encodings
+
+
+class _Writes(Protocol):
+    """A frame's column as a Nautilus file holds it."""
+
+    def __call__(self, series: pl.Series, /) -> pa.Array: ...
+
+
+class _Reads(Protocol):
+    """A Nautilus file's column (raw values as decimals) as the frame's column of a type."""
+
+    def __call__(self, column: pl.Expr, dtype: pl.DataType, /) -> pl.Expr: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Codec:
+    kind: pa.DataType
+    write: _Writes
+    read: _Reads
 
 
 def _fixed16(series: pl.Series) -> pa.Array:
@@ -124,72 +138,34 @@ def _unsigned(series: pl.Series) -> pa.Array:
     return series.cast(pl.UInt64).to_arrow()
 
 
-def _trade(frame: pl.DataFrame) -> dict[str, pa.Array]:
-    return {
-        "price": _fixed16(frame["price"]),
-        "size": _fixed16(frame["size"]),
-        "aggressor_side": frame["aggressor_side"].to_physical().cast(pl.UInt8).to_arrow(),
-        "trade_id": made_ids.shortened(frame["trade_id"]).to_arrow().cast(pa.string()),
-    }
+def _code(series: pl.Series) -> pa.Array:
+    return series.to_physical().cast(pl.UInt8).to_arrow()
 
 
-def _funding(frame: pl.DataFrame) -> dict[str, pa.Array]:
-    return {
-        "rate": _rate_text(frame["funding_rate"]),
-        "interval": frame["interval_minutes"].to_arrow(),
-        "next_funding_ns": _unsigned(frame["next_funding_time"]),
-    }
+def _id(series: pl.Series) -> pa.Array:
+    return made_ids.shortened(series).to_arrow().cast(pa.string())
 
 
-def _rate_text(rates: pl.Series) -> pa.Array:
+def _json_decimal(series: pl.Series) -> pa.Array:
     """JSON strings as Nautilus writes a ``Decimal``: no trailing zeros, an exponent for the very small."""
-    texts = rates.cast(pl.String).str.strip_chars_end("0").str.strip_chars_end(".")
+    texts = series.cast(pl.String).str.strip_chars_end("0").str.strip_chars_end(".")
     unique = texts.unique().to_list()
     spelled = texts.replace_strict(unique, [f'"{Decimal(text)}"' for text in unique], return_dtype=pl.String)
     return spelled.to_arrow().cast(pa.string()).cast(pa.binary())
 
 
-_COLUMNS: Final[Mapping[str, Callable[[pl.DataFrame], dict[str, Any]]]] = {
-    "trade_tick": _trade,
-    "mark_price_update": lambda frame: {"value": _fixed16(frame["mark_price"])},
-    "index_price_update": lambda frame: {"value": _fixed16(frame["index_price"])},
-    "funding_rate_update": _funding,
-}
+def _as_it_is(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    del dtype
+    return column
 
 
-# ---------------------------------------------------------------- Nautilus -> frame
-
-
-def from_nautilus(table: str, data: pa.Table) -> pl.DataFrame:
-    """Rows of a Nautilus file in memory form, decimals at scale 16; columns that Nautilus does not keep are left out."""
-    names = {"trade_tick": ("price", "size"), "mark_price_update": ("value",), "index_price_update": ("value",)}.get(
-        table, ()
-    )
-    columns: dict[str, Any] = {"ts_event": data.column("ts_event"), "ts_init": data.column("ts_init")}
-    for name in data.column_names:
-        column = data.column(name).combine_chunks()
-        if name in names:
-            column = pa.Array.from_buffers(
-                pa.decimal128(38, 16), len(column), [None, column.buffers()[1]], offset=column.offset
-            )
-        columns[name] = column
-    frame = pl.from_arrow(pa.table(columns))
-    assert isinstance(frame, pl.DataFrame)
-    return frame.with_columns(pl.col("ts_event", "ts_init").cast(pl.Int64)).select(_BACK[table])
-
-
-_BACK: Final[Mapping[str, list[pl.Expr]]] = {
-    "trade_tick": [
-        pl.col("ts_event", "ts_init", "price", "size"),
-        pl.col("aggressor_side").cat.to(AGGRESSOR_SIDES),
-        pl.col("trade_id"),
-    ],
-    "mark_price_update": [pl.col("ts_event", "ts_init"), pl.col("value").alias("mark_price")],
-    "index_price_update": [pl.col("ts_event", "ts_init"), pl.col("value").alias("index_price")],
-    "funding_rate_update": [
-        pl.col("ts_event", "ts_init"),
-        pl.col("rate").cast(pl.String).str.strip_chars('"').cast(pl.Decimal(38, RATE_DECIMALS)).alias("funding_rate"),
-        pl.col("next_funding_ns").cast(pl.Int64).alias("next_funding_time"),
-        pl.col("interval").alias("interval_minutes"),
-    ],
+_CODECS: Final[Mapping[Encoding, _Codec]] = {
+    Encoding.RAW16: _Codec(_F16, _fixed16, _as_it_is),
+    Encoding.CODE: _Codec(pa.uint8(), _code, lambda column, dtype: column.cat.to(dtype)),
+    Encoding.ID: _Codec(pa.string(), _id, _as_it_is),
+    Encoding.JSON_DECIMAL: _Codec(
+        pa.binary(), _json_decimal, lambda column, dtype: column.cast(pl.String).str.strip_chars('"').cast(dtype)
+    ),
+    Encoding.UINT16: _Codec(pa.uint16(), pl.Series.to_arrow, _as_it_is),
+    Encoding.NS: _Codec(pa.uint64(), _unsigned, lambda column, dtype: column.cast(dtype)),
 }

@@ -29,6 +29,7 @@ from nautilus_trader.model.objects import Price, Quantity
 from nautilus_trader.persistence.catalog import ParquetDataCatalog
 
 from hedgegrid_assets.errors import CatalogDiffers, DayBlocked, EnvironmentFault, SeriesMixed, VerdictRefused
+from hedgegrid_assets.model import Table
 from hedgegrid_assets.stages import catalog
 from hedgegrid_assets.stages.catalog import nautilus
 from hedgegrid_assets.stages.frames import FrameWriter, Precisions
@@ -87,7 +88,7 @@ def file_of(yard: Yard, table: str, day: date = DAY) -> Path:
 def query(yard: Yard, table: str, **options: Any) -> list[Any]:
     """What Nautilus' own reader gives."""
     reader = ParquetDataCatalog(str(yard.places.catalog))
-    return reader.query(getattr(nautilus_data, TABLES[table].nautilus), identifiers=[ID], **options)
+    return reader.query(getattr(nautilus_data, TABLES[table].form().cls), identifiers=[ID], **options)
 
 
 def trades_in(yard: Yard) -> list[tuple[int, int, str, str, int, int]]:
@@ -329,7 +330,7 @@ def stored_frame(yard: Yard, table: str, change: Callable[[pl.DataFrame], pl.Dat
     """Write the frame again, changed, as someone might who knows the format."""
     path = yard.frame_path(table)
     changed = change(yard.frame(table))
-    writer = FrameWriter(path, ID, pq.read_schema(path))
+    writer = FrameWriter(path, ID, TABLES[table], pq.read_schema(path))
     if len(changed):
         writer.write(changed)
     writer.close()
@@ -425,7 +426,7 @@ def test_what_does_not_read_back_equal_is_not_published(yard: Yard, monkeypatch:
     ready(yard)
     make = nautilus.to_nautilus
 
-    def wrong(table: str, frame: pl.DataFrame, target: pa.Schema) -> pa.Table:
+    def wrong(table: Table, frame: pl.DataFrame, target: pa.Schema) -> pa.Table:
         return make(table, frame.with_columns(pl.col("ts_event") + 1), target)
 
     monkeypatch.setattr(nautilus, "to_nautilus", wrong)

@@ -25,6 +25,7 @@ from hedgegrid_assets.cli import run
 from hedgegrid_assets.errors import ForeignFile
 from hedgegrid_assets.inspect.validation import validate_catalog
 from hedgegrid_assets.stages import catalog
+from hedgegrid_assets.stages.catalog import nautilus
 from hedgegrid_assets.stages.catalog.files import days_in, interval
 from hedgegrid_assets.stages.frames import parquet_options
 from hedgegrid_assets.store import Places
@@ -299,7 +300,7 @@ def without_stamp(path: Path, **options: Any) -> None:
     """The file as it was written before there was a stamp."""
     table = pq.read_table(path)
     status = path.stat()
-    pq.write_table(table, path, **(options or parquet_options(table.schema, "zstd")))
+    pq.write_table(table, path, **(options or parquet_options(table.schema, "zstd", nautilus.rising(TRADES))))
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 

@@ -1,0 +1,65 @@
+"""What each table declares of itself fits together, and nothing is taken for granted that it does not say."""
+
+from typing import Final
+
+import pyarrow as pa
+import pytest
+
+from hedgegrid_assets.errors import NoNautilusForm
+from hedgegrid_assets.model import Period, Table
+from hedgegrid_assets.stages.catalog import nautilus
+from hedgegrid_assets.stages.frames import Precisions
+from hedgegrid_assets.tables import DEFAULT, TABLES, TOKENS
+
+EVERY: Final = pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
+
+
+def test_names_tokens_and_folders_are_each_given_once() -> None:
+    for names in (TABLES, TOKENS, {table.folder for table in TABLES.values()}):
+        assert len(names) == len(TABLES)
+    assert len({table.form().folder for table in TABLES.values()}) == len(TABLES)
+
+
+def test_what_is_made_by_default_is_what_the_guide_asks_for() -> None:
+    assert [TABLES[name].token for name in DEFAULT] == ["trades", "mark", "index", "funding"]
+
+
+@EVERY
+def test_a_table_is_refused_for_a_generation_that_it_does_not_declare(table: Table) -> None:
+    with pytest.raises(NoNautilusForm, match=rf"{table.name} has no form for NautilusTrader 9.x.*\(1"):
+        table.form(9)
+
+
+@EVERY
+def test_nautilus_columns_are_made_from_columns_of_the_frame(table: Table) -> None:
+    form, own = table.form(), {column.name: column for column in table.columns}
+    for column in form.columns:
+        assert column.nullable == own[column.made_from].nullable
+    needed = set(form.kept.deciding) if form.kept else set()
+    assert needed <= own.keys() - {column.made_from for column in form.columns}
+
+
+@EVERY
+def test_a_footer_names_the_precisions_of_the_columns_and_no_others(table: Table) -> None:
+    held = {column.made_from for column in table.form().columns}
+    used = {column.precision for column in table.columns if column.name in held and column.precision is not None}
+    assert set(table.form().precisions.values()) == used
+    metadata = nautilus.schema(table, "A.B", Precisions(price=1, size=2, mark=3)).metadata or {}
+    assert metadata[b"instrument_id"] == b"A.B"
+    assert len(metadata) == 1 + len(used)
+
+
+@EVERY
+def test_nautilus_own_schema_is_the_one_declared(table: Table) -> None:
+    from nautilus_trader.model import data
+    from nautilus_trader.serialization.arrow.schema import NAUTILUS_ARROW_SCHEMA
+
+    declared = nautilus.schema(table, "A.B", Precisions(1, 2, 3)).remove_metadata()
+    theirs: pa.Schema = NAUTILUS_ARROW_SCHEMA[getattr(data, table.form().cls)].remove_metadata()
+    assert declared.equals(theirs)
+
+
+@EVERY
+def test_a_file_holds_a_day(table: Table) -> None:
+    """The writer names files by days; a table of hours needs a writer of hours first."""
+    assert table.form().period is Period.DAY
