@@ -23,7 +23,7 @@ from numpy.random import PCG64
 
 from hedgegrid_assets.errors import UsageError
 from hedgegrid_assets.model import Channel, Source
-from hedgegrid_assets.sources import binance
+from hedgegrid_assets.sources.formats import binance
 from hedgegrid_assets.timestamps import day_start
 
 type _Floats = npt.NDArray[np.float64]

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any, Final
 
 from hedgegrid_assets.model import Source
-from hedgegrid_assets.sources import binance
+from hedgegrid_assets.sources.formats import binance
 
 _SPOT: Final = re.compile(rb'"e"\s*:\s*"(?:trade|aggTrade)"[^\n{}]*"M"\s*:\s*(?:true|false)')
 """Trades of Binance spot have a field M; those of futures have none."""

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hedgegrid_assets import RunSummary, run_pipeline, validate_catalog
 from hedgegrid_assets.errors import LooksLikeFloats
 from hedgegrid_assets.instruments import Instrument, read_definitions
-from hedgegrid_assets.sources.binance import most_decimals
+from hedgegrid_assets.sources.formats.decimals import most_decimals
 from hedgegrid_assets.stages.frames import read_blocks
 from hedgegrid_assets.store import Places
 from hedgegrid_assets.tables import TABLES

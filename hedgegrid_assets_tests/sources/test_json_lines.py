@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from hedgegrid_assets.model import Decoded, Scan
-from hedgegrid_assets.sources import binance
 from hedgegrid_assets.sources.formats import json_lines as shaped
+from hedgegrid_assets.sources.formats.binance import by_shape
 from hedgegrid_assets.sources.websocket import SOURCE
 from hedgegrid_assets.store import Block
 
@@ -142,7 +142,7 @@ def test_usual_lines_of_mixed_streams_never_reach_the_slower_readers(name: str, 
     data = "".join(line.replace('"T":9', '"T":1704067200000') for line in lines).encode()
     channel = next(channel for channel in SOURCE.channels if channel.name == name)
     assert len(SOURCE.decode(Block(data, 0), channel, {}).rows) == 15
-    rows = binance._by_shape(Block(data, 0), channel)
+    rows = by_shape(Block(data, 0), channel)
     assert rows is not None
     assert rows["line"].to_list() == list(range(0, 30, 2))
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from hedgegrid_assets.sources.csv import cells
 from hedgegrid_assets.sources.csv.encodings import HEADER_CODEC, header_text
+from hedgegrid_assets.sources.formats import csv_cells as cells
 from hedgegrid_assets.store import Block
 
 COMMENT: Final = "#"

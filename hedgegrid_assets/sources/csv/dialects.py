@@ -24,7 +24,7 @@ from hedgegrid_assets.errors import (
 )
 from hedgegrid_assets.model import Dialect
 from hedgegrid_assets.sources.csv import candles as candle_prices
-from hedgegrid_assets.sources.csv import cells, layouts, spellings
+from hedgegrid_assets.sources.csv import layouts, spellings
 from hedgegrid_assets.sources.csv.beginning import (
     COMMENT,
     MOST_COLUMNS,
@@ -69,6 +69,7 @@ from hedgegrid_assets.sources.csv.times import (
     spec_of,
     unit_of,
 )
+from hedgegrid_assets.sources.formats import csv_cells as cells
 from hedgegrid_assets.store import Block
 from hedgegrid_assets.venues import is_makers
 

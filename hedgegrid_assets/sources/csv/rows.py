@@ -8,15 +8,6 @@ from typing import Any, Final
 import polars as pl
 
 from hedgegrid_assets.model import Channel, Decimals, Decoded, Dialect, OtherHeader, ReadAgain, Scan
-from hedgegrid_assets.sources.binance import (
-    FAULTS_SCHEMA,
-    REJECTS_SCHEMA,
-    SCAN_SCHEMA,
-    exact_decimal,
-    most_decimals,
-    number_of,
-)
-from hedgegrid_assets.sources.csv import cells
 from hedgegrid_assets.sources.csv.beginning import comments_in, split
 from hedgegrid_assets.sources.csv.dialects import is_header
 from hedgegrid_assets.sources.csv.names import CLOCK, LOCAL, TIMESTAMP
@@ -24,16 +15,17 @@ from hedgegrid_assets.sources.csv.sides import FLAGS, MAKER_FLAGS, SIDES
 from hedgegrid_assets.sources.csv.spellings import Asked, spellings_of, venue_in
 from hedgegrid_assets.sources.csv.time_columns import joined
 from hedgegrid_assets.sources.csv.times import lacking_digits, ns_of
+from hedgegrid_assets.sources.formats import csv_cells as cells
+from hedgegrid_assets.sources.formats.decimals import decimals_of, exact_decimal, most_decimals, usual
+from hedgegrid_assets.sources.formats.lines import FAULTS_SCHEMA, PLACED_SCHEMA, RAW_SHOWN, REJECTS_SCHEMA
 from hedgegrid_assets.store import Block
 from hedgegrid_assets.tables import A_NUMBER
 from hedgegrid_assets.tables.funding_rate_update import RATE_DECIMALS
 from hedgegrid_assets.tables.trade_tick import AGGRESSOR_SIDES
 
-_RAW_SHOWN: Final = 4096
 _VALUE_SHOWN: Final = 200
 _LETTER: Final = r"^[^0-9]*[A-Za-z]"
 _HEADERS_TRIED: Final = 1_000
-_PLAIN: Final = r"^-?[0-9]{1,22}(?:\.[0-9]{1,16})?$"
 _DECIMALS: Final = ("price", "size", "mark_price", "index_price", "funding_rate")
 TICKER: Final = "ticker"
 """What lines are counted as that belong to several channels."""
@@ -248,7 +240,7 @@ def scan(block: Block, dialect: Dialect) -> Scan:
 def _placed_rows(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.select(
         "line", "channel", "symbol", "ts_init", reason=pl.lit(None, pl.String), raw=pl.lit(None, pl.String)
-    ).cast(SCAN_SCHEMA)
+    ).cast(PLACED_SCHEMA)
 
 
 def _with_inside(rows: pl.DataFrame, inside: Mapping[int, int]) -> pl.DataFrame:
@@ -261,9 +253,9 @@ def _with_inside(rows: pl.DataFrame, inside: Mapping[int, int]) -> pl.DataFrame:
 
 
 def _unplaced(lost: pl.DataFrame, block: Block) -> pl.DataFrame:
-    texts = [text[:_RAW_SHOWN] for text in cells.texts_of(block, lost["line"])]
-    nothing = [pl.lit(None, SCAN_SCHEMA[name]).alias(name) for name in ("channel", "symbol", "ts_init")]
-    return lost.select("line", *nothing, "reason", raw=pl.Series(texts, dtype=pl.String)).cast(SCAN_SCHEMA)
+    texts = [text[:RAW_SHOWN] for text in cells.texts_of(block, lost["line"])]
+    nothing = [pl.lit(None, PLACED_SCHEMA[name]).alias(name) for name in ("channel", "symbol", "ts_init")]
+    return lost.select("line", *nothing, "reason", raw=pl.Series(texts, dtype=pl.String)).cast(PLACED_SCHEMA)
 
 
 def _look_for_another_header(unplaced: pl.DataFrame, dialect: Dialect) -> None:
@@ -296,7 +288,7 @@ def _decimals(rows: pl.DataFrame, channel: str, numbers: Mapping[str, int]) -> d
 
 def _plain_numbers(values: pl.DataFrame) -> pl.DataFrame:
     """``line`` and ``text`` of all cells that hold a number, in plain digits."""
-    plain = pl.col("text").str.contains(_PLAIN)
+    plain = pl.col("text").str.contains(usual(16))
     if values.select(plain.all()).item():
         return values
     odd = values.filter(~plain & (pl.col("text") != "")).unique("text", keep="first", maintain_order=True)
@@ -330,7 +322,7 @@ def decode(block: Block, channel: Channel, dialect: Dialect) -> Decoded:
         "reason",
         "field",
         pl.col("value").str.head(_VALUE_SHOWN),
-        pl.Series("raw", [text[:_RAW_SHOWN] for text in cells.texts_of(block, bad["raw_row"])], dtype=pl.String),
+        pl.Series("raw", [text[:RAW_SHOWN] for text in cells.texts_of(block, bad["raw_row"])], dtype=pl.String),
         "ts_init",
     )
     good = told.filter(pl.col("reason").is_null()).drop("reason", "field", "value")
@@ -420,21 +412,6 @@ class _Work:
             self.leave_empty("id_too_large", name, texts, wrong & large)
             self.refuse("wrong_type", name, texts, wrong & ~large)
         self.values[name] = values
-
-
-def decimals_of(texts: pl.Series, decimals: int = 16) -> pl.Series:
-    """Exact decimals of texts, null where 38 digits, so many of them behind the point, do not hold them exactly."""
-    plain = texts.str.contains(f"^{number_of(decimals)}$")
-    if plain.all():
-        return texts.cast(pl.Decimal(38, decimals))
-    odd = texts.filter(~plain & (texts != "")).unique()
-    exact = {text: exact_decimal(text, decimals) for text in odd}
-    frame = pl.DataFrame({"text": texts, "plain": plain})
-    found = (
-        pl.col("text").replace_strict(exact, default=None, return_dtype=pl.String) if exact else pl.lit(None, pl.String)
-    )
-    made = frame.select(pl.when("plain").then("text").otherwise(found).cast(pl.Decimal(38, decimals)).alias("value"))
-    return made["value"]
 
 
 def _emptied(texts: pl.Series) -> pl.Series:

@@ -5,9 +5,9 @@ from typing import Any, Final
 
 import polars as pl
 
-from hedgegrid_assets.sources.csv import cells
 from hedgegrid_assets.sources.csv.names import LOCAL, TIMESTAMP, squeezed
 from hedgegrid_assets.sources.csv.times import ns_of
+from hedgegrid_assets.sources.formats import csv_cells as cells
 
 _SETTLED_AT: Final = frozenset(
     {"calctime", "fundingtime", "fundingratetimestamp", "settletime", "settlementtime", "timepoint"}

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from hedgegrid_assets.errors import EnvironmentFault, UsageError
 from hedgegrid_assets.model import Channel, Decoded, Dialect, Download, FetchPlan, Remote, Scan, Source
-from hedgegrid_assets.sources import binance
+from hedgegrid_assets.sources.formats import binance
 from hedgegrid_assets.sources.tardis import api, datasets
 from hedgegrid_assets.sources.tardis.venues import DEFAULT_EXCHANGE, exchange_of, is_spot, listing_of, venues_of
 from hedgegrid_assets.store import Block

@@ -5,23 +5,17 @@ times are microseconds (nanoseconds where a file has them), a missing value is a
 """
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import polars as pl
 
 from hedgegrid_assets.errors import DataError
 from hedgegrid_assets.model import Channel, Decimals, Decoded, Dialect, Field, Scan, TableMapping
-from hedgegrid_assets.sources.binance import (
-    FAULTS_SCHEMA,
-    REJECTS_SCHEMA,
-    SCAN_SCHEMA,
-    exact_decimal,
-    most_decimals,
-    number_of,
-)
 from hedgegrid_assets.sources.formats import synthetic_ids as made_ids
-from hedgegrid_assets.store import Block, line_array
+from hedgegrid_assets.sources.formats.decimals import most_decimals, plain_digits, usual
+from hedgegrid_assets.sources.formats.lines import BOM, FAULTS_SCHEMA, PLACED_SCHEMA, REJECTS_SCHEMA, without_invalid
+from hedgegrid_assets.store import Block
 from hedgegrid_assets.tables import apart
 from hedgegrid_assets.tables.funding_rate_update import RATE_DECIMALS
 from hedgegrid_assets.tables.trade_tick import side
@@ -31,8 +25,6 @@ _INTEGER: Final = r"^[0-9]{1,18}$|^[0-8][0-9]{18}$"
 _DIGITS: Final = 18
 _CELLS_TRIED: Final = 100
 _EXTRA: Final = "\0extra"
-_RAW_SHOWN: Final = 4096
-_BOM: Final = b"\xef\xbb\xbf"
 
 
 _TIMES: Final = (
@@ -149,7 +141,7 @@ def channels(exchange: str) -> tuple[Channel, ...]:
 
 def dialect_of(header: bytes, channel: Channel, symbol: str) -> Dialect:
     """What must be known of a file to read its lines. Raises DataError if columns are missing."""
-    names = header.removeprefix(_BOM).decode(errors="backslashreplace").strip().split(",")
+    names = header.removeprefix(BOM).decode(errors="backslashreplace").strip().split(",")
     missing = sorted({field.key for field in channel.fields} - set(names))
     if missing:
         raise DataError(
@@ -170,7 +162,7 @@ def _cells(block: Block, dialect: Dialect, wanted: Sequence[str]) -> tuple[pl.Da
     """
     data, rejects = block.data, pl.DataFrame(schema=REJECTS_SCHEMA)
     if block.first_line == 0:
-        data = data.removeprefix(_BOM)
+        data = data.removeprefix(BOM)
     try:
         frame = _read(data, dialect, wanted)
     except pl.exceptions.ComputeError:
@@ -207,35 +199,21 @@ def _read(data: bytes, dialect: Dialect, wanted: Sequence[str]) -> pl.DataFrame:
 
 def _without_other_bytes(block: Block, data: bytes) -> tuple[bytes, pl.DataFrame]:
     """The same lines, those that are not UTF-8 emptied and rejected."""
-    lines = [line for line in line_array(data).to_pylist() if line is not None]
-    rejects: list[tuple[Any, ...]] = []
-    for number, line in enumerate(lines):
-        try:
-            line.decode()
-        except UnicodeDecodeError:
-            shown = line.rstrip(b"\r\n").decode(errors="backslashreplace")[:_RAW_SHOWN]
-            rejects.append((block.first_line + number, "not_utf8", None, None, shown, None))
-            lines[number] = b"\n"
-    return b"".join(lines), pl.DataFrame(rejects, schema=REJECTS_SCHEMA, orient="row")
+    data, told = without_invalid(data)
+    rejects = [(block.first_line + number, "not_utf8", None, None, shown, None) for number, shown in told.items()]
+    return data, pl.DataFrame(rejects, schema=REJECTS_SCHEMA, orient="row")
 
 
 def _is_blank() -> pl.Expr:
     return pl.all_horizontal(pl.exclude("line") == "")
 
 
-def _usually(decimals: int) -> str:
-    """Pattern of decimals as all but a few are spelled."""
-    return f"^{number_of(decimals)}$"
-
-
 def _plain(cells: pl.DataFrame, name: str, decimals: int) -> tuple[pl.DataFrame, list[str]]:
     """Decimals with an exponent, a sign or many digits as plain digits; those that cannot be held exactly."""
-    value = pl.col(name)
-    odd = cells.filter((value != "") & ~value.str.contains(_usually(decimals)))[name].unique().to_list()
-    exact = {text: exact_decimal(text, decimals) for text in odd}
+    exact = plain_digits(cells[name], decimals)
     plain = {text: found for text, found in exact.items() if found is not None}
     if plain:
-        cells = cells.with_columns(value.replace(plain))
+        cells = cells.with_columns(pl.col(name).replace(plain))
     return cells, [text for text, found in exact.items() if found is None]
 
 
@@ -252,14 +230,14 @@ def read(block: Block, dialect: Dialect, channel: Channel) -> tuple[Scan, Decode
     """``scan`` and ``decode``."""
     cells, other = _cells(block, dialect, [field.key for field in channel.fields])
     decoded = _decode(block, channel, cells, other)
-    usual = not decoded.odd and not len(decoded.rejects)
-    return _scan(block, dialect, channel, cells, other, usual=usual), decoded
+    by_rule = not decoded.odd and not len(decoded.rejects)
+    return _scan(block, dialect, channel, cells, other, by_rule=by_rule), decoded
 
 
 def _scan(
-    block: Block, dialect: Dialect, channel: Channel, cells: pl.DataFrame, other: pl.DataFrame, *, usual: bool = False
+    block: Block, dialect: Dialect, channel: Channel, cells: pl.DataFrame, other: pl.DataFrame, *, by_rule: bool = False
 ) -> Scan:
-    """``usual``: all cells are known to be spelled as usual."""
+    """``by_rule``: all cells are known to be spelled as usual."""
     numbers = [field for field in channel.fields if field.kind == "decimal"]
     times = _time(cells["local_timestamp"])
     blank = 0
@@ -277,9 +255,9 @@ def _scan(
         pl.lit(None, pl.String).alias("raw"),
     )
     counts = {channel.event: len(cells) + len(other)} | ({"header": 1} if block.first_line == 0 else {})
-    most = {field.name: _most_decimals(cells, field, usual=usual) for field in numbers}
+    most = {field.name: _most_decimals(cells, field, by_rule=by_rule) for field in numbers}
     decimals = {(channel.name, dialect["symbol"], name): seen for name, seen in most.items() if seen is not None}
-    return Scan(placed.cast(SCAN_SCHEMA), counts, 0, blank, 0, decimals)
+    return Scan(placed.cast(PLACED_SCHEMA), counts, 0, blank, 0, decimals)
 
 
 def _time(texts: pl.Series) -> pl.Series:
@@ -287,13 +265,13 @@ def _time(texts: pl.Series) -> pl.Series:
     return numbers.to_frame().select(nanoseconds(pl.col("t")))["t"]
 
 
-def _most_decimals(cells: pl.DataFrame, field: Field, *, usual: bool) -> Decimals | None:
+def _most_decimals(cells: pl.DataFrame, field: Field, *, by_rule: bool) -> Decimals | None:
     """Decimals of a column; None where no cell is filled."""
     name = field.key
     texts = cells[name]
     if not texts.str.len_bytes().max():
         return None
-    if not usual and not ((texts == "") | texts.str.contains(_usually(field.decimals))).all():
+    if not by_rule and not ((texts == "") | texts.str.contains(usual(field.decimals))).all():
         plain, odd = _plain(cells, name, field.decimals)
         cells = plain.filter(~pl.col(name).is_in(odd))
         if not cells[name].str.len_bytes().max():
@@ -343,7 +321,7 @@ def _usual(field: Field, cells: pl.DataFrame) -> tuple[pl.Expr, pl.Expr]:
     match field.kind:
         case "decimal":
             value = text.cast(pl.Decimal(38, field.decimals), strict=False)
-            is_usual = text.str.contains(_usually(field.decimals))
+            is_usual = text.str.contains(usual(field.decimals))
         case "integer":  # as long as the first one, so that its size alone proves that all of it are digits
             length = len(next(filter(None, cells[field.key].head(_CELLS_TRIED)), ""))
             value = text.cast(pl.Int64, strict=False)
@@ -428,7 +406,7 @@ def _typed(field: Field) -> pl.Expr:
     value = pl.col(field.key)
     match field.kind:
         case "decimal":
-            is_usual = value.str.contains(_usually(field.decimals))
+            is_usual = value.str.contains(usual(field.decimals))
             typed = pl.when(is_usual).then(value).cast(pl.Decimal(38, field.decimals), strict=False)
         case "integer":
             typed = pl.when(value.str.contains(_INTEGER)).then(value).cast(pl.Int64, strict=False)

@@ -9,7 +9,7 @@ import pytest
 
 from hedgegrid_assets.errors import FileRefused, HeaderChanges, MissingColumns, RawDamaged
 from hedgegrid_assets.sources.csv.beginning import Line, first_lines, has_comments, is_row
-from hedgegrid_assets.sources.csv.cells import read
+from hedgegrid_assets.sources.formats.csv_cells import read
 from hedgegrid_assets.store import Block
 from hedgegrid_assets_tests.csv_cases import convert, frame, line_rejects, rejects, trades_of, write
 

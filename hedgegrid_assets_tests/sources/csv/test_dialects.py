@@ -19,7 +19,7 @@ from hedgegrid_assets.errors import (
     TimestampParsingFailed,
     UsageError,
 )
-from hedgegrid_assets.sources.csv import cells
+from hedgegrid_assets.sources.formats import csv_cells as cells
 from hedgegrid_assets.store import Block
 from hedgegrid_assets_tests.csv_cases import (
     CASES,

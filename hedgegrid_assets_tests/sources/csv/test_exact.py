@@ -14,8 +14,9 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from hedgegrid_assets.errors import SidesUnknown
-from hedgegrid_assets.sources.csv import SOURCE, cells
+from hedgegrid_assets.sources.csv import SOURCE
 from hedgegrid_assets.sources.csv.times import ns_of
+from hedgegrid_assets.sources.formats import csv_cells as cells
 from hedgegrid_assets.store import Block
 
 EXAMPLES: Final = int(os.environ.get("CSV_EXAMPLES", "250"))

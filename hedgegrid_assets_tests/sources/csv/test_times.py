@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hedgegrid_assets.errors import TimestampParsingFailed, UsageError
-from hedgegrid_assets.sources import binance
 from hedgegrid_assets.sources.csv.times import lacking_digits, ns_of, spec_of
+from hedgegrid_assets.sources.formats import binance
 from hedgegrid_assets.sources.tardis import datasets
 from hedgegrid_assets.timestamps import FACTORS, nanoseconds
 from hedgegrid_assets_tests.csv_cases import MIDNIGHT, SECOND, convert, frame, line_rejects, trades_of, write

@@ -15,9 +15,9 @@ from typing import Final
 import polars as pl
 import pyarrow as pa
 
+from hedgegrid_assets.sources.formats.lines import BOM, without_invalid
 from hedgegrid_assets.store import Block, line_array
 
-_BOM: Final = b"\xef\xbb\xbf"
 _LONGEST_RECORD: Final = 16
 EXTRA: Final = "extra"
 csv.field_size_limit(64 << 20)  # as long as a line may be
@@ -52,8 +52,8 @@ def read(block: Block, columns: int, delimiter: str, wanted: Sequence[int]) -> C
     if b"\0" in data:
         data, broken = _without_zeros(data, block.first_line)
     if not _is_utf8(data):
-        data, invalid = _without_invalid(data, block.first_line)
-        broken |= invalid
+        data, invalid = without_invalid(data)
+        broken |= {block.first_line + number: "not_utf8" for number in invalid}
     if b'"' in data:
         cells = _read_quoted(data, block.first_line, columns, delimiter, wanted)
         cells.broken |= broken
@@ -93,9 +93,9 @@ def texts_of(block: Block, lines: pl.Series) -> list[str]:
 
 def _without_bom(data: bytes) -> bytes:
     """A file begins with a byte order mark; a raw day may be made of several files."""
-    if data.isascii() or _BOM not in data:
+    if data.isascii() or BOM not in data:
         return data
-    return data.removeprefix(_BOM).replace(b"\n" + _BOM, b"\n")
+    return data.removeprefix(BOM).replace(b"\n" + BOM, b"\n")
 
 
 def _is_utf8(data: bytes) -> bool:
@@ -106,20 +106,6 @@ def _is_utf8(data: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
-
-
-def _without_invalid(data: bytes, first_line: int) -> tuple[bytes, dict[int, str]]:
-    """Lines that are no UTF-8 become empty, so that all others keep their place."""
-    *whole, last = data.split(b"\n")
-    lines = [line + b"\n" for line in whole] + ([last] if last else [])
-    broken = {}
-    for number, line in enumerate(lines):
-        try:
-            line.decode()
-        except UnicodeDecodeError:
-            lines[number] = b"\n"
-            broken[first_line + number] = "not_utf8"
-    return b"".join(lines), broken
 
 
 def _without_zeros(data: bytes, first_line: int) -> tuple[bytes, dict[int, str]]:

@@ -15,7 +15,7 @@ from typing import Final
 
 import polars as pl
 
-from hedgegrid_assets.sources.binance.grammar import (
+from hedgegrid_assets.sources.formats.binance.grammar import (
     BLANKS,
     COLON,
     COMMA,

@@ -1,0 +1,108 @@
+"""Lines that are read by the shape of one of them: most lines of most files."""
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+import polars as pl
+
+from hedgegrid_assets.model import Channel, Field
+from hedgegrid_assets.sources.formats import json_lines as shaped
+from hedgegrid_assets.sources.formats.binance import folded
+from hedgegrid_assets.sources.formats.binance.grammar import GATE
+from hedgegrid_assets.sources.formats.decimals import number_of
+from hedgegrid_assets.store import Block, bytes_of, line_array
+
+_GLANCE: Final = 1 << 16
+_LINES_TRIED: Final = 8
+
+
+def all_by_shape(block: Block, known: Iterable[Channel]) -> list[tuple[Channel, pl.DataFrame]]:
+    """What can be read by shape, channel by channel, until no line is left."""
+    start = block.data[:_GLANCE]
+    found: list[tuple[Channel, pl.DataFrame]] = []
+    left = block.lines
+    for channel in sorted(known, key=lambda channel: -start.count(f'"{channel.event}"'.encode())):
+        rows = by_shape(block, channel) if left else None
+        if rows is not None and len(rows):
+            found.append((channel, rows))
+            left -= len(rows)
+    return found
+
+
+def by_shape(block: Block, channel: Channel) -> pl.DataFrame | None:
+    """The lines of a channel that are read beyond doubt by the shape of one of them: ``line, ts_init, ts_event`` and fields.
+
+    Decimals are texts. None if no line tells a shape.
+    """
+    data, numbers = _of_event(block, channel.event)
+    required = {field.key for field in channel.fields if field.required} | {"e"}
+    start = data[:_GLANCE].decode(errors="replace")
+    shapes = (
+        shaped.shape_of(line) for line in start.split("\n")[:_LINES_TRIED] if re.fullmatch(GATE.strip("^$"), line)
+    )
+    shape = next((found for found in shapes if found and required <= found.places.keys() and _is_plain(found)), None)
+    if shape is None:
+        return None
+    lines = shaped.read(data, block.lines if numbers is None else len(numbers), shape)
+    return None if lines is None else _rows_of(lines, block.first_line, numbers, channel)
+
+
+def _is_plain(shape: shaped.Shape) -> bool:
+    """Its receive time, if any, stands in front."""
+    return bool(shape.time) or shape.places.keys().isdisjoint(folded.RECEIVED)
+
+
+def _of_event(block: Block, event: str) -> tuple[bytes, pl.Series | None]:
+    """The lines that may be a channel's, and their numbers in the block; None: all of them."""
+    start = block.data[:_GLANCE]
+    if block.lines and start.count(f'"{event}"'.encode()) >= max(start.count(b"\n"), 1):
+        return block.data, None
+    lines = line_array(block.data)
+    ours = pl.Series(lines, dtype=pl.Binary).bin.contains(f'"e":"{event}"'.encode())
+    numbers = ours.arg_true()
+    return bytes_of(lines.take(numbers.to_arrow())) if len(numbers) else b"", numbers
+
+
+def _rows_of(lines: shaped.Lines, first_line: int, numbers: pl.Series | None, channel: Channel) -> pl.DataFrame:
+    local, timed = lines.received("local")
+    values: dict[str, pl.Expr] = {"local": local}
+    proofs = [timed, lines.ends(), lines.fits("e", channel.event)]
+    for field in channel.fields:
+        if field.key not in lines:
+            values[field.name] = pl.lit(None, _TYPES[field.kind])
+            continue
+        values[field.name], proof = _by_kind(lines, field)
+        proofs.append(proof)
+    proofs += lines.unread([*(field.key for field in channel.fields), "e"])
+    line = pl.int_range(pl.len(), dtype=pl.UInt32) if numbers is None else pl.lit(numbers.cast(pl.UInt32))
+    rows = (
+        lines.parts.with_columns(**values)
+        .with_columns(ts_event=channel.ts_event)
+        .with_columns(ts_init=pl.col("local") if lines.shape.time else pl.col("ts_event"))
+        .select(
+            (line + first_line).alias("line"),
+            "ts_init",
+            "ts_event",
+            *(field.name for field in channel.fields),
+            sure=pl.all_horizontal(*proofs, pl.col("ts_init").is_not_null()).fill_null(value=False),
+        )
+    )
+    return rows.drop("sure") if rows["sure"].all() else rows.filter("sure").drop("sure")
+
+
+_TYPES: Final = {"text": pl.String, "decimal": pl.String, "integer": pl.Int64, "flag": pl.Boolean}
+
+
+def _by_kind(lines: shaped.Lines, field: Field) -> shaped.Read:
+    match field.kind:
+        case "decimal":
+            number = number_of(field.decimals)
+            return lines.decimal(field.key, number if field.required else f"(?:{number}|)")
+        case "integer":
+            return lines.integer(field.key, field.name)
+        case "flag":
+            return lines.flag(field.key)
+        case "text":
+            value, proof = lines.text(field.key, field.name)
+            return value, proof & (pl.col(field.name) != "") if field.required else proof

@@ -1,0 +1,170 @@
+"""The streams of Binance that tables are made of: their fields, and what each means."""
+
+from typing import Final
+
+import polars as pl
+
+from hedgegrid_assets.model import Channel, Field, TableMapping
+from hedgegrid_assets.tables.funding_rate_update import RATE_DECIMALS
+from hedgegrid_assets.tables.trade_tick import side
+from hedgegrid_assets.timestamps import RANGES
+
+
+def _nanoseconds(key: str) -> pl.Expr:
+    """Exchange time in ns; milliseconds or microseconds (venues are moving to them). Null if it is neither."""
+    value = pl.col(key)
+    is_micros, is_millis = value.is_between(*RANGES["us"]), value.is_between(*RANGES["ms"])
+    return pl.when(is_micros).then(value * 1_000).when(is_millis).then(value * 1_000_000)
+
+
+_TRADE_FIELDS: Final = (
+    Field("symbol", "s", "text", "exchange symbol"),
+    Field("price", "p", "decimal", "quote units"),
+    Field("size", "q", "decimal", "base units"),
+    Field("trade_time", "T", "integer", "matched, ms", required=False),
+    Field("event_time", "E", "integer", "sent, ms", required=False),
+    Field("buyer_is_maker", "m", "flag", "true: the taker sold", missing="missing_side"),
+)
+_TRADE_COLUMNS: Final[dict[str, pl.Expr]] = {
+    "price": pl.col("price"),
+    "size": pl.col("size"),
+    "aggressor_side": pl.when("buyer_is_maker").then(side("SELLER")).otherwise(side("BUYER")),
+    "trade_id": pl.col("id").cast(pl.String),
+}
+_TRADE_LINEAGE: Final = {
+    "ts_event": ("T", "E"),
+    "price": ("p",),
+    "size": ("q",),
+    "aggressor_side": ("m",),
+    "trade_id": ("a",),
+}
+_TRADE_TIME: Final = (
+    pl.when(pl.col("trade_time").is_not_null()).then(_nanoseconds("trade_time")).otherwise(_nanoseconds("event_time"))
+)
+
+
+def channels(venue: str) -> tuple[Channel, ...]:
+    """The streams that tables are made of; ``venue`` begins the name of each series."""
+    return (
+        Channel(
+            name="aggTrade",
+            event="aggTrade",
+            series=f"{venue}/aggTrade",
+            fields=(
+                *_TRADE_FIELDS,
+                Field("id", "a", "integer", "aggregate trade id, contiguous", missing="bad_trade_id"),
+                Field("first_id", "f", "integer", "first trade of the aggregate", required=False),
+                Field("last_id", "l", "integer", "last trade of the aggregate", required=False),
+            ),
+            ts_event=_TRADE_TIME,
+            tables={
+                "trade_tick": TableMapping(
+                    columns=_TRADE_COLUMNS | {"first_trade_id": pl.col("first_id"), "last_trade_id": pl.col("last_id")},
+                    lineage=_TRADE_LINEAGE | {"first_trade_id": ("f",), "last_trade_id": ("l",)},
+                )
+            },
+        ),
+        Channel(
+            name="trade",
+            event="trade",
+            series=f"{venue}/trade",
+            fields=(
+                *_TRADE_FIELDS,
+                Field(
+                    "id",
+                    "t",
+                    "integer",
+                    "trade id, contiguous but for ids of rows with another X",
+                    missing="bad_trade_id",
+                ),
+                Field("kind", "X", "text", "MARKET, NA, INSURANCE_FUND or ADL; absent before mid 2020", required=False),
+            ),
+            ts_event=_TRADE_TIME,
+            excludes={
+                "excluded_kind_na": pl.col("kind") == "NA",
+                "excluded_kind_adl": pl.col("kind") == "ADL",
+                "excluded_kind_insurance_fund": pl.col("kind") == "INSURANCE_FUND",
+            },
+            tables={
+                "trade_tick": TableMapping(
+                    columns=_TRADE_COLUMNS
+                    | {"first_trade_id": pl.lit(None, pl.Int64), "last_trade_id": pl.lit(None, pl.Int64)},
+                    lineage=_TRADE_LINEAGE | {"trade_id": ("t",)},
+                )
+            },
+        ),
+        Channel(
+            name="markPrice",
+            event="markPriceUpdate",
+            series=f"{venue}/markPrice",
+            fields=(
+                Field("symbol", "s", "text", "exchange symbol"),
+                Field("event_time", "E", "integer", "sent, ms", missing="unknown_time"),
+                Field("mark_price", "p", "decimal", "quote units"),
+                Field("index_price", "i", "decimal", "quote units; absent before August 2020", required=False),
+                Field(
+                    "funding_rate",
+                    "r",
+                    "decimal",
+                    "estimate, fraction; empty for dated contracts",
+                    required=False,
+                    decimals=RATE_DECIMALS,
+                ),
+                Field("next_funding_time", "T", "integer", "ms; 0 for dated contracts", required=False),
+            ),
+            ts_event=_nanoseconds("event_time"),
+            tables={
+                "mark_price_update": TableMapping(
+                    columns={"mark_price": pl.col("mark_price")}, lineage={"ts_event": ("E",), "mark_price": ("p",)}
+                ),
+                "index_price_update": TableMapping(
+                    columns={"index_price": pl.col("index_price")},
+                    lineage={"ts_event": ("E",), "index_price": ("i",)},
+                    applies=pl.col("index_price").is_not_null(),
+                ),
+                "funding_rate_update": TableMapping(
+                    columns={
+                        "funding_rate": pl.col("funding_rate"),
+                        "predicted_funding_rate": pl.lit(None, pl.Decimal(38, RATE_DECIMALS)),
+                        "next_funding_time": _nanoseconds("next_funding_time"),
+                        "interval_minutes": pl.lit(None, pl.UInt16),
+                    },
+                    lineage={
+                        "ts_event": ("E",),
+                        "funding_rate": ("r",),
+                        "next_funding_time": ("T",),
+                        "is_settlement": ("T",),
+                    },
+                    applies=pl.col("funding_rate").is_not_null()
+                    & (pl.col("next_funding_time").is_null() | (pl.col("next_funding_time") != 0)),
+                ),
+            },
+        ),
+        Channel(
+            name="indexPrice",
+            event="indexPriceUpdate",
+            series=f"{venue}/indexPrice",
+            fields=(
+                Field("symbol", "i", "text", "pair: BTCUSD for all contracts on it"),
+                Field("event_time", "E", "integer", "sent, ms", missing="unknown_time"),
+                Field("index_price", "p", "decimal", "quote units"),
+            ),
+            ts_event=_nanoseconds("event_time"),
+            tables={
+                "index_price_update": TableMapping(
+                    columns={"index_price": pl.col("index_price")}, lineage={"ts_event": ("E",), "index_price": ("p",)}
+                )
+            },
+            symbol_of=pair_of,
+        ),
+    )
+
+
+def pair_of(symbol: str) -> str:
+    """The pair that a contract is on: ``BTCUSD`` for ``BTCUSD_PERP`` and ``BTCUSD_240329``."""
+    return symbol.partition("_")[0]
+
+
+def symbol_key(channel: Channel) -> str:
+    """What messages of this stream call the field with their symbol."""
+    return next(field.key for field in channel.fields if field.name == "symbol")

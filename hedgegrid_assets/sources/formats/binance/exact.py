@@ -1,0 +1,99 @@
+"""One message at a time, by Python's JSON: exact, for the few lines that the fast readers refuse."""
+
+import json
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any, Final
+
+from hedgegrid_assets.model import Channel, Field
+from hedgegrid_assets.sources.formats.binance.grammar import TIME
+from hedgegrid_assets.sources.formats.decimals import exact_decimal
+
+TIME_AT_START: Final = re.compile(TIME)
+_LARGEST: Final = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a message, or one of its fields, cannot be read."""
+
+    reason: str
+    field: str | None = None
+    value: str | None = None
+
+
+class _Number(str):
+    """A JSON number with a fraction or exponent, as written: the messages have their decimals in strings."""
+
+    __slots__ = ()
+
+
+def read_message(text: str) -> dict[str, Any] | str:
+    """The message of a line, wrapper and receive time taken off; or why not: ``broken_json``."""
+    body = text.strip()
+    prefix = TIME_AT_START.match(body)
+    try:
+        value = json.loads(body[prefix.end() if prefix else 0 :], parse_float=_Number, object_pairs_hook=_first_wins)
+    except (ValueError, RecursionError):
+        return "broken_json"
+    if "\\u" in body and not _is_text(value):
+        return "not_utf8"
+    if not isinstance(value, dict):
+        return {} if isinstance(value, list) else "broken_json"
+    data = value.get("data")
+    if isinstance(data, dict):
+        stream = str(value.get("stream", ""))
+        return data if "e" in data or "@" not in stream else data | {"e": stream.split("@")[1]}
+    return value
+
+
+def _is_text(value: object) -> bool:
+    """False with half of a surrogate pair in it, which JSON can spell and no text can hold."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _first_wins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """As the fast reader: of two equal keys the first one counts."""
+    return dict(reversed(pairs))
+
+
+def read_fields(
+    text: str, channel: Channel, single: Collection[str], wrong: dict[str, Refusal]
+) -> dict[str, str | None] | Refusal:
+    """Texts of the fields; what is wrong with one of the fields ``single`` goes into ``wrong``, and is no refusal."""
+    message = read_message(text)
+    if isinstance(message, str):
+        return Refusal(message)
+    values: dict[str, str | None] = {}
+    for field in channel.fields:
+        value = message.get(field.key)
+        absent = Refusal(field.missing, field.key) if field.required else None
+        read = absent if value is None else _read_value(value, field)
+        if isinstance(read, Refusal):
+            if field.name not in single or (len(channel.tables) == 1 and read.reason != "id_too_large"):
+                return read
+            wrong[field.name], read = read, None
+        values[field.name] = read
+    return values
+
+
+def _read_value(value: Any, field: Field) -> str | Refusal | None:
+    shown = str(value)[:200]
+    match field.kind:
+        case "flag" if isinstance(value, bool):
+            return "true" if value else "false"
+        case "text" if isinstance(value, str) and not isinstance(value, _Number):
+            return value
+        case "integer" if isinstance(value, int) and not isinstance(value, bool):
+            return str(value) if -_LARGEST <= value <= _LARGEST else Refusal("id_too_large", field.key, shown)
+        case "decimal" if isinstance(value, str) and not isinstance(value, _Number):
+            if value == "" and not field.required:
+                return None
+            return exact_decimal(value, field.decimals) or Refusal("bad_decimal", field.key, shown)
+        case _:
+            return Refusal("wrong_type", field.key, shown)

@@ -1,0 +1,179 @@
+"""Which channel, symbol and time each line of messages belongs to, and what all other lines are."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+import polars as pl
+
+from hedgegrid_assets.model import REST, Channel, Scan
+from hedgegrid_assets.sources.formats.binance import folded
+from hedgegrid_assets.sources.formats.binance.by_shape import all_by_shape
+from hedgegrid_assets.sources.formats.binance.exact import read_message
+from hedgegrid_assets.sources.formats.binance.finely import decimals_of_lines, decimals_of_rows
+from hedgegrid_assets.sources.formats.binance.grammar import GATE
+from hedgegrid_assets.sources.formats.binance.text import Lines, first_of, lines_of, placed_lines, unfolded
+from hedgegrid_assets.sources.formats.decimals import merged
+from hedgegrid_assets.sources.formats.lines import PLACED_SCHEMA, RAW_SHOWN, shown
+from hedgegrid_assets.store import Block
+
+_EXAMPLES: Final = 3
+_EXAMPLE_SHOWN: Final = 120
+_CONNECTION: Final = re.compile(r"^\s*(?:wss?://|https?://|<-|->)|<->")
+_MANY_LINES: Final = "it holds one JSON value over many lines: expected one message, or one array of messages, a line"
+
+
+def placed_block(
+    block: Block,
+    known: tuple[Channel, ...],
+    by_channel: Sequence[tuple[Channel, pl.DataFrame]],
+    numbers: pl.Series | None = None,
+) -> Scan:
+    """``numbers``: for each line of a block of lines made plain, the number of its line in the file."""
+    found = [_placed_rows(rows, channel) for channel, rows in by_channel]
+    decimals = merged(decimals_of_rows(rows, channel) for channel, rows in by_channel)
+    if sum(len(rows) for rows in found) == block.lines:
+        counted = _counted(numbers, pl.Series([], dtype=pl.UInt32))
+        by_stream = Counter({channel.event: _count(rows["line"], counted) for channel, rows in by_channel})
+        return Scan(_in_order(found or [pl.DataFrame(schema=PLACED_SCHEMA)]), +by_stream, 0, 0, 0, decimals)
+    lines = lines_of(block)
+    read = pl.concat([rows["line"] for rows in found]) if found else pl.Series([], dtype=pl.UInt32)
+    rest = replace(lines, frame=lines.frame.filter(~pl.col("line").is_in(read.implode())))
+    other_form = None if numbers is not None else unfolded(rest, known, None)
+    if other_form is not None:
+        rest = replace(rest, frame=rest.frame.filter(~pl.col("line").is_in(other_form.taken.implode())))
+    placed = placed_lines(rest, known)
+    ours = placed.filter(pl.col("channel").is_not_null() & pl.col("reason").is_null())
+    lost = placed.filter(pl.col("reason").is_not_null())
+    others = rest.frame.join(placed.filter(pl.col("event").is_not_null()), on="line", how="anti")
+    named = placed.filter(pl.col("event").is_not_null() & pl.col("reason").is_null())
+    by_stream, blank, connections, unreadable, examples = _count_others(others, rest)
+    unplaced = pl.concat([_without_place(lost), pl.DataFrame(unreadable, schema=PLACED_SCHEMA, orient="row")])
+    counted = _counted(numbers, unplaced["line"])
+    if counted is not None:
+        others, named = (frame.filter(counted.gather(frame["line"])) for frame in (others, named))
+        by_stream = _count_others(others, rest)[0]
+    by_stream.update(dict(named["event"].value_counts().iter_rows()))
+    by_stream.update({channel.event: _count(rows["line"], counted) for channel, rows in by_channel})
+    slow = ours.select(
+        "line", "channel", "symbol", "ts_init", reason=pl.lit(None, pl.String), raw=pl.lit(None, pl.String)
+    )
+    scan = Scan(
+        lines=pl.concat([*found, slow.cast(PLACED_SCHEMA), unplaced]).sort("line"),
+        by_stream=+by_stream,
+        connection=len(connections),
+        blank=blank,
+        unreadable=_count(unplaced["line"], counted),
+        decimals=merged([decimals, decimals_of_lines(ours, known)]),
+        connections_at=tuple(connections),
+        examples=tuple(examples),
+        unusable=_MANY_LINES if folded.over_many_lines(block) else "",
+    )
+    return scan if other_form is None else _with_other_form(scan, other_form, known)
+
+
+def _counted(numbers: pl.Series | None, unplaced: pl.Series) -> pl.Series | None:
+    """Which of the messages a line of the file is counted by: the first that has a place, else the first."""
+    if numbers is None:
+        return None
+    messages = pl.DataFrame({"number": numbers}).with_row_index("line")
+    messages = messages.with_columns(lost=pl.col("line").is_in(unplaced.implode())).sort("lost", maintain_order=True)
+    first = messages.filter(pl.col("number").is_first_distinct())["line"]
+    return messages.select(pl.int_range(pl.len(), dtype=pl.UInt32).is_in(first.implode())).to_series()
+
+
+def _count(lines: pl.Series, counted: pl.Series | None) -> int:
+    return len(lines) if counted is None else int(counted.gather(lines).sum())
+
+
+def _with_other_form(scan: Scan, other_form: folded.Unfolded, known: tuple[Channel, ...]) -> Scan:
+    """What is said of the plain lines, and of those that were made plain."""
+    numbers = other_form.numbers
+    made = placed_block(other_form.block, known, all_by_shape(other_form.block, known), numbers=numbers)
+    lines = made.lines.with_columns(line=numbers.gather(made.lines["line"]))
+    decimals = {
+        key: seen if seen.line is None else seen._replace(line=int(numbers[seen.line]))
+        for key, seen in made.decimals.items()
+    }
+    return replace(
+        scan,
+        lines=pl.concat([scan.lines, lines]).sort("line", maintain_order=True),
+        by_stream=Counter(scan.by_stream) + Counter(made.by_stream),
+        connection=scan.connection + made.connection,
+        unreadable=scan.unreadable + made.unreadable,
+        decimals=merged([dict(scan.decimals), decimals]),
+        several=other_form.several,
+    )
+
+
+def _placed_rows(rows: pl.DataFrame, channel: Channel) -> pl.DataFrame:
+    nothing = pl.lit(None, pl.String)
+    return rows.select(
+        "line", pl.lit(channel.name).alias("channel"), "symbol", "ts_init", reason=nothing, raw=nothing
+    ).cast(PLACED_SCHEMA)
+
+
+def _without_place(lost: pl.DataFrame) -> pl.DataFrame:
+    nothing = [
+        pl.lit(None, dtype).alias(name)
+        for name, dtype in PLACED_SCHEMA.items()
+        if name in {"channel", "symbol", "ts_init"}
+    ]
+    return lost.select("line", *nothing, "reason", raw=shown(pl.col("text"))).select(PLACED_SCHEMA.names())
+
+
+def _count_others(
+    others: pl.DataFrame, lines: Lines
+) -> tuple[Counter[str], int, list[int], list[tuple[Any, ...]], list[tuple[int, str]]]:
+    """Other streams, blank lines, numbers of connection lines, rows for unreadable ones, and examples of what nobody knows."""
+    text = pl.col("text")
+    bare = others.with_columns(trimmed=text.str.strip_chars())
+    is_blank = (pl.col("trimmed") == "") & ~pl.col("line").is_in(list(lines.not_utf8))
+    message = folded.is_value(pl.col("trimmed"))
+    event = pl.coalesce(
+        first_of("e", '"([^"]+)"'),
+        text.str.extract(r'"stream"\s*:\s*"[^"@]*@([^"@]+)', 1),
+        text.str.extract(r'\\"e\\"\s*:\s*\\"([^"\\]+)', 1),
+        text.str.extract(r'\\"stream\\"\s*:\s*\\"[^"@\\]*@([^"@\\]+)', 1),
+    )
+    bare = bare.with_columns(blank=is_blank, event=pl.when(message).then(event))
+    bare = bare.with_columns(event=pl.coalesce("event", pl.when(text.str.contains(GATE)).then(pl.lit(REST))))
+    known = bare.filter(~pl.col("blank") & pl.col("event").is_not_null())
+    by_stream = Counter(dict(known["event"].value_counts().iter_rows()))
+    rest = known.filter(pl.col("event") == REST).head(_EXAMPLES)
+    examples = [(int(line), str(text)) for line, text in rest.select("line", "text").iter_rows()]
+    connections: list[int] = []
+    unreadable: list[tuple[Any, ...]] = []
+    for row in bare.filter(~pl.col("blank") & pl.col("event").is_null()).select("line", "text").iter_rows(named=True):
+        what = "not_utf8" if row["line"] in lines.not_utf8 else _describe(row["text"])
+        if what == "connection":
+            connections.append(row["line"])
+        elif what in {"broken_json", "not_utf8"}:
+            reason = "truncated_tail" if row["line"] == lines.last and what == "broken_json" else what
+            raw = lines.not_utf8.get(row["line"], row["text"].rstrip("\r\n")[:RAW_SHOWN])
+            unreadable.append((row["line"], None, None, None, reason, raw))
+        else:
+            by_stream[what] += 1
+            if what == REST:
+                examples.append((row["line"], row["text"]))
+    shown = [(line, text.strip()[:_EXAMPLE_SHOWN]) for line, text in sorted(examples)[:_EXAMPLES]]
+    return by_stream, int(bare["blank"].sum()), connections, unreadable, shown
+
+
+def _describe(text: str) -> str:
+    """``connection``, ``broken_json``, or the name of the stream (``rest`` for answers without one)."""
+    message = read_message(text)
+    if isinstance(message, dict):
+        return str(message.get("e", REST))
+    if _CONNECTION.search(text):
+        start = text.find("{")
+        return "connection" if start < 0 or isinstance(read_message(text[start:]), str) else "rest"
+    return message
+
+
+def _in_order(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Rows of all frames by line; sorted only where it must be."""
+    filled = [frame for frame in frames if len(frame)]
+    return filled[0] if len(filled) == 1 else pl.concat(filled or frames[:1]).sort("line")

@@ -1,0 +1,199 @@
+"""Lines of messages as text: where each stands, by which stream, symbol and time it is placed; by expressions over whole blocks."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import polars as pl
+import pyarrow as pa
+
+from hedgegrid_assets.model import Channel, Field
+from hedgegrid_assets.sources.formats.binance import folded
+from hedgegrid_assets.sources.formats.binance.channels import symbol_key
+from hedgegrid_assets.sources.formats.binance.exact import TIME_AT_START, read_message
+from hedgegrid_assets.sources.formats.binance.grammar import GATE
+from hedgegrid_assets.sources.formats.decimals import number_of
+from hedgegrid_assets.sources.formats.lines import BOM, without_invalid
+from hedgegrid_assets.store import Block, line_array
+
+SYMBOL: Final = r'"([^"\\]+)"'
+_EXTRACT: Final = {
+    "text": r'"([^"]*)"',
+    "integer": r"(-?[0-9]{1,18})\s*[,}]",
+    "flag": r"(true|false)",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """A block as text: ``line`` (0-based) and ``text``; the lines that are not UTF-8 are empty there and kept apart."""
+
+    frame: pl.DataFrame
+    not_utf8: Mapping[int, str]
+    last: int | None
+    """Number of a last line without newline."""
+
+
+def lines_of(block: Block) -> Lines:
+    """The lines of a block, without the byte order marks of files."""
+    data, not_utf8 = block.data, dict[int, str]()
+    try:
+        text = line_array(data).cast(pa.large_string())
+    except pa.ArrowInvalid:
+        data, not_utf8 = without_invalid(data)
+        text = line_array(data).cast(pa.large_string())
+    lines = pl.DataFrame({"text": pl.Series(text, dtype=pl.String)}).with_row_index("line", offset=block.first_line)
+    if BOM in data:  # at the start; and in the middle of a raw day, as it may be made of several files
+        lines = lines.with_columns(pl.col("text").str.strip_prefix("\ufeff"))
+    return Lines(
+        lines,
+        {block.first_line + number: shown for number, shown in not_utf8.items()},
+        block.first_line + len(lines) - 1 if block.cut and len(lines) else None,
+    )
+
+
+def first_of(key: str, value: str) -> pl.Expr:
+    """What the group in ``value`` catches of a key's first occurrence, else null: a later one never counts."""
+    return pl.col("text").str.extract(rf'"{key}"\s*:\s*(?:{value}|)', 1)
+
+
+def extracted(field: Field) -> pl.Expr:
+    """A field of a flat message as text; null where it is absent, or spelled in an odd way."""
+    caught = rf'"({number_of(field.decimals)}|)"' if field.kind == "decimal" else _EXTRACT[field.kind]
+    return first_of(field.key, caught).alias(field.name)
+
+
+def local_ns(frame: pl.DataFrame) -> pl.DataFrame:
+    """Add ``local``: the receive time in front of the line in ns, null where there is none that can be read.
+
+    Exact: no float. What is finer than a nanosecond is cut off.
+    """
+    text = pl.col("text")
+    if frame.select(text.str.starts_with("{").all()).item():
+        return frame.with_columns(local=pl.lit(None, pl.Int64))
+    frame = frame.with_columns(local=text.str.extract(r"^\s*([0-9]{19}) ", 1).cast(pl.Int64, strict=False))
+    if frame["local"].null_count() == 0:
+        return frame
+    seconds = text.str.extract(r"^\s*([0-9]{9,10})(?:\.[0-9]+)?: ", 1).cast(pl.Int64, strict=False)
+    fraction = text.str.extract(r"^\s*[0-9]{9,10}\.([0-9]{1,9})[0-9]*: ", 1).str.pad_end(9, "0").cast(pl.Int64)
+    stamp = text.str.extract(r"^\s*([0-9]{4}-[0-9T:-]{14})\.[0-9]{7}Z ", 1)
+    stamp_ns = stamp.str.to_datetime("%Y-%m-%dT%H:%M:%S", time_unit="ns", strict=False).cast(pl.Int64)
+    hundreds = text.str.extract(r"^\s*[0-9T:-]{19}\.([0-9]{7})Z ", 1).cast(pl.Int64)
+    return frame.with_columns(
+        local=pl.coalesce("local", seconds * 1_000_000_000 + fraction.fill_null(0), stamp_ns + hundreds * 100)
+    )
+
+
+def placed_lines(lines: Lines, known: Iterable[Channel]) -> pl.DataFrame:
+    """The lines that may hold one of our messages: ``line, text, gate, event, channel, symbol, ts_init, local, reason``.
+
+    ``reason`` is set where the line cannot be given to a channel, symbol and day; ``channel`` is null where it turned
+    out to be another message, and ``event`` as well where it is no message at all.
+    """
+    by_event = {channel.event: channel for channel in known}
+    frame = lines.frame.filter(pl.col("text").str.contains_any([f'"{event}"' for event in by_event]))
+    frame = local_ns(frame).with_columns(gate=pl.col("text").str.contains(GATE), event=first_of("e", '"([^"]*)"'))
+    frame = frame.with_columns(symbol=_symbol(by_event.values()))
+    exchange = _exchange_time(frame, by_event.values()) if frame["local"].null_count() else pl.lit(None, pl.Int64)
+    frame = frame.with_columns(
+        ts_init=pl.coalesce("local", exchange),
+        channel=pl.col("event").replace_strict(
+            {event: channel.name for event, channel in by_event.items()}, default=None
+        ),
+        reason=pl.lit(None, pl.String),
+    )
+    untimed = pl.col("local").is_null() & ~pl.col("text").str.starts_with("{")
+    odd = frame.filter(~pl.col("gate") | untimed | pl.any_horizontal(pl.col("symbol", "ts_init", "event").is_null()))
+    if not len(odd):
+        return frame
+    messages = [read_message(text) for text in odd["text"]]
+    times = _exact_times(messages, by_event.values())
+    rows = zip(odd.iter_rows(named=True), messages, times, strict=True)
+    exact = pl.DataFrame(
+        [_place_exactly(row, message, time, by_event, lines) for row, message, time in rows],
+        schema=frame.schema,
+        orient="row",
+    )
+    return pl.concat([frame.filter(~pl.col("line").is_in(odd["line"].implode())), exact]).sort("line")
+
+
+def _symbol(known: Iterable[Channel]) -> pl.Expr:
+    """What each line's own channel calls its symbol."""
+    usual = first_of("s", SYMBOL)
+    for channel in known:
+        if symbol_key(channel) != "s":
+            usual = (
+                pl.when(pl.col("event") == channel.event).then(first_of(symbol_key(channel), SYMBOL)).otherwise(usual)
+            )
+    return usual
+
+
+def _exchange_time(frame: pl.DataFrame, known: Iterable[Channel]) -> pl.Expr:
+    """Exchange time by the rule of each line's own channel."""
+    event = pl.col("event")
+    rules = pl.lit(None, pl.Int64)
+    for channel in known:
+        keys = {field.name: field for field in channel.fields if field.name in channel.ts_event.meta.root_names()}
+        times = frame.select(extracted(field).cast(pl.Int64) for field in keys.values())
+        rules = (
+            pl.when(event == channel.event)
+            .then(pl.lit(times.select(channel.ts_event.alias("t"))["t"]))
+            .otherwise(rules)
+        )
+    return rules
+
+
+def _exact_times(messages: Sequence[dict[str, Any] | str], known: Iterable[Channel]) -> list[int | None]:
+    """Exchange time of each message, None where it is not ours or has none."""
+    found: list[int | None] = [None] * len(messages)
+    for channel in known:
+        ours = {n: m for n, m in enumerate(messages) if isinstance(m, dict) and m.get("e") == channel.event}
+        names = channel.ts_event.meta.root_names()
+        keys = {field.name: field.key for field in channel.fields if field.name in names}
+        times = {name: [_integer_or_none(message.get(key)) for message in ours.values()] for name, key in keys.items()}
+        frame = pl.DataFrame(times, schema=dict.fromkeys(times, pl.Int64)).select(time=channel.ts_event)
+        for number, time in zip(ours, frame["time"], strict=True):
+            found[number] = time
+    return found
+
+
+def _place_exactly(
+    row: dict[str, Any],
+    message: dict[str, Any] | str,
+    exchange: int | None,
+    by_event: Mapping[str, Channel],
+    lines: Lines,
+) -> dict[str, Any]:
+    """Place one odd line by its exact reading; a broken line keeps the place that its readable parts tell."""
+    if isinstance(message, str):
+        if row["channel"] is None:
+            return row | {"gate": False, "event": None}
+        cut = row["line"] == lines.last
+        placeable = not cut and row["symbol"] and row["ts_init"] is not None
+        return row | {"gate": False, "reason": None if placeable else "truncated_tail" if cut else message}
+    channel = by_event.get(str(message.get("e")))
+    if channel is None:
+        return row | {"gate": False, "channel": None, "event": str(message.get("e", "rest"))}
+    symbol = message.get(symbol_key(channel))
+    symbol = symbol if isinstance(symbol, str) and symbol else None
+    has_local = TIME_AT_START.match(row["text"].strip()) is not None
+    ts_init = row["local"] if has_local else exchange
+    reason = "missing_field" if symbol is None else "unknown_time" if ts_init is None else None
+    return row | {
+        "gate": False,
+        "event": channel.event,
+        "channel": channel.name,
+        "symbol": symbol,
+        "ts_init": ts_init,
+        "reason": reason,
+    }
+
+
+def _integer_or_none(value: object) -> int | None:
+    """A whole number of as many digits as the fast reader takes for one."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**18 else None
+
+
+def unfolded(lines: Lines, known: Iterable[Channel], symbol: str | None) -> folded.Unfolded | None:
+    """The lines that hold messages of these channels in another form, made plain; see ``folded.unfold``."""
+    return folded.unfold(lines.frame, [channel.event for channel in known], symbol, lines.last)
