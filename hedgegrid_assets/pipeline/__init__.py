@@ -38,7 +38,7 @@ from hedgegrid_assets.venues import Listing, Market
 if TYPE_CHECKING:
     from hedgegrid_assets.config.feeds import InstrumentOverride
     from hedgegrid_assets.pipeline.days import TableDay
-    from hedgegrid_assets.stages.normalize import Follower, Normalized, Recipe
+    from hedgegrid_assets.stages.normalize import FrameSink, Normalized, Recipe
     from hedgegrid_assets.stages.raw import (
         Carried,
         Carrier,
@@ -506,7 +506,7 @@ class House:
         *,
         compression: str = "zstd",
         progress: "Progress | None" = None,
-        followers: "Mapping[str, Follower] | None" = None,
+        sinks: "Mapping[str, FrameSink] | None" = None,
         carried: "Carried | None" = None,
         force: bool = False,
     ) -> "list[Normalized]":
@@ -519,7 +519,7 @@ class House:
         recipe = self.recipe(channel, self.instrument(raw.key.symbol), compression)
         for table in tables:
             admit(self.places, day, table, channel.series)
-        return normalize_day(self.places, day, raw, tables, recipe, progress, followers, carried, force=force)
+        return normalize_day(self.places, day, raw, tables, recipe, progress, sinks, carried, force=force)
 
 
 def several(errors: "Sequence[HedgegridError]") -> HedgegridError:

@@ -131,7 +131,7 @@ def _normalized(
         stale,
         compression=compression,
         progress=progress,
-        followers=drafts,
+        sinks=drafts,
         carried=carried,
         force=force,
     )

@@ -16,10 +16,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hedgegrid_assets.errors import PrecisionTooFine, RawDamaged, TooManyOddLines, UsageError
-from hedgegrid_assets.model import Status
+from hedgegrid_assets.model import Channel, InstrumentDay, Source, Status
 from hedgegrid_assets.stages import normalize
 from hedgegrid_assets.stages.frames import ContentDigest, Precisions, frame_metadata, read_frame
 from hedgegrid_assets.stages.integrity import Thresholds
+from hedgegrid_assets.stages.normalize.sink import DayFrame
 from hedgegrid_assets.store import sha256_of
 from hedgegrid_assets.tables import TABLES
 from hedgegrid_assets_tests.scenario import (
@@ -358,7 +359,7 @@ def test_a_day_whose_exchange_times_step_back_a_little_is_not_held_in_memory(
         raise AssertionError("held")
 
     with_blocks_of(250, monkeypatch)
-    monkeypatch.setattr(normalize._TableDay, "_take_back", never)
+    monkeypatch.setattr(DayFrame, "take_back", never)
     done = landed(yard, marks(59_000, 0, 3, 4, 60_000)).normalize("markPrice")
     assert done["index_price_update"].verdict["rows"]["out"] == 5
 
@@ -622,7 +623,7 @@ def test_read_frame_refuses_what_it_does_not_know(yard: Yard) -> None:
 def test_a_frame_is_current_until_its_raw_day_or_its_recipe_changes(yard: Yard) -> None:
     landed(yard, CLEAN).normalize()
     recipe = normalize.Recipe(yard_source(), yard_channel(), PRECISIONS, {})
-    table, day = TABLES["trade_tick"], normalize.InstrumentDay("BTCUSDT-PERP.BINANCE", yard.raw().key.day)
+    table, day = TABLES["trade_tick"], InstrumentDay("BTCUSDT-PERP.BINANCE", yard.raw().key.day)
     assert normalize.is_current(yard.places, day, table, yard.raw(), recipe)
     for other in (
         normalize.Recipe(yard_source(), yard_channel(), WIDE, {}),
@@ -633,13 +634,13 @@ def test_a_frame_is_current_until_its_raw_day_or_its_recipe_changes(yard: Yard) 
     assert not normalize.is_current(yard.places, day, table, yard.raw(), recipe)
 
 
-def yard_source() -> normalize.Source:
+def yard_source() -> Source:
     from hedgegrid_assets.sources.websocket import SOURCE
 
     return SOURCE
 
 
-def yard_channel() -> normalize.Channel:
+def yard_channel() -> Channel:
     return yard_source().channels[0]
 
 

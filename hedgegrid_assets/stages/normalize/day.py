@@ -1,0 +1,126 @@
+"""One table of one day, from decoded rows to stored files and a verdict."""
+
+from typing import Any
+
+from hedgegrid_assets.errors import PrecisionTooFine, RowsWouldBeLost
+from hedgegrid_assets.model import Decoded, Identity, InstrumentDay, RowCounts, Table
+from hedgegrid_assets.stages import integrity
+from hedgegrid_assets.stages.earlier import Earlier
+from hedgegrid_assets.stages.integrity import Circumstances, DayRules
+from hedgegrid_assets.stages.normalize.order import InOrder
+from hedgegrid_assets.stages.normalize.recipe import Normalized, Recipe, to_blame
+from hedgegrid_assets.stages.normalize.rejects import Rejects
+from hedgegrid_assets.stages.normalize.sink import DayFrame, FrameSink
+from hedgegrid_assets.stages.normalize.values import TableRows
+from hedgegrid_assets.stages.raw import RawDay
+from hedgegrid_assets.store import Places
+
+
+class TableDay:
+    """One table of one day on its way from decoded rows to stored files."""
+
+    def __init__(
+        self,
+        places: Places,
+        day: InstrumentDay,
+        raw: RawDay,
+        table: Table,
+        recipe: Recipe,
+        other: FrameSink | None,
+    ) -> None:
+        self.table = table
+        self._places, self._day, self._raw, self._recipe = places, day, raw, recipe
+        self._rejects = Rejects(raw, _key_of_ids(recipe) if table.id_column else None)
+        self._rows = TableRows(table, recipe, self._rejects)
+        self._frame = DayFrame(places, day, raw, table, recipe, other)
+        self._order = InOrder(raw, table, recipe, self._frame)
+
+    def add(self, decoded: Decoded) -> None:
+        """Take one decoded block."""
+        frame = self._rows.of(decoded)
+        if frame is not None:
+            self._order.add(frame)
+
+    def finish(self, earlier: Earlier | None) -> Normalized:
+        """Publish frame, rejects and verdict, unless rows of an ``earlier`` frame of another origin would be lost."""
+        if self._rows.too_fine:
+            return self._refuse()
+        self._order.finish()
+        known = self._known(self._frame.rows)
+        new = self._frame.complete()
+        note = None
+        if earlier is not None:
+            try:
+                note = earlier.compared(new, self._frame.rows)
+            except RowsWouldBeLost as error:
+                return Normalized(self._day, self.table, earlier.verdict, None, error)
+        frame, sha256, digest, rules = self._frame.publish()
+        self._rejects.store(self._places, self._day, self.table)
+        verdict = self._verdict(rules, known, sha256, digest)
+        return Normalized(self._day, self.table, verdict, frame, note=note)
+
+    def _known(self, rows_out: int) -> Circumstances:
+        return Circumstances(
+            counts=RowCounts(
+                rows_in=self._rows.rows_in,
+                rows_out=rows_out,
+                rejected=len(self._rejects.all()),
+                exact_duplicates=self._order.duplicates,
+                not_applicable=self._rows.not_applicable,
+            ),
+            rejects_by_reason=self._rejects.by_reason(),
+            out_of_order=self._order.out_of_order,
+            conflicting_ids=self._order.conflicting_ids,
+            too_fine=sum(count for count, _ in self._rows.too_fine.values()),
+            excluded_ids=self._rejects.excluded_ids(),
+            disconnects=self._raw.manifest["disconnects_ns"],
+            capture_edges=self._raw.origin_starts(),
+            contiguous_ids=self._recipe.channel.contiguous_ids,
+            unique_ids=self._recipe.identity_of(self.table) is Identity.ID,
+            unplaced_files=to_blame(self._raw, self._recipe.thresholds_of(self.table)),
+            left_empty=self._rows.left_empty,
+        )
+
+    def _verdict(self, rules: DayRules, known: Circumstances, sha256: str | None, digest: str | None) -> dict[str, Any]:
+        facts, results = rules.judge(known)
+        verdict = integrity.make_verdict(
+            self._day,
+            self.table,
+            facts,
+            results,
+            series=self._recipe.channel.series,
+            frame_sha256=sha256,
+            content_digest=digest,
+            raw_sha256=[self._raw.sha256],
+            code_version=self._recipe.code_version(self.table),
+            precisions=self._recipe.precisions.to_dict(),
+            thresholds=self._recipe.thresholds_of(self.table),
+            identity=self._recipe.identity_of(self.table),
+        )
+        if self._raw.read_as is not None:
+            verdict["read_as"] = self._raw.read_as
+        integrity.store_verdict(self._places, self.table, self._day, verdict)
+        return verdict
+
+    def _refuse(self) -> Normalized:
+        """No frame can hold these values at the definition's scale: a blocked verdict, and what to do."""
+        rules = DayRules(self.table, self._day.date, self._recipe.thresholds_of(self.table))
+        verdict = self._verdict(rules, self._known(rows_out=0), None, None)
+        name, (_, needed) = next(iter(self._rows.too_fine.items()))
+        column = next(column for column in self.table.columns if column.name == name)
+        error = PrecisionTooFine(
+            self._day.instrument_id,
+            str(column.precision),
+            self._recipe.precisions.of(column),
+            needed,
+            str(self._raw.path),
+        )
+        return Normalized(self._day, self.table, verdict, None, error)
+
+    def close(self) -> None:
+        """Leave nothing half-written behind."""
+        self._frame.close()
+
+
+def _key_of_ids(recipe: Recipe) -> str | None:
+    return next((field.key for field in recipe.channel.fields if field.name == "id"), None)

@@ -1,0 +1,94 @@
+"""What decides how a raw day is normalized, what has become of it, and whether that still stands."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from hedgegrid_assets.errors import DataError
+from hedgegrid_assets.model import Channel, Identity, InstrumentDay, Source, Status, Table
+from hedgegrid_assets.stages import integrity
+from hedgegrid_assets.stages.frames import Precisions, frame_metadata
+from hedgegrid_assets.stages.integrity import Thresholds
+from hedgegrid_assets.stages.raw import RawDay, files_to_blame
+from hedgegrid_assets.store import Places
+from hedgegrid_assets.tables.rules import FILES_TOLD
+
+
+@dataclass(frozen=True, slots=True)
+class Normalized:
+    """What became of one (instrument-day, table). ``error`` is set where no frame could be stored."""
+
+    day: InstrumentDay
+    table: Table
+    verdict: Mapping[str, Any]
+    frame: Path | None
+    error: DataError | None = None
+    note: str | None = None
+    """What a person should know of what the frame has replaced."""
+
+    @property
+    def status(self) -> Status:
+        """The day's status for this table."""
+        return Status(self.verdict["status"])
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """All that decides what a frame is made of; equal recipes on equal raw bytes give equal frames."""
+
+    source: Source
+    channel: Channel
+    precisions: Precisions
+    thresholds: Mapping[str, Thresholds]
+    compression: str = "zstd"
+
+    def code_version(self, table: Table) -> str:
+        """Versions of the table's and the source's rules."""
+        return f"{table.name}:{table.code_version}+{self.source.name}:{self.source.code_version}"
+
+    def identity_of(self, table: Table) -> Identity:
+        """When two rows of a table are one: without ids, it is their content that tells."""
+        by_content = self.channel.identity is Identity.ID and table.id_column is None
+        return Identity.CONTENT if by_content else self.channel.identity
+
+    def thresholds_of(self, table: Table) -> Thresholds:
+        """The feed's thresholds for a table."""
+        return self.thresholds.get(table.name, Thresholds())
+
+
+def is_current(places: Places, day: InstrumentDay, table: Table, raw: RawDay, recipe: Recipe) -> bool:
+    """The stored frame and verdict were made from these raw bytes by this recipe; a refused day has none.
+
+    A verdict that lacks a rule of its table, or has one more, was judged by an older table: the day is judged anew.
+    """
+    verdict = integrity.read_verdict(places, table, day)
+    return (
+        verdict is not None
+        and verdict["raw_sha256"] == [raw.sha256]
+        and verdict["code_version"] == recipe.code_version(table)
+        and recipe.precisions.same_for(table, verdict["precision"])
+        and verdict["thresholds"] == recipe.thresholds_of(table).to_dict()
+        and verdict["series"] == recipe.channel.series
+        and verdict.get("read_as") == raw.read_as
+        and {rule["name"] for rule in verdict["rules"]} == {rule.name for rule in table.rules}
+        and integrity.identity_of(verdict, table) == recipe.identity_of(table)
+        and verdict["frame_sha256"] is not None
+        and _is_made_from(places.frame(day.instrument_id, table.folder, day.date), raw)
+        and integrity.blamed_files(verdict) == to_blame(raw, recipe.thresholds_of(table))[:FILES_TOLD]
+    )
+
+
+def _is_made_from(frame: Path, raw: RawDay) -> bool:
+    """A frame is there, and its own footer says the same: an older one may have been put back."""
+    try:
+        return frame_metadata(frame).get("hedgegrid.raw_sha256") == raw.sha256
+    except (pa.ArrowException, OSError):
+        return False
+
+
+def to_blame(raw: RawDay, thresholds: Thresholds) -> list[dict[str, Any]]:
+    """The files of a raw day of which too many lines have no place."""
+    return files_to_blame(raw.manifest, thresholds.max_rejected)

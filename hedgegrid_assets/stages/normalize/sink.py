@@ -1,0 +1,184 @@
+"""A frame on its way to disk: written, digested and judged as it grows, and given back if its rows must be sorted anew."""
+
+import contextlib
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Protocol
+
+import polars as pl
+
+from hedgegrid_assets.model import InstrumentDay, Table
+from hedgegrid_assets.stages.frames import (
+    ContentDigest,
+    FrameWriter,
+    Regrouped,
+    arrow_schema,
+    frame_schema,
+    read_blocks,
+)
+from hedgegrid_assets.stages.integrity import DayRules
+from hedgegrid_assets.stages.normalize.last_rows import LastRows
+from hedgegrid_assets.stages.normalize.recipe import Recipe
+from hedgegrid_assets.stages.raw import RawDay
+from hedgegrid_assets.store import BackgroundWriter, Places, publish_file, sha256_of, temporary_file
+from hedgegrid_assets.timestamps import day_end
+
+
+class FrameSink(Protocol):
+    """Takes the rows of a frame while they are stored, in stored order."""
+
+    def add(self, group: pl.DataFrame, /) -> None:
+        """Take rows, in memory form (see ``frames``)."""
+
+    def restart(self) -> None:
+        """Forget all rows: the frame is begun anew."""
+
+    def finish(self, content_digest: str, /) -> None:
+        """The frame is complete, and this is its digest."""
+
+
+class DayFrame:
+    """The frame of one (table, day), filled in stored order; ``rows`` are in it so far."""
+
+    def __init__(
+        self,
+        places: Places,
+        day: InstrumentDay,
+        raw: RawDay,
+        table: Table,
+        recipe: Recipe,
+        other: FrameSink | None,
+    ) -> None:
+        self._places, self._day, self._raw, self._table, self._recipe = places, day, raw, table, recipe
+        self._other = other
+        self._names = frame_schema(table, recipe.precisions).names()
+        self._waiting = LastRows(places.catalog_temp, table.whole_day, day_end(day.date)) if table.whole_day else None
+        self._file: FrameFile | None = None
+        self.rows = 0
+
+    def add(self, frame: pl.DataFrame) -> None:
+        """Take rows; columns beyond those of a stored frame are left out."""
+        self.rows += len(frame)
+        rows = frame.select(self._names)
+        if self._waiting is not None:
+            self._waiting.add(rows)
+        else:
+            self._opened().add(rows)
+
+    def take_back(self) -> list[pl.DataFrame]:
+        """Give back all rows, and begin anew."""
+        self.rows = 0
+        if self._waiting is not None:
+            return self._waiting.take_back()
+        if self._file is None:
+            return []
+        file, self._file = self._file, None
+        return file.take_back()
+
+    def complete(self) -> Path:
+        """Write what is left; the file, not published yet."""
+        if self._waiting is not None:
+            for frame in self._waiting.complete():
+                self._opened().add(frame)
+        return self._opened().complete()
+
+    def publish(self) -> tuple[Path, str, str, DayRules]:
+        """Finish the file: its path, sha256, content digest, and the rules that saw every row."""
+        return self._opened().publish()
+
+    def close(self) -> None:
+        """Leave nothing half-written behind."""
+        if self._waiting is not None:
+            self._waiting.close()
+        if self._file is not None:
+            self._file.close()
+
+    def _opened(self) -> "FrameFile":
+        if self._file is None:
+            self._file = FrameFile(self._places, self._day, self._raw, self._table, self._recipe, self._other)
+        return self._file
+
+
+class FrameFile:
+    """Writes, digests and judges one frame, each in a thread of its own."""
+
+    def __init__(
+        self,
+        places: Places,
+        day: InstrumentDay,
+        raw: RawDay,
+        table: Table,
+        recipe: Recipe,
+        other: FrameSink | None,
+    ) -> None:
+        self._table, self._other = table, other
+        self._final = places.frame(day.instrument_id, table.folder, day.date)
+        self._stack = ExitStack()
+        self._temporary = self._stack.enter_context(temporary_file(self._final.name, places.catalog_temp))
+        metadata = {
+            "hedgegrid.series": recipe.channel.series,
+            "hedgegrid.raw_sha256": raw.sha256,
+            "hedgegrid.code_version": recipe.code_version(table),
+        }
+        schema = arrow_schema(table, recipe.precisions, metadata)
+        self._writer = FrameWriter(self._temporary, day.instrument_id, table, schema, recipe.compression)
+        self._digest = ContentDigest(day.instrument_id)
+        self._rules = DayRules(table, day.date, recipe.thresholds_of(table))
+        self._groups = Regrouped()
+        self._threads = [
+            BackgroundWriter(self._writer.write),
+            BackgroundWriter(self._digest.add),
+            BackgroundWriter(self._rules.add),
+        ]
+        if other is not None:
+            self._threads.append(BackgroundWriter(other.add))
+
+    def add(self, frame: pl.DataFrame) -> None:
+        """Take rows in stored order."""
+        for group in self._groups.add(frame):
+            self._hand_on(group)
+
+    def _hand_on(self, group: pl.DataFrame) -> None:
+        for thread in self._threads:
+            thread.put(group)
+
+    def _end(self) -> None:
+        if self._threads:
+            for group in self._groups.rest():
+                self._hand_on(group)
+            while self._threads:
+                self._threads.pop().close()
+            self._writer.close()
+
+    def take_back(self) -> list[pl.DataFrame]:
+        """Stop, and give back all rows taken so far."""
+        self._end()
+        if self._other is not None:
+            self._other.restart()
+        rows = list(read_blocks(self._temporary, self._table))
+        self._stack.close()
+        return rows
+
+    def complete(self) -> Path:
+        """Write what is left; the file, not published yet."""
+        self._end()
+        return self._temporary
+
+    def publish(self) -> tuple[Path, str, str, DayRules]:
+        """Finish the file: its path, sha256, content digest, and the rules that saw every row."""
+        self._end()
+        sha256 = sha256_of(self._temporary)
+        publish_file(self._temporary, self._final)
+        self._stack.close()
+        content_digest = self._digest.hexdigest()
+        if self._other is not None:
+            self._other.finish(content_digest)
+        return self._final, sha256, content_digest, self._rules
+
+    def close(self) -> None:
+        """Drop what is not published."""
+        while self._threads:
+            with contextlib.suppress(Exception):
+                self._threads.pop().close()
+        self._writer.give_up()
+        self._stack.close()
