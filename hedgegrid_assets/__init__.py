@@ -4,16 +4,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from hedgegrid_assets.inspect.validation import ValidationReport, validate_catalog
-    from hedgegrid_assets.pipeline import RunSummary, run_pipeline
+    from hedgegrid_assets.pipeline.run import run_pipeline
+    from hedgegrid_assets.pipeline.summary import RunSummary
     from hedgegrid_assets.stages.frames import read_frame
 
 __all__ = ["RunSummary", "ValidationReport", "read_frame", "run_pipeline", "validate_catalog"]
 
 _HOME: Final = {
-    "RunSummary": "pipeline",
+    "RunSummary": "pipeline.summary",
     "ValidationReport": "inspect.validation",
     "read_frame": "stages.frames",
-    "run_pipeline": "pipeline",
+    "run_pipeline": "pipeline.run",
     "validate_catalog": "inspect.validation",
 }
 

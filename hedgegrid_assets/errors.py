@@ -115,6 +115,14 @@ class DataError(HedgegridError):
     code = "data"
 
 
+def together(errors: Sequence[HedgegridError]) -> HedgegridError:
+    """One error that tells of all."""
+    if len(errors) == 1:
+        return errors[0]
+    told = "; ".join(error.message for error in errors)
+    return DataError(f"{len(errors)} faults: {told}", hint=errors[0].hint)
+
+
 class NoDataFetched(DataError):
     """Nothing was found for what was asked."""
 

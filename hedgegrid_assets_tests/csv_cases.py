@@ -9,7 +9,9 @@ from typing import Any, Final
 
 import polars as pl
 
-from hedgegrid_assets.pipeline import RunSummary, request, run
+from hedgegrid_assets.pipeline.request import request
+from hedgegrid_assets.pipeline.run import run
+from hedgegrid_assets.pipeline.summary import RunSummary
 from hedgegrid_assets.store import Places
 from hedgegrid_assets.tables import TABLES
 

@@ -11,8 +11,8 @@ from typing import Any, Final
 import dagster as dg
 
 from hedgegrid_assets.config.feeds import read_feeds
-from hedgegrid_assets.defs import definitions_of, houses_of
-from hedgegrid_assets.pipeline import House
+from hedgegrid_assets.defs import definitions_of, feed_contexts_of
+from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets_tests.scenario import BTC, DAY, DAY_MS, MIDNIGHT_MS, agg_trade, line, mark_price, received
 
 BTC_DAY: Final = f"{DAY}|BTCUSDT-PERP.BINANCE"
@@ -52,17 +52,17 @@ def write_feeds(root: Path, *feeds: str) -> Path:
     return path
 
 
-def house_of(root: Path, feed: str = CAPTURES) -> House:
+def feed_context_of(root: Path, feed: str = CAPTURES) -> FeedContext:
     """The one feed of a new feeds.yaml, with its data below ``root``."""
     found = read_feeds(write_feeds(root, feed))
     assert not found.problems
-    (house,) = houses_of(found.feeds.values(), root / "data")
-    return house
+    (feed_context,) = feed_contexts_of(found.feeds.values(), root / "data")
+    return feed_context
 
 
-def drop(house: House, data: bytes, name: str = "day.jsonl") -> Path:
+def drop(feed_context: FeedContext, data: bytes, name: str = "day.jsonl") -> Path:
     """Put a file into the landing zone."""
-    path = house.places.landing / "websocket" / name
+    path = feed_context.places.landing / "websocket" / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
     return path
@@ -86,19 +86,19 @@ def partition(number: int, instrument: str = "BTCUSDT-PERP.BINANCE") -> str:
 
 
 def run(
-    house: House, instance: dg.DagsterInstance, key: str = BTC_DAY, only: Sequence[str] | None = None
+    feed_context: FeedContext, instance: dg.DagsterInstance, key: str = BTC_DAY, only: Sequence[str] | None = None
 ) -> dg.ExecuteInProcessResult:
     """The job of an instrument-day, or some assets of it, as ``captures/raw/aggTrade``."""
-    job = definitions_of([house]).resolve_job_def(f"{house.feed.name}_days")
+    job = definitions_of([feed_context]).resolve_job_def(f"{feed_context.feed.name}_days")
     selection = [dg.AssetKey(name.split("/")) for name in only] if only else None
     return job.execute_in_process(
         partition_key=key, instance=instance, asset_selection=selection, raise_on_error=False, run_config=_QUIET
     )
 
 
-def run_import(house: House, instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
+def run_import(feed_context: FeedContext, instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
     """The job that imports the landing zone."""
-    job = definitions_of([house]).resolve_job_def(f"{house.feed.name}_import")
+    job = definitions_of([feed_context]).resolve_job_def(f"{feed_context.feed.name}_import")
     return job.execute_in_process(instance=instance, raise_on_error=False, run_config=_QUIET)
 
 
@@ -108,10 +108,10 @@ def made(result: dg.ExecuteInProcessResult) -> set[str]:
     return {event.asset_key.to_user_string() for event in events if event.asset_key}
 
 
-def of_layer(house: House, *layers: str) -> set[str]:
+def of_layer(feed_context: FeedContext, *layers: str) -> set[str]:
     """All assets of some layers of the scenario's feed."""
     names = {"raw": ("aggTrade", "markPrice"), "normalized": TABLES, "catalog": TABLES}
-    return {f"{house.feed.name}/{layer}/{name}" for layer in layers for name in names[layer]}
+    return {f"{feed_context.feed.name}/{layer}/{name}" for layer in layers for name in names[layer]}
 
 
 def evaluations(result: dg.ExecuteInProcessResult) -> dict[tuple[str, str], dg.AssetCheckEvaluation]:
@@ -139,7 +139,7 @@ def metadata(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, Any]:
     }
 
 
-def catalog_files(house: House, table: str) -> dict[str, bytes]:
+def catalog_files(feed_context: FeedContext, table: str) -> dict[str, bytes]:
     """Instrument/file -> bytes of the Nautilus files of a table."""
-    root = house.places.catalog / "data" / table
+    root = feed_context.places.catalog / "data" / table
     return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*.parquet")}

@@ -11,7 +11,7 @@ from typing import Any, Final
 from urllib.request import urlopen
 
 from hedgegrid_assets.config.feeds import Feed
-from hedgegrid_assets.pipeline import House
+from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.sources.tardis import api
 from hedgegrid_assets.stages.raw import RawDay, RawKey
 from hedgegrid_assets.store import Places
@@ -59,7 +59,7 @@ def settings(server: Standin, **more: Any) -> dict[str, Any]:
     return {"endpoint": server.endpoint, "datasets_endpoint": server.datasets_endpoint, "api_key": KEY} | more
 
 
-def house(folder: Path, server: Standin, *, symbols: Sequence[str] = ("BTCUSDT",), **more: Any) -> House:
+def feed_context(folder: Path, server: Standin, *, symbols: Sequence[str] = ("BTCUSDT",), **more: Any) -> FeedContext:
     """A feed in its places, as the command line makes it."""
     feed = Feed.model_construct(
         name="cli_tardis",
@@ -78,7 +78,7 @@ def house(folder: Path, server: Standin, *, symbols: Sequence[str] = ("BTCUSDT",
         schedule=None,
         owners=(),
     )
-    return House(feed, Places(folder / "data", folder / "data/catalog"))
+    return FeedContext(feed, Places(folder / "data", folder / "data/catalog"))
 
 
 def warm(folder: Path, source: Path, *minutes: int) -> None:

@@ -25,7 +25,8 @@ from hedgegrid_assets.cli.output import (
 from hedgegrid_assets.errors import UsageError
 
 if TYPE_CHECKING:
-    from hedgegrid_assets.pipeline import DaySummary, Request, RunSummary
+    from hedgegrid_assets.pipeline.request import Request
+    from hedgegrid_assets.pipeline.summary import DaySummary, RunSummary
 
 Output = Annotated[Path, typer.Option("--output", help="Root of the catalog; made if it is not there.")]
 
@@ -82,7 +83,7 @@ def replay_to_parquet(
 
     Example: hedgegrid replay-to-parquet --source websocket --symbol BTCUSDT --start 2024-01-01 --end 2024-01-07
     """
-    from hedgegrid_assets.pipeline import request
+    from hedgegrid_assets.pipeline.request import request
 
     set_logging(verbose=verbose, quiet=quiet)
     if symbol != symbol.upper() and not quiet:
@@ -126,7 +127,8 @@ def generate_sample_data(
     """
     from datetime import date, timedelta
 
-    from hedgegrid_assets.pipeline import reachable, request
+    from hedgegrid_assets.pipeline.plan import reachable
+    from hedgegrid_assets.pipeline.request import request
 
     set_logging(verbose=verbose, quiet=quiet)
     start = date.fromisoformat(SAMPLE_START)
@@ -178,7 +180,7 @@ def _show_plan(asked: "Request", *, as_json: bool) -> int:
     from rich.table import Table
 
     from hedgegrid_assets.errors import HedgegridError
-    from hedgegrid_assets.pipeline import account, plan
+    from hedgegrid_assets.pipeline.plan import account, plan
 
     days = plan(asked)
     try:
@@ -219,14 +221,14 @@ def _show_plan(asked: "Request", *, as_json: bool) -> int:
 
 
 def _run(asked: "Request", *, as_json: bool, quiet: bool) -> int:
-    from hedgegrid_assets import pipeline
+    from hedgegrid_assets.pipeline.run import run
 
     if asked.start and asked.end and not quiet:
         from datetime import timedelta
 
         say(f"{(asked.end - asked.start).days} days: {asked.start} .. {asked.end - timedelta(days=1)}")
     with progress(quiet=quiet) as tick:
-        summary = pipeline.run(asked, progress=tick, say=None if quiet else lambda text: say(f"note: {text}"))
+        summary = run(asked, progress=tick, say=None if quiet else lambda text: say(f"note: {text}"))
     if as_json:
         print_json(summary.to_dict())
     elif not quiet:

@@ -42,7 +42,7 @@ def instruments_widen(
     For data that became finer than the definition. Run it again if it was interrupted; then run the refused days again.
     """
     from hedgegrid_assets.housekeeping.widening import widen_instrument
-    from hedgegrid_assets.pipeline import told
+    from hedgegrid_assets.pipeline.definitions import told
 
     set_logging(verbose=verbose, quiet=quiet)
     with progress(quiet=quiet) as tick:

@@ -13,7 +13,7 @@ from hedgegrid_assets.defs.assets import assets_of
 from hedgegrid_assets.defs.jobs import jobs_of
 from hedgegrid_assets.defs.schedules import schedules_of
 from hedgegrid_assets.defs.sensors import sensors_of
-from hedgegrid_assets.pipeline import House
+from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.store import Places
 
 warnings.filterwarnings(
@@ -37,22 +37,22 @@ def load(feeds_file: Path, data: Path) -> dg.Definitions:
     found = read_feeds(feeds_file)
     for problem in found.problems:
         _log.warning("feed %s is left out: %s", problem.feed or "-", problem)
-    return definitions_of(houses_of(found.feeds.values(), data))
+    return definitions_of(feed_contexts_of(found.feeds.values(), data))
 
 
-def houses_of(feeds: Iterable[Feed], data: Path) -> list[House]:
+def feed_contexts_of(feeds: Iterable[Feed], data: Path) -> list[FeedContext]:
     """Feeds in the places that Dagster works in: absolute, as its processes have other working directories."""
     root = data.absolute()
-    return [House(feed, Places(root, root / "catalog")) for feed in feeds]
+    return [FeedContext(feed, Places(root, root / "catalog")) for feed in feeds]
 
 
-def definitions_of(houses: Iterable[House]) -> dg.Definitions:
+def definitions_of(feed_contexts: Iterable[FeedContext]) -> dg.Definitions:
     """Assets, checks, jobs, sensors and schedules; steps run in the process of their run, as starting one costs seconds."""
-    feeds = [(house, jobs_of(house)) for house in houses]
+    feeds = [(feed_context, jobs_of(feed_context)) for feed_context in feed_contexts]
     return dg.Definitions(
-        assets=[asset for house, _ in feeds for asset in assets_of(house)],
+        assets=[asset for feed_context, _ in feeds for asset in assets_of(feed_context)],
         jobs=[job for _, jobs in feeds for job in jobs],
-        sensors=[sensor for house, jobs in feeds for sensor in sensors_of(house, jobs)],
-        schedules=[schedule for house, _ in feeds for schedule in schedules_of(house)],
+        sensors=[sensor for feed_context, jobs in feeds for sensor in sensors_of(feed_context, jobs)],
+        schedules=[schedule for feed_context, _ in feeds for schedule in schedules_of(feed_context)],
         executor=dg.in_process_executor,
     )

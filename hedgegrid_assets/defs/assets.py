@@ -20,10 +20,14 @@ from hedgegrid_assets.errors import (
     RawDamaged,
     Refused,
     RemoteFault,
+    together,
 )
 from hedgegrid_assets.instruments import Instrument
 from hedgegrid_assets.model import Channel, InstrumentDay, Status, Table
-from hedgegrid_assets.pipeline import House, several
+from hedgegrid_assets.pipeline.days import normalize_tables
+from hedgegrid_assets.pipeline.definitions import instrument_of
+from hedgegrid_assets.pipeline.feed_context import FeedContext
+from hedgegrid_assets.pipeline.landing import import_landing, landing_files
 from hedgegrid_assets.stages import catalog, integrity
 from hedgegrid_assets.stages import raw as raw_stage
 from hedgegrid_assets.stages.frames import Precisions
@@ -38,54 +42,56 @@ _NO_VERSION: Final = dg.DataVersion("INITIAL")
 """Dagster's word for "has none": an import makes no raw day stale; each day has a version of its own."""
 
 
-def raw_key(house: House, channel: str) -> dg.AssetKey:
+def raw_key(feed_context: FeedContext, channel: str) -> dg.AssetKey:
     """Raw days of a channel."""
-    return dg.AssetKey([house.feed.name, "raw", channel])
+    return dg.AssetKey([feed_context.feed.name, "raw", channel])
 
 
-def normalized_key(house: House, table: Table) -> dg.AssetKey:
+def normalized_key(feed_context: FeedContext, table: Table) -> dg.AssetKey:
     """Frames of a table."""
-    return dg.AssetKey([house.feed.name, "normalized", table.name])
+    return dg.AssetKey([feed_context.feed.name, "normalized", table.name])
 
 
-def catalog_key(house: House, table: Table) -> dg.AssetKey:
+def catalog_key(feed_context: FeedContext, table: Table) -> dg.AssetKey:
     """Nautilus files of a table."""
-    return dg.AssetKey([house.feed.name, "catalog", table.name])
+    return dg.AssetKey([feed_context.feed.name, "catalog", table.name])
 
 
-def landing_key(house: House) -> dg.AssetKey:
+def landing_key(feed_context: FeedContext) -> dg.AssetKey:
     """The landing zone of a feed."""
-    return dg.AssetKey([house.feed.name, "landing"])
+    return dg.AssetKey([feed_context.feed.name, "landing"])
 
 
-def instruments_key(house: House) -> dg.AssetKey:
+def instruments_key(feed_context: FeedContext) -> dg.AssetKey:
     """The instrument definitions of a feed."""
-    return dg.AssetKey([house.feed.name, "instruments"])
+    return dg.AssetKey([feed_context.feed.name, "instruments"])
 
 
-def daily_keys(house: House, channels: Collection[str] | None = None) -> list[dg.AssetKey]:
+def daily_keys(feed_context: FeedContext, channels: Collection[str] | None = None) -> list[dg.AssetKey]:
     """Everything that is made once a day and instrument, from raw to catalog; of some channels, or of all.
 
     A run for the channels that have data leaves no checks behind that the UI would count as skipped.
     """
-    wanted = {name: tables for name, (_, tables) in house.by_channel().items() if channels is None or name in channels}
+    wanted = {
+        name: tables for name, (_, tables) in feed_context.by_channel().items() if channels is None or name in channels
+    }
     tables = [table for tables in wanted.values() for table in tables]
     return [
-        *(raw_key(house, channel) for channel in wanted),
-        *(normalized_key(house, table) for table in tables),
-        *(catalog_key(house, table) for table in tables),
+        *(raw_key(feed_context, channel) for channel in wanted),
+        *(normalized_key(feed_context, table) for table in tables),
+        *(catalog_key(feed_context, table) for table in tables),
     ]
 
 
-def assets_of(house: House) -> list[dg.AssetsDefinition]:
+def assets_of(feed_context: FeedContext) -> list[dg.AssetsDefinition]:
     """All assets of a feed."""
-    partitions = partitions_of(house)
+    partitions = partitions_of(feed_context)
     return [
-        *([_landing(house)] if house.source.lands else []),
-        _instruments(house),
-        _raw(house, partitions),
-        *(_normalized(house, table, partitions) for table in house.tables),
-        *(_catalog(house, table, partitions) for table in house.tables),
+        *([_landing(feed_context)] if feed_context.source.lands else []),
+        _instruments(feed_context),
+        _raw(feed_context, partitions),
+        *(_normalized(feed_context, table, partitions) for table in feed_context.tables),
+        *(_catalog(feed_context, table, partitions) for table in feed_context.tables),
     ]
 
 
@@ -111,57 +117,57 @@ def _plain(value: object) -> object:
     )
 
 
-def _common(house: House) -> dict[str, Any]:
-    return {"group_name": house.feed.name, "owners": list(house.feed.owners)}
+def _common(feed_context: FeedContext) -> dict[str, Any]:
+    return {"group_name": feed_context.feed.name, "owners": list(feed_context.feed.owners)}
 
 
 # ---------------------------------------------------------------- what is there once
 
 
-def _landing(house: House) -> dg.AssetsDefinition:
-    feed = house.feed
+def _landing(feed_context: FeedContext) -> dg.AssetsDefinition:
+    feed = feed_context.feed
     where = ", ".join(f"`{pattern}`" for pattern in feed.landing) or "the files that its settings name"
 
     @dg.asset(
-        key=landing_key(house),
+        key=landing_key(feed_context),
         description=(
-            f"The files that you drop for **{feed.name}**: {where}, under `{house.places.landing}`. "
+            f"The files that you drop for **{feed.name}**: {where}, under `{feed_context.places.landing}`. "
             "Materializing imports those that are new or changed, once: each is split into daily raw files. They are never altered or deleted."
         ),
-        kinds={_format(house), "file"},
-        **_common(house),
+        kinds={_format(feed_context), "file"},
+        **_common(feed_context),
     )
     def landing(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
         started = time.monotonic()
         try:
-            files = house.landing()
-            report = house.import_landing(pass_over_damaged=True)
+            files = landing_files(feed_context)
+            report = import_landing(feed_context, pass_over_damaged=True)
         except HedgegridError as error:
             raise failure(error) from None
         for note in report.notes:
             context.log.warning(note)
-        found = metadata.of_landing(house, files, report, time.monotonic() - started)
+        found = metadata.of_landing(feed_context, files, report, time.monotonic() - started)
         yield dg.MaterializeResult(metadata=found, data_version=_NO_VERSION)
         if report.refused:
-            raise failure(several(report.refused))
+            raise failure(together(report.refused))
 
     return landing
 
 
-def _instruments(house: House) -> dg.AssetsDefinition:
-    feed = house.feed
+def _instruments(feed_context: FeedContext) -> dg.AssetsDefinition:
+    feed = feed_context.feed
     said = ["`instruments:` of the feed in feeds.yaml"]
-    said.append("the decimals seen in all raw days" if house.source.precisions is None else "the source itself")
+    said.append("the decimals seen in all raw days" if feed_context.source.precisions is None else "the source itself")
 
     @dg.asset(
-        key=instruments_key(house),
-        deps=[landing_key(house)] if house.source.lands else [],
+        key=instruments_key(feed_context),
+        deps=[landing_key(feed_context)] if feed_context.source.lands else [],
         description=(
             f"The Nautilus instrument definitions of **{feed.name}**: precisions, currencies, fees. They come from {', else '.join(said)}, "
             "and are pinned: a day never changes them. Days define what they need themselves, so this asset is for looking."
         ),
         kinds={"parquet", "nautilus"},
-        **_common(house),
+        **_common(feed_context),
     )
     def instruments(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
         found: dict[str, Instrument] = {}
@@ -169,7 +175,7 @@ def _instruments(house: House) -> dg.AssetsDefinition:
         failed: list[HedgegridError] = []
         for symbol in feed.symbols:
             try:
-                found[symbol] = house.instrument(symbol)
+                found[symbol] = instrument_of(feed_context, symbol)
             except InstrumentUnknown as error:
                 unknown[symbol] = error.message.partition(": ")[2]
             except HedgegridError as error:
@@ -181,7 +187,7 @@ def _instruments(house: House) -> dg.AssetsDefinition:
             data_version=dg.DataVersion(sha256(repr(found).encode()).hexdigest()),
         )
         if failed:
-            raise failure(several(failed))
+            raise failure(together(failed))
 
     return instruments
 
@@ -189,30 +195,37 @@ def _instruments(house: House) -> dg.AssetsDefinition:
 # ---------------------------------------------------------------- raw
 
 
-def _raw(house: House, partitions: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
-    intact = {channel: checks.raw_intact(raw_key(house, channel)) for channel in house.by_channel()}
-    remote = house.source.remote is not None
+def _raw(feed_context: FeedContext, partitions: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
+    intact = {channel: checks.raw_intact(raw_key(feed_context, channel)) for channel in feed_context.by_channel()}
+    remote = feed_context.source.remote is not None
 
     @dg.multi_asset(
-        name=f"{house.feed.name}__raw",
-        specs=[_raw_spec(house, channel, tables, partitions) for channel, tables in house.by_channel().values()],
+        name=f"{feed_context.feed.name}__raw",
+        specs=[
+            _raw_spec(feed_context, channel, tables, partitions)
+            for channel, tables in feed_context.by_channel().values()
+        ],
         check_specs=[check.spec(partitions) for check in intact.values()],
         partitions_def=partitions,
         can_subset=True,
-        pool=f"{house.source.name}_api" if remote else None,
+        pool=f"{feed_context.source.name}_api" if remote else None,
     )
     def raw(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
         day = day_of(context.partition_key)
-        channels = [channel for channel in house.by_channel() if raw_key(house, channel) in context.selected_asset_keys]
-        if house.source.lands:
-            _import_landing(context, house)
+        channels = [
+            channel
+            for channel in feed_context.by_channel()
+            if raw_key(feed_context, channel) in context.selected_asset_keys
+        ]
+        if feed_context.source.lands:
+            _import_landing(context, feed_context)
         damaged = []
         missing = []
         for channel in channels:
             started = time.monotonic()
-            key = RawKey(channel, house.feed.symbol_of(day.instrument_id), day.date)
+            key = RawKey(channel, feed_context.feed.symbol_of(day.instrument_id), day.date)
             try:
-                found = house.raw(key)
+                found = feed_context.raw(key)
                 if found is None:
                     missing.append(channel)
                     continue
@@ -224,47 +237,47 @@ def _raw(house: House, partitions: dg.MultiPartitionsDefinition) -> dg.AssetsDef
             except HedgegridError as error:
                 raise _later(context, error) or failure(error) from None
         if missing == channels:
-            raise failure(_no_data(house, day, missing))
+            raise failure(_no_data(feed_context, day, missing))
         if missing:
             context.log.warning(f"{day}: no {', '.join(missing)} data; its tables are skipped")
-        if damaged and not _runs_any(context, [normalized_key(house, table) for table in house.tables]):
-            raise failure(several(damaged))
+        if damaged and not _runs_any(context, [normalized_key(feed_context, table) for table in feed_context.tables]):
+            raise failure(together(damaged))
 
     return raw
 
 
 def _raw_spec(
-    house: House, channel: Channel, tables: Sequence[Table], partitions: dg.MultiPartitionsDefinition
+    feed_context: FeedContext, channel: Channel, tables: Sequence[Table], partitions: dg.MultiPartitionsDefinition
 ) -> dg.AssetSpec:
-    origin = "split out of the landing files" if house.source.lands else f"from {house.source.doc}"
+    origin = "split out of the landing files" if feed_context.source.lands else f"from {feed_context.source.doc}"
     return dg.AssetSpec(
-        raw_key(house, channel.name),
-        deps=[landing_key(house)] if house.source.lands else [],
+        raw_key(feed_context, channel.name),
+        deps=[landing_key(feed_context)] if feed_context.source.lands else [],
         description=(
             f"Messages of the stream `{channel.name}` exactly as received, {origin}: one file for each day and symbol, "
             f"with a manifest beside it that says where it came from. It becomes {', '.join(table.name for table in tables)}. "
             "A day without such messages is skipped."
         ),
-        metadata={"dagster/column_schema": metadata.raw_columns(channel), "folder": _folder(house, channel)},
+        metadata={"dagster/column_schema": metadata.raw_columns(channel), "folder": _folder(feed_context, channel)},
         skippable=True,
-        kinds={_format(house), "file"},
+        kinds={_format(feed_context), "file"},
         partitions_def=partitions,
-        **_common(house),
+        **_common(feed_context),
     )
 
 
-def _folder(house: House, channel: Channel) -> str:
-    return str(house.places.raw_folder(house.feed.name, channel.name, "<symbol>"))
+def _folder(feed_context: FeedContext, channel: Channel) -> str:
+    return str(feed_context.places.raw_folder(feed_context.feed.name, channel.name, "<symbol>"))
 
 
-def _format(house: House) -> str:
-    return _FORMAT_KINDS.get(house.source.extension, house.source.extension)
+def _format(feed_context: FeedContext) -> str:
+    return _FORMAT_KINDS.get(feed_context.source.extension, feed_context.source.extension)
 
 
-def _import_landing(context: dg.AssetExecutionContext, house: House) -> None:
+def _import_landing(context: dg.AssetExecutionContext, feed_context: FeedContext) -> None:
     """Whatever is new in the landing zone, so that Materialize and backfill need no sensor."""
     try:
-        report = house.import_landing(pass_over_damaged=True)
+        report = import_landing(feed_context, pass_over_damaged=True)
     except HedgegridError as error:
         if "missing" not in error.details:
             raise failure(error) from None
@@ -318,27 +331,35 @@ def _runs_any(context: dg.AssetExecutionContext, keys: Sequence[dg.AssetKey]) ->
     return any(key in context.job_def.asset_layer.selected_asset_keys for key in keys)
 
 
-def _no_data(house: House, day: InstrumentDay, channels: Sequence[str]) -> NoDataFetched:
+def _no_data(feed_context: FeedContext, day: InstrumentDay, channels: Sequence[str]) -> NoDataFetched:
     """Nothing of this day at all, and where the data are instead."""
-    symbol = house.feed.symbol_of(day.instrument_id)
+    symbol = feed_context.feed.symbol_of(day.instrument_id)
     days = sorted(
-        {held for channel in channels for held in raw_stage.raw_days(house.places, house.feed.name, channel, symbol)}
+        {
+            held
+            for channel in channels
+            for held in raw_stage.raw_days(feed_context.places, feed_context.feed.name, channel, symbol)
+        }
     )
     found = f"{symbol} {days[0]} .. {days[-1]} ({len(days)} days)" if days else f"nothing of {symbol}"
-    wanted = {name for each in house.source.channels if each.name in channels for name in each.tables}
-    others = [each.name for each in house.source.channels if each.name not in channels and wanted & each.tables.keys()]
-    if house.source.lands and others:
+    wanted = {name for each in feed_context.source.channels if each.name in channels for name in each.tables}
+    others = [
+        each.name for each in feed_context.source.channels if each.name not in channels and wanted & each.tables.keys()
+    ]
+    if feed_context.source.lands and others:
         found += f" in {', '.join(channels)} (files with {others[0]} need `settings: {{trade_kind: {others[0]}}}`)"
-    looked_in = str(house.places.landing) if house.source.lands else house.source.doc
+    looked_in = str(feed_context.places.landing) if feed_context.source.lands else feed_context.source.doc
     return NoDataFetched(f"{day} {', '.join(channels)}", looked_in, found)
 
 
 # ---------------------------------------------------------------- normalized
 
 
-def _normalized(house: House, table: Table, partitions: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
-    key, channel = normalized_key(house, table), house.channel(table)
-    source = raw_key(house, channel.name)
+def _normalized(
+    feed_context: FeedContext, table: Table, partitions: dg.MultiPartitionsDefinition
+) -> dg.AssetsDefinition:
+    key, channel = normalized_key(feed_context, table), feed_context.channel(table)
+    source = raw_key(feed_context, channel.name)
     table_checks = checks.checks_of(key, table)
     lineage = metadata.frame_lineage(source, channel, table)
 
@@ -353,18 +374,18 @@ def _normalized(house: House, table: Table, partitions: dg.MultiPartitionsDefini
         ),
         metadata={"dagster/column_schema": metadata.frame_columns(table), "dagster/column_lineage": lineage},
         kinds={"polars", "parquet"},
-        code_version=_code_version(house, table),
-        **_common(house),
+        code_version=_code_version(feed_context, table),
+        **_common(feed_context),
     )
     def normalized(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
         started = time.monotonic()
         day = day_of(context.partition_key)
-        symbol = house.feed.symbol_of(day.instrument_id)
+        symbol = feed_context.feed.symbol_of(day.instrument_id)
         try:
-            raw = raw_stage.raw_day(house.places, house.feed.name, RawKey(channel.name, symbol, day.date))
+            raw = raw_stage.raw_day(feed_context.places, feed_context.feed.name, RawKey(channel.name, symbol, day.date))
             if raw is None:
-                raise _no_data(house, day, [channel.name])
-            (done,) = house.normalize(day, raw, [table], force=context.run.tags.get(FORCE_TAG) == "yes")
+                raise _no_data(feed_context, day, [channel.name])
+            (done,) = normalize_tables(feed_context, day, raw, [table], force=context.run.tags.get(FORCE_TAG) == "yes")
         except HedgegridError as error:
             raise failure(error) from None
         if isinstance(done.error, Refused):
@@ -372,7 +393,9 @@ def _normalized(house: House, table: Table, partitions: dg.MultiPartitionsDefini
         if done.note:
             context.log.warning(done.note)
         verdict = done.verdict
-        results = [check.judged(verdict, _first_bad(house, day, table, verdict, check)) for check in table_checks]
+        results = [
+            check.judged(verdict, _first_bad(feed_context, day, table, verdict, check)) for check in table_checks
+        ]
         if done.error is not None or done.frame is None:
             yield from results
             raise failure(done.error or DataError(f"{day} {table.name}: no frame was stored"))
@@ -380,7 +403,7 @@ def _normalized(house: House, table: Table, partitions: dg.MultiPartitionsDefini
         yield dg.MaterializeResult(
             metadata={
                 **metadata.of_frame(verdict, done.frame, time.monotonic() - started),
-                **metadata.chart(house, day, table, verdict),
+                **metadata.chart(feed_context, day, table, verdict),
                 "dagster/column_schema": metadata.frame_columns(table, precisions),
                 "dagster/column_lineage": lineage,
             },
@@ -394,25 +417,25 @@ def _normalized(house: House, table: Table, partitions: dg.MultiPartitionsDefini
     return normalized
 
 
-def _code_version(house: House, table: Table) -> str:
-    return f"{table.name}:{table.code_version}+{house.source.name}:{house.source.code_version}"
+def _code_version(feed_context: FeedContext, table: Table) -> str:
+    return f"{table.name}:{table.code_version}+{feed_context.source.name}:{feed_context.source.code_version}"
 
 
 def _first_bad(
-    house: House, day: InstrumentDay, table: Table, verdict: Mapping[str, Any], check: checks.Check
+    feed_context: FeedContext, day: InstrumentDay, table: Table, verdict: Mapping[str, Any], check: checks.Check
 ) -> str | None:
     mine = {rule.name for rule in check.rules}
     failed = [
         answer["name"] for answer in verdict["rules"] if answer["name"] in mine and integrity.passed_of(answer) is False
     ]
-    return metadata.first_bad(house, day, table, verdict, failed) if failed and verdict["frame_sha256"] else None
+    return metadata.first_bad(feed_context, day, table, verdict, failed) if failed and verdict["frame_sha256"] else None
 
 
 # ---------------------------------------------------------------- catalog
 
 
-def _catalog(house: House, table: Table, partitions: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
-    key, source = catalog_key(house, table), normalized_key(house, table)
+def _catalog(feed_context: FeedContext, table: Table, partitions: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
+    key, source = catalog_key(feed_context, table), normalized_key(feed_context, table)
     check = checks.reads_back_equal(key)
     described = {
         "dagster/column_schema": metadata.nautilus_columns(table),
@@ -431,22 +454,22 @@ def _catalog(house: House, table: Table, partitions: dg.MultiPartitionsDefinitio
         ),
         metadata=described,
         kinds={"parquet", "nautilus"},
-        code_version=_code_version(house, table),
-        **_common(house),
+        code_version=_code_version(feed_context, table),
+        **_common(feed_context),
     )
     def into_catalog(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
         started = time.monotonic()
         day = day_of(context.partition_key)
         try:
-            instrument = house.instrument(house.feed.symbol_of(day.instrument_id))
+            instrument = instrument_of(feed_context, feed_context.feed.symbol_of(day.instrument_id))
             precisions = Precisions(instrument.price_precision, instrument.size_precision, instrument.mark_precision)
-            written = catalog.write_day(house.places, day, table, precisions)
+            written = catalog.write_day(feed_context.places, day, table, precisions)
         except CatalogDiffers as error:
             yield check.result(passed=False, rows=0, found=str(error))
             raise failure(error) from None
         except HedgegridError as error:
             raise failure(error) from None
-        verdict = integrity.read_verdict(house.places, table, day) or {}
+        verdict = integrity.read_verdict(feed_context.places, table, day) or {}
         yield dg.MaterializeResult(
             metadata={
                 **metadata.of_catalog(verdict, written.path, written.rows, time.monotonic() - started),

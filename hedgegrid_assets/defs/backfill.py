@@ -15,14 +15,15 @@ import dagster as dg
 from dagster._core.instance import InstanceRef
 
 from hedgegrid_assets.config.feeds import Feed, data_path, feeds_path, read_feeds
-from hedgegrid_assets.defs import definitions_of, houses_of
+from hedgegrid_assets.defs import definitions_of, feed_contexts_of
 from hedgegrid_assets.defs.assets import FORCE_TAG, daily_keys
 from hedgegrid_assets.defs.freshness import channels_with_raw, is_fresh, with_raw
 from hedgegrid_assets.defs.jobs import days_job
 from hedgegrid_assets.defs.partitions import dates_of, key_of
 from hedgegrid_assets.errors import EnvironmentFault, FeedsFileError, NoDataFetched, UsageError
 from hedgegrid_assets.model import InstrumentDay, Status
-from hedgegrid_assets.pipeline import House
+from hedgegrid_assets.pipeline.feed_context import FeedContext
+from hedgegrid_assets.pipeline.landing import import_landing
 from hedgegrid_assets.stages.catalog import refuse_unfit_nautilus
 from hedgegrid_assets.store import make_folder
 
@@ -140,40 +141,40 @@ def backfill(
     """
     started = time.monotonic()
     refuse_unfit_nautilus()
-    (house,) = houses_of([_feed(feed_name, feeds or feeds_path())], data or data_path())
-    days = _days(house, start, end, instruments)
-    damaged = _import_landing(house, again=force) if house.source.lands else ()
-    wanted = with_raw(house, days) if house.source.lands else days
+    (feed_context,) = feed_contexts_of([_feed(feed_name, feeds or feeds_path())], data or data_path())
+    days = _days(feed_context, start, end, instruments)
+    damaged = _import_landing(feed_context, again=force) if feed_context.source.lands else ()
+    wanted = with_raw(feed_context, days) if feed_context.source.lands else days
     if not wanted:
-        where = str(house.places.landing) if house.source.lands else house.source.doc
-        asked = f"{feed_name} {start or house.feed.start} .. {end or house.feed.end or 'today'}"
+        where = str(feed_context.places.landing) if feed_context.source.lands else feed_context.source.doc
+        asked = f"{feed_name} {start or feed_context.feed.start} .. {end or feed_context.feed.end or 'today'}"
         raise NoDataFetched(asked, where, "; ".join(damaged) or "nothing of these days and instruments")
-    job = definitions_of([house]).resolve_job_def(days_job(house))
+    job = definitions_of([feed_context]).resolve_job_def(days_job(feed_context))
     done = []
     for number, day in enumerate(wanted, 1):
-        fresh = not force and is_fresh(house, day)
-        outcome = DayDone(day, Outcome.FRESH) if fresh else _run(house, job, day, instance, force=force)
+        fresh = not force and is_fresh(feed_context, day)
+        outcome = DayDone(day, Outcome.FRESH) if fresh else _run(feed_context, job, day, instance, force=force)
         done.append(outcome)
         if progress:
             progress(outcome, number, len(wanted))
     return BackfillSummary(feed_name, tuple(done), len(days) - len(wanted), time.monotonic() - started, damaged)
 
 
-def _import_landing(house: House, *, again: bool) -> tuple[str, ...]:
+def _import_landing(feed_context: FeedContext, *, again: bool) -> tuple[str, ...]:
     """Import what is new; what could not be read."""
-    report = house.import_landing(pass_over_damaged=True, again=again)
+    report = import_landing(feed_context, pass_over_damaged=True, again=again)
     for note in (*report.notes, *(error.message for error in report.refused)):
         _log.warning(note)
     return tuple(error.message for error in report.refused)
 
 
 def _run(
-    house: House, job: dg.JobDefinition, day: InstrumentDay, instance: dg.DagsterInstance, *, force: bool
+    feed_context: FeedContext, job: dg.JobDefinition, day: InstrumentDay, instance: dg.DagsterInstance, *, force: bool
 ) -> DayDone:
     started = time.monotonic()
     result = job.execute_in_process(
         partition_key=key_of(day),
-        asset_selection=daily_keys(house, channels_with_raw(house, day)),
+        asset_selection=daily_keys(feed_context, channels_with_raw(feed_context, day)),
         instance=instance,
         raise_on_error=False,
         run_config=_QUIET,
@@ -223,15 +224,17 @@ def _feed(name: str, path: Path) -> Feed:
     raise UsageError(f"unknown feed ({path}): expected one of {', '.join(found.feeds) or 'none'}, found {name!r}")
 
 
-def _days(house: House, start: date | None, end: date | None, instruments: Sequence[str] | None) -> list[InstrumentDay]:
+def _days(
+    feed_context: FeedContext, start: date | None, end: date | None, instruments: Sequence[str] | None
+) -> list[InstrumentDay]:
     """What is asked for, day after day, as far as there are partitions."""
-    feed = house.feed
+    feed = feed_context.feed
     if start and end and start >= end:
         raise UsageError(f"empty range: expected start before end (end is exclusive), found {start} .. {end}")
     ids = feed.instrument_ids() if instruments is None else _instrument_ids(feed, instruments)
     days = [
         day
-        for day in dates_of(house, datetime.now(UTC).date())
+        for day in dates_of(feed_context, datetime.now(UTC).date())
         if (not start or day >= start) and (not end or day < end)
     ]
     return [InstrumentDay(instrument_id, day) for day in days for instrument_id in ids]

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from hedgegrid_assets.defs.assets import daily_keys, instruments_key, landing_key
-from hedgegrid_assets.pipeline import House
+from hedgegrid_assets.pipeline.feed_context import FeedContext
 
 if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
@@ -14,29 +14,29 @@ type Job = "UnresolvedAssetJobDefinition"
 """What ``define_asset_job`` returns; Dagster does not export its name."""
 
 
-def days_job(house: House) -> str:
+def days_job(feed_context: FeedContext) -> str:
     """Name of the job that makes one instrument-day."""
-    return f"{house.feed.name}_days"
+    return f"{feed_context.feed.name}_days"
 
 
-def import_job(house: House) -> str:
+def import_job(feed_context: FeedContext) -> str:
     """Name of the job that imports the landing zone."""
-    return f"{house.feed.name}_import"
+    return f"{feed_context.feed.name}_import"
 
 
-def jobs_of(house: House) -> list[Job]:
+def jobs_of(feed_context: FeedContext) -> list[Job]:
     """The jobs of a feed."""
-    feed = house.feed.name
+    feed = feed_context.feed.name
     days = dg.define_asset_job(
-        days_job(house),
-        selection=dg.AssetSelection.assets(*daily_keys(house)),
+        days_job(feed_context),
+        selection=dg.AssetSelection.assets(*daily_keys(feed_context)),
         description=f"One day of one instrument of {feed}, from raw to catalog: a run for each partition.",
     )
-    if not house.source.lands:
+    if not feed_context.source.lands:
         return [days]
     landing = dg.define_asset_job(
-        import_job(house),
-        selection=dg.AssetSelection.assets(landing_key(house), instruments_key(house)),
+        import_job(feed_context),
+        selection=dg.AssetSelection.assets(landing_key(feed_context), instruments_key(feed_context)),
         description=f"What is new in the landing zone of {feed} becomes daily raw files.",
     )
     return [days, landing]

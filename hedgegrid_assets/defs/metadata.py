@@ -13,7 +13,7 @@ import pyarrow as pa
 from hedgegrid_assets.inspect.charts import chart_markdown
 from hedgegrid_assets.instruments import Instrument
 from hedgegrid_assets.model import Channel, InstrumentDay, Table
-from hedgegrid_assets.pipeline import House
+from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.stages import frames
 from hedgegrid_assets.stages.catalog import nautilus
 from hedgegrid_assets.stages.frames import Precisions
@@ -152,9 +152,9 @@ def of_frame(verdict: Mapping[str, Any], frame: Path, seconds: float) -> Metadat
     }
 
 
-def chart(house: House, day: InstrumentDay, table: Table, verdict: Mapping[str, Any]) -> Metadata:
+def chart(feed_context: FeedContext, day: InstrumentDay, table: Table, verdict: Mapping[str, Any]) -> Metadata:
     """A picture of a day of trades: price with its gaps, rows a minute, latency."""
-    found = chart_markdown(house.places, day, table, verdict) if table.id_column else None
+    found = chart_markdown(feed_context.places, day, table, verdict) if table.id_column else None
     return {} if found is None else {"chart": dg.MetadataValue.md(found)}
 
 
@@ -180,7 +180,7 @@ def of_instruments(instruments: Mapping[str, Instrument], unknown: Mapping[str, 
     return found | {"instruments": _table(_INSTRUMENT, records)} if records else found
 
 
-def of_landing(house: House, files: list[LandingFile], report: ImportReport, seconds: float) -> Metadata:
+def of_landing(feed_context: FeedContext, files: list[LandingFile], report: ImportReport, seconds: float) -> Metadata:
     """An import: what was read now, and what lies there altogether."""
     read, damaged = set(report.read), {str(error.details["path"]) for error in report.damaged}
     blocked = {str(error.details["path"]) for error in report.blocked}
@@ -188,9 +188,11 @@ def of_landing(house: House, files: list[LandingFile], report: ImportReport, sec
     records = []
     for landing in files[-_SHOWN_FILES:]:
         path = landing.path
-        shown = path.relative_to(house.places.landing) if path.is_relative_to(house.places.landing) else path
+        shown = (
+            path.relative_to(feed_context.places.landing) if path.is_relative_to(feed_context.places.landing) else path
+        )
         said = "refused" if str(path) in damaged else "read now" if path in read else "known"
-        said += ", blocked" if shown_name(house.places, path) in blocked else ""
+        said += ", blocked" if shown_name(feed_context.places, path) in blocked else ""
         if not path.exists():  # it has gone since
             continue
         status = path.stat()
@@ -236,17 +238,17 @@ def _time(ns: int | None) -> str:
 
 
 def first_bad(
-    house: House, day: InstrumentDay, table: Table, verdict: Mapping[str, Any], failed: list[str]
+    feed_context: FeedContext, day: InstrumentDay, table: Table, verdict: Mapping[str, Any], failed: list[str]
 ) -> str | None:
     """At most ten of what made the rules fail, as a Markdown table; None where there are no single rows to show."""
     answers = {answer["name"]: answer for answer in verdict["rules"]}
     for name in failed:
         raw_rows = answers[name]["numbers"].get("first_bad_raw_rows")
-        shown = _frame_rows(house, day, table, pl.col("raw_row").is_in(raw_rows)) if raw_rows else None
+        shown = _frame_rows(feed_context, day, table, pl.col("raw_row").is_in(raw_rows)) if raw_rows else None
         if name == "trade_ids_unique" and table.id_column:
-            shown = _frame_rows(house, day, table, pl.col(table.id_column).is_duplicated())
+            shown = _frame_rows(feed_context, day, table, pl.col(table.id_column).is_duplicated())
         elif name in {"rejected_share", "nothing_cleaned"}:
-            shown = _rejects(house, day, table)
+            shown = _rejects(feed_context, day, table)
         elif name in {"no_time_gaps", "no_sequence_gaps"}:
             shown = _gaps(verdict)
         if shown is not None and len(shown):
@@ -254,13 +256,13 @@ def first_bad(
     return None
 
 
-def _frame_rows(house: House, day: InstrumentDay, table: Table, wanted: pl.Expr) -> pl.DataFrame:
-    frame = pl.scan_parquet(house.places.frame(day.instrument_id, table.folder, day.date))
+def _frame_rows(feed_context: FeedContext, day: InstrumentDay, table: Table, wanted: pl.Expr) -> pl.DataFrame:
+    frame = pl.scan_parquet(feed_context.places.frame(day.instrument_id, table.folder, day.date))
     return frame.filter(wanted).head(FIRST_BAD).drop("instrument_id").select("raw_row", pl.exclude("raw_row")).collect()
 
 
-def _rejects(house: House, day: InstrumentDay, table: Table) -> pl.DataFrame | None:
-    path = house.places.rejects(day.instrument_id, table.folder, day.date)
+def _rejects(feed_context: FeedContext, day: InstrumentDay, table: Table) -> pl.DataFrame | None:
+    path = feed_context.places.rejects(day.instrument_id, table.folder, day.date)
     if not path.exists():
         return None
     return (

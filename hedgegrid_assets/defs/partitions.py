@@ -6,32 +6,32 @@ from typing import Final
 import dagster as dg
 
 from hedgegrid_assets.model import InstrumentDay
-from hedgegrid_assets.pipeline import House
+from hedgegrid_assets.pipeline.feed_context import FeedContext
 
 DATE: Final = "date"
 INSTRUMENT: Final = "instrument"
 
 
-def partitions_of(house: House) -> dg.MultiPartitionsDefinition:
+def partitions_of(feed_context: FeedContext) -> dg.MultiPartitionsDefinition:
     """Partitions of a feed.
 
     A day becomes a partition when it is over; today's is there as well for sources that land, since a recording that
     is dropped today must not wait until tomorrow. ``dates_of`` says the same in dates.
     """
-    feed = house.feed
+    feed = feed_context.feed
     days = dg.DailyPartitionsDefinition(
         start_date=str(feed.start),
         end_date=str(feed.end) if feed.end else None,
-        end_offset=1 if house.source.lands else 0,
+        end_offset=1 if feed_context.source.lands else 0,
     )
     return dg.MultiPartitionsDefinition(
         {DATE: days, INSTRUMENT: dg.StaticPartitionsDefinition(list(feed.instrument_ids()))}
     )
 
 
-def dates_of(house: House, today: date) -> list[date]:
+def dates_of(feed_context: FeedContext, today: date) -> list[date]:
     """The dates of the feed's partitions on a day."""
-    return house.feed.days(today + timedelta(days=1) if house.source.lands else today)
+    return feed_context.feed.days(today + timedelta(days=1) if feed_context.source.lands else today)
 
 
 def key_of(day: InstrumentDay) -> dg.MultiPartitionKey:

@@ -13,7 +13,8 @@ from hedgegrid_assets.defs.jobs import Job, days_job, import_job
 from hedgegrid_assets.defs.partitions import key_of, partitions_of
 from hedgegrid_assets.errors import UsageError
 from hedgegrid_assets.model import InstrumentDay
-from hedgegrid_assets.pipeline import House
+from hedgegrid_assets.pipeline.feed_context import FeedContext
+from hedgegrid_assets.pipeline.landing import waiting_files
 from hedgegrid_assets.stages.raw import Imported, LandingFile, imports, landing_signature
 
 SECONDS: Final = 30
@@ -53,14 +54,14 @@ class Cursor:
         return json.dumps(asdict(self))
 
 
-def sensors_of(house: House, jobs: Sequence[Job]) -> list[dg.SensorDefinition]:
+def sensors_of(feed_context: FeedContext, jobs: Sequence[Job]) -> list[dg.SensorDefinition]:
     """The landing sensor of a feed that has a landing zone; it runs the feed's jobs."""
-    if not house.source.lands:
+    if not feed_context.source.lands:
         return []
-    partitions = partitions_of(house)
+    partitions = partitions_of(feed_context)
 
     @dg.sensor(
-        name=f"{house.feed.name}_landing",
+        name=f"{feed_context.feed.name}_landing",
         jobs=list(jobs),
         minimum_interval_seconds=SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
@@ -72,13 +73,13 @@ def sensors_of(house: House, jobs: Sequence[Job]) -> list[dg.SensorDefinition]:
     def landing(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         before = Cursor.read(context.cursor)
         try:
-            waiting = house.waiting()[:WATCHED]
+            waiting = waiting_files(feed_context)[:WATCHED]
         except UsageError as error:  # a file that the settings name is not there yet
             return dg.SensorResult(skip_reason=error.message, cursor=context.cursor)
-        contents = {_digest([_content(house, file)]): file for file in waiting}
+        contents = {_digest([_content(feed_context, file)]): file for file in waiting}
         settled = [digest for digest in contents if digest in before.waiting]
-        requests = [_import(house, settled)] if settled else []
-        days, after = _days(house, partitions, before)
+        requests = [_import(feed_context, settled)] if settled else []
+        days, after = _days(feed_context, partitions, before)
         requests += days
         told = f"{len(waiting)} files wait until they have stopped growing" if waiting else "nothing new"
         return dg.SensorResult(
@@ -90,66 +91,74 @@ def sensors_of(house: House, jobs: Sequence[Job]) -> list[dg.SensorDefinition]:
     return [landing]
 
 
-def _import(house: House, settled: Iterable[str]) -> dg.RunRequest:
+def _import(feed_context: FeedContext, settled: Iterable[str]) -> dg.RunRequest:
     """One run for all files that have settled, and for these contents once: a failed import is not repeated for ever."""
-    return dg.RunRequest(job_name=import_job(house), run_key=f"import@{_digest(sorted(settled))}", tags=dict(_FIRST))
+    return dg.RunRequest(
+        job_name=import_job(feed_context), run_key=f"import@{_digest(sorted(settled))}", tags=dict(_FIRST)
+    )
 
 
-def _days(house: House, partitions: dg.MultiPartitionsDefinition, before: Cursor) -> tuple[list[dg.RunRequest], Cursor]:
+def _days(
+    feed_context: FeedContext, partitions: dg.MultiPartitionsDefinition, before: Cursor
+) -> tuple[list[dg.RunRequest], Cursor]:
     """The days of imports that were not asked for yet, and how far that goes.
 
     The run key names the day and all landing content that it is made of: several files of one day make one run.
     """
-    known = imports(house.places, house.feed.name)
-    contents = _contents(house, known)
+    known = imports(feed_context.places, feed_context.feed.name)
+    contents = _contents(feed_context, known)
     requests: list[dg.RunRequest] = []
     after = before
     for imported in known:
         if (imported.at, imported.name) < (before.at, before.name):
             continue
         done = before.days if (imported.at, imported.name) == (before.at, before.name) else 0
-        days = sorted(day for day in _instrument_days(house, imported) if partitions.has_partition_key(key_of(day)))
+        days = sorted(
+            day for day in _instrument_days(feed_context, imported) if partitions.has_partition_key(key_of(day))
+        )
         taken = days[done : done + RUNS_A_TICK - len(requests)]
         for day in taken:
-            requests.append(_day(house, day, contents[day]))
+            requests.append(_day(feed_context, day, contents[day]))
         after = Cursor((), imported.at, imported.name, done + len(taken))
         if done + len(taken) < len(days):
             break
     return requests, after
 
 
-def _day(house: House, day: InstrumentDay, contents: Collection[tuple[str, str]]) -> dg.RunRequest:
+def _day(feed_context: FeedContext, day: InstrumentDay, contents: Collection[tuple[str, str]]) -> dg.RunRequest:
     """One run for the channels that the day has; its key names all landing content of the day."""
     return dg.RunRequest(
-        job_name=days_job(house),
+        job_name=days_job(feed_context),
         run_key=f"{key_of(day)}@{_digest(sorted('|'.join(content) for content in contents))}",
         partition_key=key_of(day),
-        asset_selection=daily_keys(house, {channel for _, channel in contents}),
+        asset_selection=daily_keys(feed_context, {channel for _, channel in contents}),
         tags=dict(_FIRST),
     )
 
 
-def _contents(house: House, known: Iterable[Imported]) -> dict[InstrumentDay, set[tuple[str, str]]]:
+def _contents(feed_context: FeedContext, known: Iterable[Imported]) -> dict[InstrumentDay, set[tuple[str, str]]]:
     """Day -> (landing content, channel) that it is made of."""
     found: dict[InstrumentDay, set[tuple[str, str]]] = {}
     for imported in known:
-        for day, channels in _instrument_days(house, imported).items():
+        for day, channels in _instrument_days(feed_context, imported).items():
             found.setdefault(day, set()).update((imported.name, channel) for channel in channels)
     return found
 
 
-def _instrument_days(house: House, imported: Imported) -> dict[InstrumentDay, set[str]]:
+def _instrument_days(feed_context: FeedContext, imported: Imported) -> dict[InstrumentDay, set[str]]:
     """Days that the feed wants -> the channels of the import that it wants."""
     found: dict[InstrumentDay, set[str]] = {}
     for key in imported.days:
-        if key.symbol in house.feed.symbols and key.channel in house.by_channel():
-            found.setdefault(InstrumentDay(house.feed.instrument_id(key.symbol), key.day), set()).add(key.channel)
+        if key.symbol in feed_context.feed.symbols and key.channel in feed_context.by_channel():
+            found.setdefault(InstrumentDay(feed_context.feed.instrument_id(key.symbol), key.day), set()).add(
+                key.channel
+            )
     return found
 
 
-def _content(house: House, file: LandingFile) -> str:
+def _content(feed_context: FeedContext, file: LandingFile) -> str:
     """What would be imported: the file, its content, and what the feed wants of it."""
-    wanted = sorted((*house.feed.symbols, *house.by_channel()))
+    wanted = sorted((*feed_context.feed.symbols, *feed_context.by_channel()))
     return f"{file.path}|{landing_signature(file)}|{','.join(wanted)}"
 
 

@@ -4,18 +4,22 @@ import logging
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from decimal import Decimal
+from typing import Final
 
 from hedgegrid_assets.errors import HedgegridError, Refused
-from hedgegrid_assets.model import InstrumentDay, Table
+from hedgegrid_assets.instruments import Instrument, market_of, read_definitions
+from hedgegrid_assets.model import Channel, InstrumentDay, Table
+from hedgegrid_assets.pipeline.definitions import instrument_of
+from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.stages import catalog, normalize
 from hedgegrid_assets.stages.catalog import Draft, Written
-from hedgegrid_assets.stages.normalize import Normalized, Recipe
+from hedgegrid_assets.stages.frames import Precisions
+from hedgegrid_assets.stages.integrity import Thresholds
+from hedgegrid_assets.stages.normalize import FrameSink, Normalized, Recipe, normalize_day
+from hedgegrid_assets.stages.raw import Carried, Progress, RawDay
 from hedgegrid_assets.store import writing
-
-if TYPE_CHECKING:
-    from hedgegrid_assets.pipeline import House
-    from hedgegrid_assets.stages.raw import Carried, Progress, RawDay
+from hedgegrid_assets.venues import markets
 
 _log: Final = logging.getLogger(__name__)
 
@@ -42,22 +46,22 @@ class TableDay:
 
 
 def make_tables(
-    house: "House",
+    context: FeedContext,
     day: InstrumentDay,
-    raw: "RawDay",
+    raw: RawDay,
     tables: Sequence[Table],
     *,
     compression: str = "zstd",
     again: bool = False,
     force: bool = False,
     unpublished: Collection[Table] = (),
-    progress: "Progress | None" = None,
-    carried: "Carried | None" = None,
+    progress: Progress | None = None,
+    carried: Carried | None = None,
 ) -> list[TableDay]:
     """Normalize, judge and publish tables of a raw day; it is read once for all of them, and current tables are left.
 
     Args:
-        house: The feed.
+        context: The feed in its places.
         day: The instrument-day.
         raw: Its raw day of the channel that the tables are made of.
         tables: What to make of it.
@@ -71,38 +75,92 @@ def make_tables(
     Raises:
         HedgegridError: The raw day is damaged, or its instrument is not known; what concerns one table is in its ``TableDay``.
     """
-    recipe = house.recipe(house.channel_in(raw), house.instrument(raw.key.symbol), compression)
-    refused = _refused(house, day, tables, recipe.channel.series)
+    recipe = recipe_of(context, context.channel_in(raw), instrument_of(context, raw.key.symbol), compression)
+    refused = _refused(context, day, tables, recipe.channel.series)
     stale = [
         table
         for table in tables
-        if table.name not in refused and (again or not normalize.is_current(house.places, day, table, raw, recipe))
+        if table.name not in refused and (again or not normalize.is_current(context.places, day, table, raw, recipe))
     ]
-    with writing(house.places.catalog), ExitStack() as stack:
+    with writing(context.places.catalog), ExitStack() as stack:
         drafts = {
             table.name: stack.enter_context(
-                closing(catalog.Draft(house.places, day, table, recipe.precisions, compression))
+                closing(catalog.Draft(context.places, day, table, recipe.precisions, compression))
             )
             for table in stale
             if table not in unpublished
         }
-        made = _normalized(house, day, raw, stale, compression, progress, drafts, carried, force=force)
+        made = _normalized(context, day, raw, stale, compression, progress, drafts, carried, force=force)
         return [
             TableDay(day, table, error=refused[table.name])
             if table.name in refused
             else _kept(day, table, made.get(table.name))
             if table in unpublished
-            else _published(house, day, table, recipe, made.get(table.name), drafts.get(table.name))
+            else _published(context, day, table, recipe, made.get(table.name), drafts.get(table.name))
             for table in tables
         ]
 
 
-def _refused(house: "House", day: InstrumentDay, tables: Sequence[Table], series: str) -> dict[str, Refused]:
+def normalize_tables(
+    context: FeedContext,
+    day: InstrumentDay,
+    raw: RawDay,
+    tables: Sequence[Table],
+    *,
+    compression: str = "zstd",
+    progress: Progress | None = None,
+    sinks: Mapping[str, FrameSink] | None = None,
+    carried: Carried | None = None,
+    force: bool = False,
+) -> list[Normalized]:
+    """Normalize tables of one raw day (see ``normalize_day``). Raises Refused before anything is written."""
+
+    refuse_other_market(context, raw)
+    channel = context.channel_in(raw)
+    recipe = recipe_of(context, channel, instrument_of(context, raw.key.symbol), compression)
+    for table in tables:
+        catalog.admit(context.places, day, table, channel.series)
+    return normalize_day(context.places, day, raw, tables, recipe, progress, sinks, carried, force=force)
+
+
+def recipe_of(context: FeedContext, channel: Channel, instrument: Instrument, compression: str = "zstd") -> Recipe:
+    """How this feed turns a channel's raw days into frames."""
+
+    thresholds = {
+        table.name: Thresholds(
+            context.feed.gaps.get(table.name, channel.gap_seconds),
+            context.feed.max_rejected,
+            _tick(instrument) if any(rule.name == "prices_on_tick" for rule in table.rules) else None,
+        )
+        for table in context.tables
+    }
+    precisions = Precisions(instrument.price_precision, instrument.size_precision, instrument.mark_precision)
+    return Recipe(context.source, channel, precisions, thresholds, compression)
+
+
+def refuse_other_market(context: FeedContext, raw: RawDay) -> None:
+    """Raises FileContradicts where a file of a raw day is not of the venue and market that the feed takes it for."""
+
+    if not context.source.lands:
+        return
+    symbol = raw.key.symbol
+    instrument_id = context.feed.instrument_id(symbol)
+    pinned = read_definitions(context.places.catalog).get(instrument_id)
+    override, listing = context.feed.instruments.get(symbol), context.feed.listing(symbol)
+    market = market_of(pinned) if pinned else listing.market if listing else context.feed.market
+    said = context.feed.market is not None or bool(override and override.id)
+    definition = {"multiplier": pinned.multiplier} if pinned else {} if listing is None else listing.said
+    markets.check(
+        raw.manifest, markets.Taken(instrument_id, symbol, context.feed.venue, market, said, dict(definition))
+    )
+
+
+def _refused(context: FeedContext, day: InstrumentDay, tables: Sequence[Table], series: str) -> dict[str, Refused]:
     """The tables that the catalog does not take this day of, and why; the others land."""
     found: dict[str, Refused] = {}
     for table in tables:
         try:
-            catalog.admit(house.places, day, table, series)
+            catalog.admit(context.places, day, table, series)
         except Refused as error:
             _log.info("%s: %s", day, error.message)
             found[table.name] = error
@@ -110,14 +168,14 @@ def _refused(house: "House", day: InstrumentDay, tables: Sequence[Table], series
 
 
 def _normalized(
-    house: "House",
+    context: FeedContext,
     day: InstrumentDay,
-    raw: "RawDay",
+    raw: RawDay,
     stale: Sequence[Table],
     compression: str,
-    progress: "Progress | None",
+    progress: Progress | None,
     drafts: Mapping[str, Draft],
-    carried: "Carried | None",
+    carried: Carried | None,
     *,
     force: bool,
 ) -> dict[str, Normalized]:
@@ -125,7 +183,8 @@ def _normalized(
         return {}
     if progress:
         progress(str(day), 0)
-    found = house.normalize(
+    found = normalize_tables(
+        context,
         day,
         raw,
         stale,
@@ -143,15 +202,21 @@ def _kept(day: InstrumentDay, table: Table, made: Normalized | None) -> TableDay
 
 
 def _published(
-    house: "House", day: InstrumentDay, table: Table, recipe: Recipe, made: Normalized | None, draft: Draft | None
+    context: FeedContext, day: InstrumentDay, table: Table, recipe: Recipe, made: Normalized | None, draft: Draft | None
 ) -> TableDay:
-    if made is None and catalog.is_current(house.places, day, table):
+    if made is None and catalog.is_current(context.places, day, table):
         return TableDay(day, table, current=True)
     try:
         if made is not None and made.error is not None:
             raise made.error
-        written = catalog.write_day(house.places, day, table, recipe.precisions, recipe.compression, draft)
+        written = catalog.write_day(context.places, day, table, recipe.precisions, recipe.compression, draft)
     except HedgegridError as error:
         _log.info("%s: %s", day, error.message)
         return TableDay(day, table, made, error=error)
     return TableDay(day, table, made, written)
+
+
+def _tick(instrument: Instrument) -> str | None:
+    """The price increment, where it is coarser than the last decimal: only then can a price lie between two ticks."""
+    units = Decimal(instrument.price_increment).scaleb(instrument.price_precision)
+    return instrument.price_increment if units > 1 else None

@@ -14,7 +14,7 @@ from hedgegrid_assets import sources
 from hedgegrid_assets.defs import assets, definitions_of
 from hedgegrid_assets.defs.assets import assets_of
 from hedgegrid_assets.errors import RemoteFault
-from hedgegrid_assets.pipeline import House
+from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.sources import SOURCES
 from hedgegrid_assets.stages.raw import RawKey
 from hedgegrid_assets_tests.dagster_feeds import (
@@ -29,7 +29,7 @@ from hedgegrid_assets_tests.dagster_feeds import (
     drop,
     evaluations,
     failures,
-    house_of,
+    feed_context_of,
     made,
     metadata,
     of_layer,
@@ -56,8 +56,8 @@ CONFLICT = VARIANTS["same id, other content"].data
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> House:
-    return house_of(tmp_path)
+def feed_context(tmp_path: Path) -> FeedContext:
+    return feed_context_of(tmp_path)
 
 
 @pytest.fixture
@@ -70,16 +70,16 @@ def instance() -> Iterator[dg.DagsterInstance]:
 class Day:
     """A day that was run once, for several tests to look at."""
 
-    house: House
+    feed_context: FeedContext
     instance: dg.DagsterInstance
     result: dg.ExecuteInProcessResult
 
 
 def day_run(root: Path, data: bytes) -> Iterator[Day]:
-    house = house_of(root)
-    drop(house, data)
+    feed_context = feed_context_of(root)
+    drop(feed_context, data)
     with dg.DagsterInstance.ephemeral() as instance:
-        yield Day(house, instance, run(house, instance))
+        yield Day(feed_context, instance, run(feed_context, instance))
 
 
 @pytest.fixture(scope="module")
@@ -96,10 +96,10 @@ def blocked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Day]:
 
 
 def test_a_dropped_capture_goes_from_raw_to_catalog_without_a_sensor(clean: Day) -> None:
-    house, result = clean.house, clean.result
+    feed_context, result = clean.feed_context, clean.result
     assert result.success
-    assert made(result) == of_layer(house, "raw", "normalized", "catalog")
-    trades = ParquetDataCatalog(str(house.places.catalog)).trade_ticks(instrument_ids=["BTCUSDT-PERP.BINANCE"])
+    assert made(result) == of_layer(feed_context, "raw", "normalized", "catalog")
+    trades = ParquetDataCatalog(str(feed_context.places.catalog)).trade_ticks(instrument_ids=["BTCUSDT-PERP.BINANCE"])
     assert [int(str(trade.trade_id)) for trade in trades] == list(BTC_IDS)
 
 
@@ -107,12 +107,12 @@ def test_a_dropped_capture_goes_from_raw_to_catalog_without_a_sensor(clean: Day)
 def test_every_check_of_a_feed_has_a_result_for_the_partition(
     feed: str, clean: Day, tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
-    house, result, key = clean.house, clean.result, BTC_DAY
+    feed_context, result, key = clean.feed_context, clean.result, BTC_DAY
     if feed == "sim":
-        house, key = house_of(tmp_path, SIM), SIM_DAY
-        result = run(house, instance, key)
+        feed_context, key = feed_context_of(tmp_path, SIM), SIM_DAY
+        result = run(feed_context, instance, key)
     assert result.success
-    specs = {spec.key for asset in assets_of(house) for spec in asset.check_specs}
+    specs = {spec.key for asset in assets_of(feed_context) for spec in asset.check_specs}
     found = result.get_asset_check_evaluations()
     assert {check.asset_check_key for check in found} == specs
     assert len(found) == len(specs)
@@ -140,12 +140,14 @@ def test_warnings_alone_fail_no_run(clean: Day) -> None:
     assert failed == {dg.AssetCheckSeverity.WARN}  # mark prices of two minutes do not cover a day
 
 
-def test_metadata_say_how_many_rows_from_where_and_how_good(house: House, instance: dg.DagsterInstance) -> None:
+def test_metadata_say_how_many_rows_from_where_and_how_good(
+    feed_context: FeedContext, instance: dg.DagsterInstance
+) -> None:
     data = inserted(line(agg_trade(BAD_ID, BAD_MS, q="0"), received(BAD_MS)))
-    drop(house, data)
-    result = run(house, instance)
+    drop(feed_context, data)
+    result = run(feed_context, instance)
     found = metadata(result, "captures/normalized/trade_tick")
-    frame = house.places.frame("BTCUSDT-PERP.BINANCE", "trade_tick", DAY)
+    frame = feed_context.places.frame("BTCUSDT-PERP.BINANCE", "trade_tick", DAY)
     assert {
         name: found[name] for name in ("dagster/row_count", "dagster/partition_row_count", "rows_in", "rejected")
     } == {
@@ -174,8 +176,8 @@ def test_a_column_is_traced_from_the_raw_field_to_nautilus(clean: Day) -> None:
     assert made_from("captures/normalized/mark_price_update", "mark_price") == [("captures/raw/markPrice", "p")]
 
 
-def test_a_lineage_names_columns_of_its_own_schema_and_of_the_one_upstream(house: House) -> None:
-    specs = {spec.key: spec for asset in assets_of(house) for spec in asset.specs}
+def test_a_lineage_names_columns_of_its_own_schema_and_of_the_one_upstream(feed_context: FeedContext) -> None:
+    specs = {spec.key: spec for asset in assets_of(feed_context) for spec in asset.specs}
     columns = {
         key: {column.name for column in spec.metadata["dagster/column_schema"].columns}
         for key, spec in specs.items()
@@ -188,14 +190,14 @@ def test_a_lineage_names_columns_of_its_own_schema_and_of_the_one_upstream(house
             assert all(dep.column_name in columns[dep.asset_key] for dep in deps), (key, column)
 
 
-def test_every_asset_tells_a_newcomer_what_it_is(house: House) -> None:
-    specs = [spec for asset in assets_of(house) for spec in asset.specs]
+def test_every_asset_tells_a_newcomer_what_it_is(feed_context: FeedContext) -> None:
+    specs = [spec for asset in assets_of(feed_context) for spec in asset.specs]
     assert len(specs) == 12
     for spec in specs:
         assert spec.description
         assert spec.kinds
         assert (spec.group_name, spec.owners) == ("captures", ["team:market-data"])
-    for asset in assets_of(house):
+    for asset in assets_of(feed_context):
         assert all(check.description for check in asset.check_specs)
 
 
@@ -203,11 +205,11 @@ def test_every_asset_tells_a_newcomer_what_it_is(house: House) -> None:
 
 
 def test_a_blocked_trades_day_stops_neither_mark_nor_funding(blocked: Day) -> None:
-    house, result = blocked.house, blocked.result
+    feed_context, result = blocked.feed_context, blocked.result
     assert not result.success
-    assert made(result) == of_layer(house, "raw", "normalized", "catalog") - {"captures/catalog/trade_tick"}
-    assert not catalog_files(house, "trade_tick")
-    assert all(catalog_files(house, table) for table in TABLES[1:])
+    assert made(result) == of_layer(feed_context, "raw", "normalized", "catalog") - {"captures/catalog/trade_tick"}
+    assert not catalog_files(feed_context, "trade_tick")
+    assert all(catalog_files(feed_context, table) for table in TABLES[1:])
 
 
 def test_a_blocked_day_says_which_rule_failed_and_shows_the_rows(blocked: Day) -> None:
@@ -225,29 +227,29 @@ def test_a_blocked_day_says_which_rule_failed_and_shows_the_rows(blocked: Day) -
 
 
 def test_the_catalog_asset_alone_refuses_a_blocked_day(blocked: Day) -> None:
-    house = blocked.house
-    result = run(house, blocked.instance, only=["captures/catalog/trade_tick"])
+    feed_context = blocked.feed_context
+    result = run(feed_context, blocked.instance, only=["captures/catalog/trade_tick"])
     assert not result.success
     assert "is blocked: expected every ERROR rule to pass" in failures(result)["captures__catalog__trade_tick"]
-    assert not catalog_files(house, "trade_tick")
+    assert not catalog_files(feed_context, "trade_tick")
 
 
-def test_a_blocked_day_leaves_the_catalog_as_it_was(house: House, instance: dg.DagsterInstance) -> None:
-    drop(house, CLEAN)
-    run(house, instance)
-    before = catalog_files(house, "trade_tick")
-    drop(house, CONFLICT)
-    assert not run(house, instance).success
+def test_a_blocked_day_leaves_the_catalog_as_it_was(feed_context: FeedContext, instance: dg.DagsterInstance) -> None:
+    drop(feed_context, CLEAN)
+    run(feed_context, instance)
+    before = catalog_files(feed_context, "trade_tick")
+    drop(feed_context, CONFLICT)
+    assert not run(feed_context, instance).success
     assert before
-    assert catalog_files(house, "trade_tick") == before
+    assert catalog_files(feed_context, "trade_tick") == before
 
 
-def test_a_bad_day_loses_only_itself(house: House, instance: dg.DagsterInstance) -> None:
+def test_a_bad_day_loses_only_itself(feed_context: FeedContext, instance: dg.DagsterInstance) -> None:
     conflict = day_of(1) + line(agg_trade(1_000, BAD_MS, p="1.00"), received(BAD_MS + 86_400_000))
-    drop(house, day_of(0) + conflict + day_of(2))
-    success = [run(house, instance, partition(number)).success for number in range(3)]
+    drop(feed_context, day_of(0) + conflict + day_of(2))
+    success = [run(feed_context, instance, partition(number)).success for number in range(3)]
     assert success == [True, False, True]
-    days = sorted(name.split("/")[1][:10] for name in catalog_files(house, "trade_tick"))
+    days = sorted(name.split("/")[1][:10] for name in catalog_files(feed_context, "trade_tick"))
     assert days == ["2024-01-01", "2024-01-03"]
 
 
@@ -255,13 +257,13 @@ def test_a_value_finer_than_the_definition_stops_its_table_with_the_way_out(
     tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
     coarse = CAPTURES.replace("BTCUSDT: {price_precision: 2", "BTCUSDT: {price_precision: 0")
-    house = house_of(tmp_path, coarse)
-    drop(house, CLEAN)
-    result = run(house, instance)
+    feed_context = feed_context_of(tmp_path, coarse)
+    drop(feed_context, CLEAN)
+    result = run(feed_context, instance)
     assert "hedgegrid instruments widen BTCUSDT-PERP.BINANCE" in failures(result)["captures__normalized__trade_tick"]
     check = evaluations(result)["captures/normalized/trade_tick", "rows_accounted_for"]
     assert not check.passed
-    assert made(result) == of_layer(house, "raw", "normalized", "catalog") - {
+    assert made(result) == of_layer(feed_context, "raw", "normalized", "catalog") - {
         "captures/normalized/trade_tick",
         "captures/catalog/trade_tick",
     }
@@ -270,18 +272,20 @@ def test_a_value_finer_than_the_definition_stops_its_table_with_the_way_out(
 # ---------------------------------------------------------------- raw
 
 
-def test_a_channel_without_data_is_skipped(house: House, instance: dg.DagsterInstance) -> None:
-    drop(house, day_of(0, marks=False))
-    result = run(house, instance)
+def test_a_channel_without_data_is_skipped(feed_context: FeedContext, instance: dg.DagsterInstance) -> None:
+    drop(feed_context, day_of(0, marks=False))
+    result = run(feed_context, instance)
     assert result.success
     assert made(result) == {
         f"captures/{name}" for name in ("raw/aggTrade", "normalized/trade_tick", "catalog/trade_tick")
     }
 
 
-def test_a_day_without_any_data_fails_and_says_where_the_data_are(house: House, instance: dg.DagsterInstance) -> None:
-    drop(house, day_of(3))
-    result = run(house, instance)
+def test_a_day_without_any_data_fails_and_says_where_the_data_are(
+    feed_context: FeedContext, instance: dg.DagsterInstance
+) -> None:
+    drop(feed_context, day_of(3))
+    result = run(feed_context, instance)
     assert not result.success
     assert not made(result)
     said = failures(result)["captures__raw"]
@@ -290,28 +294,28 @@ def test_a_day_without_any_data_fails_and_says_where_the_data_are(house: House, 
     assert "2024-01-04" in said
 
 
-def test_a_damaged_raw_file_stops_its_channel_only(house: House, instance: dg.DagsterInstance) -> None:
-    drop(house, CLEAN)
-    run_import(house, instance)
-    raw = house.held(RawKey("aggTrade", BTC, DAY))
+def test_a_damaged_raw_file_stops_its_channel_only(feed_context: FeedContext, instance: dg.DagsterInstance) -> None:
+    drop(feed_context, CLEAN)
+    run_import(feed_context, instance)
+    raw = feed_context.held(RawKey("aggTrade", BTC, DAY))
     assert raw is not None
     raw.path.write_bytes(raw.path.read_bytes()[:-8] + b"\0" * 8)
-    result = run(house, instance)
+    result = run(feed_context, instance)
     assert not result.success
     assert not evaluations(result)["captures/raw/aggTrade", "raw_intact"].passed
     assert "cannot be trusted" in failures(result)["captures__normalized__trade_tick"]
-    assert {table for table in TABLES if catalog_files(house, table)} == set(TABLES[1:])
+    assert {table for table in TABLES if catalog_files(feed_context, table)} == set(TABLES[1:])
 
 
 def test_a_damaged_raw_file_fails_a_run_that_goes_no_further_than_raw(
-    house: House, instance: dg.DagsterInstance
+    feed_context: FeedContext, instance: dg.DagsterInstance
 ) -> None:
-    drop(house, CLEAN)
-    run_import(house, instance)
-    raw = house.held(RawKey("aggTrade", BTC, DAY))
+    drop(feed_context, CLEAN)
+    run_import(feed_context, instance)
+    raw = feed_context.held(RawKey("aggTrade", BTC, DAY))
     assert raw is not None
     raw.path.write_bytes(raw.path.read_bytes()[:-1])
-    result = run(house, instance, only=["captures/raw/aggTrade", "captures/raw/markPrice"])
+    result = run(feed_context, instance, only=["captures/raw/aggTrade", "captures/raw/markPrice"])
     assert not result.success
     assert "cannot be trusted" in failures(result)["captures__raw"]
 
@@ -329,7 +333,7 @@ def test_only_a_fault_of_the_provider_that_may_pass_is_asked_again(
     others = {**SOURCES, "synthetic": replace(SOURCES["synthetic"], fetch=unreachable)}
     monkeypatch.setattr(sources, "SOURCES", others)
     monkeypatch.setattr(assets, "RETRY_AFTER_SECONDS", (0, 0))
-    result = run(house_of(tmp_path, SIM), instance, SIM_DAY)
+    result = run(feed_context_of(tmp_path, SIM), instance, SIM_DAY)
     assert len(times) == asked
     assert failures(result)["sim__raw"].startswith("cannot fetch trades of the day: no answer")
 
@@ -337,10 +341,10 @@ def test_only_a_fault_of_the_provider_that_may_pass_is_asked_again(
 # ---------------------------------------------------------------- what is stale
 
 
-def versions(house: House, instance: dg.DagsterInstance) -> dict[tuple[str, str], str]:
+def versions(feed_context: FeedContext, instance: dg.DagsterInstance) -> dict[tuple[str, str], str]:
     """(asset, partition) -> its latest data version."""
     found = {}
-    for name in of_layer(house, "raw", "normalized", "catalog"):
+    for name in of_layer(feed_context, "raw", "normalized", "catalog"):
         for record in reversed(instance.fetch_materializations(dg.AssetKey(name.split("/")), limit=100).records):
             event = record.asset_materialization
             assert event
@@ -350,27 +354,27 @@ def versions(house: House, instance: dg.DagsterInstance) -> dict[tuple[str, str]
 
 @pytest.mark.slow
 def test_changed_raw_bytes_change_the_versions_of_exactly_their_partition(
-    house: House, instance: dg.DagsterInstance
+    feed_context: FeedContext, instance: dg.DagsterInstance
 ) -> None:
-    drop(house, CLEAN)
+    drop(feed_context, CLEAN)
     keys = (BTC_DAY, ETH_DAY)
-    assert all(run(house, instance, key).success for key in keys)
-    before = versions(house, instance)
-    drop(house, inserted(line(agg_trade(1040, BAD_MS + 700), received(BAD_MS + 700))))
-    assert all(run(house, instance, key).success for key in keys)
-    after = versions(house, instance)
+    assert all(run(feed_context, instance, key).success for key in keys)
+    before = versions(feed_context, instance)
+    drop(feed_context, inserted(line(agg_trade(1040, BAD_MS + 700), received(BAD_MS + 700))))
+    assert all(run(feed_context, instance, key).success for key in keys)
+    after = versions(feed_context, instance)
     changed = {key for key in before if before[key] != after[key]}
     trades = ("raw/aggTrade", "normalized/trade_tick", "catalog/trade_tick")
     assert changed == {(f"captures/{name}", BTC_DAY) for name in trades}
 
 
-def stale(house: House, instance: dg.DagsterInstance) -> set[tuple[str, str]]:
+def stale(feed_context: FeedContext, instance: dg.DagsterInstance) -> set[tuple[str, str]]:
     """(asset, partition) that the UI would call stale."""
-    graph = definitions_of([house]).resolve_asset_graph()
+    graph = definitions_of([feed_context]).resolve_asset_graph()
     resolver = CachingStaleStatusResolver(instance, graph, LoadingContextForTest(instance))
     return {
         (name, key)
-        for name in of_layer(house, "raw", "normalized", "catalog")
+        for name in of_layer(feed_context, "raw", "normalized", "catalog")
         for key in (BTC_DAY, ETH_DAY)
         if resolver.get_status(dg.AssetKey(name.split("/")), key) is StaleStatus.STALE
     }
@@ -378,32 +382,34 @@ def stale(house: House, instance: dg.DagsterInstance) -> set[tuple[str, str]]:
 
 @pytest.mark.slow
 def test_an_import_makes_no_day_stale_and_a_new_raw_day_only_the_frame_that_is_made_of_it(
-    house: House, instance: dg.DagsterInstance
+    feed_context: FeedContext, instance: dg.DagsterInstance
 ) -> None:
-    drop(house, CLEAN)
-    assert all(run(house, instance, key).success for key in (BTC_DAY, ETH_DAY))
-    drop(house, inserted(line(agg_trade(1040, BAD_MS + 700), received(BAD_MS + 700))))
-    run_import(house, instance)
-    assert stale(house, instance) == set()
+    drop(feed_context, CLEAN)
+    assert all(run(feed_context, instance, key).success for key in (BTC_DAY, ETH_DAY))
+    drop(feed_context, inserted(line(agg_trade(1040, BAD_MS + 700), received(BAD_MS + 700))))
+    run_import(feed_context, instance)
+    assert stale(feed_context, instance) == set()
     for key in (BTC_DAY, ETH_DAY):
-        run(house, instance, key, only=["captures/raw/aggTrade", "captures/raw/markPrice"])
-    assert stale(house, instance) == {("captures/normalized/trade_tick", BTC_DAY)}
+        run(feed_context, instance, key, only=["captures/raw/aggTrade", "captures/raw/markPrice"])
+    assert stale(feed_context, instance) == {("captures/normalized/trade_tick", BTC_DAY)}
 
 
-def test_the_same_raw_bytes_give_the_same_versions_and_files(house: House, instance: dg.DagsterInstance) -> None:
-    drop(house, CLEAN)
-    run(house, instance)
-    before, files = versions(house, instance), catalog_files(house, "trade_tick")
-    run(house, instance)
-    assert (versions(house, instance), catalog_files(house, "trade_tick")) == (before, files)
+def test_the_same_raw_bytes_give_the_same_versions_and_files(
+    feed_context: FeedContext, instance: dg.DagsterInstance
+) -> None:
+    drop(feed_context, CLEAN)
+    run(feed_context, instance)
+    before, files = versions(feed_context, instance), catalog_files(feed_context, "trade_tick")
+    run(feed_context, instance)
+    assert (versions(feed_context, instance), catalog_files(feed_context, "trade_tick")) == (before, files)
 
 
 # ---------------------------------------------------------------- landing and instruments
 
 
-def test_a_landing_file_is_imported_once(house: House, instance: dg.DagsterInstance) -> None:
-    drop(house, CLEAN)
-    first, second = run_import(house, instance), run_import(house, instance)
+def test_a_landing_file_is_imported_once(feed_context: FeedContext, instance: dg.DagsterInstance) -> None:
+    drop(feed_context, CLEAN)
+    first, second = run_import(feed_context, instance), run_import(feed_context, instance)
     told = [metadata(result, "captures/landing") for result in (first, second)]
     assert [(found["files"], found["files_read"]) for found in told] == [(1, 1), (1, 0)]
     assert told[0]["lines"] == CLEAN.count(b"\n")
@@ -412,35 +418,35 @@ def test_a_landing_file_is_imported_once(house: House, instance: dg.DagsterInsta
 
 
 def test_lines_of_symbols_that_the_feed_does_not_have_are_counted(tmp_path: Path, instance: dg.DagsterInstance) -> None:
-    house = house_of(
+    feed_context = feed_context_of(
         tmp_path,
         CAPTURES.replace("[BTCUSDT, ETHUSDT]", "[BTCUSDT]").replace(
             "      ETHUSDT: {price_precision: 2, size_precision: 3, mark_precision: 8}\n", ""
         ),
     )
-    drop(house, CLEAN)
-    assert metadata(run_import(house, instance), "captures/landing")["unknown_symbols"] == {"ETHUSDT": 140}
+    drop(feed_context, CLEAN)
+    assert metadata(run_import(feed_context, instance), "captures/landing")["unknown_symbols"] == {"ETHUSDT": 140}
 
 
 @pytest.mark.parametrize("name", DAMAGED)
 def test_a_damaged_landing_file_is_named_and_the_others_land(
-    name: str, house: House, instance: dg.DagsterInstance
+    name: str, feed_context: FeedContext, instance: dg.DagsterInstance
 ) -> None:
     data, suffix = DAMAGED[name]
-    drop(house, data, f"bad{suffix}")
-    drop(house, CLEAN, "good.jsonl")
-    result = run_import(house, instance)
+    drop(feed_context, data, f"bad{suffix}")
+    drop(feed_context, CLEAN, "good.jsonl")
+    result = run_import(feed_context, instance)
     assert not result.success
     assert f"bad{suffix} cannot be trusted" in failures(result)["captures__landing"]
-    assert run(house, instance).success
-    assert catalog_files(house, "trade_tick")
+    assert run(feed_context, instance).success
+    assert catalog_files(feed_context, "trade_tick")
 
 
 def test_instruments_are_told_as_a_table_with_those_that_are_not_known_yet(
     tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
-    house = house_of(tmp_path, CAPTURES.split("    instruments:", maxsplit=1)[0])
-    drop(house, day_of(0))
-    found = metadata(run_import(house, instance), "captures/instruments")
+    feed_context = feed_context_of(tmp_path, CAPTURES.split("    instruments:", maxsplit=1)[0])
+    drop(feed_context, day_of(0))
+    found = metadata(run_import(feed_context, instance), "captures/instruments")
     assert [record.data["id"] for record in found["instruments"]] == ["BTCUSDT-PERP.BINANCE"]
     assert list(found["unknown"]) == ["ETHUSDT"]

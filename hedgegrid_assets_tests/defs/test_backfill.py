@@ -11,14 +11,14 @@ import pytest
 
 from hedgegrid_assets.defs.backfill import BackfillSummary, DayDone, Outcome, backfill, instance_for
 from hedgegrid_assets.errors import EnvironmentFault, FeedsFileError, NoDataFetched, UsageError
-from hedgegrid_assets.pipeline import House
+from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets_tests.dagster_feeds import (
     CAPTURES,
     SIM,
     catalog_files,
     day_of,
     drop,
-    house_of,
+    feed_context_of,
     partition,
     write_feeds,
 )
@@ -32,14 +32,16 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> House:
-    return house_of(tmp_path)
+def feed_context(tmp_path: Path) -> FeedContext:
+    return feed_context_of(tmp_path)
 
 
-def filled(house: House, instance: dg.DagsterInstance, **how: Any) -> BackfillSummary:
-    """A backfill of the house's feed."""
-    root = house.places.data.parent
-    return backfill(house.feed.name, instance=instance, feeds=root / "feeds.yaml", data=house.places.data, **how)
+def filled(feed_context: FeedContext, instance: dg.DagsterInstance, **how: Any) -> BackfillSummary:
+    """A backfill of the feed_context's feed."""
+    root = feed_context.places.data.parent
+    return backfill(
+        feed_context.feed.name, instance=instance, feeds=root / "feeds.yaml", data=feed_context.places.data, **how
+    )
 
 
 def outcomes(summary: BackfillSummary) -> list[tuple[str, Outcome]]:
@@ -48,15 +50,15 @@ def outcomes(summary: BackfillSummary) -> list[tuple[str, Outcome]]:
 
 
 def test_only_days_with_data_are_run_and_the_events_are_in_the_instance(
-    house: House, instance: dg.DagsterInstance
+    feed_context: FeedContext, instance: dg.DagsterInstance
 ) -> None:
-    drop(house, day_of(0) + day_of(2))
+    drop(feed_context, day_of(0) + day_of(2))
     told: list[tuple[int, int]] = []
 
     def tell(_: DayDone, number: int, of: int) -> None:
         told.append((number, of))
 
-    summary = filled(house, instance, progress=tell)
+    summary = filled(feed_context, instance, progress=tell)
     assert summary.ok
     assert outcomes(summary) == [("01", Outcome.DONE), ("03", Outcome.DONE)]
     assert summary.missing > 300
@@ -67,10 +69,10 @@ def test_only_days_with_data_are_run_and_the_events_are_in_the_instance(
 
 
 def test_a_run_is_for_the_channels_that_have_data_with_all_their_checks(
-    house: House, instance: dg.DagsterInstance
+    feed_context: FeedContext, instance: dg.DagsterInstance
 ) -> None:
-    drop(house, day_of(0, marks=False))
-    assert filled(house, instance).ok
+    drop(feed_context, day_of(0, marks=False))
+    assert filled(feed_context, instance).ok
     (record,) = instance.get_runs()
     assert {key.path[-1] for key in record.asset_selection or ()} == {"aggTrade", "trade_tick"}
     events = instance.all_logs(record.run_id)
@@ -78,132 +80,144 @@ def test_a_run_is_for_the_channels_that_have_data_with_all_their_checks(
     assert said.count("ASSET_CHECK_EVALUATION") == said.count("ASSET_CHECK_EVALUATION_PLANNED") == 8
 
 
-def test_fresh_days_start_no_run_and_changed_ones_do(house: House, instance: dg.DagsterInstance) -> None:
-    drop(house, day_of(0))
-    changing = drop(house, day_of(1), "second.jsonl")
-    filled(house, instance)
-    assert outcomes(filled(house, instance)) == [("01", Outcome.FRESH), ("02", Outcome.FRESH)]
+def test_fresh_days_start_no_run_and_changed_ones_do(feed_context: FeedContext, instance: dg.DagsterInstance) -> None:
+    drop(feed_context, day_of(0))
+    changing = drop(feed_context, day_of(1), "second.jsonl")
+    filled(feed_context, instance)
+    assert outcomes(filled(feed_context, instance)) == [("01", Outcome.FRESH), ("02", Outcome.FRESH)]
     assert instance.get_runs_count() == 2
     changing.write_bytes(day_of(1, trades=range(7)))
-    assert outcomes(filled(house, instance)) == [("01", Outcome.FRESH), ("02", Outcome.DONE)]
+    assert outcomes(filled(feed_context, instance)) == [("01", Outcome.FRESH), ("02", Outcome.DONE)]
     assert instance.get_runs_count() == 3
 
 
-def test_force_runs_fresh_days_as_well(house: House, instance: dg.DagsterInstance) -> None:
-    drop(house, day_of(0))
-    filled(house, instance)
-    assert outcomes(filled(house, instance, force=True)) == [("01", Outcome.DONE)]
+def test_force_runs_fresh_days_as_well(feed_context: FeedContext, instance: dg.DagsterInstance) -> None:
+    drop(feed_context, day_of(0))
+    filled(feed_context, instance)
+    assert outcomes(filled(feed_context, instance, force=True)) == [("01", Outcome.DONE)]
 
 
-def test_a_day_that_the_catalog_forbids_is_refused_and_no_other(house: House, instance: dg.DagsterInstance) -> None:
-    drop(house, day_of(0) + day_of(1))
-    filled(house, instance, start=date(2024, 1, 2))
-    folder = house.places.nautilus_folder("trade_tick", house.feed.instrument_ids()[0])
+def test_a_day_that_the_catalog_forbids_is_refused_and_no_other(
+    feed_context: FeedContext, instance: dg.DagsterInstance
+) -> None:
+    drop(feed_context, day_of(0) + day_of(1))
+    filled(feed_context, instance, start=date(2024, 1, 2))
+    folder = feed_context.places.nautilus_folder("trade_tick", feed_context.feed.instrument_ids()[0])
     theirs = folder / "2024-01-01T02-00-00-000000000Z_2024-01-01T02-00-00-004000000Z.parquet"
     content = next(folder.iterdir()).read_bytes()
     theirs.write_bytes(content)
-    summary = filled(house, instance, force=True)
+    summary = filled(feed_context, instance, force=True)
     assert outcomes(summary) == [("01", Outcome.REFUSED), ("02", Outcome.DONE)]
     assert not summary.ok
     assert theirs.name in summary.days[0].errors[0]
     assert theirs.read_bytes() == content
-    assert len(list(house.places.nautilus_folder("mark_price_update", folder.name).iterdir())) == 2
+    assert len(list(feed_context.places.nautilus_folder("mark_price_update", folder.name).iterdir())) == 2
     assert summary.to_dict()["refused"] == 1
 
 
-def test_a_lost_catalog_file_makes_its_day_stale(house: House, instance: dg.DagsterInstance) -> None:
-    drop(house, day_of(0))
-    filled(house, instance)
-    (lost,) = (house.places.catalog / "data/mark_price_update").rglob("*.parquet")
+def test_a_lost_catalog_file_makes_its_day_stale(feed_context: FeedContext, instance: dg.DagsterInstance) -> None:
+    drop(feed_context, day_of(0))
+    filled(feed_context, instance)
+    (lost,) = (feed_context.places.catalog / "data/mark_price_update").rglob("*.parquet")
     lost.unlink()
-    assert outcomes(filled(house, instance)) == [("01", Outcome.DONE)]
+    assert outcomes(filled(feed_context, instance)) == [("01", Outcome.DONE)]
     assert lost.exists()
 
 
 def test_other_settings_make_a_made_up_day_stale(tmp_path: Path, instance: dg.DagsterInstance) -> None:
-    house = house_of(tmp_path, SIM)
+    feed_context = feed_context_of(tmp_path, SIM)
     one_day: dict[str, Any] = {"start": date(2024, 1, 1), "end": date(2024, 1, 2)}
-    assert outcomes(filled(house, instance, **one_day)) == [("01", Outcome.DONE)]
-    assert outcomes(filled(house, instance, **one_day)) == [("01", Outcome.FRESH)]
-    other = house_of(tmp_path, SIM.replace("5000", "6000"))
+    assert outcomes(filled(feed_context, instance, **one_day)) == [("01", Outcome.DONE)]
+    assert outcomes(filled(feed_context, instance, **one_day)) == [("01", Outcome.FRESH)]
+    other = feed_context_of(tmp_path, SIM.replace("5000", "6000"))
     assert outcomes(filled(other, instance, **one_day)) == [("01", Outcome.DONE)]
 
 
-def test_a_failing_day_stops_no_other_and_is_named_with_its_reason(house: House, instance: dg.DagsterInstance) -> None:
+def test_a_failing_day_stops_no_other_and_is_named_with_its_reason(
+    feed_context: FeedContext, instance: dg.DagsterInstance
+) -> None:
     conflict = line(agg_trade(1_000, BAD_MS, p="1.00"), received(BAD_MS))
-    drop(house, day_of(0) + conflict + day_of(1))
-    summary = filled(house, instance)
+    drop(feed_context, day_of(0) + conflict + day_of(1))
+    summary = filled(feed_context, instance)
     assert not summary.ok
     assert outcomes(summary) == [("01", Outcome.FAILED), ("02", Outcome.DONE)]
     (error,) = summary.days[0].errors
     assert error.startswith("captures/normalized/trade_tick: BTCUSDT-PERP.BINANCE 2024-01-01 trade_tick is blocked")
-    assert len(catalog_files(house, "trade_tick")) == 1
-    assert len(catalog_files(house, "mark_price_update")) == 2
+    assert len(catalog_files(feed_context, "trade_tick")) == 1
+    assert len(catalog_files(feed_context, "mark_price_update")) == 2
     assert summary.to_dict()["failed"] == 1
 
 
 @pytest.mark.slow
-def test_of_thirty_days_two_bad_ones_are_red_and_twenty_eight_land(house: House, instance: dg.DagsterInstance) -> None:
+def test_of_thirty_days_two_bad_ones_are_red_and_twenty_eight_land(
+    feed_context: FeedContext, instance: dg.DagsterInstance
+) -> None:
     bad = (6, 18)
     conflicts = b"".join(
         line(agg_trade(1_000, at, p="1.00"), received(at)) for at in (MIDNIGHT_MS + n * DAY_MS + 5_000 for n in bad)
     )
-    drop(house, b"".join(day_of(number, marks=False) for number in range(30)) + conflicts)
-    summary = filled(house, instance)
+    drop(feed_context, b"".join(day_of(number, marks=False) for number in range(30)) + conflicts)
+    summary = filled(feed_context, instance)
     assert [f"{done.day.date:%d}" for done in summary.of(Outcome.FAILED)] == ["07", "19"]
     assert all("trade_ids_unique" in done.errors[0] for done in summary.of(Outcome.FAILED))
     assert len(summary.of(Outcome.DONE)) == 28
-    assert len(catalog_files(house, "trade_tick")) == 28
-    drop(house, b"".join(day_of(number, marks=False) for number in range(30)))
-    again = filled(house, instance)
+    assert len(catalog_files(feed_context, "trade_tick")) == 28
+    drop(feed_context, b"".join(day_of(number, marks=False) for number in range(30)))
+    again = filled(feed_context, instance)
     assert [f"{done.day.date:%d}" for done in again.of(Outcome.DONE)] == ["07", "19"]
     assert len(again.of(Outcome.FRESH)) == 28
-    assert len(catalog_files(house, "trade_tick")) == 30
+    assert len(catalog_files(feed_context, "trade_tick")) == 30
 
 
-def test_a_blocked_day_is_tried_again(house: House, instance: dg.DagsterInstance) -> None:
-    drop(house, day_of(0) + line(agg_trade(1_000, BAD_MS, p="1.00"), received(BAD_MS)))
-    filled(house, instance)
-    assert outcomes(filled(house, instance)) == [("01", Outcome.FAILED)]
+def test_a_blocked_day_is_tried_again(feed_context: FeedContext, instance: dg.DagsterInstance) -> None:
+    drop(feed_context, day_of(0) + line(agg_trade(1_000, BAD_MS, p="1.00"), received(BAD_MS)))
+    filled(feed_context, instance)
+    assert outcomes(filled(feed_context, instance)) == [("01", Outcome.FAILED)]
 
 
 def test_a_damaged_landing_file_is_told_and_the_others_land(
-    house: House, instance: dg.DagsterInstance, caplog: pytest.LogCaptureFixture
+    feed_context: FeedContext, instance: dg.DagsterInstance, caplog: pytest.LogCaptureFixture
 ) -> None:
     data, suffix = DAMAGED["gzip with a wrong checksum"]
-    drop(house, data, f"bad{suffix}")
-    drop(house, day_of(0))
+    drop(feed_context, data, f"bad{suffix}")
+    drop(feed_context, day_of(0))
     with caplog.at_level(logging.WARNING):
-        summary = filled(house, instance)
+        summary = filled(feed_context, instance)
     assert not summary.ok
     assert outcomes(summary) == [("01", Outcome.DONE)]
     assert f"bad{suffix} cannot be trusted" in summary.damaged[0]
     assert summary.damaged[0] in caplog.text
 
 
-def test_a_range_and_instruments_narrow_the_work(house: House, instance: dg.DagsterInstance) -> None:
+def test_a_range_and_instruments_narrow_the_work(feed_context: FeedContext, instance: dg.DagsterInstance) -> None:
     both = day_of(0) + day_of(0, symbol="ETHUSDT") + day_of(1) + day_of(1, symbol="ETHUSDT")
-    drop(house, both)
+    drop(feed_context, both)
     for name in ("ETHUSDT", "ETHUSDT-PERP.BINANCE"):
-        summary = filled(house, instance, start=date(2024, 1, 2), end=date(2024, 1, 3), instruments=[name], force=True)
+        summary = filled(
+            feed_context, instance, start=date(2024, 1, 2), end=date(2024, 1, 3), instruments=[name], force=True
+        )
         assert [str(done.day) for done in summary.days] == ["ETHUSDT-PERP.BINANCE 2024-01-02"]
 
 
-def test_nothing_to_make_a_day_from_is_an_error(house: House, instance: dg.DagsterInstance) -> None:
+def test_nothing_to_make_a_day_from_is_an_error(feed_context: FeedContext, instance: dg.DagsterInstance) -> None:
     with pytest.raises(NoDataFetched, match="No data fetched"):
-        filled(house, instance)
+        filled(feed_context, instance)
 
 
-def test_a_mistake_is_told_before_any_work(tmp_path: Path, house: House, instance: dg.DagsterInstance) -> None:
+def test_a_mistake_is_told_before_any_work(
+    tmp_path: Path, feed_context: FeedContext, instance: dg.DagsterInstance
+) -> None:
     feeds = write_feeds(tmp_path, SIM, CAPTURES.replace("venue: BINANCE", "venue: binance"))
     with pytest.raises(UsageError, match=r"unknown feed .* expected one of sim, found 'simm'"):
-        backfill("simm", instance=instance, feeds=feeds, data=house.places.data)
+        backfill("simm", instance=instance, feeds=feeds, data=feed_context.places.data)
     with pytest.raises(FeedsFileError, match="venue"):
-        backfill("captures", instance=instance, feeds=feeds, data=house.places.data)
+        backfill("captures", instance=instance, feeds=feeds, data=feed_context.places.data)
     with pytest.raises(UsageError, match="unknown instrument"):
-        backfill("sim", instruments=["X.SIM"], instance=instance, feeds=feeds, data=house.places.data)
+        backfill("sim", instruments=["X.SIM"], instance=instance, feeds=feeds, data=feed_context.places.data)
     with pytest.raises(UsageError, match="empty range"):
-        backfill("sim", date(2024, 1, 2), date(2024, 1, 2), instance=instance, feeds=feeds, data=house.places.data)
+        backfill(
+            "sim", date(2024, 1, 2), date(2024, 1, 2), instance=instance, feeds=feeds, data=feed_context.places.data
+        )
     assert instance.get_runs_count() == 0
 
 

@@ -22,7 +22,7 @@ from hedgegrid_assets_tests.dagster_feeds import (
     SIM_DAY,
     catalog_files,
     drop,
-    house_of,
+    feed_context_of,
     write_feeds,
 )
 from hedgegrid_assets_tests.scenario import VARIANTS
@@ -55,12 +55,12 @@ def test_partition_keys_are_date_and_instrument(tmp_path: Path) -> None:
 
 def test_partitions_of_a_feed_that_lands_include_today(tmp_path: Path) -> None:
     today = datetime.now(UTC).date()
-    for house, last in (
-        (house_of(tmp_path), today),
-        (house_of(tmp_path, SIM.replace("    end: 2024-01-04\n", "")), today - timedelta(days=1)),
+    for feed_context, last in (
+        (feed_context_of(tmp_path), today),
+        (feed_context_of(tmp_path, SIM.replace("    end: 2024-01-04\n", "")), today - timedelta(days=1)),
     ):
-        partitions = partitions_of(house)
-        dates = [str(day) for day in dates_of(house, today)]
+        partitions = partitions_of(feed_context)
+        dates = [str(day) for day in dates_of(feed_context, today)]
         assert dates[-1] == str(last)
         assert dates == sorted({key.split("|")[0] for key in partitions.get_partition_keys()})
 
@@ -112,23 +112,23 @@ def materialize(root: Path, select: str, partition: str) -> subprocess.Completed
 
 @pytest.mark.slow
 def test_materialize_of_a_whole_feed_exits_0(tmp_path: Path) -> None:
-    house = house_of(tmp_path, SIM)
+    feed_context = feed_context_of(tmp_path, SIM)
     done = materialize(tmp_path, 'key:"sim/*"', SIM_DAY)
     assert done.returncode == 0, done.stderr
-    assert len(catalog_files(house, "trade_tick")) == 1
+    assert len(catalog_files(feed_context, "trade_tick")) == 1
     assert "PreviewWarning" not in done.stderr
 
 
 @pytest.mark.slow
 def test_materialize_exits_1_when_an_error_rule_fails_and_the_other_tables_land(tmp_path: Path) -> None:
-    house = house_of(tmp_path)
-    drop(house, VARIANTS["same id, other content"].data)
+    feed_context = feed_context_of(tmp_path)
+    drop(feed_context, VARIANTS["same id, other content"].data)
     done = materialize(tmp_path, 'key:"captures/*"', BTC_DAY)
     assert done.returncode == 1
     assert "trade_tick is blocked" in done.stderr
-    assert not catalog_files(house, "trade_tick")
-    assert catalog_files(house, "mark_price_update")
-    assert catalog_files(house, "funding_rate_update")
+    assert not catalog_files(feed_context, "trade_tick")
+    assert catalog_files(feed_context, "mark_price_update")
+    assert catalog_files(feed_context, "funding_rate_update")
 
 
 @pytest.mark.slow

@@ -10,7 +10,8 @@ import pytest
 
 from hedgegrid_assets.defs import definitions_of
 from hedgegrid_assets.defs.sensors import RUNS_A_TICK, WATCHED
-from hedgegrid_assets.pipeline import House
+from hedgegrid_assets.pipeline.feed_context import FeedContext
+from hedgegrid_assets.pipeline.landing import import_landing
 from hedgegrid_assets_tests.dagster_feeds import (
     BTC_DAY,
     CAPTURES,
@@ -19,7 +20,7 @@ from hedgegrid_assets_tests.dagster_feeds import (
     catalog_files,
     day_of,
     drop,
-    house_of,
+    feed_context_of,
     partition,
     run,
     run_import,
@@ -31,8 +32,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:Non-compliant tag keys like .'da
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> House:
-    return house_of(tmp_path)
+def feed_context(tmp_path: Path) -> FeedContext:
+    return feed_context_of(tmp_path)
 
 
 @pytest.fixture
@@ -44,8 +45,8 @@ def instance() -> Iterator[dg.DagsterInstance]:
 class Ticks:
     """A sensor that is asked again and again, its cursor kept as the daemon keeps it."""
 
-    def __init__(self, house: House, instance: dg.DagsterInstance) -> None:
-        self._house = house
+    def __init__(self, feed_context: FeedContext, instance: dg.DagsterInstance) -> None:
+        self._house = feed_context
         self._instance = instance
         self.cursor: str | None = None
 
@@ -64,47 +65,47 @@ class Ticks:
 
 
 @pytest.fixture
-def ticks(house: House, instance: dg.DagsterInstance) -> Ticks:
-    return Ticks(house, instance)
+def ticks(feed_context: FeedContext, instance: dg.DagsterInstance) -> Ticks:
+    return Ticks(feed_context, instance)
 
 
 # ---------------------------------------------------------------- landing
 
 
-def test_a_file_is_imported_when_it_has_not_grown_for_a_tick(house: House, ticks: Ticks) -> None:
+def test_a_file_is_imported_when_it_has_not_grown_for_a_tick(feed_context: FeedContext, ticks: Ticks) -> None:
     assert not ticks.next()
-    drop(house, CLEAN[:5000])
+    drop(feed_context, CLEAN[:5000])
     assert not ticks.next()
-    drop(house, CLEAN)
+    drop(feed_context, CLEAN)
     assert not ticks.next()
     (request,) = ticks.next()
     assert request.job_name == "captures_import"
 
 
-def test_one_content_is_imported_by_one_run(house: House, ticks: Ticks) -> None:
+def test_one_content_is_imported_by_one_run(feed_context: FeedContext, ticks: Ticks) -> None:
     """Asked for until it is done, always with the same run key, so that Dagster starts it once."""
-    drop(house, CLEAN)
+    drop(feed_context, CLEAN)
     ticks.next()
     keys = {request.run_key for _ in range(3) for request in ticks.next()}
     assert len(keys) == 1
-    drop(house, CLEAN + b"\n")
+    drop(feed_context, CLEAN + b"\n")
     ticks.next()
     assert {request.run_key for request in ticks.next()}.isdisjoint(keys)
 
 
-def test_hidden_and_half_written_files_are_not_looked_at(house: House, ticks: Ticks) -> None:
+def test_hidden_and_half_written_files_are_not_looked_at(feed_context: FeedContext, ticks: Ticks) -> None:
     for name in (".hidden.jsonl", "day.jsonl.tmp", "day.jsonl.part"):
-        drop(house, CLEAN, name)
+        drop(feed_context, CLEAN, name)
     assert not [*ticks.next(), *ticks.next()]
 
 
 def test_an_import_is_followed_by_the_runs_of_its_days(
-    house: House, ticks: Ticks, instance: dg.DagsterInstance
+    feed_context: FeedContext, ticks: Ticks, instance: dg.DagsterInstance
 ) -> None:
-    drop(house, CLEAN)
+    drop(feed_context, CLEAN)
     ticks.next()
     ticks.next()
-    assert run_import(house, instance).success
+    assert run_import(feed_context, instance).success
     requests = ticks.next()
     assert [(request.job_name, request.partition_key) for request in requests] == [
         ("captures_days", BTC_DAY),
@@ -112,20 +113,20 @@ def test_an_import_is_followed_by_the_runs_of_its_days(
     ]
     assert all(str(request.run_key).startswith(f"{request.partition_key}@") for request in requests)
     assert not ticks.next()
-    assert all(run(house, instance, str(request.partition_key)).success for request in requests)
-    assert len(catalog_files(house, "trade_tick")) == 2
+    assert all(run(feed_context, instance, str(request.partition_key)).success for request in requests)
+    assert len(catalog_files(feed_context, "trade_tick")) == 2
 
 
-def test_an_import_by_hand_is_seen_as_well(house: House, ticks: Ticks) -> None:
-    drop(house, CLEAN)
-    house.import_landing()
+def test_an_import_by_hand_is_seen_as_well(feed_context: FeedContext, ticks: Ticks) -> None:
+    drop(feed_context, CLEAN)
+    import_landing(feed_context)
     assert ticks.days() == [BTC_DAY, ETH_DAY]
 
 
-def test_a_day_is_asked_for_with_the_channels_that_it_has(house: House, ticks: Ticks) -> None:
-    drop(house, day_of(0, marks=False))
-    drop(house, day_of(1), "full.jsonl")
-    house.import_landing()
+def test_a_day_is_asked_for_with_the_channels_that_it_has(feed_context: FeedContext, ticks: Ticks) -> None:
+    drop(feed_context, day_of(0, marks=False))
+    drop(feed_context, day_of(1), "full.jsonl")
+    import_landing(feed_context)
     asked = {request.partition_key: {key.path[-1] for key in request.asset_selection or ()} for request in ticks.next()}
     trades = {"aggTrade", "trade_tick"}
     assert asked[partition(0)] == trades
@@ -137,31 +138,31 @@ def test_a_day_is_asked_for_with_the_channels_that_it_has(house: House, ticks: T
     }
 
 
-def test_two_files_of_one_day_make_one_run(house: House, ticks: Ticks) -> None:
-    drop(house, day_of(0), "morning.jsonl")
-    drop(house, day_of(0, trades=range(5, 8)), "evening.jsonl")
-    house.import_landing()
+def test_two_files_of_one_day_make_one_run(feed_context: FeedContext, ticks: Ticks) -> None:
+    drop(feed_context, day_of(0), "morning.jsonl")
+    drop(feed_context, day_of(0, trades=range(5, 8)), "evening.jsonl")
+    import_landing(feed_context)
     keys = [request.run_key for request in ticks.next()]
     assert len(set(keys)) == 1
 
 
-def test_a_day_is_run_again_when_its_landing_content_changes(house: House, ticks: Ticks) -> None:
-    drop(house, day_of(0))
-    drop(house, day_of(1), "next.jsonl")
-    house.import_landing()
+def test_a_day_is_run_again_when_its_landing_content_changes(feed_context: FeedContext, ticks: Ticks) -> None:
+    drop(feed_context, day_of(0))
+    drop(feed_context, day_of(1), "next.jsonl")
+    import_landing(feed_context)
     first = {request.partition_key: request.run_key for request in ticks.next()}
-    drop(house, day_of(0, trades=range(9)))
-    house.import_landing()
+    drop(feed_context, day_of(0, trades=range(9)))
+    import_landing(feed_context)
     second = {request.partition_key: request.run_key for request in ticks.next()}
     assert set(first) == {partition(0), partition(1)}
     assert set(second) == {partition(0)}
     assert second[partition(0)] != first[partition(0)]
 
 
-def test_a_tick_asks_for_so_many_days_and_the_next_one_goes_on(house: House, ticks: Ticks) -> None:
-    drop(house, b"".join(day_of(number, marks=False) for number in range(RUNS_A_TICK + 10)))
-    drop(house, day_of(70, marks=False), "other.jsonl")
-    house.import_landing()
+def test_a_tick_asks_for_so_many_days_and_the_next_one_goes_on(feed_context: FeedContext, ticks: Ticks) -> None:
+    drop(feed_context, b"".join(day_of(number, marks=False) for number in range(RUNS_A_TICK + 10)))
+    drop(feed_context, day_of(70, marks=False), "other.jsonl")
+    import_landing(feed_context)
     asked = [ticks.days() for _ in range(3)]
     assert [len(days) for days in asked] == [RUNS_A_TICK, 11, 0]
     assert sorted(str(key) for days in asked for key in days) == [
@@ -169,53 +170,53 @@ def test_a_tick_asks_for_so_many_days_and_the_next_one_goes_on(house: House, tic
     ]
 
 
-def test_days_and_symbols_outside_the_feed_are_not_asked_for(house: House, ticks: Ticks) -> None:
+def test_days_and_symbols_outside_the_feed_are_not_asked_for(feed_context: FeedContext, ticks: Ticks) -> None:
     before, far_ahead = day_of(-400), day_of(200_000 // 10)
-    drop(house, before + day_of(0) + day_of(0, symbol="DOGEUSDT") + far_ahead)
-    house.import_landing()
+    drop(feed_context, before + day_of(0) + day_of(0, symbol="DOGEUSDT") + far_ahead)
+    import_landing(feed_context)
     assert ticks.days() == [partition(0)]
 
 
 def test_a_symbol_that_the_feed_takes_on_later_is_imported_from_old_files(
     tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
-    small = house_of(
+    small = feed_context_of(
         tmp_path, CAPTURES.replace("[BTCUSDT, ETHUSDT]", "[BTCUSDT]").split("    instruments:", maxsplit=1)[0]
     )
     drop(small, day_of(0) + day_of(0, symbol=ETH))
     ticks = Ticks(small, instance)
     ticks.next()
     (first,) = ticks.next()
-    small.import_landing()
+    import_landing(small)
     assert ticks.days() == [partition(0)]
-    both = house_of(tmp_path)
+    both = feed_context_of(tmp_path)
     grown = Ticks(both, instance)
     grown.cursor = ticks.cursor
     grown.next()
     (second,) = grown.next()
     assert first.run_key != second.run_key
-    both.import_landing()
+    import_landing(both)
     assert ETH_DAY in grown.days()
 
 
-def test_the_cursor_stays_small_whatever_lies_there(house: House, ticks: Ticks) -> None:
+def test_the_cursor_stays_small_whatever_lies_there(feed_context: FeedContext, ticks: Ticks) -> None:
     for number in range(WATCHED + 200):
-        drop(house, b"{}\n", f"{number:05}.jsonl")
+        drop(feed_context, b"{}\n", f"{number:05}.jsonl")
     ticks.next()
     assert len(json.loads(ticks.cursor or "")["waiting"]) == WATCHED
     assert len(ticks.cursor or "") < 32_000
 
 
 def test_a_feed_that_does_not_land_has_no_sensor(tmp_path: Path) -> None:
-    assert not definitions_of([house_of(tmp_path, SIM)]).sensors
+    assert not definitions_of([feed_context_of(tmp_path, SIM)]).sensors
 
 
 # ---------------------------------------------------------------- schedule
 
 
-def scheduled(house: House, instance: dg.DagsterInstance, at: datetime) -> list[dg.RunRequest]:
+def scheduled(feed_context: FeedContext, instance: dg.DagsterInstance, at: datetime) -> list[dg.RunRequest]:
     """What the daily schedule asks for at a time."""
-    repository = definitions_of([house]).get_repository_def()
+    repository = definitions_of([feed_context]).get_repository_def()
     schedule = repository.get_schedule_def("sim_daily")
     context = dg.build_schedule_context(instance, scheduled_execution_time=at, repository_def=repository)
     return list(schedule.evaluate_tick(context).run_requests or [])
@@ -224,17 +225,17 @@ def scheduled(house: House, instance: dg.DagsterInstance, at: datetime) -> list[
 def test_the_schedule_asks_for_yesterday_and_for_earlier_days_that_are_not_there(
     tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
-    house = house_of(tmp_path, SIM + '    schedule: {at: "06:30", look_back_days: 1}\n')
+    feed_context = feed_context_of(tmp_path, SIM + '    schedule: {at: "06:30", look_back_days: 1}\n')
     at = datetime(2024, 1, 3, 6, 30, tzinfo=UTC)
     sim = "BTCUSDT-PERP.SIM"
-    requests = scheduled(house, instance, at)
+    requests = scheduled(feed_context, instance, at)
     assert [request.partition_key for request in requests] == [partition(0, sim), partition(1, sim)]
     assert [request.run_key for request in requests] == [f"{request.partition_key}@2024-01-03" for request in requests]
-    assert run(house, instance, partition(0, sim)).success
-    assert [request.partition_key for request in scheduled(house, instance, at)] == [partition(1, sim)]
+    assert run(feed_context, instance, partition(0, sim)).success
+    assert [request.partition_key for request in scheduled(feed_context, instance, at)] == [partition(1, sim)]
 
 
 def test_the_schedule_asks_for_nothing_outside_the_feed(tmp_path: Path, instance: dg.DagsterInstance) -> None:
-    house = house_of(tmp_path, SIM + '    schedule: {at: "06:30", look_back_days: 0}\n')
-    assert not scheduled(house, instance, datetime(2024, 1, 1, 6, 30, tzinfo=UTC))
-    assert not scheduled(house, instance, datetime(2024, 1, 9, 6, 30, tzinfo=UTC))
+    feed_context = feed_context_of(tmp_path, SIM + '    schedule: {at: "06:30", look_back_days: 0}\n')
+    assert not scheduled(feed_context, instance, datetime(2024, 1, 1, 6, 30, tzinfo=UTC))
+    assert not scheduled(feed_context, instance, datetime(2024, 1, 9, 6, 30, tzinfo=UTC))

@@ -13,7 +13,8 @@ from hedgegrid_assets.cli import run
 from hedgegrid_assets.config.feeds import Feed
 from hedgegrid_assets.errors import UsageError
 from hedgegrid_assets.instruments import Instrument, exchange_info, read_definitions
-from hedgegrid_assets.pipeline import House
+from hedgegrid_assets.pipeline.definitions import instrument_of
+from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.store import Places
 from hedgegrid_assets_tests.csv_cases import FIXTURES, convert, write
 
@@ -139,7 +140,7 @@ def test_yaml_goes_before_an_import_and_leaves_the_rest_of_it(tmp_path: Path) ->
             "instruments": {"BTCUSDT": {"maker_fee": "0.0002", "taker_fee": "0.0004"}},
         }
     )
-    found = House(feed, Places(tmp_path / "data", tmp_path / "catalog")).instrument("BTCUSDT")
+    found = instrument_of(FeedContext(feed, Places(tmp_path / "data", tmp_path / "catalog")), "BTCUSDT")
     assert (found.maker_fee, found.taker_fee, found.fees_known) == ("0.0002", "0.0004", True)
     assert (found.price_increment, found.min_notional, found.max_price) == ("0.1", "100", "4529764")
     assert pinned(tmp_path) == found

@@ -13,7 +13,7 @@ from hedgegrid_assets.cli import run
 from hedgegrid_assets.inspect.trace import trace
 from hedgegrid_assets.inspect.validation import validate_catalog
 from hedgegrid_assets.model import Identity
-from hedgegrid_assets.pipeline import House
+from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.sources.formats import synthetic_ids as made_ids
 from hedgegrid_assets.sources.formats.identity import SHARED_IDS, identified
 from hedgegrid_assets.sources.tardis import SOURCE, api, datasets
@@ -22,7 +22,7 @@ from hedgegrid_assets.stages.integrity import identity_of
 from hedgegrid_assets.store import Places
 from hedgegrid_assets.tables import TABLES
 from hedgegrid_assets_tests.one_day import Outcome, outcomes
-from hedgegrid_assets_tests.tardis_cases import QUICK, fresh_standin, house
+from hedgegrid_assets_tests.tardis_cases import QUICK, feed_context, fresh_standin
 
 TRADES = TABLES["trade_tick"]
 HEAD = "exchange,symbol,timestamp,local_timestamp,id,side,price,amount"
@@ -162,10 +162,10 @@ def test_tardis_days_of_a_venue_with_shared_ids_keep_equal_fills(
 ) -> None:
     monkeypatch.setattr(api, "limits", QUICK)
     monkeypatch.delenv("TARDIS_API_KEY", raising=False)
-    feed = house(tmp_path, fresh_standin(), exchange="binance-futures")
+    feed = feed_context(tmp_path, fresh_standin(), exchange="binance-futures")
     assert feed.channel(TRADES).identity is Identity.ID
     object.__setattr__(feed.feed, "venue", "CRYPTO_COM")
-    assert House(feed.feed, feed.places).channel(TRADES).identity is Identity.CONTENT
+    assert FeedContext(feed.feed, feed.places).channel(TRADES).identity is Identity.CONTENT
 
 
 # ---------------------------------------------------------------- long ids

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from hedgegrid_assets import pipeline
 from hedgegrid_assets.errors import HedgegridError
+from hedgegrid_assets.pipeline.request import request
+from hedgegrid_assets.pipeline.run import run
 from hedgegrid_assets.stages import normalize, raw
 from hedgegrid_assets.stages.raw import carried
 from hedgegrid_assets_tests.scenario import VARIANTS
@@ -14,9 +15,9 @@ from hedgegrid_assets_tests.yard import Yard, with_blocks_of
 
 def converted(yard: Yard) -> dict[str, bytes]:
     """All files that a run leaves; a day that is refused leaves fewer."""
-    asked = pipeline.request("websocket", "BTCUSDT", None, None, output_path=yard.places.catalog, data=yard.places.data)
+    asked = request("websocket", "BTCUSDT", None, None, output_path=yard.places.catalog, data=yard.places.data)
     try:
-        pipeline.run(asked)
+        run(asked)
     except HedgegridError as error:
         (yard.root / "error.txt").write_text(error.message.replace(str(yard.root), ""))
     return {name: content for name, content in yard.files().items() if "/raw/cli_" not in name}
@@ -66,10 +67,10 @@ def test_a_day_that_finds_no_room_on_the_disk_is_read_again(tmp_path: Path, monk
     yard = Yard(tmp_path)
     yard.drop("capture.jsonl", of_one_symbol(VARIANTS["clean"].data))
     monkeypatch.setattr(carried.Spool, "append", full)
-    asked = pipeline.request(
+    asked = request(
         "websocket", "BTCUSDT", None, None, output_path=yard.places.catalog, data=yard.places.data, data_types="trades"
     )
-    assert pipeline.run(asked).ok
+    assert run(asked).ok
     assert len(yard.frame()) == 40
 
 

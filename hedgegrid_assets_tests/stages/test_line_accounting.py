@@ -12,7 +12,7 @@ from hedgegrid_assets_tests.dagster_feeds import (
     CAPTURES,
     drop,
     failures,
-    house_of,
+    feed_context_of,
     metadata,
     run,
     run_import,
@@ -134,10 +134,10 @@ def test_notes_on_a_file_come_back_though_it_is_not_read_again(home: Home) -> No
 
 
 def test_in_dagster_the_import_and_the_day_are_red_and_stay_so(tmp_path: Path, instance: dg.DagsterInstance) -> None:
-    house = house_of(tmp_path)
-    drop(house, messages_of(0, trades=range(8)) + b'{"e":"aggTrade", broken\n' * 2)
+    feed_context = feed_context_of(tmp_path)
+    drop(feed_context, messages_of(0, trades=range(8)) + b'{"e":"aggTrade", broken\n' * 2)
     for _ in range(2):
-        done = run_import(house, instance)
+        done = run_import(feed_context, instance)
         assert not done.success
         assert "2 of 11 lines have no place (broken_json 2)" in failures(done)["captures__landing"]
         told = metadata(done, "captures/landing")
@@ -148,14 +148,14 @@ def test_in_dagster_the_import_and_the_day_are_red_and_stay_so(tmp_path: Path, i
             "other": 0,
             "unplaced": 2,
         }
-        day = run(house, instance, BTC_DAY)
+        day = run(feed_context, instance, BTC_DAY)
         assert not day.success
         assert "failed: rejected_share; lines without a place" in failures(day)["captures__normalized__trade_tick"]
-    assert not list(house.places.catalog.glob("data/trade_tick/*/*.parquet"))
+    assert not list(feed_context.places.catalog.glob("data/trade_tick/*/*.parquet"))
 
 
 def test_a_feed_that_allows_more_lets_the_day_in(tmp_path: Path, instance: dg.DagsterInstance) -> None:
-    house = house_of(tmp_path, CAPTURES + "    max_rejected: 0.2\n")
-    drop(house, messages_of(0, trades=range(149)) + b'{"e":"aggTrade", broken\n' * 12)
-    assert run_import(house, instance).success
-    assert run(house, instance, BTC_DAY).success
+    feed_context = feed_context_of(tmp_path, CAPTURES + "    max_rejected: 0.2\n")
+    drop(feed_context, messages_of(0, trades=range(149)) + b'{"e":"aggTrade", broken\n' * 12)
+    assert run_import(feed_context, instance).success
+    assert run(feed_context, instance, BTC_DAY).success

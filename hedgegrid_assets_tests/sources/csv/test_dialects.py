@@ -457,7 +457,8 @@ def test_nothing_for_the_symbol_says_what_the_file_holds(tmp_path: Path) -> None
 
 
 def _between(tmp_path: Path, path: Path, start: str, end: str) -> Any:
-    from hedgegrid_assets.pipeline import request, run
+    from hedgegrid_assets.pipeline.request import request
+    from hedgegrid_assets.pipeline.run import run
 
     return run(
         request(

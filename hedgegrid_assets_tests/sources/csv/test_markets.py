@@ -8,7 +8,9 @@ import pytest
 
 from hedgegrid_assets.errors import FileContradicts, HedgegridError, InstrumentUnknown, UsageError
 from hedgegrid_assets.instruments import read_definitions
-from hedgegrid_assets.pipeline import RunSummary
+from hedgegrid_assets.pipeline.days import normalize_tables
+from hedgegrid_assets.pipeline.landing import import_landing
+from hedgegrid_assets.pipeline.summary import RunSummary
 from hedgegrid_assets_tests.csv_cases import convert, frame, trades_of, write
 
 SPOT = "1,42500.5,0.025,1062.5125,1704067200000,False,True\n2,42501,0.1,4250.1,1704067201000,True,True\n"
@@ -226,7 +228,7 @@ def test_symbols_of_every_venue_make_the_ids_of_nautilus_adapters(
 def test_a_feed_refuses_the_day_until_its_market_is_said(tmp_path: Path) -> None:
     from hedgegrid_assets.config.feeds import Feed
     from hedgegrid_assets.model import InstrumentDay
-    from hedgegrid_assets.pipeline import House
+    from hedgegrid_assets.pipeline.feed_context import FeedContext
     from hedgegrid_assets.store import Places
 
     landing = tmp_path / "data/raw/csv"
@@ -236,12 +238,12 @@ def test_a_feed_refuses_the_day_until_its_market_is_said(tmp_path: Path) -> None
     def made(**more: Any) -> str:
         given = {"name": "spot", "source": "csv", "venue": "BINANCE", "symbols": ["BTCUSDT"], "start": "2024-01-01"}
         feed = Feed.model_validate({**given, "tables": ["trade_tick"], "landing": ["csv/*.csv"], **more})
-        house = House(feed, Places(tmp_path / "data", tmp_path / "catalog"))
-        (key,) = house.import_landing().days
-        raw = house.raw(key)
+        feed_context = FeedContext(feed, Places(tmp_path / "data", tmp_path / "catalog"))
+        (key,) = import_landing(feed_context).days
+        raw = feed_context.raw(key)
         assert raw is not None
         day = InstrumentDay(feed.instrument_id("BTCUSDT"), key.day)
-        (done,) = house.normalize(day, raw, house.tables)
+        (done,) = normalize_tables(feed_context, day, raw, feed_context.tables)
         assert done.error is None
         return day.instrument_id
 
@@ -260,7 +262,8 @@ SPOT_TRADE = '{"stream":"btcusdt@trade","data":{"e":"trade","E":1704067200001,"s
     ("text", "instrument"), [(FUTURES_TRADE, "BTCUSDT-PERP.BINANCE"), (SPOT_TRADE * 2, "BTCUSDT.BINANCE")]
 )
 def test_captured_trades_say_whether_they_are_spot(tmp_path: Path, text: str, instrument: str) -> None:
-    from hedgegrid_assets.pipeline import request, run
+    from hedgegrid_assets.pipeline.request import request
+    from hedgegrid_assets.pipeline.run import run
 
     path = write(tmp_path, "t.jsonl", text)
     given: dict[str, Any] = {

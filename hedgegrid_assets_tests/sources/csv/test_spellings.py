@@ -10,10 +10,10 @@ import pytest
 
 from hedgegrid_assets.errors import NoDataFetched
 from hedgegrid_assets.instruments import read_definitions
-from hedgegrid_assets.pipeline import RunSummary
+from hedgegrid_assets.pipeline.summary import RunSummary
 from hedgegrid_assets.sources.csv.spellings import Asked, are_venues, spellings_of, venue_in
 from hedgegrid_assets_tests.csv_cases import convert, frame, trades_of, write
-from hedgegrid_assets_tests.dagster_feeds import house_of, run, run_import
+from hedgegrid_assets_tests.dagster_feeds import feed_context_of, run, run_import
 from hedgegrid_assets_tests.yard import with_blocks_of
 
 FIVE = ("BTC-USDT", "BTC/USDT", "BTC/USDT:USDT-240329", "BTC/USDT:USDT", "BTCUSDT")
@@ -175,7 +175,8 @@ def test_a_file_of_another_venue_is_refused_by_its_name_and_the_hint_works(tmp_p
 
 
 def _run(tmp_path: Path, path: Path, told: list[str]) -> None:
-    from hedgegrid_assets.pipeline import request, run
+    from hedgegrid_assets.pipeline.request import request
+    from hedgegrid_assets.pipeline.run import run
 
     asked = request(
         "csv",
@@ -229,17 +230,17 @@ FEED = """
 
 
 def test_feeds_take_their_venue_and_spelling_in_dagster_too(tmp_path: Path) -> None:
-    house = house_of(tmp_path, FEED)
+    feed_context = feed_context_of(tmp_path, FEED)
     text = (
         "exchange,symbol,time,price,size,side\nBINANCE_FUTURES,BTC-USDT,1704067200,1,1,buy\n"
         "bybit,BTC-USDT,1704067201,2,1,buy\nbybit,BTC/USDT,1704067202,3,1,sell\nbybit,BTC/USDT:USDT,1704067203,4,1,sell\n"
     )
-    (house.places.landing / "csv").mkdir(parents=True)
-    write(house.places.landing / "csv", "t.csv", text)
+    (feed_context.places.landing / "csv").mkdir(parents=True)
+    write(feed_context.places.landing / "csv", "t.csv", text)
     with dg.DagsterInstance.ephemeral() as instance:
-        assert run_import(house, instance).success
-        assert run(house, instance, "2024-01-01|BTCUSDT-LINEAR.BYBIT").success
-    rows = pl.read_parquet(house.places.frame("BTCUSDT-LINEAR.BYBIT", "trade_tick", date(2024, 1, 1)))
+        assert run_import(feed_context, instance).success
+        assert run(feed_context, instance, "2024-01-01|BTCUSDT-LINEAR.BYBIT").success
+    rows = pl.read_parquet(feed_context.places.frame("BTCUSDT-LINEAR.BYBIT", "trade_tick", date(2024, 1, 1)))
     assert [int(price) for price in rows["price"]] == [4]
 
 

@@ -9,7 +9,8 @@ import pytest
 from hedgegrid_assets.config.feeds import check_settings
 from hedgegrid_assets.errors import DecimalComma, InstrumentUnknown, MissingColumns, UsageError
 from hedgegrid_assets.instruments import read_definitions
-from hedgegrid_assets.pipeline import request, run
+from hedgegrid_assets.pipeline.request import request
+from hedgegrid_assets.pipeline.run import run
 from hedgegrid_assets_tests.csv_cases import MIDNIGHT, SECOND, convert, frame, rejects, trades_of, write
 
 TRADES = [

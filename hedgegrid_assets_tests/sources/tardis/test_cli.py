@@ -20,7 +20,7 @@ from hedgegrid_assets import run_pipeline
 from hedgegrid_assets.cli import run
 from hedgegrid_assets.config.feeds import read_feeds
 from hedgegrid_assets.errors import KeyRequired, UsageError
-from hedgegrid_assets.pipeline import request
+from hedgegrid_assets.pipeline.request import request
 from hedgegrid_assets.sources.tardis import api
 from hedgegrid_assets_tests.standins.tardis import KEY, Fault, Standin, capture_lines, iso_stamp
 from hedgegrid_assets_tests.tardis_cases import FREE, fresh_standin, impatient, leftovers
@@ -307,15 +307,15 @@ def test_json_is_alone_on_stdout_also_when_transfers_are_repeated(
 def test_the_environment_goes_before_feeds_yaml_and_a_configuration_before_both(
     server: Standin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from hedgegrid_assets.pipeline import House
+    from hedgegrid_assets.pipeline.feed_context import FeedContext
     from hedgegrid_assets.store import Places
 
     path = tmp_path / "feeds.yaml"
     path.write_text((REPOSITORY / "examples/feeds/tardis.yaml").read_text() + "      endpoint: http://from.the.file\n")
     (feed,) = read_feeds(path).feeds.values()
-    assert House(feed, Places(tmp_path, tmp_path)).settings["endpoint"] == server.endpoint
+    assert FeedContext(feed, Places(tmp_path, tmp_path)).settings["endpoint"] == server.endpoint
     monkeypatch.delenv("TARDIS_ENDPOINT")
-    assert House(feed, Places(tmp_path, tmp_path)).settings["endpoint"] == "http://from.the.file"
+    assert FeedContext(feed, Places(tmp_path, tmp_path)).settings["endpoint"] == "http://from.the.file"
     monkeypatch.setenv("TARDIS_DATASETS_ENDPOINT", "http://127.0.0.1:1")
     assert (
         run(

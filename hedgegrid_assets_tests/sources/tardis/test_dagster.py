@@ -5,7 +5,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from hedgegrid_assets.pipeline import House
+from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.sources.tardis import api
 from hedgegrid_assets_tests import dagster_feeds as feeds
 from hedgegrid_assets_tests.standins.tardis import Fault, Standin
@@ -36,8 +36,8 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Standin:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> House:
-    return feeds.house_of(tmp_path, FEED)
+def feed_context(tmp_path: Path) -> FeedContext:
+    return feeds.feed_context_of(tmp_path, FEED)
 
 
 def told(instance: dg.DagsterInstance, result: dg.ExecuteInProcessResult) -> str:
@@ -47,24 +47,26 @@ def told(instance: dg.DagsterInstance, result: dg.ExecuteInProcessResult) -> str
     )
 
 
-def test_a_partition_is_fetched_judged_and_published_once(server: Standin, house: House) -> None:
+def test_a_partition_is_fetched_judged_and_published_once(server: Standin, feed_context: FeedContext) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
-        first = feeds.run(house, instance, DAY)
+        first = feeds.run(feed_context, instance, DAY)
         assert first.success, feeds.failures(first)
         assert feeds.made(first) == {
             f"tardis_usdm/{name}" for name in ("raw/trades", "normalized/trade_tick", "catalog/trade_tick")
         }
         assert SECRET not in told(instance, first)
         server.log.clear()
-        assert feeds.run(house, instance, DAY).success
+        assert feeds.run(feed_context, instance, DAY).success
         assert server.log == []
-    assert list(feeds.catalog_files(house, "trade_tick"))
+    assert list(feeds.catalog_files(feed_context, "trade_tick"))
 
 
-def test_a_wrong_key_fails_the_day_with_the_way_out_and_is_not_shown(server: Standin, house: House) -> None:
+def test_a_wrong_key_fails_the_day_with_the_way_out_and_is_not_shown(
+    server: Standin, feed_context: FeedContext
+) -> None:
     server.keys = {}
     with dg.DagsterInstance.ephemeral() as instance:
-        result = feeds.run(house, instance, DAY)
+        result = feeds.run(feed_context, instance, DAY)
         assert not result.success
         (said,) = feeds.failures(result).values()
         assert "401" in said
@@ -73,16 +75,16 @@ def test_a_wrong_key_fails_the_day_with_the_way_out_and_is_not_shown(server: Sta
     assert len(server.requests("/trades/")) == 1
 
 
-def test_the_raw_step_shares_one_pool_for_the_api(house: House) -> None:
-    repository = feeds.definitions_of([house])
+def test_the_raw_step_shares_one_pool_for_the_api(feed_context: FeedContext) -> None:
+    repository = feeds.definitions_of([feed_context])
     (raw,) = [node for node in repository.resolve_job_def("tardis_usdm_days").nodes if node.name == "tardis_usdm__raw"]
     assert raw.definition.pools == {"tardis_api"}
 
 
-def test_a_quota_of_an_hour_is_not_retried(server: Standin, house: House) -> None:
+def test_a_quota_of_an_hour_is_not_retried(server: Standin, feed_context: FeedContext) -> None:
     server.inject(Fault("status", path="/trades/", status=429, retry_after="3600", times=None))
     with dg.DagsterInstance.ephemeral() as instance:
-        result = feeds.run(house, instance, DAY)
+        result = feeds.run(feed_context, instance, DAY)
         assert not result.success
         assert "3,600 s" in next(iter(feeds.failures(result).values()))
     assert len(server.requests("/trades/")) == 1

@@ -21,7 +21,9 @@ from polars.testing import assert_frame_equal
 
 from hedgegrid_assets.errors import DataError, KeyRequired, NoDataFetched, RateLimited, RemoteFault, UsageError
 from hedgegrid_assets.model import Field, InstrumentDay
-from hedgegrid_assets.pipeline import House
+from hedgegrid_assets.pipeline.days import normalize_tables, recipe_of
+from hedgegrid_assets.pipeline.definitions import instrument_of
+from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.sources.tardis import SOURCE, api, datasets
 from hedgegrid_assets.sources.tardis.venues import listing_of, venues_of
 from hedgegrid_assets.stages import catalog
@@ -30,7 +32,7 @@ from hedgegrid_assets.stages.raw import RawKey
 from hedgegrid_assets.store import Block
 from hedgegrid_assets.tables import TABLES
 from hedgegrid_assets_tests.standins.tardis import Fault, Standin
-from hedgegrid_assets_tests.tardis_cases import FREE, PAID, QUICK, fresh_standin, house, leftovers
+from hedgegrid_assets_tests.tardis_cases import FREE, PAID, QUICK, feed_context, fresh_standin, leftovers
 
 TRADES = RawKey("trades", "BTCUSDT", PAID)
 TICKER = RawKey("derivative_ticker", "BTCUSDT", FREE)
@@ -46,11 +48,11 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Standin:
     return fresh_standin()
 
 
-def normalized(feed: House, key: RawKey, *tables: str) -> list[Normalized]:
+def normalized(feed: FeedContext, key: RawKey, *tables: str) -> list[Normalized]:
     raw = feed.raw(key)
     assert raw is not None
-    return feed.normalize(
-        InstrumentDay(feed.feed.instrument_id(key.symbol), key.day), raw, [TABLES[name] for name in tables]
+    return normalize_tables(
+        feed, InstrumentDay(feed.feed.instrument_id(key.symbol), key.day), raw, [TABLES[name] for name in tables]
     )
 
 
@@ -62,8 +64,8 @@ def frame_of(done: Normalized) -> pl.DataFrame:
 # ---------------------------------------------------------------- against Nautilus' loader
 
 
-def published(feed: House, done: Normalized) -> None:
-    recipe = feed.recipe(feed.channel(done.table), feed.instrument("BTCUSDT"))
+def published(feed: FeedContext, done: Normalized) -> None:
+    recipe = recipe_of(feed, feed.channel(done.table), instrument_of(feed, "BTCUSDT"))
     catalog.write_day(feed.places, done.day, done.table, recipe.precisions, "zstd")
 
 
@@ -71,7 +73,7 @@ def published(feed: House, done: Normalized) -> None:
 def test_trades_are_those_of_nautilus_own_loader_object_by_object(change: str, server: Standin, tmp_path: Path) -> None:
     if change == "without ids":
         server.inject(Fault("rows", path="/trades/", change=lambda data: _without_ids(data)))
-    feed = house(tmp_path, server)
+    feed = feed_context(tmp_path, server)
     (done,) = normalized(feed, TRADES, "trade_tick")
     published(feed, done)
     raw = feed.held(TRADES)
@@ -90,7 +92,7 @@ def _without_ids(data: bytes) -> bytes:
 
 
 def test_the_funding_frame_has_the_rows_of_nautilus_own_loader(server: Standin, tmp_path: Path) -> None:
-    feed = house(tmp_path, server)
+    feed = feed_context(tmp_path, server)
     (done,) = normalized(feed, TICKER, "funding_rate_update")
     raw = feed.held(TICKER)
     assert raw is not None
@@ -104,7 +106,7 @@ def test_the_funding_frame_has_the_rows_of_nautilus_own_loader(server: Standin, 
 
 
 def test_mark_and_index_come_from_the_same_file_which_is_fetched_once(server: Standin, tmp_path: Path) -> None:
-    feed = house(tmp_path, server)
+    feed = feed_context(tmp_path, server)
     mark, index, funding = normalized(feed, TICKER, "mark_price_update", "index_price_update", "funding_rate_update")
     assert [done.status.value for done in (mark, index, funding)] == ["complete"] * 3
     cells = pl.read_csv(gzip.decompress(api_file(tmp_path)), infer_schema=False)
@@ -331,7 +333,7 @@ def test_the_head_of_a_real_file_is_read_as_nautilus_reads_it() -> None:
 @pytest.mark.parametrize("kind", ["truncated", "garbage", "html", "zero", "reset", "stall", "slow", "status"])
 def test_a_file_that_fails_once_is_fetched_again(kind: str, server: Standin, tmp_path: Path) -> None:
     server.inject(Fault(kind, path="/trades/", seconds=0.9))
-    raw = house(tmp_path, server).raw(TRADES)
+    raw = feed_context(tmp_path, server).raw(TRADES)
     assert raw is not None
     assert (raw.manifest["lines"], raw.path.name) == (2_001, "2024-01-02.csv.gz")
     assert len(server.requests("/trades/")) == 2
@@ -341,7 +343,7 @@ def test_a_file_that_fails_once_is_fetched_again(kind: str, server: Standin, tmp
 @pytest.mark.parametrize("kind", ["truncated", "html", "zero"])
 def test_a_file_that_always_fails_is_neither_published_nor_cached(kind: str, server: Standin, tmp_path: Path) -> None:
     server.inject(Fault(kind, path="/trades/", times=None))
-    feed = house(tmp_path, server)
+    feed = feed_context(tmp_path, server)
     with pytest.raises(RemoteFault, match="binance-futures trades BTCUSDT 2024-01-02"):
         feed.raw(TRADES)
     assert len(server.requests("/trades/")) == QUICK.attempts
@@ -358,7 +360,7 @@ def test_a_poisoned_file_in_the_cache_is_discarded(poison: bytes, server: Standi
     path = tmp_path / "data/cache/binance-futures/datasets/binance-futures_trades_2024-01-02_BTCUSDT.csv.gz"
     path.parent.mkdir(parents=True)
     path.write_bytes(poison)
-    raw = house(tmp_path, server).raw(TRADES)
+    raw = feed_context(tmp_path, server).raw(TRADES)
     assert raw is not None
     assert path.read_bytes() == raw.path.read_bytes() != poison
 
@@ -370,7 +372,7 @@ def test_a_file_of_another_symbol_is_foreign(server: Standin, tmp_path: Path) ->
     with pytest.raises(
         RemoteFault, match="belongs elsewhere: expected binance-futures BTCUSDT, found binance-futures ETHUSDT"
     ):
-        house(tmp_path, server).raw(TRADES)
+        feed_context(tmp_path, server).raw(TRADES)
 
 
 @pytest.mark.parametrize(
@@ -393,7 +395,7 @@ def test_final_answers_are_told_at_once(
     fault.seen = 0
     server.inject(fault)
     with pytest.raises(error, match=words):
-        house(tmp_path, server).raw(TRADES)
+        feed_context(tmp_path, server).raw(TRADES)
     assert len(server.requests("/trades/")) == requests
 
 
@@ -406,14 +408,14 @@ def test_a_file_has_the_name_that_tardis_dev_gives_it(tmp_path: Path) -> None:
 
 
 def test_a_raw_file_and_its_cached_file_are_one_on_disk(server: Standin, tmp_path: Path) -> None:
-    raw = house(tmp_path, server).raw(TRADES)
+    raw = feed_context(tmp_path, server).raw(TRADES)
     (cached,) = (tmp_path / "data/cache").rglob("*.csv.gz")
     assert raw is not None
     assert cached.stat().st_ino == raw.path.stat().st_ino
 
 
 def test_a_raw_day_that_was_damaged_is_had_again_from_the_cache(server: Standin, tmp_path: Path) -> None:
-    feed = house(tmp_path, server)
+    feed = feed_context(tmp_path, server)
     raw = feed.raw(TRADES)
     assert raw is not None
     raw.path.unlink()
@@ -428,7 +430,7 @@ def test_a_raw_day_that_was_damaged_is_had_again_from_the_cache(server: Standin,
 
 def test_an_empty_day_that_tardis_has_is_an_empty_day(server: Standin, tmp_path: Path) -> None:
     server.library.empty.add(("SOLUSDT", PAID))
-    feed = house(tmp_path, server, symbols=("SOLUSDT",))
+    feed = feed_context(tmp_path, server, symbols=("SOLUSDT",))
     raw = feed.raw(RawKey("trades", "SOLUSDT", PAID))
     assert raw is not None
     assert raw.manifest["lines"] == 0
@@ -448,7 +450,7 @@ def test_an_empty_day_that_tardis_has_is_an_empty_day(server: Standin, tmp_path:
 def test_what_cannot_be_had_is_told_with_what_can(
     symbol: str, kind: str, day: date, words: str, server: Standin, tmp_path: Path
 ) -> None:
-    feed = house(tmp_path, server, symbols=(symbol,))
+    feed = feed_context(tmp_path, server, symbols=(symbol,))
     with pytest.raises(NoDataFetched, match=words):
         feed.raw(RawKey(kind, symbol, day))
     assert list(tmp_path.rglob("*.csv.gz")) == []
@@ -456,11 +458,11 @@ def test_what_cannot_be_had_is_told_with_what_can(
 
 def test_an_unknown_exchange_is_told(server: Standin, tmp_path: Path) -> None:
     with pytest.raises(RemoteFault, match="no exchange 'nowhere'"):
-        house(tmp_path, server, exchange="nowhere").raw(TRADES)
+        feed_context(tmp_path, server, exchange="nowhere").raw(TRADES)
 
 
 def test_a_paid_day_needs_a_key_and_a_free_one_does_not(server: Standin, tmp_path: Path) -> None:
-    feed = house(tmp_path, server, api_key="")
+    feed = feed_context(tmp_path, server, api_key="")
     with pytest.raises(KeyRequired):
         feed.raw(TRADES)
     assert server.log == []
@@ -500,9 +502,9 @@ def test_series_are_named_after_exchange_and_stream() -> None:
 
 def test_a_definition_comes_from_tardis_where_the_key_reaches_it(server: Standin, tmp_path: Path) -> None:
     server.instruments_open = True
-    feed = house(tmp_path, server)
+    feed = feed_context(tmp_path, server)
     feed.raw(TRADES)
-    made = feed.instrument("BTCUSDT")
+    made = instrument_of(feed, "BTCUSDT")
     assert (made.origin, made.price_increment, made.size_increment, made.maker_fee) == (
         "imported",
         "0.1",
@@ -510,7 +512,7 @@ def test_a_definition_comes_from_tardis_where_the_key_reaches_it(server: Standin
         "0.0002",
     )
     asked = len(server.log)
-    assert feed.instrument("BTCUSDT") == made
+    assert instrument_of(feed, "BTCUSDT") == made
     assert len(server.log) == asked
 
 

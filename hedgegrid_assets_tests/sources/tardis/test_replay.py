@@ -22,6 +22,7 @@ from hedgegrid_assets.errors import (
     RemoteFault,
 )
 from hedgegrid_assets.model import InstrumentDay
+from hedgegrid_assets.pipeline.days import normalize_tables
 from hedgegrid_assets.sources.tardis import api
 from hedgegrid_assets.stages.raw import RawKey
 from hedgegrid_assets.tables import TABLES
@@ -32,8 +33,8 @@ from hedgegrid_assets_tests.tardis_cases import (
     PAID,
     QUICK,
     TRADES,
+    feed_context,
     fresh_standin,
-    house,
     impatient,
     leftovers,
     recorded,
@@ -71,13 +72,13 @@ def cached(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(api, "limits", QUICK)
         server = fresh_standin()
-        house(folder, server, api="replay").raw(TRADES)
+        feed_context(folder, server, api="replay").raw(TRADES)
         assert len(server.requests("/data-feeds/")) == 1_440
         yield folder
 
 
 def replayed(folder: Path, server: Standin, **more: Any) -> bytes:
-    return text_of(house(folder, server, api="replay", **more).raw(TRADES))
+    return text_of(feed_context(folder, server, api="replay", **more).raw(TRADES))
 
 
 # ---------------------------------------------------------------- the good way
@@ -85,7 +86,7 @@ def replayed(folder: Path, server: Standin, **more: Any) -> bytes:
 
 @pytest.mark.slow
 def test_a_day_is_the_joined_slices_as_plain_gzip(cached: Path, server: Standin) -> None:
-    raw = house(cached, server, api="replay").held(TRADES)
+    raw = feed_context(cached, server, api="replay").held(TRADES)
     assert raw is not None
     assert raw.path.name == "2024-01-02.jsonl.gz"
     assert text_of(raw) == recorded(server)
@@ -198,7 +199,7 @@ def test_a_transfer_that_never_works_ends_in_bounded_time_and_publishes_nothing(
 ) -> None:
     warm(tmp_path, cached, MINUTE)
     server.inject(Fault(kind, minute=MINUTE, times=None))
-    feed = house(tmp_path, server, api="replay")
+    feed = feed_context(tmp_path, server, api="replay")
     with pytest.raises(RemoteFault) as caught:
         feed.raw(TRADES)
     assert caught.value.transient
@@ -260,7 +261,7 @@ def test_a_quota_that_lasts_an_hour_is_told_at_once_with_its_end(cached: Path, s
 
 def test_a_server_that_is_gone_is_told_with_what_to_check(server: Standin, tmp_path: Path) -> None:
     with pytest.raises(EnvironmentFault, match="3 attempts failed") as caught:
-        house(tmp_path, server, api="replay", endpoint="http://127.0.0.1:1").raw(TRADES)
+        feed_context(tmp_path, server, api="replay", endpoint="http://127.0.0.1:1").raw(TRADES)
     assert "network" in caught.value.hint
 
 
@@ -336,7 +337,7 @@ def test_a_day_that_is_not_over_is_refused_without_a_request(server: Standin, tm
 
     today = datetime.now(UTC).date()
     with pytest.raises(NoDataFetched, match="not over"):
-        house(tmp_path, server, api="replay").raw(RawKey("trade", "BTCUSDT", today))
+        feed_context(tmp_path, server, api="replay").raw(RawKey("trade", "BTCUSDT", today))
     assert server.log == []
 
 
@@ -351,7 +352,7 @@ def test_an_error_of_the_caller_stops_all_transfers_and_leaves_nothing(server: S
         if calls == 4:
             raise KeyboardInterrupt
 
-    feed = house(tmp_path, server, api="replay")
+    feed = feed_context(tmp_path, server, api="replay")
     with pytest.raises(KeyboardInterrupt):
         feed.raw(TRADES, tick)
     asked = len(server.log)
@@ -373,12 +374,12 @@ def made(folder: Path, server: Standin) -> dict[str, Any]:
     """The verdict on the trades of the paid day."""
     from hedgegrid_assets.stages.integrity import read_verdict
 
-    feed = house(folder, server, api="replay")
+    feed = feed_context(folder, server, api="replay")
     raw = feed.raw(TRADES)
     assert raw is not None
     table = TABLES["trade_tick"]
     day = InstrumentDay("BTCUSDT-PERP.BINANCE", PAID)
-    (done,) = feed.normalize(day, raw, [table])
+    (done,) = normalize_tables(feed, day, raw, [table])
     assert done.error is None
     verdict = read_verdict(feed.places, table, day)
     assert verdict is not None
@@ -438,7 +439,7 @@ def test_broken_lines_are_counted_and_cost_no_other(cached: Path, server: Standi
     assert lost == {name: expected for name, (_, expected) in BROKEN_LINES.items()}
     assert len(frame) == 2_000 - sum(lost.values())
 
-    raw = house(tmp_path, server, api="replay").held(TRADES)
+    raw = feed_context(tmp_path, server, api="replay").held(TRADES)
     assert raw is not None
     (origin,) = raw.manifest["origin"]
     assert sum(origin["by_stream"].values()) + origin["blank"] + origin["unreadable"] == origin["lines"]
@@ -466,7 +467,7 @@ def test_disconnects_survive_to_the_gap_report(cached: Path, server: Standin, tm
     gaps = [gap for gap in verdict["gaps"] if gap["ids_missing"]]
     assert [gap["cause"] for gap in gaps] == ["disconnect"]
     assert gaps[0]["ids_missing"] == 2_000 - verdict["rows"]["out"]
-    raw = house(tmp_path, server, api="replay").held(TRADES)
+    raw = feed_context(tmp_path, server, api="replay").held(TRADES)
     assert raw is not None
     assert len(raw.manifest["disconnects_ns"]) == 1
     assert raw.manifest["origin"][0]["blank"] == 10
@@ -478,7 +479,7 @@ def test_blank_lines_at_the_ends_of_a_day_are_marks_as_well(cached: Path, server
         Fault("lines", minute=0, change=lambda data: b"\n" + data),
         Fault("lines", minute=1_439, change=lambda data: data + b"\n"),
     )
-    feed = house(tmp_path, server, api="replay")
+    feed = feed_context(tmp_path, server, api="replay")
     raw = feed.raw(TRADES)
     assert raw is not None
     assert raw.manifest["disconnects_ns"] == [raw.manifest["first_local_ns"], raw.manifest["last_local_ns"]]
@@ -508,19 +509,19 @@ def test_mark_messages_of_any_symbol_give_the_tables_that_they_hold(
         data = {"e": "markPriceUpdate", "E": at * 1_000, "s": symbol} | fields
         message = json.dumps({"stream": f"{symbol.lower()}@markPrice@1s", "data": data}, ensure_ascii=False)
         server.library.add("binance-futures", "markPrice", symbol, at * 10**9 + 5_000_000, message.encode())
-    feed = house(tmp_path, server, symbols=(symbol,), api="replay")
+    feed = feed_context(tmp_path, server, symbols=(symbol,), api="replay")
     raw = feed.raw(RawKey("markPrice", symbol, day))
     assert raw is not None
     assert raw.manifest["lines"] == len(MARKS)
     tables = [TABLES[name] for name in ("mark_price_update", "index_price_update", "funding_rate_update")]
-    done = feed.normalize(InstrumentDay(feed.feed.instrument_id(symbol), day), raw, tables)
+    done = normalize_tables(feed, InstrumentDay(feed.feed.instrument_id(symbol), day), raw, tables)
     assert [each.verdict["rows"]["out"] for each in done] == [sum(counts[n] for _, counts in MARKS) for n in range(3)]
     monkeypatch.undo()
 
 
 def test_an_unknown_symbol_is_told_with_those_that_are_near(server: Standin, tmp_path: Path) -> None:
     with pytest.raises(HedgegridError, match=r"no symbol BTCUSD .*BTCUSDT"):
-        house(tmp_path, server, symbols=("BTCUSD",), api="replay").raw(RawKey("trade", "BTCUSD", PAID))
+        feed_context(tmp_path, server, symbols=("BTCUSD",), api="replay").raw(RawKey("trade", "BTCUSD", PAID))
 
 
 def test_slices_are_checked_by_their_stamps_even_where_gzip_is_sound(tmp_path: Path) -> None:

@@ -14,11 +14,12 @@ import pytest
 
 from hedgegrid_assets.config.feeds import Feed
 from hedgegrid_assets.errors import UsageError
-from hedgegrid_assets.pipeline import House
+from hedgegrid_assets.pipeline.feed_context import FeedContext
+from hedgegrid_assets.pipeline.landing import import_landing, landing_files
 from hedgegrid_assets.stages import raw
 from hedgegrid_assets.stages.raw import claims_data, scan_landing
 from hedgegrid_assets.store import Places
-from hedgegrid_assets_tests.dagster_feeds import day_of, drop, house_of
+from hedgegrid_assets_tests.dagster_feeds import day_of, drop, feed_context_of
 from hedgegrid_assets_tests.landing_cases import HEADER, Home, messages, new_home, rows
 
 
@@ -92,43 +93,51 @@ def test_rejects_of_an_earlier_version_stay_if_they_are_of_another_file(home: Ho
 # ---------------------------------------------------------------- what is ours never lands
 
 
-def everything(house: House) -> House:
+def everything(feed_context: FeedContext) -> FeedContext:
     """A feed whose patterns match all there is, as no feeds.yaml may have them."""
-    return House(house.feed.model_copy(update={"landing": ("**/*",)}), house.places)
+    return FeedContext(feed_context.feed.model_copy(update={"landing": ("**/*",)}), feed_context.places)
 
 
 def test_our_own_files_are_never_landing_files_whatever_the_patterns_say(tmp_path: Path) -> None:
-    house = everything(house_of(tmp_path))
-    dropped = drop(house, day_of(0, trades=range(20)))
+    feed_context = everything(feed_context_of(tmp_path))
+    dropped = drop(feed_context, day_of(0, trades=range(20)))
     for _ in range(3):
-        report = house.import_landing()
-        assert [landing.path for landing in house.landing()] == [dropped]
+        report = import_landing(feed_context)
+        assert [landing.path for landing in landing_files(feed_context)] == [dropped]
         assert report.lines == 21
-    other = House(Feed.model_copy(house.feed, update={"name": "others", "landing": ("**/*",)}), house.places)
-    assert [landing.path for landing in other.landing()] == [dropped]
+    other = FeedContext(
+        Feed.model_copy(feed_context.feed, update={"name": "others", "landing": ("**/*",)}), feed_context.places
+    )
+    assert [landing.path for landing in landing_files(other)] == [dropped]
 
 
 @pytest.mark.parametrize("what", ["file", "folder", "feed"])
 def test_nor_are_they_by_a_link(tmp_path: Path, what: str) -> None:
-    house = everything(house_of(tmp_path))
-    dropped = drop(house, day_of(0, trades=range(20)))
-    house.import_landing()
-    folder = house.places.raw_folder("captures", "aggTrade", "BTCUSDT")
+    feed_context = everything(feed_context_of(tmp_path))
+    dropped = drop(feed_context, day_of(0, trades=range(20)))
+    import_landing(feed_context)
+    folder = feed_context.places.raw_folder("captures", "aggTrade", "BTCUSDT")
     to = {"file": folder / "2024-01-01.jsonl.zst", "folder": folder, "feed": folder.parent.parent}[what]
     (dropped.parent / "link.jsonl.zst").symlink_to(to.resolve(), target_is_directory=to.is_dir())
-    deep = House(house.feed.model_copy(update={"landing": ("*/*", "*/*/*", "*/*/*/*", "*/*/*/*/*")}), house.places)
-    assert [landing.path for landing in deep.landing()] == [dropped]
+    deep = FeedContext(
+        feed_context.feed.model_copy(update={"landing": ("*/*", "*/*/*", "*/*/*/*", "*/*/*/*/*")}), feed_context.places
+    )
+    assert [landing.path for landing in landing_files(deep)] == [dropped]
 
 
 def test_nor_what_lies_in_the_cache_the_rejects_and_the_catalog(tmp_path: Path) -> None:
-    house = everything(house_of(tmp_path))
-    dropped = drop(house, day_of(0))
-    for folder in (house.places.data / "cache/x", house.places.data / "rejects/x", house.places.catalog / "data"):
+    feed_context = everything(feed_context_of(tmp_path))
+    dropped = drop(feed_context, day_of(0))
+    for folder in (
+        feed_context.places.data / "cache/x",
+        feed_context.places.data / "rejects/x",
+        feed_context.places.catalog / "data",
+    ):
         folder.mkdir(parents=True)
         (folder / "a.jsonl").write_bytes(day_of(1))
         (dropped.parent / f"to_{folder.parent.name}").symlink_to(folder.resolve(), target_is_directory=True)
-    deep = House(house.feed.model_copy(update={"landing": ("*/*", "*/*/*")}), house.places)
-    assert [landing.path for landing in deep.landing()] == [dropped]
+    deep = FeedContext(feed_context.feed.model_copy(update={"landing": ("*/*", "*/*/*")}), feed_context.places)
+    assert [landing.path for landing in landing_files(deep)] == [dropped]
 
 
 def test_a_folder_of_the_users_own_that_is_named_like_a_channel_lands(tmp_path: Path) -> None:
@@ -151,14 +160,14 @@ def test_a_copy_of_ours_that_is_named_is_refused(home: Home) -> None:
 
 
 def test_a_configured_file_of_ours_is_refused_as_well(tmp_path: Path) -> None:
-    house = house_of(tmp_path)
-    drop(house, day_of(0, trades=range(20)))
-    house.import_landing()
-    ours = house.places.raw_folder("captures", "aggTrade", "BTCUSDT") / "2024-01-01.jsonl.zst"
+    feed_context = feed_context_of(tmp_path)
+    drop(feed_context, day_of(0, trades=range(20)))
+    import_landing(feed_context)
+    ours = feed_context.places.raw_folder("captures", "aggTrade", "BTCUSDT") / "2024-01-01.jsonl.zst"
     settings = {"files": {"trades": {"file_path": str(ours)}}}
-    named = House(house.feed.model_copy(update={"landing": (), "settings": settings}), house.places)
+    named = FeedContext(feed_context.feed.model_copy(update={"landing": (), "settings": settings}), feed_context.places)
     with pytest.raises(UsageError, match="made by us"):
-        named.landing()
+        landing_files(named)
 
 
 # ---------------------------------------------------------------- what is no data

@@ -15,7 +15,7 @@ from hedgegrid_assets_tests.dagster_feeds import (
     day_of,
     drop,
     failures,
-    house_of,
+    feed_context_of,
     metadata,
     partition,
     run,
@@ -135,22 +135,24 @@ def test_a_deleted_file_leaves_other_symbols_and_a_new_definition_alone(home: Ho
 def test_in_dagster_a_renamed_or_deleted_file_keeps_its_days_and_doubles_no_line(
     tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
-    house = house_of(tmp_path)
-    dropped = drop(house, day_of(0))
-    assert run(house, instance, BTC_DAY).success
-    before = catalog_files(house, "trade_tick")
+    feed_context = feed_context_of(tmp_path)
+    dropped = drop(feed_context, day_of(0))
+    assert run(feed_context, instance, BTC_DAY).success
+    before = catalog_files(feed_context, "trade_tick")
     for name in ("b.jsonl", "deep/b.jsonl"):
         (dropped.parent / name).parent.mkdir(exist_ok=True)
         dropped = dropped.rename(dropped.parent / name)
-        assert run(house, instance, BTC_DAY).success
-        raw = json.loads((house.places.raw_folder("captures", "aggTrade", "BTCUSDT") / "2024-01-01.json").read_bytes())
+        assert run(feed_context, instance, BTC_DAY).success
+        raw = json.loads(
+            (feed_context.places.raw_folder("captures", "aggTrade", "BTCUSDT") / "2024-01-01.json").read_bytes()
+        )
         assert raw["lines"] == 3
-        assert catalog_files(house, "trade_tick") == before
+        assert catalog_files(feed_context, "trade_tick") == before
     dropped.unlink()
-    drop(house, day_of(1), "next.jsonl")
-    assert run(house, instance, BTC_DAY).success
-    assert run(house, instance, partition(1)).success
-    assert catalog_files(house, "trade_tick").items() > before.items()
+    drop(feed_context, day_of(1), "next.jsonl")
+    assert run(feed_context, instance, BTC_DAY).success
+    assert run(feed_context, instance, partition(1)).success
+    assert catalog_files(feed_context, "trade_tick").items() > before.items()
 
 
 def test_in_dagster_a_file_that_the_settings_name_may_be_deleted_once_it_is_imported(
@@ -159,20 +161,20 @@ def test_in_dagster_a_file_that_the_settings_name_may_be_deleted_once_it_is_impo
     named = tmp_path / "trades.jsonl"
     named.write_bytes(day_of(0))
     settings = f"    settings: {{files: {{trades: {{file_path: {named}}}}}}}\n    tables: [trade_tick]\n"
-    house = house_of(tmp_path, CAPTURES.replace('    landing: ["websocket/**/*.jsonl*"]\n', settings))
-    assert run(house, instance, BTC_DAY).success
+    feed_context = feed_context_of(tmp_path, CAPTURES.replace('    landing: ["websocket/**/*.jsonl*"]\n', settings))
+    assert run(feed_context, instance, BTC_DAY).success
     named.unlink()
-    assert run(house, instance, BTC_DAY).success
-    assert not run_import(house, instance).success
+    assert run(feed_context, instance, BTC_DAY).success
+    assert not run_import(feed_context, instance).success
 
 
 def test_in_dagster_one_symbol_that_cannot_be_defined_leaves_the_others_defined(
     tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
-    house = house_of(tmp_path)
-    drop(house, day_of(0) + day_of(0, symbol="ETHUSDT"))
-    assert run_import(house, instance).success
-    other = house_of(tmp_path, CAPTURES.replace("BTCUSDT: {price_precision: 2", "BTCUSDT: {price_precision: 5"))
+    feed_context = feed_context_of(tmp_path)
+    drop(feed_context, day_of(0) + day_of(0, symbol="ETHUSDT"))
+    assert run_import(feed_context, instance).success
+    other = feed_context_of(tmp_path, CAPTURES.replace("BTCUSDT: {price_precision: 2", "BTCUSDT: {price_precision: 5"))
     done = run_import(other, instance)
     assert "BTCUSDT-PERP.BINANCE is pinned with decimals" in failures(done)["captures__instruments"]
     assert [row.data["id"] for row in metadata(done, "captures/instruments")["instruments"]] == ["ETHUSDT-PERP.BINANCE"]

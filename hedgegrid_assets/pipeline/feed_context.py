@@ -1,0 +1,110 @@
+"""A feed put in its places."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from hedgegrid_assets.config.feeds import RESERVED_PREFIX, Feed
+from hedgegrid_assets.errors import SeriesMixed
+from hedgegrid_assets.model import Channel, Source, Table
+from hedgegrid_assets.sources import SOURCES
+from hedgegrid_assets.sources.formats.identity import identified
+from hedgegrid_assets.stages.raw import Carrier, RawDay, RawKey, fetch_day, noted_day, raw_day, request_of
+from hedgegrid_assets.store import Places
+from hedgegrid_assets.tables import TABLES
+
+KINDS: Final[Mapping[str, str]] = {"trade_tick": "trade_kind", "index_price_update": "index_kind"}
+"""Table -> the setting that chooses between its channels."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeedContext:
+    """A feed put in its places: what Dagster's steps and the command line both work with."""
+
+    feed: Feed
+    places: Places
+
+    @property
+    def source(self) -> Source:
+        """The feed's source."""
+
+        return SOURCES[self.feed.source]
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """The feed's settings; the environment goes before feeds.yaml, a configuration file before both."""
+        remote = self.source.remote
+        if remote is None:
+            return self.feed.settings
+        said = {key: os.environ[name] for key, name in remote.environment.items() if os.environ.get(name)}
+        from_config = self.feed.name.startswith(RESERVED_PREFIX)
+        return {**said, **self.feed.settings} if from_config else {**self.feed.settings, **said}
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """The channels that the source gives with the feed's settings."""
+
+        given = self.source.remote.channels(self.settings) if self.source.remote else self.source.channels
+        return tuple(identified(given, self.feed.venue, self.settings))
+
+    def channel(self, table: Table) -> Channel:
+        """The channel that a table is made from: the feed's ``trade_kind`` or ``index_kind`` where there is a choice."""
+        giving = [channel for channel in self.channels if table.name in channel.tables]
+        wanted = self.feed.settings.get(KINDS.get(table.name, ""))
+        return next((channel for channel in giving if channel.name == wanted), giving[0])
+
+    def channel_in(self, raw: RawDay) -> Channel:
+        """The channel of a raw day: the series and its usual gap are the files' own where they say so (candles).
+
+        Raises SeriesMixed if its files are of several series.
+        """
+        channel = next(channel for channel in self.channels if channel.name == raw.key.channel)
+        views = [origin.get("dialect", {}).get("views", {}).get(channel.name, {}) for origin in raw.manifest["origin"]]
+        held, *others = list(dict.fromkeys(view.get("series", channel.series) for view in views)) or [channel.series]
+        if others:
+            table = next(iter(channel.tables))
+            raise SeriesMixed(f"the raw day {raw.key.symbol} {raw.key.day}", table, held, others[0])
+        gaps = [view["gap_seconds"] for view in views if "gap_seconds" in view]
+        return replace(channel, series=held, gap_seconds=max(gaps)) if gaps else channel
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """The feed's tables."""
+
+        given = {name for channel in self.channels for name in channel.tables}
+        return tuple(TABLES[name] for name in self.feed.tables if name in given)
+
+    def by_channel(self) -> dict[str, tuple[Channel, tuple[Table, ...]]]:
+        """Channel name -> (channel, the tables made from it)."""
+        found: dict[str, tuple[Channel, tuple[Table, ...]]] = {}
+        for table in self.tables:
+            channel = self.channel(table)
+            found[channel.name] = (channel, (*found.get(channel.name, (channel, ()))[1], table))
+        return found
+
+    @property
+    def names_files(self) -> bool:
+        """The user named each file: none of them is passed over."""
+        return bool(self.feed.settings.get("inputs") or self.feed.settings.get("files"))
+
+    def raw(self, key: RawKey, tick: Callable[[], None] | None = None, carrier: Carrier | None = None) -> RawDay | None:
+        """The raw day on disk; a source that makes or fetches its days gets it now (see ``raw.fetch_day``)."""
+
+        if self.source.lands:
+            return raw_day(self.places, self.feed.name, key)
+        return fetch_day(self.places, self.feed.name, self.source, key, self.settings, tick, carrier)
+
+    def held(self, key: RawKey) -> RawDay | None:
+        """The raw day on disk, if ``raw`` would keep it; nothing is imported, made or fetched."""
+
+        raw = raw_day(self.places, self.feed.name, key)
+        kept = (
+            raw is None or self.source.lands or raw.manifest["request"] == request_of(self.source, key, self.settings)
+        )
+        return raw if kept else None
+
+    def noted(self, key: RawKey) -> RawDay | None:
+        """The raw day as its manifest tells; its file is not looked for."""
+
+        return noted_day(self.places, self.feed.name, key)

@@ -1,0 +1,83 @@
+"""Days fetched, several at a time."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from typing import Final
+
+from hedgegrid_assets.errors import HedgegridError, NoDataFetched, Unforeseen
+from hedgegrid_assets.pipeline.feed_context import FeedContext
+from hedgegrid_assets.stages.raw import Carrier, Progress, RawDay, RawKey
+
+_log: Final = logging.getLogger(__name__)
+
+
+def fetch(
+    context: FeedContext,
+    keys: Sequence[RawKey],
+    at_once: int,
+    tick: Progress,
+    halt: threading.Event,
+    note: Callable[[str], None],
+    carrier: Carrier,
+) -> dict[RawKey, HedgegridError]:
+    """Fetch all days that are not there, several at a time; those that could not be had, and why.
+
+    A symbol of which every day is empty counts as not had: the range is wrong, or the symbol.
+    """
+    found: dict[RawKey, RawDay] = {}
+    failed: dict[RawKey, HedgegridError] = {}
+
+    def one(key: RawKey) -> None:
+        try:
+            raw = context.raw(key, lambda: tick(f"fetching {key.symbol} {key.channel} {key.day}", 0), carrier)
+        except HedgegridError as error:
+            _log.info("%s %s %s: %s", key.symbol, key.channel, key.day, error.message)
+            failed[key] = error
+        except Exception as error:  # noqa: BLE001 - told as what it is, with what was worked on
+            _log.debug("%s %s %s", key.symbol, key.channel, key.day, exc_info=True)
+            failed[key] = Unforeseen(error, f"{key.symbol} {key.channel} {key.day}")
+        else:
+            if raw is not None:
+                found[key] = raw
+
+    with workers(at_once, halt) as pool:
+        results_of([pool.submit(one, key) for key in keys])
+    for symbol in dict.fromkeys(key.symbol for key in found):
+        mine = {key: raw for key, raw in found.items() if key.symbol == symbol}
+        if not any(raw.manifest["lines"] for raw in mine.values()):
+            days = sorted({str(key.day) for key in mine})
+            nothing = NoDataFetched(
+                f"{symbol} {days[0]} .. {days[-1]}", context.source.name, "days without a single row"
+            )
+            failed |= dict.fromkeys(mine, nothing)
+    unreadable = sum(origin.get("unreadable", 0) for raw in found.values() for origin in raw.manifest["origin"])
+    if unreadable:
+        note(
+            f"{unreadable} lines belong to no table or day: kept in {context.places.data / 'rejects' / context.feed.name}"
+        )
+    return {key: failed[key] for key in keys if key in failed}
+
+
+@contextmanager
+def workers(count: int, halt: threading.Event) -> Iterator[ThreadPoolExecutor]:
+    """Threads that an error here, or Ctrl-C, stops at their next tick."""
+    with ThreadPoolExecutor(count) as pool:
+        try:
+            yield pool
+        except BaseException:
+            halt.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def results_of[T](futures: Sequence[Future[T]]) -> list[T]:
+    """Results in order; the first error is raised when it happens. Waits in short steps: Ctrl-C is seen between them."""
+    waiting = set(futures)
+    while waiting:
+        done, waiting = wait(waiting, timeout=0.2, return_when=FIRST_EXCEPTION)
+        for future in done:
+            future.result()
+    return [future.result() for future in futures]

@@ -1,0 +1,173 @@
+"""What a feed takes from its landing zone."""
+
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from hedgegrid_assets.errors import UsageError
+from hedgegrid_assets.model import Channel
+from hedgegrid_assets.pipeline.feed_context import FeedContext
+from hedgegrid_assets.stages import raw as raw_stage
+from hedgegrid_assets.stages.raw import (
+    Carrier,
+    ImportReport,
+    Landed,
+    LandingFile,
+    OwnFiles,
+    Progress,
+    claims_data,
+    scan_landing,
+    shown_name,
+)
+from hedgegrid_assets.tables import TOKENS
+
+
+def landing_files(context: FeedContext) -> list[LandingFile]:
+    """The landing files of the feed: by its patterns, or those that its settings name."""
+    return _landed(context).files
+
+
+def waiting_files(context: FeedContext) -> list[LandingFile]:
+    """Landing files that ``import_landing`` would read."""
+
+    channels = [channel for channel, _ in context.by_channel().values()]
+    return raw_stage.waiting_files(
+        context.places, context.feed.name, landing_files(context), channels, context.feed.symbols
+    )
+
+
+def import_landing(
+    context: FeedContext,
+    *,
+    channels: Sequence[Channel] | None = None,
+    in_place: bool = False,
+    pass_over_damaged: bool = False,
+    progress: Progress | None = None,
+    carrier: Carrier | None = None,
+    again: bool = False,
+) -> ImportReport:
+    """Import what is new in the landing zone; see ``raw.import_landing``.
+
+    Files of which too many lines have no place are named in the report, and their days will be blocked.
+    A note tells of each day that a corrected file holds no more, as long as the catalog does.
+    """
+
+    wanted = channels or [channel for channel, _ in context.by_channel().values()]
+    landed = _landed(context)
+    report = raw_stage.import_landing(
+        context.places,
+        context.feed.name,
+        context.source,
+        landed.files,
+        wanted,
+        context.feed.symbols,
+        in_place=in_place,
+        pass_over_damaged=pass_over_damaged,
+        progress=progress,
+        carrier=carrier,
+        again=again,
+    )
+    report.notes += [
+        f"{shown_name(context.places, path)} is passed over: by its name it is no data" for path in landed.passed_over
+    ]
+    for file in report.files:
+        error = file.error(context.feed.max_rejected)
+        if error is None:
+            continue
+        if file.gives_days or claims_data(file.name, context.source.extension):
+            report.blocked.append(error)
+        else:
+            report.notes.append(f"{file.name} is passed over: {error.message}")
+    report.notes += _left_over(context, report)
+    return report
+
+
+def _left_over(context: FeedContext, report: ImportReport) -> Iterator[str]:
+    """Days that were made of lines which no landing file holds any more."""
+    for name, key in sorted(report.former):
+        if context.places.raw_manifest(context.feed.name, key.channel, key.symbol, key.day).exists():
+            continue
+        instrument_id = context.feed.instrument_id(key.symbol)
+        channel = next((channel for channel in context.channels if channel.name == key.channel), None)
+        for table in context.tables:
+            verdict = context.places.verdict(instrument_id, table.folder, key.day)
+            if channel is not None and table.name in channel.tables and verdict.exists():
+                yield (
+                    f"{name} holds no {table.token} of {instrument_id} {key.day} any more, the catalog keeps the day "
+                    f"as it was; to remove it: hedgegrid reset-day {shlex.quote(instrument_id)} {key.day} --table "
+                    f"{table.token} --catalog {shlex.quote(str(context.places.catalog))} "
+                    f"--data {shlex.quote(str(context.places.data))} --yes"
+                )
+
+
+def _landed(context: FeedContext) -> Landed:
+    """The files to import, and those that the patterns match but are no data."""
+
+    own = OwnFiles(context.places, context.feed.name)
+    if not context.names_files:
+        found = scan_landing(context.places.landing, context.feed.landing, own.has)
+        files = [replace(landing, settings=_said(context, named=False)) for landing in found.files]
+        return Landed(files, found.passed_over)
+    named = _named(context)
+    ours = [str(landing.path) for landing in named if own.has(landing.path)]
+    if ours:
+        raise UsageError(
+            f"these files were made by us, and are no landing files: {', '.join(ours)}",
+            hint="name the file that they were made from, outside the folders of feeds, the cache and the catalog",
+        )
+    return Landed(named, [])
+
+
+def _named(context: FeedContext) -> list[LandingFile]:
+
+    inputs, files = context.feed.settings.get("inputs"), context.feed.settings.get("files") or {}
+    if inputs:
+        return [LandingFile(path, settings=_said(context, named=True)) for path in _existing(map(Path, inputs))]
+
+    base = Path(context.feed.settings.get("base_path", "."))
+    given: dict[Path, set[str]] = {}
+    entries: dict[Path, dict[str, Any]] = {}
+    for token, entry in files.items():
+        if TOKENS[token] in context.tables:
+            path = base / entry["file_path"]
+            channels = {channel.name for channel in context.source.channels if TOKENS[token].name in channel.tables}
+            given.setdefault(path, set()).update(channels)
+            entries.setdefault(path, {})[token] = {key: entry[key] for key in entry if key != "file_path"}
+    return [
+        LandingFile(path, frozenset(given[path]), _said(context, named=True, files=entries[path]))
+        for path in _existing(given)
+    ]
+
+
+def _said(context: FeedContext, *, named: bool, files: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What is said of how to read a landing file, for sources whose files have a dialect.
+
+    ``reader``: a newer one may take a file for something else, and so looks at it again.
+    """
+    if context.source.dialect is None:
+        return {}
+    given: dict[str, Any] = {"named": named, "files": files}
+    given |= {key: context.feed.settings.get(key) for key in ("timestamp_format", "sides", "side_is")}
+    said = {entry["encoding"] for entry in (files or {}).values() if "encoding" in entry}
+    if len(said) > 1:
+        raise UsageError(f"one file has one encoding: expected the same for each data type, found {sorted(said)}")
+    given["encoding"] = next(iter(said), context.feed.settings.get("encoding"))
+    given |= {"venue": context.feed.venue, "market": context.feed.market}
+    given["reader"] = context.source.code_version
+    asked = {"symbols": list(context.feed.symbols), "tokens": [table.token for table in context.tables]}
+    return {key: value for key, value in given.items() if value} | asked
+
+
+def _existing(paths: Iterable[Path]) -> list[Path]:
+    """Sorted. Raises UsageError that names, in full, all that are not there."""
+    found = sorted(paths)
+    missing = [str(path.resolve()) for path in found if not path.is_file()]
+    if missing:
+        raise UsageError(
+            f"file not found: {', '.join(missing)}",
+            hint="file_path counts from base_path, else from the config file",
+            details={"missing": missing},
+        )
+    return found

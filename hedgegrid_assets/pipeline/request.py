@@ -1,0 +1,257 @@
+"""What ``replay-to-parquet`` and ``run_pipeline`` are asked for: checked, and as a feed of its own."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import SecretStr
+
+from hedgegrid_assets import venues
+from hedgegrid_assets.config.feeds import (
+    SYNTHETIC_VENUE,
+    Feed,
+    InstrumentOverride,
+    check_settings,
+    data_path,
+    gaps_of,
+    instrument_id,
+)
+from hedgegrid_assets.errors import UsageError
+from hedgegrid_assets.names import check_instrument_id, check_symbol, check_venue
+from hedgegrid_assets.pipeline.feed_context import FeedContext
+from hedgegrid_assets.sources import SOURCES
+from hedgegrid_assets.store import Places
+from hedgegrid_assets.tables import TABLES, TOKENS
+from hedgegrid_assets.timestamps import parse_day
+from hedgegrid_assets.venues import Listing, Market
+
+DEFAULT_VENUE: Final = "BINANCE"
+
+
+DEFAULT_CATALOG: Final = Path("data/catalog")
+
+
+MARKETS: Final[tuple[Market, ...]] = ("usdm", "coinm", "spot")
+
+
+COMPRESSIONS: Final = ("zstd", "snappy", "none")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What ``replay-to-parquet`` and ``run_pipeline`` are asked for; checked when it is made by ``request``."""
+
+    source: str
+    symbols: tuple[str, ...]
+    start: date | None
+    end: date | None
+    catalog: Path
+    data: Path
+    tables: tuple[str, ...]
+    venue: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    instrument: str | None = None
+    compression: str = "zstd"
+    jobs: int = 1
+    force: bool = False
+    spelled: Mapping[str, Listing] = field(default_factory=dict)
+    """Symbols as tools write them -> what they are at the venue."""
+
+
+def request(
+    source_type: str,
+    symbol: str,
+    start_date: str | None,
+    end_date: str | None,
+    *,
+    output_path: str | Path = DEFAULT_CATALOG,
+    data_types: str | Sequence[str] | None = None,
+    source_config: Mapping[str, Any] | None = None,
+    exchange: str | None = None,
+    data: Path | None = None,
+    instrument: str | None = None,
+    compression: str = "zstd",
+    jobs: int = 1,
+    force: bool = False,
+    market: str | None = None,
+) -> Request:
+    """Check everything that a user can get wrong, before any work. Raises UsageError."""
+
+    if source_type not in SOURCES:
+        raise UsageError(f"unknown source (--source): expected one of {', '.join(SOURCES)}, found {source_type!r}")
+    symbols = tuple(dict.fromkeys(part.strip().upper() for part in symbol.split(",") if part.strip()))
+    if not symbols:
+        raise UsageError("no symbol (--symbol): expected one as the exchange writes it, such as BTCUSDT")
+    for name in symbols:
+        check_symbol(name, "--symbol")
+    if exchange is not None:
+        check_venue(exchange, "--exchange")
+    if instrument is not None:
+        check_instrument_id(instrument, "--instrument")
+    check_settings(source_type, source_config or {})
+    if market is not None and market not in MARKETS:
+        raise UsageError(f"unknown market (--market): expected one of {', '.join(MARKETS)}, found {market!r}")
+    start = parse_day(start_date, "--start") if start_date else None
+    end = parse_day(end_date, "--end") if end_date else None
+    if start and end and start >= end:
+        raise UsageError(
+            f"empty range (--start, --end): expected start before end (end is exclusive), found {start} .. {end}"
+        )
+    settings = _settings_of({**(source_config or {}), **({"market": market} if market is not None else {})})
+    remote = SOURCES[source_type].remote
+    channels = remote.channels(settings) if remote else SOURCES[source_type].channels
+    given = {table for channel in channels for table in channel.tables}
+    tables = _tables(data_types) if data_types is not None else tuple(name for name in TABLES if name in given)
+    if remote and not given.intersection(tables):
+        raise UsageError(
+            f"these settings give none of the data types asked for (--data-types): expected some of "
+            f"{', '.join(TABLES[name].token for name in TABLES if name in given)}, found {data_types}"
+        )
+    if compression not in COMPRESSIONS:
+        raise UsageError(
+            f"unknown compression (--compression): expected one of {', '.join(COMPRESSIONS)}, found {compression!r}"
+        )
+    if instrument is not None and len(symbols) > 1:
+        raise UsageError(
+            f"--instrument names one InstrumentId of one symbol: expected one --symbol, found {', '.join(symbols)}"
+        )
+    if jobs < 1:
+        raise UsageError(f"--jobs: expected 1 or more, found {jobs}")
+    venue = _venue(source_type, exchange, instrument, settings)
+    as_said = source_type != "csv" or instrument is not None
+    return Request(
+        source=source_type,
+        symbols=symbols,
+        start=start,
+        end=end,
+        catalog=Path(output_path),
+        data=data or data_path(),
+        tables=tables,
+        venue=venue,
+        settings=settings,
+        instrument=instrument,
+        compression=compression,
+        jobs=jobs,
+        force=force,
+        spelled={} if as_said else _spelled(symbols, venue, settings),
+    )
+
+
+def _spelled(symbols: Sequence[str], venue: str, settings: Mapping[str, Any]) -> dict[str, Listing]:
+    """What symbols in the spelling of ccxt or cryptofeed are at the venue, where nobody says it of them.
+
+    Raises UsageError where such a spelling contradicts the market, or two symbols are one instrument.
+    """
+
+    market = settings.get("market")
+    found: dict[str, Listing] = {}
+    for symbol in symbols:
+        said = venues.spelled(venue, symbol)
+        if said is None or symbol in settings.get("instruments", {}):
+            continue
+        if said.is_marked and market is not None and market not in said.markets:
+            raise UsageError(
+                f"symbol and market contradict each other (--symbol, --market): expected {' or '.join(said.markets)} "
+                f"for {symbol}, found {market}",
+                hint=f"leave out --market (the key market in the file of --config), or give the symbol of {market}",
+            )
+        wanted = "spot" if market is None and "/" in symbol and not said.is_marked else market
+        own = venues.own_symbols(venue, symbol, wanted)
+        if venues.has_makers_side(venue):  # a tool may have turned it
+            continue
+        if len(own) == 1 and (wanted is not None or said.is_marked):
+            found[symbol] = own[0][1]
+    ids = {symbol: instrument_id(symbol, market, venue) for symbol in symbols}
+    ids |= {symbol: f"{listing.symbol}.{venue}" for symbol, listing in found.items()}
+    for symbol in found:
+        twins = [other for other in symbols if ids[other] == ids[symbol]]
+        if len(twins) > 1:
+            raise UsageError(
+                f"symbols that are one instrument (--symbol): expected one of {', '.join(twins)}, found all of them, "
+                f"which are {ids[symbol]}"
+            )
+    return found
+
+
+def _venue(source: str, exchange: str | None, instrument: str | None, settings: Mapping[str, Any]) -> str:
+    """``--instrument`` before ``--exchange`` before the configuration's ``venue``; synthetic data is SIM's alone."""
+
+    if source == "synthetic":
+        return "SIM"
+    said = instrument.rsplit(".", 1)[1] if instrument else exchange or settings.get("venue")
+    remote = SOURCES[source].remote
+    if remote is None:
+        return said or DEFAULT_VENUE
+    venues = remote.venues(settings)
+    if said and said not in venues:
+        raise UsageError(
+            f"exchange and venue do not belong together: expected {' or '.join(venues)} for the data of "
+            f"{settings.get('exchange', 'the default exchange')}, found {said}",
+            hint="--exchange names the Nautilus venue; the key exchange in the file of --config names the exchange whose data is fetched",
+        )
+    return said or venues[0]
+
+
+def _settings_of(given: Mapping[str, Any]) -> dict[str, Any]:
+    """A source's settings; a key is a secret from here on."""
+
+    key = given.get("api_key")
+    return dict(given) | ({"api_key": SecretStr(key)} if isinstance(key, str) else {})
+
+
+def _tables(data_types: str | Sequence[str]) -> tuple[str, ...]:
+
+    words = data_types.split(",") if isinstance(data_types, str) else list(data_types)
+    wanted = [word.strip() for word in words if word.strip()]
+    unknown = [word for word in wanted if word not in TOKENS]
+    if unknown or not wanted:
+        raise UsageError(
+            f"unknown data type (--data-types): expected some of {', '.join(TOKENS)}, found {', '.join(unknown) or 'none'}"
+        )
+    return tuple(name for name, table in TABLES.items() if table.token in wanted)
+
+
+def context_of(asked: Request) -> FeedContext:
+    """A request as a feed of its own, in its places."""
+    return FeedContext(feed_of(asked), Places(asked.data, asked.catalog))
+
+
+def feed_of(asked: Request) -> Feed:
+    """The request as a feed of its own, whose name no feed of feeds.yaml can have."""
+
+    remote = SOURCES[asked.source].remote
+    left_out = {"venue", "market", "instruments", "gaps"} | (set() if remote else {"exchange", "api_key"})
+    settings = {key: value for key, value in asked.settings.items() if key not in left_out}
+    landing = () if settings.keys() & {"files", "inputs"} else (f"{asked.source}/**/*",)
+    given = {
+        name: InstrumentOverride.model_validate(one) for name, one in asked.settings.get("instruments", {}).items()
+    }
+    if asked.instrument:
+        symbol, own = asked.symbols[0], asked.instrument.rsplit(".", 1)[0]
+        given[symbol] = given.get(symbol, InstrumentOverride()).model_copy(update={"id": own})
+    for symbol, listing in asked.spelled.items():
+        given[symbol] = InstrumentOverride(id=listing.symbol)
+    market = asked.settings.get("market")
+    whose = [settings["exchange"].replace("-", "_")] if remote and "exchange" in settings else []
+    if not remote:  # the same symbol of another venue or market is another one: its raw days lie elsewhere
+        whose = [asked.venue.lower().replace("-", "_")] if asked.venue not in (SYNTHETIC_VENUE, DEFAULT_VENUE) else []
+        whose += [market] if market is not None else []
+    return Feed.model_construct(
+        name="_".join((f"cli_{asked.source}", *whose)),
+        source=asked.source,
+        venue=asked.venue,
+        market=market,
+        symbols=asked.symbols,
+        tables=asked.tables,
+        start=asked.start or date(1970, 1, 1),
+        end=asked.end,
+        settings=settings,
+        landing=landing,
+        instruments=given,
+        gaps=gaps_of(asked.settings),
+        max_rejected=0.001,
+        schedule=None,
+        owners=(),
+    )

@@ -1,0 +1,178 @@
+"""What a run takes of the landing files: one kind of each table, one market, the days asked for."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+
+from hedgegrid_assets.errors import FileContradicts, HedgegridError, NoDataFetched
+from hedgegrid_assets.model import Channel
+from hedgegrid_assets.pipeline.days import refuse_other_market
+from hedgegrid_assets.pipeline.feed_context import KINDS, FeedContext
+from hedgegrid_assets.pipeline.landing import landing_files
+from hedgegrid_assets.pipeline.request import Request
+from hedgegrid_assets.stages.raw import ImportReport, RawKey, raw_day
+from hedgegrid_assets.tables import TABLES
+from hedgegrid_assets.venues import Market, listing_of, markets_of
+from hedgegrid_assets.venues.markets import NAMES, market_told
+
+
+def giving(context: FeedContext) -> list[Channel]:
+    """Every channel that gives one of the tables, unless the request names the kind; one by pair only for contracts on a pair."""
+    chosen = {name: channel for name, (channel, _) in context.by_channel().items()}
+    open_tables = {table.name for table in context.tables if KINDS.get(table.name) not in context.feed.settings}
+    return [
+        channel
+        for channel in context.source.channels
+        if channel.name in chosen or (open_tables & set(channel.tables) and _may_hold(channel, context.feed.symbols))
+    ]
+
+
+def _may_hold(channel: Channel, symbols: Iterable[str]) -> bool:
+    """Messages by pair are about contracts, which are not called as their pair is."""
+    return channel.symbol_of is None or any(channel.symbol_of(symbol) != symbol for symbol in symbols)
+
+
+def with_index_kind(context: FeedContext, report: ImportReport, note: Callable[[str], None]) -> FeedContext:
+    """Index prices of the mark price messages where these have any, else the index price messages of the pair."""
+
+    table = TABLES["index_price_update"]
+    if table.name not in context.feed.tables or "index_kind" in context.feed.settings:
+        return context
+    usual = context.channel(table)
+    ours = [key for key in report.days if key.symbol in context.feed.symbols]
+    by_pair = {key.channel for key in ours if key.channel != usual.name} & {
+        channel.name for channel in context.source.channels if table.name in channel.tables
+    }
+    if not by_pair:
+        return context
+    raws = (raw_day(context.places, context.feed.name, key) for key in ours if key.channel == usual.name)
+    if any(raw is not None and raw.decimals("index_price") is not None for raw in raws):
+        note(
+            f"index prices are made from {usual.name} ({', '.join(sorted(by_pair))} is there too and left out: one series "
+            "holds one kind; index_kind in the configuration chooses)"
+        )
+        return context
+    kind = min(by_pair)
+    note(f"index prices are made from {kind}")
+    return replace(
+        context, feed=context.feed.model_copy(update={"settings": {**context.feed.settings, "index_kind": kind}})
+    )
+
+
+def with_trade_kind(context: FeedContext, report: ImportReport, note: Callable[[str], None]) -> FeedContext:
+    """aggTrade where the files have it, else trade: one series holds one kind only."""
+    if "trade_kind" in context.feed.settings or "trade_tick" not in context.feed.tables:
+        return context
+    found = {key.channel for key in report.days if key.symbol in context.feed.symbols}
+    kinds = [channel.name for channel in context.source.channels if "trade_tick" in channel.tables]
+    kind = next((name for name in kinds if name in found), None)
+    if kind is None:
+        return context
+    others = [name for name in kinds if name in found and name != kind]
+    if len(found & set(kinds)) > 1 or context.source.dialect is None:
+        note(
+            f"trades are made from {kind}"
+            + (f" ({', '.join(others)} is there too and left out: one series holds one kind)" if others else "")
+        )
+    return replace(
+        context, feed=context.feed.model_copy(update={"settings": {**context.feed.settings, "trade_kind": kind}})
+    )
+
+
+def with_market(context: FeedContext, keys: Sequence[RawKey], note: Callable[[str], None]) -> FeedContext:
+    """The market that the files themselves say, where nobody else does; what is taken for granted is said."""
+
+    feed = context.feed
+    if feed.market is not None:
+        return context
+    named = {symbol for symbol, override in feed.instruments.items() if override.id}
+    told: dict[str, set[Market | None]] = {}
+    for key in (key for key in keys if key.symbol not in named):
+        raw = context.noted(key)
+        found = market_told(raw.manifest, feed.venue, key.symbol) if raw else set()
+        told.setdefault(key.symbol, set()).update(found)
+    every = set[Market | None]().union(*told.values())
+    market = next(iter(every)) if len(every) == 1 else None
+    if market is not None and not named and all(listing_of(feed.venue, symbol, market) for symbol in told):
+        context = replace(context, feed=feed.model_copy(update={"market": market}))
+    for symbol, markets in sorted(told.items()):
+        listing = context.feed.listing(symbol)
+        if listing is None or len(possible := markets_of(feed.venue, symbol)) < 2:
+            continue
+        others = " or ".join(f"--market {name}" for name in possible if name != listing.market)
+        why = f"no market is said: {others} if it is not" if markets <= {None} else "its files say so"
+        note(f"{symbol} is taken as {NAMES[listing.market]}, {listing.symbol}.{feed.venue}; {why}")
+    return context
+
+
+def contradicted(context: FeedContext, keys: Sequence[RawKey]) -> dict[RawKey, HedgegridError]:
+    """The days of which a file is of another venue or market than what it is taken for."""
+    failed: dict[RawKey, HedgegridError] = {}
+    for key in keys:
+        raw = context.noted(key)
+        try:
+            if raw is not None:
+                refuse_other_market(context, raw)
+        except FileContradicts as error:
+            failed[key] = error
+    return failed
+
+
+def wanted_keys(context: FeedContext, asked: Request, report: ImportReport) -> tuple[list[RawKey], list[NoDataFetched]]:
+    """The raw days that are asked for, and the symbols that have none of them."""
+    channels = set(context.by_channel())
+    in_files = sorted(key for key in report.days if key.symbol in asked.symbols and key.channel in channels)
+    keys = [
+        key
+        for key in in_files
+        if (not asked.start or key.day >= asked.start) and (not asked.end or key.day < asked.end)
+    ]
+    missing = sorted(set(asked.symbols) - {key.symbol for key in keys})
+    errors: list[NoDataFetched] = []
+    for symbol in [",".join(missing)] if missing and not keys else missing:
+        wanted = f"{symbol} {','.join(table.token for table in context.tables)} {asked.start or ''}..{asked.end or ''}"
+        files = [str(landing.path) for landing in landing_files(context)]
+        looked_in = (
+            ", ".join(files[:5]) + (f" and {len(files) - 5} more" if len(files) > 5 else "")
+            if files
+            else str(context.places.landing / asked.source)
+        )
+        mine = [key for key in in_files if key.symbol == symbol] if keys else in_files
+        errors.append(NoDataFetched(wanted, looked_in, _found(report, mine, files)))
+    return keys, errors
+
+
+def _found(report: ImportReport, keys: Sequence[RawKey], files: Sequence[str]) -> str:
+    """What the files hold instead."""
+    if not files:
+        return "no file"
+    if keys:
+        symbols = ",".join(sorted({key.symbol for key in keys}))
+        return f"{symbols} {min(key.day for key in keys)} .. {max(key.day for key in keys)}"
+    others = ", ".join(sorted({*report.unknown_symbols, *(key.symbol for key in report.days)})[:20])
+    return (
+        f"other symbols: {others}"
+        if others
+        else f"streams {dict(report.by_stream.most_common(8))}{_examples(report)}"
+        if report.by_stream
+        else "none of its messages"
+    )
+
+
+def _examples(report: ImportReport) -> str:
+    """How lines begin that nobody understood."""
+    return f"; such lines as {', '.join(report.examples)}" if report.examples else ""
+
+
+def note_missing_tables(
+    context: FeedContext, keys: Sequence[RawKey], note: Callable[[str], None], not_understood: int
+) -> None:
+    """Say which of the tables asked for the files do not have."""
+    found = {key.channel for key in keys}
+    missing = [
+        table.token for name, (_, tables) in context.by_channel().items() if name not in found for table in tables
+    ]
+    if missing and not_understood:
+        lines = "1 line was" if not_understood == 1 else f"{not_understood:,} lines were"
+        note(f"no {', '.join(missing)} in what could be read of these files: {lines} not understood")
+    elif missing:
+        note(f"no {', '.join(missing)} in these files")

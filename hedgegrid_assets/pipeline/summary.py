@@ -1,0 +1,142 @@
+"""What a run did, day by day."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date
+from typing import Any
+
+from hedgegrid_assets.errors import DataError, HedgegridError, Refused
+from hedgegrid_assets.model import InstrumentDay, Status, Table
+from hedgegrid_assets.pipeline.days import TableDay
+from hedgegrid_assets.stages import catalog
+from hedgegrid_assets.stages.integrity import ids_missing, read_verdict, rules_off
+from hedgegrid_assets.store import Places
+
+
+@dataclass(frozen=True, slots=True)
+class DaySummary:
+    """One (instrument, table, day) of a run.
+
+    ``skipped``: it was there already, made from the same bytes. ``off``: rules that say nothing of the day.
+    """
+
+    instrument_id: str
+    table: str
+    date: date
+    status: str
+    rows: Mapping[str, int]
+    rejects_by_reason: Mapping[str, int]
+    gaps: int
+    ids_missing: int
+    bytes: int
+    skipped: bool = False
+    error: str | None = None
+    off: tuple[str, ...] = ()
+    note: str | None = None
+    """What a person should know of what the day has replaced."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """For ``--json``."""
+        return {
+            name: str(value) if isinstance(value, date) else dict(value) if isinstance(value, Mapping) else value
+            for name in self.__slots__
+            for value in [getattr(self, name)]
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """What a run did. ``ok`` is false if anything failed; good days have landed all the same.
+
+    Attributes:
+        days: One for each (instrument, table, day).
+        lines: Lines of the landing files; ``counts`` say where they went, ``files`` for each file.
+        counts: ``lines, placed, header, other, unplaced``: the first is the sum of the others.
+        files: The same for each landing file, with its name and the reasons of the lines without a place.
+        by_stream: Lines by what they call themselves.
+        unplaced: Lines without a place, by reason.
+        notes: What a person should know.
+        errors: What failed besides single days: files that are refused, symbols that are not there.
+        seconds: Wall clock.
+    """
+
+    days: list[DaySummary]
+    lines: int = 0
+    by_stream: Mapping[str, int] = field(default_factory=dict)
+    unplaced: Mapping[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    counts: Mapping[str, int] = field(default_factory=dict)
+    files: list[dict[str, Any]] = field(default_factory=list)
+    errors: list[HedgegridError] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Every day has landed, and all that was asked for is there."""
+        return not self.errors and all(day.error is None for day in self.days)
+
+    @property
+    def rows(self) -> int:
+        """Rows in the frames of this run's days."""
+        return sum(day.rows.get("out", 0) for day in self.days)
+
+    def to_dict(self) -> dict[str, Any]:
+        """For ``--json``."""
+        return {
+            "ok": self.ok,
+            "rows": self.rows,
+            "lines": self.lines,
+            "counts": dict(self.counts),
+            "files": self.files,
+            "errors": [error.to_dict()["error"] for error in self.errors],
+            "by_stream": dict(self.by_stream),
+            "unplaced": dict(self.unplaced),
+            "notes": self.notes,
+            "seconds": round(self.seconds, 3),
+            "days": [day.to_dict() for day in self.days],
+        }
+
+
+def _summary(
+    places: Places,
+    day: InstrumentDay,
+    table: Table,
+    size: int,
+    *,
+    skipped: bool = False,
+    error: HedgegridError | None = None,
+) -> DaySummary:
+    verdict = None if isinstance(error, Refused) else read_verdict(places, table, day)
+    if verdict is None:
+        return failed_day(day, table, error or DataError("no verdict"))
+    return DaySummary(
+        instrument_id=day.instrument_id,
+        table=table.name,
+        date=day.date,
+        status=verdict["status"],
+        rows=verdict["rows"],
+        rejects_by_reason=verdict["rejects_by_reason"],
+        gaps=verdict.get("gaps_total", len(verdict["gaps"])),
+        ids_missing=ids_missing(verdict),
+        bytes=size,
+        skipped=skipped,
+        error=str(error) if error else None,
+        off=tuple(rules_off(verdict)),
+    )
+
+
+def failed_day(day: InstrumentDay, table: Table, error: HedgegridError) -> DaySummary:
+    """A day that has no verdict, and why."""
+    status = Status.REFUSED if isinstance(error, Refused) else Status.BLOCKED
+    return DaySummary(day.instrument_id, table.name, day.date, str(status), {}, {}, 0, 0, 0, error=str(error))
+
+
+def day_summary(places: Places, done: TableDay) -> DaySummary:
+    """What became of one table of an instrument-day, in numbers."""
+    if isinstance(done.error, Refused):
+        return failed_day(done.day, done.table, done.error)
+    if done.error is not None:
+        return _summary(places, done.day, done.table, 0, error=done.error)
+    size = done.written.bytes if done.written else catalog.file_of(places, done.day, done.table).stat().st_size
+    summary = _summary(places, done.day, done.table, size, skipped=done.current)
+    return summary if done.made is None else replace(summary, note=done.made.note)
