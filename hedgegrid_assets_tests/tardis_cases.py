@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
@@ -12,14 +13,14 @@ from urllib.request import urlopen
 
 from hedgegrid_assets.config.feeds import Feed
 from hedgegrid_assets.pipeline.feed_context import FeedContext
-from hedgegrid_assets.sources.tardis import api
+from hedgegrid_assets.sources.client import limits
 from hedgegrid_assets.stages.raw import RawDay, RawKey
 from hedgegrid_assets.store import Places
 from hedgegrid_assets_tests.standins.tardis import KEY, Standin
 
 FREE: Final = date(2024, 1, 1)
 PAID: Final = date(2024, 1, 2)
-QUICK: Final = api.Limits(
+QUICK: Final = limits.Limits(
     attempts=3,
     first_wait=0.01,
     longest_wait=0.02,
@@ -109,6 +110,11 @@ def leftovers(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file() and path.name.endswith(ends)]
 
 
-def impatient(**changes: Any) -> api.Limits:
+def at_work() -> list[str]:
+    """Threads of a loop that still runs: there is none when nobody fetches."""
+    return [thread.name for thread in threading.enumerate() if "portal" in thread.name]
+
+
+def impatient(**changes: Any) -> limits.Limits:
     """The short limits of the tests, with some changed."""
     return replace(QUICK, **changes)

@@ -14,9 +14,10 @@ from hedgegrid_assets.inspect.trace import trace
 from hedgegrid_assets.inspect.validation import validate_catalog
 from hedgegrid_assets.model import Identity
 from hedgegrid_assets.pipeline.feed_context import FeedContext
+from hedgegrid_assets.sources.client import limits
 from hedgegrid_assets.sources.formats import synthetic_ids as made_ids
 from hedgegrid_assets.sources.formats.identity import SHARED_IDS, identified
-from hedgegrid_assets.sources.tardis import SOURCE, api, datasets
+from hedgegrid_assets.sources.tardis import SOURCE, datasets
 from hedgegrid_assets.sources.websocket import SOURCE as WEBSOCKET
 from hedgegrid_assets.stages.integrity import identity_of
 from hedgegrid_assets.store import Places
@@ -160,7 +161,7 @@ def test_a_file_of_shared_ids_that_nobody_said_is_blocked_with_the_way_out(
 def test_tardis_days_of_a_venue_with_shared_ids_keep_equal_fills(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api, "limits", QUICK)
+    monkeypatch.setattr(limits, "in_force", QUICK)
     monkeypatch.delenv("TARDIS_API_KEY", raising=False)
     feed = feed_context(tmp_path, fresh_standin(), exchange="binance-futures")
     assert feed.channel(TRADES).identity is Identity.ID

@@ -16,7 +16,7 @@ import zstandard
 from isal import isal_zlib
 
 from hedgegrid_assets.errors import RawDamaged
-from hedgegrid_assets.sources.tardis import api
+from hedgegrid_assets.sources.tardis import bodies
 from hedgegrid_assets.store import BlockReader
 
 MEGABYTE = 1 << 20
@@ -74,20 +74,21 @@ from pathlib import Path
 import isal.isal_zlib, zipfile, zstandard
 from hedgegrid_assets.errors import RawDamaged
 from hedgegrid_assets.store import BlockReader
-from hedgegrid_assets.sources.tardis import api
+from hedgegrid_assets.sources.client.answers import Broken
+from hedgegrid_assets.sources.tardis import bodies
 from datetime import datetime
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
 before, size, lines, why = peak(), 0, 0, ""
 try:
     {work}
-except (RawDamaged, api._Broken) as error:
+except (RawDamaged, Broken) as error:
     why = str(error)
 print(json.dumps([peak() - before, size, lines, why]))
 """
 BLOCKS = """for block in BlockReader(Path(sys.argv[1])):
         size, lines = size + len(block.data), lines + block.lines"""
-SLICE = "lines = api._check_slice(Path(sys.argv[1]), datetime(2024, 1, 1)).lines"
-DATASET = "api._check_file(Path(sys.argv[1]), 'binance-futures', 'trades', 'BTCUSDT')"
+SLICE = "lines = bodies.check_slice(Path(sys.argv[1]), datetime(2024, 1, 1)).lines"
+DATASET = "bodies.check_file(Path(sys.argv[1]), 'binance-futures', 'trades', 'BTCUSDT')"
 
 
 def reading(path: Path, work: str = BLOCKS) -> tuple[float, int, int, str]:
@@ -155,7 +156,7 @@ def test_blocks_of_short_lines_are_whole_and_numbered(tmp_path: Path) -> None:
 def test_blank_lines_of_a_slice_are_counted_one_by_one(tmp_path: Path) -> None:
     path = tmp_path / "slice"
     path.write_bytes(isal_zlib.compress(b"\n\n2024-01-01T00:00:01.0Z {}\n\n\n\n2024-01-01T00:00:02.0Z {}", wbits=31))
-    body = api._check_slice(path, datetime(2024, 1, 1, tzinfo=UTC))
+    body = bodies.check_slice(path, datetime(2024, 1, 1, tzinfo=UTC))
     assert (body.lines, body.blank, body.whole) == (2, 5, False)
 
 

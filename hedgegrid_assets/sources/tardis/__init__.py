@@ -12,7 +12,7 @@ from typing import Any, Final
 from hedgegrid_assets.errors import EnvironmentFault, UsageError
 from hedgegrid_assets.model import Channel, Decoded, Dialect, Download, FetchPlan, Remote, Scan, Source
 from hedgegrid_assets.sources.formats import binance
-from hedgegrid_assets.sources.tardis import api, datasets
+from hedgegrid_assets.sources.tardis import datasets
 from hedgegrid_assets.sources.tardis.venues import DEFAULT_EXCHANGE, exchange_of, is_spot, listing_of, venues_of
 from hedgegrid_assets.store import Block
 from hedgegrid_assets.venues import Listing
@@ -20,6 +20,7 @@ from hedgegrid_assets.venues import Listing
 _REPLAYED: Final = ("binance-futures",)
 """Exchanges whose own messages can be read."""
 
+_MINUTES: Final = 1_440
 _EVENTS: Final = ("trades", "derivative_ticker")
 
 
@@ -112,7 +113,7 @@ def _with_disconnects(scan: Scan, block: Block) -> Scan:
 def _request(settings: Mapping[str, Any], symbol: str, channel: Channel, day: date) -> dict[str, Any]:
     found: dict[str, Any] = {"exchange": exchange_of(settings), "symbol": symbol, "date": str(day)}
     if _is_message(channel):
-        return found | {"api": "replay", "channel": channel.name, "slices": api.MINUTES}
+        return found | {"api": "replay", "channel": channel.name, "slices": _MINUTES}
     return found | {"api": "datasets", "data_type": channel.name}
 
 
@@ -120,16 +121,6 @@ def _cache(settings: Mapping[str, Any], folder: Path) -> Path:
     """``cache_dir`` as it is, else a folder an exchange."""
     given = settings.get("cache_dir")
     return Path(str(given)) if given else folder / exchange_of(settings)
-
-
-def _slices(settings: Mapping[str, Any], symbol: str, channel: Channel, day: date, cache_folder: Path) -> api.SliceDay:
-    return api.SliceDay(exchange_of(settings), channel.name, symbol, day, _cache(settings, cache_folder))
-
-
-def _dataset(
-    settings: Mapping[str, Any], symbol: str, channel: Channel, day: date, cache_folder: Path
-) -> api.DatasetDay:
-    return api.DatasetDay(exchange_of(settings), channel.name, symbol, day, _cache(settings, cache_folder))
 
 
 def _download(
@@ -142,16 +133,20 @@ def _download(
     tick: Callable[[], None] | None = None,
 ) -> Download:
     _need_packages()
-    connection = api.Connection.of(settings)
+    from hedgegrid_assets.sources.client.loop import call
+    from hedgegrid_assets.sources.tardis import files, slices
+    from hedgegrid_assets.sources.tardis.connection import Connection
+
+    connection, cache = Connection.of(settings), _cache(settings, cache_folder)
     if _is_message(channel):
-        wanted = _slices(settings, symbol, channel, day, cache_folder)
-        path, origin = api.call(api.fetch_slices(wanted, connection, work), tick)
+        minutes = slices.SliceDay(exchange_of(settings), channel.name, symbol, day, cache)
+        path, origin = call(lambda: slices.fetch_slices(minutes, connection, work), tick)
         return Download(path, ".jsonl.gz", origin)
-    dataset = _dataset(settings, symbol, channel, day, cache_folder)
+    dataset = files.DatasetDay(exchange_of(settings), channel.name, symbol, day, cache)
     was_cached = dataset.path().is_file()
-    file, header, origin = api.call(api.fetch_dataset(dataset, connection, work), tick)
+    file, header, origin = call(lambda: files.fetch_dataset(dataset, connection, work), tick)
     dialect = datasets.dialect_of(header, channel, symbol) if header else {}
-    discard = partial(api.discard, dataset) if was_cached else None
+    discard = partial(files.discard, dataset) if was_cached else None
     return Download(file, ".csv.gz", origin, dialect, discard)
 
 
@@ -167,11 +162,15 @@ def _need_packages() -> None:
 
 def _plan(settings: Mapping[str, Any], symbol: str, channel: Channel, day: date, cache_folder: Path) -> FetchPlan:
     _need_packages()
+    from hedgegrid_assets.sources.tardis import files, slices
+    from hedgegrid_assets.sources.tardis.connection import is_free
+
+    exchange, cache = exchange_of(settings), _cache(settings, cache_folder)
     if _is_message(channel):
-        cached = len(_slices(settings, symbol, channel, day, cache_folder).cached())
-        return FetchPlan(api.MINUTES - cached, cached, api.is_free(day))
-    cached = int(_dataset(settings, symbol, channel, day, cache_folder).path().is_file())
-    return FetchPlan(1 - cached, cached, api.is_free(day))
+        cached = len(slices.SliceDay(exchange, channel.name, symbol, day, cache).cached())
+        return FetchPlan(_MINUTES - cached, cached, is_free(day))
+    cached = int(files.DatasetDay(exchange, channel.name, symbol, day, cache).path().is_file())
+    return FetchPlan(1 - cached, cached, is_free(day))
 
 
 # ---------------------------------------------------------------- around them
@@ -187,26 +186,38 @@ def _listing(settings: Mapping[str, Any], symbol: str) -> Listing:
 
 
 def _definition(settings: Mapping[str, Any], symbol: str) -> Mapping[str, Any] | None:
-    found = api.call(api.instrument(exchange_of(settings), symbol, api.Connection.of(settings)))
-    return api.definition_of(found) if found else None
+    from hedgegrid_assets.sources.client.loop import call
+    from hedgegrid_assets.sources.tardis.connection import Connection
+    from hedgegrid_assets.sources.tardis.definitions import definition_of, instrument
+
+    connection = Connection.of(settings)
+    found = call(lambda: instrument(exchange_of(settings), symbol, connection))
+    return definition_of(found) if found else None
 
 
 def _account(settings: Mapping[str, Any]) -> list[str]:
-    connection = api.Connection.of(settings)
+    from hedgegrid_assets.sources.client.loop import call
+    from hedgegrid_assets.sources.tardis.account import key_info
+    from hedgegrid_assets.sources.tardis.connection import Connection
+
+    connection, exchange = Connection.of(settings), exchange_of(settings)
     if not connection.key:
         return ["no key: only the first day of each month can be fetched"]
-    exchange = exchange_of(settings)
     lines = [
         f"key: {entry.get('dataPlan', '?')} plan for {entry.get('exchange')}, {str(entry.get('from'))[:10]} .. {str(entry.get('to'))[:10]}"
         + (f", {len(entry['symbols'])} symbols" if entry.get("symbols") else "")
-        for entry in api.call(api.key_info(connection))
+        for entry in call(lambda: key_info(connection))
         if entry.get("exchange") == exchange
     ]
     return lines or [f"key: nothing for {exchange}"]
 
 
 def _reachable(settings: Mapping[str, Any]) -> bool:
-    return api.call(api.reachable(api.Connection.of(settings)))
+    from hedgegrid_assets.sources.client.loop import call
+    from hedgegrid_assets.sources.tardis.account import reachable
+    from hedgegrid_assets.sources.tardis.connection import Connection
+
+    return call(lambda: reachable(Connection.of(settings)))
 
 
 SOURCE: Final = Source(

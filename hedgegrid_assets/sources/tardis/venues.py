@@ -119,5 +119,10 @@ def listing_of(exchange: str, symbol: str) -> Listing:
     return Listing(made, "spot" if is_spot(exchange) else "usdm", needs=needs)
 
 
+def file_symbol(symbol: str) -> str:
+    """A symbol as datasets are named."""
+    return symbol.replace(":", "-").replace("/", "-").upper()
+
+
 def _exchange(name: str) -> _Exchange:
     return _EXCHANGES.get(name, _OTHER)

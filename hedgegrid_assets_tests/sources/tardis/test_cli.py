@@ -21,7 +21,7 @@ from hedgegrid_assets.cli import run
 from hedgegrid_assets.config.feeds import read_feeds
 from hedgegrid_assets.errors import KeyRequired, UsageError
 from hedgegrid_assets.pipeline.request import request
-from hedgegrid_assets.sources.tardis import api
+from hedgegrid_assets.sources.client import limits
 from hedgegrid_assets_tests.standins.tardis import KEY, Fault, Standin, capture_lines, iso_stamp
 from hedgegrid_assets_tests.tardis_cases import FREE, fresh_standin, impatient, leftovers
 
@@ -33,7 +33,7 @@ SECRET = "TDx-0123456789-never-to-be-seen"
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Standin:
     """The stand-in as the environment names it, and an empty working directory."""
-    monkeypatch.setattr(api, "limits", impatient(silence=20.0, slice_total=30.0, file_total=60.0))
+    monkeypatch.setattr(limits, "in_force", impatient(silence=20.0, slice_total=30.0, file_total=60.0))
     monkeypatch.chdir(tmp_path)
     for name in ("HEDGEGRID_DATA", "HEDGEGRID_FEEDS"):
         monkeypatch.delenv(name, raising=False)

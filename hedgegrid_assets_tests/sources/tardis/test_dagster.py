@@ -6,7 +6,7 @@ import dagster as dg
 import pytest
 
 from hedgegrid_assets.pipeline.feed_context import FeedContext
-from hedgegrid_assets.sources.tardis import api
+from hedgegrid_assets.sources.client import limits
 from hedgegrid_assets_tests import dagster_feeds as feeds
 from hedgegrid_assets_tests.standins.tardis import Fault, Standin
 from hedgegrid_assets_tests.tardis_cases import QUICK, fresh_standin
@@ -28,7 +28,7 @@ FEED = """
 def server(monkeypatch: pytest.MonkeyPatch) -> Standin:
     server = fresh_standin()
     server.keys = {SECRET: None}
-    monkeypatch.setattr(api, "limits", QUICK)
+    monkeypatch.setattr(limits, "in_force", QUICK)
     monkeypatch.setenv("TARDIS_ENDPOINT", server.endpoint)
     monkeypatch.setenv("TARDIS_DATASETS_ENDPOINT", server.datasets_endpoint)
     monkeypatch.setenv("MY_TARDIS_KEY", SECRET)

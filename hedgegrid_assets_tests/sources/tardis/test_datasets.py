@@ -24,8 +24,11 @@ from hedgegrid_assets.model import Field, InstrumentDay
 from hedgegrid_assets.pipeline.days import normalize_tables, recipe_of
 from hedgegrid_assets.pipeline.definitions import instrument_of
 from hedgegrid_assets.pipeline.feed_context import FeedContext
-from hedgegrid_assets.sources.tardis import SOURCE, api, datasets
-from hedgegrid_assets.sources.tardis.venues import listing_of, venues_of
+from hedgegrid_assets.sources.client import limits
+from hedgegrid_assets.sources.tardis import SOURCE, datasets
+from hedgegrid_assets.sources.tardis.definitions import definition_of
+from hedgegrid_assets.sources.tardis.files import DatasetDay
+from hedgegrid_assets.sources.tardis.venues import file_symbol, listing_of, venues_of
 from hedgegrid_assets.stages import catalog
 from hedgegrid_assets.stages.normalize import Normalized
 from hedgegrid_assets.stages.raw import RawKey
@@ -43,7 +46,7 @@ REAL_TRADES = Path(__file__).parents[4] / "shared/data/tardis/bitmex_trades_XBTU
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Standin:
-    monkeypatch.setattr(api, "limits", QUICK)
+    monkeypatch.setattr(limits, "in_force", QUICK)
     monkeypatch.delenv("TARDIS_API_KEY", raising=False)
     return fresh_standin()
 
@@ -401,9 +404,9 @@ def test_final_answers_are_told_at_once(
 
 def test_a_file_has_the_name_that_tardis_dev_gives_it(tmp_path: Path) -> None:
     for symbol in ("BTCUSDT", "tBTCUSD:F0", "XBT/USD"):
-        wanted = api.DatasetDay("binance-futures", "trades", symbol, PAID, tmp_path)
+        wanted = DatasetDay("binance-futures", "trades", symbol, PAID, tmp_path)
         moment = datetime(PAID.year, PAID.month, PAID.day, tzinfo=UTC)
-        name = tardis_dev.default_file_name(wanted.exchange, wanted.kind, moment, api.file_symbol(symbol), "csv")
+        name = tardis_dev.default_file_name(wanted.exchange, wanted.kind, moment, file_symbol(symbol), "csv")
         assert wanted.path() == tmp_path / "datasets" / name
 
 
@@ -517,7 +520,7 @@ def test_a_definition_comes_from_tardis_where_the_key_reaches_it(server: Standin
 
 
 def test_a_definition_keeps_the_finest_increments_of_its_history() -> None:
-    found = api.definition_of(
+    found = definition_of(
         {
             "id": "X",
             "priceIncrement": 0.1,

@@ -23,7 +23,9 @@ from hedgegrid_assets.errors import (
 )
 from hedgegrid_assets.model import InstrumentDay
 from hedgegrid_assets.pipeline.days import normalize_tables
-from hedgegrid_assets.sources.tardis import api
+from hedgegrid_assets.sources.client import limits
+from hedgegrid_assets.sources.client.answers import Broken
+from hedgegrid_assets.sources.tardis.bodies import check_slice
 from hedgegrid_assets.stages.raw import RawKey
 from hedgegrid_assets.tables import TABLES
 from hedgegrid_assets_tests.standins.tardis import Fault, Standin
@@ -33,6 +35,7 @@ from hedgegrid_assets_tests.tardis_cases import (
     PAID,
     QUICK,
     TRADES,
+    at_work,
     feed_context,
     fresh_standin,
     impatient,
@@ -47,7 +50,7 @@ MINUTE = 7 * 60 + 13
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Standin:
-    monkeypatch.setattr(api, "limits", QUICK)
+    monkeypatch.setattr(limits, "in_force", QUICK)
     monkeypatch.delenv("TARDIS_API_KEY", raising=False)
     return fresh_standin()
 
@@ -70,7 +73,7 @@ def cached(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder whose cache holds the whole paid day."""
     folder = tmp_path_factory.mktemp("warm")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(api, "limits", QUICK)
+        patch.setattr(limits, "in_force", QUICK)
         server = fresh_standin()
         feed_context(folder, server, api="replay").raw(TRADES)
         assert len(server.requests("/data-feeds/")) == 1_440
@@ -134,7 +137,7 @@ def test_a_warm_cache_makes_no_request_and_needs_no_key(cached: Path, server: St
 def test_slices_are_asked_for_together_within_the_limit(
     server: Standin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api, "limits", impatient(slices_at_once=12))
+    monkeypatch.setattr(limits, "in_force", impatient(slices_at_once=12))
     server.delay_seconds = 0.002
     replayed(tmp_path, server)
     assert 6 <= server.most_at_once("/data-feeds/") <= 12
@@ -244,7 +247,7 @@ def test_a_final_answer_in_the_middle_stops_the_other_transfers(server: Standin,
         replayed(tmp_path, server)
     asked = len(server.log)
     assert asked < 450
-    assert api.unfinished() == 0
+    assert not at_work()
     time.sleep(0.3)
     assert len(server.log) == asked
     assert leftovers(tmp_path) == []
@@ -357,7 +360,7 @@ def test_an_error_of_the_caller_stops_all_transfers_and_leaves_nothing(server: S
         feed.raw(TRADES, tick)
     asked = len(server.log)
     assert 10 < asked < 1_440
-    assert api.unfinished() == 0
+    assert not at_work()
     assert leftovers(tmp_path) == []
     assert feed.held(TRADES) is None
     time.sleep(0.3)
@@ -529,5 +532,5 @@ def test_slices_are_checked_by_their_stamps_even_where_gzip_is_sound(tmp_path: P
 
     path = tmp_path / "slice"
     path.write_bytes(gzip.compress(b"2024-01-03T00:00:00.0000000Z {}\n"))
-    with pytest.raises(api._Broken, match="belongs elsewhere"):
-        api._check_slice(path, datetime(2024, 1, 2, 23, 59))  # noqa: DTZ001 - as tardis-client wants them
+    with pytest.raises(Broken, match="belongs elsewhere"):
+        check_slice(path, datetime(2024, 1, 2, 23, 59))  # noqa: DTZ001 - as tardis-client wants them

@@ -1,0 +1,211 @@
+"""Transfers from a provider: which answers are final, how long to wait, and when to ask again."""
+
+import contextlib
+import logging
+import sys
+import time
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+import anyio
+import stamina
+from anyio import to_thread
+from stamina.instrumentation import get_on_retry_hooks, set_on_retry_hooks
+from yarl import URL
+
+from hedgegrid_assets.errors import EnvironmentFault, KeyRequired, RateLimited, RemoteFault
+from hedgegrid_assets.sources.client import limits
+from hedgegrid_assets.sources.client.answers import Answered, Broken, in_words, retry_after
+
+_log: Final = logging.getLogger(__name__)
+_GLANCE: Final = 1 << 16
+_LONGEST_ANSWER: Final = 16 << 20
+
+_not_before: Final[dict[str, float]] = {}
+"""Provider -> when it may be asked again, on the monotonic clock; written on the loop only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """Whom we ask, and as whom.
+
+    Attributes:
+        name: For people.
+        key: Secret; it is never shown. Empty: none.
+        key_variable: Environment variable of the key; empty: no key is ever needed.
+        encoding: What bodies may be compressed with; they are kept as they come.
+        hints: Status -> what a person can do about it.
+        passing: Status -> a text in an answer that is not final, though its status says so.
+    """
+
+    name: str
+    key: str = field(default="", repr=False)
+    key_variable: str = ""
+    encoding: str = "identity"
+    hints: Mapping[int, str] = field(default_factory=dict)
+    passing: Mapping[int, str] = field(default_factory=dict)
+
+    def without_key(self, text: str) -> str:
+        """Text that a server sent, should it repeat the key."""
+        return text.replace(self.key, "***") if self.key else text
+
+
+# ---------------------------------------------------------------- asking once
+
+
+@asynccontextmanager
+async def session(provider: Provider, total: float) -> AsyncIterator[aiohttp.ClientSession]:
+    """A session of one provider; ``total`` seconds for one answer with its body."""
+    headers = {
+        "Accept-Encoding": provider.encoding,
+        "User-Agent": f"hedgegrid-assets/{version('hedgegrid-assets')}",
+    }
+    if provider.key:
+        headers["Authorization"] = f"Bearer {provider.key}"
+    patience = limits.in_force
+    async with aiohttp.ClientSession(
+        auto_decompress=False,
+        timeout=aiohttp.ClientTimeout(total=total, sock_connect=patience.connect, sock_read=patience.silence),
+        headers=headers,
+        trust_env=True,
+    ) as opened:
+        yield opened
+
+
+async def save(opened: aiohttp.ClientSession, url: str, path: Path, provider: Provider) -> None:
+    """Write a body into a file, as it comes. Raises Answered; what is written of a transfer that fails is left there."""
+    async with opened.get(as_is(url)) as response:
+        await _refuse_unless_ok(response, provider)
+        with path.open("wb") as file:
+            async for part in response.content.iter_any():
+                await to_thread.run_sync(file.write, part)
+
+
+async def body_of(opened: aiohttp.ClientSession, url: str, provider: Provider) -> bytes:
+    """A body of moderate size, decompressed. Raises Answered."""
+    async with opened.get(as_is(url)) as response:
+        await _refuse_unless_ok(response, provider)
+        return _plain(await response.read(), response, _LONGEST_ANSWER)
+
+
+def as_is(url: str) -> URL:
+    """An address that aiohttp does not write anew: percent signs stay as they are."""
+    return URL(url, encoded=True)
+
+
+async def _refuse_unless_ok(response: aiohttp.ClientResponse, provider: Provider) -> None:
+    if response.status == 200:
+        return
+    body = b""
+    while len(body) < _GLANCE and (chunk := await response.content.read(_GLANCE - len(body))):
+        body += chunk
+    with contextlib.suppress(zlib.error):
+        body = _plain(body, response, _GLANCE)
+    text = provider.without_key(in_words(body.decode(errors="replace")))
+    raise Answered(response.status, text, retry_after(response.headers.get("Retry-After")))
+
+
+def _plain(body: bytes, response: aiohttp.ClientResponse, longest: int) -> bytes:
+    if response.headers.get("Content-Encoding") != "gzip":
+        return body
+    return zlib.decompressobj(wbits=31).decompress(body, longest)
+
+
+# ---------------------------------------------------------------- asking until it works
+
+
+async def reliably[T](transfer: Callable[[], Awaitable[T]], what: str, provider: Provider) -> T:
+    """Carry out a transfer, again where that may help, within the limits. Raises RemoteFault."""
+    _keep_off_stdout()
+    patience = limits.in_force
+    try:
+        async for attempt in stamina.retry_context(
+            on=lambda error: _again(error, what, provider),
+            attempts=patience.attempts,
+            timeout=None,
+            wait_initial=patience.first_wait,
+            wait_max=patience.longest_wait,
+            wait_jitter=patience.first_wait / 2,
+        ):
+            with attempt:
+                return await _once(transfer, provider)
+    except Broken as error:
+        raise RemoteFault(
+            what,
+            f"{patience.attempts} attempts failed, the last one with: {error}",
+            hint="check the network (and a proxy, if there is one); then run again: what is fetched already is kept",
+            transient=True,
+        ) from None
+    except Answered as error:
+        raise _fault(error, what, provider) from None
+    except OSError as error:
+        raise EnvironmentFault(
+            f"cannot write {what}: {error.strerror or error}", hint="check space and permissions of the cache"
+        ) from None
+    raise AssertionError("stamina ended without a result")
+
+
+async def _once[T](transfer: Callable[[], Awaitable[T]], provider: Provider) -> T:
+    await anyio.sleep(max(0.0, _not_before.get(provider.name, 0.0) - time.monotonic()))
+    try:
+        return await transfer()
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise Broken(str(error) or f"no answer within the limits ({type(error).__name__})") from error
+
+
+def _again(error: Exception, what: str, provider: Provider) -> bool | float:
+    """Whether to ask again, or in how many seconds."""
+    if isinstance(error, Answered):
+        if not _passes(error, provider):
+            return False
+        if error.retry_after is not None:
+            return _as_asked(error, error.retry_after, what, provider)
+    elif not isinstance(error, Broken):
+        return False
+    _log.info("%s: %s; trying again", what, error)
+    return True
+
+
+def _as_asked(error: Answered, seconds: float, what: str, provider: Provider) -> bool | float:
+    if seconds > limits.in_force.longest_retry_after:
+        return False
+    _log.info("%s: %s; waiting %.0f s, as asked", what, error, seconds)
+    _not_before[provider.name] = max(_not_before.get(provider.name, 0.0), time.monotonic() + seconds)
+    return seconds
+
+
+def _passes(answer: Answered, provider: Provider) -> bool:
+    text = provider.passing.get(answer.status)
+    return answer.is_transient or (text is not None and text in answer.text)
+
+
+def _keep_off_stdout() -> None:
+    """Where structlog is installed but not configured, stamina tells of retries on stdout, where only data may go."""
+    structlog = sys.modules.get("structlog")
+    hooks = get_on_retry_hooks()
+    kept = tuple(hook for hook in hooks if "structlog" not in getattr(hook, "__module__", ""))
+    if len(kept) < len(hooks) and not (structlog and structlog.is_configured()):
+        set_on_retry_hooks(kept)
+
+
+def _fault(answer: Answered, what: str, provider: Provider) -> RemoteFault:
+    """An answer that is final, with the way out."""
+    if answer.status == 429:
+        until = datetime.now(UTC) + timedelta(seconds=answer.retry_after or 0)
+        return RateLimited(what, answer.retry_after, f"{until:%Y-%m-%dT%H:%M:%SZ}")
+    if answer.status in {401, 403} and provider.key_variable and not provider.key:
+        return KeyRequired(what, f"the server answers {answer}", provider.key_variable)
+    return RemoteFault(
+        what,
+        f"the server answers {answer}",
+        hint=provider.hints.get(answer.status, "it is on their side: run again later; what is fetched already is kept"),
+        transient=_passes(answer, provider),
+        details={"status": answer.status},
+    )

@@ -1,0 +1,75 @@
+"""Where Tardis is asked, and as whom."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any, Final
+
+from hedgegrid_assets.errors import KeyRequired, NoDataFetched
+from hedgegrid_assets.sources.client.transfers import Provider
+
+ENDPOINT: Final = "https://api.tardis.dev"
+DATASETS_ENDPOINT: Final = "https://datasets.tardis.dev"
+KEY_VARIABLE: Final = "TARDIS_API_KEY"
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """Where to ask, and as whom; the key is never shown."""
+
+    endpoint: str
+    datasets_endpoint: str
+    key: str = field(repr=False)
+    key_variable: str = KEY_VARIABLE
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> "Connection":
+        """From a source's settings: ``api_key`` (a secret), else the environment variable named by ``api_key_env``."""
+        variable = str(settings.get("api_key_env", KEY_VARIABLE))
+        given = settings.get("api_key")
+        key = given.get_secret_value() if hasattr(given, "get_secret_value") else given
+        return cls(
+            _root(settings.get("endpoint", ENDPOINT)),
+            _root(settings.get("datasets_endpoint", DATASETS_ENDPOINT)),
+            str(key or os.environ.get(variable, "")).strip(),
+            variable,
+        )
+
+    @property
+    def provider(self) -> Provider:
+        """For the client. Only gzip: what tardis-client calls ``.gz`` must be gzip, even where aiohttp could take zstd."""
+        return Provider(
+            "Tardis",
+            self.key,
+            self.key_variable,
+            encoding="gzip",
+            hints={
+                400: "check exchange, symbol and dates: hedgegrid replay-to-parquet --dry-run shows what is asked for",
+                401: f"the key in use was not accepted for this: check {self.key_variable}, its plan and its days",
+                403: f"the key in use has no right to this: check {self.key_variable} and its plan",
+                404: "check exchange, symbol and data types",
+            },
+            passing={400: "ISO 8601 format"},
+        )
+
+
+def _root(address: object) -> str:
+    """Without the ``/v1`` that every request adds."""
+    return str(address).rstrip("/").removesuffix("/v1")
+
+
+def is_free(day: date) -> bool:
+    """The first day of each month needs no key."""
+    return day.day == 1
+
+
+def refuse_day(what: str, day: date, connection: Connection) -> None:
+    """Raises KeyRequired or NoDataFetched for a day that can only be refused."""
+    if not connection.key and not is_free(day):
+        raise KeyRequired(
+            f"{what} {day}", "the day is not the first of a month, and there is no key", connection.key_variable
+        )
+    today = datetime.now(UTC).date()
+    if day >= today:
+        raise NoDataFetched(f"{what} {day}", "Tardis", f"the day is not over (today is {today}, UTC)")
