@@ -13,9 +13,10 @@ from hedgegrid_assets.errors import EnvironmentFault, UsageError
 from hedgegrid_assets.model import Channel, Decoded, Dialect, Download, FetchPlan, Remote, Scan, Source
 from hedgegrid_assets.sources.formats import binance
 from hedgegrid_assets.sources.tardis import datasets
-from hedgegrid_assets.sources.tardis.venues import DEFAULT_EXCHANGE, exchange_of, is_spot, listing_of, venues_of
+from hedgegrid_assets.sources.tardis.names import DEFAULT_EXCHANGE, exchange_of
 from hedgegrid_assets.store import Block
 from hedgegrid_assets.venues import Listing
+from hedgegrid_assets.venues.exchanges import is_spot, listing_of, venues_of
 
 _REPLAYED: Final = ("binance-futures",)
 """Exchanges whose own messages can be read."""

@@ -14,7 +14,7 @@ from hedgegrid_assets.sources.client import limits
 from hedgegrid_assets.sources.client.answers import Answered, Broken, in_words, retry_after
 from hedgegrid_assets.sources.client.transfers import reliably
 from hedgegrid_assets.sources.tardis.connection import Connection
-from hedgegrid_assets.sources.tardis.venues import file_symbol
+from hedgegrid_assets.sources.tardis.names import file_symbol
 
 _DETAILS_SECONDS: Final = 600.0
 _details: Final[dict[tuple[str, str], tuple[float, dict[str, Any]]]] = {}

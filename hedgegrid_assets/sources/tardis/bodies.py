@@ -8,7 +8,7 @@ from typing import Final
 
 from hedgegrid_assets.sources.client.answers import Broken
 from hedgegrid_assets.sources.client.proof import gzip_members, gzip_start
-from hedgegrid_assets.sources.tardis.venues import file_symbol
+from hedgegrid_assets.sources.tardis.names import file_symbol
 from hedgegrid_assets.store import LONGEST_LINE
 
 _GLANCE: Final = 1 << 16

@@ -21,7 +21,7 @@ from hedgegrid_assets.sources.client.transfers import reliably, save, session
 from hedgegrid_assets.sources.tardis.availability import refuse_unavailable, with_availability
 from hedgegrid_assets.sources.tardis.bodies import check_file, check_start
 from hedgegrid_assets.sources.tardis.connection import Connection, refuse_day
-from hedgegrid_assets.sources.tardis.venues import file_symbol
+from hedgegrid_assets.sources.tardis.names import file_symbol
 from hedgegrid_assets.store import make_folder
 
 _log: Final = logging.getLogger(__name__)

@@ -28,12 +28,13 @@ from hedgegrid_assets.sources.client import limits
 from hedgegrid_assets.sources.tardis import SOURCE, datasets
 from hedgegrid_assets.sources.tardis.definitions import definition_of
 from hedgegrid_assets.sources.tardis.files import DatasetDay
-from hedgegrid_assets.sources.tardis.venues import file_symbol, listing_of, venues_of
+from hedgegrid_assets.sources.tardis.names import file_symbol
 from hedgegrid_assets.stages import catalog
 from hedgegrid_assets.stages.normalize import Normalized
 from hedgegrid_assets.stages.raw import RawKey
 from hedgegrid_assets.store import Block
 from hedgegrid_assets.tables import TABLES
+from hedgegrid_assets.venues.exchanges import listing_of, venues_of
 from hedgegrid_assets_tests.standins.tardis import Fault, Standin
 from hedgegrid_assets_tests.tardis_cases import FREE, PAID, QUICK, feed_context, fresh_standin, leftovers
 
