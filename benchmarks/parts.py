@@ -15,7 +15,7 @@ import polars as pl
 from benchmarks import DAY, INSTRUMENT, SYMBOL
 from benchmarks.inputs import made
 from benchmarks.measure import run
-from hedgegrid_assets.model import InstrumentDay
+from hedgegrid_assets.model import InstrumentDay, Thresholds
 from hedgegrid_assets.sources.tardis import datasets
 from hedgegrid_assets.stages import catalog, frames, integrity
 from hedgegrid_assets.stages.raw import Carried
@@ -77,7 +77,7 @@ def _measured(rows: int) -> dict[str, float]:
         writer.close()
 
     clock.take("write the frame", store)
-    clock.take("rules", lambda: _given(integrity.DayRules(_TABLE, DAY, integrity.Thresholds()), groups))
+    clock.take("rules", lambda: _given(integrity.DayRules(_TABLE, DAY, Thresholds()), groups))
     clock.take("digests", lambda: _given(frames.ContentDigest(INSTRUMENT), groups))
 
     def draft() -> None:

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, ClassVar, Final, Literal, NamedTuple, Protocol
 
+import numpy as np
 import polars as pl
 
 from hedgegrid_assets.errors import NoNautilusForm
@@ -67,17 +68,33 @@ class Column:
     rises: bool = False
 
 
+class Cause(StrEnum):
+    """Why there is a gap."""
+
+    DISCONNECT = "disconnect"
+    CAPTURE_EDGE = "capture_edge"
+    EXCLUDED_ROWS = "excluded_rows"
+    """The venue used the ids up for what is no market trade."""
+    QUIET = "quiet"
+    """The ids go on: nothing happened."""
+    OVERLAP = "overlap"
+    """Between days: ids are in both."""
+    UNKNOWN = "unknown"
+
+    @property
+    def is_loss(self) -> bool:
+        """Data are missing."""
+        return self not in {Cause.QUIET, Cause.EXCLUDED_ROWS}
+
+
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A hole in a day: times in ns, ``ids_missing`` where ids are counted.
-
-    ``cause``: disconnect, capture_edge, excluded_rows, quiet or unknown.
-    """
+    """A hole in a day: times in ns, ``ids_missing`` where ids are counted."""
 
     start: int
     end: int
     ids_missing: int
-    cause: str
+    cause: Cause
 
     def to_dict(self) -> dict[str, object]:
         """The shape stored in a verdict."""
@@ -87,7 +104,7 @@ class Gap:
             "end": self.end,
             "seconds": seconds,
             "ids_missing": self.ids_missing,
-            "cause": self.cause,
+            "cause": str(self.cause),
         }
 
 
@@ -131,49 +148,120 @@ class Spread:
 
 
 @dataclass(frozen=True, slots=True)
-class DayFacts:
-    """All that the rules of a day are judged by; filled in one pass over the blocks.
-
-    Times in ns. ``failing`` counts the rows that broke each row rule. ``excluded_reasons`` are rejects that the
-    venue itself marks as no trade. ``counts`` is None where only a Nautilus file is at hand. ``member_breaks`` are rows
-    whose first member does not follow the last member of the row before, ``members_missing`` the ids between them;
-    ``holes_unlisted`` are holes in the ids beyond those in ``gaps``. ``rising_by_one`` is the share of ids whose
-    predecessor is there as well; None where not all ids are integers (``integer_ids``). ``unique_ids``: an id names one
-    row. ``buyers`` and ``sellers`` are trades by the side of their taker; the others have none. ``unplaced_files``: the
-    files of the day of which too many lines have no place, each with ``file``, ``lines``, ``unplaced``. ``left_empty``:
-    column -> values that it could not hold.
+class Thresholds:
+    """What a day is held to: longest usual silence (s; None: the table's own; 0: off), share of rejected rows, and the
+    instrument's price increment (None: none that is coarser than the last decimal).
     """
 
-    table: str
-    day: date
-    rows: int
-    first_ts_init: int | None
-    last_ts_init: int | None
-    first_id: int | None
-    last_id: int | None
-    failing: Mapping[str, int]
-    counts: RowCounts | None
-    rejects_by_reason: Mapping[str, int]
-    out_of_order: int
-    gap_seconds: float | None
-    gaps: tuple[Gap, ...]
-    latency: Spread
-    steps: Spread
-    max_rejected: float
-    conflicting_ids: int
-    too_fine: int = 0
-    contiguous_ids: Contiguous = "declared"
-    rising_by_one: float | None = None
-    integer_ids: bool = False
-    buyers: int = 0
-    sellers: int = 0
+    gap_seconds: float | None = None
+    max_rejected: float = 0.001
     price_increment: str | None = None
-    member_breaks: int = 0
-    members_missing: int = 0
-    holes_unlisted: int = 0
+
+    def to_dict(self) -> dict[str, float | str | None]:
+        """The shape stored in a verdict."""
+        return {
+            "gap_s": self.gap_seconds,
+            "max_rejected": self.max_rejected,
+            "price_increment": self.price_increment,
+        }
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> "Thresholds":
+        """Back from a verdict."""
+        return cls(stored["gap_s"], stored["max_rejected"], stored.get("price_increment"))
+
+
+@dataclass(slots=True)
+class DayContext:
+    """What is known of a day besides its rows: what normalizing saw, and what its source and raw day say.
+
+    Attributes:
+        counts: Where every row went; None where only a Nautilus file is at hand.
+        rejects_by_reason: Reason -> rows.
+        out_of_order: Rows that had to be sorted.
+        conflicting_ids: Rows whose id stands for another one as well.
+        too_fine: Values that are finer than the instrument's definition: nothing is stored.
+        excluded_ids: Ids of rows that the venue itself marks as no market trade.
+        disconnects: When the recorder lost its connection, in ns.
+        capture_edges: Raw rows that a landing file begins with.
+        contiguous_ids: The source says that each id is the one before plus one.
+        unique_ids: An id names one row.
+        unplaced_files: Files of the day of which too many lines have no place, each with ``file, lines, unplaced``.
+        left_empty: Column -> values that it could not hold.
+    """
+
+    counts: RowCounts | None = None
+    rejects_by_reason: Mapping[str, int] = field(default_factory=dict)
+    out_of_order: int = 0
+    conflicting_ids: int | None = None
+    too_fine: int = 0
+    excluded_ids: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+    disconnects: Sequence[int] = ()
+    capture_edges: Sequence[int] = ()
+    contiguous_ids: bool = True
     unique_ids: bool = True
     unplaced_files: Sequence[Mapping[str, Any]] = ()
     left_empty: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A table's day, and what it is held to."""
+
+    table: "Table"
+    day: date
+    thresholds: Thresholds
+
+
+class Rows(NamedTuple):
+    """Rows of a day in memory form, in stored order: ``new``, and ``joined`` to the ``carried`` (0 or 1) one before them."""
+
+    new: pl.DataFrame
+    joined: pl.DataFrame
+    carried: int
+
+
+class Counter[R](Protocol):
+    """Counts something of the rows of one day of a table as they pass; rules are judged by what it finds.
+
+    ``needs``: counters that its result is made with.
+    """
+
+    needs: ClassVar[tuple["type[Counter[Any]]", ...]] = ()
+
+    def __init__(self, held: Held) -> None: ...
+
+    def add(self, rows: Rows) -> None:
+        """Take the next rows; there is at least one."""
+
+    def result(self, day: "Counted") -> R:
+        """What it found."""
+        ...
+
+    def resume(self, state: Any) -> None:
+        """Begin with what the counter of the day before has handed on."""
+
+    def hand_on(self) -> Any:
+        """What the counter of the next day begins with; None: nothing."""
+        return None
+
+
+class Counted(Protocol):
+    """A day all of whose rows have passed."""
+
+    @property
+    def held(self) -> Held:
+        """The day."""
+        ...
+
+    @property
+    def known(self) -> DayContext:
+        """What is known besides its rows."""
+        ...
+
+    def of[R](self, counter: type[Counter[R]]) -> R:
+        """What a counter found; only of those that a rule or another counter names."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +276,39 @@ class Judgement:
     numbers: Mapping[str, Any] = field(default_factory=dict)
 
 
+class Judges(Protocol):
+    """Gives the answer of a rule."""
+
+    def __call__(self, day: Counted, /) -> Judgement:
+        """The answer for a day."""
+        ...
+
+
+class TellsOff(Protocol):
+    """Knows answers of a rule that was off."""
+
+    def __call__(self, numbers: Mapping[str, Any], /) -> bool:
+        """Was it off, by its numbers?"""
+        ...
+
+
+class Effect(StrEnum):
+    """What a failed rule makes of a day that is in the catalog."""
+
+    NONE = "none"
+    DEGRADES = "degrades"
+    PARTIAL = "partial"
+
+
+class Shows(StrEnum):
+    """What is shown of a day where a rule fails."""
+
+    ROWS = "rows"
+    REPEATED_IDS = "repeated ids"
+    REJECTS = "rejects"
+    GAPS = "gaps"
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One integrity rule, declared once; checks, verdicts, validate and documentation read it from here.
@@ -197,10 +318,18 @@ class Rule:
         severity: ERROR keeps the day out of the catalog.
         check: The asset check that it is reported under.
         description: What holds when it passes, in plain words.
-        fails: For row rules: true for each row that breaks it. Rows are in stored order, ``shift(1)`` is the
+        fails: For rules over rows: true for each row that breaks it. Rows are in stored order, ``shift(1)`` is the
             previous row, also across blocks; ``day_start``, ``day_end`` and ``price_tick`` (the increment in units of
             the last decimal; null if there is none to hold to) are columns as well.
-        judge: For day rules: the answer from the facts of the day; with ``fails`` too, from its count.
+        judge: The answer for the day; None: it passes where no row fails.
+        counters: What ``judge`` asks for.
+        effect: What its failure makes of a day that it does not keep out.
+        shows: What of the day is shown where it fails.
+        looks_for: Kind of gap that it finds: nobody looked for them where it is off.
+        seen_while_normalizing: Rows alone do not tell: who looks at them again takes the stored answer.
+        by_increment: It holds prices to the instrument's increment.
+        hint: What may be done where it fails.
+        was_off: Tells by its numbers whether a rule that a verdict of before calls passed was off.
     """
 
     name: str
@@ -208,19 +337,35 @@ class Rule:
     check: str
     description: str
     fails: pl.Expr | None = None
-    judge: Callable[[DayFacts], Judgement] | None = None
+    judge: Judges | None = None
+    counters: tuple[type[Counter[Any]], ...] = ()
+    effect: Effect = Effect.NONE
+    shows: Shows = Shows.ROWS
+    looks_for: str = ""
+    seen_while_normalizing: bool = False
+    by_increment: bool = False
+    hint: str = ""
+    was_off: TellsOff | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RuleResult:
     """A rule with its answer, as stored in a verdict. ``passed`` is None where the rule is off."""
 
-    name: str
-    severity: Severity
-    check: str
+    rule: Rule
     passed: bool | None
     rows_failed: int
     numbers: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Of the rule."""
+        return self.rule.name
+
+    @property
+    def severity(self) -> Severity:
+        """Of the rule."""
+        return self.rule.severity
 
     @property
     def failed(self) -> bool:

@@ -11,11 +11,11 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
-from hedgegrid_assets.model import Channel, InstrumentDay
+from hedgegrid_assets.model import Channel, InstrumentDay, Thresholds
 from hedgegrid_assets.sources.websocket import SOURCE
 from hedgegrid_assets.stages import catalog, raw
 from hedgegrid_assets.stages.frames import Precisions, read_blocks
-from hedgegrid_assets.stages.integrity import Thresholds, read_verdict
+from hedgegrid_assets.stages.integrity import read_verdict
 from hedgegrid_assets.stages.normalize import Normalized, Recipe, normalize_day
 from hedgegrid_assets.stages.raw import ImportReport, LandingFile, RawDay, RawKey
 from hedgegrid_assets.store import BlockReader, Places, blocks

@@ -17,14 +17,17 @@ import pyarrow.parquet as pq
 from hedgegrid_assets.errors import CatalogDiffers, HedgegridError, NoDataFetched, Unforeseen
 from hedgegrid_assets.model import (
     Contiguous,
-    DayFacts,
+    Counted,
+    DayContext,
     Identity,
     InstrumentDay,
     RowCounts,
+    Rule,
     RuleResult,
     Severity,
     Status,
     Table,
+    Thresholds,
 )
 from hedgegrid_assets.names import check_lookup
 from hedgegrid_assets.stages import catalog as catalog_stage
@@ -34,9 +37,7 @@ from hedgegrid_assets.stages.catalog.files import days_in
 from hedgegrid_assets.stages.frames import SharedIds
 from hedgegrid_assets.stages.integrity import (
     GAPS_STORED,
-    Circumstances,
     DayRules,
-    Thresholds,
     blamed_files,
     identity_of,
     ids_between,
@@ -47,6 +48,8 @@ from hedgegrid_assets.stages.integrity import (
 )
 from hedgegrid_assets.store import Places, reading, sha256_of
 from hedgegrid_assets.tables import TABLES
+from hedgegrid_assets.tables.rules.counters import Extent
+from hedgegrid_assets.tables.rules.gaps import Gaps
 from hedgegrid_assets.timestamps import NS_PER_SECOND, day_end, day_start
 
 _log: Final = logging.getLogger(__name__)
@@ -60,7 +63,7 @@ class DayIds:
     """What is known of a day's ids, to compare them with those of its neighbour.
 
     ``first`` and ``last``: the smallest and the largest of those that are integers; ``integers``: all are.
-    ``unique``: an id names one row. ``contiguous`` as in ``DayFacts``.
+    ``unique``: an id names one row. ``contiguous`` as in ``GapsFound``.
     """
 
     first: int | None
@@ -367,8 +370,8 @@ def _look_at_frame(
             steps.add(day.instrument_id, block)
     judged = (known["content_digest"], known["frame_sha256"])
     matches = None if verdict is None else (digest.hexdigest(), sha256_of(path)) == judged
-    facts, results = _results(rules, table, known, path if table.id_column and not rules.ids_rise else None)
-    if verdict is not None and not _tells_of(verdict, facts, rows):
+    seen, results = _results(rules, table, known, path if table.id_column and not rules.ids_rise else None)
+    if verdict is not None and not _tells_of(verdict, seen, rows):
         matches = False
     status = status_of(results, rows) if verdict is None or matches else Status.BLOCKED
     in_catalog = catalog_stage.file_of(places, day, table)
@@ -389,29 +392,31 @@ def _look_at_frame(
         same,
         results,
         known["gaps"],
-        ids=_ids_of(facts, table),
+        ids=_ids_of(seen, table),
     )
 
 
-def _tells_of(verdict: Mapping[str, Any], facts: DayFacts, rows: int) -> bool:
+def _tells_of(verdict: Mapping[str, Any], seen: Counted, rows: int) -> bool:
     """What a verdict says of the rows is what they are."""
     told = verdict["rows"]["out"], verdict["first_ts_init"], verdict["last_ts_init"]
-    return told == (rows, facts.first_ts_init, facts.last_ts_init)
+    span = seen.of(Extent)
+    return told == (rows, span.first, span.last)
 
 
-def _ids_of(facts: DayFacts, table: Table) -> DayIds | None:
+def _ids_of(seen: Counted, table: Table) -> DayIds | None:
     if table.id_column is None:
         return None
-    return DayIds(facts.first_id, facts.last_id, facts.integer_ids, facts.unique_ids, facts.contiguous_ids)
+    found = seen.of(Gaps)
+    return DayIds(found.first_id, found.last_id, found.integer_ids, seen.known.unique_ids, found.contiguous)
 
 
 def _results(
     rules: DayRules, table: Table, known: Mapping[str, Any], ids_from: Path | None
-) -> tuple[DayFacts, tuple[RuleResult, ...]]:
+) -> tuple[Counted, tuple[RuleResult, ...]]:
     """Rules over the rows are evaluated anew; rules over what was seen while normalizing are as the verdict says."""
     counts = known["rows"]
     conflicts = _repeated_ids(ids_from, table) if ids_from else 0
-    circumstances = Circumstances(
+    context = DayContext(
         counts=RowCounts(
             counts["in"],
             counts["out"],
@@ -427,28 +432,22 @@ def _results(
         contiguous_ids=False,  # where the source declares it, the verdict has the answer
     )
     if not known["rules"]:
-        circumstances.counts = None
-    facts, fresh = rules.judge(circumstances)
+        context.counts = None
+    seen, fresh = rules.judge(context)
     stored = {rule["name"]: rule for rule in known["rules"]}
-    return facts, tuple(_merged(result, stored.get(result.name)) for result in fresh)
-
-
-_SEEN_WHILE_NORMALIZING: Final = frozenset({"precision_fits", "nothing_cleaned", "no_time_gaps", "no_sequence_gaps"})
+    return seen, tuple(_merged(result, stored.get(result.name)) for result in fresh)
 
 
 def _merged(fresh: RuleResult, stored: Mapping[str, Any] | None) -> RuleResult:
-    if stored is None or fresh.name not in _SEEN_WHILE_NORMALIZING:
+    if stored is None or not fresh.rule.seen_while_normalizing:
         return fresh
-    return RuleResult(
-        fresh.name, fresh.severity, fresh.check, passed_of(stored), stored["rows_failed"], stored["numbers"]
-    )
+    return RuleResult(fresh.rule, passed_of(stored), stored["rows_failed"], stored["numbers"])
 
 
 def _stored(rule: Mapping[str, Any], table: Table) -> RuleResult:
-    check = next((known.check for known in table.rules if known.name == rule["name"]), "")
-    return RuleResult(
-        rule["name"], Severity(rule["severity"]), check, passed_of(rule), rule["rows_failed"], rule["numbers"]
-    )
+    known = next((each for each in table.rules if each.name == rule["name"]), None)
+    declared = known or Rule(rule["name"], Severity(rule["severity"]), "", "")  # of an older table
+    return RuleResult(declared, passed_of(rule), rule["rows_failed"], rule["numbers"])
 
 
 def _repeated_ids(path: Path, table: Table) -> int:
@@ -471,8 +470,8 @@ def _look_at_nautilus(places: Places, day: InstrumentDay, table: Table, steps: _
             steps.add(day.instrument_id, block)
             ids.append(block["trade_id"])
     conflicts = 0 if not ids or rules.ids_rise else int(pl.concat(ids).is_duplicated().sum())
-    facts, results = rules.judge(Circumstances(conflicting_ids=conflicts, contiguous_ids=False))
-    gaps = [gap.to_dict() for gap in facts.gaps[:GAPS_STORED]]
+    seen, results = rules.judge(DayContext(conflicting_ids=conflicts, contiguous_ids=False))
+    gaps = [gap.to_dict() for gap in seen.of(Gaps).gaps[:GAPS_STORED]]
     status = str(status_of(results, rows))
     return DayReport(
         day.instrument_id,
@@ -484,7 +483,7 @@ def _look_at_nautilus(places: Places, day: InstrumentDay, table: Table, steps: _
         None,
         results,
         gaps,
-        ids=_ids_of(facts, table),
+        ids=_ids_of(seen, table),
     )
 
 

@@ -9,13 +9,12 @@ from typing import Final
 
 from hedgegrid_assets.errors import HedgegridError, Refused
 from hedgegrid_assets.instruments import Instrument, market_of, read_definitions
-from hedgegrid_assets.model import Channel, InstrumentDay, Table
+from hedgegrid_assets.model import Channel, InstrumentDay, Table, Thresholds
 from hedgegrid_assets.pipeline.definitions import instrument_of
 from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.stages import catalog, normalize
 from hedgegrid_assets.stages.catalog import Draft, Written
 from hedgegrid_assets.stages.frames import Precisions
-from hedgegrid_assets.stages.integrity import Thresholds
 from hedgegrid_assets.stages.normalize import FrameSink, Normalized, Recipe, normalize_day
 from hedgegrid_assets.stages.raw import Carried, Progress, RawDay
 from hedgegrid_assets.store import writing
@@ -130,7 +129,7 @@ def recipe_of(context: FeedContext, channel: Channel, instrument: Instrument, co
         table.name: Thresholds(
             context.feed.gaps.get(table.name, channel.gap_seconds),
             context.feed.max_rejected,
-            _tick(instrument) if any(rule.name == "prices_on_tick" for rule in table.rules) else None,
+            _tick(instrument) if any(rule.by_increment for rule in table.rules) else None,
         )
         for table in context.tables
     }

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from hedgegrid_assets.model import Channel, Table, TableMapping
+from hedgegrid_assets.model import Channel, Rule, Table, TableMapping
 from hedgegrid_assets.tables.funding_rate_update import FUNDING_RATE_UPDATE
 from hedgegrid_assets.tables.index_price_update import INDEX_PRICE_UPDATE
 from hedgegrid_assets.tables.mark_price_update import MARK_PRICE_UPDATE
@@ -13,6 +13,7 @@ TABLES: Final[Mapping[str, Table]] = {
     table.name: table for table in (TRADE_TICK, MARK_PRICE_UPDATE, INDEX_PRICE_UPDATE, FUNDING_RATE_UPDATE)
 }
 TOKENS: Final[Mapping[str, Table]] = {table.token: table for table in TABLES.values()}
+RULES: Final[Mapping[str, Rule]] = {rule.name: rule for table in TABLES.values() for rule in table.rules}
 DEFAULT: Final = tuple(table.name for table in TABLES.values() if table.default)
 """What is made where nobody names tables."""
 

@@ -72,7 +72,7 @@ TRADE_TICK: Final = Table(
         rules.NO_SEQUENCE_GAPS,
         rules.DAY_COVERED,
         rules.AGGRESSOR_SIDES_MIXED,
-        rules.PRICES_ON_TICK,
+        rules.on_tick("price"),
         *rules.OBSERVED,
     ),
     code_version=1,

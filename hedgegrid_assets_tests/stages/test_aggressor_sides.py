@@ -10,9 +10,9 @@ import polars as pl
 import pytest
 
 from hedgegrid_assets.cli import run
-from hedgegrid_assets.model import RuleResult
+from hedgegrid_assets.model import DayContext, RuleResult, Thresholds
 from hedgegrid_assets.stages.frames import Precisions, frame_schema
-from hedgegrid_assets.stages.integrity import Circumstances, DayRules, Thresholds
+from hedgegrid_assets.stages.integrity import DayRules
 from hedgegrid_assets.tables import TABLES
 from hedgegrid_assets.timestamps import day_start
 from hedgegrid_assets_tests.scenario import BTC, VARIANTS
@@ -46,7 +46,7 @@ def answer(frame: pl.DataFrame, cuts: Sequence[int] = ()) -> RuleResult:
     rules = DayRules(TRADES, DAY, Thresholds())
     for start, end in zip([0, *cuts], [*cuts, len(frame)], strict=True):
         rules.add(frame.slice(start, end - start))
-    return {rule.name: rule for rule in rules.judge(Circumstances())[1]}["aggressor_sides_mixed"]
+    return {rule.name: rule for rule in rules.judge(DayContext())[1]}["aggressor_sides_mixed"]
 
 
 @pytest.mark.parametrize(

@@ -15,17 +15,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hedgegrid_assets.cli import run
-from hedgegrid_assets.model import DayFacts, RuleResult
+from hedgegrid_assets.model import DayContext, RuleResult, Thresholds
 from hedgegrid_assets.stages.frames import Precisions, frame_schema
-from hedgegrid_assets.stages.integrity import (
-    GAPS_STORED,
-    Circumstances,
-    DayRules,
-    Thresholds,
-    ids_missing,
-    make_verdict,
-)
+from hedgegrid_assets.stages.integrity import GAPS_STORED, DayRules, ids_missing, make_verdict
 from hedgegrid_assets.tables import TABLES
+from hedgegrid_assets.tables.rules.gaps import Gaps, GapsFound
 from hedgegrid_assets.timestamps import day_start
 from hedgegrid_assets_tests.yard import instrument_day
 
@@ -57,12 +51,12 @@ def trades(ids: Sequence[object], step_ns: int = 1_000_000, apart: int = 1) -> p
 
 def judged(
     frame: pl.DataFrame, *, declared: bool = False, cut: int | None = None
-) -> tuple[DayFacts, dict[str, RuleResult]]:
+) -> tuple[GapsFound, dict[str, RuleResult]]:
     rules = DayRules(TRADES, DAY, Thresholds())
     for start in range(0, len(frame), cut or len(frame)):
         rules.add(frame.slice(start, cut))
-    facts, results = rules.judge(Circumstances(contiguous_ids=declared))
-    return facts, {result.name: result for result in results}
+    seen, results = rules.judge(DayContext(contiguous_ids=declared))
+    return seen.of(Gaps), {result.name: result for result in results}
 
 
 def holes_of(frame: pl.DataFrame) -> tuple[bool | None, str, int | None]:
@@ -112,8 +106,8 @@ def test_a_silence_across_ids_that_go_on_is_quiet_also_where_this_was_found() ->
         pl.when(pl.int_range(pl.len()) < 500).then(pl.col(name)).otherwise(pl.col(name) + 101 * 10**9).alias(name)
         for name in ("ts_event", "ts_init")
     )
-    facts, results = judged(frame)
-    assert [(gap.ids_missing, gap.cause) for gap in facts.gaps] == [(0, "quiet")]
+    found, results = judged(frame)
+    assert [(gap.ids_missing, gap.cause) for gap in found.gaps] == [(0, "quiet")]
     assert results["no_time_gaps"].passed
     assert results["no_time_gaps"].numbers["threshold_s"] == 60.0
 
@@ -135,21 +129,23 @@ def test_the_share_is_that_of_a_set_whatever_the_order_and_the_blocks(
     )
     frame = trades(order)
     lacking = sum(each - 1 not in ids for each in ids) - 1
-    facts = judged(frame)[0]
-    assert facts.rising_by_one == round(1 - lacking / (len(ids) - 1), 6)
-    assert judged(frame, cut=cut)[0] == facts
+    found = judged(frame)[0]
+    assert found.rising_by_one == round(1 - lacking / (len(ids) - 1), 6)
+    assert judged(frame, cut=cut)[0] == found
 
 
 def test_the_worst_of_very_many_gaps_are_listed_and_all_ids_are_counted() -> None:
     ids = [n + n // 200 for n in range(400_000)]
     ids[-1] += 5_000
     frame = trades(ids)
-    facts, results = judged(frame)
+    rules = DayRules(TRADES, DAY, Thresholds())
+    rules.add(frame)
+    seen, results = rules.judge(DayContext(contiguous_ids=False))
     verdict = make_verdict(
         instrument_day(),
         TRADES,
-        facts,
-        list(results.values()),
+        seen,
+        results,
         series="csv/trade",
         frame_sha256="a",
         content_digest="b",

@@ -7,7 +7,7 @@ from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, override
 
 import numpy as np
 import polars as pl
@@ -15,18 +15,27 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hedgegrid_assets.model import DayFacts, RowCounts, Rule, RuleResult, Severity, Status, Table
-from hedgegrid_assets.stages.frames import frame_schema
-from hedgegrid_assets.stages.integrity import (
-    Circumstances,
-    DayRules,
+from hedgegrid_assets.model import (
+    Counted,
+    Counter,
+    DayContext,
+    Held,
+    Judgement,
+    RowCounts,
+    Rows,
+    Rule,
+    RuleResult,
+    Severity,
+    Status,
+    Table,
     Thresholds,
-    make_verdict,
-    status_of,
-    store_verdict,
 )
+from hedgegrid_assets.stages.frames import frame_schema
+from hedgegrid_assets.stages.integrity import DayRules, counters_of, make_verdict, status_of, store_verdict
 from hedgegrid_assets.store import Places
-from hedgegrid_assets.tables import TABLES
+from hedgegrid_assets.tables import RULES, TABLES
+from hedgegrid_assets.tables.rules.counters import Extent, FailingRows
+from hedgegrid_assets.tables.rules.gaps import Gaps
 from hedgegrid_assets.timestamps import NS_PER_DAY, NS_PER_SECOND, day_end, day_start
 from hedgegrid_assets_tests.scenario import CLEAN, DAY, agg_trade, line, received
 from hedgegrid_assets_tests.yard import PRECISIONS, USUAL, Yard, instrument_day
@@ -68,8 +77,8 @@ def clean(table: Table) -> pl.DataFrame:
     )
 
 
-def counted(frame: pl.DataFrame) -> Circumstances:
-    return Circumstances(counts=RowCounts(rows_in=len(frame), rows_out=len(frame)))
+def counted(frame: pl.DataFrame) -> DayContext:
+    return DayContext(counts=RowCounts(rows_in=len(frame), rows_out=len(frame)))
 
 
 @dataclass(frozen=True)
@@ -78,7 +87,7 @@ class Day:
 
     table: Table
     frame: pl.DataFrame
-    known: Circumstances
+    known: DayContext
     thresholds: Thresholds = field(default=USUAL)
 
     def with_frame(self, change: Callable[[pl.DataFrame], pl.DataFrame]) -> "Day":
@@ -92,12 +101,12 @@ class Day:
         assert self.known.counts is not None
         return self.knowing(counts=replace(self.known.counts, **counts))
 
-    def judged(self, *cuts: int) -> tuple[DayFacts, dict[str, RuleResult]]:
+    def judged(self, *cuts: int) -> tuple[Counted, dict[str, RuleResult]]:
         rules = DayRules(self.table, DAY, self.thresholds)
         for start, end in pairwise([0, *cuts, len(self.frame)]):
             rules.add(self.frame.slice(start, end - start))
-        facts, results = rules.judge(self.known)
-        return facts, {result.name: result for result in results}
+        seen, results = rules.judge(self.known)
+        return seen, {result.name: result for result in results}
 
     def failing(self) -> set[str]:
         return {name for name, result in self.judged()[1].items() if not result.passed}
@@ -163,17 +172,17 @@ CASES = [(table, rule) for table in TABLES.values() for rule in table.rules]
 
 @pytest.mark.parametrize("table", TABLES.values(), ids=list(TABLES))
 def test_a_clean_day_passes_every_rule(table: Table) -> None:
-    facts, results = day_of(table).judged()
+    seen, results = day_of(table).judged()
     assert [name for name, result in results.items() if not result.passed] == []
-    assert status_of(tuple(results.values()), facts.rows) is Status.COMPLETE
+    assert status_of(tuple(results.values()), seen.of(Extent).rows) is Status.COMPLETE
 
 
 @pytest.mark.parametrize(("table", "rule"), CASES, ids=[f"{table.name}-{rule.name}" for table, rule in CASES])
 def test_each_rule_can_fail_and_then_decides_the_status_by_its_severity(table: Table, rule: Rule) -> None:
     name = rule.name
-    facts, results = BROKEN[name](day_of(table)).judged()
+    seen, results = BROKEN[name](day_of(table)).judged()
     assert results[name].failed
-    status = status_of(tuple(results.values()), facts.rows)
+    status = status_of(tuple(results.values()), seen.of(Extent).rows)
     failed = {result.severity for result in results.values() if result.failed}
     assert (status is Status.BLOCKED) == (Severity.ERROR in failed)
     assert (results[name].severity is Severity.ERROR) <= (status is Status.BLOCKED)
@@ -254,9 +263,9 @@ def test_ten_rejects_are_few_in_a_large_day() -> None:
 @pytest.mark.parametrize(("reason", "status"), [("bad_decimal", Status.BLOCKED), ("excluded_kind_na", Status.EMPTY)])
 def test_a_day_of_which_only_rejects_are_left_is_not_empty(reason: str, status: Status) -> None:
     counts = RowCounts(rows_in=2, rejected=2)
-    day = Day(TRADES, clean(TRADES).head(0), Circumstances(counts=counts, rejects_by_reason={reason: 2}))
-    facts, results = day.judged()
-    assert status_of(tuple(results.values()), facts.rows) is status
+    day = Day(TRADES, clean(TRADES).head(0), DayContext(counts=counts, rejects_by_reason={reason: 2}))
+    seen, results = day.judged()
+    assert status_of(tuple(results.values()), seen.of(Extent).rows) is status
 
 
 # ---------------------------------------------------------------- gaps
@@ -274,7 +283,7 @@ def gaps_of(
 ) -> list[tuple[int, int, str]]:
     """(second where it starts, ids missing, cause) of each gap."""
     day = Day(table, frame, counted(frame), thresholds).knowing(**known)
-    return [((gap.start - START) // NS_PER_SECOND, gap.ids_missing, gap.cause) for gap in day.judged()[0].gaps]
+    return [((gap.start - START) // NS_PER_SECOND, gap.ids_missing, gap.cause) for gap in day.judged()[0].of(Gaps).gaps]
 
 
 def ns(second: int) -> int:
@@ -401,19 +410,18 @@ def test_a_day_is_covered_from_its_first_minute_to_its_last(first: int, last: in
     ],
 )
 def test_a_status_is_the_first_that_fits(broken: Sequence[str], rows: int, status: Status) -> None:
-    rules = {rule.name: rule for table in TABLES.values() for rule in table.rules}
-    results = [RuleResult(name, rule.severity, rule.check, name not in broken, 0, {}) for name, rule in rules.items()]
+    results = [RuleResult(rule, name not in broken, 0, {}) for name, rule in RULES.items()]
     assert status_of(results, rows) is status
 
 
 def verdict_of(day: Day) -> dict[str, Any]:
     rules = DayRules(day.table, DAY, day.thresholds)
     rules.add(day.frame)
-    facts, results = rules.judge(day.known)
+    seen, results = rules.judge(day.known)
     return make_verdict(
         instrument_day(),
         day.table,
-        facts,
+        seen,
         results,
         series="binance/aggTrade",
         frame_sha256="a",
@@ -445,6 +453,90 @@ def test_a_verdict_is_sorted_json_without_a_clock(tmp_path: Path) -> None:
     assert stored["first_ts_init"] == START + 5 * NS_PER_SECOND + 20_000_000
 
 
+# ---------------------------------------------------------------- counters
+
+
+class Crossings(Counter[int]):
+    """Rows above the one before, which may be the last of the day before."""
+
+    def __init__(self, held: Held) -> None:
+        del held
+        self._found, self._last = 0, None
+
+    @override
+    def add(self, rows: Rows) -> None:
+        for price in rows.new["price"]:
+            self._found += self._last is not None and price > self._last
+            self._last = price
+
+    @override
+    def result(self, day: Counted) -> int:
+        return self._found
+
+    @override
+    def resume(self, state: Any) -> None:
+        self._last = state
+
+    @override
+    def hand_on(self) -> Any:
+        return self._last
+
+
+def counting(counter: type[Counter[Any]]) -> Table:
+    def judge(day: Counted) -> Judgement:
+        return Judgement(True, 0, {"found": day.of(counter)})
+
+    return replace(TRADES, rules=(Rule("of_its_own", Severity.WARN, "quality", "", judge=judge, counters=(counter,)),))
+
+
+def test_a_counter_begins_with_what_it_has_handed_on_the_day_before() -> None:
+    prices = [pl.Series([price], dtype=pl.String) for price in ("1.00", "2.00")]
+    frames = [clean(TRADES).head(1).with_columns(price=price.cast(pl.Decimal(38, 2))) for price in prices]
+    table = counting(Crossings)
+    first = DayRules(table, DAY, USUAL)
+    first.add(frames[0])
+    for before, found in ((None, 0), (first.hand_on(), 1)):
+        second = DayRules(table, DAY, USUAL, before)
+        second.add(frames[1])
+        assert second.judge(DayContext())[1][0].numbers == {"found": found}
+
+
+def test_counters_that_hand_nothing_on_are_not_named() -> None:
+    rules = DayRules(TRADES, DAY, USUAL)
+    rules.add(clean(TRADES))
+    assert rules.hand_on() == {}
+
+
+def test_a_counter_that_several_rules_name_is_there_once() -> None:
+    for table in TABLES.values():
+        found = counters_of(table)
+        assert len(found) == len(set(found))
+        named = {counter for rule in table.rules for counter in rule.counters}
+        assert named <= set(found)
+
+
+class Asked:
+    """A day that tells which counters a rule has asked for."""
+
+    def __init__(self, seen: Counted) -> None:
+        self.held, self.known, self._seen = seen.held, seen.known, seen
+        self.asked: set[type[Counter[Any]]] = set()
+
+    def of[R](self, counter: type[Counter[R]]) -> R:
+        self.asked.add(counter)
+        return self._seen.of(counter)
+
+
+@pytest.mark.parametrize(("table", "rule"), CASES, ids=[f"{table.name}-{rule.name}" for table, rule in CASES])
+def test_a_rule_asks_for_the_counters_that_it_names_and_for_no_others(table: Table, rule: Rule) -> None:
+    if rule.judge is None:
+        assert rule.counters == ()
+        return
+    day = Asked(day_of(table).judged()[0])
+    rule.judge(day)
+    assert day.asked - {FailingRows} == set(rule.counters)
+
+
 # ---------------------------------------------------------------- cuts
 
 
@@ -463,7 +555,10 @@ def test_how_the_rows_are_cut_changes_no_answer(rows: list[tuple[int, int]], cut
         .cast(frame.schema["price"])
     )
     day = Day(TRADES, frame, counted(frame)).knowing(disconnects=[ns(100)], excluded_ids=np.array([7, 8, 20]))
-    assert day.judged(*(min(cut, len(frame)) for cut in cuts)) == day.judged()
+    (seen, results), (whole, all_at_once) = day.judged(*(min(cut, len(frame)) for cut in cuts)), day.judged()
+    assert results == all_at_once
+    for counter in counters_of(TRADES):
+        assert seen.of(counter) == whole.of(counter)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
@@ -476,7 +571,7 @@ def test_missing_ids_add_up_whatever_the_order_within_a_second(
     frame = seconds(*sorted(order, key=lambda row: (row[1], row[0] != min(ids))))
     day = Day(TRADES, frame, counted(frame)).knowing(excluded_ids=np.array(sorted(excluded - ids), np.int64))
     expected = set(range(min(ids), max(ids))) - ids - excluded
-    assert sum(gap.ids_missing for gap in day.judged()[0].gaps) == len(expected)
+    assert sum(gap.ids_missing for gap in day.judged()[0].of(Gaps).gaps) == len(expected)
 
 
 def test_the_verdict_of_a_real_run_is_found_again_in_the_stored_frame(tmp_path: Path) -> None:

@@ -16,10 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hedgegrid_assets.errors import PrecisionTooFine, RawDamaged, TooManyOddLines, UsageError
-from hedgegrid_assets.model import Channel, InstrumentDay, Source, Status
+from hedgegrid_assets.model import Channel, InstrumentDay, Source, Status, Thresholds
 from hedgegrid_assets.stages import normalize
 from hedgegrid_assets.stages.frames import ContentDigest, Precisions, frame_metadata, read_frame
-from hedgegrid_assets.stages.integrity import Thresholds
 from hedgegrid_assets.stages.normalize.sink import DayFrame
 from hedgegrid_assets.store import sha256_of
 from hedgegrid_assets.tables import TABLES

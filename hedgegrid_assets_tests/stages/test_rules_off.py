@@ -12,8 +12,8 @@ import pytest
 
 from hedgegrid_assets.cli import run
 from hedgegrid_assets.defs.checks import checks_of
-from hedgegrid_assets.model import RowCounts
-from hedgegrid_assets.stages.integrity import Circumstances, DayRules, Thresholds, failed_errors, passed_of, rules_off
+from hedgegrid_assets.model import DayContext, RowCounts, Thresholds
+from hedgegrid_assets.stages.integrity import DayRules, failed_errors, passed_of, rules_off
 from hedgegrid_assets.tables import TABLES
 
 MARKS = "timestamp,symbol,mark_price\n" + "".join(
@@ -106,9 +106,9 @@ def test_what_nobody_knows_of_files_of_others_is_off(catalog: Path, capsys: pyte
 
 def test_an_increment_that_is_not_known_is_no_test_of_prices() -> None:
     rules = DayRules(TABLES["trade_tick"], date(2024, 1, 1), Thresholds())
-    answers = {rule.name: rule for rule in rules.judge(Circumstances())[1]}
+    answers = {rule.name: rule for rule in rules.judge(DayContext())[1]}
     assert answers["prices_on_tick"].off
-    answers = {rule.name: rule for rule in rules.judge(Circumstances(RowCounts()))[1]}
+    answers = {rule.name: rule for rule in rules.judge(DayContext(RowCounts()))[1]}
     assert answers["prices_on_tick"].passed
 
 

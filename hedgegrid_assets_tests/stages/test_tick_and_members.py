@@ -6,9 +6,9 @@ from decimal import Decimal
 
 import polars as pl
 
-from hedgegrid_assets.model import RowCounts, RuleResult
+from hedgegrid_assets.model import DayContext, RowCounts, RuleResult, Thresholds
 from hedgegrid_assets.stages.frames import Precisions, frame_schema
-from hedgegrid_assets.stages.integrity import Circumstances, DayRules, Thresholds
+from hedgegrid_assets.stages.integrity import DayRules
 from hedgegrid_assets.tables import TABLES
 from hedgegrid_assets.timestamps import day_start
 
@@ -21,7 +21,7 @@ def answers(blocks: Sequence[pl.DataFrame], increment: str | None = None) -> dic
     for block in blocks:
         rules.add(block)
     rows = sum(map(len, blocks))
-    return {answer.name: answer for answer in rules.judge(Circumstances(RowCounts(rows, rows)))[1]}
+    return {answer.name: answer for answer in rules.judge(DayContext(RowCounts(rows, rows)))[1]}
 
 
 def trades(prices: Sequence[str], members: Sequence[tuple[int, int]] | None = None) -> pl.DataFrame:

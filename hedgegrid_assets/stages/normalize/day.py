@@ -3,10 +3,10 @@
 from typing import Any
 
 from hedgegrid_assets.errors import PrecisionTooFine, RowsWouldBeLost
-from hedgegrid_assets.model import Decoded, Identity, InstrumentDay, RowCounts, Table
+from hedgegrid_assets.model import DayContext, Decoded, Identity, InstrumentDay, RowCounts, Table
 from hedgegrid_assets.stages import integrity
 from hedgegrid_assets.stages.earlier import Earlier
-from hedgegrid_assets.stages.integrity import Circumstances, DayRules
+from hedgegrid_assets.stages.integrity import DayRules
 from hedgegrid_assets.stages.normalize.order import InOrder
 from hedgegrid_assets.stages.normalize.recipe import Normalized, Recipe, to_blame
 from hedgegrid_assets.stages.normalize.rejects import Rejects
@@ -59,8 +59,8 @@ class TableDay:
         verdict = self._verdict(rules, known, sha256, digest)
         return Normalized(self._day, self.table, verdict, frame, note=note)
 
-    def _known(self, rows_out: int) -> Circumstances:
-        return Circumstances(
+    def _known(self, rows_out: int) -> DayContext:
+        return DayContext(
             counts=RowCounts(
                 rows_in=self._rows.rows_in,
                 rows_out=rows_out,
@@ -81,12 +81,12 @@ class TableDay:
             left_empty=self._rows.left_empty,
         )
 
-    def _verdict(self, rules: DayRules, known: Circumstances, sha256: str | None, digest: str | None) -> dict[str, Any]:
-        facts, results = rules.judge(known)
+    def _verdict(self, rules: DayRules, known: DayContext, sha256: str | None, digest: str | None) -> dict[str, Any]:
+        seen, results = rules.judge(known)
         verdict = integrity.make_verdict(
             self._day,
             self.table,
-            facts,
+            seen,
             results,
             series=self._recipe.channel.series,
             frame_sha256=sha256,

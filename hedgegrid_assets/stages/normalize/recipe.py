@@ -8,10 +8,9 @@ from typing import Any
 import pyarrow as pa
 
 from hedgegrid_assets.errors import DataError
-from hedgegrid_assets.model import Channel, Identity, InstrumentDay, Source, Status, Table
+from hedgegrid_assets.model import Channel, Identity, InstrumentDay, Source, Status, Table, Thresholds
 from hedgegrid_assets.stages import integrity
 from hedgegrid_assets.stages.frames import Precisions, frame_metadata
-from hedgegrid_assets.stages.integrity import Thresholds
 from hedgegrid_assets.stages.raw import RawDay, files_to_blame
 from hedgegrid_assets.store import Places
 from hedgegrid_assets.tables.rules import FILES_TOLD

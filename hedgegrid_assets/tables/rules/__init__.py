@@ -4,7 +4,9 @@ from typing import Any, Final
 
 import polars as pl
 
-from hedgegrid_assets.model import DayFacts, Judgement, Rule, Severity
+from hedgegrid_assets.model import Counted, Effect, Judgement, Rule, Severity, Shows
+from hedgegrid_assets.tables.rules.counters import Extent, FailingRows, Latency, Members, Sides, Steps
+from hedgegrid_assets.tables.rules.gaps import Gaps, cadence_seconds
 from hedgegrid_assets.timestamps import NS_PER_SECOND, day_end, day_start
 
 LATENCY_P99_MS: Final = 5_000
@@ -16,7 +18,7 @@ SIDES_THAT_COUNT: Final = 1_000
 ONE_SIDE_PER_MILLE: Final = 999
 FILES_TOLD: Final = 10
 DAY_EDGE_SECONDS: Final = 60.0
-_THREE_SECONDS_FROM_MS: Final = 2_500
+_ON_TICK: Final = "prices_on_tick"
 _SLOWER_FROM_MS: Final = 30_000
 
 
@@ -28,56 +30,59 @@ def _off(**numbers: Any) -> Judgement:
     return Judgement(None, 0, numbers)
 
 
-def _rows_conserved(facts: DayFacts) -> Judgement:
-    counts = facts.counts
+def _rows_conserved(day: Counted) -> Judgement:
+    counts, stored = day.known.counts, day.of(Extent).rows
     if counts is None:
         return _off()
     accounted = (
         counts.rows_out + counts.rejected + counts.exact_duplicates + counts.other_symbols + counts.not_applicable
     )
-    lost = abs(counts.rows_in - accounted) + abs(counts.rows_out - facts.rows)
-    refused = facts.too_fine > 0  # precision_fits says why nothing was stored
-    return Judgement(refused or lost == 0, 0 if refused else lost, counts.to_dict() | {"stored": facts.rows})
+    lost = abs(counts.rows_in - accounted) + abs(counts.rows_out - stored)
+    refused = day.known.too_fine > 0  # precision_fits says why nothing was stored
+    return Judgement(refused or lost == 0, 0 if refused else lost, counts.to_dict() | {"stored": stored})
 
 
-def _rejected_share(facts: DayFacts) -> Judgement:
+def _rejected_share(day: Counted) -> Judgement:
     """Rows that the venue itself marks as no trade (``excluded_*``) are rejected, but not held against the day.
 
     A day of which nothing else is left is not empty: it could not be read. Nor is a day to be trusted that has lines of
     a file of which too many have no time, or no other place: nobody knows which days these belong to.
     """
-    counts = facts.counts
+    known, most = day.known, day.held.thresholds.max_rejected
+    counts = known.counts
     if counts is None:
         return _off()
-    held = {reason: n for reason, n in facts.rejects_by_reason.items() if not reason.startswith("excluded_")}
+    held = {reason: n for reason, n in known.rejects_by_reason.items() if not reason.startswith("excluded_")}
     rejected = sum(held.values())
     share = rejected / counts.rows_in if counts.rows_in else 0.0
-    few = rejected < REJECTS_THAT_COUNT or share <= facts.max_rejected
-    files = facts.unplaced_files
-    passed = few and (counts.rows_out > 0 or not rejected or facts.too_fine > 0) and not files
-    numbers = {"rejected": rejected, "share": round(share, 6), "threshold": facts.max_rejected, "by_reason": held}
+    few = rejected < REJECTS_THAT_COUNT or share <= most
+    files = known.unplaced_files
+    passed = few and (counts.rows_out > 0 or not rejected or known.too_fine > 0) and not files
+    numbers = {"rejected": rejected, "share": round(share, 6), "threshold": most, "by_reason": held}
     numbers |= {"files": [dict(file) for file in files[:FILES_TOLD]]} if files else {}
     return Judgement(passed, 0 if passed else rejected + sum(file["unplaced"] for file in files), numbers)
 
 
-def _precision_fits(facts: DayFacts) -> Judgement:
-    return Judgement(facts.too_fine == 0, facts.too_fine, {"too_fine": facts.too_fine})
+def _precision_fits(day: Counted) -> Judgement:
+    return Judgement(day.known.too_fine == 0, day.known.too_fine, {"too_fine": day.known.too_fine})
 
 
-def _trade_ids_unique(facts: DayFacts) -> Judgement:
+def _trade_ids_unique(day: Counted) -> Judgement:
     """Off where the venue's ids never named one trade."""
-    if not facts.unique_ids:
+    if not day.known.unique_ids:
         return _off(unique=False)
-    return Judgement(facts.conflicting_ids == 0, facts.conflicting_ids, {"conflicting_rows": facts.conflicting_ids})
+    conflicts = day.known.conflicting_ids or 0
+    return Judgement(conflicts == 0, conflicts, {"conflicting_rows": conflicts})
 
 
-def _no_time_gaps(facts: DayFacts) -> Judgement:
-    if not facts.gap_seconds:
+def _no_time_gaps(day: Counted) -> Judgement:
+    found = day.of(Gaps)
+    if not found.gap_seconds:
         return _off(threshold_s=None)
-    long = [gap for gap in facts.gaps if gap.end - gap.start > facts.gap_seconds * NS_PER_SECOND]
-    bad = [gap for gap in long if gap.cause not in {"quiet", "excluded_rows"}]
+    long = [gap for gap in found.gaps if gap.end - gap.start > found.gap_seconds * NS_PER_SECOND]
+    bad = [gap for gap in long if gap.cause.is_loss]
     numbers = {
-        "threshold_s": facts.gap_seconds,
+        "threshold_s": found.gap_seconds,
         "gaps": len(bad),
         "quiet": len(long) - len(bad),
         "longest_s": round(max((gap.end - gap.start for gap in long), default=0) / NS_PER_SECOND, 3),
@@ -86,44 +91,46 @@ def _no_time_gaps(facts: DayFacts) -> Judgement:
     return Judgement(not bad, len(bad), numbers)
 
 
-def _no_sequence_gaps(facts: DayFacts) -> Judgement:
+def _no_sequence_gaps(day: Counted) -> Judgement:
     """Off where ids do not rise by one: neither does the source say so, nor do the day's rows show it.
 
     Members of aggregates are a number only: the venue leaves out those that are no market trades.
     """
-    members = {"member_breaks": facts.member_breaks, "members_missing": facts.members_missing}
-    if facts.contiguous_ids == "no":
-        return _off(contiguous="no", rising_by_one=facts.rising_by_one, **members)
-    missing = sum(gap.ids_missing for gap in facts.gaps)
-    holes = sum(1 for gap in facts.gaps if gap.ids_missing) + facts.holes_unlisted
+    found, of_members = day.of(Gaps), day.of(Members)
+    members = {"member_breaks": of_members.breaks, "members_missing": of_members.missing}
+    if found.contiguous == "no":
+        return _off(contiguous="no", rising_by_one=found.rising_by_one, **members)
+    missing = sum(gap.ids_missing for gap in found.gaps)
+    holes = sum(1 for gap in found.gaps if gap.ids_missing) + found.holes_unlisted
     numbers = {
-        "contiguous": facts.contiguous_ids,
-        "rising_by_one": facts.rising_by_one,
+        "contiguous": found.contiguous,
+        "rising_by_one": found.rising_by_one,
         "ids_missing": missing,
         "holes": holes,
-        "first": facts.first_id,
-        "last": facts.last_id,
+        "first": found.first_id,
+        "last": found.last_id,
         **members,
     }
     return Judgement(not holes, holes, numbers)
 
 
-def _day_covered(facts: DayFacts) -> Judgement:
-    if facts.first_ts_init is None or facts.last_ts_init is None:
+def _day_covered(day: Counted) -> Judgement:
+    span, date = day.of(Extent), day.held.day
+    if span.first is None or span.last is None:
         return Judgement(True)
-    allowed = max(facts.gap_seconds or 0.0, DAY_EDGE_SECONDS)
-    start = max(facts.first_ts_init - day_start(facts.day), 0) / NS_PER_SECOND
-    end = max(day_end(facts.day) - facts.last_ts_init, 0) / NS_PER_SECOND
+    allowed = max(day.of(Gaps).gap_seconds or 0.0, DAY_EDGE_SECONDS)
+    start = max(span.first - day_start(date), 0) / NS_PER_SECOND
+    end = max(day_end(date) - span.last, 0) / NS_PER_SECOND
     numbers = {"start_missing_s": round(start, 3), "end_missing_s": round(end, 3), "allowed_s": allowed}
     return Judgement(start <= allowed and end <= allowed, 0, numbers)
 
 
-def _latency_plausible(facts: DayFacts) -> Judgement:
+def _latency_plausible(day: Counted) -> Judgement:
     """A constant negative offset (an exchange clock that runs ahead) is a number here, not a failure.
 
     Off where no arrival was recorded: the exchange time stands for it in every row.
     """
-    spread = facts.latency
+    spread = day.of(Latency)
     if spread.count and spread.minimum_ms == spread.maximum_ms == 0:
         return _off(min_ms=0.0, max_ms=0.0)
     numbers = {
@@ -137,70 +144,69 @@ def _latency_plausible(facts: DayFacts) -> Judgement:
     return Judgement(spread.p99_ms <= LATENCY_P99_MS and spread.largest_jump_ms <= LATENCY_JUMP_MS, 0, numbers)
 
 
-def cadence_seconds(median_ms: float) -> int:
-    """The stream that steps of this median belong to: 1 s (also with every second update lost) or 3 s."""
-    return 1 if median_ms < _THREE_SECONDS_FROM_MS else 3
-
-
-def _cadence_as_expected(facts: DayFacts) -> Judgement:
+def _cadence_as_expected(day: Counted) -> Judgement:
     """The venue sends every 1 s or every 3 s; which one is read off the median step. What comes less often than any
     such stream with most updates lost (candles) has its own pace, the median.
 
     Off where gaps are not watched, and where there are too few rows for a step.
     """
-    if facts.gap_seconds is None or facts.steps.count < 2 or facts.first_ts_init is None or facts.last_ts_init is None:
+    span, steps = day.of(Extent), day.of(Steps)
+    if day.of(Gaps).gap_seconds is None or steps.count < 2 or span.first is None or span.last is None:
         return _off()
-    median_ms = facts.steps.median_ms
+    median_ms = steps.median_ms
     expected_s = cadence_seconds(median_ms) if median_ms < _SLOWER_FROM_MS else round(median_ms / 1_000)
-    due = (facts.last_ts_init - facts.first_ts_init) / NS_PER_SECOND / expected_s + 1
-    share = facts.rows / due
+    due = (span.last - span.first) / NS_PER_SECOND / expected_s + 1
+    share = span.rows / due
     numbers = {
         "expected_s": expected_s,
-        "median_ms": facts.steps.median_ms,
-        "p99_ms": facts.steps.p99_ms,
+        "median_ms": steps.median_ms,
+        "p99_ms": steps.p99_ms,
         "share": round(share, 4),
     }
     return Judgement(share >= CADENCE_SHARE, 0, numbers)
 
 
-def _aggressor_sides_mixed(facts: DayFacts) -> Judgement:
+def _aggressor_sides_mixed(day: Counted) -> Judgement:
     """Takers are on both sides of any market: a day of one side has a wrong column. Off where trades have no side."""
-    sided = facts.buyers + facts.sellers
+    found, rows = day.of(Sides), day.of(Extent).rows
+    sided = found.buyers + found.sellers
     if not sided:
-        return _off(without_side=facts.rows)
-    most = max(facts.buyers, facts.sellers)
+        return _off(without_side=rows)
+    most = max(found.buyers, found.sellers)
     mixed = sided <= SIDES_THAT_COUNT or most * 1_000 <= sided * ONE_SIDE_PER_MILLE
     numbers = {
-        "buyers": facts.buyers,
-        "sellers": facts.sellers,
-        "without_side": facts.rows - sided,
+        "buyers": found.buyers,
+        "sellers": found.sellers,
+        "without_side": rows - sided,
         "share": round(most / sided, 6),
         "threshold": ONE_SIDE_PER_MILLE / 1_000,
     }
     return Judgement(mixed, 0, numbers)
 
 
-def _prices_on_tick(facts: DayFacts) -> Judgement:
+def _prices_on_tick(day: Counted) -> Judgement:
     """Off in files of others, where no increment is known; ours have none only where it is their last decimal."""
-    if facts.price_increment is None and facts.counts is None:
+    increment = day.held.thresholds.price_increment
+    if increment is None and day.known.counts is None:
         return _off(tick=None)
-    off = facts.failing["prices_on_tick"]
-    return Judgement(off == 0, off, {"tick": facts.price_increment, "off_tick": off})
+    off = day.of(FailingRows).counts[_ON_TICK]
+    return Judgement(off == 0, off, {"tick": increment, "off_tick": off})
 
 
-def _nothing_cleaned(facts: DayFacts) -> Judgement:
-    if facts.counts is None:
+def _nothing_cleaned(day: Counted) -> Judgement:
+    known = day.known
+    if known.counts is None:
         return _off()
     numbers = {
-        "out_of_order": facts.out_of_order,
-        "exact_duplicates": facts.counts.exact_duplicates,
-        "rejected": facts.counts.rejected,
-        "by_reason": dict(facts.rejects_by_reason),
+        "out_of_order": known.out_of_order,
+        "exact_duplicates": known.counts.exact_duplicates,
+        "rejected": known.counts.rejected,
+        "by_reason": dict(known.rejects_by_reason),
     }
-    cleaned = facts.out_of_order + facts.counts.exact_duplicates + facts.counts.rejected
-    if facts.left_empty:
-        numbers["left_empty"] = dict(sorted(facts.left_empty.items()))
-        cleaned += sum(facts.left_empty.values())
+    cleaned = known.out_of_order + known.counts.exact_duplicates + known.counts.rejected
+    if known.left_empty:
+        numbers["left_empty"] = dict(sorted(known.left_empty.items()))
+        cleaned += sum(known.left_empty.values())
     return Judgement(cleaned == 0, cleaned, numbers)
 
 
@@ -221,12 +227,28 @@ def positive(name: str, column: str) -> Rule:
     )
 
 
+def on_tick(*columns: str) -> Rule:
+    """Every price of some columns is a multiple of the instrument's increment."""
+    off = (pl.col(column).to_physical() % pl.col("price_tick") != 0 for column in columns)
+    return Rule(
+        _ON_TICK,
+        _WARN,
+        "quality",
+        "every price is a multiple of the instrument's price increment, where that is coarser than its last decimal",
+        fails=pl.any_horizontal(off) if len(columns) > 1 else next(off),
+        judge=_prices_on_tick,
+        by_increment=True,
+    )
+
+
 TRADE_IDS_UNIQUE: Final = Rule(
     "trade_ids_unique",
     _ERROR,
     "no_duplicate_ids",
     "no trade id stands for two different trades",
     judge=_trade_ids_unique,
+    shows=Shows.REPEATED_IDS,
+    hint="where the venue gives one id to several trades, say ids: shared (in feeds.yaml under settings, or --config)",
 )
 TS_INIT_SORTED: Final = Rule(
     "ts_init_sorted",
@@ -248,6 +270,7 @@ ROWS_CONSERVED: Final = Rule(
     "rows_accounted_for",
     "every raw row is stored, rejected with a reason, or counted",
     judge=_rows_conserved,
+    counters=(Extent,),
 )
 PRECISION_FITS: Final = Rule(
     "precision_fits",
@@ -255,6 +278,7 @@ PRECISION_FITS: Final = Rule(
     "rows_accounted_for",
     "no value is finer than the instrument's definition",
     judge=_precision_fits,
+    seen_while_normalizing=True,
 )
 REJECTED_SHARE: Final = Rule(
     "rejected_share",
@@ -262,6 +286,7 @@ REJECTED_SHARE: Final = Rule(
     "rows_accounted_for",
     "the share of rejected rows, and of lines without a place in the files of the day, is within the feed's max_rejected",
     judge=_rejected_share,
+    shows=Shows.REJECTS,
 )
 NO_TIME_GAPS: Final = Rule(
     "no_time_gaps",
@@ -269,6 +294,12 @@ NO_TIME_GAPS: Final = Rule(
     "gap_report",
     "no silence longer than the threshold, but where the ids go on (quiet)",
     judge=_no_time_gaps,
+    counters=(Gaps,),
+    effect=Effect.DEGRADES,
+    shows=Shows.GAPS,
+    looks_for="silences",
+    seen_while_normalizing=True,
+    was_off=lambda numbers: numbers.get("threshold_s", 0) is None,
 )
 NO_SEQUENCE_GAPS: Final = Rule(
     "no_sequence_gaps",
@@ -276,9 +307,24 @@ NO_SEQUENCE_GAPS: Final = Rule(
     "gap_report",
     "trade ids go on without holes, excluded rows apart, where each id is the one before plus one",
     judge=_no_sequence_gaps,
+    counters=(
+        Gaps,
+        Members,
+    ),
+    effect=Effect.DEGRADES,
+    shows=Shows.GAPS,
+    looks_for="holes",
+    seen_while_normalizing=True,
+    was_off=lambda numbers: numbers.get("contiguous") is False,
 )
 DAY_COVERED: Final = Rule(
-    "day_covered", _WARN, "gap_report", "the data reach from the start to the end of the UTC day", judge=_day_covered
+    "day_covered",
+    _WARN,
+    "gap_report",
+    "the data reach from the start to the end of the UTC day",
+    judge=_day_covered,
+    counters=(Extent, Gaps),
+    effect=Effect.PARTIAL,
 )
 CADENCE_AS_EXPECTED: Final = Rule(
     "cadence_as_expected",
@@ -286,14 +332,13 @@ CADENCE_AS_EXPECTED: Final = Rule(
     "gap_report",
     "updates come every 1 s or 3 s, as the stream promises, or at the steady pace of candles",
     judge=_cadence_as_expected,
-)
-PRICES_ON_TICK: Final = Rule(
-    "prices_on_tick",
-    _WARN,
-    "quality",
-    "every price is a multiple of the instrument's price increment, where that is coarser than its last decimal",
-    fails=pl.col("price").to_physical() % pl.col("price_tick") != 0,
-    judge=_prices_on_tick,
+    counters=(
+        Extent,
+        Gaps,
+        Steps,
+    ),
+    effect=Effect.DEGRADES,
+    was_off=lambda numbers: not numbers,
 )
 AGGRESSOR_SIDES_MIXED: Final = Rule(
     "aggressor_sides_mixed",
@@ -301,6 +346,11 @@ AGGRESSOR_SIDES_MIXED: Final = Rule(
     "quality",
     "of more than 1,000 trades with a side, at most 99.9 % are on one side",
     judge=_aggressor_sides_mixed,
+    counters=(
+        Extent,
+        Sides,
+    ),
+    effect=Effect.DEGRADES,
 )
 TS_EVENT_SORTED: Final = Rule(
     "ts_event_sorted",
@@ -315,6 +365,8 @@ LATENCY_PLAUSIBLE: Final = Rule(
     "quality",
     "arrival follows the exchange time within 5 s (p99) and without jumps above 1 s",
     judge=_latency_plausible,
+    counters=(Latency,),
+    was_off=lambda numbers: numbers.get("min_ms", 1) == numbers.get("max_ms", 1) == 0,
 )
 NOTHING_CLEANED: Final = Rule(
     "nothing_cleaned",
@@ -322,6 +374,8 @@ NOTHING_CLEANED: Final = Rule(
     "quality",
     "normalizing had nothing to sort, to drop, to reject or to leave empty",
     judge=_nothing_cleaned,
+    shows=Shows.REJECTS,
+    seen_while_normalizing=True,
 )
 
 STORED: Final = (TS_INIT_SORTED, DAY_BOUNDS, ROWS_CONSERVED, PRECISION_FITS, REJECTED_SHARE)

@@ -1,0 +1,242 @@
+"""What the rules count of a day's rows as they pass: each counter once a table, whichever rules ask for it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Final, override
+
+import numpy as np
+import polars as pl
+
+from hedgegrid_assets.model import Counted, Counter, Held, Rows, Rule, Spread
+from hedgegrid_assets.timestamps import day_end, day_start
+
+_FIRST_BAD: Final = 10
+_LOW_MS: Final = -60_000
+_HIGH_MS: Final = 600_000
+
+
+# ---------------------------------------------------------------- rows
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """How many rows there are, and the ``ts_init`` of the first and the last of them in ns."""
+
+    rows: int = 0
+    first: int | None = None
+    last: int | None = None
+
+
+class Extent(Counter[Span]):
+    """Counts the rows."""
+
+    def __init__(self, held: Held) -> None:
+        del held
+        self._span = Span()
+
+    @override
+    def add(self, rows: Rows) -> None:
+        times = rows.new["ts_init"]
+        first = times[0] if self._span.first is None else self._span.first
+        self._span = Span(self._span.rows + len(times), first, times[-1])
+
+    @override
+    def result(self, day: Counted) -> Span:
+        return self._span
+
+
+@dataclass(frozen=True, slots=True)
+class Failing:
+    """Name of a rule -> rows that broke it, and the raw rows of the first of them."""
+
+    counts: Mapping[str, int]
+    first_raw_rows: Mapping[str, list[int]] = field(default_factory=dict)
+
+
+class FailingRows(Counter[Failing]):
+    """Counts the rows that break each rule over rows, all in one expression."""
+
+    def __init__(self, held: Held) -> None:
+        self._rules = [(rule, rule.fails) for rule in held.table.rules if rule.fails is not None]
+        self._day = held.day
+        self._increment = held.thresholds.price_increment
+        self._prices = [column.name for column in held.table.columns if column.precision == "price"]
+        self._failing: dict[str, int] = {rule.name: 0 for rule, _ in self._rules}
+        self._first_bad: dict[str, list[int]] = {}
+
+    @override
+    def add(self, rows: Rows) -> None:
+        bounds = [
+            pl.lit(day_start(self._day)).alias("day_start"),
+            pl.lit(day_end(self._day)).alias("day_end"),
+            pl.lit(self._tick_in(rows.joined), pl.Int128).alias("price_tick"),
+        ]
+        fails = [fails.fill_null(value=False).alias(rule.name) for rule, fails in self._rules]
+        flags = rows.joined.with_columns(bounds).select(fails).slice(rows.carried)
+        for name, count in flags.sum().row(0, named=True).items():
+            if not count:
+                continue
+            self._failing[name] += int(count)
+            bad = self._first_bad.setdefault(name, [])
+            found = rows.new.filter(flags[name]).get_column("raw_row").head(_FIRST_BAD - len(bad))
+            bad.extend(found.to_list())
+
+    def _tick_in(self, frame: pl.DataFrame) -> int | None:
+        """The price increment in units of the last decimal of the frame's prices."""
+        kind = frame.schema.get(self._prices[0]) if self._prices else None
+        if self._increment is None or not isinstance(kind, pl.Decimal):
+            return None
+        units = Decimal(self._increment).scaleb(kind.scale)
+        return int(units) if units == int(units) and units > 1 else None
+
+    @override
+    def result(self, day: Counted) -> Failing:
+        return Failing(self._failing, self._first_bad)
+
+
+def rows_failing(day: Counted, rule: Rule) -> int:
+    """Rows that break a rule."""
+    return day.of(FailingRows).counts[rule.name]
+
+
+# ---------------------------------------------------------------- times
+
+
+class Latency(Counter[Spread]):
+    """How long after its exchange time each row arrived."""
+
+    def __init__(self, held: Held) -> None:
+        del held
+        self._spread = _Histogram()
+
+    @override
+    def add(self, rows: Rows) -> None:
+        self._spread.add((rows.new["ts_init"] - rows.new["ts_event"]).to_numpy())
+
+    @override
+    def result(self, day: Counted) -> Spread:
+        return self._spread.spread()
+
+
+class Steps(Counter[Spread]):
+    """Times between rows, of tables whose cadence is not known."""
+
+    def __init__(self, held: Held) -> None:
+        self._wanted = held.table.gap_seconds is None
+        self._spread = _Histogram()
+
+    @override
+    def add(self, rows: Rows) -> None:
+        if self._wanted:
+            self._spread.add(rows.joined["ts_init"].diff().drop_nulls().to_numpy())
+
+    @override
+    def result(self, day: Counted) -> Spread:
+        return self._spread.spread()
+
+
+class _Histogram:
+    """Milliseconds in bins of 1 ms between -60 s and +600 s; mergeable, of fixed size."""
+
+    def __init__(self) -> None:
+        self._bins: np.ndarray = np.zeros(_HIGH_MS - _LOW_MS + 1, np.int64)
+        self._used = (len(self._bins), 0)
+        self.minimum: int | None = None
+        self.maximum: int | None = None
+        self.negative = 0
+        self.jump = 0
+        self._last: int | None = None
+
+    def add(self, ns: np.ndarray) -> None:
+        if not len(ns):
+            return
+        bins = np.clip(ns // 1_000_000, _LOW_MS, _HIGH_MS) - _LOW_MS
+        low, high = int(bins.min()), int(bins.max())
+        self._bins[low : high + 1] += np.bincount(bins - low)
+        self._used = min(low, self._used[0]), max(high, self._used[1])
+        self.minimum = min(int(ns.min()), self.minimum if self.minimum is not None else int(ns.min()))
+        self.maximum = max(int(ns.max()), self.maximum if self.maximum is not None else int(ns.max()))
+        self.negative += int((ns < 0).sum())
+        steps = np.diff(ns, prepend=ns[:1] if self._last is None else self._last)
+        self.jump = max(self.jump, int(np.abs(steps).max()))
+        self._last = int(ns[-1])
+
+    def spread(self) -> Spread:
+        low, high = self._used
+        used = self._bins[low : high + 1]
+        count = int(used.sum())
+        if not count or self.minimum is None or self.maximum is None:
+            return Spread()
+        ranks = np.searchsorted(np.cumsum(used), [count * 0.5, count * 0.99]) + low + _LOW_MS
+        return Spread(
+            count=count,
+            minimum_ms=round(self.minimum / 1e6, 3),
+            median_ms=float(ranks[0]),
+            p99_ms=float(ranks[1]),
+            maximum_ms=round(self.maximum / 1e6, 3),
+            negative_share=self.negative / count,
+            largest_jump_ms=round(self.jump / 1e6, 3),
+        )
+
+
+# ---------------------------------------------------------------- trades
+
+
+@dataclass(frozen=True, slots=True)
+class SideCounts:
+    """Trades by the side of their taker; the others have none."""
+
+    buyers: int = 0
+    sellers: int = 0
+
+
+class Sides(Counter[SideCounts]):
+    """Counts the takers' sides."""
+
+    def __init__(self, held: Held) -> None:
+        del held
+        self._found = SideCounts()
+
+    @override
+    def add(self, rows: Rows) -> None:
+        sides = rows.new["aggressor_side"]
+        buyers, sellers = int((sides == "BUYER").sum()), int((sides == "SELLER").sum())
+        self._found = SideCounts(self._found.buyers + buyers, self._found.sellers + sellers)
+
+    @override
+    def result(self, day: Counted) -> SideCounts:
+        return self._found
+
+
+@dataclass(frozen=True, slots=True)
+class MemberCounts:
+    """Rows whose first member does not follow the last member of the row before, and the ids between them."""
+
+    breaks: int = 0
+    missing: int = 0
+
+
+class Members(Counter[MemberCounts]):
+    """Does the first member of each aggregate follow the last one of the row before?"""
+
+    def __init__(self, held: Held) -> None:
+        self._columns = held.table.members
+        self._found = MemberCounts()
+        self._last: int | None = None
+
+    @override
+    def add(self, rows: Rows) -> None:
+        if self._columns is None:
+            return
+        first, last = (rows.new[name] for name in self._columns)
+        if first.null_count() == len(first):
+            return
+        steps = first - last.shift(1, fill_value=self._last) - 1
+        breaks, missing = int((steps != 0).sum()), int(steps.clip(lower_bound=0).sum())
+        self._found = MemberCounts(self._found.breaks + breaks, self._found.missing + missing)
+        self._last = last[-1]
+
+    @override
+    def result(self, day: Counted) -> MemberCounts:
+        return self._found
