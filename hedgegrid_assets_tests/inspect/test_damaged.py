@@ -200,7 +200,7 @@ def test_what_nobody_has_foreseen_is_one_sentence_with_its_own_code(
     assert "Traceback" not in err
     assert run(["gaps", "data/catalog", "-v"]) == 1
     assert "Traceback" in capsys.readouterr().err
-    monkeypatch.setattr("hedgegrid_assets.stages.normalize.normalize_day", broken)
+    monkeypatch.setattr("hedgegrid_assets.pipeline.days.normalize_day", broken)
     assert run(replay("--force", "--json")) == 1
     day = json.loads(capsys.readouterr().out)["days"][0]
     assert f"unforeseen ZeroDivisionError ({INSTRUMENT} 2024-01-01)" in day["error"]
