@@ -5,13 +5,16 @@ from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, ClassVar, Final, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple, Protocol
 
 import numpy as np
 import polars as pl
 
 from hedgegrid_assets.errors import NoNautilusForm
 from hedgegrid_assets.venues import Listing
+
+if TYPE_CHECKING:
+    from hedgegrid_assets.fields import Settings
 
 
 class Severity(StrEnum):
@@ -778,7 +781,7 @@ class Source:
             that say it once, in a header. None: every line speaks for itself.
         culprit: (a line's text, its dialect, the reason why it has no place) -> (field, value) to show; None: not known.
         says: (first block) -> what its lines say of venue and market (see ``markets``), where there is no dialect.
-        settings: Keys that it takes in feeds.yaml and ``--config``.
+        settings: What it takes in feeds.yaml and ``--config``.
         precisions: symbol -> decimals of price, size and mark, for a source that knows them.
         fetch: (settings, symbol, channel, day) -> bytes of the raw day, for sources that make them; None: no such day.
         remote: For sources that fetch days from a provider.
@@ -792,9 +795,9 @@ class Source:
     scan: Callable[..., Scan]
     decode: Callable[..., Decoded]
     code_version: int
+    settings: "type[Settings]"
     read: Callable[..., tuple[Scan, Mapping[str, Decoded]]] | None = None
     fetch: Callable[..., Any] | None = None
-    settings: tuple[str, ...] = ()
     precisions: Callable[[str], tuple[int, int, int]] | None = None
     dialect: Callable[..., Dialect] | None = None
     says: Callable[[bytes], Mapping[str, Any]] | None = None

@@ -159,7 +159,7 @@ def generate_sample_data(
 
 
 def _settings(source: str, config: Path | None, files: list[Path]) -> dict[str, Any]:
-    from hedgegrid_assets.config.feeds import read_config
+    from hedgegrid_assets.config.settings import read_config
 
     settings = read_config(config, source) if config else {}
     if files and "files" in settings:

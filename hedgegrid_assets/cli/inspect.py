@@ -247,7 +247,8 @@ def feeds_check(
     feeds: Feeds = None, data: Data = None, as_json: Json = False, verbose: Verbose = False, quiet: Quiet = False
 ) -> int:
     """Check feeds.yaml: every problem with its file, line and key. Exit code 2 if there is one."""
-    from hedgegrid_assets.config.feeds import feeds_path, read_feeds
+    from hedgegrid_assets.config.feeds import read_feeds
+    from hedgegrid_assets.config.paths import feeds_path
 
     del data
     set_logging(verbose=verbose, quiet=quiet)

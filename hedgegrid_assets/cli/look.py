@@ -403,7 +403,7 @@ def report(
 
 
 def _places(catalog: Path, data: Path | None) -> "Places":
-    from hedgegrid_assets.config.feeds import data_path
+    from hedgegrid_assets.config.paths import data_path
     from hedgegrid_assets.store import Places
 
     return Places(data or data_path(), catalog)

@@ -73,7 +73,7 @@ def reset_day(
 
     Says what goes; removes it with --yes. Landing files stay: the next run makes the day anew if they still hold it.
     """
-    from hedgegrid_assets.config.feeds import data_path
+    from hedgegrid_assets.config.paths import data_path
     from hedgegrid_assets.housekeeping.reset_day import reset
     from hedgegrid_assets.inspect.days import table_named
     from hedgegrid_assets.model import InstrumentDay
@@ -109,7 +109,7 @@ def demo(
     already are left as they are.
     """
     from hedgegrid_assets.cli.inspect import show_report
-    from hedgegrid_assets.config.feeds import data_path
+    from hedgegrid_assets.config.paths import data_path
     from hedgegrid_assets.inspect.validation import validate_catalog
 
     summary = _backfill(DEMO_FEED, data, feeds, None, None, None, force=False, verbose=verbose, quiet=quiet or as_json)
@@ -168,7 +168,7 @@ def _backfill(
     verbose: bool,
     quiet: bool,
 ) -> "BackfillSummary":
-    from hedgegrid_assets.config.feeds import data_path
+    from hedgegrid_assets.config.paths import data_path
     from hedgegrid_assets.timestamps import parse_day
 
     set_logging(verbose=verbose, quiet=quiet)

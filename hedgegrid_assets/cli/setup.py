@@ -87,7 +87,7 @@ def instruments_import(
 
     What feeds.yaml says of an instrument goes before. A precision that the catalog has already never shrinks.
     """
-    from hedgegrid_assets.config.feeds import instrument_id
+    from hedgegrid_assets.config.origin import instrument_id
     from hedgegrid_assets.instruments import exchange_info, read_definitions
     from hedgegrid_assets.stages.catalog.definitions import write_definition
     from hedgegrid_assets.store import make_folder

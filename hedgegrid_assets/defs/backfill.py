@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 import dagster as dg
 from dagster._core.instance import InstanceRef
 
-from hedgegrid_assets.config.feeds import Feed, data_path, feeds_path, read_feeds
+from hedgegrid_assets.config.feeds import Feed, read_feeds
+from hedgegrid_assets.config.origin import Origin
+from hedgegrid_assets.config.paths import data_path, feeds_path
 from hedgegrid_assets.defs import definitions_of, feed_contexts_of
 from hedgegrid_assets.defs.assets import FORCE_TAG, daily_keys
 from hedgegrid_assets.defs.freshness import channels_with_raw, is_fresh, with_raw
@@ -240,7 +242,7 @@ def _days(
     return [InstrumentDay(instrument_id, day) for day in days for instrument_id in ids]
 
 
-def _instrument_ids(feed: Feed, names: Iterable[str]) -> list[str]:
+def _instrument_ids(feed: Origin, names: Iterable[str]) -> list[str]:
     return [
         feed.instrument_id(name) if name in feed.symbols else feed.instrument_id(feed.symbol_of(name)) for name in names
     ]

@@ -6,7 +6,8 @@ from dataclasses import replace
 from datetime import date
 from typing import Any, Final
 
-from hedgegrid_assets.config.feeds import Feed, InstrumentOverride
+from hedgegrid_assets.config.fields import InstrumentOverride
+from hedgegrid_assets.config.origin import Origin
 from hedgegrid_assets.errors import DataError, InstrumentUnknown
 from hedgegrid_assets.instruments import (
     DEFAULT_MARK_PRECISION,
@@ -233,7 +234,7 @@ def _define_listed(
 
 
 def _said_of(
-    feed: Feed, symbol: str, listing: Listing | None, override: InstrumentOverride | None, multiplier: str | None
+    feed: Origin, symbol: str, listing: Listing | None, override: InstrumentOverride | None, multiplier: str | None
 ) -> dict[str, Any]:
     """All that is said of an instrument of files: by its symbol, by the files, by the feed. Raises InstrumentUnknown."""
 

@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from hedgegrid_assets.config.feeds import RESERVED_PREFIX, Feed
+from hedgegrid_assets.config.origin import Origin
+from hedgegrid_assets.config.paths import RESERVED_PREFIX
 from hedgegrid_assets.errors import SeriesMixed
 from hedgegrid_assets.model import Channel, Source, Table
 from hedgegrid_assets.sources import SOURCES
@@ -22,7 +23,7 @@ KINDS: Final[Mapping[str, str]] = {"trade_tick": "trade_kind", "index_price_upda
 class FeedContext:
     """A feed put in its places: what Dagster's steps and the command line both work with."""
 
-    feed: Feed
+    feed: Origin
     places: Places
 
     @property

@@ -41,7 +41,9 @@ def plan(asked: Request) -> list[PlannedDay]:
     context = context_of(asked)
     remote = context.source.remote
     if remote is None:
-        raise UsageError(f"--dry-run says what would be fetched: expected a source that fetches, found {asked.source}")
+        raise UsageError(
+            f"--dry-run says what would be fetched: expected a source that fetches, found {asked.origin.source}"
+        )
     by_name = {channel.name: channel for channel in context.channels}
     planned: list[PlannedDay] = []
     for key in made_keys(context, asked):
@@ -78,10 +80,12 @@ def made_keys(context: FeedContext, asked: Request) -> list[RawKey]:
     """The raw days that a source makes or fetches for a request. Raises UsageError where the range is not said."""
 
     if asked.start is None or asked.end is None:
-        raise UsageError(f"--start and --end are needed for --source {asked.source}: expected YYYY-MM-DD, found none")
+        raise UsageError(
+            f"--start and --end are needed for --source {asked.origin.source}: expected YYYY-MM-DD, found none"
+        )
     return [
         RawKey(channel, symbol, day)
-        for symbol in asked.symbols
+        for symbol in asked.origin.symbols
         for day in days_between(asked.start, asked.end)
         for channel in context.by_channel()
     ]

@@ -9,15 +9,9 @@ from typing import Any, Final
 from pydantic import SecretStr
 
 from hedgegrid_assets import venues
-from hedgegrid_assets.config.feeds import (
-    SYNTHETIC_VENUE,
-    Feed,
-    InstrumentOverride,
-    check_settings,
-    data_path,
-    gaps_of,
-    instrument_id,
-)
+from hedgegrid_assets.config.origin import SYNTHETIC_VENUE, Origin, instrument_id
+from hedgegrid_assets.config.paths import RESERVED_PREFIX, data_path
+from hedgegrid_assets.config.settings import INPUTS, check_settings
 from hedgegrid_assets.errors import UsageError
 from hedgegrid_assets.names import check_instrument_id, check_symbol, check_venue
 from hedgegrid_assets.pipeline.feed_context import FeedContext
@@ -43,16 +37,11 @@ COMPRESSIONS: Final = ("zstd", "snappy", "none")
 class Request:
     """What ``replay-to-parquet`` and ``run_pipeline`` are asked for; checked when it is made by ``request``."""
 
-    source: str
-    symbols: tuple[str, ...]
+    origin: Origin
     start: date | None
     end: date | None
     catalog: Path
     data: Path
-    tables: tuple[str, ...]
-    venue: str
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    instrument: str | None = None
     compression: str = "zstd"
     jobs: int = 1
     force: bool = False
@@ -121,22 +110,22 @@ def request(
         raise UsageError(f"--jobs: expected 1 or more, found {jobs}")
     venue = _venue(source_type, exchange, instrument, settings)
     as_said = source_type != "csv" or instrument is not None
-    return Request(
-        source=source_type,
-        symbols=symbols,
-        start=start,
-        end=end,
-        catalog=Path(output_path),
-        data=data or data_path(),
-        tables=tables,
-        venue=venue,
-        settings=settings,
-        instrument=instrument,
-        compression=compression,
-        jobs=jobs,
-        force=force,
-        spelled={} if as_said else _spelled(symbols, venue, settings),
+    spelled = {} if as_said else _spelled(symbols, venue, settings)
+    origin = Origin.model_validate(
+        {
+            **_named_and_settled(source_type, venue, settings),
+            "source": source_type,
+            "venue": venue,
+            "market": settings.get("market"),
+            "symbols": symbols,
+            "tables": tables,
+            **({"start": start} if start else {}),
+            "end": end,
+            "instruments": _overrides(settings.get("instruments", {}), symbols[0], instrument, spelled),
+            "gaps": settings.get("gaps", {}),
+        }
     )
+    return Request(origin, start, end, Path(output_path), data or data_path(), compression, jobs, force, spelled)
 
 
 def _spelled(symbols: Sequence[str], venue: str, settings: Mapping[str, Any]) -> dict[str, Listing]:
@@ -215,43 +204,30 @@ def _tables(data_types: str | Sequence[str]) -> tuple[str, ...]:
 
 def context_of(asked: Request) -> FeedContext:
     """A request as a feed of its own, in its places."""
-    return FeedContext(feed_of(asked), Places(asked.data, asked.catalog))
+    return FeedContext(asked.origin, Places(asked.data, asked.catalog))
 
 
-def feed_of(asked: Request) -> Feed:
-    """The request as a feed of its own, whose name no feed of feeds.yaml can have."""
-
-    remote = SOURCES[asked.source].remote
-    left_out = {"venue", "market", "instruments", "gaps"} | (set() if remote else {"exchange", "api_key"})
-    settings = {key: value for key, value in asked.settings.items() if key not in left_out}
-    landing = () if settings.keys() & {"files", "inputs"} else (f"{asked.source}/**/*",)
-    given = {
-        name: InstrumentOverride.model_validate(one) for name, one in asked.settings.get("instruments", {}).items()
-    }
-    if asked.instrument:
-        symbol, own = asked.symbols[0], asked.instrument.rsplit(".", 1)[0]
-        given[symbol] = given.get(symbol, InstrumentOverride()).model_copy(update={"id": own})
-    for symbol, listing in asked.spelled.items():
-        given[symbol] = InstrumentOverride(id=listing.symbol)
-    market = asked.settings.get("market")
+def _named_and_settled(source: str, venue: str, said: Mapping[str, Any]) -> dict[str, Any]:
+    """Name, settings and landing of a request: its raw days lie apart from those of feeds, and of other venues."""
+    remote = SOURCES[source].remote
+    of_origin = {"venue", "market", "instruments", "gaps"} | (set() if remote else {"exchange", "api_key"})
+    settings = {key: value for key, value in said.items() if key not in of_origin}
     whose = [settings["exchange"].replace("-", "_")] if remote and "exchange" in settings else []
-    if not remote:  # the same symbol of another venue or market is another one: its raw days lie elsewhere
-        whose = [asked.venue.lower().replace("-", "_")] if asked.venue not in (SYNTHETIC_VENUE, DEFAULT_VENUE) else []
-        whose += [market] if market is not None else []
-    return Feed.model_construct(
-        name="_".join((f"cli_{asked.source}", *whose)),
-        source=asked.source,
-        venue=asked.venue,
-        market=market,
-        symbols=asked.symbols,
-        tables=asked.tables,
-        start=asked.start or date(1970, 1, 1),
-        end=asked.end,
-        settings=settings,
-        landing=landing,
-        instruments=given,
-        gaps=gaps_of(asked.settings),
-        max_rejected=0.001,
-        schedule=None,
-        owners=(),
-    )
+    if not remote:  # the same symbol of another venue or market is another one
+        whose = [venue.lower().replace("-", "_")] if venue not in (SYNTHETIC_VENUE, DEFAULT_VENUE) else []
+        whose += [said["market"]] if said.get("market") is not None else []
+    return {
+        "name": "_".join((f"{RESERVED_PREFIX}{source}", *whose)),
+        "settings": settings,
+        "landing": () if settings.keys() & {"files", INPUTS} else (f"{source}/**/*",),
+    }
+
+
+def _overrides(
+    said: Mapping[str, Mapping[str, Any]], symbol: str, instrument: str | None, spelled: Mapping[str, Listing]
+) -> dict[str, Mapping[str, Any]]:
+    """What is said of instruments, and their ids where ``--instrument`` or the spelling of a symbol say them."""
+    given = dict(said)
+    if instrument:
+        given[symbol] = {**given.get(symbol, {}), "id": instrument.rsplit(".", 1)[0]}
+    return given | {name: {"id": listing.symbol} for name, listing in spelled.items()}

@@ -140,7 +140,9 @@ def _run(
     refuse_unfit_nautilus()
     make_folder(asked.catalog)
     for symbol, listing in asked.spelled.items():
-        note(f"{symbol} is read as {NAMES[listing.market]} of {asked.venue}: {listing.symbol}.{asked.venue}")
+        note(
+            f"{symbol} is read as {NAMES[listing.market]} of {asked.origin.venue}: {listing.symbol}.{asked.origin.venue}"
+        )
     context = context_of(asked)
     report: ImportReport | None = None
     errors: list[HedgegridError] = []

@@ -120,13 +120,13 @@ def contradicted(context: FeedContext, keys: Sequence[RawKey]) -> dict[RawKey, H
 def wanted_keys(context: FeedContext, asked: Request, report: ImportReport) -> tuple[list[RawKey], list[NoDataFetched]]:
     """The raw days that are asked for, and the symbols that have none of them."""
     channels = set(context.by_channel())
-    in_files = sorted(key for key in report.days if key.symbol in asked.symbols and key.channel in channels)
+    in_files = sorted(key for key in report.days if key.symbol in asked.origin.symbols and key.channel in channels)
     keys = [
         key
         for key in in_files
         if (not asked.start or key.day >= asked.start) and (not asked.end or key.day < asked.end)
     ]
-    missing = sorted(set(asked.symbols) - {key.symbol for key in keys})
+    missing = sorted(set(asked.origin.symbols) - {key.symbol for key in keys})
     errors: list[NoDataFetched] = []
     for symbol in [",".join(missing)] if missing and not keys else missing:
         wanted = f"{symbol} {','.join(table.token for table in context.tables)} {asked.start or ''}..{asked.end or ''}"
@@ -134,7 +134,7 @@ def wanted_keys(context: FeedContext, asked: Request, report: ImportReport) -> t
         looked_in = (
             ", ".join(files[:5]) + (f" and {len(files) - 5} more" if len(files) > 5 else "")
             if files
-            else str(context.places.landing / asked.source)
+            else str(context.places.landing / asked.origin.source)
         )
         mine = [key for key in in_files if key.symbol == symbol] if keys else in_files
         errors.append(NoDataFetched(wanted, looked_in, _found(report, mine, files)))

@@ -14,14 +14,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 from numpy.random import PCG64
+from pydantic import Field
 
 from hedgegrid_assets.errors import UsageError
+from hedgegrid_assets.fields import Count, Settings
 from hedgegrid_assets.model import Channel, Source
 from hedgegrid_assets.sources.formats import binance
 from hedgegrid_assets.timestamps import day_start
@@ -500,10 +502,17 @@ def _rebatched(frames: Iterator[pl.DataFrame], block_rows: int) -> Iterator[pl.D
 # --- The row -----------------------------------------------------------------------------------------------------------
 
 
+class SyntheticSettings(Settings):
+    """Of the source ``synthetic``."""
+
+    seed: Annotated[int, Field(strict=True, description="equal seeds make equal days")] = 7
+    trades_per_day: Annotated[Count, Field(description="of each symbol")] = 20_000
+    days: Annotated[Count, Field(description="taken, and of no effect: start and end say which days are made")] = 1
+
+
 def _fetch(settings: Mapping[str, Any], symbol: str, channel: Channel, day: date) -> Iterator[bytes]:
-    return generate(
-        symbol, channel.name, day, seed=settings.get("seed", 7), trades_per_day=settings.get("trades_per_day", 20_000)
-    )
+    wanted = SyntheticSettings.of(settings)
+    return generate(symbol, channel.name, day, seed=wanted.seed, trades_per_day=wanted.trades_per_day)
 
 
 _MESSAGES: Final = tuple(channel for channel in binance.channels("synthetic") if channel.name in CHANNELS)
@@ -518,6 +527,6 @@ SOURCE: Final = Source(
     decode=partial(binance.decode, known=_MESSAGES),
     code_version=1,
     fetch=_fetch,
-    settings=("seed", "trades_per_day", "days"),
+    settings=SyntheticSettings,
     precisions=precisions,
 )

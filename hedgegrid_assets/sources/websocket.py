@@ -3,10 +3,22 @@
 import re
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Literal
 
+from hedgegrid_assets.fields import unsaid
 from hedgegrid_assets.model import Source
 from hedgegrid_assets.sources.formats import binance
+from hedgegrid_assets.sources.formats.settings import LandingSettings, TradeKind
+
+
+class WebsocketSettings(LandingSettings):
+    """Of the source ``websocket``: which messages a table is made from, where the files have several that give it."""
+
+    trade_kind: TradeKind = unsaid("of trades; aggTrade where the files have it")
+    index_kind: Literal["markPrice", "indexPrice"] = unsaid(
+        "of index prices; the mark price messages where these have any"
+    )
+
 
 _SPOT: Final = re.compile(rb'"e"\s*:\s*"(?:trade|aggTrade)"[^\n{}]*"M"\s*:\s*(?:true|false)')
 """Trades of Binance spot have a field M; those of futures have none."""
@@ -32,5 +44,5 @@ SOURCE: Final = Source(
     read=partial(binance.read, known=_CHANNELS),
     says=says,
     code_version=1,
-    settings=("files", "base_path", "trade_kind", "index_kind"),
+    settings=WebsocketSettings,
 )

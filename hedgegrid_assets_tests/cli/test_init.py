@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from hedgegrid_assets.cli import run
-from hedgegrid_assets.config.feeds import read_config, read_feeds
+from hedgegrid_assets.config.feeds import read_feeds
+from hedgegrid_assets.config.settings import read_config
 from hedgegrid_assets_tests.csv_cases import FIXTURES, MIDNIGHT, frame, trades_at, trades_of
 
 REPOSITORY = Path(__file__).parents[2]

@@ -10,18 +10,11 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from hedgegrid_assets.config.feeds import (
-    _SETTINGS,
-    Feed,
-    FeedsFile,
-    InstrumentOverride,
-    Schedule,
-    data_path,
-    feeds_path,
-    instrument_id,
-    read_config,
-    read_feeds,
-)
+from hedgegrid_assets.config.feeds import Feed, FeedsFile, read_feeds
+from hedgegrid_assets.config.fields import InstrumentOverride, Schedule
+from hedgegrid_assets.config.origin import instrument_id
+from hedgegrid_assets.config.paths import data_path, feeds_path
+from hedgegrid_assets.config.settings import configuration, read_config
 from hedgegrid_assets.errors import FeedsFileError, UsageError
 from hedgegrid_assets.sources import SOURCES
 from hedgegrid_assets.tables import TABLES
@@ -729,12 +722,34 @@ def test_a_configuration_for_an_unknown_source_is_refused(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_each_setting_of_a_source_has_a_type(source: str) -> None:
-    assert set(SOURCES[source].settings) <= _SETTINGS.keys()
+def test_each_setting_of_a_source_has_a_type_and_says_what_it_means(source: str) -> None:
+    fields = SOURCES[source].settings.model_fields
+    assert fields
+    assert all(field.annotation is not None and field.description for field in fields.values())
 
 
-def test_the_import_is_light() -> None:
-    heavy = ("polars", "pyarrow", "pandas", "dagster", "nautilus_trader", "ruamel.yaml")
-    code = f"import sys, hedgegrid_assets.config.feeds; print([name for name in {heavy} if name in sys.modules])"
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_setting_may_be_left_out_but_not_be_nothing(source: str) -> None:
+    assert SOURCES[source].settings.model_validate({})
+    for name in SOURCES[source].settings.model_fields:
+        with pytest.raises(ValidationError, match=name):
+            SOURCES[source].settings.model_validate({name: None})
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_configuration_takes_each_setting_of_its_source(source: str) -> None:
+    mine, taken = SOURCES[source].settings.model_fields, configuration(source).model_fields
+    assert list(mine) == list(taken)[: len(mine)]
+
+
+@pytest.mark.parametrize(
+    ("module", "heavy"),
+    [
+        ("paths", ("pydantic", "polars", "pyarrow", "pandas", "dagster", "nautilus_trader", "ruamel.yaml")),
+        ("feeds", ("pandas", "dagster", "nautilus_trader", "ruamel.yaml")),
+    ],
+)
+def test_the_import_is_light(module: str, heavy: tuple[str, ...]) -> None:
+    code = f"import sys, hedgegrid_assets.config.{module}; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

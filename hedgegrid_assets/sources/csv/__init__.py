@@ -12,6 +12,7 @@ from hedgegrid_assets.model import Channel, Field, Source, TableMapping
 from hedgegrid_assets.sources.csv.culprit import culprit
 from hedgegrid_assets.sources.csv.dialects import dialect
 from hedgegrid_assets.sources.csv.rows import decode, scan
+from hedgegrid_assets.sources.csv.settings import CsvSettings
 
 _TIMES: Final = (
     Field("symbol", "symbol", "text", "exchange symbol; without such a column, that of the file", required=False),
@@ -148,5 +149,5 @@ SOURCE: Final = Source(
     culprit=culprit,
     quoted=True,
     code_version=2,
-    settings=("files", "base_path", "timestamp_format", "encoding", "sides", "side_is", "ids", "trade_kind"),
+    settings=CsvSettings,
 )

@@ -14,6 +14,7 @@ from hedgegrid_assets.model import Channel, Decoded, Dialect, Download, FetchPla
 from hedgegrid_assets.sources.formats import binance
 from hedgegrid_assets.sources.tardis import datasets
 from hedgegrid_assets.sources.tardis.names import DEFAULT_EXCHANGE, exchange_of
+from hedgegrid_assets.sources.tardis.settings import TardisSettings
 from hedgegrid_assets.store import Block
 from hedgegrid_assets.venues import Listing
 from hedgegrid_assets.venues.exchanges import is_spot, listing_of, venues_of
@@ -231,7 +232,7 @@ SOURCE: Final = Source(
     decode=_decode,
     read=_read,
     code_version=1,
-    settings=("exchange", "api", "trade_kind", "ids", "cache_dir", "endpoint", "datasets_endpoint", "api_key_env"),
+    settings=TardisSettings,
     remote=Remote(
         environment={"endpoint": "TARDIS_ENDPOINT", "datasets_endpoint": "TARDIS_DATASETS_ENDPOINT"},
         channels=_channels,

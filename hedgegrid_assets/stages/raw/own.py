@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-from hedgegrid_assets.config.feeds import RESERVED_PREFIX
+from hedgegrid_assets.config.paths import RESERVED_PREFIX
 from hedgegrid_assets.store import Places
 
 _RAW_DAY: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})\.")

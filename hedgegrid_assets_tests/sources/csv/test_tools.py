@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hedgegrid_assets.config.feeds import check_settings
+from hedgegrid_assets.config.settings import check_settings
 from hedgegrid_assets.errors import DecimalComma, InstrumentUnknown, MissingColumns, UsageError
 from hedgegrid_assets.instruments import read_definitions
 from hedgegrid_assets.pipeline.request import request

@@ -12,7 +12,6 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from hedgegrid_assets.config.feeds import Feed
 from hedgegrid_assets.errors import UsageError
 from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.pipeline.landing import import_landing, landing_files
@@ -106,7 +105,7 @@ def test_our_own_files_are_never_landing_files_whatever_the_patterns_say(tmp_pat
         assert [landing.path for landing in landing_files(feed_context)] == [dropped]
         assert report.lines == 21
     other = FeedContext(
-        Feed.model_copy(feed_context.feed, update={"name": "others", "landing": ("**/*",)}), feed_context.places
+        feed_context.feed.model_copy(update={"name": "others", "landing": ("**/*",)}), feed_context.places
     )
     assert [landing.path for landing in landing_files(other)] == [dropped]
 

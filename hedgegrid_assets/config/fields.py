@@ -1,0 +1,89 @@
+"""Fields that know tables: what is said of gaps and of instruments, and when a feed asks by itself."""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Final
+
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
+
+from hedgegrid_assets.config.notes import unknown
+from hedgegrid_assets.fields import Digits, Fee, Frozen, GapSeconds, NamePart, PairPart, Positive, matches
+from hedgegrid_assets.tables import TABLES, TOKENS
+
+_CLOCK: Final = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]")
+
+
+def _table_name(value: object) -> str:
+    """Nautilus' name of a table, given by it or by the guide's word."""
+
+    if not isinstance(value, str) or value not in (*TABLES, *TOKENS):
+        raise ValueError(unknown("table", str(value), (*TOKENS, *TABLES)))
+    return TOKENS[value].name if value in TOKENS else value
+
+
+def _each_table_once(value: object) -> object:
+    if isinstance(value, dict):
+        from hedgegrid_assets.tables import TOKENS
+
+        twice = [token for token, table in TOKENS.items() if token in value and table.name in value]
+        if twice:
+            raise ValueError(f"expected each table once, found {twice[0]} and {TOKENS[twice[0]].name}")
+    return value
+
+
+type GapsByTable = Annotated[
+    Mapping[Annotated[str, BeforeValidator(_table_name)], GapSeconds], BeforeValidator(_each_table_once)
+]
+"""Table -> longest usual silence in seconds; 0: off."""
+
+
+class Schedule(Frozen):
+    """When a feed asks by itself.
+
+    Attributes:
+        at: ``HH:MM``, UTC.
+        look_back_days: Earlier days that are asked for again, besides yesterday.
+    """
+
+    at: Annotated[str, matches(_CLOCK, "a time HH:MM, UTC")]
+    look_back_days: Annotated[int, Field(strict=True, ge=0, le=366)] = 3
+
+
+class InstrumentOverride(Frozen):
+    """What the feed says of one instrument; it goes before an exchange document and before inference.
+
+    Attributes:
+        price_precision: Decimals of a price, 0 to 16.
+        size_precision: Decimals of a size, 0 to 16.
+        mark_precision: Decimals of mark and index prices, 0 to 16; Binance sends 8.
+        price_increment: Tick size, decimal text in quote units.
+        size_increment: Step of a size, decimal text in base units.
+        base: Base currency code.
+        quote: Quote currency code.
+        settlement: Settlement currency code.
+        multiplier: Value of one contract in base currency (quote currency if inverse), decimal text.
+        maker_fee: Share of the notional, decimal text; negative is a rebate.
+        taker_fee: Share of the notional, decimal text.
+        id: Symbol part of the InstrumentId, in place of the one made from the exchange symbol.
+    """
+
+    price_precision: Digits | None = None
+    size_precision: Digits | None = None
+    mark_precision: Digits | None = None
+    price_increment: Positive | None = None
+    size_increment: Positive | None = None
+    base: NamePart | None = None
+    quote: NamePart | None = None
+    settlement: NamePart | None = None
+    multiplier: Positive | None = None
+    maker_fee: Fee | None = None
+    taker_fee: Fee | None = None
+    id: PairPart | None = None
+
+    @field_validator("price_increment", "size_increment")
+    @classmethod
+    def _increment_fits(cls, text: str | None, info: ValidationInfo) -> str | None:
+        precision = info.data.get(str(info.field_name).replace("increment", "precision"))
+        if text is not None and precision is not None and len(text.partition(".")[2]) > precision:
+            raise ValueError(f"expected at most {precision} decimals, as the precision says, found {text}")
+        return text

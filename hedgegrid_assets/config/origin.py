@@ -1,0 +1,221 @@
+"""Where market data comes from: what a feed of feeds.yaml and a request have in common."""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Annotated, Any, Final
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from hedgegrid_assets import venues
+from hedgegrid_assets.config.fields import GapsByTable, InstrumentOverride, Schedule
+from hedgegrid_assets.config.notes import Note, refuse, twice, unknown
+from hedgegrid_assets.config.settings import INPUTS, configuration, setting_notes
+from hedgegrid_assets.errors import InstrumentUnknown, UsageError
+from hedgegrid_assets.fields import (
+    Day,
+    Frozen,
+    Glob,
+    PairPart,
+    Venue,
+    matches,
+    shown,
+)
+from hedgegrid_assets.sources import SOURCES
+from hedgegrid_assets.tables import TABLES, TOKENS
+from hedgegrid_assets.timestamps import days_between
+from hedgegrid_assets.venues import Listing, Market
+
+SYNTHETIC: Final = "synthetic"
+SYNTHETIC_VENUE: Final = "SIM"
+
+_OWNER: Final = re.compile(r"team:.+|[^@\s]+@[^@\s]+\.[^@\s]+")
+_SAME_IN_SQL: Final = re.compile(r"[-._ :^]")
+_BINANCE_NAMES: Final = ("BINANCE", "SIM")
+
+
+class Origin(Frozen):
+    """Where market data comes from: a source with its settings, the instruments and tables wanted of it, and when.
+
+    Attributes:
+        name: Group, first part of the asset keys and folder of the raw files.
+        source: A row of ``sources``.
+        venue: Nautilus venue, as ``BINANCE``; synthetic data is under ``SIM``, and nothing else is.
+        market: Of all symbols; None: the one of the venue that writes them so, the usual one of several (``usdm``).
+        symbols: As the exchange writes them.
+        tables: Names of ``tables``; all that the source gives, if not said.
+        start: First date, UTC.
+        end: First date that is not wanted any more; None: open.
+        settings: What the source alone understands; given keys only, each of the right type.
+        landing: Globs under ``<data>/raw`` (sources that land).
+        instruments: Symbol -> what is known of it.
+        gaps: Table -> longest usual silence in seconds; 0: off.
+        max_rejected: Share of the rows in, 0 to 1, above which a day is blocked.
+        schedule: None: only when asked.
+        owners: Dagster owners: an address, or ``team:name``.
+    """
+
+    name: str
+    source: str
+    venue: Venue
+    market: Market | None = None
+    symbols: Annotated[tuple[PairPart, ...], Field(min_length=1)]
+    tables: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
+        default_factory=lambda data: tables_of(data["source"])
+    )
+    start: Day = date(1970, 1, 1)
+    end: Day | None = None
+    settings: Mapping[str, Any] = Field(default_factory=dict)
+    landing: tuple[Glob, ...] = Field(default=(), validate_default=True)
+    instruments: Mapping[str, InstrumentOverride] = Field(default_factory=dict, validate_default=True)
+    gaps: GapsByTable = Field(default_factory=dict)
+    max_rejected: Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)] = 0.001
+    schedule: Schedule | None = None
+    owners: tuple[Annotated[str, matches(_OWNER, "an e-mail address or team:name")], ...] = ()
+
+    def instrument_id(self, symbol: str) -> str:
+        """InstrumentId of one of the feed's symbols. Raises UsageError."""
+        if symbol not in self.symbols:
+            raise UsageError(
+                f"unknown symbol (feed {self.name}): expected one of {', '.join(self.symbols)}, found {symbol!r}"
+            )
+        return instrument_id_in(
+            symbol, self.market, self.venue, self.instruments, listed(self.source, self.settings, symbol)
+        )
+
+    def listing(self, symbol: str) -> Listing | None:
+        """What venue, market, symbol and the id given for it say of an instrument; None: nothing that is known."""
+        override = self.instruments.get(symbol)
+        by_id = venues.listing_of_id(self.venue, override.id) if override and override.id else None
+        if by_id is not None and self.market in (None, by_id.market):
+            return by_id
+        return venues.listing_of(self.venue, symbol, self.market)
+
+    def instrument_ids(self) -> tuple[str, ...]:
+        """InstrumentIds in the order of the symbols."""
+        return tuple(map(self.instrument_id, self.symbols))
+
+    def symbol_of(self, instrument_id: str) -> str:
+        """The exchange symbol of one of the feed's instruments. Raises UsageError."""
+        ids = dict(zip(self.instrument_ids(), self.symbols, strict=True))
+        if instrument_id not in ids:
+            raise UsageError(
+                f"unknown instrument (feed {self.name}): expected one of {', '.join(ids)}, found {instrument_id!r}"
+            )
+        return ids[instrument_id]
+
+    def days(self, until: date) -> list[date]:
+        """The feed's dates before ``until``."""
+        return days_between(self.start, min(self.end or until, until))
+
+    @field_validator("source")
+    @classmethod
+    def _source_is_known(cls, source: str) -> str:
+        if source not in SOURCES:
+            raise ValueError(unknown(f"source {shown(source)}", source, SOURCES))
+        return source
+
+    @field_validator("symbols")
+    @classmethod
+    def _symbols_are_unique(cls, symbols: tuple[str, ...]) -> tuple[str, ...]:
+        refuse(twice("symbols", symbols))
+        return symbols
+
+    @field_validator("tables")
+    @classmethod
+    def _tables_are_known(cls, tables: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:  # noqa: ARG003 - a feed's looks at it
+        refuse([*table_notes(tables), *twice("tables", tables)])
+        return tables
+
+    @field_validator("end")
+    @classmethod
+    def _end_is_after_start(cls, end: date | None, info: ValidationInfo) -> date | None:
+        start = info.data.get("start")
+        if end is not None and start is not None and end <= start:
+            raise ValueError(f"expected a date after start {start} (end is exclusive), found {end}")
+        return end
+
+    @field_validator("settings")
+    @classmethod
+    def _settings_are_known(cls, settings: Mapping[str, Any], info: ValidationInfo) -> Mapping[str, Any]:
+        if "source" in info.data:
+            in_files = {key: value for key, value in settings.items() if key != INPUTS}
+            refuse(setting_notes(configuration(info.data["source"]), in_files, ("settings",)))
+        return settings
+
+
+def instrument_id(symbol: str, market: Market | None, venue: str) -> str:
+    """The InstrumentId that Nautilus' adapter of the venue gives an exchange symbol."""
+    try:
+        listing = venues.listing_of(venue, symbol, market)
+    except InstrumentUnknown:  # a date that is none: told when it is to be defined
+        listing = None
+    if listing is not None:
+        return f"{listing.symbol}.{venue}"
+    if market == "spot" or symbol[-1:].isdigit() or (venues.is_known(venue) and venue not in _BINANCE_NAMES):
+        return f"{symbol}.{venue}"
+    if symbol.endswith("_PERP"):
+        return f"{symbol.replace('_', '-')}.{venue}"
+    return f"{symbol}-PERP.{venue}"
+
+
+def tables_of(source: str) -> tuple[str, ...]:
+    """All tables that a source gives."""
+
+    given = {table for channel in SOURCES[source].channels for table in channel.tables}
+    return tuple(name for name in TABLES if name in given)
+
+
+def table_notes(tables: Sequence[str], source: str | None = None) -> list[Note]:
+    """Names that are no tables, and tables that the source does not give."""
+
+    notes: list[Note] = []
+    given = TABLES if source is None else tables_of(source)
+    for position, name in enumerate(tables):
+        if name in TOKENS:
+            notes.append((("tables", position), unknown(f"table {name!r}", TOKENS[name].name, TABLES)))
+        elif name not in TABLES:
+            notes.append((("tables", position), unknown(f"table {name!r}", name, TABLES)))
+        elif name not in given:
+            notes.append(
+                (
+                    ("tables", position),
+                    f"expected a table that source {source} gives ({', '.join(given)}), found {name}",
+                )
+            )
+    return notes
+
+
+def instrument_id_in(
+    symbol: str, market: Market | None, venue: str, instruments: Mapping[str, InstrumentOverride], listed: str | None
+) -> str:
+    """The InstrumentId of a symbol: by the id given for it, by its own exchange's data (``listed``), else by market and venue."""
+    override = instruments.get(symbol)
+    name = override.id if override and override.id else listed
+    return f"{name}.{venue}" if name else instrument_id(symbol, market, venue)
+
+
+def listed(source: str, settings: Mapping[str, Any], symbol: str) -> str | None:
+    """A symbol as its own exchange's data has it in an InstrumentId; None: as the market of the feed makes it."""
+    remote = SOURCES[source].remote if source in SOURCES else None
+    return remote.listing(settings, symbol).symbol if remote else None
+
+
+def sql_name(made: str) -> str:
+    """What Nautilus makes of an id in its queries."""
+    return _SAME_IN_SQL.sub("_", made).lower()
+
+
+def confused(first: str, second: str) -> str:
+    """What is wrong with two ids that Nautilus takes for one."""
+    return f"expected ids that differ by more than case and -._ :^, since Nautilus drops one of them, found {first} and {second}"
+
+
+def confusable(ids: Sequence[str]) -> list[Note]:
+    """Ids, by the place of their symbol, that Nautilus takes for an earlier one."""
+    first: dict[str, str] = {}
+    return [
+        (("symbols", position), confused(first[sql_name(made)], made))
+        for position, made in enumerate(ids)
+        if first.setdefault(sql_name(made), made) != made or made in ids[:position]
+    ]

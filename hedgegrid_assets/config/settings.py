@@ -1,0 +1,107 @@
+"""The settings of a source: what ``--config`` and callers from Python may say."""
+
+import os
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel, BeforeValidator, SecretStr, ValidationError, create_model
+
+from hedgegrid_assets.config.fields import GapsByTable, InstrumentOverride
+from hedgegrid_assets.config.notes import KeyPath, Note, dotted, notes_of, unknown
+from hedgegrid_assets.config.yaml_lines import Unreadable, plain_file, plain_json
+from hedgegrid_assets.errors import UsageError, several
+from hedgegrid_assets.fields import Frozen, Settings, Text, Venue, shown, unsaid
+from hedgegrid_assets.sources import SOURCES
+from hedgegrid_assets.venues import Market
+
+INPUTS: Final = "inputs"
+"""Files that the command line names; no key of a file."""
+_CONFIG_HINT: Final = "correct the file given with --config; its keys are in the README"
+
+
+def _secret(value: object) -> object:
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    if not isinstance(text, str) or not text:
+        raise ValueError("expected text, found something else")
+    return text
+
+
+def read_config(path: Path, source: str) -> dict[str, Any]:
+    """The file given with ``--config``, JSON or YAML: the source's settings, flat, and the keys of the guide.
+
+    Raises UsageError that names file, line and key of everything wrong in it.
+    """
+    if source not in SOURCES:
+        raise UsageError(unknown(f"source {shown(source)}", source, SOURCES))
+    model = configuration(source)
+    plain = plain_json(path)
+    if plain is not None and not setting_notes(model, plain):
+        return plain
+    try:
+        tree, walk = plain_file(path)
+    except Unreadable as error:
+        raise UsageError(f"configuration is not usable ({path}): {error}", hint=_CONFIG_HINT) from None
+    if not isinstance(tree, dict):
+        raise UsageError(
+            f"configuration is not usable ({path}): expected a mapping of keys, found {shown(tree)}", hint=_CONFIG_HINT
+        )
+    findings = sorted([*walk.findings, *walk.place((), setting_notes(model, tree))], key=lambda finding: finding[0])
+    if findings:
+        problems = [f"{path}:{line}: {dotted(at)}: {message}" for line, at, message in findings]
+        raise UsageError(several(problems), hint=_CONFIG_HINT, details={"problems": problems})
+    return tree
+
+
+def check_settings(source: str, given: Mapping[str, Any]) -> None:
+    """Settings that come from Python: the same rules as for a file. Raises UsageError that names every key that is wrong."""
+    model = configuration(source)
+    given_as_text = {
+        key: os.fspath(value) if isinstance(value, os.PathLike) else value
+        for key, value in given.items()
+        if key != INPUTS
+    }
+    problems = [f"{dotted(at)}: {message}" for at, message in setting_notes(model, given_as_text)]
+    if problems:
+        raise UsageError(
+            f"configuration is not usable (source_config): {'; '.join(problems)}",
+            hint="the keys are those of the file given with --config; see the README",
+            details={"problems": problems},
+        )
+
+
+class _Shared(Settings):
+    """What ``--config`` says besides the settings of a source."""
+
+    venue: Venue = unsaid("Nautilus venue")
+    market: Market = unsaid("usdm, coinm or spot")
+    gaps: GapsByTable = unsaid("table -> longest usual silence, as 60s, or off")
+    instruments: dict[Text, InstrumentOverride] = unsaid("symbol -> what is known of it")
+    api_key: Annotated[str, BeforeValidator(_secret)] = unsaid(
+        "of the provider; in this file alone, never in feeds.yaml"
+    )
+
+
+@cache
+def configuration(source: str) -> type[BaseModel]:
+    """All keys that ``--config`` takes for a source: its own first, and those of the others, so that one file serves them all.
+
+    Those of a source that makes its data up are its own alone.
+    """
+    others = [other.settings for other in SOURCES.values() if other.lands or other.remote]
+    fields: dict[str, Any] = {}
+    for settings in (SOURCES[source].settings, _Shared, *others):
+        for name, field in settings.model_fields.items():
+            fields.setdefault(name, (field.annotation, field))
+    return create_model("Configuration", __base__=Frozen, **fields)
+
+
+def setting_notes(model: type[BaseModel], settings: Mapping[str, Any], at: KeyPath = ()) -> list[Note]:
+    """Keys that a source does not take, and values of the wrong type, in the order of the settings."""
+    try:
+        model.model_validate(settings)
+    except ValidationError as error:
+        order = {str(key): position for position, key in enumerate(settings)}
+        return sorted(notes_of(error, model, at), key=lambda note: order.get(str(note[0][len(at)]), len(order)))
+    return []
