@@ -12,6 +12,7 @@ import dagster as dg
 
 from hedgegrid_assets.config.feeds import read_feeds
 from hedgegrid_assets.defs import definitions_of, feed_contexts_of
+from hedgegrid_assets.defs.failures import faults_in
 from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets_tests.scenario import BTC, DAY, DAY_MS, MIDNIGHT_MS, agg_trade, line, mark_price, received
 
@@ -90,7 +91,7 @@ def run(
 ) -> dg.ExecuteInProcessResult:
     """The job of an instrument-day, or some assets of it, as ``captures/raw/aggTrade``."""
     job = definitions_of([feed_context]).resolve_job_def(f"{feed_context.feed.name}_days")
-    selection = [dg.AssetKey(name.split("/")) for name in only] if only else None
+    selection = [key_of(name) for name in only] if only else None
     return job.execute_in_process(
         partition_key=key, instance=instance, asset_selection=selection, raise_on_error=False, run_config=_QUIET
     )
@@ -121,22 +122,32 @@ def evaluations(result: dg.ExecuteInProcessResult) -> dict[tuple[str, str], dg.A
 
 
 def failures(result: dg.ExecuteInProcessResult) -> dict[str, str]:
-    """Step that failed -> what is said to the user."""
-    found = {}
+    """Asset that could not be made (else the step that failed) -> what is said to the user."""
+    found: dict[str, str] = {}
     for event in result.all_events:
         if event.is_step_failure:
             said = event.step_failure_data.user_failure_data
-            found[str(event.step_key)] = str(said.description) if said else event.step_failure_data.error_display_string
+            faults = faults_in(said.metadata) if said else []
+            found |= {fault["asset"]: fault["said"] for fault in faults}
+            if not faults:
+                found[str(event.step_key)] = (
+                    str(said.description) if said else event.step_failure_data.error_display_string
+                )
     return found
 
 
 def metadata(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, Any]:
     """The metadata of one asset that a run has materialized."""
-    (event,) = result.asset_materializations_for_node(asset.replace("/", "__"))
+    (event,) = [each for each in result.get_asset_materialization_events() if each.asset_key == key_of(asset)]
     return {
         name: value.records if isinstance(value, dg.TableMetadataValue) else value.value
-        for name, value in event.metadata.items()
+        for name, value in event.materialization.metadata.items()
     }
+
+
+def key_of(asset: str) -> dg.AssetKey:
+    """The key of ``captures/raw/aggTrade``."""
+    return dg.AssetKey(asset.split("/"))
 
 
 def catalog_files(feed_context: FeedContext, table: str) -> dict[str, bytes]:

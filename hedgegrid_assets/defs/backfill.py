@@ -18,8 +18,9 @@ from hedgegrid_assets.config.feeds import Feed, read_feeds
 from hedgegrid_assets.config.origin import Origin
 from hedgegrid_assets.config.paths import data_path, feeds_path
 from hedgegrid_assets.defs import definitions_of, feed_contexts_of
-from hedgegrid_assets.defs.assets import FORCE_TAG, daily_keys
-from hedgegrid_assets.defs.freshness import channels_with_raw, is_fresh, with_raw
+from hedgegrid_assets.defs.days import FORCE_TAG
+from hedgegrid_assets.defs.failures import faults_in
+from hedgegrid_assets.defs.freshness import is_fresh, with_raw
 from hedgegrid_assets.defs.jobs import days_job
 from hedgegrid_assets.defs.partitions import dates_of, key_of
 from hedgegrid_assets.errors import EnvironmentFault, FeedsFileError, NoDataFetched, UsageError
@@ -155,7 +156,7 @@ def backfill(
     done = []
     for number, day in enumerate(wanted, 1):
         fresh = not force and is_fresh(feed_context, day)
-        outcome = DayDone(day, Outcome.FRESH) if fresh else _run(feed_context, job, day, instance, force=force)
+        outcome = DayDone(day, Outcome.FRESH) if fresh else _run(job, day, instance, force=force)
         done.append(outcome)
         if progress:
             progress(outcome, number, len(wanted))
@@ -170,13 +171,10 @@ def _import_landing(feed_context: FeedContext, *, again: bool) -> tuple[str, ...
     return tuple(error.message for error in report.refused)
 
 
-def _run(
-    feed_context: FeedContext, job: dg.JobDefinition, day: InstrumentDay, instance: dg.DagsterInstance, *, force: bool
-) -> DayDone:
+def _run(job: dg.JobDefinition, day: InstrumentDay, instance: dg.DagsterInstance, *, force: bool) -> DayDone:
     started = time.monotonic()
     result = job.execute_in_process(
         partition_key=key_of(day),
-        asset_selection=daily_keys(feed_context, channels_with_raw(feed_context, day)),
         instance=instance,
         raise_on_error=False,
         run_config=_QUIET,
@@ -189,18 +187,22 @@ def _run(
 
 
 def _errors(result: dg.ExecuteInProcessResult) -> Iterator[str]:
+    """``<asset>: <message>`` of each fault, or what failed besides them."""
     for event in result.all_events:
         if event.is_step_failure:
             failed = event.step_failure_data
-            said = failed.user_failure_data.description if failed.user_failure_data else None
-            yield f"{str(event.step_key).replace('__', '/')}: {said or _root_cause(failed.error)}"
+            told = failed.user_failure_data
+            faults = faults_in(told.metadata) if told else []
+            yield from (f"{fault['asset']}: {fault['said']}" for fault in faults)
+            if not faults:
+                yield f"{str(event.step_key).replace('__', '/')}: {told.description if told else _root_cause(failed.error)}"
 
 
 def _is_refused(result: dg.ExecuteInProcessResult) -> bool:
-    """Every step that failed was refused by the catalog."""
+    """All that failed was refused by the catalog."""
     failed = [event.step_failure_data.user_failure_data for event in result.all_events if event.is_step_failure]
-    told = [each.metadata.get("status") if each else None for each in failed]
-    return bool(told) and all(each is not None and each.value == str(Status.REFUSED) for each in told)
+    faults = [fault for each in failed if each for fault in faults_in(each.metadata)]
+    return bool(faults) and all(fault["status"] == str(Status.REFUSED) for fault in faults)
 
 
 def _is_interrupt(event: dg.DagsterEvent) -> bool:

@@ -32,17 +32,6 @@ def with_raw(feed_context: FeedContext, days: Iterable[InstrumentDay]) -> list[I
     return [day for day in days if (day.instrument_id, day.date) in held]
 
 
-def channels_with_raw(feed_context: FeedContext, day: InstrumentDay) -> list[str]:
-    """The channels that have a raw day; all, for a source that makes or fetches its days."""
-    feed, symbol = feed_context.feed, feed_context.feed.symbol_of(day.instrument_id)
-    return [
-        channel
-        for channel in feed_context.by_channel()
-        if not feed_context.source.lands
-        or feed_context.places.raw_manifest(feed.name, channel, symbol, day.date).exists()
-    ]
-
-
 def is_fresh(feed_context: FeedContext, day: InstrumentDay) -> bool:
     """Every table that has raw data was made from it, by today's rules, and is in the catalog.
 

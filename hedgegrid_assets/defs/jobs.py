@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from hedgegrid_assets.defs.assets import daily_keys, instruments_key, landing_key
+from hedgegrid_assets.defs.keys import daily_keys, instruments_key, landing_key
 from hedgegrid_assets.pipeline.feed_context import FeedContext
 
 if TYPE_CHECKING:

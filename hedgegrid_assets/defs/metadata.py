@@ -152,6 +152,11 @@ def of_frame(verdict: Mapping[str, Any], frame: Path, seconds: float) -> Metadat
     }
 
 
+def of_nothing(why: str) -> Metadata:
+    """What is not there, and is not missed."""
+    return {**_rows(0), "empty": why}
+
+
 def chart(feed_context: FeedContext, day: InstrumentDay, table: Table, verdict: Mapping[str, Any]) -> Metadata:
     """A picture of a day of trades: price with its gaps, rows a minute, latency."""
     found = chart_markdown(feed_context.places, day, table, verdict) if table.id_column else None

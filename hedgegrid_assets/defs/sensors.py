@@ -8,7 +8,6 @@ from typing import Final
 
 import dagster as dg
 
-from hedgegrid_assets.defs.assets import daily_keys
 from hedgegrid_assets.defs.jobs import Job, days_job, import_job
 from hedgegrid_assets.defs.partitions import key_of, partitions_of
 from hedgegrid_assets.errors import UsageError
@@ -126,12 +125,11 @@ def _days(
 
 
 def _day(feed_context: FeedContext, day: InstrumentDay, contents: Collection[tuple[str, str]]) -> dg.RunRequest:
-    """One run for the channels that the day has; its key names all landing content of the day."""
+    """One run for the day; its key names all landing content of the day."""
     return dg.RunRequest(
         job_name=days_job(feed_context),
         run_key=f"{key_of(day)}@{_digest(sorted('|'.join(content) for content in contents))}",
         partition_key=key_of(day),
-        asset_selection=daily_keys(feed_context, {channel for _, channel in contents}),
         tags=dict(_FIRST),
     )
 

@@ -10,10 +10,10 @@ from dagster._core.definitions.data_version import CachingStaleStatusResolver, S
 from dagster._core.loader import LoadingContextForTest
 from nautilus_trader.persistence.catalog import ParquetDataCatalog
 
-from hedgegrid_assets import sources
-from hedgegrid_assets.defs import assets, definitions_of
+from hedgegrid_assets.defs import definitions_of, results
 from hedgegrid_assets.defs.assets import assets_of
 from hedgegrid_assets.errors import RemoteFault
+from hedgegrid_assets.pipeline import feed_context as feed_contexts
 from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.sources import SOURCES
 from hedgegrid_assets.stages.raw import RawKey
@@ -30,6 +30,7 @@ from hedgegrid_assets_tests.dagster_feeds import (
     evaluations,
     failures,
     feed_context_of,
+    key_of,
     made,
     metadata,
     of_layer,
@@ -207,9 +208,25 @@ def test_every_asset_tells_a_newcomer_what_it_is(feed_context: FeedContext) -> N
 def test_a_blocked_trades_day_stops_neither_mark_nor_funding(blocked: Day) -> None:
     feed_context, result = blocked.feed_context, blocked.result
     assert not result.success
-    assert made(result) == of_layer(feed_context, "raw", "normalized", "catalog") - {"captures/catalog/trade_tick"}
+    blocked_too = {"captures/normalized/trade_tick", "captures/catalog/trade_tick"}
+    assert made(result) == of_layer(feed_context, "raw", "normalized", "catalog") - blocked_too
     assert not catalog_files(feed_context, "trade_tick")
     assert all(catalog_files(feed_context, table) for table in TABLES[1:])
+
+
+def test_a_blocked_day_fails_no_check_that_did_not_run(blocked: Day) -> None:
+    check = evaluations(blocked.result)["captures/catalog/trade_tick", "reads_back_equal"]
+    assert check.passed
+    assert str(check.description).startswith("did not run")
+
+
+def test_what_was_judged_of_a_blocked_day_can_be_looked_at(blocked: Day) -> None:
+    (told,) = blocked.result.get_asset_observation_events()
+    assert told.asset_key == key_of("captures/normalized/trade_tick")
+    observed = told.asset_observation_data.asset_observation
+    assert observed.partition == BTC_DAY
+    assert observed.metadata["verdict"].value == "blocked"
+    assert "chart" in observed.metadata
 
 
 def test_a_blocked_day_says_which_rule_failed_and_shows_the_rows(blocked: Day) -> None:
@@ -230,7 +247,7 @@ def test_the_catalog_asset_alone_refuses_a_blocked_day(blocked: Day) -> None:
     feed_context = blocked.feed_context
     result = run(feed_context, blocked.instance, only=["captures/catalog/trade_tick"])
     assert not result.success
-    assert "is blocked: expected every ERROR rule to pass" in failures(result)["captures__catalog__trade_tick"]
+    assert "is blocked: expected every ERROR rule to pass" in failures(result)["captures/catalog/trade_tick"]
     assert not catalog_files(feed_context, "trade_tick")
 
 
@@ -260,7 +277,7 @@ def test_a_value_finer_than_the_definition_stops_its_table_with_the_way_out(
     feed_context = feed_context_of(tmp_path, coarse)
     drop(feed_context, CLEAN)
     result = run(feed_context, instance)
-    assert "hedgegrid instruments widen BTCUSDT-PERP.BINANCE" in failures(result)["captures__normalized__trade_tick"]
+    assert "hedgegrid instruments widen BTCUSDT-PERP.BINANCE" in failures(result)["captures/normalized/trade_tick"]
     check = evaluations(result)["captures/normalized/trade_tick", "rows_accounted_for"]
     assert not check.passed
     assert made(result) == of_layer(feed_context, "raw", "normalized", "catalog") - {
@@ -272,13 +289,45 @@ def test_a_value_finer_than_the_definition_stops_its_table_with_the_way_out(
 # ---------------------------------------------------------------- raw
 
 
-def test_a_channel_without_data_is_skipped(feed_context: FeedContext, instance: dg.DagsterInstance) -> None:
+def test_a_channel_without_data_is_an_explicit_empty_day_and_green(
+    feed_context: FeedContext, instance: dg.DagsterInstance
+) -> None:
+    drop(feed_context, day_of(0, marks=False))
+    result = run(feed_context, instance)
+    assert result.success
+    assert made(result) == of_layer(feed_context, "raw", "normalized", "catalog")
+    for asset in ("raw/markPrice", "normalized/mark_price_update", "catalog/funding_rate_update"):
+        told = metadata(result, f"captures/{asset}")
+        assert (told["dagster/partition_row_count"], told["empty"]) == (0, "no such data that day")
+    empty = {key: found for key, found in evaluations(result).items() if "mark" in key[0].lower()}
+    assert {found.description for found in empty.values()} == {"no such data that day"}
+    assert all(found.passed for found in empty.values())
+    assert not catalog_files(feed_context, "mark_price_update")
+
+
+def test_an_empty_day_becomes_a_full_one_when_its_data_come(
+    feed_context: FeedContext, instance: dg.DagsterInstance
+) -> None:
+    drop(feed_context, day_of(0, marks=False))
+    run(feed_context, instance)
+    drop(feed_context, day_of(0))
+    assert run(feed_context, instance).success
+    assert metadata(run(feed_context, instance), "captures/catalog/mark_price_update")["dagster/row_count"] == 1
+
+
+def test_a_channel_that_has_gone_is_not_called_empty_while_the_catalog_has_its_day(
+    feed_context: FeedContext, instance: dg.DagsterInstance
+) -> None:
+    drop(feed_context, day_of(0))
+    run(feed_context, instance)
     drop(feed_context, day_of(0, marks=False))
     result = run(feed_context, instance)
     assert result.success
     assert made(result) == {
-        f"captures/{name}" for name in ("raw/aggTrade", "normalized/trade_tick", "catalog/trade_tick")
+        *of_layer(feed_context, "raw"),
+        *(f"captures/{layer}/trade_tick" for layer in ("normalized", "catalog")),
     }
+    assert catalog_files(feed_context, "mark_price_update")
 
 
 def test_a_day_without_any_data_fails_and_says_where_the_data_are(
@@ -288,7 +337,7 @@ def test_a_day_without_any_data_fails_and_says_where_the_data_are(
     result = run(feed_context, instance)
     assert not result.success
     assert not made(result)
-    said = failures(result)["captures__raw"]
+    said = failures(result)["captures__days"]
     assert said.startswith("No data fetched (BTCUSDT-PERP.BINANCE 2024-01-01 aggTrade, markPrice)")
     assert "files with trade need `settings: {trade_kind: trade}`" in said
     assert "2024-01-04" in said
@@ -303,7 +352,10 @@ def test_a_damaged_raw_file_stops_its_channel_only(feed_context: FeedContext, in
     result = run(feed_context, instance)
     assert not result.success
     assert not evaluations(result)["captures/raw/aggTrade", "raw_intact"].passed
-    assert "cannot be trusted" in failures(result)["captures__normalized__trade_tick"]
+    assert "cannot be trusted" in failures(result)["captures/raw/aggTrade"]
+    assert made(result) == of_layer(feed_context, "raw", "normalized", "catalog") - {
+        f"captures/{name}" for name in ("raw/aggTrade", "normalized/trade_tick", "catalog/trade_tick")
+    }
     assert {table for table in TABLES if catalog_files(feed_context, table)} == set(TABLES[1:])
 
 
@@ -317,7 +369,7 @@ def test_a_damaged_raw_file_fails_a_run_that_goes_no_further_than_raw(
     raw.path.write_bytes(raw.path.read_bytes()[:-1])
     result = run(feed_context, instance, only=["captures/raw/aggTrade", "captures/raw/markPrice"])
     assert not result.success
-    assert "cannot be trusted" in failures(result)["captures__raw"]
+    assert "cannot be trusted" in failures(result)["captures/raw/aggTrade"]
 
 
 @pytest.mark.parametrize(("transient", "asked"), [(True, 3), (False, 1)])
@@ -331,11 +383,11 @@ def test_only_a_fault_of_the_provider_that_may_pass_is_asked_again(
         raise RemoteFault("trades of the day", "no answer", hint="look at the network", transient=transient)
 
     others = {**SOURCES, "synthetic": replace(SOURCES["synthetic"], fetch=unreachable)}
-    monkeypatch.setattr(sources, "SOURCES", others)
-    monkeypatch.setattr(assets, "RETRY_AFTER_SECONDS", (0, 0))
+    monkeypatch.setattr(feed_contexts, "SOURCES", others)
+    monkeypatch.setattr(results, "RETRY_AFTER_SECONDS", (0, 0))
     result = run(feed_context_of(tmp_path, SIM), instance, SIM_DAY)
     assert len(times) == asked
-    assert failures(result)["sim__raw"].startswith("cannot fetch trades of the day: no answer")
+    assert failures(result)["sim/raw/aggTrade"].startswith("cannot fetch trades of the day: no answer")
 
 
 # ---------------------------------------------------------------- what is stale
@@ -345,7 +397,7 @@ def versions(feed_context: FeedContext, instance: dg.DagsterInstance) -> dict[tu
     """(asset, partition) -> its latest data version."""
     found = {}
     for name in of_layer(feed_context, "raw", "normalized", "catalog"):
-        for record in reversed(instance.fetch_materializations(dg.AssetKey(name.split("/")), limit=100).records):
+        for record in reversed(instance.fetch_materializations(key_of(name), limit=100).records):
             event = record.asset_materialization
             assert event
             found[name, str(event.partition)] = (event.tags or {})["dagster/data_version"]
@@ -376,7 +428,7 @@ def stale(feed_context: FeedContext, instance: dg.DagsterInstance) -> set[tuple[
         (name, key)
         for name in of_layer(feed_context, "raw", "normalized", "catalog")
         for key in (BTC_DAY, ETH_DAY)
-        if resolver.get_status(dg.AssetKey(name.split("/")), key) is StaleStatus.STALE
+        if resolver.get_status(key_of(name), key) is StaleStatus.STALE
     }
 
 

@@ -1,0 +1,131 @@
+"""What Dagster is told of each partition: materializations, observations and evaluations of checks, with their versions.
+
+Dagster's own results of a step are of all its partitions at once, with one version; so events are written one by one, with
+what Dagster would write into an output of its own. The strings are its private constants: ``test_reporting`` pins them.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import dagster as dg
+from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationTargetMaterializationData
+
+from hedgegrid_assets.defs.partitions import DATE, INSTRUMENT, key_of
+from hedgegrid_assets.defs.results import AssetResult
+
+NO_VERSION: Final = "INITIAL"
+"""Dagster's word for a data version that nobody has given."""
+_NO_EVENT: Final = "NULL"
+
+type Event = dg.AssetMaterialization | dg.AssetObservation | dg.AssetCheckEvaluation
+
+
+@dataclass(frozen=True, slots=True)
+class _Newest:
+    """The newest materialization of an asset (of a partition)."""
+
+    storage_id: int
+    run_id: str
+    timestamp: float
+    version: str
+
+
+class Reporter:
+    """Events for the results of a run.
+
+    Args:
+        instance: Where they are stored; it is asked for the newest materializations, as events point at each other.
+        specs: The assets that results are of.
+        upstream: Assets that are made once, and that those depend on.
+        assets: The assets that the run is for; others are passed over.
+        checks: The checks that it is for.
+    """
+
+    def __init__(
+        self,
+        instance: dg.DagsterInstance,
+        specs: Iterable[dg.AssetSpec],
+        upstream: Collection[dg.AssetKey],
+        assets: Collection[dg.AssetKey],
+        checks: Collection[dg.AssetCheckKey],
+    ) -> None:
+        self._instance, self._assets, self._checks = instance, assets, checks
+        self._specs = {spec.key: spec for spec in specs}
+        self._once = {key: self._ask(key, None) for key in upstream}
+
+    def events(self, results: Iterable[AssetResult]) -> Iterator[Event]:
+        """The events of one partition, upstream first. Each must be stored before the next one is asked for."""
+        newest: dict[dg.AssetKey, _Newest | None] = dict(self._once)
+        for result in results:
+            partition = key_of(result.day)
+            if result.key in self._assets and result.version is not None:
+                yield dg.AssetMaterialization(
+                    result.key,
+                    partition=partition,
+                    metadata=result.metadata,
+                    tags=self._tags(result, result.version, newest),
+                )
+                newest[result.key] = self._ask(result.key, partition)
+            elif result.key in self._assets and result.metadata:
+                yield dg.AssetObservation(result.key, partition=partition, metadata=result.metadata)
+            for answer in result.checks:
+                if dg.AssetCheckKey(result.key, str(answer.check_name)) in self._checks:
+                    if result.key not in newest:
+                        newest[result.key] = self._ask(result.key, partition)
+                    yield _evaluation(answer, result.key, partition, newest[result.key])
+
+    def _tags(self, result: AssetResult, version: str, newest: dict[dg.AssetKey, _Newest | None]) -> Mapping[str, str]:
+        """Versions, and the events of the assets upstream that this one was made from."""
+        spec, partition = self._specs[result.key], key_of(result.day)
+        found = {
+            "dagster/data_version": version,
+            "dagster/data_version_is_user_provided": "true",
+            f"dagster/partition/{DATE}": str(result.day.date),
+            f"dagster/partition/{INSTRUMENT}": result.day.instrument_id,
+        }
+        if spec.code_version is not None:
+            found["dagster/code_version"] = spec.code_version
+        for dep in spec.deps:
+            if dep.asset_key not in newest:
+                newest[dep.asset_key] = self._ask(dep.asset_key, partition)
+            source = newest[dep.asset_key]
+            name = dep.asset_key.to_user_string()
+            found[f"dagster/input_data_version/{name}"] = source.version if source else NO_VERSION
+            found[f"dagster/input_event_pointer/{name}"] = str(source.storage_id) if source else _NO_EVENT
+        return found
+
+    def _ask(self, key: dg.AssetKey, partition: str | None) -> _Newest | None:
+        wanted = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[partition] if partition else None)
+        for record in self._instance.fetch_materializations(wanted, limit=1).records:
+            event = record.asset_materialization
+            version = (event.tags or {}).get("dagster/data_version", NO_VERSION) if event else NO_VERSION
+            return _Newest(record.storage_id, record.run_id, record.timestamp, version)
+        return None
+
+
+def _evaluation(
+    answer: dg.AssetCheckResult, key: dg.AssetKey, partition: str, of: _Newest | None
+) -> dg.AssetCheckEvaluation:
+    """Without the materialization that it is of, Dagster stores an evaluation, but shows no status of the partition.
+
+    Not blocking: that would fail the step without a word on its days; what is blocked does not go on all the same.
+    """
+    target = (
+        AssetCheckEvaluationTargetMaterializationData(
+            storage_id=of.storage_id, run_id=of.run_id, timestamp=of.timestamp
+        )
+        if of
+        else None
+    )
+    return dg.AssetCheckEvaluation(
+        asset_key=key,
+        check_name=str(answer.check_name),
+        passed=answer.passed,
+        metadata=answer.metadata,
+        target_materialization_data=target,
+        severity=answer.severity,
+        description=answer.description,
+        blocking=False,
+        partition=partition,
+    )
