@@ -1,6 +1,6 @@
 """The nouns: tables and their rules, sources and their channels, instruments and days. Frozen, no behaviour."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
@@ -731,6 +731,52 @@ class FetchPlan:
     free: bool
 
 
+class RequestOf(Protocol):
+    """Says what is asked for to get a day from a provider."""
+
+    def __call__(self, settings: Mapping[str, Any], symbol: str, channel: Channel, day: date, /) -> dict[str, Any]:
+        """What identifies the day; equal requests are the same data."""
+        ...
+
+
+class FetchesDay(Protocol):
+    """Gets a day from a provider."""
+
+    def __call__(
+        self,
+        settings: Mapping[str, Any],
+        symbol: str,
+        channel: Channel,
+        day: date,
+        cache_folder: Path,
+        work: Path,
+        tick: Callable[[], None] | None,
+        /,
+    ) -> Download:
+        """The day as it was received. ``tick`` is called several times a second and may raise to stop everything."""
+        ...
+
+
+class PlansDay(Protocol):
+    """Says what fetching a day would take."""
+
+    def __call__(
+        self, settings: Mapping[str, Any], symbol: str, channel: Channel, day: date, cache_folder: Path, /
+    ) -> FetchPlan:
+        """The requests that are left to make; none is made."""
+        ...
+
+
+class MakesDay(Protocol):
+    """Makes a raw day up."""
+
+    def __call__(
+        self, settings: Mapping[str, Any], symbol: str, channel: Channel, day: date, /
+    ) -> Iterator[bytes] | None:
+        """Its bytes in blocks of whole lines; None: there is no such day."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Remote:
     """How a source fetches its days from a provider.
@@ -741,10 +787,9 @@ class Remote:
         venues: (settings) -> Nautilus venues that the data can have, the usual one first. Raises UsageError for
             settings that contradict each other.
         listing: (settings, symbol) -> Listing.
-        request: (settings, symbol, channel, day) -> what identifies the day; equal requests are the same data.
-        download: (settings, symbol, channel, day, cache folder, work folder, tick) -> Download. ``tick`` is called
-            several times a second and may raise to stop everything.
-        plan: (settings, symbol, channel, day, cache folder) -> FetchPlan; no request is made.
+        request: What identifies a day.
+        download: Fetches a day.
+        plan: Says what that would take.
         definition: (settings, symbol) -> what the provider says of an instrument, as in ``instruments:``, or None.
         account: (settings) -> lines for people on what the key allows.
         reachable: (settings) -> whether the provider answers, soon.
@@ -754,9 +799,9 @@ class Remote:
     channels: Callable[[Mapping[str, Any]], tuple[Channel, ...]]
     venues: Callable[[Mapping[str, Any]], tuple[str, ...]]
     listing: Callable[[Mapping[str, Any], str], Listing]
-    request: Callable[..., dict[str, Any]]
-    download: Callable[..., Download]
-    plan: Callable[..., FetchPlan]
+    request: RequestOf
+    download: FetchesDay
+    plan: PlansDay
     definition: Callable[[Mapping[str, Any], str], Mapping[str, Any] | None]
     account: Callable[[Mapping[str, Any]], list[str]]
     reachable: Callable[[Mapping[str, Any]], bool]
@@ -783,7 +828,7 @@ class Source:
         says: (first block) -> what its lines say of venue and market (see ``markets``), where there is no dialect.
         settings: What it takes in feeds.yaml and ``--config``.
         precisions: symbol -> decimals of price, size and mark, for a source that knows them.
-        fetch: (settings, symbol, channel, day) -> bytes of the raw day, for sources that make them; None: no such day.
+        fetch: Makes a raw day, for sources that do.
         remote: For sources that fetch days from a provider.
     """
 
@@ -797,7 +842,7 @@ class Source:
     code_version: int
     settings: "type[Settings]"
     read: Callable[..., tuple[Scan, Mapping[str, Decoded]]] | None = None
-    fetch: Callable[..., Any] | None = None
+    fetch: MakesDay | None = None
     precisions: Callable[[str], tuple[int, int, int]] | None = None
     dialect: Callable[..., Dialect] | None = None
     says: Callable[[bytes], Mapping[str, Any]] | None = None

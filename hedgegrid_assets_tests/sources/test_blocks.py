@@ -200,5 +200,5 @@ def test_synthetic_days_are_the_same_in_blocks_of_48_bytes(channel: str, tmp_pat
     reader = Reader(synthetic.SOURCE, channel, ())
     fetch = synthetic.SOURCE.fetch
     assert fetch is not None
-    day = b"".join(fetch({"trades_per_day": 2_000}, "BTCUSDT", reader.made_of, DAY))
+    day = b"".join(fetch({"trades_per_day": 2_000}, "BTCUSDT", reader.made_of, DAY) or ())
     assert_same(b"".join(day.splitlines(keepends=True)[:60]), reader, tmp_path)
