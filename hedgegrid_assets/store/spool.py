@@ -1,7 +1,6 @@
 """Frames that wait on disk."""
 
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
@@ -30,15 +29,27 @@ class Spool:
 
     def append(self, frame: "pl.DataFrame") -> None:
         """Add a frame."""
-        frame.write_ipc_stream(self._file)
-        self._ends.append(self._file.tell())
-
-    def __iter__(self) -> "Iterator[pl.DataFrame]":
         import polars as pl
 
-        self._file.seek(0)
-        for start, end in pairwise(self._ends):
-            yield pl.read_ipc_stream(self._file.read(end - start))
+        self._file.seek(self._ends[-1])
+        frame.write_ipc_stream(self._file, compat_level=pl.CompatLevel.oldest())  # texts one after the other
+        self._ends.append(self._file.tell())
+
+    def __len__(self) -> int:
+        """How many frames there are."""
+        return len(self._ends) - 1
+
+    def __getitem__(self, number: int) -> "pl.DataFrame":
+        """One frame, by its place."""
+        import polars as pl
+
+        if not 0 <= number < len(self):
+            raise IndexError(number)
+        self._file.seek(self._ends[number])
+        return pl.read_ipc_stream(self._file.read(self._ends[number + 1] - self._ends[number]))
+
+    def __iter__(self) -> "Iterator[pl.DataFrame]":
+        return (self[number] for number in range(len(self)))
 
     def close(self) -> None:
         """Forget all frames."""

@@ -21,7 +21,7 @@ SHORTENED: Final = r"~[0-9a-f]{32}"
 REMEMBERED_NS: Final = 60_000_000_000
 """How far exchange times step back at most in rows that are numbered as they come."""
 _NUMBER: Final = r"-[0-9]+$"
-_NOT_CONTENT: Final = frozenset({"raw_row", MADE})
+_NOT_CONTENT: Final = frozenset({"raw_row", "part", MADE})
 _SEEDS: Final = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F)
 _FACTORS: Final = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
 _NULL: Final = -(2**63)

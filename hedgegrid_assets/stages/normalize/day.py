@@ -33,7 +33,7 @@ class TableDay:
         self._rejects = Rejects(raw, _key_of_ids(recipe) if table.id_column else None)
         self._rows = TableRows(table, recipe, self._rejects)
         self._frame = DayFrame(places, day, raw, table, recipe, other)
-        self._order = InOrder(raw, table, recipe, self._frame)
+        self._order = InOrder(places.catalog_temp, raw, table, recipe, self._frame)
 
     def add(self, decoded: Decoded) -> None:
         """Take one decoded block."""
@@ -119,6 +119,7 @@ class TableDay:
 
     def close(self) -> None:
         """Leave nothing half-written behind."""
+        self._order.close()
         self._frame.close()
 
 

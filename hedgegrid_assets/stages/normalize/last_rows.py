@@ -2,16 +2,20 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import polars as pl
 
 from hedgegrid_assets.model import LastRow
+from hedgegrid_assets.stages.normalize.buckets import Buckets
 from hedgegrid_assets.store import Spool
 
 
 class LastRows:
-    """Rows of a day in stored order, on disk until the flags that need all of them are known."""
+    """Rows of a day in stored order, on disk until the flags that need all of them are known.
+
+    However many keys there are, memory holds some of them, and a bit a row.
+    """
 
     def __init__(self, folder: Path, flags: Mapping[str, LastRow], end: int) -> None:
         self._folder, self._flags, self._end = folder, flags, end
@@ -20,34 +24,61 @@ class LastRows:
     def _begin(self) -> None:
         self._spool = Spool(self._folder)
         self._rows = 0
-        self._last: dict[str, dict[Any, int]] = {name: {} for name in self._flags}
+        self._last = {name: Buckets(self._folder) for name in self._flags}
 
     def add(self, frame: pl.DataFrame) -> None:
         """Take rows."""
         numbered = frame.with_row_index("number", offset=self._rows)
         for name, flag in self._flags.items():
-            found = numbered.filter(flag.among(self._end)).group_by(flag.key).agg(pl.col("number").last())
-            self._last[name] |= dict(found.iter_rows())
+            among = numbered.filter(flag.among(self._end)).select(key=flag.key, number="number")
+            found = among.unique("key", keep="last")
+            self._last[name].add(found, found["key"].hash())
         self._rows += len(frame)
         self._spool.append(frame)
 
+    def __iter__(self) -> Iterator[pl.DataFrame]:
+        """All rows, as they came."""
+        return iter(self._spool)
+
     def complete(self) -> Iterator[pl.DataFrame]:
         """All rows, with their flags."""
-        number, first = pl.int_range(pl.len(), dtype=pl.UInt32), 0
+        flagged = {name: self._bits(last) for name, last in self._last.items()}
+        first = 0
         for frame in self._spool:
-            yield frame.with_columns(
-                (pl.col(name) | (number + first).is_in(list(last.values()))).alias(name)
-                for name, last in self._last.items()
-            )
+            flags = [(pl.col(name) | _of(bits, first, len(frame))).alias(name) for name, bits in flagged.items()]
+            yield frame.with_columns(flags)
             first += len(frame)
 
-    def take_back(self) -> list[pl.DataFrame]:
-        """Give back all rows, and begin anew."""
-        rows = list(self._spool)
-        self.close()
+    def _bits(self, last: Buckets) -> np.ndarray:
+        """A bit for each row, set where it is the last one of its key."""
+        bits = np.zeros(self._rows // 8 + 1, np.uint8)
+        for part in last:
+            numbers = part.group_by("key").agg(pl.col("number").max())["number"].to_numpy()
+            np.bitwise_or.at(bits, numbers >> 3, np.uint8(1) << (numbers & 7).astype(np.uint8))
+        return bits
+
+    def take_back(self) -> Iterator[pl.DataFrame]:
+        """Give back all rows, one block after the other, and begin anew."""
+        spool = self._spool
+        self._forget()
         self._begin()
-        return rows
+        try:
+            yield from spool
+        finally:
+            spool.close()
+
+    def _forget(self) -> None:
+        for last in self._last.values():
+            last.close()
 
     def close(self) -> None:
-        """Remove the file."""
+        """Remove the files."""
+        self._forget()
         self._spool.close()
+
+
+def _of(bits: np.ndarray, first: int, count: int) -> pl.Series:
+    """The bits of so many rows."""
+    start = first >> 3
+    found = np.unpackbits(bits[start : (first + count + 7) // 8], bitorder="little")
+    return pl.Series(found[first - 8 * start :][:count].astype(bool))

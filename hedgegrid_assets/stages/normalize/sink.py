@@ -1,6 +1,7 @@
 """A frame on its way to disk: written, digested and judged as it grows, and given back if its rows must be sorted anew."""
 
 import contextlib
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
@@ -65,15 +66,19 @@ class DayFrame:
         else:
             self._opened().add(rows)
 
-    def take_back(self) -> list[pl.DataFrame]:
-        """Give back all rows, and begin anew."""
+    def stored(self, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+        """Some columns of all rows, once all are in."""
+        if self._waiting is not None:
+            return (frame.select(columns) for frame in self._waiting)
+        return iter(()) if self._file is None else self._file.stored(columns)
+
+    def take_back(self) -> Iterator[pl.DataFrame]:
+        """Give back all rows, one block after the other, and begin anew."""
         self.rows = 0
         if self._waiting is not None:
             return self._waiting.take_back()
-        if self._file is None:
-            return []
         file, self._file = self._file, None
-        return file.take_back()
+        return iter(()) if file is None else file.take_back()
 
     def complete(self) -> Path:
         """Write what is left; the file, not published yet."""
@@ -150,14 +155,20 @@ class FrameFile:
                 self._threads.pop().close()
             self._writer.close()
 
-    def take_back(self) -> list[pl.DataFrame]:
-        """Stop, and give back all rows taken so far."""
+    def stored(self, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+        """Stop, and give some columns of all rows."""
+        self._end()
+        return read_blocks(self._temporary, self._table, columns)
+
+    def take_back(self) -> Iterator[pl.DataFrame]:
+        """Stop, and give back all rows taken so far; then the file is gone."""
         self._end()
         if self._other is not None:
             self._other.restart()
-        rows = list(read_blocks(self._temporary, self._table))
-        self._stack.close()
-        return rows
+        try:
+            yield from read_blocks(self._temporary, self._table)
+        finally:
+            self._stack.close()
 
     def complete(self) -> Path:
         """Write what is left; the file, not published yet."""

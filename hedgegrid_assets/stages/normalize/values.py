@@ -16,6 +16,8 @@ from hedgegrid_assets.tables import A_NUMBER, needs
 
 _TRADE_ID_LENGTH: Final = 1_000
 _BASE: Final = "made_from"
+PART: Final = "part"
+"""Column: which of the rows of its line a row is, where a channel gives several."""
 
 
 class TableRows:
@@ -36,7 +38,7 @@ class TableRows:
         self.too_fine: dict[str, tuple[int, int]] = {}
 
     def of(self, decoded: Decoded) -> pl.DataFrame | None:
-        """The columns of a stored frame, and ``MADE`` if the table has ids; None from the first value on that is too fine."""
+        """The columns of a stored frame, ``PART``, and ``MADE`` if the table has ids; None from the first value on that is too fine."""
         rows = decoded.rows
         self.rows_in += len(rows) + len(decoded.rejects)
         self._rejects.add(decoded.rejects)
@@ -55,12 +57,12 @@ class TableRows:
         ]
         base = self._mapping.made_ids
         made = [] if base is None else [base.alias(_BASE)]
-        frame = self._without_impossible(rows.select("raw_row", "ts_event", "ts_init", *columns, *made))
-        more: list[str] = []
+        more = [PART] if PART in rows.columns else []
+        frame = self._without_impossible(rows.select("raw_row", "ts_event", "ts_init", *more, *columns, *made))
         if self._table.id_column:
             own = frame[_BASE] if made else None
             frame = synthetic_ids.filled(frame.drop(_BASE, strict=False), self._table.id_column, own)
-            more = [synthetic_ids.MADE]
+            more.append(synthetic_ids.MADE)
         frame = self._without_floats(frame)
         if not self._fits(frame):
             return None

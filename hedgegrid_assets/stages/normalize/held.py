@@ -1,0 +1,123 @@
+"""A day that is out of order, or has repetitions: it waits on disk, is sorted in parts, and merged."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from hedgegrid_assets.model import Identity
+from hedgegrid_assets.sources.formats import synthetic_ids
+from hedgegrid_assets.stages.normalize.buckets import Buckets
+from hedgegrid_assets.stages.normalize.identity import Likeness
+from hedgegrid_assets.stages.normalize.merge import merged
+from hedgegrid_assets.stages.normalize.values import PART
+from hedgegrid_assets.store import Spool
+
+_PLACE: Final = "place"
+_MESSAGE: Final = "message"
+_COPY: Final = "copy"
+_KEY: Final = ("ts_init", _PLACE, PART)
+_SMALLEST_BLOCK: Final = 1 << 12
+
+
+class HeldDay:
+    """Takes rows in file order, and gives them back by (``ts_init``, ``raw_row``, ``part``), exact repetitions left out.
+
+    A file that is newest first throughout has the later of two lines of one moment first. ``origins``: the first raw
+    row of each landing file but the first. ``duplicates`` and ``conflicting_ids`` are known when all rows are out.
+    """
+
+    def __init__(self, folder: Path, likeness: Likeness, origins: Sequence[int]) -> None:
+        self._folder, self._likeness = folder, likeness
+        self._origins = np.asarray(origins, np.int64)
+        self._rows = Buckets(folder)
+        self._runs: list[Spool] = []
+        self._newest_first = True
+        self._last: int | None = None
+        self._message: tuple[int, int, int] | None = None
+        self.duplicates = self.conflicting_ids = 0
+
+    def add(self, frame: pl.DataFrame) -> None:
+        """Take rows."""
+        if not len(frame):
+            return
+        times = frame["ts_init"]
+        falls = bool((times.diff().drop_nulls() <= 0).all()) and (self._last is None or times[0] <= self._last)
+        self._newest_first, self._last = self._newest_first and falls, times[-1]
+        frame = _with_part(frame)
+        if self._has_messages:
+            frame = self._with_message(frame)
+        self._rows.add(frame, self._likeness.hashes(frame))
+
+    @property
+    def _has_messages(self) -> bool:
+        """Equal rows of one message are several rows."""
+        return self._likeness.identity is Identity.CONTENT and self._likeness.id_column is not None
+
+    def _origin_of(self, frame: pl.DataFrame) -> np.ndarray:
+        return np.searchsorted(self._origins, frame["raw_row"].to_numpy(), "right")
+
+    def _with_message(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """With the number of the message that a row stands in: what one landing file holds of one arrival, line after line."""
+        times, origins = frame["ts_init"].to_numpy(), self._origin_of(frame)
+        time, origin, number = self._message or (int(times[0]), int(origins[0]), 0)
+        begins = (np.diff(times, prepend=time) != 0) | (np.diff(origins, prepend=origin) != 0)
+        numbers = number + np.cumsum(begins)
+        self._message = int(times[-1]), int(origins[-1]), int(numbers[-1])
+        return frame.with_columns(pl.Series(_MESSAGE, numbers.astype(np.uint32)))
+
+    def released(self) -> Iterator[pl.DataFrame]:
+        """All rows, in order; they are forgotten on the way."""
+        parts = len(self._rows.parts())
+        if parts == 1:
+            for part in self._rows:
+                yield self._sorted(part)
+            return
+        size = max(_SMALLEST_BLOCK, self._rows.at_once // parts)
+        for part in self._rows:
+            rows, run = self._sorted(part), Spool(self._folder)
+            self._runs.append(run)
+            for start in range(0, len(rows), size):
+                run.append(rows.slice(start, size))
+        self._rows.close()
+        yield from merged(self._runs, _KEY)
+
+    def _sorted(self, part: pl.DataFrame) -> pl.DataFrame:
+        """A part in order, each row once; it holds all rows that are like one of it."""
+        identity, ids = list(self._likeness.content), self._likeness.id_column
+        if self._has_messages:
+            part = _with_copies(part, identity)
+            identity.append(_COPY)
+        place = pl.col("raw_row").cast(pl.Int64)
+        part = part.with_columns((-place if self._newest_first else place).alias(_PLACE)).sort(*_KEY)
+        if ids is not None:
+            part = synthetic_ids.Ordinals(ids).numbered(part, self._origins.tolist())
+        unique = part.unique(subset=identity, keep="first", maintain_order=True) if identity else part
+        self.duplicates += len(part) - len(unique)
+        if self._likeness.by_id and ids is not None:
+            self.conflicting_ids += int(unique[ids].is_duplicated().sum())
+        return unique.drop(_COPY, _MESSAGE, strict=False)
+
+    def close(self) -> None:
+        """Forget all rows."""
+        self._rows.close()
+        for run in self._runs:
+            run.close()
+
+
+def _with_part(frame: pl.DataFrame) -> pl.DataFrame:
+    """Rows of one line are counted as they come, where the source has not done so."""
+    if PART in frame.columns:
+        return frame
+    rows = frame["raw_row"]
+    alone = bool((rows.diff().drop_nulls() != 0).all())
+    part = pl.lit(0, pl.UInt32) if alone else pl.int_range(pl.len(), dtype=pl.UInt32).over("raw_row")
+    return frame.with_columns(part.alias(PART))
+
+
+def _with_copies(part: pl.DataFrame, content: Sequence[str]) -> pl.DataFrame:
+    """With which one of the equal rows of its message a row is; ids that are made say so themselves."""
+    copies = pl.int_range(pl.len(), dtype=pl.UInt32).over(*content, _MESSAGE)
+    return part.with_columns(pl.when(synthetic_ids.MADE).then(0).otherwise(copies).alias(_COPY))
