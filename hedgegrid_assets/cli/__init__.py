@@ -9,7 +9,7 @@ from typing import Final
 
 import typer
 
-from hedgegrid_assets.cli import convert, inspect, look, operate, setup
+from hedgegrid_assets.cli import backtest, convert, inspect, look, operate, setup
 from hedgegrid_assets.cli.output import show_error
 from hedgegrid_assets.errors import HedgegridError, Unforeseen
 from hedgegrid_assets.inspect.visible import visible
@@ -71,6 +71,8 @@ app.command("replay-to-parquet")(_exits(convert.replay_to_parquet))
 app.command("generate-sample-data")(_exits(convert.generate_sample_data))
 app.command("backfill")(_exits(operate.backfill))
 app.command("reset-day")(_exits(operate.reset_day))
+app.command("run-backtest")(_exits(backtest.run_backtest))
+app.command("backtest-pin")(_exits(backtest.backtest_pin))
 app.command("validate")(_exits(inspect.validate))
 app.command("gaps")(_exits(look.gaps))
 app.command("trace")(_exits(look.trace))

@@ -1,0 +1,23 @@
+"""Nautilus files of a catalog as frames, and which tables a run can take."""
+
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+import pyarrow.parquet as pq
+
+from hedgegrid_assets.stages.catalog.nautilus import from_nautilus
+from hedgegrid_assets.tables import TABLES
+
+TRADES: Final = "trade_tick"
+MARKS: Final = "mark_price_update"
+INDEX: Final = "index_price_update"
+FUNDING: Final = "funding_rate_update"
+
+STREAMED: Final = (TRADES, MARKS, INDEX, FUNDING)
+"""Tables that an engine is given, in the order of what has arrived in one instant."""
+
+
+def read(table: str, file: Path) -> pl.DataFrame:
+    """The rows of a file, in its order; decimals are exact."""
+    return from_nautilus(TABLES[table], pq.read_table(file))

@@ -1,0 +1,97 @@
+"""Strategies for tests: orders by the clock, a listener, and one that raises."""
+
+import json
+from pathlib import Path
+
+from nautilus_trader.common.component import TimeEvent
+from nautilus_trader.config import StrategyConfig
+from nautilus_trader.core.data import Data
+from nautilus_trader.model.data import FundingRateUpdate, IndexPriceUpdate, MarkPriceUpdate, TradeTick
+from nautilus_trader.model.enums import OrderSide
+from nautilus_trader.model.identifiers import InstrumentId, PositionId
+from nautilus_trader.trading.strategy import Strategy
+
+
+class ScriptedConfig(StrategyConfig, frozen=True, kw_only=True):
+    """``plan``: (time in ns, BUY or SELL, quantity, leg or None)."""
+
+    instrument_id: InstrumentId
+    plan: list[tuple[int, str, str, str | None]]
+
+
+class Scripted(Strategy):
+    """Sends market orders when they are due."""
+
+    def on_start(self) -> None:
+        """Set the clock."""
+        for number, (at, *_) in enumerate(self.config.plan):
+            self.clock.set_time_alert_ns(f"order-{number}", at, self._due)
+
+    def _due(self, event: TimeEvent) -> None:
+        _, side, quantity, leg = self.config.plan[int(event.name.partition("-")[2])]
+        instrument = self.cache.instrument(self.config.instrument_id)
+        order = self.order_factory.market(self.config.instrument_id, OrderSide[side], instrument.make_qty(quantity))
+        self.submit_order(order, position_id=PositionId(leg) if leg else None)
+
+
+class ListenerConfig(StrategyConfig, frozen=True, kw_only=True):
+    """``file``: where what was heard is written."""
+
+    instrument_id: InstrumentId
+    file: str
+
+
+class Listener(Strategy):
+    """Writes down what it is given: kind, ts_event, ts_init, and its clock."""
+
+    def on_start(self) -> None:
+        """Listen to all four kinds."""
+        self._heard: list[list[object]] = []
+        self.subscribe_trade_ticks(self.config.instrument_id)
+        self.subscribe_mark_prices(self.config.instrument_id)
+        self.subscribe_index_prices(self.config.instrument_id)
+        self.subscribe_funding_rates(self.config.instrument_id)
+
+    def _hear(self, kind: str, data: Data, more: str) -> None:
+        self._heard.append([kind, data.ts_event, data.ts_init, self.clock.timestamp_ns(), more])
+
+    def on_trade_tick(self, tick: TradeTick) -> None:
+        """A trade."""
+        self._hear("trade", tick, str(tick.trade_id))
+
+    def on_mark_price(self, mark_price: MarkPriceUpdate) -> None:
+        """A mark."""
+        self._hear("mark", mark_price, str(mark_price.value))
+
+    def on_index_price(self, index_price: IndexPriceUpdate) -> None:
+        """An index price."""
+        self._hear("index", index_price, str(index_price.value))
+
+    def on_funding_rate(self, funding_rate: FundingRateUpdate) -> None:
+        """A rate."""
+        self._hear("funding", funding_rate, str(funding_rate.rate))
+
+    def on_stop(self) -> None:
+        """Write."""
+        Path(self.config.file).write_text(json.dumps(self._heard))
+
+
+class FaultyConfig(StrategyConfig, frozen=True, kw_only=True):
+    """Nothing to say but the instrument."""
+
+    instrument_id: InstrumentId
+
+
+class Faulty(Strategy):
+    """Raises at its tenth trade."""
+
+    def on_start(self) -> None:
+        """Listen."""
+        self._left = 10
+        self.subscribe_trade_ticks(self.config.instrument_id)
+
+    def on_trade_tick(self, tick: TradeTick) -> None:
+        """Count down."""
+        self._left -= 1
+        if not self._left:
+            raise ZeroDivisionError(f"at the trade {tick.trade_id}")
