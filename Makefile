@@ -17,7 +17,7 @@ help: ## show these lines
 
 setup: $(READY) ## fetch everything, run nothing
 
-demo: $(READY) ## three days of synthetic data through Dagster into a NautilusTrader catalog
+demo: $(READY) ## three days of synthetic data through Dagster into a NautilusTrader catalog, and a backtest on it
 	@mkdir -p "$$DAGSTER_HOME" && cp dagster.yaml "$$DAGSTER_HOME/"
 	@$(BIN)/hedgegrid demo
 

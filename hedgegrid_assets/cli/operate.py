@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from hedgegrid_assets.cli.backtest import show_run
 from hedgegrid_assets.cli.output import (
     Data,
     Feeds,
@@ -22,6 +23,7 @@ from hedgegrid_assets.cli.output import (
 )
 
 if TYPE_CHECKING:
+    from hedgegrid_assets.backtest.run import Ran
     from hedgegrid_assets.defs.backfill import BackfillSummary, DayDone
 
 DEMO_FEED: Final = "sim"
@@ -103,7 +105,7 @@ def reset_day(
 def demo(
     data: Data = None, feeds: Feeds = None, as_json: Json = False, verbose: Verbose = False, quiet: Quiet = False
 ) -> int:
-    """Build a catalog of three synthetic days with the Dagster assets of the feed sim, and look at it.
+    """Build a catalog of three synthetic days with the Dagster assets of the feed sim, look at it, and run a backtest on it.
 
     Trades, mark prices, index prices and funding rates of the venue SIM; no key and no network. Days that are there
     already are left as they are.
@@ -116,16 +118,22 @@ def demo(
     catalog = _near((data or data_path()) / "catalog")
     instrument = summary.days[0].day.instrument_id
     report = validate_catalog(catalog, instrument=instrument)
+    days = [done.day.date for done in summary.days]
     if as_json:
-        print_json({"backfill": summary.to_dict(), "validation": report.to_dict()})
-    else:
-        _show(summary)
-        show_report(report)
-        if summary.ok:
-            days = [done.day.date for done in summary.days]
-            _run_snippet(catalog, instrument, min(days), max(days))
-            _say_next(catalog, instrument)
-    return 0 if summary.ok and report.ok else 1
+        ran = _run_backtest(catalog, min(days), max(days)) if summary.ok else None
+        backtest = {"folder": str(ran.folder), **ran.result} if ran else None
+        print_json({"backfill": summary.to_dict(), "validation": report.to_dict(), "backtest": backtest})
+        return 0 if summary.ok and report.ok and ran and ran.ok else 1
+    _show(summary)
+    show_report(report)
+    if not summary.ok:
+        return 1
+    _run_snippet(catalog, instrument, min(days), max(days))
+    console().print("\nThe guide's last step, a backtest whose funding is paid:\n", style="bold")
+    ran = _run_backtest(catalog, min(days), max(days))
+    show_run(ran)
+    _say_next(catalog, instrument)
+    return 0 if report.ok and ran.ok else 1
 
 
 def backfill(
@@ -221,12 +229,35 @@ def _run_snippet(catalog: Path, instrument: str, first: date, last: date) -> Non
     exec(compile(text, "<the guide's check>", "exec"), scope)
 
 
+def _run_backtest(catalog: Path, first: date, last: date) -> "Ran":
+    """The shipped backtest on the days of the demo, beside the data; the run of an earlier demo is replaced."""
+    from hedgegrid_assets.backtest.config import read_setup
+    from hedgegrid_assets.backtest.run import run_backtest
+    from hedgegrid_assets.cli.setup import starter_root
+    from hedgegrid_assets.timestamps import day_end, day_start
+
+    configs = starter_root() / "configs"
+    setup = read_setup(
+        configs / "backtest" / "btcusdt_mark_trades_funding.yaml",
+        configs / "strategies" / "hedge_grid_v1.yaml",
+        catalog=catalog,
+        start_ns=day_start(first),
+        end_ns=day_end(last),
+    )
+    return run_backtest(setup, _near(catalog.parent.parent / "artifacts"), "demo", overwrite=True)
+
+
 def _say_next(catalog: Path, instrument: str) -> None:
     command, python = (_as_typed(name) for name in ("hedgegrid", "python"))
     out = console()
     out.print("\nNext:", style="bold")
     for what, why in (
         ("make dev", "the Dagster UI on http://127.0.0.1:3000: lineage, partitions, checks"),
+        (
+            f"{command} run-backtest -b configs/backtest/btcusdt_mark_trades_funding.yaml "
+            "-s configs/strategies/hedge_grid_v1.yaml --stress",
+            "the backtest again, under less kind assumptions too",
+        ),
         (f"{command} report {catalog} --output report.html", "every day, its gaps, rejects and origin, in one page"),
         (f"{command} validate {catalog} --deep", "look again, with Nautilus' own reader"),
         (

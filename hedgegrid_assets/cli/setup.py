@@ -63,10 +63,15 @@ def init(
     return 0
 
 
-def _starter_files() -> Iterator[tuple[Path, str]]:
-    """(file, its name in the folder): from the installed package, else from the repository that it is run from."""
+def starter_root() -> Path:
+    """Where the files are that ``init`` lays out: in the installed package, else the repository that it is run from."""
     package = Path(__file__).parents[1]
-    root = package / "starter" if (package / "starter").is_dir() else package.parent
+    return package / "starter" if (package / "starter").is_dir() else package.parent
+
+
+def _starter_files() -> Iterator[tuple[Path, str]]:
+    """(file, its name in the folder)."""
+    root = starter_root()
     for name in FILES:
         found = root / name
         for path in sorted(found.rglob("*")) if found.is_dir() else [found]:

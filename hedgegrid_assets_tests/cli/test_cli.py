@@ -262,7 +262,7 @@ def test_help_imports_none_of_the_heavy_packages(home: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_demo_builds_three_days_through_dagster_and_runs_the_guides_check(home: Path) -> None:
+def test_the_demo_builds_three_days_through_dagster_runs_the_guides_check_and_a_backtest(home: Path) -> None:
     """In a process of its own, as Nautilus keeps relative paths of an earlier working directory."""
     (home / "feeds.yaml").write_text((REPOSITORY / "feeds.yaml").read_text())
     environment = {name: value for name, value in os.environ.items() if name != "DAGSTER_HOME"}
@@ -275,6 +275,17 @@ def test_the_demo_builds_three_days_through_dagster_and_runs_the_guides_check(ho
     assert "Trade ticks: 60,000" in out
     assert "Mark prices: 259,200" in out
     assert "12 days looked at: ok" in out
+    assert "report: artifacts/demo/report.html" in out
+    result = json.loads((home / "artifacts" / "demo" / "result.json").read_text())
+    assert result["ok"]
+    assert result["delivered"] == {
+        "trade_tick": 60_000,
+        "mark_price_update": 259_200,
+        "funding_rate_update": result["delivered"]["funding_rate_update"],
+    }
+    assert result["funding"]["settlements"] == 8
+    assert result["funding"]["payments"] > 0
+    assert result["funding"]["missed"] == []
     assert json.loads(hedgegrid("backfill", "sim", "--json"))["fresh"] == 3
 
 
