@@ -25,8 +25,11 @@ def convert(source: Path, target: Path) -> None:
             file.write_table(nautilus.to_nautilus(TRADE_TICK, rows, schema), row_group_size=len(rows))
 
         writer = BackgroundWriter(write)
-        dialect = None
+        reader = None
         for block in BlockReader(source):
-            dialect = dialect or datasets.dialect_of(block.data.partition(b"\n")[0], channel, SYMBOL)
-            writer.put(datasets.decode(block, channel, dialect).rows.select("ts_event", "ts_init", *columns))
+            if reader is None:
+                dialect = datasets.dialect_of(block.data.partition(b"\n")[0], channel, SYMBOL)
+                reader = datasets.DatasetReader(channel, dialect, rows=True, placing=False)
+            rows = reader.read(block).decoded[channel.name].rows
+            writer.put(rows.select("ts_event", "ts_init", *columns))
         writer.close()

@@ -18,8 +18,8 @@ from benchmarks.measure import run
 from hedgegrid_assets.model import InstrumentDay, Thresholds
 from hedgegrid_assets.sources.tardis import datasets
 from hedgegrid_assets.stages import catalog, frames, integrity
-from hedgegrid_assets.stages.raw import Carried
-from hedgegrid_assets.store import Block, BlockReader, Places
+from hedgegrid_assets.stages.raw.kept import Kept
+from hedgegrid_assets.store import BlockReader, Places
 from hedgegrid_assets.tables import TABLES
 
 _BENCH: Final = Path(__file__).resolve().parent.parent / ".bench"
@@ -56,17 +56,18 @@ def _measured(rows: int) -> dict[str, float]:
     clock = _Clock()
     blocks = clock.take("decompress, cut into lines", lambda: list(BlockReader(source)))
     dialect = datasets.dialect_of(blocks[0].data.partition(b"\n")[0], _CHANNEL, SYMBOL)
-    read = clock.take("split, prove and type cells; scan", lambda: [_read(block, dialect) for block in blocks])
+    reader = datasets.DatasetReader(_CHANNEL, dialect, rows=True, placing=True)
+    read = clock.take("split, prove and type cells; place lines", lambda: [reader.read(block) for block in blocks])
 
-    def carry() -> list[pl.DataFrame]:
-        carried = Carried(_BENCH, _CHANNEL)
-        for block, rows in zip(blocks, read, strict=True):
-            carried.add(datasets.Decoded(rows, pl.DataFrame()), block.lines)
-        found = [decoded.rows for _, decoded in carried]
-        carried.close()
+    def keep() -> list[pl.DataFrame]:
+        kept = Kept(_BENCH, _CHANNEL)
+        for batch in read:
+            kept.add(batch)
+        found = [batch.decoded[_CHANNEL.name].rows for batch in kept]
+        kept.close()
         return found
 
-    decoded = clock.take("wait on disk between scanning and normalizing", carry)
+    decoded = clock.take("wait on disk between importing and normalizing", keep)
     groups = clock.take("map to the table's columns, cast, regroup", lambda: list(_groups(decoded)))
     schema = frames.arrow_schema(_TABLE, _PRECISIONS, {})
 
@@ -88,10 +89,6 @@ def _measured(rows: int) -> dict[str, float]:
     clock.take("write the Nautilus file", draft)
     clock.take("read it back and compare", lambda: catalog.matches_frame(places, day, _TABLE))
     return clock.seconds
-
-
-def _read(block: Block, dialect: datasets.Dialect) -> pl.DataFrame:
-    return datasets.read(block, dialect, _CHANNEL)[1].rows
 
 
 def _groups(decoded: list[pl.DataFrame]) -> Iterator[pl.DataFrame]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple, Pro
 import numpy as np
 import polars as pl
 
+from hedgegrid_assets.batch import Begins, Dialect, Opens
 from hedgegrid_assets.errors import NoNautilusForm
 from hedgegrid_assets.venues import Listing
 
@@ -603,110 +604,6 @@ class Channel:
     symbol_of: Callable[[str], str] | None = None
 
 
-class Decimals(NamedTuple):
-    """How finely the numbers of a field are written.
-
-    Attributes:
-        written: Most decimals as written.
-        needed: Most decimals without zeros at the end.
-        short: As ``needed``, among numbers of fewer digits than a binary float has (15).
-        long: How many have as many digits, or more; ``example`` is the first of them, on ``line`` (0-based in the file).
-    """
-
-    written: int
-    needed: int
-    short: int = 0
-    long: int = 0
-    example: str = ""
-    line: int | None = None
-
-    def with_more(self, more: "Decimals") -> "Decimals":
-        """Of both together; ``more`` came later."""
-        example, line = (self.example, self.line) if self.long else (more.example, more.line)
-        return Decimals(
-            max(self.written, more.written),
-            max(self.needed, more.needed),
-            max(self.short, more.short),
-            self.long + more.long,
-            example,
-            line,
-        )
-
-
-REST: Final = "rest"
-"""What a line is counted as that is a message of no stream that is known."""
-
-
-@dataclass(frozen=True, slots=True)
-class Scan:
-    """What a source says of one block of lines, before anything is decoded.
-
-    Attributes:
-        lines: One row a message that belongs to a channel: ``line`` (0-based in the file), ``channel``, ``symbol``,
-            ``ts_init`` (ns); the last three are null where it cannot be placed, with ``reason`` set.
-        by_stream: Lines by what they call themselves, unused streams included; a line of several messages counts once.
-        connection: Lines of a recorder's own (connects, subscribes).
-        blank: Empty lines.
-        unreadable: Lines that are none of these (each has a row with a ``reason``).
-        decimals: (channel, symbol, field) -> decimals of its numbers, where there are any.
-        connections_at: Line numbers of the connection lines.
-        disconnects_ns: When the recorder says that it lost the connection.
-        several: Some line holds several messages.
-        examples: (line, how it begins) of some lines that are of no stream that is known.
-        unusable: Why nothing can be made of the file that the block begins; empty if something can.
-    """
-
-    lines: pl.DataFrame
-    by_stream: Mapping[str, int]
-    connection: int
-    blank: int
-    unreadable: int
-    decimals: Mapping[tuple[str, str, str], Decimals]
-    connections_at: tuple[int, ...] = ()
-    disconnects_ns: tuple[int, ...] = ()
-    several: bool = False
-    examples: tuple[tuple[int, str], ...] = ()
-    unusable: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Decoded:
-    """A block of one channel, decoded.
-
-    Attributes:
-        rows: ``raw_row``, ``ts_event``, ``ts_init`` (ns) and the channel's fields, typed.
-        rejects: ``raw_row, reason, field, value, raw, ts_init``.
-        odd: Lines that went through the exact slow reader.
-        faults: ``name`` (of a field) and ``raw_row, reason, field, value``: values of ``rows`` that cannot be read, and
-            are null there. They concern only the tables that the field is used by.
-    """
-
-    rows: pl.DataFrame
-    rejects: pl.DataFrame
-    odd: int = 0
-    faults: pl.DataFrame | None = None
-
-
-type Dialect = Mapping[str, Any]
-"""JSON values, kept in the manifest; ``header_lines`` (0 if absent) are passed over at the start of a file."""
-
-
-class OtherHeader(Exception):
-    """Raised by ``scan``: in this line (0-based in the file) begin rows of other columns than those of the dialect."""
-
-    def __init__(self, line: int, names: Sequence[str]) -> None:
-        super().__init__(line, names)
-        self.line, self.names = line, names
-
-
-class ReadAgain(Exception):
-    """Raised by ``scan``: a later line says how the ones before it are to be read; ``held`` goes into ``dialect``."""
-
-    def __init__(self, held: Mapping[str, Any]) -> None:
-        super().__init__(held)
-        self.held = held
-
-
 @dataclass(frozen=True, slots=True)
 class Download:
     """A raw day as it was received: a whole file, to be moved into its place.
@@ -817,15 +714,13 @@ class Source:
         extension: Of the daily raw files, without compression.
         channels: In order of preference for a table.
         lands: Users drop files into the landing zone (else the source makes or fetches days itself).
-        scan: (block, dialect) -> Scan.
-        decode: (block, channel, dialect) -> Decoded.
-        read: (block, dialect, names of channels) -> (Scan, channel -> Decoded): both in one go, where that is cheaper.
+        open: A reader of lines of a dialect.
         code_version: Raised by hand when a mapping changes.
         quoted: A line end may stand inside quotes, where no block is cut.
-        dialect: (first block, what is said of the file) -> what must be known of a file to read its lines, for formats
-            that say it once, in a header. None: every line speaks for itself.
+        begin: A reader of a file, from its first block and what is said of it, for formats that say in a header how
+            they are to be read. None: every line speaks for itself, in the dialect ``{}``.
         culprit: (a line's text, its dialect, the reason why it has no place) -> (field, value) to show; None: not known.
-        says: (first block) -> what its lines say of venue and market (see ``markets``), where there is no dialect.
+        says: (first block) -> what its lines say of venue and market (see ``markets``), where there is no header.
         settings: What it takes in feeds.yaml and ``--config``.
         precisions: symbol -> decimals of price, size and mark, for a source that knows them.
         fetch: Makes a raw day, for sources that do.
@@ -837,14 +732,12 @@ class Source:
     extension: str
     channels: tuple[Channel, ...]
     lands: bool
-    scan: Callable[..., Scan]
-    decode: Callable[..., Decoded]
+    open: Opens
     code_version: int
     settings: "type[Settings]"
-    read: Callable[..., tuple[Scan, Mapping[str, Decoded]]] | None = None
     fetch: MakesDay | None = None
     precisions: Callable[[str], tuple[int, int, int]] | None = None
-    dialect: Callable[..., Dialect] | None = None
+    begin: Begins | None = None
     says: Callable[[bytes], Mapping[str, Any]] | None = None
     culprit: Callable[[str, Dialect, str], tuple[str | None, str | None]] | None = None
     quoted: bool = False

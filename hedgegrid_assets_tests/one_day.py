@@ -4,7 +4,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,13 @@ from unittest.mock import patch
 
 import polars as pl
 
-from hedgegrid_assets.model import Channel, Dialect, InstrumentDay, Scan, Source
+from hedgegrid_assets.batch import Block, Decoded, Dialect, Placed
+from hedgegrid_assets.model import Channel, InstrumentDay, Source
 from hedgegrid_assets.stages.frames import Precisions, frame_schema, read_blocks
 from hedgegrid_assets.stages.normalize import Recipe, normalize_day
-from hedgegrid_assets.stages.raw import Carried, RawDay, RawKey
-from hedgegrid_assets.store import Block, BlockReader, Places, blocks
+from hedgegrid_assets.stages.raw import RawDay, RawKey
+from hedgegrid_assets.stages.raw.kept import Kept
+from hedgegrid_assets.store import BlockReader, Places, blocks
 from hedgegrid_assets.tables import TABLES
 
 DAY = date(2024, 1, 1)
@@ -80,26 +82,17 @@ def outcomes(
     *files: bytes,
     dialect: Dialect | None = None,
     block: int | None = None,
-    carried: bool = False,
+    kept: bool = False,
 ) -> dict[str, Outcome]:
-    """Table -> what becomes of it. ``carried``: by way of ``Source.read``, as when a day is imported and made in one go."""
+    """Table -> what becomes of it. ``kept``: by way of what placing its lines has read, as when a day is imported and made in one go."""
     raw = raw_day(folder, channel, files, dialect)
-    places = Places(folder / "data", folder / f"catalog-{block}-{carried}-{raw.path.stem}-{channel.identity}")
+    places = Places(folder / "data", folder / f"catalog-{block}-{kept}-{raw.path.stem}-{channel.identity}")
     tables = [TABLES[name] for name in channel.tables]
     with blocks_of(block):
         recipe = Recipe(source, channel, PRECISIONS, {})
         day = InstrumentDay(ID, DAY)
-        if carried:
-            assert source.read is not None
-            with closing(Carried(folder, channel)) as kept:
-                kept.sha256 = raw.sha256
-                for part, said in raw.by_dialect(BlockReader(raw.path)):
-                    _, by_channel = source.read(part, said, [channel.name])
-                    if channel.name in by_channel:
-                        kept.add(by_channel[channel.name], part.lines)
-                done = normalize_day(places, day, raw, tables, recipe, carried=kept)
-        else:
-            done = normalize_day(places, day, raw, tables, recipe)
+        with closing(_as_imported(folder, source, channel, raw) if kept else raw) as read:
+            done = normalize_day(places, day, read, tables, recipe)
     found: dict[str, Outcome] = {}
     for each in done:
         assert each.frame is not None
@@ -115,15 +108,31 @@ def outcomes(
     return found
 
 
-def scanned(source: Source, data: bytes, dialect: Dialect, size: int, *, read: bool = False) -> dict[str, Any]:
-    """What a source's ``scan`` (or the scan of its ``read``) says of some lines, in blocks of about so many bytes."""
-    scans: list[Scan] = []
-    for part in cut(data, size):
-        if read:
-            assert source.read is not None
-            scans.append(source.read(part, dialect, [channel.name for channel in source.channels])[0])
-        else:
-            scans.append(source.scan(part, dialect))
+def _as_imported(folder: Path, source: Source, channel: Channel, raw: RawDay) -> RawDay:
+    """With what was read of it when its lines were placed."""
+    kept = Kept(folder, channel)
+    reader = source.open(raw.manifest["origin"][0]["dialect"], [channel.name])
+    for block in BlockReader(raw.path, quoted=source.quoted):
+        kept.add(reader.read(block))
+    return replace(raw, kept=kept)
+
+
+def placed(source: Source, block: Block, dialect: Dialect | None = None) -> Placed:
+    """Where the lines of a block belong."""
+    found = source.open(dialect or {}).read(block).placed
+    assert found is not None
+    return found
+
+
+def decoded(source: Source, block: Block, channel: Channel, dialect: Dialect | None = None) -> Decoded:
+    """What the lines of a block give to a channel."""
+    return source.open(dialect or {}, [channel.name], placing=False).read(block).decoded[channel.name]
+
+
+def all_placed(source: Source, data: bytes, dialect: Dialect, size: int, *, rows: bool = False) -> dict[str, Any]:
+    """Where lines belong, read in blocks of about so many bytes, with ``rows`` or without."""
+    reader = source.open(dialect, [channel.name for channel in source.channels] if rows else [])
+    scans = [found for found in (reader.read(part).placed for part in cut(data, size)) if found is not None]
     by_stream: Counter[str] = Counter()
     decimals: dict[tuple[str, str, str], tuple[int, int]] = {}
     for scan in scans:

@@ -33,7 +33,7 @@ from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.stages import catalog, integrity
 from hedgegrid_assets.stages import raw as raw_stage
 from hedgegrid_assets.stages.frames import Precisions
-from hedgegrid_assets.stages.raw import Carrier, RawDay, RawKey
+from hedgegrid_assets.stages.raw import RawDay, RawKey
 
 _log: Final = logging.getLogger(__name__)
 
@@ -84,12 +84,13 @@ class DayMaker:
     def make(self, day: InstrumentDay) -> list[AssetResult]:
         """All results of a day, upstream first. Raises NoDataFetched where there are no raw data at all."""
         with ExitStack() as stack:
-            carrier = Carrier()
-            stack.callback(carrier.close)
-            raws = {channel: self._raw(RawKey(channel, *self._place(day)), carrier) for channel in self._channels()}
+            raws = {channel: self._raw(RawKey(channel, *self._place(day))) for channel in self._channels()}
+            for raw in raws.values():
+                if isinstance(raw, RawDay):
+                    stack.callback(raw.close)
             if not any(raws.values()) and not self._has_data(day):
                 raise _no_data(self._feed_context, day, list(raws))
-            return [result for channel, found in raws.items() for result in self._results(day, channel, found, carrier)]
+            return [result for channel, found in raws.items() for result in self._results(day, channel, found)]
 
     def _place(self, day: InstrumentDay) -> tuple[str, Any]:
         return self._feed_context.feed.symbol_of(day.instrument_id), day.date
@@ -120,14 +121,14 @@ class DayMaker:
 
     # -- raw
 
-    def _raw(self, key: RawKey, carrier: Carrier) -> RawDay | HedgegridError | None:
+    def _raw(self, key: RawKey) -> RawDay | HedgegridError | None:
         """The raw day; made or fetched now only if it is asked for."""
         feed_context = self._feed_context
         if raw_key(feed_context, key.channel) not in self._selected:
             return _or_error(lambda: raw_stage.raw_day(feed_context.places, feed_context.feed.name, key), key)
         pauses = RETRY_AFTER_SECONDS if self._patient else ()
         for pause in (*pauses, None):
-            found = _or_error(lambda: feed_context.raw(key, carrier=carrier), key)
+            found = _or_error(lambda: feed_context.raw(key, keep=True), key)
             if not _may_pass(found):
                 self._patient = True
                 return found
@@ -139,9 +140,7 @@ class DayMaker:
 
     # -- one channel
 
-    def _results(
-        self, day: InstrumentDay, channel: str, raw: RawDay | HedgegridError | None, carrier: Carrier
-    ) -> Iterator[AssetResult]:
+    def _results(self, day: InstrumentDay, channel: str, raw: RawDay | HedgegridError | None) -> Iterator[AssetResult]:
         tables = self._feed_context.by_channel()[channel][1]
         alone = [
             table for table in tables if self._is_alone(table) and (raw is not None or self._is_judged(day, table))
@@ -149,7 +148,7 @@ class DayMaker:
         if raw is None:
             yield from self._empty(day, channel, [table for table in tables if table not in alone])
         elif not isinstance(raw, HedgegridError):
-            yield from self._made(day, raw, [table for table in tables if self._wants_frame(table)], carrier)
+            yield from self._made(day, raw, [table for table in tables if self._wants_frame(table)])
         elif raw_key(self._feed_context, channel) in self._selected or any(map(self._wants_frame, tables)):
             yield self._no_raw(day, channel, raw)
         for table in alone:
@@ -185,11 +184,9 @@ class DayMaker:
         answers = [check.result(passed=False, rows=0, found=str(error)) for check in self._checks[key]]
         return AssetResult(key, day, checks=tuple(answers) if damaged else (), error=error)
 
-    def _made(
-        self, day: InstrumentDay, raw: RawDay, tables: Sequence[Table], carrier: Carrier
-    ) -> Iterator[AssetResult]:
+    def _made(self, day: InstrumentDay, raw: RawDay, tables: Sequence[Table]) -> Iterator[AssetResult]:
         started = time.monotonic()
-        made = _or_error(lambda: self._tables(day, raw, tables, carrier), day) if tables else []
+        made = _or_error(lambda: self._tables(day, raw, tables), day) if tables else []
         read = not isinstance(made, HedgegridError) and any(done.made is not None for done in made)
         damaged = made if isinstance(made, RawDamaged) else None if read else self._verify(raw)
         seconds = time.monotonic() - started
@@ -203,21 +200,16 @@ class DayMaker:
         for done in made:
             yield from self._table_results(done, seconds)
 
-    def _tables(self, day: InstrumentDay, raw: RawDay, tables: Sequence[Table], carrier: Carrier) -> list[TableDay]:
-        carried = carrier.take(raw.key)
-        with ExitStack() as stack:
-            if carried is not None:
-                stack.callback(carried.close)
-            return make_tables(
-                self._feed_context,
-                day,
-                raw,
-                tables,
-                again=True,
-                force=self._force,
-                unpublished=[table for table in tables if not self._wants_file(table)],
-                carried=carried,
-            )
+    def _tables(self, day: InstrumentDay, raw: RawDay, tables: Sequence[Table]) -> list[TableDay]:
+        return make_tables(
+            self._feed_context,
+            day,
+            raw,
+            tables,
+            again=True,
+            force=self._force,
+            unpublished=[table for table in tables if not self._wants_file(table)],
+        )
 
     def _verify(self, raw: RawDay) -> HedgegridError | None:
         """Read a raw day that nothing else has read; only if somebody wants to know."""

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from hedgegrid_assets import venues
+from hedgegrid_assets.batch import Decimals
 from hedgegrid_assets.errors import DataError, InstrumentUnknown, LooksLikeFloats, UsageError
-from hedgegrid_assets.model import Decimals
 from hedgegrid_assets.timestamps import NS_PER_SECOND, day_start
 from hedgegrid_assets.venues import Market
 

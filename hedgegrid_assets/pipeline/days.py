@@ -16,7 +16,7 @@ from hedgegrid_assets.stages import catalog, normalize
 from hedgegrid_assets.stages.catalog import Draft, Written
 from hedgegrid_assets.stages.frames import Precisions
 from hedgegrid_assets.stages.normalize import FrameSink, Normalized, Recipe, normalize_day
-from hedgegrid_assets.stages.raw import Carried, Progress, RawDay
+from hedgegrid_assets.stages.raw import Progress, RawDay
 from hedgegrid_assets.store import writing
 from hedgegrid_assets.venues import markets
 
@@ -55,7 +55,6 @@ def make_tables(
     force: bool = False,
     unpublished: Collection[Table] = (),
     progress: Progress | None = None,
-    carried: Carried | None = None,
 ) -> list[TableDay]:
     """Normalize, judge and publish tables of a raw day; it is read once for all of them, and current tables are left.
 
@@ -69,7 +68,6 @@ def make_tables(
         force: Rows of an earlier frame of another origin may be lost (see ``normalize_day``).
         unpublished: Tables that are normalized only.
         progress: Told of lines that are done.
-        carried: What is decoded of the raw day already.
 
     Raises:
         HedgegridError: The raw day is damaged, or its instrument is not known; what concerns one table is in its ``TableDay``.
@@ -89,7 +87,7 @@ def make_tables(
             for table in stale
             if table not in unpublished
         }
-        made = _normalized(context, day, raw, stale, compression, progress, drafts, carried, force=force)
+        made = _normalized(context, day, raw, stale, compression, progress, drafts, force=force)
         return [
             TableDay(day, table, error=refused[table.name])
             if table.name in refused
@@ -109,7 +107,6 @@ def normalize_tables(
     compression: str = "zstd",
     progress: Progress | None = None,
     sinks: Mapping[str, FrameSink] | None = None,
-    carried: Carried | None = None,
     force: bool = False,
 ) -> list[Normalized]:
     """Normalize tables of one raw day (see ``normalize_day``). Raises Refused before anything is written."""
@@ -119,7 +116,7 @@ def normalize_tables(
     recipe = recipe_of(context, channel, instrument_of(context, raw.key.symbol), compression)
     for table in tables:
         catalog.admit(context.places, day, table, channel.series)
-    return normalize_day(context.places, day, raw, tables, recipe, progress, sinks, carried, force=force)
+    return normalize_day(context.places, day, raw, tables, recipe, progress, sinks, force=force)
 
 
 def recipe_of(context: FeedContext, channel: Channel, instrument: Instrument, compression: str = "zstd") -> Recipe:
@@ -174,7 +171,6 @@ def _normalized(
     compression: str,
     progress: Progress | None,
     drafts: Mapping[str, Draft],
-    carried: Carried | None,
     *,
     force: bool,
 ) -> dict[str, Normalized]:
@@ -190,7 +186,6 @@ def _normalized(
         compression=compression,
         progress=progress,
         sinks=drafts,
-        carried=carried,
         force=force,
     )
     return {done.table.name: done for done in found}

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import date
 from typing import Any, Final
 
+from hedgegrid_assets.batch import Decimals
 from hedgegrid_assets.config.fields import InstrumentOverride
 from hedgegrid_assets.config.origin import Origin
 from hedgegrid_assets.errors import DataError, InstrumentUnknown
@@ -23,7 +24,7 @@ from hedgegrid_assets.instruments import (
     tick_decimals,
     unknown_form,
 )
-from hedgegrid_assets.model import Decimals, InstrumentDay, Status, Table
+from hedgegrid_assets.model import InstrumentDay, Status, Table
 from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.stages.catalog import finish
 from hedgegrid_assets.stages.catalog.definitions import refuse_foreign_definition, write_definition

@@ -9,7 +9,7 @@ from typing import Final
 
 from hedgegrid_assets.errors import HedgegridError, NoDataFetched, Unforeseen
 from hedgegrid_assets.pipeline.feed_context import FeedContext
-from hedgegrid_assets.stages.raw import Carrier, Progress, RawDay, RawKey
+from hedgegrid_assets.stages.raw import Progress, RawDay, RawKey
 
 _log: Final = logging.getLogger(__name__)
 
@@ -21,9 +21,11 @@ def fetch(
     tick: Progress,
     halt: threading.Event,
     note: Callable[[str], None],
-    carrier: Carrier,
+    at_hand: dict[RawKey, RawDay],
 ) -> dict[RawKey, HedgegridError]:
     """Fetch all days that are not there, several at a time; those that could not be had, and why.
+
+    ``at_hand`` gets those that are there, with their rows as far as they were read on the way; the caller closes them.
 
     A symbol of which every day is empty counts as not had: the range is wrong, or the symbol.
     """
@@ -32,7 +34,7 @@ def fetch(
 
     def one(key: RawKey) -> None:
         try:
-            raw = context.raw(key, lambda: tick(f"fetching {key.symbol} {key.channel} {key.day}", 0), carrier)
+            raw = context.raw(key, lambda: tick(f"fetching {key.symbol} {key.channel} {key.day}", 0), keep=True)
         except HedgegridError as error:
             _log.info("%s %s %s: %s", key.symbol, key.channel, key.day, error.message)
             failed[key] = error
@@ -41,7 +43,7 @@ def fetch(
             failed[key] = Unforeseen(error, f"{key.symbol} {key.channel} {key.day}")
         else:
             if raw is not None:
-                found[key] = raw
+                found[key] = at_hand[key] = raw
 
     with workers(at_once, halt) as pool:
         results_of([pool.submit(one, key) for key in keys])

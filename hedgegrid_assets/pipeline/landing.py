@@ -11,7 +11,6 @@ from hedgegrid_assets.model import Channel
 from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.stages import raw as raw_stage
 from hedgegrid_assets.stages.raw import (
-    Carrier,
     ImportReport,
     Landed,
     LandingFile,
@@ -45,7 +44,7 @@ def import_landing(
     in_place: bool = False,
     pass_over_damaged: bool = False,
     progress: Progress | None = None,
-    carrier: Carrier | None = None,
+    keep: bool = False,
     again: bool = False,
 ) -> ImportReport:
     """Import what is new in the landing zone; see ``raw.import_landing``.
@@ -66,7 +65,7 @@ def import_landing(
         in_place=in_place,
         pass_over_damaged=pass_over_damaged,
         progress=progress,
-        carrier=carrier,
+        keep=keep,
         again=again,
     )
     report.notes += [
@@ -146,7 +145,7 @@ def _said(context: FeedContext, *, named: bool, files: Mapping[str, Any] | None 
 
     ``reader``: a newer one may take a file for something else, and so looks at it again.
     """
-    if context.source.dialect is None:
+    if context.source.begin is None:
         return {}
     given: dict[str, Any] = {"named": named, "files": files}
     given |= {key: context.feed.settings.get(key) for key in ("timestamp_format", "sides", "side_is")}

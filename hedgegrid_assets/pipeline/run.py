@@ -5,14 +5,15 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from hedgegrid_assets.batch import REST
 from hedgegrid_assets.errors import HedgegridError, NoDataFetched, Unforeseen, together
 from hedgegrid_assets.instruments import FAR_FINER, FEW, Instrument
-from hedgegrid_assets.model import REST, InstrumentDay, Table
+from hedgegrid_assets.model import InstrumentDay, Table
 from hedgegrid_assets.pipeline.days import make_tables
 from hedgegrid_assets.pipeline.definitions import doubtful_numbers, instrument_of, is_pinned, told
 from hedgegrid_assets.pipeline.feed_context import FeedContext
@@ -32,7 +33,7 @@ from hedgegrid_assets.pipeline.selection import (
 from hedgegrid_assets.pipeline.summary import DaySummary, RunSummary, day_summary, failed_day
 from hedgegrid_assets.stages.catalog import refuse_unfit_nautilus
 from hedgegrid_assets.stages.frames import few_far_finer
-from hedgegrid_assets.stages.raw import Carried, Carrier, ImportReport, Progress, RawKey
+from hedgegrid_assets.stages.raw import ImportReport, Progress, RawDay, RawKey
 from hedgegrid_assets.store import make_folder
 from hedgegrid_assets.venues.markets import NAMES
 
@@ -109,9 +110,12 @@ def run(
 
     ``say`` is told what a person should know (notes are in the summary as well). A day that fails stops no other.
     """
-
-    with closing(Carrier()) as carrier:
-        return _run(asked, progress, say, stop or threading.Event(), carrier)
+    at_hand: dict[RawKey, RawDay] = {}
+    try:
+        return _run(asked, progress, say, stop or threading.Event(), at_hand)
+    finally:
+        for day in at_hand.values():
+            day.close()
 
 
 def _run(
@@ -119,9 +123,9 @@ def _run(
     progress: Progress | None,
     say: Callable[[str], None] | None,
     halt: threading.Event,
-    carrier: Carrier,
+    at_hand: dict[RawKey, RawDay],
 ) -> RunSummary:
-
+    """``at_hand`` gets the days that the run has read, and that the caller closes."""
     started = time.monotonic()
     notes: list[str] = []
 
@@ -153,13 +157,14 @@ def _run(
             in_place=True,
             pass_over_damaged=not context.names_files,
             progress=tick,
-            carrier=carrier,
+            keep=True,
             again=asked.force,
         )
+        at_hand |= report.at_hand
         errors += report.refused
         for text in report.notes:
             note(text)
-        if context.source.dialect is not None and report.unknown_symbols:
+        if context.source.begin is not None and report.unknown_symbols:
             most = ", ".join(f"{symbol} {count:,}" for symbol, count in report.unknown_symbols.most_common(5))
             note(
                 f"{sum(report.unknown_symbols.values()):,} rows of {len(report.unknown_symbols)} other symbols are passed over: {most}"
@@ -181,7 +186,7 @@ def _run(
     if keys and len(failed) == len(keys):
         raise next(iter(failed.values()))
     if context.source.remote is not None:
-        failed = fetch(context, keys, max(asked.jobs, FETCHED_AT_ONCE), tick, halt, note, carrier)
+        failed = fetch(context, keys, max(asked.jobs, FETCHED_AT_ONCE), tick, halt, note, at_hand)
     inferred: list[Instrument] = []
     for symbol in sorted({key.symbol for key in keys if key not in failed}):
         try:
@@ -201,7 +206,7 @@ def _run(
     if keys and len(failed) == len(keys):
         raise next(iter(failed.values()))
     with workers(asked.jobs, halt) as pool:
-        work = partial(_run_day, context, asked=asked, progress=tick, failed=failed, carrier=carrier)
+        work = partial(_run_day, context, asked=asked, progress=tick, failed=failed, at_hand=at_hand)
         results = results_of([pool.submit(work, key) for key in keys])
     for day in (day for days in results for day in days if day.note):
         note(str(day.note))
@@ -260,7 +265,7 @@ def _run_day(
     asked: Request,
     progress: Progress,
     failed: Mapping[RawKey, HedgegridError],
-    carrier: Carrier,
+    at_hand: dict[RawKey, RawDay],
 ) -> list[DaySummary]:
     """One raw day through normalize and catalog; errors of the data become part of the summary."""
     tables = context.by_channel()[key.channel][1]
@@ -271,11 +276,11 @@ def _run_day(
     if key in failed:
         return [failed_day(day, table, failed[key]) for table in tables]
     with ExitStack() as stack:
-        carried = carrier.take(key)
-        if carried is not None:
-            stack.callback(carried.close)
+        read = at_hand.pop(key, None)
+        if read is not None:
+            stack.callback(read.close)
         try:
-            return _convert(context, day, key, tables, asked, progress, carried)
+            return _convert(context, day, key, tables, asked, progress, read)
         except HedgegridError as error:
             _log.info("%s: %s", day, error.message)
             return [failed_day(day, table, error) for table in tables]
@@ -291,11 +296,13 @@ def _convert(
     tables: Sequence[Table],
     asked: Request,
     progress: Progress,
-    carried: Carried | None,
+    at_hand: RawDay | None,
 ) -> list[DaySummary]:
     raw = context.raw(key)
     if raw is None:
         raise NoDataFetched(f"{day} {key.channel}", context.source.name, "no such day")
+    if at_hand is not None:
+        raw = raw.with_rows_of(at_hand)
     done = make_tables(
         context,
         day,
@@ -305,6 +312,5 @@ def _convert(
         again=asked.force,
         force=asked.force,
         progress=progress,
-        carried=carried,
     )
     return [day_summary(context.places, each) for each in done]

@@ -68,7 +68,7 @@ def with_trade_kind(context: FeedContext, report: ImportReport, note: Callable[[
     if kind is None:
         return context
     others = [name for name in kinds if name in found and name != kind]
-    if len(found & set(kinds)) > 1 or context.source.dialect is None:
+    if len(found & set(kinds)) > 1 or context.source.begin is None:
         note(
             f"trades are made from {kind}"
             + (f" ({', '.join(others)} is there too and left out: one series holds one kind)" if others else "")

@@ -4,10 +4,10 @@ import hashlib
 import os
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final, cast
 
+from hedgegrid_assets.batch import Block
 from hedgegrid_assets.errors import EnvironmentFault, RawDamaged, SeveralInOne
 from hedgegrid_assets.store.codecs import MAGIC, MemberStream, in_utf8
 from hedgegrid_assets.store.threads import prefetch
@@ -24,25 +24,6 @@ _ZIP_FED: Final = 4 << 10
 """As that, of a zip file's LZMA."""
 _NOT_CONTENT: Final = (".DS_Store", "Thumbs.db", "desktop.ini")
 _QUOTED_BACK: Final = 64 << 10
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """Whole lines of a file, as they are (``\\n`` or ``\\r\\n`` kept).
-
-    ``first_line`` counts from 0. ``cut`` is set on the last block if its last line has no newline, ``truncated``
-    if besides that the compressed stream ended too early. ``lines`` is their number.
-    """
-
-    data: bytes
-    first_line: int
-    cut: bool = False
-    truncated: bool = False
-    lines: int = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Count once, in the thread that reads."""
-        object.__setattr__(self, "lines", self.data.count(b"\n") + (self.cut and bool(self.data)))
 
 
 class BlockReader:

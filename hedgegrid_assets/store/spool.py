@@ -54,3 +54,4 @@ class Spool:
     def close(self) -> None:
         """Forget all frames."""
         self._file.close()
+        self._ends = [0]

@@ -15,11 +15,12 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from hedgegrid_assets.model import Channel, Decoded, Scan
+from hedgegrid_assets.batch import Decoded, Placed
+from hedgegrid_assets.model import Channel
 from hedgegrid_assets.sources.websocket import SOURCE
 from hedgegrid_assets.store import Block
 from hedgegrid_assets.timestamps import RANGES
-from hedgegrid_assets_tests import scenario
+from hedgegrid_assets_tests import one_day, scenario
 from hedgegrid_assets_tests.scenario import (
     BAD_ID,
     BAD_MS,
@@ -40,12 +41,12 @@ from hedgegrid_assets_tests.scenario import (
 AGG_TRADE, TRADE, MARK_PRICE, INDEX_PRICE = SOURCE.channels
 
 
-def scanned(data: bytes, *, cut: bool = False) -> Scan:
-    return SOURCE.scan(Block(data, 0, cut=cut), {})
+def scanned(data: bytes, *, cut: bool = False) -> Placed:
+    return one_day.placed(SOURCE, Block(data, 0, cut=cut))
 
 
 def decoded(data: bytes, channel: Channel = AGG_TRADE, first_line: int = 0) -> Decoded:
-    return SOURCE.decode(Block(data, first_line), channel, {})
+    return one_day.decoded(SOURCE, Block(data, first_line), channel)
 
 
 def one(data: bytes, channel: Channel = AGG_TRADE) -> dict[str, Any]:

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hedgegrid_assets.model import Channel, Dialect, Source
+from hedgegrid_assets.batch import Dialect
+from hedgegrid_assets.model import Channel, Source
 from hedgegrid_assets.sources import csv, synthetic, tardis, websocket
 from hedgegrid_assets.sources.tardis import datasets
-from hedgegrid_assets_tests.one_day import DAY, cut, outcomes, scanned
+from hedgegrid_assets_tests.one_day import DAY, all_placed, cut, outcomes
 
 MIDNIGHT_MS: Final = 1_704_067_200_000
 SMALL: Final = 48
@@ -38,9 +39,9 @@ class Reader:
     def dialect(self, data: bytes) -> Dialect:
         if self.source.name == "tardis" and self.head:
             return datasets.dialect_of(data.split(b"\n")[0], self.made_of, "BTCUSDT")
-        if self.source.dialect is None:
+        if self.source.begin is None:
             return {}
-        return self.source.dialect(cut(data, 1 << 20)[0], {"path": "BTCUSDT.csv", "symbols": ["BTCUSDT"]})
+        return self.source.begin(cut(data, 1 << 20)[0], {"path": "BTCUSDT.csv", "symbols": ["BTCUSDT"]}).dialect
 
 
 def _message(kind: str, number: int, **more: object) -> str:
@@ -158,20 +159,16 @@ READERS: Final[Mapping[str, Reader]] = {
 def assert_same(data: bytes, reader: Reader, folder: Path) -> None:
     dialect = reader.dialect(data)
     whole = outcomes(folder, reader.source, reader.made_of, data, dialect=dialect)
-    ways = [{"block": SMALL}]
-    if reader.source.read is not None:
-        ways += [{"carried": True}, {"block": SMALL, "carried": True}]
-    for way in ways:
+    for way in ({"block": SMALL}, {"kept": True}, {"block": SMALL, "kept": True}):
         found = outcomes(folder, reader.source, reader.made_of, data, dialect=dialect, **way)  # type: ignore[arg-type]
         for table, outcome in whole.items():
             assert found[table].verdict == outcome.verdict, (way, table)
             assert found[table].frame.rows() == outcome.frame.rows(), (way, table)
             assert found[table].bytes == outcome.bytes, (way, table)
             assert found[table].rejects.rows() == outcome.rejects.rows(), (way, table)
-    expected = scanned(reader.source, data, dialect, 1 << 20)
-    assert scanned(reader.source, data, dialect, SMALL) == expected
-    if reader.source.read is not None:
-        assert scanned(reader.source, data, dialect, SMALL, read=True) == expected
+    expected = all_placed(reader.source, data, dialect, 1 << 20)
+    for size, rows in ((SMALL, False), (1 << 20, True), (SMALL, True)):
+        assert all_placed(reader.source, data, dialect, size, rows=rows) == expected, (size, rows)
 
 
 def test_every_channel_of_every_source_has_its_lines_here() -> None:

@@ -16,14 +16,16 @@ from nautilus_trader.model.data import MarkPriceUpdate
 from nautilus_trader.persistence.catalog import ParquetDataCatalog
 
 from hedgegrid_assets import RunSummary, run_pipeline
+from hedgegrid_assets.batch import Decoded, Placed
 from hedgegrid_assets.errors import NoDataFetched, NotOneMessageALine, SeriesMixed
 from hedgegrid_assets.inspect.trace import trace
-from hedgegrid_assets.model import Decoded, InstrumentDay, Scan
+from hedgegrid_assets.model import InstrumentDay
 from hedgegrid_assets.sources.websocket import SOURCE
 from hedgegrid_assets.stages.frames import read_blocks
 from hedgegrid_assets.stages.integrity import read_verdict
 from hedgegrid_assets.store import Block, Places
 from hedgegrid_assets.tables import TABLES
+from hedgegrid_assets_tests import one_day
 from hedgegrid_assets_tests.scenario import agg_trade, mark_price
 from hedgegrid_assets_tests.yard import DAY
 
@@ -68,12 +70,12 @@ STAMPED = {
 """Form -> (line, when it was received)."""
 
 
-def scanned(*lines: str) -> Scan:
-    return SOURCE.scan(Block("".join(f"{line}\n" for line in lines).encode(), 0), {})
+def scanned(*lines: str) -> Placed:
+    return one_day.placed(SOURCE, Block("".join(f"{line}\n" for line in lines).encode(), 0))
 
 
 def decoded(*lines: str, channel: Any = AGG_TRADE, dialect: Mapping[str, Any] | None = None) -> Decoded:
-    return SOURCE.decode(Block("".join(f"{line}\n" for line in lines).encode(), 0), channel, dialect or {})
+    return one_day.decoded(SOURCE, Block("".join(f"{line}\n" for line in lines).encode(), 0), channel, dialect)
 
 
 def marks(ms: int, *symbols: str) -> str:

@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from hedgegrid_assets.model import Decoded, Scan
+from hedgegrid_assets.batch import Decoded, Placed
 from hedgegrid_assets.sources.formats import json_lines as shaped
-from hedgegrid_assets.sources.formats.binance import by_shape
+from hedgegrid_assets.sources.formats.binance.by_shape import by_shape
 from hedgegrid_assets.sources.websocket import SOURCE
 from hedgegrid_assets.store import Block
+from hedgegrid_assets_tests import one_day
 
 NUMBERS = (
     "0",
@@ -85,9 +86,9 @@ def alike_lines(draw: st.DrawFn) -> list[str]:
     return [line(number) for number in range(draw(st.integers(1, 12)))]
 
 
-def read(lines: Sequence[str]) -> tuple[Scan, list[Decoded]]:
+def read(lines: Sequence[str]) -> tuple[Placed, list[Decoded]]:
     block = Block("".join(lines).encode(), 0)
-    return SOURCE.scan(block, {}), [SOURCE.decode(block, channel, {}) for channel in SOURCE.channels]
+    return one_day.placed(SOURCE, block), [one_day.decoded(SOURCE, block, channel) for channel in SOURCE.channels]
 
 
 @pytest.mark.slow
@@ -123,7 +124,7 @@ def test_a_block_of_alike_lines_fits_its_shape_throughout() -> None:
     assert parts is not None
     proofs = [parts.fits("e", "aggTrade"), parts.ends(), parts.received("local")[1], *parts.unread(["e"])]
     assert parts.parts.with_columns(local=parts.received("local")[0]).select(pl.all_horizontal(proofs).all()).item()
-    assert SOURCE.decode(block, SOURCE.channels[0], {}).rows["id"].to_list() == list(range(100))
+    assert one_day.decoded(SOURCE, block, SOURCE.channels[0]).rows["id"].to_list() == list(range(100))
 
 
 @pytest.mark.parametrize(
@@ -141,7 +142,7 @@ def test_usual_lines_of_mixed_streams_never_reach_the_slower_readers(name: str, 
     lines = [message % (n, n) + '\n{"e":"depthUpdate","b":[["1","2"]]}\n' for n in range(5, 20)]
     data = "".join(line.replace('"T":9', '"T":1704067200000') for line in lines).encode()
     channel = next(channel for channel in SOURCE.channels if channel.name == name)
-    assert len(SOURCE.decode(Block(data, 0), channel, {}).rows) == 15
+    assert len(one_day.decoded(SOURCE, Block(data, 0), channel).rows) == 15
     rows = by_shape(Block(data, 0), channel)
     assert rows is not None
     assert rows["line"].to_list() == list(range(0, 30, 2))

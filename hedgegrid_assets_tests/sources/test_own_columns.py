@@ -13,6 +13,7 @@ from nautilus_trader.model.data import FundingRateUpdate
 from nautilus_trader.persistence.catalog import ParquetDataCatalog
 
 from hedgegrid_assets import read_frame
+from hedgegrid_assets.batch import Block
 from hedgegrid_assets.cli import run
 from hedgegrid_assets.inspect.validation import validate_catalog
 from hedgegrid_assets.model import Channel, Source
@@ -42,11 +43,11 @@ def ticker(at: int, **cells: str) -> str:
     return f"kraken,BTCUSDT,{times},{given['rate']},{given['predicted']},,,{given['index']},{given['mark']}\n"
 
 
-def tickers(folder: Path, *lines: str, block: int | None = None, carried: bool = False) -> dict[str, Outcome]:
+def tickers(folder: Path, *lines: str, block: int | None = None, kept: bool = False) -> dict[str, Outcome]:
     made_of = channel(tardis.SOURCE, "derivative_ticker")
     dialect = datasets.dialect_of(HEAD.encode(), made_of, "BTCUSDT")
     data = (f"{HEAD}\n" + "".join(lines)).encode()
-    return outcomes(folder, tardis.SOURCE, made_of, data, dialect=dialect, block=block, carried=carried)
+    return outcomes(folder, tardis.SOURCE, made_of, data, dialect=dialect, block=block, kept=kept)
 
 
 def marks(folder: Path, *changes: dict[str, Any], **options: Any) -> dict[str, Outcome]:
@@ -65,7 +66,7 @@ def counts(found: dict[str, Outcome]) -> list[tuple[int, int, int]]:
     return [(each["out"], each["rejected"], each["not_applicable"]) for each in rows]
 
 
-WAYS: Final[tuple[dict[str, Any], ...]] = ({}, {"block": 48}, {"carried": True}, {"block": 48, "carried": True})
+WAYS: Final[tuple[dict[str, Any], ...]] = ({}, {"block": 48}, {"kept": True}, {"block": 48, "kept": True})
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -130,11 +131,8 @@ def test_a_value_that_an_optional_column_cannot_hold_is_empty_and_counted(tmp_pa
 def test_members_of_an_aggregate_that_are_too_large_are_empty_and_counted(tmp_path: Path) -> None:
     rows = f"{MS},1,1,9,{2**70},7\n{MS + 1},1,1,10,7,8\n"
     text = f"timestamp,price,size,agg_trade_id,first_trade_id,last_trade_id\n{rows}".encode()
-    from hedgegrid_assets.store import Block
-
-    dialect = csv.SOURCE.dialect
-    assert dialect is not None
-    said = dialect(Block(text, 0), {"path": "BTCUSDT.csv", "symbols": ["BTCUSDT"]})
+    assert csv.SOURCE.begin is not None
+    said = csv.SOURCE.begin(Block(text, 0), {"path": "BTCUSDT.csv", "symbols": ["BTCUSDT"]}).dialect
     found = outcomes(tmp_path, csv.SOURCE, channel(csv.SOURCE, "aggTrade"), text, dialect=said)["trade_tick"]
     assert found.frame["first_trade_id"].to_list() == [None, 7]
     assert found.rule("nothing_cleaned")["numbers"]["left_empty"] == {"first_trade_id": 1}

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from hedgegrid_assets.model import Dialect
+from hedgegrid_assets.batch import Dialect
 from hedgegrid_assets.sources.csv.names import LOCAL, TIMESTAMP
 from hedgegrid_assets.sources.csv.times import ns_of
 from hedgegrid_assets.sources.formats import csv_cells as cells

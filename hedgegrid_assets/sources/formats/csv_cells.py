@@ -19,6 +19,7 @@ from hedgegrid_assets.sources.formats.lines import BOM, without_invalid
 from hedgegrid_assets.store import Block, line_array
 
 _LONGEST_RECORD: Final = 16
+_READ_AT_ONCE: Final = 64
 EXTRA: Final = "extra"
 csv.field_size_limit(64 << 20)  # as long as a line may be
 
@@ -63,6 +64,24 @@ def read(block: Block, columns: int, delimiter: str, wanted: Sequence[int]) -> C
     if b" " in data or b"\t" in data or b"\r" in data:
         cells.frame = cells.frame.with_columns(pl.exclude("line").str.strip_chars(" \t\r"))
     return cells
+
+
+class Table:
+    """The cells of one block, for who asks more than once: read at the first question, unless there are very many columns."""
+
+    def __init__(self, block: Block, columns: int, delimiter: str) -> None:
+        self.block = block
+        self._columns, self._delimiter = columns, delimiter
+        self._all: Cells | None = None
+
+    def read(self, wanted: Collection[int]) -> Cells:
+        """The cells at the positions wanted, of every record; see ``read``."""
+        if self._columns > _READ_AT_ONCE:
+            return read(self.block, self._columns, self._delimiter, sorted(wanted))
+        if self._all is None:
+            self._all = read(self.block, self._columns, self._delimiter, range(self._columns))
+        names = ["line", *(name(place) for place in sorted(set(wanted))), EXTRA]
+        return Cells(self._all.frame.select(names), self._all.broken, self._all.inside)
 
 
 def without_lines(block: Block, lines: Sequence[int]) -> Block:

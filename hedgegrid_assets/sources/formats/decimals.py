@@ -7,8 +7,8 @@ from typing import Final
 
 import polars as pl
 
+from hedgegrid_assets.batch import Decimals
 from hedgegrid_assets.instruments import FLOAT_DIGITS
-from hedgegrid_assets.model import Decimals
 
 _DIGITS_TRIED: Final = 40
 _DECIMAL_TEXT: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,9})?")

@@ -40,6 +40,13 @@ def shown(text: pl.Expr) -> pl.Expr:
     return text.str.strip_chars_end("\r\n").str.head(RAW_SHOWN)
 
 
+def numbered(rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows in the order of their lines (``raw_row``), with ``part``: the first that a line gives is 0, the next 1."""
+    number = pl.int_range(pl.len(), dtype=pl.UInt32)
+    several = bool((rows["raw_row"].diff() == 0).any())
+    return rows.with_columns(part=number.over("raw_row") if several else pl.lit(0, pl.UInt32))
+
+
 def without_invalid(data: bytes) -> tuple[bytes, dict[int, str]]:
     """The same lines, those that are no UTF-8 emptied; number of each of them -> what is shown of it."""
     lines = line_array(data).to_pylist()

@@ -2,20 +2,20 @@
 
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
+from hedgegrid_assets.batch import Batch, Block, Dialect, Placed, Reader
 from hedgegrid_assets.errors import EnvironmentFault, UsageError
-from hedgegrid_assets.model import Channel, Decoded, Dialect, Download, FetchPlan, Remote, Scan, Source
+from hedgegrid_assets.model import Channel, Download, FetchPlan, Remote, Source
 from hedgegrid_assets.sources.formats import binance
 from hedgegrid_assets.sources.tardis import datasets
 from hedgegrid_assets.sources.tardis.names import DEFAULT_EXCHANGE, exchange_of
 from hedgegrid_assets.sources.tardis.settings import TardisSettings
-from hedgegrid_assets.store import Block
 from hedgegrid_assets.venues import Listing
 from hedgegrid_assets.venues.exchanges import is_spot, listing_of, venues_of
 
@@ -72,41 +72,38 @@ def _is_message(channel: Channel) -> bool:
 # ---------------------------------------------------------------- lines
 
 
-def _scan(block: Block, dialect: Dialect) -> Scan:
-    if "data_type" in dialect:
-        return datasets.scan(block, dialect, _csv(DEFAULT_EXCHANGE)[dialect["data_type"]])
-    return _with_disconnects(binance.scan(block, dialect, known=_messages(DEFAULT_EXCHANGE)), block)
-
-
-def _decode(block: Block, channel: Channel, dialect: Dialect) -> Decoded:
-    if not _is_message(channel):
-        return datasets.decode(block, channel, dialect) if dialect else _nothing(channel)
-    return binance.decode(block, channel, dialect, known=_messages(DEFAULT_EXCHANGE))
-
-
-def _read(block: Block, dialect: Dialect, wanted: Collection[str]) -> tuple[Scan, Mapping[str, Decoded]]:
-    if "data_type" in dialect:
+def _open(dialect: Dialect, rows: Collection[str] = (), *, placing: bool = True) -> Reader:
+    if "data_type" in dialect:  # the file of a day without data has not even a header
         channel = _csv(DEFAULT_EXCHANGE)[dialect["data_type"]]
-        scan, decoded = datasets.read(block, dialect, channel)
-        return scan, {channel.name: decoded}
-    scan, by_channel = binance.read(block, dialect, wanted, known=_messages(DEFAULT_EXCHANGE))
-    return _with_disconnects(scan, block), by_channel
+        return datasets.DatasetReader(channel, dialect, channel.name in rows, placing)
+    messages = binance.open_messages(dialect, rows, placing=placing, known=_messages(DEFAULT_EXCHANGE))
+    return _ReplayReader(messages)
 
 
-def _nothing(channel: Channel) -> Decoded:
-    """Of a day without data, whose file has not even a header."""
-    return datasets.decode(Block(b"", 0), channel, {"columns": [field.key for field in channel.fields], "symbol": ""})
+@dataclass(frozen=True, slots=True)
+class _ReplayReader:
+    messages: binance.MessageReader
+
+    @property
+    def dialect(self) -> Dialect:
+        """That of the messages."""
+        return self.messages.dialect
+
+    def read(self, block: Block) -> Batch:
+        """See ``Reader``."""
+        batch = self.messages.read(block)
+        return batch if batch.placed is None else replace(batch, placed=_with_disconnects(batch.placed, block))
 
 
-def _with_disconnects(scan: Scan, block: Block) -> Scan:
+def _with_disconnects(found: Placed, block: Block) -> Placed:
     """A blank line is a lost connection, some time after the message before it."""
-    placed = scan.lines.filter(scan.lines["ts_init"].is_not_null())
-    if not scan.blank or not len(placed):
-        return scan
+    placed = found.lines.filter(found.lines["ts_init"].is_not_null())
+    if not found.blank or not len(placed):
+        return found
     lines, times = placed["line"].to_list(), placed["ts_init"].to_list()
     texts = enumerate(block.data.removesuffix(b"\n").split(b"\n"), start=block.first_line)
     before = {bisect_left(lines, number) - 1 for number, text in texts if not text.strip()}
-    return replace(scan, disconnects_ns=tuple(sorted({times[max(position, 0)] for position in before})))
+    return replace(found, disconnects_ns=tuple(sorted({times[max(position, 0)] for position in before})))
 
 
 # ---------------------------------------------------------------- days
@@ -228,9 +225,7 @@ SOURCE: Final = Source(
     extension="jsonl",
     channels=(*datasets.channels(DEFAULT_EXCHANGE), *_messages(DEFAULT_EXCHANGE)),
     lands=False,
-    scan=_scan,
-    decode=_decode,
-    read=_read,
+    open=_open,
     code_version=1,
     settings=TardisSettings,
     remote=Remote(

@@ -5,17 +5,25 @@ times are microseconds (nanoseconds where a file has them), a missing value is a
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import polars as pl
 
+from hedgegrid_assets.batch import Batch, Block, Decimals, Decoded, Dialect, Placed
 from hedgegrid_assets.errors import DataError
-from hedgegrid_assets.model import Channel, Decimals, Decoded, Dialect, Field, Scan, TableMapping
+from hedgegrid_assets.model import Channel, Field, TableMapping
 from hedgegrid_assets.sources.formats import synthetic_ids as made_ids
 from hedgegrid_assets.sources.formats.decimals import most_decimals, plain_digits, usual
-from hedgegrid_assets.sources.formats.lines import BOM, FAULTS_SCHEMA, PLACED_SCHEMA, REJECTS_SCHEMA, without_invalid
-from hedgegrid_assets.store import Block
+from hedgegrid_assets.sources.formats.lines import (
+    BOM,
+    FAULTS_SCHEMA,
+    PLACED_SCHEMA,
+    REJECTS_SCHEMA,
+    numbered,
+    without_invalid,
+)
 from hedgegrid_assets.tables import apart
 from hedgegrid_assets.tables.funding_rate_update import RATE_DECIMALS
 from hedgegrid_assets.tables.trade_tick import side
@@ -217,26 +225,31 @@ def _plain(cells: pl.DataFrame, name: str, decimals: int) -> tuple[pl.DataFrame,
     return cells, [text for text, found in exact.items() if found is None]
 
 
-# ---------------------------------------------------------------- scan and decode
+# ---------------------------------------------------------------- one pass
 
 
-def scan(block: Block, dialect: Dialect, channel: Channel) -> Scan:
-    """Say of every line of a block what it is; see ``Scan``."""
-    names = [field.key for field in channel.fields if field.kind == "decimal"]
-    return _scan(block, dialect, channel, *_cells(block, dialect, ["local_timestamp", *names]))
+@dataclass(frozen=True, slots=True)
+class DatasetReader:
+    """Reads a data set; ``rows``: they are wanted, too."""
+
+    channel: Channel
+    dialect: Dialect
+    rows: bool
+    placing: bool
+
+    def read(self, block: Block) -> Batch:
+        """See ``Reader``; every line that gives no row is a reject, but blank ones."""
+        wanted = [field.key for field in self.channel.fields if self.rows or field.kind == "decimal"]
+        cells, other = _cells(block, self.dialect, ["local_timestamp", *wanted])
+        decoded = _decode(block, self.channel, cells, other) if self.rows else None
+        by_rule = decoded is not None and not decoded.odd and not len(decoded.rejects)
+        placed = _place(block, self.dialect, self.channel, cells, other, by_rule=by_rule) if self.placing else None
+        return Batch(block.lines, placed, {} if decoded is None else {self.channel.name: decoded})
 
 
-def read(block: Block, dialect: Dialect, channel: Channel) -> tuple[Scan, Decoded]:
-    """``scan`` and ``decode``."""
-    cells, other = _cells(block, dialect, [field.key for field in channel.fields])
-    decoded = _decode(block, channel, cells, other)
-    by_rule = not decoded.odd and not len(decoded.rejects)
-    return _scan(block, dialect, channel, cells, other, by_rule=by_rule), decoded
-
-
-def _scan(
+def _place(
     block: Block, dialect: Dialect, channel: Channel, cells: pl.DataFrame, other: pl.DataFrame, *, by_rule: bool = False
-) -> Scan:
+) -> Placed:
     """``by_rule``: all cells are known to be spelled as usual."""
     numbers = [field for field in channel.fields if field.kind == "decimal"]
     times = _time(cells["local_timestamp"])
@@ -257,7 +270,7 @@ def _scan(
     counts = {channel.event: len(cells) + len(other)} | ({"header": 1} if block.first_line == 0 else {})
     most = {field.name: _most_decimals(cells, field, by_rule=by_rule) for field in numbers}
     decimals = {(channel.name, dialect["symbol"], name): seen for name, seen in most.items() if seen is not None}
-    return Scan(placed.cast(PLACED_SCHEMA), counts, 0, blank, 0, decimals)
+    return Placed(placed.cast(PLACED_SCHEMA), counts, 0, blank, 0, decimals)
 
 
 def _time(texts: pl.Series) -> pl.Series:
@@ -279,11 +292,6 @@ def _most_decimals(cells: pl.DataFrame, field: Field, *, by_rule: bool) -> Decim
     return most_decimals(cells[name], cells["line"])
 
 
-def decode(block: Block, channel: Channel, dialect: Dialect) -> Decoded:
-    """The rows of a block, typed; every other line but blank ones is a reject."""
-    return _decode(block, channel, *_cells(block, dialect, [field.key for field in channel.fields]))
-
-
 def _decode(block: Block, channel: Channel, cells: pl.DataFrame, rejects: pl.DataFrame) -> Decoded:
     odd = len(rejects)
     rows, rest = _certain(cells, channel)
@@ -295,7 +303,7 @@ def _decode(block: Block, channel: Channel, cells: pl.DataFrame, rejects: pl.Dat
         rejects = pl.concat([rejects, refused]).sort("raw_row")
     if channel.name == "trades":
         rows = _with_made_ids(rows)
-    return Decoded(rows, rejects, odd, faults)
+    return Decoded(numbered(rows), rejects, odd, faults)
 
 
 def _certain(cells: pl.DataFrame, channel: Channel) -> tuple[pl.DataFrame, pl.DataFrame]:

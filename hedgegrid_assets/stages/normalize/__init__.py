@@ -4,18 +4,18 @@ Threads overlap: one decompresses, two decode, and for each table one writes, on
 held in memory; input that proves unsorted, or repeats ids, is held for its day, sorted by (``ts_init``, arrival) and said so.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Final
 
-from hedgegrid_assets.errors import RawDamaged, TooManyOddLines
-from hedgegrid_assets.model import Decoded, Dialect, InstrumentDay, Table
+from hedgegrid_assets.errors import TooManyOddLines
+from hedgegrid_assets.model import InstrumentDay, Table
 from hedgegrid_assets.stages.earlier import Earlier
 from hedgegrid_assets.stages.normalize.day import TableDay
 from hedgegrid_assets.stages.normalize.recipe import Normalized, Recipe, is_current
 from hedgegrid_assets.stages.normalize.sink import FrameSink
-from hedgegrid_assets.stages.raw import Carried, RawDay
-from hedgegrid_assets.store import Block, BlockReader, Places, exclusive_lock, ordered_map, writing
+from hedgegrid_assets.stages.raw import RawDay
+from hedgegrid_assets.store import Places, exclusive_lock, writing
 
 __all__ = ["FrameSink", "Normalized", "Recipe", "is_current", "normalize_day"]
 
@@ -30,13 +30,12 @@ def normalize_day(
     recipe: Recipe,
     progress: Callable[[str, int], None] | None = None,
     sinks: Mapping[str, FrameSink] | None = None,
-    carried: Carried | None = None,
     *,
     force: bool = False,
 ) -> list[Normalized]:
-    """Decode one raw day once, and store frame, rejects and verdict of each table.
+    """Store frame, rejects and verdict of each table, in one pass over what a raw day holds.
 
-    ``sinks``: table -> who takes its rows as well; ``carried``: what importing the day has decoded already.
+    ``sinks``: table -> who takes its rows as well.
 
     Files appear whole or not at all; an earlier frame stays until its successor is complete. Raises RawDamaged and
     TooManyOddLines (nothing stored); what concerns one table only is in its ``Normalized.error``.
@@ -49,27 +48,14 @@ def normalize_day(
         for table_day in days:
             stack.callback(table_day.close)
         odd = 0
-        if carried is not None and carried.sha256 != raw.sha256:  # another process has imported since
-            carried = None
-        for lines, decoded in carried or _decoded(raw, recipe):
-            odd += decoded.odd
-            if odd > ODD_LINES_CAP:
-                raise TooManyOddLines(raw.path, ODD_LINES_CAP)
-            for table_day in days:
-                table_day.add(decoded)
+        for batch in raw.batches(recipe.source, recipe.channel):
+            decoded = batch.decoded.get(recipe.channel.name)
+            if decoded is not None:
+                odd += decoded.odd
+                if odd > ODD_LINES_CAP:
+                    raise TooManyOddLines(raw.path, ODD_LINES_CAP)
+                for table_day in days:
+                    table_day.add(decoded)
             if progress:
-                progress(f"{day}", lines)
+                progress(f"{day}", batch.lines)
         return [table_day.finish(earlier.get(table_day.table.name)) for table_day in days]
-
-
-def _decoded(raw: RawDay, recipe: Recipe) -> Iterator[tuple[int, Decoded]]:
-    """(lines, decoded) of each block of a raw day. Raises RawDamaged if the file is not the one of its manifest."""
-    reader = BlockReader(raw.path, quoted=recipe.source.quoted)
-
-    def decode(given: tuple[Block, Dialect]) -> tuple[int, Decoded]:
-        block, dialect = given
-        return block.lines, recipe.source.decode(block, recipe.channel, dialect)
-
-    yield from ordered_map(decode, raw.by_dialect(reader))
-    if reader.truncated or reader.sha256 != raw.sha256:
-        raise RawDamaged(raw.path, f"expected sha256 {raw.sha256}, found {reader.sha256}")

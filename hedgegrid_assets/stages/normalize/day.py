@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from hedgegrid_assets.batch import Decoded
 from hedgegrid_assets.errors import PrecisionTooFine, RowsWouldBeLost
-from hedgegrid_assets.model import DayContext, Decoded, Identity, InstrumentDay, RowCounts, Table
+from hedgegrid_assets.model import DayContext, Identity, InstrumentDay, RowCounts, Table
 from hedgegrid_assets.stages import integrity
 from hedgegrid_assets.stages.earlier import Earlier
 from hedgegrid_assets.stages.integrity import DayRules

@@ -6,8 +6,9 @@ from typing import Final
 
 import polars as pl
 
+from hedgegrid_assets.batch import Decoded
 from hedgegrid_assets.instruments import FAR_FINER, FLOAT_DIGITS
-from hedgegrid_assets.model import Decoded, Table
+from hedgegrid_assets.model import Table
 from hedgegrid_assets.sources.formats import synthetic_ids
 from hedgegrid_assets.stages.frames import frame_schema
 from hedgegrid_assets.stages.normalize.recipe import Recipe

@@ -1,7 +1,6 @@
 """Stage 1: bytes as received become immutable daily raw files, each with a manifest and its line numbers."""
 
 from hedgegrid_assets.stages.raw.accounting import FileLines, LineCounts, files_to_blame, is_too_much
-from hedgegrid_assets.stages.raw.carried import Carried, Carrier
 from hedgegrid_assets.stages.raw.days import (
     LINES_REMEDY,
     LINES_SCHEMA,
@@ -35,8 +34,6 @@ __all__ = [
     "LINES_REMEDY",
     "LINES_SCHEMA",
     "REJECT_SCHEMA",
-    "Carried",
-    "Carrier",
     "FileLines",
     "ImportReport",
     "Imported",

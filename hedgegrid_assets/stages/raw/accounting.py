@@ -8,8 +8,9 @@ from typing import Any, Final
 
 import polars as pl
 
+from hedgegrid_assets.batch import Dialect
 from hedgegrid_assets.errors import LinesUnplaced
-from hedgegrid_assets.model import Dialect, Source
+from hedgegrid_assets.model import Source
 from hedgegrid_assets.tables.rules import REJECTS_THAT_COUNT
 
 SMALL_FILE: Final = 100

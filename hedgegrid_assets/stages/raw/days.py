@@ -7,7 +7,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -17,9 +17,11 @@ from typing import Any, Final
 import polars as pl
 import pyarrow as pa
 
+from hedgegrid_assets.batch import Batch, Block, Decimals, Dialect, Placed
 from hedgegrid_assets.errors import DocumentDamaged, RawDamaged
-from hedgegrid_assets.model import Decimals, Dialect, Scan, Source
-from hedgegrid_assets.store import Block, BlockReader, Places, Shape, atomic_write, read_json, write_json
+from hedgegrid_assets.model import Channel, Source
+from hedgegrid_assets.stages.raw.kept import Kept
+from hedgegrid_assets.store import BlockReader, Places, Shape, atomic_write, ordered_map, read_json, write_json
 
 type Progress = Callable[[str, int], None]
 """Told what is worked on, and how many lines are done since the last call."""
@@ -59,12 +61,43 @@ class RawKey:
 
 @dataclass(frozen=True, slots=True)
 class RawDay:
-    """A raw day on disk: its file, its manifest, and the origin of its lines (None: the file's own lines)."""
+    """A raw day on disk: its file, its manifest, and the origin of its lines (None: the file's own lines).
+
+    ``kept``: what was read of it when it was imported or fetched a moment ago.
+    """
 
     key: RawKey
     path: Path
     manifest: Mapping[str, Any]
     lines: Path | None
+    kept: Kept | None = field(default=None, compare=False, repr=False)
+
+    def batches(self, source: Source, channel: Channel) -> Iterator[Batch]:
+        """What its lines give to a channel, block by block: what is at hand, else the file is read.
+
+        Raises RawDamaged if the file is not the one of its manifest.
+        """
+        if self.kept is not None and self.kept.whole:
+            yield from self.kept
+            return
+        reader = BlockReader(self.path, quoted=source.quoted)
+        readers = [source.open(dialect, [channel.name], placing=False) for dialect in self._dialects()]
+
+        def read(given: tuple[Block, int]) -> Batch:
+            return readers[given[1]].read(given[0])
+
+        yield from ordered_map(read, self._by_dialect(reader))
+        if reader.truncated or reader.sha256 != self.sha256:
+            raise RawDamaged(self.path, f"expected sha256 {self.sha256}, found {reader.sha256}")
+
+    def with_rows_of(self, at_hand: "RawDay") -> "RawDay":
+        """The same day with what was read of it in this run, unless another process has put other bytes there since."""
+        return replace(self, kept=at_hand.kept) if at_hand.sha256 == self.sha256 else self
+
+    def close(self) -> None:
+        """Forget what was read of it."""
+        if self.kept is not None:
+            self.kept.close()
 
     @property
     def sha256(self) -> str:
@@ -101,21 +134,23 @@ class RawDay:
                 return f"{found.example} ({origin.get('path', self.path)}{line})"
         return ""
 
-    def by_dialect(self, blocks: Iterable[Block]) -> Iterator[tuple[Block, Dialect]]:
-        """Blocks of this day with the dialect of their lines; cut where a landing file of another dialect begins."""
+    def _dialects(self) -> list[Dialect]:
+        """The dialect of each landing file; of all, if they have one."""
         dialects = [origin.get("dialect", {}) for origin in self.manifest["origin"]]
-        starts = [0, *self.origin_starts()]
-        if all(dialect == dialects[0] for dialect in dialects):
-            starts, dialects = [0], dialects[:1]
+        return dialects[:1] if all(dialect == dialects[0] for dialect in dialects) else dialects
+
+    def _by_dialect(self, blocks: Iterable[Block]) -> Iterator[tuple[Block, int]]:
+        """Blocks with the number of the dialect of their lines; cut where a landing file of another dialect begins."""
+        starts = [0, *self.origin_starts()][: len(self._dialects())]
         number = 0
         for block in blocks:
             rest = block
             while number + 1 < len(starts) and rest.first_line + rest.data.count(b"\n") > starts[number + 1]:
                 head, rest = _cut(rest, starts[number + 1] - rest.first_line)
                 if head.data:
-                    yield head, dialects[number]
+                    yield head, number
                 number += 1
-            yield rest, dialects[number]
+            yield rest, number
 
     def origin_starts(self) -> list[int]:
         """The first raw row of each landing file but the first."""
@@ -219,7 +254,7 @@ def verify(day: RawDay) -> None:
 
 
 class Tally:
-    """Adds up what ``scan`` says of the blocks of a file."""
+    """Adds up what is said of the lines of a file, block by block."""
 
     def __init__(self) -> None:
         self.by_stream: Counter[str] = Counter()
@@ -228,15 +263,15 @@ class Tally:
         self.first_local: int | None = None
         self.last_local: int | None = None
 
-    def add(self, scan: Scan) -> None:
+    def add(self, placed: Placed) -> None:
         """Count a block."""
-        self.by_stream.update(scan.by_stream)
-        self.connection += scan.connection
-        self.blank += scan.blank
-        self.unreadable += scan.unreadable
-        for key, more in scan.decimals.items():
+        self.by_stream.update(placed.by_stream)
+        self.connection += placed.connection
+        self.blank += placed.blank
+        self.unreadable += placed.unreadable
+        for key, more in placed.decimals.items():
             self.decimals[key] = self.decimals[key].with_more(more) if key in self.decimals else more
-        times = scan.lines["ts_init"].drop_nulls()
+        times = placed.lines["ts_init"].drop_nulls()
         if len(times):
             self.see(times[0], times[-1])
 

@@ -4,20 +4,20 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
 
+from hedgegrid_assets.batch import Block
 from hedgegrid_assets.errors import RawDamaged
-from hedgegrid_assets.model import Channel, Decoded, Download, Scan, Source
+from hedgegrid_assets.model import Channel, Download, Source
 from hedgegrid_assets.stages.raw.accounting import unplaced_of
-from hedgegrid_assets.stages.raw.carried import Carried, Carrier, scanned
 from hedgegrid_assets.stages.raw.days import RawDay, RawKey, Tally, keep_unplaced, manifest_of, raw_day, write_manifest
+from hedgegrid_assets.stages.raw.kept import Kept
 from hedgegrid_assets.store import (
-    Block,
     BlockReader,
     LineFile,
     Places,
@@ -29,7 +29,7 @@ from hedgegrid_assets.store import (
     writing,
 )
 
-_SCANNING: Final = threading.Lock()
+_LOOKING: Final = threading.Lock()
 """Days are fetched together, but looked through one by one: so memory does not grow with their number."""
 
 
@@ -47,16 +47,18 @@ def fetch_day(
     key: RawKey,
     settings: Mapping[str, Any],
     tick: Callable[[], None] | None = None,
-    carrier: Carrier | None = None,
+    *,
+    keep: bool = False,
 ) -> RawDay | None:
     """Get one day from a source that makes or fetches days itself; what is there already is kept.
 
     None if the source has no such day. Same settings, same bytes. ``tick`` is called often while a day is fetched, and
-    may raise to stop it; nothing is published then. What is decoded on the way is left with the ``carrier``.
+    may raise to stop it; nothing is published then. With ``keep`` the day has its rows at hand, as far as they were read
+    on the way; the caller closes it.
     """
     with writing(places.data):
         if source.remote is not None:
-            return _download_day(places, feed, source, key, settings, tick or (lambda: None), carrier)
+            return _download_day(places, feed, source, key, settings, tick or (lambda: None), keep=keep)
         return _make_day(places, feed, source, key, settings)
 
 
@@ -70,14 +72,16 @@ def _make_day(places: Places, feed: str, source: Source, key: RawKey, settings: 
     blocks = source.fetch(settings, key.symbol, channel, key.day)
     if blocks is None:
         return None
-    tally = Tally()
+    tally, reader = Tally(), source.open({})
     final = places.raw_folder(feed, key.channel, key.symbol) / f"{key.day}.{source.extension}.zst"
     first_line = 0
     with atomic_write(final, places.raw_temp(feed)) as temporary:
         file = LineFile(temporary)
         for data in blocks:
             lines = data.count(b"\n")
-            tally.add(source.scan(Block(data, first_line), {}))
+            placed = reader.read(Block(data, first_line)).placed
+            assert placed is not None
+            tally.add(placed)
             file.append(data, lines)
             first_line += lines
         sha256 = file.close()
@@ -107,14 +111,15 @@ def _download_day(
     key: RawKey,
     settings: Mapping[str, Any],
     tick: Callable[[], None],
-    carrier: Carrier | None,
+    *,
+    keep: bool,
 ) -> RawDay | None:
     """A day as its provider sent it: the bytes are kept, the manifest says where they are from."""
     assert source.remote is not None
     remote, request = source.remote, request_of(source, key, settings)
     channel = _remote_channel(source, key, settings)
     lock = places.raw_temp(feed) / "locks" / f"{key.channel}-{key.symbol}-{key.day}".replace("/", "")
-    with exclusive_lock(lock), working_folder(places.raw_temp(feed)) as work:
+    with exclusive_lock(lock), working_folder(places.raw_temp(feed)) as work, ExitStack() as stack:
         try:
             held = raw_day(places, feed, key)
         except RawDamaged:  # it can be had again
@@ -123,10 +128,10 @@ def _download_day(
             return held
         download, seen = _received(
             lambda: remote.download(settings, key.symbol, channel, key.day, places.data / "cache", work, tick),
-            partial(_look_through, source=source, channel=channel, tick=tick, carry=work if carrier else None),
+            partial(_look_through, source=source, channel=channel, tick=tick, keep=work if keep else None),
         )
-        if carrier is not None and seen.carried is not None:
-            carrier.put(key, seen.carried, seen.reader.sha256)
+        if seen.kept is not None:
+            stack.callback(seen.kept.close)
         reader, tally = seen.reader, seen.tally
         final = places.raw_folder(feed, key.channel, key.symbol) / f"{key.day}{download.suffix}"
         try:
@@ -151,7 +156,11 @@ def _download_day(
             feed, source, key, final.name, reader.bytes, reader.sha256, reader.lines, tally, [origin]
         )
         write_manifest(places, feed, key, manifest | {"request": request})
-    return raw_day(places, feed, key)
+        day = raw_day(places, feed, key)
+        if day is None or seen.kept is None:
+            return day
+        stack.pop_all()
+        return replace(day, kept=seen.kept)
 
 
 @dataclass(slots=True)
@@ -163,7 +172,7 @@ class _Seen:
     disconnects: set[int] = field(default_factory=set)
     unplaced: list[pl.DataFrame] = field(default_factory=list)
     reasons: Counter[str] = field(default_factory=Counter)
-    carried: Carried | None = None
+    kept: Kept | None = None
 
 
 def _received(fetch: Callable[[], Download], look_through: Callable[[Download], _Seen]) -> tuple[Download, _Seen]:
@@ -180,28 +189,25 @@ def _received(fetch: Callable[[], Download], look_through: Callable[[Download], 
 
 
 def _look_through(
-    download: Download, source: Source, channel: Channel, tick: Callable[[], None], carry: Path | None
+    download: Download, source: Source, channel: Channel, tick: Callable[[], None], keep: Path | None
 ) -> _Seen:
-    """Scan all blocks (and ``carry`` what is decoded, in a file in this folder). Raises RawDamaged if the file is not what was received."""
+    """Read all blocks (and keep their rows, in a file in the folder ``keep``). Raises RawDamaged if the file is not what was received."""
     seen = _Seen(BlockReader(download.path), Tally())
-    if carry is not None and source.read is not None:
-        seen.carried = Carried(carry, channel)
-    names = [channel.name] if seen.carried is not None else []
-
-    def look(block: Block) -> tuple[Block, Scan, Mapping[str, Decoded]]:
-        return block, *scanned(source, block, download.dialect, names)
-
-    with _SCANNING, ExitStack() as stack:
-        if seen.carried is not None:
-            stack.callback(seen.carried.close)
-        for block, scan, decoded in ordered_map(look, seen.reader):
-            seen.tally.add(scan)
-            seen.disconnects.update(scan.disconnects_ns)
-            lost = scan.lines.filter(pl.col("reason").is_not_null())
+    reader = source.open(download.dialect, [channel.name] if keep is not None else [])
+    with _LOOKING, ExitStack() as stack:
+        if keep is not None:
+            seen.kept = Kept(keep, channel)
+            stack.callback(seen.kept.close)
+        for batch in ordered_map(reader.read, seen.reader):
+            placed = batch.placed
+            assert placed is not None
+            seen.tally.add(placed)
+            seen.disconnects.update(placed.disconnects_ns)
+            lost = placed.lines.filter(pl.col("reason").is_not_null())
             seen.unplaced += [lost] if len(lost) else []
             seen.reasons.update(dict(lost["reason"].value_counts().iter_rows()))
-            if seen.carried is not None and channel.name in decoded:
-                seen.carried.add(decoded[channel.name], block.lines)
+            if seen.kept is not None:
+                seen.kept.add(batch)
             tick()
         if seen.reader.truncated or seen.reader.sha256 != download.origin["sha256"]:
             raise RawDamaged(download.path, "it is not what was received")

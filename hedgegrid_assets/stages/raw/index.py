@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from hedgegrid_assets.errors import FileRefused
 from hedgegrid_assets.stages.raw.accounting import FileLines, LineCounts
-from hedgegrid_assets.stages.raw.days import RawKey
+from hedgegrid_assets.stages.raw.days import RawDay, RawKey
 from hedgegrid_assets.store import Places, Shape, read_json, write_json
 
 
@@ -42,6 +42,7 @@ class ImportReport:
         examples: How some lines begin that nobody understood.
         notes: What a person should know.
         damaged: Files that claim to be data, and could not be used.
+        at_hand: Raw days with what was read of them.
         blocked: Files of which too many lines have no place: their days are not to be trusted.
     """
 
@@ -58,6 +59,7 @@ class ImportReport:
     notes: list[str] = field(default_factory=list)
     damaged: list[FileRefused] = field(default_factory=list)
     blocked: list[FileRefused] = field(default_factory=list)
+    at_hand: dict[RawKey, RawDay] = field(default_factory=dict)
     former: set[tuple[str, RawKey]] = field(default_factory=set)
     """(landing file, raw day) that an earlier content of the file held, and this one does not."""
 

@@ -3,15 +3,14 @@
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from hedgegrid_assets.errors import EnvironmentFault, FileRefused, FileUnreadable
 from hedgegrid_assets.model import Channel, Source
-from hedgegrid_assets.stages.raw.carried import Carrier
 from hedgegrid_assets.stages.raw.checksums import checksum_file, expected_sha256
-from hedgegrid_assets.stages.raw.days import Progress
+from hedgegrid_assets.stages.raw.days import Progress, raw_day
 from hedgegrid_assets.stages.raw.index import (
     INDEX_VERSION,
     ImportReport,
@@ -74,13 +73,14 @@ def import_landing(
     in_place: bool = False,
     pass_over_damaged: bool = False,
     progress: Progress | None = None,
-    carrier: Carrier | None = None,
+    keep: bool = False,
     again: bool = False,
 ) -> ImportReport:
     """Split landing files into daily raw files: one pass a file, once for each content of it.
 
     With ``in_place`` a file that holds one symbol-day, and is alone in it, is not copied: its manifest points at it;
-    what is decoded of such a file on the way is left with the ``carrier``. ``again``: also files that look unchanged.
+    with ``keep`` what was read of such a file is at hand in the report (``at_hand``), whose days the caller closes.
+    ``again``: also files that look unchanged.
     Landing files are never altered. Lines that belong to no table or day are kept as rejects of the landing file.
     A file that cannot be read, or is not what the checksum beside it says, raises FileRefused and nothing is published;
     with ``pass_over_damaged`` it is named in the report, and the others land.
@@ -102,9 +102,8 @@ def import_landing(
                     report.add(index)
                     continue
                 both = wanted.with_index(index)
-                importing = LandingPass(places, landing, both, work / str(number))
-                importing.carries = carrier is not None and source.read is not None
-                stack.callback(importing.drop_carried)
+                importing = LandingPass(places, landing, both, work / str(number), keeping=keep)
+                stack.callback(importing.drop_kept)
                 if index is not None and again:  # its content may be another one by now
                     importing.before = {index_path(places, feed, landing): index}
                 elif index is not None:
@@ -125,8 +124,12 @@ def import_landing(
         for part in parts:
             report.read.append(part.landing.path)
             report.add(part.index())
-            if carrier is not None:
-                part.hand_over(carrier)
+            for key in sorted(part.counts):
+                kept = part.kept_of(key)
+                if kept is not None:
+                    day = raw_day(places, feed, key)
+                    assert day is not None
+                    report.at_hand[key] = replace(day, kept=kept)
         if verified:
             report.notes.append(f"verified by the checksums beside them: {_named(verified)}")
         if in_place:

@@ -4,7 +4,6 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -12,17 +11,17 @@ from typing import Any, Final
 import polars as pl
 import pyarrow as pa
 
+from hedgegrid_assets.batch import REST, Batch, Block, Dialect, OtherHeader, Placed, ReadAgain, Reader
 from hedgegrid_assets.errors import FileRefused, HeaderChanges, NotOneMessageALine, OtherFormat, RawDamaged
-from hedgegrid_assets.model import REST, Decoded, Dialect, OtherHeader, ReadAgain, Scan, Source
+from hedgegrid_assets.model import Source
 from hedgegrid_assets.stages.frames import repeated
 from hedgegrid_assets.stages.raw.accounting import HEADER, LineCounts, unplaced_of
-from hedgegrid_assets.stages.raw.carried import Carried, Carrier, scanned
 from hedgegrid_assets.stages.raw.checksums import checksum_file, verify_checksum
 from hedgegrid_assets.stages.raw.days import LINES_SCHEMA, Progress, RawKey, Tally
 from hedgegrid_assets.stages.raw.index import INDEX_VERSION, LandingFile, landing_signature
+from hedgegrid_assets.stages.raw.kept import Kept
 from hedgegrid_assets.store import (
     BackgroundWriter,
-    Block,
     BlockReader,
     LineFile,
     Places,
@@ -121,7 +120,10 @@ class _Part:
 class LandingPass:
     """One pass over one landing file."""
 
-    def __init__(self, places: Places, landing: LandingFile, wanted: Wanted, work: Path) -> None:
+    def __init__(
+        self, places: Places, landing: LandingFile, wanted: Wanted, work: Path, *, keeping: bool = False
+    ) -> None:
+        """``keeping``: the rows of a file that becomes raw days as it is are wanted in this run."""
         self.landing = landing
         self.wanted = wanted
         self.name = shown_name(places, landing.path)
@@ -131,15 +133,15 @@ class LandingPass:
         self._told: dict[str, Any] = {}
         self.before: dict[Path, dict[str, Any]] | None = None
         self.former: frozenset[RawKey] = frozenset()
-        self.carries = False
-        self.carried: dict[str, Carried] = {}
+        self._keeping = keeping
+        self._kept: dict[str, Kept] = {}
         self._work = work
         self._held: Mapping[str, Any] = {}
         self._called: dict[str, Mapping[str, Sequence[str]]] = {}
         self._reset()
 
     def _reset(self) -> None:
-        self.drop_carried()
+        self.drop_kept()
         remove_tree(self._work)
         make_folder(self._work)
         self.reader = BlockReader(self.landing.path)
@@ -208,18 +210,19 @@ class LandingPass:
         self.reader.quoted = source.quoted
         writer = BackgroundWriter(self._write)
         try:
-            for block, scan, decoded in ordered_map(partial(self._scan, source), self._with_dialect(source)):
+            for block, batch in ordered_map(self._read_block, self._with_reader(source)):
+                assert batch.placed is not None
                 self._content_bytes += len(block.data)
                 self._content_crc = content_crc(block.data, self._content_crc)
-                self._note(scan)
-                self._carry(source, block, decoded)
-                if (
-                    not self.copied
-                    and len({(key.symbol, key.day) for key in self.counts} | set(self.unknown_symbols)) > 1
-                ):
-                    return False
+                self._note(batch.placed)
+                if not self.copied and self._holds_more_than_one_day():
+                    if block.first_line:
+                        return False
+                    self.copied = True  # nothing was passed over
+                    self.drop_kept()
+                self._keep(source, batch)
                 if self.copied:
-                    writer.put((block, scan))
+                    writer.put((block, batch.placed))
                 if progress:
                     progress(self.name, block.lines)
         finally:
@@ -228,17 +231,29 @@ class LandingPass:
             part.close()
         return True
 
-    def _with_dialect(self, source: Source) -> Iterator[tuple[Block, Dialect]]:
+    def _holds_more_than_one_day(self) -> bool:
+        return len({(key.symbol, key.day) for key in self.counts} | set(self.unknown_symbols)) > 1
+
+    def _with_reader(self, source: Source) -> Iterator[tuple[Block, Reader]]:
+        """Blocks with what reads them: rows as well, as long as they may be kept."""
+        reader: Reader | None = None
+        placing: Reader | None = None
         for block in self.reader:
-            if block.first_line == 0:
+            if reader is None:
                 self._refuse_other_formats(block.data)
-            if block.first_line == 0 and source.says is not None and (says := source.says(block.data)):
-                self.dialect = {"says": says}
-            if block.first_line == 0 and source.dialect is not None:
-                held = {"held": self._held} if self._held else {}
-                said = {**self.landing.settings, "path": str(self.landing.path), **held}
-                self.dialect = source.dialect(block, said)
-            yield block, self.dialect
+                reader = self._begin(source, block)
+                self.dialect = reader.dialect
+            if self.copied and self._keeping and placing is None and block.first_line:
+                placing = source.open(self.dialect)
+            yield block, placing or reader
+
+    def _begin(self, source: Source, block: Block) -> Reader:
+        rows = [name for name in self.wanted.channels if self._may_give(name) and self._keeping and not self.copied]
+        if source.begin is not None:
+            held = {"held": self._held} if self._held else {}
+            return source.begin(block, {**self.landing.settings, "path": str(self.landing.path), **held}, rows)
+        says = source.says(block.data) if source.says is not None else None
+        return source.open({"says": says} if says else {}, rows)
 
     def _refuse_other_formats(self, start: bytes) -> None:
         """Also of what was packed: lines of a tar archive look right but for those beside the names of its members."""
@@ -246,51 +261,47 @@ class LandingPass:
             if start[offset : offset + len(magic)] == magic:
                 raise OtherFormat(self.landing.path, kind)
 
-    def _scan(self, source: Source, given: tuple[Block, Dialect]) -> tuple[Block, Scan, Mapping[str, Decoded]]:
-        names = (
-            [name for name in self.wanted.channels if self._may_give(name)] if self.carries and not self.copied else []
-        )
+    def _read_block(self, given: tuple[Block, Reader]) -> tuple[Block, Batch]:
+        block, reader = given
         try:
-            return given[0], *scanned(source, *given, names)
+            return block, reader.read(block)
         except OtherHeader as other:
-            expected = given[1].get("names", ())
+            expected = reader.dialect.get("names", ())
             raise HeaderChanges(self.landing.path, other.line + 1, expected, other.names) from None
 
-    def _carry(self, source: Source, block: Block, decoded: Mapping[str, Decoded]) -> None:
-        for name, found in decoded.items():
-            if name not in self.carried:
+    def _keep(self, source: Source, batch: Batch) -> None:
+        for name in batch.decoded if not self.copied else ():
+            if name not in self._kept:
                 channel = next(channel for channel in source.channels if channel.name == name)
-                self.carried[name] = Carried(self._work, channel)
-            self.carried[name].add(found, block.lines)
+                self._kept[name] = Kept(self._work, channel)
+        for kept in self._kept.values():
+            kept.add(batch)
 
-    def hand_over(self, carrier: Carrier) -> None:
-        """Leave what was decoded with the carrier, if the file itself has become the raw days."""
-        if not self.copied:
-            for key in self.counts:
-                if key.channel in self.carried:
-                    carrier.put(key, self.carried.pop(key.channel), self.reader.sha256)
+    def kept_of(self, key: RawKey) -> Kept | None:
+        """What was read of a raw day that is the file itself; the caller closes it."""
+        return self._kept.pop(key.channel, None) if not self.copied and key in self.counts else None
 
-    def drop_carried(self) -> None:
-        """Forget what was decoded and not handed over."""
-        for day in self.carried.values():
-            day.close()
-        self.carried.clear()
+    def drop_kept(self) -> None:
+        """Forget what was read and not taken."""
+        for kept in self._kept.values():
+            kept.close()
+        self._kept.clear()
 
-    def _note(self, scan: Scan) -> None:
-        if scan.unusable:
-            raise NotOneMessageALine(self.landing.path, scan.unusable)
-        self.several |= scan.several
-        self.examples += scan.examples[: _EXAMPLES - len(self.examples)]
-        self.disconnects.update(self._before_connections(scan))
-        self.tally.add(scan)
-        lost = scan.lines.filter(pl.col("reason").is_not_null())
+    def _note(self, placed: Placed) -> None:
+        if placed.unusable:
+            raise NotOneMessageALine(self.landing.path, placed.unusable)
+        self.several |= placed.several
+        self.examples += placed.examples[: _EXAMPLES - len(self.examples)]
+        self.disconnects.update(self._before_connections(placed))
+        self.tally.add(placed)
+        lost = placed.lines.filter(pl.col("reason").is_not_null())
         if len(lost):
             self.reasons.update(dict(lost["reason"].value_counts().iter_rows()))
             if sum(map(len, self.unplaced)) < _UNREADABLE_CAP:
                 self.unplaced.append(lost)
             if self.tally.unreadable > _UNREADABLE_CAP and self.tally.unreadable > sum(self.tally.by_stream.values()):
                 raise RawDamaged(self.landing.path, f"more than {_UNREADABLE_CAP:,} lines, most of it, cannot be read")
-        lines = self._with_day(scan)
+        lines = self._with_day(placed)
         groups = lines.group_by("channel", "symbol", "day", maintain_order=True)
         taken: Counter[str] = Counter()
         for channel, symbol, day, count, first, last in groups.agg(
@@ -305,7 +316,7 @@ class LandingPass:
             key = RawKey(channel, symbol, day_of(day * NS_PER_DAY))
             self.counts[key] += count
             self.spans[key] = (self.spans.get(key, (first, last))[0], last)
-        shared = scan.several or bool(self._called) or len(taken) > 1
+        shared = placed.several or bool(self._called) or len(taken) > 1
         self.placed += self._lines_of(lines, taken) if shared else taken.total()
 
     def _lines_of(self, lines: pl.DataFrame, channels: Collection[str]) -> int:
@@ -313,10 +324,11 @@ class LandingPass:
         ours = pl.col("channel").is_in(list(channels)) & pl.col("symbol").is_in(list(self.wanted.symbols))
         return lines.filter(ours)["line"].n_unique()
 
-    def _with_day(self, scan: Scan) -> pl.DataFrame:
+    def _with_day(self, placed: Placed) -> pl.DataFrame:
         """The lines placed, each once for every raw day that it gives a message to: ``line, channel, symbol, ts_init, day``."""
-        placed = scan.lines.filter(pl.col("reason").is_null())
-        rows = placed.select("line", "channel", "symbol", "ts_init", day=pl.col("ts_init").floordiv(NS_PER_DAY))
+        rows = placed.lines.filter(pl.col("reason").is_null()).select(
+            "line", "channel", "symbol", "ts_init", day=pl.col("ts_init").floordiv(NS_PER_DAY)
+        )
         for channel, names in self._called.items():
             of_channel = pl.col("channel") == channel
             if rows.select(of_channel.any()).item():
@@ -327,12 +339,12 @@ class LandingPass:
                     .explode("symbol")
                 )
                 rows = pl.concat([rows.filter(~of_channel), mine]).sort("line", maintain_order=True)
-        return rows.unique(["line", "channel", "symbol", "day"], maintain_order=True) if scan.several else rows
+        return rows.unique(["line", "channel", "symbol", "day"], maintain_order=True) if placed.several else rows
 
-    def _before_connections(self, scan: Scan) -> Iterator[int]:
+    def _before_connections(self, placed: Placed) -> Iterator[int]:
         """When the last message came before each line that tells of a connection."""
-        timed = scan.lines.filter(pl.col("ts_init").is_not_null())
-        for connection in scan.connections_at:
+        timed = placed.lines.filter(pl.col("ts_init").is_not_null())
+        for connection in placed.connections_at:
             earlier = int(timed["line"].search_sorted(connection))
             last = timed["ts_init"][earlier - 1] if earlier else self.tally.last_local
             if last is not None:
@@ -341,9 +353,9 @@ class LandingPass:
     def _may_give(self, channel: str) -> bool:
         return channel in self.wanted.channels and (self.landing.channels is None or channel in self.landing.channels)
 
-    def _write(self, item: tuple[Block, Scan]) -> None:
-        block, scan = item
-        rows = self._with_day(scan)
+    def _write(self, item: tuple[Block, Placed]) -> None:
+        block, placed = item
+        rows = self._with_day(placed)
         rows = rows.filter(pl.col("symbol").is_in(list(self.wanted.symbols)))
         if not len(rows):
             return

@@ -142,18 +142,20 @@ def slow_time(text: str) -> int | str:
 def fast(text: str, delimiter: str) -> dict[int, Outcome]:
     block = Block(text.encode(), 0, cut=False)
     channel = SOURCE.channels[0]
-    assert SOURCE.dialect is not None
+    assert SOURCE.begin is not None
     try:
-        dialect = SOURCE.dialect(block, {"symbols": ["BTCUSDT"], "path": "random.csv"})
+        reader = SOURCE.begin(block, {"symbols": ["BTCUSDT"], "path": "random.csv"}, [channel.name])
     except SidesUnknown:  # nobody can tell the sides of so few rows
         assume(condition=False)
         raise
+    dialect = reader.dialect
     assert dialect["delimiter"] == delimiter
     assume(
         dialect["views"]["trade"]["times"]["timestamp"] == {"unit": "any"}
     )  # not by chance one of shortest exponents
-    scan = SOURCE.scan(block, dialect)
-    decoded = SOURCE.decode(block, channel, dialect)
+    batch = reader.read(block)
+    scan, decoded = batch.placed, batch.decoded[channel.name]
+    assert scan is not None
     found: dict[int, Outcome] = {}
     for line, _, symbol, _, reason, _ in scan.lines.iter_rows():
         found[line] = ("placed", symbol) if reason is None else ("unplaced", reason)

@@ -35,6 +35,7 @@ from hedgegrid_assets.stages.raw import RawKey
 from hedgegrid_assets.store import Block
 from hedgegrid_assets.tables import TABLES
 from hedgegrid_assets.venues.exchanges import listing_of, venues_of
+from hedgegrid_assets_tests import one_day
 from hedgegrid_assets_tests.standins.tardis import Fault, Standin
 from hedgegrid_assets_tests.tardis_cases import FREE, PAID, QUICK, feed_context, fresh_standin, leftovers
 
@@ -165,8 +166,8 @@ def decoded(text: str | bytes, kind: str = "trades") -> tuple[list[dict[str, Any
     channel = next(channel for channel in SOURCE.channels if channel.name == kind)
     dialect = datasets.dialect_of(data.split(b"\n")[0], channel, "BTCUSDT")
     block = Block(data, 0, cut=not data.endswith(b"\n"))
-    found = datasets.decode(block, channel, dialect)
-    scanned = datasets.scan(block, dialect, channel)
+    found = one_day.decoded(SOURCE, block, channel, dialect)
+    scanned = one_day.placed(SOURCE, block, dialect)
     lines = data.count(b"\n") + (not data.endswith(b"\n"))
     assert sum(scanned.by_stream.values()) + scanned.blank == lines
     assert len(found.rows) + len(found.rejects) == scanned.by_stream["trades"]
@@ -267,10 +268,10 @@ def test_a_block_may_begin_with_a_line_of_far_too_many_cells() -> None:
     channel = SOURCE.channels[0]
     dialect = datasets.dialect_of(HEADER.encode(), channel, "BTCUSDT")
     block = Block(f"{row().strip()},1,2,3\n{row()}".encode(), 17)
-    found = datasets.decode(block, channel, dialect)
+    found = one_day.decoded(SOURCE, block, channel, dialect)
     assert found.rows["raw_row"].to_list() == [18]
     assert found.rejects.select("raw_row", "reason").rows() == [(17, "wrong_type")]
-    assert datasets.scan(block, dialect, channel).by_stream == {"trades": 2}
+    assert one_day.placed(SOURCE, block, dialect).by_stream == {"trades": 2}
 
 
 CELLS = {
@@ -297,14 +298,14 @@ def test_cells_that_are_usual_are_read_as_the_slow_reader_reads_them(data: st.Da
     block = Block("".join(lines).encode(), 5)
     channel = SOURCE.channels[0]
     dialect = datasets.dialect_of(HEADER.encode(), channel, "BTCUSDT")
-    fast = datasets.decode(block, channel, dialect)
+    fast = one_day.decoded(SOURCE, block, channel, dialect)
     usual = datasets._usual
 
     def never(field: Field, cells: pl.DataFrame) -> tuple[pl.Expr, pl.Expr]:
         return usual(field, cells)[0], pl.lit(value=False)
 
     with patch.object(datasets, "_usual", never):
-        slow = datasets.decode(block, channel, dialect)
+        slow = one_day.decoded(SOURCE, block, channel, dialect)
     assert_frame_equal(fast.rows, slow.rows)
     assert_frame_equal(fast.rejects, slow.rejects)
 

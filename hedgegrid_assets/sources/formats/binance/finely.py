@@ -5,8 +5,9 @@ from collections.abc import Iterable, Sequence
 
 import polars as pl
 
+from hedgegrid_assets.batch import Decimals
 from hedgegrid_assets.instruments import FLOAT_DIGITS
-from hedgegrid_assets.model import Channel, Decimals, Field
+from hedgegrid_assets.model import Channel, Field
 from hedgegrid_assets.sources.formats.binance.exact import read_message
 from hedgegrid_assets.sources.formats.binance.text import first_of
 from hedgegrid_assets.sources.formats.decimals import DecimalsOf, exact_decimal, most_decimals, number_of

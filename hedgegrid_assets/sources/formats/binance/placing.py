@@ -8,7 +8,8 @@ from typing import Any, Final
 
 import polars as pl
 
-from hedgegrid_assets.model import REST, Channel, Scan
+from hedgegrid_assets.batch import REST, Block, Placed
+from hedgegrid_assets.model import Channel
 from hedgegrid_assets.sources.formats.binance import folded
 from hedgegrid_assets.sources.formats.binance.by_shape import all_by_shape
 from hedgegrid_assets.sources.formats.binance.exact import read_message
@@ -17,7 +18,6 @@ from hedgegrid_assets.sources.formats.binance.grammar import GATE
 from hedgegrid_assets.sources.formats.binance.text import Lines, first_of, lines_of, placed_lines, unfolded
 from hedgegrid_assets.sources.formats.decimals import merged
 from hedgegrid_assets.sources.formats.lines import PLACED_SCHEMA, RAW_SHOWN, shown
-from hedgegrid_assets.store import Block
 
 _EXAMPLES: Final = 3
 _EXAMPLE_SHOWN: Final = 120
@@ -30,14 +30,14 @@ def placed_block(
     known: tuple[Channel, ...],
     by_channel: Sequence[tuple[Channel, pl.DataFrame]],
     numbers: pl.Series | None = None,
-) -> Scan:
+) -> Placed:
     """``numbers``: for each line of a block of lines made plain, the number of its line in the file."""
     found = [_placed_rows(rows, channel) for channel, rows in by_channel]
     decimals = merged(decimals_of_rows(rows, channel) for channel, rows in by_channel)
     if sum(len(rows) for rows in found) == block.lines:
         counted = _counted(numbers, pl.Series([], dtype=pl.UInt32))
         by_stream = Counter({channel.event: _count(rows["line"], counted) for channel, rows in by_channel})
-        return Scan(_in_order(found or [pl.DataFrame(schema=PLACED_SCHEMA)]), +by_stream, 0, 0, 0, decimals)
+        return Placed(_in_order(found or [pl.DataFrame(schema=PLACED_SCHEMA)]), +by_stream, 0, 0, 0, decimals)
     lines = lines_of(block)
     read = pl.concat([rows["line"] for rows in found]) if found else pl.Series([], dtype=pl.UInt32)
     rest = replace(lines, frame=lines.frame.filter(~pl.col("line").is_in(read.implode())))
@@ -60,7 +60,7 @@ def placed_block(
     slow = ours.select(
         "line", "channel", "symbol", "ts_init", reason=pl.lit(None, pl.String), raw=pl.lit(None, pl.String)
     )
-    scan = Scan(
+    scan = Placed(
         lines=pl.concat([*found, slow.cast(PLACED_SCHEMA), unplaced]).sort("line"),
         by_stream=+by_stream,
         connection=len(connections),
@@ -88,7 +88,7 @@ def _count(lines: pl.Series, counted: pl.Series | None) -> int:
     return len(lines) if counted is None else int(counted.gather(lines).sum())
 
 
-def _with_other_form(scan: Scan, other_form: folded.Unfolded, known: tuple[Channel, ...]) -> Scan:
+def _with_other_form(scan: Placed, other_form: folded.Unfolded, known: tuple[Channel, ...]) -> Placed:
     """What is said of the plain lines, and of those that were made plain."""
     numbers = other_form.numbers
     made = placed_block(other_form.block, known, all_by_shape(other_form.block, known), numbers=numbers)

@@ -5,13 +5,13 @@ from typing import Any, Final
 
 import polars as pl
 
-from hedgegrid_assets.model import Channel, Decoded, Field
+from hedgegrid_assets.batch import Block, Decoded
+from hedgegrid_assets.model import Channel, Field
 from hedgegrid_assets.sources.formats.binance import folded
 from hedgegrid_assets.sources.formats.binance.by_shape import by_shape
 from hedgegrid_assets.sources.formats.binance.exact import Refusal, read_fields
 from hedgegrid_assets.sources.formats.binance.text import Lines, extracted, lines_of, placed_lines, unfolded
 from hedgegrid_assets.sources.formats.lines import FAULTS_SCHEMA, RAW_SHOWN, REJECTS_SCHEMA, shown
-from hedgegrid_assets.store import Block
 from hedgegrid_assets.tables import apart
 
 

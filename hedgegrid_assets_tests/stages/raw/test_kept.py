@@ -1,14 +1,17 @@
-"""What is decoded in the pass that scans a file must be what reading the file once more would give."""
+"""What is kept of the pass that places the lines of a file must be what reading the file once more would give."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hedgegrid_assets.errors import HedgegridError
+from hedgegrid_assets.pipeline import landing
 from hedgegrid_assets.pipeline.request import request
 from hedgegrid_assets.pipeline.run import run
-from hedgegrid_assets.stages import normalize, raw
-from hedgegrid_assets.stages.raw import carried
+from hedgegrid_assets.stages import raw
+from hedgegrid_assets.stages.raw import days, kept
 from hedgegrid_assets_tests.scenario import VARIANTS
 from hedgegrid_assets_tests.yard import Yard, with_blocks_of
 
@@ -39,7 +42,7 @@ def test_a_file_read_once_gives_the_same_catalog_as_one_read_twice(
     with_blocks_of(2_500, monkeypatch)
     made = []
     for room in (1 << 30, 0):
-        monkeypatch.setattr(carried, "CARRIED_BYTES", room)
+        monkeypatch.setattr(kept, "KEPT_BYTES", room)
         yard = Yard(tmp_path / str(room))
         yard.drop("capture.jsonl", of_one_symbol(VARIANTS[name].data))
         made.append(converted(yard))
@@ -53,7 +56,7 @@ def test_a_file_of_one_symbol_day_is_not_read_again(tmp_path: Path, monkeypatch:
 
     yard = Yard(tmp_path)
     yard.drop("capture.jsonl", of_one_symbol(VARIANTS["price is zero"].data))
-    monkeypatch.setattr(normalize, "_decoded", never)
+    monkeypatch.setattr(days, "BlockReader", never)
     converted(yard)
     assert len(yard.frame()) == 39
     assert len(yard.frame("mark_price_update")) == 120
@@ -66,7 +69,7 @@ def test_a_day_that_finds_no_room_on_the_disk_is_read_again(tmp_path: Path, monk
 
     yard = Yard(tmp_path)
     yard.drop("capture.jsonl", of_one_symbol(VARIANTS["clean"].data))
-    monkeypatch.setattr(carried.Spool, "append", full)
+    monkeypatch.setattr(kept.Spool, "append", full)
     asked = request(
         "websocket", "BTCUSDT", None, None, output_path=yard.places.catalog, data=yard.places.data, data_types="trades"
     )
@@ -74,22 +77,39 @@ def test_a_day_that_finds_no_room_on_the_disk_is_read_again(tmp_path: Path, monk
     assert len(yard.frame()) == 40
 
 
-def test_what_was_decoded_of_other_bytes_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As where another process imports a changed file between scanning and normalizing."""
+def test_what_was_read_of_other_bytes_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where another process imports a changed file between importing and normalizing."""
     yard, other = Yard(tmp_path / "a"), Yard(tmp_path / "b")
     data = of_one_symbol(VARIANTS["clean"].data)
     other.drop("capture.jsonl", data)
     converted(other)
-    put = carried.Carrier.put
+    import_landing = landing.import_landing
 
-    def put_other(self: carried.Carrier, key: raw.RawKey, day: carried.Carried, _: str) -> None:
-        day._rest.clear()
-        put(self, key, day, "0" * 64)
+    def import_other_bytes(*given: Any, **said: Any) -> raw.ImportReport:
+        report = import_landing(*given, **said)
+        for key, day in report.at_hand.items():
+            assert day.kept is not None
+            day.kept._rest.clear()
+            report.at_hand[key] = replace(day, manifest={**day.manifest, "sha256": "0" * 64})
+        return report
 
-    monkeypatch.setattr(carried.Carrier, "put", put_other)
+    monkeypatch.setattr("hedgegrid_assets.pipeline.run.import_landing", import_other_bytes)
     yard.drop("capture.jsonl", data)
     converted(yard)
     assert yard.frame().equals(other.frame())
+
+
+def test_the_room_of_days_that_are_done_is_there_for_others(tmp_path: Path) -> None:
+    yard = Yard(tmp_path)
+    yard.drop("capture.jsonl", of_one_symbol(VARIANTS["clean"].data))
+    report = yard.bring_in(in_place=True, keep=True)
+    assert report.at_hand
+    assert kept._ROOM._taken > 0
+    for day in report.at_hand.values():
+        day.close()
+        assert day.kept is not None
+        assert not day.kept.whole
+    assert kept._ROOM._taken == 0
 
 
 def test_two_files_of_one_day_are_joined_before_they_are_decoded(tmp_path: Path) -> None:

@@ -1,0 +1,172 @@
+"""A block of lines, and what a reader makes of it: where each line belongs, and typed rows."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Whole lines of a file, as they are (``\\n`` or ``\\r\\n`` kept).
+
+    ``first_line`` counts from 0. ``cut`` is set on the last block if its last line has no newline, ``truncated``
+    if besides that the compressed stream ended too early. ``lines`` is their number.
+    """
+
+    data: bytes
+    first_line: int
+    cut: bool = False
+    truncated: bool = False
+    lines: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Count once, in the thread that reads."""
+        object.__setattr__(self, "lines", self.data.count(b"\n") + (self.cut and bool(self.data)))
+
+
+class Decimals(NamedTuple):
+    """How finely the numbers of a field are written.
+
+    Attributes:
+        written: Most decimals as written.
+        needed: Most decimals without zeros at the end.
+        short: As ``needed``, among numbers of fewer digits than a binary float has (15).
+        long: How many have as many digits, or more; ``example`` is the first of them, on ``line`` (0-based in the file).
+    """
+
+    written: int
+    needed: int
+    short: int = 0
+    long: int = 0
+    example: str = ""
+    line: int | None = None
+
+    def with_more(self, more: "Decimals") -> "Decimals":
+        """Of both together; ``more`` came later."""
+        example, line = (self.example, self.line) if self.long else (more.example, more.line)
+        return Decimals(
+            max(self.written, more.written),
+            max(self.needed, more.needed),
+            max(self.short, more.short),
+            self.long + more.long,
+            example,
+            line,
+        )
+
+
+REST: Final = "rest"
+"""What a line is counted as that is a message of no stream that is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Where each line of a block belongs, and what the others are.
+
+    Attributes:
+        lines: One row a message that belongs to a channel: ``line`` (0-based in the file), ``channel``, ``symbol``,
+            ``ts_init`` (ns); the last three are null where it cannot be placed, with ``reason`` set.
+        by_stream: Lines by what they call themselves, unused streams included; a line of several messages counts once.
+        connection: Lines of a recorder's own (connects, subscribes).
+        blank: Empty lines.
+        unreadable: Lines that are none of these (each has a row with a ``reason``).
+        decimals: (channel, symbol, field) -> decimals of its numbers, where there are any.
+        connections_at: Line numbers of the connection lines.
+        disconnects_ns: When the recorder says that it lost the connection.
+        several: Some line holds several messages.
+        examples: (line, how it begins) of some lines that are of no stream that is known.
+        unusable: Why nothing can be made of the file that the block begins; empty if something can.
+    """
+
+    lines: "pl.DataFrame"
+    by_stream: Mapping[str, int]
+    connection: int
+    blank: int
+    unreadable: int
+    decimals: Mapping[tuple[str, str, str], Decimals]
+    connections_at: tuple[int, ...] = ()
+    disconnects_ns: tuple[int, ...] = ()
+    several: bool = False
+    examples: tuple[tuple[int, str], ...] = ()
+    unusable: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What the lines of a block give to one channel.
+
+    Attributes:
+        rows: ``raw_row``, ``part``, ``ts_event``, ``ts_init`` (ns) and the channel's fields, typed; in the order of the
+            lines. ``part`` numbers the rows that one line gives, from 0.
+        rejects: ``raw_row, reason, field, value, raw, ts_init``.
+        odd: Lines that went through the exact slow reader.
+        faults: ``name`` (of a field) and ``raw_row, reason, field, value``: values of ``rows`` that cannot be read, and
+            are null there. They concern only the tables that the field is used by.
+    """
+
+    rows: "pl.DataFrame"
+    rejects: "pl.DataFrame"
+    odd: int = 0
+    faults: "pl.DataFrame | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one block of lines gives.
+
+    Attributes:
+        lines: How many lines were read.
+        placed: Where they belong; None if only rows were asked for.
+        decoded: Channel -> its rows, of those channels that were asked for and that the block has lines of.
+    """
+
+    lines: int
+    placed: Placed | None
+    decoded: Mapping[str, Decoded]
+
+
+type Dialect = Mapping[str, Any]
+"""JSON values, kept in the manifest; ``header_lines`` (0 if absent) are passed over at the start of a file."""
+
+
+class Reader(Protocol):
+    """Reads the blocks of a file, or of a part of one, whose lines are of one dialect; in several threads, in any order."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """How the lines are read."""
+
+    def read(self, block: Block, /) -> Batch:
+        """One pass over a block. Raises OtherHeader, ReadAgain."""
+
+
+class Opens(Protocol):
+    """How a source reads lines of a dialect that is known."""
+
+    def __call__(self, dialect: Dialect, rows: Collection[str] = (), *, placing: bool = True) -> Reader:
+        """A reader; ``rows``: the channels whose rows are wanted, ``placing``: it is wanted where the lines belong."""
+
+
+class Begins(Protocol):
+    """How a source is told by the beginning of a file how its lines are to be read."""
+
+    def __call__(self, block: Block, said: Mapping[str, Any], rows: Collection[str] = ()) -> Reader:
+        """A reader that places lines, and reads ``rows`` as well; ``said``: what is known of the file beside its lines."""
+
+
+class OtherHeader(Exception):
+    """Raised by ``read``: in this line (0-based in the file) begin rows of other columns than those of the dialect."""
+
+    def __init__(self, line: int, names: Sequence[str]) -> None:
+        super().__init__(line, names)
+        self.line, self.names = line, names
+
+
+class ReadAgain(Exception):
+    """Raised by ``read``: a later line says how the ones before it are to be read; ``held`` is what ``begin`` has to be told."""
+
+    def __init__(self, held: Mapping[str, Any]) -> None:
+        super().__init__(held)
+        self.held = held

@@ -1,0 +1,314 @@
+"""Where the rows of a CSV file belong: symbol, day and time of each line, and what the lines are that have none."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import polars as pl
+
+from hedgegrid_assets.batch import Block, Decimals, Dialect, OtherHeader, Placed, ReadAgain
+from hedgegrid_assets.sources.csv.beginning import comments_in, split
+from hedgegrid_assets.sources.csv.header import is_header
+from hedgegrid_assets.sources.csv.names import CLOCK, LOCAL, TIMESTAMP
+from hedgegrid_assets.sources.csv.spellings import Asked, spellings_of, venue_in
+from hedgegrid_assets.sources.csv.time_columns import joined
+from hedgegrid_assets.sources.csv.times import lacking_digits, ns_of
+from hedgegrid_assets.sources.formats import csv_cells as cells
+from hedgegrid_assets.sources.formats.decimals import DecimalsOf, exact_decimal, most_decimals, usual
+from hedgegrid_assets.sources.formats.lines import PLACED_SCHEMA, RAW_SHOWN
+
+_LETTER: Final = r"^[^0-9]*[A-Za-z]"
+_HEADERS_TRIED: Final = 1_000
+_DECIMALS: Final = ("price", "size", "mark_price", "index_price", "funding_rate")
+TICKER: Final = "ticker"
+"""What lines are counted as that belong to several channels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """The rows of a block as text: without header lines and comments, of which there were so many."""
+
+    block: Block
+    frame: pl.DataFrame
+    broken: Mapping[int, str]
+    inside: Mapping[int, int]
+    header: int
+    comments: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows as one channel reads them: ``line, ts_event, ts_init, symbol, reason`` and cells.
+
+    Blank lines are gone; ``reason`` is set where a line belongs to no symbol and day.
+    """
+
+    frame: pl.DataFrame
+    blank: int
+
+    @property
+    def good(self) -> pl.DataFrame:
+        """Those that have a place."""
+        return _good(self.frame)
+
+
+def places_of(dialect: Dialect, view: Mapping[str, Any]) -> set[int]:
+    """Positions of the cells that tell where a row belongs."""
+    columns: Mapping[str, int] = view["columns"]
+    said = [columns.get(name) for name in (TIMESTAMP, LOCAL, CLOCK)]
+    return {place for place in (*said, dialect["symbol_column"], dialect.get("venue_column")) if place is not None}
+
+
+def numbers_of(view: Mapping[str, Any]) -> dict[str, int]:
+    """Our columns of numbers whose decimals an instrument is told by, and their positions."""
+    return {name: place for name, place in view["columns"].items() if name in _DECIMALS}
+
+
+def without_comments(block: Block, dialect: Dialect) -> tuple[Block, list[int]]:
+    """A block whose comments are empty lines, and their numbers."""
+    comments = comments_in(block, dialect["header_lines"]) if dialect.get("comments") else []
+    return cells.without_lines(block, comments), comments
+
+
+def records_of(block: Block, dialect: Dialect, read: cells.Cells, comments: Sequence[int]) -> Records:
+    """The rows among the records that were read of a block."""
+    frame, header = _without_header(read.frame, block, dialect)
+    frame = frame.filter(~pl.col("line").is_in(comments)) if comments else frame
+    return Records(block, frame, read.broken, read.inside, header, len(comments))
+
+
+def rows_of(records: Records, dialect: Dialect, view: Mapping[str, Any]) -> Rows:
+    """Rows as one channel reads them."""
+    frame = _with_places(records.frame, dialect, view)
+    times = [view["columns"][name] for name in (TIMESTAMP, LOCAL) if name in view["columns"]]
+    return _without_blank(_with_reasons(frame, records, dialect, times), records)
+
+
+def placed(records: Records, dialect: Dialect, rows: Mapping[str, Rows]) -> Placed:
+    """Say of every line of a block what it is; ``rows``: those of each channel of the dialect."""
+    views: Mapping[str, Mapping[str, Any]] = dialect["views"]
+    found: list[pl.DataFrame] = []
+    decimals: DecimalsOf = {}
+    inside, header, blank = records.inside, records.header, 0
+    lost: pl.DataFrame | None = None
+    for channel, view in views.items():
+        good, blank = rows[channel].good, rows[channel].blank
+        _look_for_better_spellings(good, dialect)
+        decimals |= _decimals(good, channel, numbers_of(view))
+        lines = good.select("line", pl.lit(channel).alias("channel"), "symbol", "ts_init")
+        found.append(lines if not inside else _with_inside(lines, inside))
+        bad = rows[channel].frame.filter(pl.col("reason").is_not_null()).select("line", "reason")
+        lost = bad if lost is None else lost.join(bad, on="line", how="semi")
+    assert lost is not None
+    if inside:
+        lost = _with_inside(lost, inside)
+        known = {*lost["line"], *(line for part in found for line in part["line"])}
+        header += sum(1 for line in inside if line not in known)
+    placed_lines = pl.concat(found) if len(found) > 1 else found[0]
+    count = placed_lines["line"].n_unique() if len(found) > 1 else len(placed_lines)
+    if len(lost):
+        unplaced = _unplaced(lost, records.block)
+        _look_for_another_header(unplaced, dialect)
+        lines = pl.concat([_placed_rows(placed_lines), unplaced]).sort("line", maintain_order=True)
+    else:
+        lines = _placed_rows(placed_lines)
+        lines = lines.sort("line", maintain_order=True) if len(found) > 1 else lines
+    stream = next(iter(views)) if len(views) == 1 else TICKER
+    counts = {stream: count, "header": header, "comment": records.comments}
+    return Placed(
+        lines=lines,
+        by_stream=Counter({name: count for name, count in counts.items() if count}),
+        connection=0,
+        blank=blank,
+        unreadable=len(lost),
+        decimals=decimals,
+    )
+
+
+# ---------------------------------------------------------------- rows
+
+
+def _without_header(frame: pl.DataFrame, block: Block, dialect: Dialect) -> tuple[pl.DataFrame, int]:
+    """Without the lines before the rows, and without repetitions of the header (files that were laid end to end)."""
+    names = dialect["names"]
+    times = {view["columns"][TIMESTAMP] for view in dialect["views"].values()}
+    repeated = pl.all_horizontal(pl.col(cells.name(place)) == names[place] for place in times)
+    lines = dialect["header_lines"]
+    rows = frame.filter(pl.col("line") >= lines) if block.first_line < lines else frame
+    again = rows.filter(repeated)
+    if not len(again):
+        return rows, len(frame) - len(rows)
+    texts = cells.texts_of(block, again["line"])
+    headers = again["line"].filter(pl.Series([split(text, dialect["delimiter"]) == names for text in texts]))
+    kept = rows.filter(~pl.col("line").is_in(headers.implode()))
+    return kept, len(frame) - len(kept)
+
+
+def _with_places(frame: pl.DataFrame, dialect: Dialect, view: Mapping[str, Any]) -> pl.DataFrame:
+    columns, specs = view["columns"], view["times"]
+    texts = frame[cells.name(columns[TIMESTAMP])]
+    if CLOCK in columns:
+        texts = joined(texts, frame[cells.name(columns[CLOCK])])
+    event = ns_of(texts, specs[TIMESTAMP])
+    if "later_ns" in view:  # candles: from the opening to the last moment
+        event = event + view["later_ns"]
+    init = ns_of(frame[cells.name(columns[LOCAL])], specs[LOCAL]) if LOCAL in columns else event
+    if dialect["symbol_column"] is None:
+        symbol = texts = pl.Series([dialect["symbol"]], dtype=pl.String).new_from_index(0, len(frame))
+    else:
+        texts = frame[cells.name(dialect["symbol_column"])]
+        symbol = _symbols(texts, dialect)
+    if dialect.get("venue_column") is not None:
+        symbol = _of_venue(symbol, texts, frame[cells.name(dialect["venue_column"])], dialect["venue"])
+    return frame.with_columns(event.alias("ts_event"), init.alias("ts_init"), symbol.alias("symbol"))
+
+
+def _symbols(texts: pl.Series, dialect: Dialect) -> pl.Series:
+    """The symbol asked for where it is spelled as the dialect says, else the text itself."""
+    spelled = {spelling: symbol for symbol, spelling in dialect.get("spellings", {}).items()}
+    found = {text: spelled.get(text.casefold(), text) for text in texts.unique()}
+    if all(text == symbol for text, symbol in found.items()):
+        return texts
+    return texts.replace_strict(found, return_dtype=pl.String)
+
+
+def _of_venue(symbols: pl.Series, texts: pl.Series, venues: pl.Series, mine: str | None) -> pl.Series:
+    """The symbols; where the venue is another one than that asked for, it and the text: ``BYBIT:BTC-USDT``.
+
+    As long as no row is of the venue asked for, those that say none are taken.
+    """
+    others = {text: f"{text or '?'}:" for text in venues.unique() if text.casefold() != (mine or "")}
+    if not others:
+        return symbols
+    prefix = venues.replace_strict(others, default="", return_dtype=pl.String)
+    return pl.select(pl.when(prefix == "").then(symbols).otherwise(prefix + texts).alias("symbol")).to_series()
+
+
+def _look_for_better_spellings(frame: pl.DataFrame, dialect: Dialect) -> None:
+    """Raises ReadAgain where a later line has a spelling that fits what is asked for better than those before it."""
+    asked = Asked(tuple(dialect["symbols"]), dialect["asked"]["venue"], dialect["asked"]["market"])
+    if dialect["venue_column"] is not None:
+        venues = frame[cells.name(dialect["venue_column"])].unique(maintain_order=True).to_list()
+        better = venue_in(filter(None, venues), asked, dialect["venue"])
+        if better != dialect["venue"]:
+            raise ReadAgain({"venue": better, "spellings": {}})
+    if dialect["symbol_column"] is not None:
+        name = pl.col(cells.name(dialect["symbol_column"]))
+        if dialect["venue_column"] is not None:
+            mine = dialect["venue"] or ""
+            name = name.filter(pl.col(cells.name(dialect["venue_column"])).str.to_lowercase() == mine)
+        texts = frame.select(name.unique(maintain_order=True)).to_series().to_list()
+        held = dialect["spellings"]
+        better_ones = spellings_of(texts, asked, held)
+        if better_ones != held:
+            raise ReadAgain({"venue": dialect["venue"], "spellings": better_ones})
+
+
+def _good(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame if frame["reason"].null_count() == len(frame) else frame.filter(pl.col("reason").is_null())
+
+
+def _with_reasons(frame: pl.DataFrame, records: Records, dialect: Dialect, times: Iterable[int]) -> pl.DataFrame:
+    block, broken = records.block, records.broken
+    lost = pl.col("ts_event").is_null() | pl.col("ts_init").is_null()
+    rounded = pl.lit(value=False)
+    if frame["ts_event"].null_count() or frame["ts_init"].null_count():
+        rounded = pl.any_horizontal(lacking_digits(frame[cells.name(place)]) for place in times)
+    reason = (
+        pl.when(lost & rounded)
+        .then(pl.lit("time_rounded"))
+        .when(lost)
+        .then(pl.lit("unknown_time"))
+        .when(pl.col("symbol") == "")
+        .then(pl.lit("missing_field"))
+    )
+    frame = frame.with_columns(reason=reason)
+    if broken:
+        told = pl.DataFrame(
+            {"line": list(broken), "told": list(broken.values())},
+            schema={"line": pl.UInt32, "told": pl.String},
+        )
+        frame = frame.join(told, on="line", how="left", maintain_order="left")
+        frame = frame.with_columns(reason=pl.coalesce("told", "reason")).drop("told")
+    if block.cut and len(frame) and _is_cut_off(block, dialect):
+        is_last = pl.col("line") == block.first_line + block.data.count(b"\n")
+        is_cut = is_last & pl.col("reason").ne_missing("zero_bytes")
+        frame = frame.with_columns(reason=pl.when(is_cut).then(pl.lit("truncated_tail")).otherwise("reason"))
+    return frame
+
+
+def _is_cut_off(block: Block, dialect: Dialect) -> bool:
+    """A last line without line end has lost its end if the stream ended too early, or cells are missing."""
+    last = block.data.rpartition(b"\n")[2]
+    return block.truncated or last.count(str(dialect["delimiter"]).encode()) < len(dialect["names"]) - 1
+
+
+def _without_blank(frame: pl.DataFrame, records: Records) -> Rows:
+    """Empty lines are counted and passed over."""
+    lost = frame.filter(pl.col("reason") == "unknown_time")["line"]
+    texts = cells.texts_of(records.block, lost) if len(lost) else []
+    blank = [line for line, text in zip(lost, texts, strict=True) if not text.strip() and line not in records.broken]
+    return Rows(frame.filter(~pl.col("line").is_in(blank)) if blank else frame, len(blank))
+
+
+# ---------------------------------------------------------------- lines
+
+
+def _placed_rows(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.select(
+        "line", "channel", "symbol", "ts_init", reason=pl.lit(None, pl.String), raw=pl.lit(None, pl.String)
+    ).cast(PLACED_SCHEMA)
+
+
+def _with_inside(rows: pl.DataFrame, inside: Mapping[int, int]) -> pl.DataFrame:
+    """Lines inside a quoted cell share the fate of the first line of their record."""
+    more = pl.DataFrame(
+        {"inside": list(inside), "line": list(inside.values())}, schema={"inside": pl.UInt32, "line": pl.UInt32}
+    )
+    joined = more.join(rows, on="line").with_columns(line="inside").select(rows.columns)
+    return pl.concat([rows, joined]).sort("line")
+
+
+def _unplaced(lost: pl.DataFrame, block: Block) -> pl.DataFrame:
+    texts = [text[:RAW_SHOWN] for text in cells.texts_of(block, lost["line"])]
+    nothing = [pl.lit(None, PLACED_SCHEMA[name]).alias(name) for name in ("channel", "symbol", "ts_init")]
+    return lost.select("line", *nothing, "reason", raw=pl.Series(texts, dtype=pl.String)).cast(PLACED_SCHEMA)
+
+
+def _look_for_another_header(unplaced: pl.DataFrame, dialect: Dialect) -> None:
+    """Raises OtherHeader where files of several layouts were laid end to end: what follows would be misread."""
+    columns = {place for view in dialect["views"].values() for place in view["columns"].values()}
+    names = [name.casefold() for name in dialect["names"]]
+    named = unplaced.filter(pl.col("raw").str.contains(_LETTER)).unique("raw", maintain_order=True).head(_HEADERS_TRIED)
+    for line, text in named.select("line", "raw").iter_rows():
+        row = split(text, dialect["delimiter"])
+        if not is_header(row):
+            continue
+        if any(place >= len(row) or row[place].casefold() != names[place] for place in columns):
+            raise OtherHeader(line, row)
+
+
+def _decimals(rows: pl.DataFrame, channel: str, numbers: Mapping[str, int]) -> dict[tuple[str, str, str], Decimals]:
+    """(channel, symbol, field) -> decimals of its numbers, where there are any."""
+    found: dict[tuple[str, str, str], Decimals] = {}
+    if not len(rows):
+        return found
+    one = rows["symbol"].n_unique() == 1
+    groups = [(rows["symbol"][0], rows)] if one else [(key[0], part) for key, part in rows.group_by("symbol")]
+    for symbol, part in groups:
+        for name, place in numbers.items():
+            values = _plain_numbers(part.select("line", text=cells.name(place)))
+            if len(values):
+                found[channel, str(symbol), name] = most_decimals(values["text"], values["line"])
+    return found
+
+
+def _plain_numbers(values: pl.DataFrame) -> pl.DataFrame:
+    """``line`` and ``text`` of all cells that hold a number, in plain digits."""
+    plain = pl.col("text").str.contains(usual(16))
+    if values.select(plain.all()).item():
+        return values
+    odd = values.filter(~plain & (pl.col("text") != "")).unique("text", keep="first", maintain_order=True)
+    exact = odd.with_columns(text=pl.Series([exact_decimal(text) for text in odd["text"]], dtype=pl.String))
+    return pl.concat([values.filter(plain), exact.drop_nulls("text")])

@@ -1,0 +1,69 @@
+"""One pass over a block of messages: where each line belongs, and the rows of the channels that are wanted."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from datetime import date
+
+import polars as pl
+
+from hedgegrid_assets.batch import Batch, Block, Decoded, Dialect
+from hedgegrid_assets.model import Channel
+from hedgegrid_assets.sources.formats.binance.by_shape import all_by_shape, by_shape
+from hedgegrid_assets.sources.formats.binance.placing import placed_block
+from hedgegrid_assets.sources.formats.binance.rows import decoded_block
+from hedgegrid_assets.sources.formats.lines import numbered
+from hedgegrid_assets.timestamps import NS_PER_DAY, day_start
+
+
+@dataclass(frozen=True, slots=True)
+class MessageReader:
+    """Reads messages of the channels ``known``.
+
+    Every line speaks for itself. Where lines hold several messages, ``symbol`` and ``date`` of the dialect say which of
+    them belong to the raw day.
+    """
+
+    known: tuple[Channel, ...]
+    dialect: Dialect
+    wanted: frozenset[str]
+    placing: bool
+
+    def read(self, block: Block) -> Batch:
+        """See ``Reader``."""
+        if not self.placing:
+            rows = {channel.name: self._rows(block, channel, by_shape(block, channel)) for channel in self._wanted()}
+            return Batch(block.lines, None, rows)
+        by_channel = all_by_shape(block, self.known)
+        certain = {channel.name: rows for channel, rows in by_channel}
+        placed = placed_block(block, self.known, by_channel)
+        there = set(placed.lines["channel"].unique()) if self.wanted else set()
+        rows = {
+            channel.name: self._rows(block, channel, certain.get(channel.name))
+            for channel in self._wanted()
+            if channel.name in there
+        }
+        return Batch(block.lines, placed, rows)
+
+    def _wanted(self) -> list[Channel]:
+        return [channel for channel in self.known if channel.name in self.wanted]
+
+    def _rows(self, block: Block, channel: Channel, certain: pl.DataFrame | None) -> Decoded:
+        symbol = self.dialect.get("symbol")
+        decoded = decoded_block(block, channel, self.known, certain, symbol)
+        if symbol is not None:
+            decoded = _of_day(decoded, symbol, date.fromisoformat(self.dialect["date"]))
+        return replace(decoded, rows=numbered(decoded.rows))
+
+
+def _of_day(decoded: Decoded, symbol: str, day: date) -> Decoded:
+    of_day = pl.col("ts_init").is_between(day_start(day), day_start(day) + NS_PER_DAY, closed="left")
+    rows = decoded.rows.filter(of_day & (pl.col("symbol") == symbol))
+    faults = None if decoded.faults is None else decoded.faults.join(rows.select("raw_row"), on="raw_row", how="semi")
+    return replace(decoded, rows=rows, rejects=decoded.rejects.filter(of_day), faults=faults)
+
+
+def open_messages(
+    dialect: Dialect, rows: Collection[str] = (), *, placing: bool = True, known: tuple[Channel, ...]
+) -> MessageReader:
+    """A reader of messages; see ``Opens``."""
+    return MessageReader(known, dialect, frozenset(rows), placing)
