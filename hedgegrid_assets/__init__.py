@@ -1,5 +1,6 @@
 """Raw crypto market data in, NautilusTrader catalogs you can trust out."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -23,6 +24,5 @@ def __getattr__(name: str) -> Any:
     """Import on first use: ``import hedgegrid_assets`` itself costs nothing."""
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
 
     return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -5,6 +5,7 @@ not know are refused with their line. Our own ``hedge_grid_v1.yaml`` has the ear
 """
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -382,8 +383,6 @@ def _nanoseconds(milliseconds: Any) -> int:
 
 def _after(stem: str, fraction: str) -> str:
     """The first nanosecond after an inclusive end: of a whole second, all of that second belongs to the run."""
-    from datetime import datetime, timedelta
-
     if not fraction:
         return (datetime.fromisoformat(stem) + timedelta(seconds=1)).isoformat(timespec="seconds")
     digits = f"{int(fraction.ljust(9, '0')) + 1:09d}"

@@ -18,6 +18,7 @@ from hedgegrid_assets.backtest.config import FeeShares, Setup
 from hedgegrid_assets.backtest.coverage import UNJUDGED, Coverage, whole_rows
 from hedgegrid_assets.backtest.files import FUNDING, MARKS
 from hedgegrid_assets.backtest.job import Settlement
+from hedgegrid_assets.backtest.report import write_page
 from hedgegrid_assets.backtest.stress import Variant
 from hedgegrid_assets.timestamps import iso
 
@@ -265,8 +266,6 @@ def stress_row(variant: Variant, played: "Played", base: "Played") -> dict[str, 
 
 def write(folder: Path, result: Result, document: dict[str, Any]) -> None:
     """The files of a run, beside those that the engine has left; puts the number of orders into the document."""
-    from hedgegrid_assets.backtest.report import write_page
-
     document["orders"] = pq.read_metadata(folder / "orders.parquet").num_rows
     pq.write_table(pa.Table.from_pylist(list(_payments(result)), schema=_PAID), folder / "funding.parquet")
     pq.write_table(pa.Table.from_pylist(list(_samples(result)), schema=_EQUITY), folder / "equity.parquet")

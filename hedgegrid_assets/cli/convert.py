@@ -3,6 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Mapping
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -22,7 +23,7 @@ from hedgegrid_assets.cli.output import (
     say,
     set_logging,
 )
-from hedgegrid_assets.errors import UsageError
+from hedgegrid_assets.errors import HedgegridError, UsageError
 
 if TYPE_CHECKING:
     from hedgegrid_assets.pipeline.request import Request
@@ -125,7 +126,6 @@ def generate_sample_data(
     month); where Tardis cannot be reached, synthetic ones. Synthetic data lies under the venue SIM, never under a real
     venue's name.
     """
-    from datetime import date, timedelta
 
     from hedgegrid_assets.pipeline.plan import reachable
     from hedgegrid_assets.pipeline.request import request
@@ -179,7 +179,6 @@ def _show_plan(asked: "Request", *, as_json: bool) -> int:
     """What a run would fetch, a row a stream, and what the key allows."""
     from rich.table import Table
 
-    from hedgegrid_assets.errors import HedgegridError
     from hedgegrid_assets.pipeline.plan import account, plan
 
     days = plan(asked)
@@ -224,8 +223,6 @@ def _run(asked: "Request", *, as_json: bool, quiet: bool) -> int:
     from hedgegrid_assets.pipeline.run import run
 
     if asked.start and asked.end and not quiet:
-        from datetime import timedelta
-
         say(f"{(asked.end - asked.start).days} days: {asked.start} .. {asked.end - timedelta(days=1)}")
     with progress(quiet=quiet) as tick:
         summary = run(asked, progress=tick, say=None if quiet else lambda text: say(f"note: {text}"))

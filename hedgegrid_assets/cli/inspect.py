@@ -21,7 +21,9 @@ from hedgegrid_assets.cli.output import (
     say,
     set_logging,
 )
+from hedgegrid_assets.config.paths import feeds_path
 from hedgegrid_assets.errors import FeedsFileError, UsageError
+from hedgegrid_assets.timestamps import iso, parse_day
 
 if TYPE_CHECKING:
     from hedgegrid_assets.inspect.validation import DayReport, ValidationReport
@@ -57,7 +59,6 @@ def validate(
     """
     from hedgegrid_assets.inspect.validation import validate_catalog
     from hedgegrid_assets.tables import TABLES, TOKENS
-    from hedgegrid_assets.timestamps import parse_day
 
     set_logging(verbose=verbose, quiet=quiet)
     if table is not None and table not in TABLES and table not in TOKENS:
@@ -141,7 +142,6 @@ def _stray(stray: Mapping[str, str]) -> str:
 
 def _between(join: Mapping[str, Any]) -> list[str]:
     """What is to be said of two neighbouring days."""
-    from hedgegrid_assets.timestamps import iso
 
     missing, shared = join["ids_missing"], join["ids_shared"] or 0
     lines = [f"{missing:,} ids missing"] if missing and missing > 0 else []
@@ -248,7 +248,6 @@ def feeds_check(
 ) -> int:
     """Check feeds.yaml: every problem with its file, line and key. Exit code 2 if there is one."""
     from hedgegrid_assets.config.feeds import read_feeds
-    from hedgegrid_assets.config.paths import feeds_path
 
     del data
     set_logging(verbose=verbose, quiet=quiet)

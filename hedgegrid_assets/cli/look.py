@@ -22,9 +22,11 @@ from hedgegrid_assets.cli.output import (
     say,
     set_logging,
 )
+from hedgegrid_assets.config.paths import data_path
 from hedgegrid_assets.errors import NoDataFetched, UsageError
 from hedgegrid_assets.inspect.visible import visible
 from hedgegrid_assets.names import check_lookup
+from hedgegrid_assets.timestamps import day_end, iso, parse_day
 
 if TYPE_CHECKING:
     from hedgegrid_assets.inspect.days import Wanted
@@ -79,7 +81,6 @@ def gaps(
 
 
 def _show_gaps(report: "GapReport", catalog: Path) -> None:
-    from hedgegrid_assets.timestamps import day_end, iso
 
     out = console()
     if report.holes:
@@ -403,7 +404,6 @@ def report(
 
 
 def _places(catalog: Path, data: Path | None) -> "Places":
-    from hedgegrid_assets.config.paths import data_path
     from hedgegrid_assets.store import Places
 
     return Places(data or data_path(), catalog)
@@ -411,7 +411,6 @@ def _places(catalog: Path, data: Path | None) -> "Places":
 
 def _wanted(instrument: str | None, table: str | None, start: str | None, end: str | None) -> "Wanted":
     from hedgegrid_assets.inspect.days import Wanted, table_named
-    from hedgegrid_assets.timestamps import parse_day
 
     return Wanted(
         check_lookup(instrument, "--instrument") if instrument is not None else None,

@@ -2,13 +2,14 @@
 
 import shutil
 import sys
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from hedgegrid_assets.cli.backtest import show_run
+from hedgegrid_assets.cli.inspect import show_report
 from hedgegrid_assets.cli.output import (
     Data,
     Feeds,
@@ -21,6 +22,11 @@ from hedgegrid_assets.cli.output import (
     say,
     set_logging,
 )
+from hedgegrid_assets.cli.setup import starter_root
+from hedgegrid_assets.cli.snippet import SNIPPET
+from hedgegrid_assets.config.paths import data_path
+from hedgegrid_assets.names import check_lookup
+from hedgegrid_assets.timestamps import day_end, day_start, parse_day
 
 if TYPE_CHECKING:
     from hedgegrid_assets.backtest.run import Ran
@@ -75,14 +81,11 @@ def reset_day(
 
     Says what goes; removes it with --yes. Landing files stay: the next run makes the day anew if they still hold it.
     """
-    from hedgegrid_assets.config.paths import data_path
     from hedgegrid_assets.housekeeping.reset_day import reset
     from hedgegrid_assets.inspect.days import table_named
     from hedgegrid_assets.model import InstrumentDay
-    from hedgegrid_assets.names import check_lookup
     from hedgegrid_assets.store import Places
     from hedgegrid_assets.tables import TABLES
-    from hedgegrid_assets.timestamps import parse_day
 
     set_logging(verbose=verbose, quiet=quiet)
     check_lookup(instrument_id, "INSTRUMENT_ID")
@@ -110,8 +113,6 @@ def demo(
     Trades, mark prices, index prices and funding rates of the venue SIM; no key and no network. Days that are there
     already are left as they are.
     """
-    from hedgegrid_assets.cli.inspect import show_report
-    from hedgegrid_assets.config.paths import data_path
     from hedgegrid_assets.inspect.validation import validate_catalog
 
     summary = _backfill(DEMO_FEED, data, feeds, None, None, None, force=False, verbose=verbose, quiet=quiet or as_json)
@@ -176,8 +177,6 @@ def _backfill(
     verbose: bool,
     quiet: bool,
 ) -> "BackfillSummary":
-    from hedgegrid_assets.config.paths import data_path
-    from hedgegrid_assets.timestamps import parse_day
 
     set_logging(verbose=verbose, quiet=quiet)
     first, last = parse_day(start, "--start") if start else None, parse_day(end, "--end") if end else None
@@ -217,9 +216,6 @@ def _show(summary: "BackfillSummary") -> None:
 
 def _run_snippet(catalog: Path, instrument: str, first: date, last: date) -> None:
     """Show the guide's check, and run the same text."""
-    from datetime import timedelta
-
-    from hedgegrid_assets.cli.snippet import SNIPPET
 
     text = SNIPPET.format(catalog=catalog, instrument=instrument, start=first, end=last + timedelta(days=1))
     out = console()
@@ -233,8 +229,6 @@ def _run_backtest(catalog: Path, first: date, last: date) -> "Ran":
     """The shipped backtest on the days of the demo, beside the data; the run of an earlier demo is replaced."""
     from hedgegrid_assets.backtest.config import read_setup
     from hedgegrid_assets.backtest.run import run_backtest
-    from hedgegrid_assets.cli.setup import starter_root
-    from hedgegrid_assets.timestamps import day_end, day_start
 
     configs = starter_root() / "configs"
     setup = read_setup(

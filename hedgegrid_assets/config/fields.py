@@ -15,7 +15,6 @@ _CLOCK: Final = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]")
 
 def _table_name(value: object) -> str:
     """Nautilus' name of a table, given by it or by the guide's word."""
-
     if not isinstance(value, str) or value not in (*TABLES, *TOKENS):
         raise ValueError(unknown("table", str(value), (*TOKENS, *TABLES)))
     return TOKENS[value].name if value in TOKENS else value
@@ -23,8 +22,6 @@ def _table_name(value: object) -> str:
 
 def _each_table_once(value: object) -> object:
     if isinstance(value, dict):
-        from hedgegrid_assets.tables import TOKENS
-
         twice = [token for token, table in TOKENS.items() if token in value and table.name in value]
         if twice:
             raise ValueError(f"expected each table once, found {twice[0]} and {TOKENS[twice[0]].name}")

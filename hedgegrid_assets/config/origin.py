@@ -161,14 +161,12 @@ def instrument_id(symbol: str, market: Market | None, venue: str) -> str:
 
 def tables_of(source: str) -> tuple[str, ...]:
     """All tables that a source gives."""
-
     given = {table for channel in SOURCES[source].channels for table in channel.tables}
     return tuple(name for name in TABLES if name in given)
 
 
 def table_notes(tables: Sequence[str], source: str | None = None) -> list[Note]:
     """Names that are no tables, and tables that the source does not give."""
-
     notes: list[Note] = []
     given = TABLES if source is None else tables_of(source)
     for position, name in enumerate(tables):

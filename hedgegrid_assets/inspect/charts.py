@@ -4,9 +4,11 @@ The frame is read row group by row group, three columns of it, into some hundred
 day. Pillow draws (10 ms to import, when it is used); the HTML page draws the same numbers itself.
 """
 
+import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -173,7 +175,6 @@ def _bucketed(group: pa.Table, value: str, start: int, width: int) -> pl.DataFra
 
 def chart_markdown(places: Places, day: InstrumentDay, table: Table, verdict: Mapping[str, Any]) -> str | None:
     """The chart of a stored frame as Markdown with the image inside; None for a day without rows."""
-    import base64
 
     path = places.frame(day.instrument_id, table.folder, day.date)
     series = day_series(path, table, day) if path.exists() else None
@@ -205,7 +206,6 @@ _QUIET: Final = (236, 238, 241)
 
 def draw_png(series: DaySeries, title: str, gaps: Sequence[Mapping[str, Any]]) -> bytes:
     """The chart as a PNG of about 10 kB. Gaps as in a verdict: losses orange with a mark above, silences grey."""
-    from io import BytesIO
 
     from PIL import Image, ImageDraw, ImageFont
 

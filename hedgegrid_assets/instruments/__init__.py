@@ -6,16 +6,17 @@ from dataclasses import dataclass, fields, replace
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final, Literal
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from hedgegrid_assets import venues
 from hedgegrid_assets.batch import Decimals
 from hedgegrid_assets.errors import DataError, InstrumentUnknown, LooksLikeFloats, UsageError
 from hedgegrid_assets.timestamps import NS_PER_SECOND, day_start
 from hedgegrid_assets.venues import Market
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 type Kind = Literal["crypto_perpetual", "crypto_future", "currency_pair"]
 """Nautilus' folder of the instrument class."""
@@ -314,8 +315,6 @@ def read_definitions(catalog: Path) -> dict[str, Instrument]:
     path = definitions_file(catalog)
     if not path.is_file():
         return {}
-    import pyarrow.parquet as pq
-
     try:
         found = definitions_from(pq.ParquetFile(path).read(), str(path))
     except DataError:
@@ -325,11 +324,8 @@ def read_definitions(catalog: Path) -> dict[str, Instrument]:
     return {instrument.id: instrument for instrument in found}
 
 
-def definitions_table(instruments: Iterable[Instrument]) -> "pa.Table":
+def definitions_table(instruments: Iterable[Instrument]) -> pa.Table:
     """Definitions as a plain table, one row each, sorted by id: text, integers and flags. No disk is touched."""
-    import polars as pl
-    import pyarrow as pa
-
     rows = sorted(instruments, key=lambda instrument: instrument.id)
     schema = pa.schema([(name, pa.type_for_alias(kind)) for name, kind in _COLUMNS.items()])
     types = {"int64": pl.Int64, "bool": pl.Boolean, "string": pl.String}
@@ -340,7 +336,7 @@ def definitions_table(instruments: Iterable[Instrument]) -> "pa.Table":
     )
 
 
-def definitions_from(table: "pa.Table", where: str = "the table") -> list[Instrument]:
+def definitions_from(table: pa.Table, where: str = "the table") -> list[Instrument]:
     """The definitions of a table, in its order: the inverse of ``definitions_table``.
 
     Raises:

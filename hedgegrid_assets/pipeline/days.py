@@ -110,7 +110,6 @@ def normalize_tables(
     force: bool = False,
 ) -> list[Normalized]:
     """Normalize tables of one raw day (see ``normalize_day``). Raises Refused before anything is written."""
-
     refuse_other_market(context, raw)
     channel = context.channel_in(raw)
     recipe = recipe_of(context, channel, instrument_of(context, raw.key.symbol), compression)
@@ -121,7 +120,6 @@ def normalize_tables(
 
 def recipe_of(context: FeedContext, channel: Channel, instrument: Instrument, compression: str = "zstd") -> Recipe:
     """How this feed turns a channel's raw days into frames."""
-
     thresholds = {
         table.name: Thresholds(
             context.feed.gaps.get(table.name, channel.gap_seconds),
@@ -136,7 +134,6 @@ def recipe_of(context: FeedContext, channel: Channel, instrument: Instrument, co
 
 def refuse_other_market(context: FeedContext, raw: RawDay) -> None:
     """Raises FileContradicts where a file of a raw day is not of the venue and market that the feed takes it for."""
-
     if not context.source.lands:
         return
     symbol = raw.key.symbol

@@ -53,7 +53,6 @@ def instrument_of(context: FeedContext, symbol: str) -> Instrument:
     definition is assumed, and not pinned.
     Raises InstrumentUnknown, LooksLikeFloats, and DataError where YAML and a pinned precision contradict each other.
     """
-
     instrument_id = context.feed.instrument_id(symbol)
     finish(context.places)
     pinned = read_definitions(context.places.catalog).get(instrument_id)
@@ -95,7 +94,6 @@ def _has_raw_days(context: FeedContext, symbol: str) -> bool:
 
 def _undecided(context: FeedContext, pinned: Instrument) -> list[str]:
     """Precisions that were inferred, and that no row of the catalog has yet."""
-
     if pinned.origin != "inferred" or context.source.precisions is not None:
         return []
     decided = {
@@ -109,7 +107,6 @@ def _undecided(context: FeedContext, pinned: Instrument) -> list[str]:
 
 def is_pinned(context: FeedContext, instrument: Instrument) -> bool:
     """The catalog has this definition."""
-
     return read_definitions(context.places.catalog).get(instrument.id) == instrument
 
 
@@ -124,7 +121,6 @@ def _pin(context: FeedContext, instrument: Instrument) -> Instrument:
 
 def _multiplier(context: FeedContext, symbol: str) -> str | None:
     """What one unit of size is worth, where the files say it and agree."""
-
     told = {
         value
         for raw in _raw_days(context, symbol)
@@ -135,7 +131,6 @@ def _multiplier(context: FeedContext, symbol: str) -> str | None:
 
 def _raw_days(context: FeedContext, symbol: str, kind: str | None = None) -> Iterator[RawDay]:
     """All raw days of a symbol (or those of channels with fields of a kind), as they are noted: a file may be gone since."""
-
     for channel in context.channels:
         if kind is not None and not any(field.name in _FIELDS[kind] for field in channel.fields):
             continue
@@ -152,7 +147,6 @@ def _decimals(
 
     What was not seen is absent; what is ``said`` is not asked for. Raises LooksLikeFloats.
     """
-
     if context.source.precisions is not None:
         known = dict(zip(("price", "size", "mark"), context.source.precisions(symbol), strict=True))
         return {kind: known[kind] for kind in kinds}
@@ -185,7 +179,6 @@ def _seen(
 
 def doubtful_numbers(context: FeedContext, symbol: str, instrument: Instrument, days: Collection[date]) -> list[str]:
     """What a person should know of numbers of these days that look like binary floats."""
-
     notes: list[str] = []
     for kind in _FIELDS:
         seen, rows, example = _seen(context, symbol, kind, days) if context.source.precisions is None else (None, 0, "")
@@ -219,7 +212,6 @@ def _define_listed(
 
     The provider's precision grows to that of the data, which may be of a time with a finer tick.
     """
-
     assert context.source.remote is not None
     listing = context.source.remote.listing(context.settings, symbol)
     given = {} if override is None else {key: value for key, value in override if value is not None}
@@ -238,7 +230,6 @@ def _said_of(
     feed: Origin, symbol: str, listing: Listing | None, override: InstrumentOverride | None, multiplier: str | None
 ) -> dict[str, Any]:
     """All that is said of an instrument of files: by its symbol, by the files, by the feed. Raises InstrumentUnknown."""
-
     given = {} if override is None else {key: value for key, value in override if value is not None}
     told = {} if multiplier is None else {"multiplier": multiplier}
     if listing is not None:
@@ -250,7 +241,6 @@ def _said_of(
 
 def _with_listing(listing: Listing, symbol: str, given: Mapping[str, Any], market: Market | None) -> dict[str, Any]:
     """What a symbol says, under what is given besides. Raises InstrumentUnknown for what nobody has said."""
-
     said = {
         name: value
         for name, value in listing.said.items()
@@ -271,7 +261,6 @@ def _with_assumed(seen: Mapping[str, int]) -> dict[str, int]:
 
 def _holds_rows(places: Places, table: Table, instrument_id: str) -> bool:
     """The catalog holds rows of a table: by its verdicts, or files where it has no verdicts."""
-
     verdicts = sorted(places.verdict(instrument_id, table.folder, date.min).parent.glob("????-??-??.json"))
     for path in verdicts:
         verdict = read_verdict(places, table, InstrumentDay(instrument_id, date.fromisoformat(path.stem))) or {}

@@ -29,7 +29,6 @@ class FeedContext:
     @property
     def source(self) -> Source:
         """The feed's source."""
-
         return SOURCES[self.feed.source]
 
     @property
@@ -45,7 +44,6 @@ class FeedContext:
     @property
     def channels(self) -> tuple[Channel, ...]:
         """The channels that the source gives with the feed's settings."""
-
         given = self.source.remote.channels(self.settings) if self.source.remote else self.source.channels
         return tuple(identified(given, self.feed.venue, self.settings))
 
@@ -72,7 +70,6 @@ class FeedContext:
     @property
     def tables(self) -> tuple[Table, ...]:
         """The feed's tables."""
-
         given = {name for channel in self.channels for name in channel.tables}
         return tuple(TABLES[name] for name in self.feed.tables if name in given)
 
@@ -91,14 +88,12 @@ class FeedContext:
 
     def raw(self, key: RawKey, tick: Callable[[], None] | None = None, *, keep: bool = False) -> RawDay | None:
         """The raw day on disk; a source that makes or fetches its days gets it now (see ``raw.fetch_day``)."""
-
         if self.source.lands:
             return raw_day(self.places, self.feed.name, key)
         return fetch_day(self.places, self.feed.name, self.source, key, self.settings, tick, keep=keep)
 
     def held(self, key: RawKey) -> RawDay | None:
         """The raw day on disk, if ``raw`` would keep it; nothing is imported, made or fetched."""
-
         raw = raw_day(self.places, self.feed.name, key)
         kept = (
             raw is None or self.source.lands or raw.manifest["request"] == request_of(self.source, key, self.settings)
@@ -107,5 +102,4 @@ class FeedContext:
 
     def noted(self, key: RawKey) -> RawDay | None:
         """The raw day as its manifest tells; its file is not looked for."""
-
         return noted_day(self.places, self.feed.name, key)

@@ -30,7 +30,6 @@ def landing_files(context: FeedContext) -> list[LandingFile]:
 
 def waiting_files(context: FeedContext) -> list[LandingFile]:
     """Landing files that ``import_landing`` would read."""
-
     channels = [channel for channel, _ in context.by_channel().values()]
     return raw_stage.waiting_files(
         context.places, context.feed.name, landing_files(context), channels, context.feed.symbols
@@ -52,7 +51,6 @@ def import_landing(
     Files of which too many lines have no place are named in the report, and their days will be blocked.
     A note tells of each day that a corrected file holds no more, as long as the catalog does.
     """
-
     wanted = channels or [channel for channel, _ in context.by_channel().values()]
     landed = _landed(context)
     report = raw_stage.import_landing(
@@ -103,7 +101,6 @@ def _left_over(context: FeedContext, report: ImportReport) -> Iterator[str]:
 
 def _landed(context: FeedContext) -> Landed:
     """The files to import, and those that the patterns match but are no data."""
-
     own = OwnFiles(context.places, context.feed.name)
     if not context.names_files:
         found = scan_landing(context.places.landing, context.feed.landing, own.has)

@@ -78,7 +78,6 @@ def reachable(asked: Request) -> bool:
 
 def made_keys(context: FeedContext, asked: Request) -> list[RawKey]:
     """The raw days that a source makes or fetches for a request. Raises UsageError where the range is not said."""
-
     if asked.start is None or asked.end is None:
         raise UsageError(
             f"--start and --end are needed for --source {asked.origin.source}: expected YYYY-MM-DD, found none"

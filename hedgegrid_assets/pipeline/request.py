@@ -67,7 +67,6 @@ def request(
     market: str | None = None,
 ) -> Request:
     """Check everything that a user can get wrong, before any work. Raises UsageError."""
-
     if source_type not in SOURCES:
         raise UsageError(f"unknown source (--source): expected one of {', '.join(SOURCES)}, found {source_type!r}")
     symbols = tuple(dict.fromkeys(part.strip().upper() for part in symbol.split(",") if part.strip()))
@@ -133,7 +132,6 @@ def _spelled(symbols: Sequence[str], venue: str, settings: Mapping[str, Any]) ->
 
     Raises UsageError where such a spelling contradicts the market, or two symbols are one instrument.
     """
-
     market = settings.get("market")
     found: dict[str, Listing] = {}
     for symbol in symbols:
@@ -166,7 +164,6 @@ def _spelled(symbols: Sequence[str], venue: str, settings: Mapping[str, Any]) ->
 
 def _venue(source: str, exchange: str | None, instrument: str | None, settings: Mapping[str, Any]) -> str:
     """``--instrument`` before ``--exchange`` before the configuration's ``venue``; synthetic data is SIM's alone."""
-
     if source == "synthetic":
         return "SIM"
     said = instrument.rsplit(".", 1)[1] if instrument else exchange or settings.get("venue")
@@ -185,7 +182,6 @@ def _venue(source: str, exchange: str | None, instrument: str | None, settings: 
 
 def _settings_of(given: Mapping[str, Any]) -> dict[str, Any]:
     """A source's settings; a key is a secret from here on."""
-
     key = given.get("api_key")
     return dict(given) | ({"api_key": SecretStr(key)} if isinstance(key, str) else {})
 

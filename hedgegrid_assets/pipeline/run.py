@@ -227,7 +227,6 @@ def _run(
 
 def _far_finer_notes(context: FeedContext, inferred: Sequence[Instrument], days: Sequence[DaySummary]) -> Iterator[str]:
     """What a person should know of a few numbers, of days made in this run, that have made an inferred tick far finer."""
-
     for instrument in inferred:
         for table, column in [(each, column) for each in context.tables for column in each.columns]:
             if column.precision is None or column.precision == "mark":

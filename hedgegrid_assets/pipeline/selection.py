@@ -33,7 +33,6 @@ def _may_hold(channel: Channel, symbols: Iterable[str]) -> bool:
 
 def with_index_kind(context: FeedContext, report: ImportReport, note: Callable[[str], None]) -> FeedContext:
     """Index prices of the mark price messages where these have any, else the index price messages of the pair."""
-
     table = TABLES["index_price_update"]
     if table.name not in context.feed.tables or "index_kind" in context.feed.settings:
         return context
@@ -80,7 +79,6 @@ def with_trade_kind(context: FeedContext, report: ImportReport, note: Callable[[
 
 def with_market(context: FeedContext, keys: Sequence[RawKey], note: Callable[[str], None]) -> FeedContext:
     """The market that the files themselves say, where nobody else does; what is taken for granted is said."""
-
     feed = context.feed
     if feed.market is not None:
         return context
