@@ -524,14 +524,25 @@ class Identity(StrEnum):
     """What tells whether two rows of a channel are one row that was sent, written or imported twice.
 
     ID: the venue's id names one row; rows that are equal in all but their arrival are one, and an id with two contents
-    is an error. CONTENT: ids are shared by several rows, so that rows may be equal and yet be several: all that stand
-    in one message are kept, and the n-th of them is the same row as the n-th in another message. EVERY_ROW: each row
-    is an observation of its own.
+    is an error. CONTENT: rows that are equal in all but their arrival are one. Where ids are shared by several rows,
+    rows may be equal and yet be several: all that stand in one message are kept, and the n-th of them is the same row
+    as the n-th in another message. MOMENT: as CONTENT, but what arrives later is an observation of its own. EVERY_ROW:
+    each row is.
     """
 
     ID = "id"
     CONTENT = "content"
+    MOMENT = "content and arrival"
     EVERY_ROW = "every row"
+
+
+class Order(StrEnum):
+    """In which order the rows of a channel come, and are stored, whether they came so or not.
+
+    ARRIVAL: by ``ts_init``; rows of one moment by their line in the raw day and their place on it.
+    """
+
+    ARRIVAL = "arrival"
 
 
 type FieldKind = Literal["text", "integer", "decimal", "flag"]
@@ -562,14 +573,14 @@ class TableMapping:
         columns: Table column -> expression over the channel's fields (times in integer ns).
         applies: Rows that the table has a value for; the others are counted as ``not_applicable``.
         lineage: Table column -> keys of the raw fields.
-        repeats: Rows that differ in nothing but their arrival are observations of their own, not duplicates.
+        identity: When two rows of the table are one; None: as in the channel's other tables.
         made_ids: Ids for the rows that have none, equal where rows are alike; None: a hash of the row's content.
     """
 
     columns: Mapping[str, pl.Expr]
     lineage: Mapping[str, tuple[str, ...]]
     applies: pl.Expr | None = None
-    repeats: bool = False
+    identity: Identity | None = None
     made_ids: pl.Expr | None = None
 
 
@@ -587,7 +598,8 @@ class Channel:
         excludes: Reason -> rows that the venue itself marks as no market trade.
         tables: Table name -> mapping.
         gap_seconds: Longest usual silence of this stream; None: the table's own.
-        identity: When two rows of a table with ids are one; tables without ids go by their content.
+        order: In which order its rows come.
+        identity: When two of its rows are one: by ID only where the tables have ids.
         symbol_of: (symbol) -> what the messages of this stream call it, where one message is for several symbols.
     """
 
@@ -600,6 +612,7 @@ class Channel:
     contiguous_ids: bool = True
     excludes: Mapping[str, pl.Expr] = field(default_factory=dict)
     gap_seconds: float | None = None
+    order: Order = Order.ARRIVAL
     identity: Identity = Identity.ID
     symbol_of: Callable[[str], str] | None = None
 

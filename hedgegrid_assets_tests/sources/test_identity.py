@@ -12,8 +12,9 @@ from nautilus_trader.persistence.catalog import ParquetDataCatalog
 from hedgegrid_assets.cli import run
 from hedgegrid_assets.inspect.trace import trace
 from hedgegrid_assets.inspect.validation import validate_catalog
-from hedgegrid_assets.model import Identity
+from hedgegrid_assets.model import Channel, Identity
 from hedgegrid_assets.pipeline.feed_context import FeedContext
+from hedgegrid_assets.sources import SOURCES
 from hedgegrid_assets.sources.client import limits
 from hedgegrid_assets.sources.formats import synthetic_ids as made_ids
 from hedgegrid_assets.sources.formats.identity import SHARED_IDS, identified
@@ -213,3 +214,17 @@ def test_an_id_that_no_venue_can_mean_is_a_reject(tmp_path: Path) -> None:
     found = normalized(tmp_path, fill("7", 5) + fill("a b", 6) + fill("c" * 1_001, 7) + fill("é", 8))
     assert found.frame["trade_id"].to_list() == ["7"]
     assert found.rejects["reason"].to_list() == ["bad_trade_id"] * 3
+
+
+@pytest.mark.parametrize(
+    ("channel", "table"),
+    [
+        pytest.param(channel, table, id=f"{name} {channel.name} {table}")
+        for name, source in SOURCES.items()
+        for channel in source.channels
+        for table in channel.tables
+    ],
+)
+def test_a_channel_tells_its_rows_apart_by_ids_only_where_its_table_has_them(channel: Channel, table: str) -> None:
+    identity = channel.tables[table].identity or channel.identity
+    assert (identity is Identity.ID) == (TABLES[table].id_column is not None)

@@ -4,7 +4,7 @@ from typing import Final
 
 import polars as pl
 
-from hedgegrid_assets.model import Channel, Field, TableMapping
+from hedgegrid_assets.model import Channel, Field, Identity, TableMapping
 
 _TIMES: Final = (
     Field("symbol", "symbol", "text", "exchange symbol; without such a column, that of the file", required=False),
@@ -74,6 +74,7 @@ def _prices(name: str, table: str, column: str) -> Channel:
         ts_event=pl.col("ts_event"),
         contiguous_ids=False,
         gap_seconds=_GAPS_OFF,
+        identity=Identity.CONTENT,
         tables={
             table: TableMapping(
                 columns={column: pl.col(column)},
@@ -101,6 +102,7 @@ _FUNDING: Final = Channel(
     ts_event=pl.col("ts_event"),
     contiguous_ids=False,
     gap_seconds=_GAPS_OFF,
+    identity=Identity.CONTENT,
     tables={
         "funding_rate_update": TableMapping(
             columns={

@@ -13,7 +13,7 @@ import polars as pl
 
 from hedgegrid_assets.batch import Batch, Block, Decimals, Decoded, Dialect, Placed
 from hedgegrid_assets.errors import DataError
-from hedgegrid_assets.model import Channel, Field, TableMapping
+from hedgegrid_assets.model import Channel, Field, Identity, TableMapping
 from hedgegrid_assets.sources.formats import synthetic_ids as made_ids
 from hedgegrid_assets.sources.formats.decimals import most_decimals, plain_digits, usual
 from hedgegrid_assets.sources.formats.lines import (
@@ -114,6 +114,7 @@ def channels(exchange: str) -> tuple[Channel, ...]:
             ts_event=nanoseconds(pl.col("timestamp")),
             contiguous_ids=False,
             gap_seconds=60.0,  # a row only where a value changed
+            identity=Identity.CONTENT,
             tables={
                 "mark_price_update": TableMapping(
                     columns={"mark_price": pl.col("mark_price")},
@@ -140,7 +141,7 @@ def channels(exchange: str) -> tuple[Channel, ...]:
                         "is_settlement": ("funding_timestamp",),
                     },
                     applies=pl.col("funding_rate").is_not_null(),
-                    repeats=True,
+                    identity=Identity.MOMENT,
                 ),
             },
         ),

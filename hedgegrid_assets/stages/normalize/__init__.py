@@ -1,7 +1,8 @@
 """Stage 2: a raw day becomes stored frames, rejects and verdicts; every line is accounted for.
 
-Threads overlap: one decompresses, two decode, and for each table one writes, one digests and one judges. Sorted input is never
-held in memory; input that proves unsorted, or repeats ids, is held for its day, sorted by (``ts_init``, arrival) and said so.
+Threads overlap: one decompresses, two decode, and for each table one writes, one digests and one judges. No day is held
+in memory: sorted input passes as it comes, what is out of order or may be repeated waits on disk, is sorted by part and
+merged, and said so.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -96,7 +96,7 @@ class TableDay:
             code_version=self._recipe.code_version(self.table),
             precisions=self._recipe.precisions.to_dict(),
             thresholds=self._recipe.thresholds_of(self.table),
-            identity=self._recipe.identity_of(self.table),
+            identity=self._recipe.told_identity(self.table),
         )
         if self._raw.read_as is not None:
             verdict["read_as"] = self._raw.read_as

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from hedgegrid_assets.model import Identity
+from hedgegrid_assets.model import Identity, Order
 from hedgegrid_assets.sources.formats import synthetic_ids
 from hedgegrid_assets.stages.normalize.buckets import Buckets
 from hedgegrid_assets.stages.normalize.identity import Likeness
@@ -18,19 +18,19 @@ from hedgegrid_assets.store import Spool
 _PLACE: Final = "place"
 _MESSAGE: Final = "message"
 _COPY: Final = "copy"
-_KEY: Final = ("ts_init", _PLACE, PART)
+_KEYS: Final = {Order.ARRIVAL: ("ts_init", _PLACE, PART)}
 _SMALLEST_BLOCK: Final = 1 << 12
 
 
 class HeldDay:
-    """Takes rows in file order, and gives them back by (``ts_init``, ``raw_row``, ``part``), exact repetitions left out.
+    """Takes rows in file order, and gives them back in that of their channel, exact repetitions left out.
 
     A file that is newest first throughout has the later of two lines of one moment first. ``origins``: the first raw
     row of each landing file but the first. ``duplicates`` and ``conflicting_ids`` are known when all rows are out.
     """
 
-    def __init__(self, folder: Path, likeness: Likeness, origins: Sequence[int]) -> None:
-        self._folder, self._likeness = folder, likeness
+    def __init__(self, folder: Path, likeness: Likeness, order: Order, origins: Sequence[int]) -> None:
+        self._folder, self._likeness, self._key = folder, likeness, _KEYS[order]
         self._origins = np.asarray(origins, np.int64)
         self._rows = Buckets(folder)
         self._runs: list[Spool] = []
@@ -82,7 +82,7 @@ class HeldDay:
             for start in range(0, len(rows), size):
                 run.append(rows.slice(start, size))
         self._rows.close()
-        yield from merged(self._runs, _KEY)
+        yield from merged(self._runs, self._key)
 
     def _sorted(self, part: pl.DataFrame) -> pl.DataFrame:
         """A part in order, each row once; it holds all rows that are like one of it."""
@@ -91,7 +91,7 @@ class HeldDay:
             part = _with_copies(part, identity)
             identity.append(_COPY)
         place = pl.col("raw_row").cast(pl.Int64)
-        part = part.with_columns((-place if self._newest_first else place).alias(_PLACE)).sort(*_KEY)
+        part = part.with_columns((-place if self._newest_first else place).alias(_PLACE)).sort(*self._key)
         if ids is not None:
             part = synthetic_ids.Ordinals(ids).numbered(part, self._origins.tolist())
         unique = part.unique(subset=identity, keep="first", maintain_order=True) if identity else part

@@ -26,7 +26,7 @@ class Likeness:
     def __init__(self, table: Table, recipe: Recipe) -> None:
         self.identity = recipe.identity_of(table)
         self.id_column = table.id_column
-        arrival = {"raw_row"} if recipe.channel.tables[table.name].repeats else {"ts_init", "raw_row"}
+        arrival = {"raw_row"} if self.identity is Identity.MOMENT else {"ts_init", "raw_row"}
         columns = frame_schema(table, recipe.precisions).names()
         self.content = [] if self.identity is Identity.EVERY_ROW else [name for name in columns if name not in arrival]
 

@@ -22,7 +22,7 @@ class InOrder:
 
     def __init__(self, folder: Path, raw: RawDay, table: Table, recipe: Recipe, frame: DayFrame) -> None:
         self._folder, self._origins, self._frame = folder, raw.origin_starts(), frame
-        self._likeness = Likeness(table, recipe)
+        self._likeness, self._order = Likeness(table, recipe), recipe.channel.order
         self._apart = Apart(self._likeness, several_files=bool(self._origins))
         self._made = synthetic_ids.Flags() if table.id_column else None
         self._held: HeldDay | None = None
@@ -61,7 +61,7 @@ class InOrder:
         return int(late)
 
     def _hold(self) -> HeldDay:
-        held = HeldDay(self._folder, self._likeness, self._origins)
+        held = HeldDay(self._folder, self._likeness, self._order, self._origins)
         for frame in self._taken_back():
             held.add(frame)
         return held

@@ -49,9 +49,13 @@ class Recipe:
         return f"{table.name}:{table.code_version}+{self.source.name}:{self.source.code_version}"
 
     def identity_of(self, table: Table) -> Identity:
-        """When two rows of a table are one: without ids, it is their content that tells."""
-        by_content = self.channel.identity is Identity.ID and table.id_column is None
-        return Identity.CONTENT if by_content else self.channel.identity
+        """When two rows of a table are one."""
+        return self.channel.tables[table.name].identity or self.channel.identity
+
+    def told_identity(self, table: Table) -> Identity:
+        """As verdicts tell it: they have one word for rows that are one by their content."""
+        identity = self.identity_of(table)
+        return Identity.CONTENT if identity is Identity.MOMENT else identity
 
     def thresholds_of(self, table: Table) -> Thresholds:
         """The feed's thresholds for a table."""
@@ -73,7 +77,7 @@ def is_current(places: Places, day: InstrumentDay, table: Table, raw: RawDay, re
         and verdict["series"] == recipe.channel.series
         and verdict.get("read_as") == raw.read_as
         and {rule["name"] for rule in verdict["rules"]} == {rule.name for rule in table.rules}
-        and integrity.identity_of(verdict, table) == recipe.identity_of(table)
+        and integrity.identity_of(verdict, table) == recipe.told_identity(table)
         and verdict["frame_sha256"] is not None
         and _is_made_from(places.frame(day.instrument_id, table.folder, day.date), raw)
         and integrity.blamed_files(verdict) == to_blame(raw, recipe.thresholds_of(table))[:FILES_TOLD]

@@ -110,10 +110,8 @@ def blocks_of(table: Table, lines: Sequence[Line], cuts: Sequence[int]) -> list[
     return [frame.filter((number >= first) & (number < end)) for first, end in pairwise(edges)]
 
 
-def recipe_of(table: Table, identity: Identity | None) -> Recipe:
-    channel: Channel = CHANNELS[table.name]
-    if identity is not None:
-        channel = replace(channel, identity=identity)
+def recipe_of(table: Table, identity: Identity) -> Recipe:
+    channel: Channel = replace(CHANNELS[table.name], identity=identity)
     return Recipe(SOURCE, channel, PRECISIONS, {})
 
 
@@ -144,9 +142,19 @@ def little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("little_memory")
-@pytest.mark.parametrize("identity", [None, Identity.CONTENT, Identity.EVERY_ROW])
-@pytest.mark.parametrize("table", ["trade_tick", "mark_price_update", "funding_rate_update"])
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@pytest.mark.parametrize(
+    ("table", "identity"),
+    [
+        ("trade_tick", Identity.ID),
+        ("trade_tick", Identity.CONTENT),
+        ("trade_tick", Identity.EVERY_ROW),
+        ("mark_price_update", Identity.CONTENT),
+        ("mark_price_update", Identity.MOMENT),
+        ("mark_price_update", Identity.EVERY_ROW),
+        ("funding_rate_update", Identity.CONTENT),
+    ],
+)
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     lines=days(),
     cuts=st.lists(st.integers(1, 24), max_size=4),
@@ -155,7 +163,7 @@ def little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_day_comes_out_as_if_it_were_held_in_memory(
     tmp_path_factory: pytest.TempPathFactory,
     table: str,
-    identity: Identity | None,
+    identity: Identity,
     lines: list[Line],
     cuts: list[int],
     origins: list[int],

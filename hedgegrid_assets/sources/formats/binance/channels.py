@@ -4,7 +4,7 @@ from typing import Final
 
 import polars as pl
 
-from hedgegrid_assets.model import Channel, Field, TableMapping
+from hedgegrid_assets.model import Channel, Field, Identity, TableMapping
 from hedgegrid_assets.tables.funding_rate_update import RATE_DECIMALS
 from hedgegrid_assets.tables.trade_tick import side
 from hedgegrid_assets.timestamps import RANGES
@@ -113,6 +113,7 @@ def channels(venue: str) -> tuple[Channel, ...]:
                 Field("next_funding_time", "T", "integer", "ms; 0 for dated contracts", required=False),
             ),
             ts_event=_nanoseconds("event_time"),
+            identity=Identity.CONTENT,
             tables={
                 "mark_price_update": TableMapping(
                     columns={"mark_price": pl.col("mark_price")}, lineage={"ts_event": ("E",), "mark_price": ("p",)}
@@ -155,6 +156,7 @@ def channels(venue: str) -> tuple[Channel, ...]:
                     columns={"index_price": pl.col("index_price")}, lineage={"ts_event": ("E",), "index_price": ("p",)}
                 )
             },
+            identity=Identity.CONTENT,
             symbol_of=pair_of,
         ),
     )
