@@ -1,0 +1,99 @@
+"""How often the bytes of a file are decompressed and parsed on their way into a catalog: counted where the libraries do it."""
+
+import gzip
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import polars as pl
+import pytest
+from isal import isal_zlib
+
+from benchmarks.inputs import made
+from benchmarks.sides import SIDES
+from hedgegrid_assets_tests.yard import with_blocks_of
+
+ROWS = 3_000
+
+
+@dataclass
+class Read:
+    """Bytes of text that came out of gunzip, and that went into Polars' parser of cells."""
+
+    decompressed: int = 0
+    parsed: int = 0
+
+
+class _Counted:
+    """A member of a gzip file; what it gives is counted."""
+
+    def __init__(self, member: Any, read: Read) -> None:
+        self._member, self._read = member, read
+
+    def decompress(self, data: bytes, longest: int = 0) -> bytes:
+        found = bytes(self._member.decompress(data, longest))
+        self._read.decompressed += len(found)
+        return found
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._member, name)
+
+
+@contextmanager
+def counted() -> Iterator[Read]:
+    """What is read while the block runs, by whoever reads it."""
+    read, decompressobj, read_csv = Read(), isal_zlib.decompressobj, pl.read_csv
+
+    def parse(data: bytes, **options: Any) -> pl.DataFrame:
+        read.parsed += len(data)
+        return read_csv(data, **options)
+
+    def begin(**options: Any) -> _Counted:
+        return _Counted(decompressobj(**options), read)
+
+    with patch.object(isal_zlib, "decompressobj", begin), patch.object(pl, "read_csv", parse):
+        yield read
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("inputs")
+
+
+@pytest.mark.parametrize("block", [8 << 20, 64 << 10])
+@pytest.mark.parametrize(
+    ("side", "kind"),
+    [
+        ("ours_csv", "trades"),
+        ("ours_trades", "trades"),
+        ("ours_tickers", "derivative_ticker"),
+        ("ours_messages", "aggTrade"),
+    ],
+)
+def test_a_day_is_decompressed_at_most_twice_and_parsed_once(
+    side: str, kind: str, block: int, inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = made(kind, ROWS, inputs)
+    size = len(gzip.decompress(source.read_bytes()))
+    with_blocks_of(block, monkeypatch)
+    with counted() as read:
+        SIDES[side](source, tmp_path)
+    assert size <= read.decompressed <= 2 * size, read
+    assert 0.99 * size <= read.parsed <= size, read  # a byte order mark or a header may be cut off before
+
+
+def test_a_file_of_two_days_is_not_begun_again(inputs: Path, tmp_path: Path) -> None:
+    """Its raw days are copies, which are read once more: the file itself is not."""
+    lines = gzip.decompress(made("trades", ROWS, inputs).read_bytes()).splitlines(keepends=True)
+    later = [line.replace(b",17040", b",17041") for line in lines[1:]]
+    source = tmp_path / "BTCUSDT.csv.gz"
+    text = b"".join(lines + later)
+    source.write_bytes(gzip.compress(text))
+    with counted() as read:
+        SIDES["ours_csv"](source, tmp_path / "work")
+    assert len(list((tmp_path / "work").glob("catalog/data/trade_tick/*/*.parquet"))) == 2
+    assert read.decompressed == len(text)
+    assert read.parsed <= 2 * len(text)
