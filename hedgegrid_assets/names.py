@@ -8,6 +8,7 @@ from hedgegrid_assets.errors import UsageError
 VENUE: Final = re.compile(r"[A-Z0-9][A-Z0-9_-]*")
 VENUE_EXPECTED: Final = "a Nautilus venue of upper-case letters, digits, _ and -, as BINANCE"
 
+_SAME_TO_NAUTILUS: Final = re.compile(r"[-._ :^]")
 _LONGEST: Final = 120
 """Bytes of a name: what is put around it must fit into the 255 of a file name."""
 _LONGEST_PART: Final = 255
@@ -67,6 +68,14 @@ def check_part(text: str) -> str:
                 f"and of at most {_LONGEST_PART} bytes, found {_shown(text)}"
             )
     return text
+
+
+def nautilus_takes_for_one(instrument_id: str) -> str:
+    """What InstrumentIds have in common that Nautilus cannot tell apart in one catalog: it drops the rows of one.
+
+    It makes of an id the name of a table, in which ``-._ :^`` and case are the same, and of a folder, without ``/``.
+    """
+    return _SAME_TO_NAUTILUS.sub("_", instrument_id.replace("/", "")).lower()
 
 
 def _is_pair(text: str) -> bool:

@@ -19,7 +19,6 @@ from hedgegrid_assets.config.origin import (
     confused,
     instrument_id_in,
     listed,
-    sql_name,
     table_notes,
 )
 from hedgegrid_assets.config.paths import RESERVED_NAMES, RESERVED_PREFIX
@@ -27,6 +26,7 @@ from hedgegrid_assets.config.settings import setting_notes
 from hedgegrid_assets.config.yaml_lines import Unreadable, Walk, plain_file
 from hedgegrid_assets.errors import FeedsFileError, UsageError
 from hedgegrid_assets.fields import Day, GapSeconds, NamePart, shown
+from hedgegrid_assets.names import nautilus_takes_for_one
 from hedgegrid_assets.sources import SOURCES
 
 _VERSION: Final = 1
@@ -255,7 +255,7 @@ def _without_clashes(feeds: Mapping[str, Feed]) -> tuple[dict[str, Feed], list[N
     for name, feed in feeds.items():
         mine: list[Note] = []
         for position, made in enumerate(feed.instrument_ids()):
-            twin, twin_feed = spellings.get(sql_name(made), (made, name))
+            twin, twin_feed = spellings.get(nautilus_takes_for_one(made), (made, name))
             if twin != made:
                 mine.append(
                     (("feeds", name, "symbols", position), f"{confused(twin, made)} (feeds {twin_feed} and {name})")
@@ -268,7 +268,7 @@ def _without_clashes(feeds: Mapping[str, Feed]) -> tuple[dict[str, Feed], list[N
         if not mine:
             kept[name] = feed
             owners |= {(made, table): name for made in feed.instrument_ids() for table in feed.tables}
-            spellings |= {sql_name(made): (made, name) for made in feed.instrument_ids()}
+            spellings |= {nautilus_takes_for_one(made): (made, name) for made in feed.instrument_ids()}
     return kept, clashes
 
 

@@ -21,6 +21,8 @@ from hedgegrid_assets.fields import (
     matches,
     shown,
 )
+from hedgegrid_assets.model import Thresholds
+from hedgegrid_assets.names import nautilus_takes_for_one
 from hedgegrid_assets.sources import SOURCES
 from hedgegrid_assets.tables import TABLES, TOKENS
 from hedgegrid_assets.timestamps import days_between
@@ -30,7 +32,6 @@ SYNTHETIC: Final = "synthetic"
 SYNTHETIC_VENUE: Final = "SIM"
 
 _OWNER: Final = re.compile(r"team:.+|[^@\s]+@[^@\s]+\.[^@\s]+")
-_SAME_IN_SQL: Final = re.compile(r"[-._ :^]")
 _BINANCE_NAMES: Final = ("BINANCE", "SIM")
 
 
@@ -69,7 +70,7 @@ class Origin(Frozen):
     landing: tuple[Glob, ...] = Field(default=(), validate_default=True)
     instruments: Mapping[str, InstrumentOverride] = Field(default_factory=dict, validate_default=True)
     gaps: GapsByTable = Field(default_factory=dict)
-    max_rejected: Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)] = 0.001
+    max_rejected: Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)] = Thresholds().max_rejected
     schedule: Schedule | None = None
     owners: tuple[Annotated[str, matches(_OWNER, "an e-mail address or team:name")], ...] = ()
 
@@ -199,21 +200,16 @@ def listed(source: str, settings: Mapping[str, Any], symbol: str) -> str | None:
     return remote.listing(settings, symbol).symbol if remote else None
 
 
-def sql_name(made: str) -> str:
-    """What Nautilus makes of an id in its queries."""
-    return _SAME_IN_SQL.sub("_", made).lower()
-
-
 def confused(first: str, second: str) -> str:
     """What is wrong with two ids that Nautilus takes for one."""
-    return f"expected ids that differ by more than case and -._ :^, since Nautilus drops one of them, found {first} and {second}"
+    return f"expected ids that differ by more than case and -._ :^/, since Nautilus drops one of them, found {first} and {second}"
 
 
 def confusable(ids: Sequence[str]) -> list[Note]:
     """Ids, by the place of their symbol, that Nautilus takes for an earlier one."""
     first: dict[str, str] = {}
     return [
-        (("symbols", position), confused(first[sql_name(made)], made))
+        (("symbols", position), confused(first[nautilus_takes_for_one(made)], made))
         for position, made in enumerate(ids)
-        if first.setdefault(sql_name(made), made) != made or made in ids[:position]
+        if first.setdefault(nautilus_takes_for_one(made), made) != made or made in ids[:position]
     ]

@@ -283,7 +283,7 @@ class DayMaker:
 
         def write() -> catalog.Written:
             instrument = instrument_of(self._feed_context, self._feed_context.feed.symbol_of(day.instrument_id))
-            precisions = Precisions(instrument.price_precision, instrument.size_precision, instrument.mark_precision)
+            precisions = Precisions.from_instrument(instrument)
             return catalog.write_day(self._feed_context.places, day, table, precisions)
 
         written = _or_error(write, day)

@@ -105,7 +105,7 @@ class _Staged:
 
     def __init__(self, places: Places, wider: Instrument) -> None:
         self._places, self._beside, self._id = places, places.staging, wider.id
-        self._precisions = Precisions(wider.price_precision, wider.size_precision, wider.mark_precision)
+        self._precisions = Precisions.from_instrument(wider)
         self._made_of: dict[tuple[InstrumentDay, str], str | None] = {}
         self.frames = self.files = 0
         remove_tree(self._beside.catalog)  # what a run that was killed has left

@@ -10,15 +10,13 @@ from hedgegrid_assets.stages.integrity import ids_between, ids_missing
 from hedgegrid_assets.timestamps import NS_PER_SECOND, day_end, day_start, iso
 
 INSIDE: Final = "gap"
+"""Inside a day, as its verdict says."""
 EDGE: Final = "edge"
+"""From midnight to the first row, or from the last row to midnight."""
 JOIN: Final = "join"
+"""Between the last row of a day and the first of the next one."""
 ABSENT: Final = "missing_day"
-KINDS: Final[Mapping[str, str]] = {
-    INSIDE: "inside a day, as its verdict says",
-    EDGE: "from midnight to the first row, or from the last row to midnight",
-    JOIN: "between the last row of a day and the first of the next one",
-    ABSENT: "a day inside the range that has no verdict",
-}
+"""A day inside the range that has no verdict."""
 
 
 LOOKED_FOR: Final[Mapping[str, str]] = {"no_time_gaps": "silences", "no_sequence_gaps": "holes"}

@@ -43,10 +43,3 @@ LOOKS: Final[Mapping[str, Look]] = {
     ),
 }
 """From best to worst, as ``model.Status``."""
-
-WORST_LAST: Final = tuple(LOOKS)
-
-
-def worst(statuses: "list[str]") -> str:
-    """The status of an instrument-day: the worst of its tables."""
-    return max(statuses, key=WORST_LAST.index)

@@ -80,7 +80,7 @@ def trace(places: Places, instrument_id: str, table: Table, asked: str) -> Trace
         at = parse_time(asked)
         if at is None and table.id_column is None:
             raise UsageError(f"{asked!r} is no time: expected ISO such as 2024-01-01T12:00:00Z, or ns since 1970")
-        found = None if at is None else _by_time(places, days, table, at)
+        found = None if at is None else _by_time(places, days, at)
         by = "" if at is None or found is None else _how(at, found[2])
     if found is None:
         ends = f"{days[0].day.date} .. {days[-1].day.date}, ids {days[0].verdict['first_id']} .. {days[-1].verdict['last_id']}"
@@ -139,9 +139,8 @@ def _may_hold(verdict: Mapping[str, Any], asked: str) -> bool:
     return asked.isdigit() and all(str(end).isdigit() for end in ends) and int(ends[0]) <= int(asked) <= int(ends[1])
 
 
-def _by_time(places: Places, days: "list[Judged] | Any", table: Table, at: int) -> _Found | None:
+def _by_time(places: Places, days: "list[Judged] | Any", at: int) -> _Found | None:
     """Exactly ``ts_init``, else exactly ``ts_event`` (which may lie in the day before or after), else the first later row."""
-    del table
     near = [judged for judged in days if abs((judged.day.date - day_of(at)).days) <= 1]
     for time in ("ts_init", "ts_event"):
         for judged in near:

@@ -105,11 +105,6 @@ class DayReport:
         return [rule.name for rule in self.rules if rule.severity is Severity.ERROR and rule.failed]
 
     @property
-    def failed_warnings(self) -> list[str]:
-        """Names of the WARN rules that failed."""
-        return [rule.name for rule in self.rules if rule.severity is Severity.WARN and rule.failed]
-
-    @property
     def rules_off(self) -> list[str]:
         """Names of the rules that are off, and so say nothing of the day."""
         return [rule.name for rule in self.rules if rule.off]
@@ -343,7 +338,7 @@ def _look_at_frame(
         "gaps": [],
         "content_digest": None,
         "frame_sha256": None,
-        "thresholds": {"gap_s": None, "max_rejected": 0.001},
+        "thresholds": {"gap_s": None, "max_rejected": Thresholds().max_rejected},
     }
     if not path.exists():
         stored = tuple(_stored(rule, table) for rule in known["rules"])

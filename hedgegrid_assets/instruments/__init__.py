@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from hedgegrid_assets import venues
 from hedgegrid_assets.batch import Decimals
 from hedgegrid_assets.errors import DataError, InstrumentUnknown, LooksLikeFloats, UsageError
+from hedgegrid_assets.names import nautilus_takes_for_one
 from hedgegrid_assets.timestamps import NS_PER_SECOND, day_start
 from hedgegrid_assets.venues import Market
 
@@ -44,8 +45,6 @@ DEFAULT_MARK_PRECISION: Final = 8
 
 _EXPIRY: Final = re.compile(r"[-_](\d{6})$", re.ASCII)  # YYMMDD: BTCUSDT_240329, BTC-USD-240329
 _EXPIRY_TIME: Final = 8 * 3600 * NS_PER_SECOND  # 08:00 UTC: delivery on Binance and OKX
-
-_SAME_TO_NAUTILUS: Final = re.compile(r"[-._ :^]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,7 +286,7 @@ def check_names(ids: Iterable[str]) -> None:
     """
     groups: dict[str, list[str]] = {}
     for instrument_id in sorted(set(ids)):
-        groups.setdefault(_SAME_TO_NAUTILUS.sub("_", instrument_id.replace("/", "")).lower(), []).append(instrument_id)
+        groups.setdefault(nautilus_takes_for_one(instrument_id), []).append(instrument_id)
     clashes = [" and ".join(group) for group in groups.values() if len(group) > 1]
     if clashes:
         raise DataError(

@@ -128,7 +128,7 @@ def recipe_of(context: FeedContext, channel: Channel, instrument: Instrument, co
         )
         for table in context.tables
     }
-    precisions = Precisions(instrument.price_precision, instrument.size_precision, instrument.mark_precision)
+    precisions = Precisions.from_instrument(instrument)
     return Recipe(context.source, channel, precisions, thresholds, compression)
 
 

@@ -28,6 +28,7 @@ from hedgegrid_assets.model import InstrumentDay, Status, Table
 from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.stages.catalog import finish
 from hedgegrid_assets.stages.catalog.definitions import refuse_foreign_definition, write_definition
+from hedgegrid_assets.stages.frames import Precisions
 from hedgegrid_assets.stages.integrity import read_verdict
 from hedgegrid_assets.stages.raw import RawDay, RawKey, raw_days
 from hedgegrid_assets.store import Places
@@ -66,7 +67,7 @@ def instrument_of(context: FeedContext, symbol: str) -> Instrument:
     if context.source.remote is None:
         instrument = amended(known, market_of(known), override)
     else:
-        instrument = _define_listed(context, symbol, override, _pinned_decimals(known), ask=False)
+        instrument = _define_listed(context, symbol, override, Precisions.from_instrument(known).to_dict(), ask=False)
     _refuse_other_precision(pinned, instrument, undecided)
     return _pin(context, instrument)
 
@@ -269,13 +270,9 @@ def _holds_rows(places: Places, table: Table, instrument_id: str) -> bool:
     return not verdicts and any(places.nautilus_folder(table.form().folder, instrument_id).glob("*.parquet"))
 
 
-def _pinned_decimals(pinned: Instrument) -> dict[str, int]:
-    return {"price": pinned.price_precision, "size": pinned.size_precision, "mark": pinned.mark_precision}
-
-
 def _refuse_other_precision(pinned: Instrument, wanted: Instrument, undecided: Collection[str]) -> None:
     before, after = (
-        {kind: value for kind, value in _pinned_decimals(each).items() if kind not in undecided}
+        {kind: value for kind, value in Precisions.from_instrument(each).to_dict().items() if kind not in undecided}
         for each in (pinned, wanted)
     )
     if before != after:

@@ -16,21 +16,17 @@ from hedgegrid_assets.errors import UsageError
 from hedgegrid_assets.names import check_instrument_id, check_symbol, check_venue
 from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.sources import SOURCES
+from hedgegrid_assets.stages.catalog import COMPRESSIONS
 from hedgegrid_assets.store import Places
 from hedgegrid_assets.tables import TABLES, TOKENS
 from hedgegrid_assets.timestamps import parse_day
-from hedgegrid_assets.venues import Listing, Market
+from hedgegrid_assets.venues import Listing
+from hedgegrid_assets.venues.forms import ALL_MARKETS
 
 DEFAULT_VENUE: Final = "BINANCE"
 
 
 DEFAULT_CATALOG: Final = Path("data/catalog")
-
-
-MARKETS: Final[tuple[Market, ...]] = ("usdm", "coinm", "spot")
-
-
-COMPRESSIONS: Final = ("zstd", "snappy", "none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +75,8 @@ def request(
     if instrument is not None:
         check_instrument_id(instrument, "--instrument")
     check_settings(source_type, source_config or {})
-    if market is not None and market not in MARKETS:
-        raise UsageError(f"unknown market (--market): expected one of {', '.join(MARKETS)}, found {market!r}")
+    if market is not None and market not in ALL_MARKETS:
+        raise UsageError(f"unknown market (--market): expected one of {', '.join(ALL_MARKETS)}, found {market!r}")
     start = parse_day(start_date, "--start") if start_date else None
     end = parse_day(end_date, "--end") if end_date else None
     if start and end and start >= end:

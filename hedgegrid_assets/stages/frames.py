@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hedgegrid_assets.errors import NoDataFetched, UsageError
+from hedgegrid_assets.instruments import Instrument
 from hedgegrid_assets.model import Column, Table
 from hedgegrid_assets.names import check_lookup
 from hedgegrid_assets.store import Places, give_up, reading
@@ -44,6 +45,11 @@ class Precisions:
     price: int
     size: int
     mark: int
+
+    @classmethod
+    def from_instrument(cls, instrument: Instrument) -> Self:
+        """Those of a definition."""
+        return cls(instrument.price_precision, instrument.size_precision, instrument.mark_precision)
 
     def of(self, column: Column) -> int:
         """Scale of a decimal column: its own where no precision is named."""
@@ -419,8 +425,3 @@ def read_frame(
 def _stored_frame(path: Path) -> pl.DataFrame:
     with reading(path, "a frame", FORCED):
         return pl.read_parquet(path)
-
-
-def days_of(folder: Path, suffix: str) -> list[date]:
-    """The days that a folder of daily files holds."""
-    return sorted(date.fromisoformat(path.stem) for path in folder.glob(f"????-??-??{suffix}"))

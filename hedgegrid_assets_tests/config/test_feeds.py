@@ -169,6 +169,13 @@ def test_an_override_gives_the_instrument_its_id(tmp_path: Path) -> None:
         feed.symbol_of("BTCUSDT-PERP.BINANCE")
 
 
+def test_ids_that_differ_in_a_slash_alone_are_refused_as_nautilus_takes_them_for_one(tmp_path: Path) -> None:
+    text = CAPTURES + "    instruments: {BTCUSDT: {id: BTC/USDT}, ETHUSDT: {id: btcusdt}}\n"
+    (problem,) = read(tmp_path, text).problems
+    assert (problem.line, problem.key) == (6, "feeds.captures.symbols[1]")
+    assert problem.message.endswith("found BTC/USDT.BINANCE and btcusdt.BINANCE")
+
+
 def test_days_run_from_start_to_the_earlier_of_both_ends(tmp_path: Path) -> None:
     feed = only_feed(tmp_path, CAPTURES + "    end: 2021-07-03\n")
     assert feed.days(date(2021, 7, 2)) == [date(2021, 7, 1)]

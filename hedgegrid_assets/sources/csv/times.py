@@ -1,7 +1,7 @@
 """Times of a CSV column: numbers by their own size, or one format for the file, told from a sample; integers in ns, no float."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from decimal import ROUND_FLOOR, Context, Decimal
 from functools import cache
 from typing import Any, Final
@@ -421,8 +421,3 @@ def _days_since_1970(year: pl.Expr, month: pl.Expr, day: pl.Expr) -> pl.Expr:
     shifted = year - (month <= 2).cast(pl.Int64)
     of_year = (153 * ((month + 9) % 12) + 2).floordiv(5) + day - 1
     return shifted * 365 + shifted.floordiv(4) - shifted.floordiv(100) + shifted.floordiv(400) + of_year - 719_468
-
-
-def numeric_share(sample: Sequence[str]) -> float:
-    """How many of the texts are numbers."""
-    return sum(1 for text in sample if _NUMBER.fullmatch(text)) / max(len(sample), 1)
