@@ -55,6 +55,7 @@ class Column:
         doc: Meaning, unit and usual range.
         precision: The instrument precision that gives the decimal its scale.
         positive: Zero and negative values are rejected, with ``zero_<name>`` and ``negative``.
+        unsigned: Negative values are rejected.
         nullable: A source may leave it out.
         maximum: Largest value that Nautilus' 16-byte raw value holds; larger ones are rejected.
         is_time: A time in ns: stored as a timestamp, shown as one.
@@ -66,6 +67,7 @@ class Column:
     doc: str
     precision: Precision | None = None
     positive: bool = False
+    unsigned: bool = False
     nullable: bool = False
     maximum: int | None = None
     is_time: bool = False
@@ -496,6 +498,8 @@ class Table:
         whole_day: Flags that are known only when all rows of the day have been seen, unless the source sets them.
         members: Columns with the first and last id of what a row is an aggregate of.
         default: Made where nobody names the tables that are wanted.
+        charted: A picture of each day is worth its place in Dagster.
+        is_trades: Its rows are trades, whose large gaps are counted as the guide does.
     """
 
     name: str
@@ -511,6 +515,8 @@ class Table:
     whole_day: Mapping[str, LastRow] = field(default_factory=dict)
     members: tuple[str, str] | None = None
     default: bool = False
+    charted: bool = False
+    is_trades: bool = False
 
     def form(self, generation: int = GENERATION) -> NautilusForm:
         """How a generation of NautilusTrader stores it. Raises NoNautilusForm where none is declared."""
@@ -738,6 +744,8 @@ class Source:
         precisions: symbol -> decimals of price, size and mark, for a source that knows them.
         fetch: Makes a raw day, for sources that do.
         remote: For sources that fetch days from a provider.
+        narrowed: (names of channels) -> the same source, for which the lines of all others are of no stream that it
+            knows; None: it reads them all the same.
     """
 
     name: str
@@ -755,6 +763,7 @@ class Source:
     culprit: Callable[[str, Dialect, str], tuple[str | None, str | None]] | None = None
     quoted: bool = False
     remote: Remote | None = None
+    narrowed: Callable[[frozenset[str]], "Source"] | None = None
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -115,6 +115,22 @@ def received(ms: int) -> int:
     return ms * 1_000_000 + LATENCY_NS
 
 
+def book_ticker(number: int, ms: int, *, symbol: str = BTC, **changes: Any) -> Message:
+    """A bookTicker; ``changes`` replace fields, and None takes one out."""
+    message: Message = {
+        "e": "bookTicker",
+        "u": number,
+        "s": symbol,
+        "b": "42000.10",
+        "B": "0.012",
+        "a": "42000.20",
+        "A": "1.500",
+        "T": ms,
+        "E": ms + 1,
+    }
+    return changed(message, **changes)
+
+
 # ---------------------------------------------------------------- the day
 
 
@@ -321,6 +337,11 @@ def _halves(data: bytes, compress: Callable[[bytes], bytes]) -> bytes:
 
 
 CLEAN: Final = b"".join(clean_lines())
+QUOTED: Final = b"".join(
+    line(book_ticker(n, MIDNIGHT_MS + 1_000 * n, B=f"{n}.125", a=f"42000.{20 + n}"), received(MIDNIGHT_MS + 1_000 * n))
+    for n in range(60)
+)
+"""Quotes of the same day; no part of what is made where nobody asks for them."""
 _CLEAN_GZ: Final = gzip.compress(CLEAN, mtime=0)
 _BROKEN: Final = line(agg_trade(BAD_ID, BAD_MS), received(BAD_MS))
 _LAST: Final = line(agg_trade(1040, BAD_MS), received(MIDNIGHT_MS + DAY_MS - 1_000))

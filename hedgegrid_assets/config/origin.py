@@ -24,7 +24,7 @@ from hedgegrid_assets.fields import (
 from hedgegrid_assets.model import Thresholds
 from hedgegrid_assets.names import nautilus_takes_for_one
 from hedgegrid_assets.sources import SOURCES
-from hedgegrid_assets.tables import TABLES, TOKENS
+from hedgegrid_assets.tables import DEFAULT, TABLES, TOKENS
 from hedgegrid_assets.timestamps import days_between
 from hedgegrid_assets.venues import Listing, Market
 
@@ -62,7 +62,7 @@ class Origin(Frozen):
     market: Market | None = None
     symbols: Annotated[tuple[PairPart, ...], Field(min_length=1)]
     tables: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
-        default_factory=lambda data: tables_of(data["source"])
+        default_factory=lambda data: default_tables(data["source"])
     )
     start: Day = date(1970, 1, 1)
     end: Day | None = None
@@ -164,6 +164,11 @@ def tables_of(source: str) -> tuple[str, ...]:
     """All tables that a source gives."""
     given = {table for channel in SOURCES[source].channels for table in channel.tables}
     return tuple(name for name in TABLES if name in given)
+
+
+def default_tables(source: str) -> tuple[str, ...]:
+    """Those of a source's tables that are made where nobody names any."""
+    return tuple(name for name in tables_of(source) if name in DEFAULT)
 
 
 def table_notes(tables: Sequence[str], source: str | None = None) -> list[Note]:

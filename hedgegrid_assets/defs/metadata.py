@@ -158,8 +158,8 @@ def of_nothing(why: str) -> Metadata:
 
 
 def chart(feed_context: FeedContext, day: InstrumentDay, table: Table, verdict: Mapping[str, Any]) -> Metadata:
-    """A picture of a day of trades: price with its gaps, rows a minute, latency."""
-    found = chart_markdown(feed_context.places, day, table, verdict) if table.id_column else None
+    """A picture of a day: its value with the gaps, rows a minute, latency."""
+    found = chart_markdown(feed_context.places, day, table, verdict) if table.charted else None
     return {} if found is None else {"chart": dg.MetadataValue.md(found)}
 
 

@@ -361,7 +361,7 @@ def _look_at_frame(
         rows += len(block)
         rules.add(block)
         digest.add(block)
-        if table.name == "trade_tick":
+        if table.is_trades:
             steps.add(day.instrument_id, block)
     judged = (known["content_digest"], known["frame_sha256"])
     matches = None if verdict is None else (digest.hexdigest(), sha256_of(path)) == judged
@@ -461,9 +461,9 @@ def _look_at_nautilus(places: Places, day: InstrumentDay, table: Table, steps: _
     for block in _nautilus_blocks(places, day, table):
         rows += len(block)
         rules.add(block)
-        if table.name == "trade_tick":
+        if table.is_trades:
             steps.add(day.instrument_id, block)
-            ids.append(block["trade_id"])
+            ids.append(block[str(table.id_column)])
     conflicts = 0 if not ids or rules.ids_rise else int(pl.concat(ids).is_duplicated().sum())
     seen, results = rules.judge(DayContext(conflicting_ids=conflicts, contiguous_ids=False))
     gaps = [gap.to_dict() for gap in seen.of(Gaps).gaps[:GAPS_STORED]]

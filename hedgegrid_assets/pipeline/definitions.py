@@ -24,7 +24,7 @@ from hedgegrid_assets.instruments import (
     tick_decimals,
     unknown_form,
 )
-from hedgegrid_assets.model import InstrumentDay, Status, Table
+from hedgegrid_assets.model import Channel, InstrumentDay, Status, Table
 from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.stages.catalog import finish
 from hedgegrid_assets.stages.catalog.definitions import refuse_foreign_definition, write_definition
@@ -37,12 +37,19 @@ from hedgegrid_assets.venues import Listing, Market, markets
 
 _log: Final = logging.getLogger(__name__)
 
-_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
-    "price": ("price",),
-    "size": ("size",),
-    "mark": ("mark_price", "index_price"),
-}
-"""Precision of an instrument -> the fields that it is inferred from."""
+_KINDS: Final = ("price", "size", "mark")
+"""The precisions of an instrument."""
+
+
+def _fields_of(channel: Channel, kind: str) -> list[str]:
+    """The fields of a channel that a precision is inferred from: those that columns of this precision are made from."""
+    found = (
+        mapping.columns[column.name].meta.root_names()
+        for name, mapping in channel.tables.items()
+        for column in TABLES[name].columns
+        if column.precision == kind
+    )
+    return list(dict.fromkeys(field for fields in found for field in fields))
 
 
 def instrument_of(context: FeedContext, symbol: str) -> Instrument:
@@ -103,7 +110,7 @@ def _undecided(context: FeedContext, pinned: Instrument) -> list[str]:
         if any(column.precision for column in table.columns) and _holds_rows(context.places, table, pinned.id)
         for column in table.columns
     }
-    return [kind for kind in _FIELDS if kind not in decided]
+    return [kind for kind in _KINDS if kind not in decided]
 
 
 def is_pinned(context: FeedContext, instrument: Instrument) -> bool:
@@ -133,7 +140,7 @@ def _multiplier(context: FeedContext, symbol: str) -> str | None:
 def _raw_days(context: FeedContext, symbol: str, kind: str | None = None) -> Iterator[RawDay]:
     """All raw days of a symbol (or those of channels with fields of a kind), as they are noted: a file may be gone since."""
     for channel in context.channels:
-        if kind is not None and not any(field.name in _FIELDS[kind] for field in channel.fields):
+        if kind is not None and not _fields_of(channel, kind):
             continue
         for day in raw_days(context.places, context.feed.name, channel.name, symbol):
             raw = context.noted(RawKey(channel.name, symbol, day))
@@ -142,7 +149,7 @@ def _raw_days(context: FeedContext, symbol: str, kind: str | None = None) -> Ite
 
 
 def _decimals(
-    context: FeedContext, symbol: str, kinds: Iterable[str] = _FIELDS, said: object | None = None
+    context: FeedContext, symbol: str, kinds: Iterable[str] = _KINDS, said: object | None = None
 ) -> dict[str, int]:
     """Decimals of price and size without trailing zeros (they make the increments), of mark prices as written.
 
@@ -168,8 +175,9 @@ def _seen(
     """Decimals of the raw days noted (or those ``wanted``), the rows that they are of, and a long number if there is one."""
     seen: Decimals | None = None
     rows, example = 0, ""
+    fields = {channel.name: _fields_of(channel, kind) for channel in context.channels}
     for raw in _raw_days(context, symbol, kind):
-        for name in _FIELDS[kind] if wanted is None or raw.key.day in wanted else ():
+        for name in fields[raw.key.channel] if wanted is None or raw.key.day in wanted else ():
             more = raw.decimals(name)
             if more is not None:
                 seen = seen.with_more(more) if seen else more
@@ -181,7 +189,7 @@ def _seen(
 def doubtful_numbers(context: FeedContext, symbol: str, instrument: Instrument, days: Collection[date]) -> list[str]:
     """What a person should know of numbers of these days that look like binary floats."""
     notes: list[str] = []
-    for kind in _FIELDS:
+    for kind in _KINDS:
         seen, rows, example = _seen(context, symbol, kind, days) if context.source.precisions is None else (None, 0, "")
         if seen is None or not far_finer(seen, rows):
             continue

@@ -13,7 +13,7 @@ from hedgegrid_assets.sources import SOURCES
 from hedgegrid_assets.sources.formats.identity import identified
 from hedgegrid_assets.stages.raw import RawDay, RawKey, fetch_day, noted_day, raw_day, request_of
 from hedgegrid_assets.store import Places
-from hedgegrid_assets.tables import TABLES
+from hedgegrid_assets.tables import DEFAULT, TABLES
 
 KINDS: Final[Mapping[str, str]] = {"trade_tick": "trade_kind", "index_price_update": "index_kind"}
 """Table -> the setting that chooses between its channels."""
@@ -28,8 +28,12 @@ class FeedContext:
 
     @property
     def source(self) -> Source:
-        """The feed's source."""
-        return SOURCES[self.feed.source]
+        """The feed's source; of its channels, those that give a usual table or one of the feed's."""
+        source = SOURCES[self.feed.source]
+        wanted = frozenset({*DEFAULT, *self.feed.tables})
+        names = frozenset(channel.name for channel in source.channels if wanted & channel.tables.keys())
+        everything = len(names) == len(source.channels)
+        return source if everything or source.narrowed is None else source.narrowed(names)
 
     @property
     def settings(self) -> Mapping[str, Any]:

@@ -18,7 +18,7 @@ from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.sources import SOURCES
 from hedgegrid_assets.stages.catalog import COMPRESSIONS
 from hedgegrid_assets.store import Places
-from hedgegrid_assets.tables import TABLES, TOKENS
+from hedgegrid_assets.tables import DEFAULT, TABLES, TOKENS
 from hedgegrid_assets.timestamps import parse_day
 from hedgegrid_assets.venues import Listing
 from hedgegrid_assets.venues.forms import ALL_MARKETS
@@ -87,7 +87,7 @@ def request(
     remote = SOURCES[source_type].remote
     channels = remote.channels(settings) if remote else SOURCES[source_type].channels
     given = {table for channel in channels for table in channel.tables}
-    tables = _tables(data_types) if data_types is not None else tuple(name for name in TABLES if name in given)
+    tables = _tables(data_types) if data_types is not None else tuple(name for name in DEFAULT if name in given)
     if remote and not given.intersection(tables):
         raise UsageError(
             f"these settings give none of the data types asked for (--data-types): expected some of "

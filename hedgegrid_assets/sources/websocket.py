@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from functools import partial
+from functools import cache, partial
 from typing import Any, Final, Literal
 
 from hedgegrid_assets.fields import unsaid
@@ -33,14 +33,22 @@ def says(data: bytes) -> Mapping[str, Any]:
 
 _CHANNELS: Final = binance.channels("binance")
 
-SOURCE: Final = Source(
-    name="websocket",
-    doc="captured WebSocket messages (JSONL, plain, gzip or zstd)",
-    extension="jsonl",
-    channels=_CHANNELS,
-    lands=True,
-    open=partial(binance.open_messages, known=_CHANNELS),
-    says=says,
-    code_version=1,
-    settings=WebsocketSettings,
-)
+
+@cache
+def _narrowed(names: frozenset[str]) -> Source:
+    known = tuple(channel for channel in _CHANNELS if channel.name in names)
+    return Source(
+        name="websocket",
+        doc="captured WebSocket messages (JSONL, plain, gzip or zstd)",
+        extension="jsonl",
+        channels=known,
+        lands=True,
+        open=partial(binance.open_messages, known=known),
+        says=says,
+        code_version=1,
+        settings=WebsocketSettings,
+        narrowed=_narrowed,
+    )
+
+
+SOURCE: Final = _narrowed(frozenset(channel.name for channel in _CHANNELS))

@@ -77,4 +77,6 @@ TRADE_TICK: Final = Table(
     ),
     code_version=1,
     default=True,
+    charted=True,
+    is_trades=True,
 )

@@ -84,7 +84,10 @@ def test_force_makes_the_same_bytes_again(home: Path, capsys: pytest.CaptureFixt
         (replay("--start", "2024-13-01"), "--start is not a date: expected YYYY-MM-DD, found '2024-13-01'"),
         (replay("--start", "2024-1-1x"), "--start is not a date"),
         (replay("--start", "2024-01-02", "--end", "2024-01-02"), "end is exclusive"),
-        (replay("--data-types", "trades,candles"), "expected some of trades, mark, index, funding, found candles"),
+        (
+            replay("--data-types", "trades,candles"),
+            "expected some of trades, mark, index, funding, quotes, found candles",
+        ),
         (replay("--compression", "rar"), "expected one of zstd, snappy, none"),
         (replay("--config", "missing.json"), "missing.json"),
         (replay("--input", "missing.jsonl"), "missing.jsonl"),

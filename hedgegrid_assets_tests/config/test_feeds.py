@@ -17,7 +17,7 @@ from hedgegrid_assets.config.paths import data_path, feeds_path
 from hedgegrid_assets.config.settings import configuration, read_config
 from hedgegrid_assets.errors import FeedsFileError, UsageError
 from hedgegrid_assets.sources import SOURCES
-from hedgegrid_assets.tables import TABLES
+from hedgegrid_assets.tables import DEFAULT
 
 SHIPPED = Path(__file__).parents[2] / "feeds.yaml"
 
@@ -126,7 +126,7 @@ def test_a_feed_with_every_key_is_read_as_written(tmp_path: Path) -> None:
 
 def test_what_is_not_said_has_its_default(tmp_path: Path) -> None:
     feed = only_feed(tmp_path, changed("    tables: [trade_tick, mark_price_update]\n", ""))
-    assert feed.tables == tuple(TABLES), "all that the source gives, in the order of the tables"
+    assert feed.tables == DEFAULT, "of all that the source gives the usual tables, in their order"
     assert (feed.market, feed.end, feed.max_rejected, feed.schedule) == (None, None, 0.001, None)
     assert (feed.instruments, feed.gaps, feed.settings, feed.owners) == ({}, {}, {}, ())
 
@@ -450,7 +450,7 @@ MISTAKES: dict[str, tuple[str, list[tuple[int, str, str]]]] = {
             (
                 11,
                 "settings.files.trade",
-                "unknown key (expected one of: trades, mark, index, funding; did you mean trades",
+                "unknown key (expected one of: trades, mark, index, funding, quotes; did you mean trades",
             ),
             (12, "settings.files.mark.file_path", "expected a value, found no such key"),
             (12, "settings.files.mark.path", "unknown key (expected one of: file_path"),
@@ -458,7 +458,7 @@ MISTAKES: dict[str, tuple[str, list[tuple[int, str, str]]]] = {
     ),
     "no files": (
         CAPTURES.replace('    landing: ["websocket/**/*.jsonl*"]\n', "") + "    settings: {files: {}}\n",
-        [(9, "settings.files", "expected at least one of trades, mark, index, funding, found none")],
+        [(9, "settings.files", "expected at least one of trades, mark, index, funding, quotes, found none")],
     ),
 }
 

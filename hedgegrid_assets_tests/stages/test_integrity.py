@@ -64,6 +64,10 @@ def clean(table: Table) -> pl.DataFrame:
         "mark_price": pl.lit("42000.12345678"),
         "index_price": pl.lit("42000.5"),
         "funding_rate": pl.lit("0.0001"),
+        "bid_price": pl.lit("42000.10"),
+        "ask_price": pl.lit("42000.20"),
+        "bid_size": pl.lit("1.5"),
+        "ask_size": pl.lit("0"),
         "next_funding_time": pl.lit(START + NS_PER_DAY),
         "is_settlement": pl.lit(value=False),
         "raw_row": numbers,
@@ -151,7 +155,9 @@ BROKEN: dict[str, Callable[[Day], Day]] = {
     "rejected_share": lambda day: day.counting(rows_in=len(day.frame) + 400, rejected=400).knowing(
         rejects_by_reason={"bad_decimal": 400}
     ),
-    "no_time_gaps": lambda day: day.with_frame(without(20, 10)),
+    "sizes_not_negative": lambda day: day.with_frame(at(7, "ask_size", pl.lit("-0.001"))),
+    "bid_not_above_ask": lambda day: day.with_frame(at(7, "bid_price", pl.lit("42000.21"))),
+    "no_time_gaps": lambda day: day.with_frame(without(20, min(100, len(day.frame) // 6))),
     "no_sequence_gaps": lambda day: day.with_frame(without(20)),
     "day_covered": lambda day: day.with_frame(lambda frame: frame.slice(len(frame) // 2)),
     "cadence_as_expected": lambda day: day.with_frame(lambda frame: frame.filter(pl.col("raw_row") % 50 > 0)),

@@ -33,16 +33,16 @@ KEY: Final = "standin-key"
 MINUTES: Final = 1_440
 _EMPTY_GZIP: Final = gzip.compress(b"", mtime=0)
 _LAG: Final = timedelta(minutes=4)
-_KINDS: Final = ("trades", "derivative_ticker")
+_KINDS: Final = ("trades", "derivative_ticker", "quotes")
 _OTHER_KINDS: Final = (
     "incremental_book_L2",
     "book_snapshot_5",
     "book_snapshot_25",
-    "quotes",
     "book_ticker",
     "liquidations",
 )
 _TRADES_HEADER: Final = "exchange,symbol,timestamp,local_timestamp,id,side,price,amount\n"
+_QUOTES_HEADER: Final = "exchange,symbol,timestamp,local_timestamp,ask_amount,ask_price,bid_price,bid_amount\n"
 _TICKER_HEADER: Final = (
     "exchange,symbol,timestamp,local_timestamp,funding_timestamp,funding_rate,predicted_funding_rate,open_interest,last_price,"
     "index_price,mark_price\n"
@@ -284,6 +284,20 @@ def trades_csv(exchange: str, symbol: str, lines: Lines) -> str:
     return "".join(rows) if len(rows) > 1 else ""
 
 
+def quotes_csv(exchange: str, symbol: str, lines: Lines) -> str:
+    """Rows of ``quotes``: around each message of the trade stream; every hundredth has no bids."""
+    rows = [_QUOTES_HEADER]
+    for number, (local, message) in enumerate(line for line in lines if line[1]):
+        data = json.loads(message)["data"]
+        if data.get("X") in {"INSURANCE_FUND", "ADL", "NA"}:
+            continue
+        price, size = Decimal(data["p"]), js_number(data["q"])
+        bid = "," if number % 100 == 99 else f"{js_number(str(price - Decimal('0.1')))},{size}"
+        times = f"{data['T'] * 1000},{local // 1000}"
+        rows.append(f"{exchange},{symbol},{times},{size},{js_number(str(price + Decimal('0.1')))},{bid}\n")
+    return "".join(rows) if len(rows) > 1 else ""
+
+
 def ticker_csv(exchange: str, symbol: str, lines: Lines) -> str:
     """Rows of ``derivative_ticker`` from markPrice and openInterest messages: one where a value changed."""
     rows = [_TICKER_HEADER]
@@ -388,6 +402,8 @@ class Library:
         real = names.get(symbol, symbol)
         if kind == "trades":
             return trades_csv(exchange, real, self.lines(exchange, real, "trade", day))
+        if kind == "quotes":
+            return quotes_csv(exchange, real, self.lines(exchange, real, "trade", day))
         if kind == "derivative_ticker" and real in EXCHANGES[exchange].symbols and EXCHANGES[exchange].has_ticker(real):
             marks = [
                 line for channel in ("markPrice", "openInterest") for line in self.lines(exchange, real, channel, day)
@@ -765,7 +781,8 @@ def _details(exchange: Exchange) -> dict[str, Any]:
     until = f"{datetime.now(UTC).date()}T00:00:00.000Z"
     symbols = [{"id": name, "type": entry[0], "availableSince": since} for name, entry in exchange.symbols.items()]
     kinds = {
-        name: ["trades", *(["derivative_ticker"] if exchange.has_ticker(name) else [])] for name in exchange.symbols
+        name: ["trades", "quotes", *(["derivative_ticker"] if exchange.has_ticker(name) else [])]
+        for name in exchange.symbols
     }
     return {
         "id": exchange.name,

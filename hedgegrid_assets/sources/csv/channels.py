@@ -5,6 +5,7 @@ from typing import Final
 import polars as pl
 
 from hedgegrid_assets.model import Channel, Field, Identity, TableMapping
+from hedgegrid_assets.tables.quote_tick import QUOTED
 
 _TIMES: Final = (
     Field("symbol", "symbol", "text", "exchange symbol; without such a column, that of the file", required=False),
@@ -125,10 +126,31 @@ _FUNDING: Final = Channel(
     },
 )
 
+_QUOTES: Final = Channel(
+    name="quotes",
+    event="quotes",
+    series="csv/quotes",
+    fields=(
+        *_TIMES,
+        *(Field(name, name, "decimal", "empty: this side of the book is empty", required=False) for name in QUOTED),
+    ),
+    ts_event=pl.col("ts_event"),
+    contiguous_ids=False,
+    identity=Identity.EVERY_ROW,
+    tables={
+        "quote_tick": TableMapping(
+            columns={name: pl.col(name) for name in QUOTED},
+            lineage=_TIME_LINEAGE | {name: (name,) for name in QUOTED},
+            applies=pl.all_horizontal(pl.col(*QUOTED).is_not_null()),
+        )
+    },
+)
+
 CHANNELS: Final = (
     _trades("trade", "the venue's id as text; made from the row where there is none"),
     _trades("aggTrade", "id of the aggregate, as text"),
     _prices("mark", "mark_price_update", "mark_price"),
     _prices("index", "index_price_update", "index_price"),
     _FUNDING,
+    _QUOTES,
 )

@@ -17,8 +17,11 @@ from hedgegrid_assets.sources.csv.names import (
     canonical,
     found_by,
 )
+from hedgegrid_assets.tables import DEFAULT, TABLES
 
-TOKENS: Final = ("trades", "mark", "index", "funding")
+TOKENS: Final = tuple(REQUIRED)
+USUAL: Final = tuple(TABLES[name].token for name in DEFAULT)
+"""Data types that are looked for where nobody names any."""
 NO_TRADES: Final = "these are candles (open, high, low, close): no trade is in them"
 WITHOUT_CANDLES: Final = "move this file elsewhere, or name the files of trades, one by one, with --input"
 _WHOSE: Final[Mapping[str, str]] = {
@@ -44,15 +47,14 @@ def views_of(
     if whose in candle_prices.SERIES and whose in asked:
         yield whose, _found(head, whose, path, said=True)
         return
-    given = [token for token in TOKENS if _can_give(head.names, token)]
+    given = [token for token in TOKENS if (token in USUAL or token in asked) and _can_give(head.names, token)]
     if not given:
         if candles(head.names) and asked[0] in candle_prices.SERIES:
             raise CandlesRefused(path, asked[0], columns_to_map(head), what_is_named(whose))
         yield asked[0], _found(head, asked[0], path, said=False)
         return
-    if given[0] == "trades":
-        yield "trades", _found(head, "trades", path, said=False)
-        return
+    if given[0] == "trades":  # other prices of trades are usually copies; what is asked for by name is not
+        given = ["trades", *(token for token in given if token not in USUAL)]
     for token in given:
         yield token, _found(head, token, path, said=False)
 

@@ -11,7 +11,7 @@ from hedgegrid_assets.batch import Block, Dialect
 from hedgegrid_assets.errors import DaysOnly, DecimalComma, TimestampParsingFailed, UsageError, listed
 from hedgegrid_assets.sources.csv import layouts, spellings
 from hedgegrid_assets.sources.csv.candle_columns import of_candles
-from hedgegrid_assets.sources.csv.columns import TOKENS, named, views_of
+from hedgegrid_assets.sources.csv.columns import USUAL, named, views_of
 from hedgegrid_assets.sources.csv.first_rows import FirstRows
 from hedgegrid_assets.sources.csv.header import head_of
 from hedgegrid_assets.sources.csv.names import CLOCK, LOCAL, REQUIRED, SYMBOL, TIMESTAMP, candles, found_by, squeezed
@@ -55,7 +55,7 @@ def told_by(block: Block, said: Mapping[str, Any]) -> tuple[Dialect, cells.Table
     """
     path = Path(said.get("path", "file.csv"))
     mappings: dict[str, Mapping[str, Any]] = dict(said.get("files") or {})
-    tokens = tuple(said.get("tokens") or TOKENS)
+    tokens = tuple(said.get("tokens") or USUAL)
     head = head_of(block, path, [entry.get("columns") or {} for entry in mappings.values()], tokens)
     first = FirstRows.of(block, head)
     written = head.names

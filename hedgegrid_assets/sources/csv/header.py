@@ -23,7 +23,7 @@ from hedgegrid_assets.sources.csv.beginning import (
 from hedgegrid_assets.sources.csv.encodings import guess
 from hedgegrid_assets.sources.csv.names import REQUIRED, TIMESTAMP, found_by, headerless
 
-_HEADER_VALUES: Final = ("price", "size", "mark_price", "index_price", "funding_rate")
+_HEADER_VALUES: Final = ("price", "size", "mark_price", "index_price", "funding_rate", "bid_price")
 
 
 @dataclass(frozen=True, slots=True)

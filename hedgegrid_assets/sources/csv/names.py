@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
+from hedgegrid_assets.tables.quote_tick import QUOTED
+
 TIMESTAMP: Final = "timestamp"
 LOCAL: Final = "local_timestamp"
 SYMBOL: Final = "symbol"
@@ -20,6 +22,7 @@ ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
         *("time", "datetime", "date", "timestamp"),
         *(
             "transact_time",
+            "transaction_time",
             "created_time",
             "trade_time",
             "trade_time_ms",
@@ -72,6 +75,16 @@ ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
     "interval_hours": ("funding_interval_hours", "interval_hours"),
     "interval_minutes": ("interval_minutes", "funding_interval_minutes"),
     "is_settlement": ("is_settlement", "is_settled", "settled"),
+    "bid_price": ("bid_price", "best_bid_price", "best_bid", "bid", "bid_px", "bid_px_00", "b"),
+    "ask_price": ("ask_price", "best_ask_price", "best_ask", "ask", "ask_px", "ask_px_00", "a"),
+    "bid_size": (
+        *("bid_size", "bid_amount", "bid_qty", "bid_quantity", "best_bid_qty", "best_bid_size", "best_bid_amount"),
+        *("bid_volume", "bid_sz", "bid_sz_00", "B"),
+    ),
+    "ask_size": (
+        *("ask_size", "ask_amount", "ask_qty", "ask_quantity", "best_ask_qty", "best_ask_size", "best_ask_amount"),
+        *("ask_volume", "ask_sz", "ask_sz_00", "A"),
+    ),
 }
 """Our name -> the names looked for, the guide's first. One-letter names count only as they are written."""
 
@@ -85,6 +98,7 @@ REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {
     "mark": (TIMESTAMP, "mark_price"),
     "index": (TIMESTAMP, "index_price"),
     "funding": (TIMESTAMP, "funding_rate"),
+    "quotes": (TIMESTAMP, *QUOTED),
 }
 """Data type -> the columns that it cannot be made without."""
 OPTIONAL: Final[Mapping[str, tuple[str, ...]]] = {
@@ -95,6 +109,7 @@ OPTIONAL: Final[Mapping[str, tuple[str, ...]]] = {
         *(LOCAL, SYMBOL, "predicted_funding_rate", "next_funding_time", "interval_hours", "interval_minutes"),
         "is_settlement",
     ),
+    "quotes": (LOCAL, SYMBOL),
 }
 VALUES: Final[Mapping[str, str]] = {"mark": "mark_price", "index": "index_price", "funding": "funding_rate"}
 """Data type -> the column of its value."""

@@ -17,10 +17,11 @@ from hedgegrid_assets.sources.csv.times import lacking_digits, ns_of
 from hedgegrid_assets.sources.formats import csv_cells as cells
 from hedgegrid_assets.sources.formats.decimals import DecimalsOf, exact_decimal, most_decimals, usual
 from hedgegrid_assets.sources.formats.lines import PLACED_SCHEMA, RAW_SHOWN
+from hedgegrid_assets.tables.quote_tick import QUOTED
 
 _LETTER: Final = r"^[^0-9]*[A-Za-z]"
 _HEADERS_TRIED: Final = 1_000
-_DECIMALS: Final = ("price", "size", "mark_price", "index_price", "funding_rate")
+_DECIMALS: Final = ("price", "size", "mark_price", "index_price", "funding_rate", *QUOTED)
 TICKER: Final = "ticker"
 """What lines are counted as that belong to several channels."""
 

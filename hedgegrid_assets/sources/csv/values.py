@@ -14,6 +14,7 @@ from hedgegrid_assets.sources.formats.decimals import decimals_of
 from hedgegrid_assets.sources.formats.lines import FAULTS_SCHEMA, RAW_SHOWN, REJECTS_SCHEMA, numbered
 from hedgegrid_assets.tables import A_NUMBER
 from hedgegrid_assets.tables.funding_rate_update import RATE_DECIMALS
+from hedgegrid_assets.tables.quote_tick import QUOTED
 from hedgegrid_assets.tables.trade_tick import AGGRESSOR_SIDES
 
 _VALUE_SHOWN: Final = 200
@@ -228,12 +229,18 @@ def _minutes(work: _Work) -> pl.Series:
     return pl.select(pl.when(good).then(whole).alias("m"))["m"].cast(pl.UInt16)
 
 
+def _read_quotes(work: _Work) -> None:
+    for name in QUOTED:
+        work.decimal(name, required=False)
+
+
 _READERS: Final[Mapping[str, Callable[[_Work], None]]] = {
     "trade": _read_trades,
     "aggTrade": _read_trades,
     "mark": _read_price("mark_price"),
     "index": _read_price("index_price"),
     "funding": _read_funding,
+    "quotes": _read_quotes,
 }
 _TYPES: Final[Mapping[str, pl.DataType]] = {
     "price": pl.Decimal(38, 16),
@@ -249,6 +256,7 @@ _TYPES: Final[Mapping[str, pl.DataType]] = {
     "next_funding_time": pl.Int64(),
     "interval_minutes": pl.UInt16(),
     "settled": pl.Boolean(),
+    **dict.fromkeys(QUOTED, pl.Decimal(38, 16)),
 }
 
 

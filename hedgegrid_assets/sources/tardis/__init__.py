@@ -23,7 +23,8 @@ _REPLAYED: Final = ("binance-futures",)
 """Exchanges whose own messages can be read."""
 
 _MINUTES: Final = 1_440
-_EVENTS: Final = ("trades", "derivative_ticker")
+_EVENTS: Final = ("trades", "derivative_ticker", "quotes")
+_OF_SPOT: Final = ("trades", "quotes")
 
 
 # ---------------------------------------------------------------- channels
@@ -38,7 +39,7 @@ def _csv(exchange: str) -> dict[str, Channel]:
 def _messages(exchange: str) -> tuple[Channel, ...]:
     """``trade`` first: the series that the data sets hold, too."""
     streams = {channel.name: channel for channel in binance.channels(exchange)}
-    return tuple(streams[name] for name in ("trade", "aggTrade", "markPrice"))
+    return tuple(streams[name] for name in ("trade", "aggTrade", "markPrice", "bookTicker"))
 
 
 def _api(settings: Mapping[str, Any]) -> str:
@@ -62,7 +63,7 @@ def _channels(settings: Mapping[str, Any]) -> tuple[Channel, ...]:
     exchange = exchange_of(settings)
     if _api(settings) == "replay":
         return _messages(exchange)
-    return tuple(channel for channel in _csv(exchange).values() if channel.name == "trades" or not is_spot(exchange))
+    return tuple(channel for channel in _csv(exchange).values() if channel.name in _OF_SPOT or not is_spot(exchange))
 
 
 def _is_message(channel: Channel) -> bool:

@@ -1,4 +1,4 @@
-"""Tardis' CSV datasets ``trades`` and ``derivative_ticker``: plain cells, read as text, exact.
+"""Tardis' CSV datasets ``trades``, ``derivative_ticker`` and ``quotes``: plain cells, read as text, exact.
 
 Rules as in Nautilus' own loader, which reads doubles: here a value keeps the digits of its text. Cells are not quoted;
 times are microseconds (nanoseconds where a file has them), a missing value is an empty cell.
@@ -26,6 +26,7 @@ from hedgegrid_assets.sources.formats.lines import (
 )
 from hedgegrid_assets.tables import apart
 from hedgegrid_assets.tables.funding_rate_update import RATE_DECIMALS
+from hedgegrid_assets.tables.quote_tick import QUOTED
 from hedgegrid_assets.tables.trade_tick import side
 from hedgegrid_assets.timestamps import nanoseconds
 
@@ -143,6 +144,36 @@ def channels(exchange: str) -> tuple[Channel, ...]:
                     applies=pl.col("funding_rate").is_not_null(),
                     identity=Identity.MOMENT,
                 ),
+            },
+        ),
+        Channel(
+            name="quotes",
+            event="quotes",
+            series=f"{exchange}/quotes",
+            fields=(
+                *_TIMES,
+                Field("symbol", "symbol", "text", "exchange symbol"),
+                Field("ask_size", "ask_amount", "decimal", "base units, or contracts; empty: no asks", required=False),
+                Field("ask_price", "ask_price", "decimal", "quote units; empty: no asks", required=False),
+                Field("bid_price", "bid_price", "decimal", "quote units; empty: no bids", required=False),
+                Field("bid_size", "bid_amount", "decimal", "base units, or contracts; empty: no bids", required=False),
+            ),
+            ts_event=nanoseconds(pl.col("timestamp")),
+            contiguous_ids=False,
+            identity=Identity.EVERY_ROW,
+            tables={
+                "quote_tick": TableMapping(
+                    columns={name: pl.col(name) for name in QUOTED},
+                    lineage={
+                        "ts_event": ("timestamp",),
+                        "ts_init": ("local_timestamp",),
+                        "bid_price": ("bid_price",),
+                        "ask_price": ("ask_price",),
+                        "bid_size": ("bid_amount",),
+                        "ask_size": ("ask_amount",),
+                    },
+                    applies=pl.all_horizontal(pl.col(*QUOTED).is_not_null()),
+                )
             },
         ),
     )

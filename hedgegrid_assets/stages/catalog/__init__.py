@@ -251,7 +251,7 @@ def rows_by_nautilus(places: Places, day: InstrumentDay, table: Table) -> int | 
             f"this catalog holds 16-byte values: expected a 128-bit nautilus_trader, found {nautilus_pyo3.PRECISION_BYTES} bytes",
             hint="install the high-precision build (the Linux wheel is one)",
         )
-    reader = ParquetDataCatalog(str(places.catalog))
+    reader = ParquetDataCatalog(str(places.catalog.resolve()))
     start, end = iso(day_start(day.date)), iso(day_end(day.date) - 1)
     return len(reader.query(getattr(data, form.cls), identifiers=[day.instrument_id], start=start, end=end))
 

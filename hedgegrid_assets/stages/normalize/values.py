@@ -134,6 +134,7 @@ class TableRows:
             value = pl.col(column.name)
             if column.positive:
                 yield f"zero_{_short(column.name)}", value == 0, value
+            if column.positive or column.unsigned:
                 yield "negative", value < 0, value
             if column.maximum is not None:
                 yield "bad_decimal", value > column.maximum, value

@@ -216,14 +216,15 @@ _ERROR: Final = Severity.ERROR
 _WARN: Final = Severity.WARN
 
 
-def positive(name: str, column: str) -> Rule:
-    """Every value of a column is above zero."""
+def positive(name: str, *columns: str) -> Rule:
+    """Every value of some columns is above zero."""
+    fails = [(pl.col(column) > 0).not_().fill_null(value=True) for column in columns]
     return Rule(
         name,
         _ERROR,
         "positive_prices",
-        f"every {column} is above zero",
-        fails=(pl.col(column) > 0).not_().fill_null(value=True),
+        f"every {' and '.join(columns)} is above zero",
+        fails=fails[0] if len(fails) == 1 else pl.any_horizontal(fails),
     )
 
 

@@ -6,6 +6,7 @@ import polars as pl
 
 from hedgegrid_assets.model import Channel, Field, Identity, TableMapping
 from hedgegrid_assets.tables.funding_rate_update import RATE_DECIMALS
+from hedgegrid_assets.tables.quote_tick import QUOTED
 from hedgegrid_assets.tables.trade_tick import side
 from hedgegrid_assets.timestamps import RANGES
 
@@ -158,6 +159,34 @@ def channels(venue: str) -> tuple[Channel, ...]:
             },
             identity=Identity.CONTENT,
             symbol_of=pair_of,
+        ),
+        Channel(
+            name="bookTicker",
+            event="bookTicker",
+            series=f"{venue}/bookTicker",
+            fields=(
+                Field("symbol", "s", "text", "exchange symbol"),
+                Field("bid_price", "b", "decimal", "quote units"),
+                Field("bid_size", "B", "decimal", "base units"),
+                Field("ask_price", "a", "decimal", "quote units"),
+                Field("ask_size", "A", "decimal", "base units"),
+                Field("trade_time", "T", "integer", "by the matching engine, ms", required=False),
+                Field("event_time", "E", "integer", "sent, ms", required=False),
+            ),
+            ts_event=_TRADE_TIME,
+            tables={
+                "quote_tick": TableMapping(
+                    columns={name: pl.col(name) for name in QUOTED},
+                    lineage={
+                        "ts_event": ("T", "E"),
+                        "bid_price": ("b",),
+                        "ask_price": ("a",),
+                        "bid_size": ("B",),
+                        "ask_size": ("A",),
+                    },
+                    identity=Identity.MOMENT,
+                )
+            },
         ),
     )
 

@@ -1,0 +1,79 @@
+"""Quotes: the best bid and the best ask with their sizes, each change that the venue sent."""
+
+from typing import Final
+
+import polars as pl
+
+from hedgegrid_assets.model import Column, Effect, Encoding, NautilusColumn, NautilusForm, Rule, Severity, Table
+from hedgegrid_assets.tables import rules
+
+QUOTED: Final = ("bid_price", "ask_price", "bid_size", "ask_size")
+
+
+def _price(side: str) -> Column:
+    return Column(
+        f"{side}_price",
+        pl.Decimal(38, 16),
+        f"best {side} in quote units, above zero",
+        precision="price",
+        positive=True,
+        maximum=17_014_118_346_046,
+    )
+
+
+def _size(side: str) -> Column:
+    return Column(
+        f"{side}_size",
+        pl.Decimal(38, 16),
+        f"offered at the best {side}: base units (contracts on coinm), not below zero",
+        precision="size",
+        unsigned=True,
+        maximum=34_028_236_692_093,
+    )
+
+
+_BELOW_ZERO: Final = pl.any_horizontal((pl.col(f"{side}_size") < 0).fill_null(value=True) for side in ("bid", "ask"))
+_NOT_NEGATIVE: Final = Rule(
+    "sizes_not_negative",
+    Severity.ERROR,
+    "positive_prices",
+    "every bid_size and ask_size is zero or above",
+    fails=_BELOW_ZERO,
+)
+_NOT_CROSSED: Final = Rule(
+    "bid_not_above_ask",
+    Severity.WARN,
+    "quality",
+    "no bid is above its ask: a crossed quote fills orders that nobody would have filled",
+    fails=pl.col("bid_price") > pl.col("ask_price"),
+    effect=Effect.DEGRADES,
+)
+
+QUOTE_TICK: Final = Table(
+    name="quote_tick",
+    token="quotes",
+    folder="quote_tick",
+    nautilus={
+        1: NautilusForm(
+            cls="QuoteTick",
+            folder="quote_tick",
+            columns=tuple(NautilusColumn(name, name, Encoding.RAW16) for name in QUOTED),
+            precisions={"price_precision": "price", "size_precision": "size"},
+        ),
+    },
+    doc="Best bid and ask with their sizes, every update that the venue sent",
+    columns=(_price("bid"), _price("ask"), _size("bid"), _size("ask")),
+    gap_seconds=60.0,
+    rules=(
+        rules.positive("prices_positive", "bid_price", "ask_price"),
+        _NOT_NEGATIVE,
+        *rules.STORED,
+        rules.NO_TIME_GAPS,
+        rules.DAY_COVERED,
+        _NOT_CROSSED,
+        rules.on_tick("bid_price", "ask_price"),
+        *rules.OBSERVED,
+    ),
+    code_version=1,
+    charted=True,
+)
