@@ -7,6 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple, Protocol
 
+import msgspec
 import numpy as np
 import polars as pl
 
@@ -93,29 +94,22 @@ class Cause(StrEnum):
         return self not in {Cause.QUIET, Cause.EXCLUDED_ROWS}
 
 
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """A hole in a day: times in ns, ``ids_missing`` where ids are counted."""
+class Gap(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A hole in a day: times in ns, ``ids_missing`` where ids are counted, ``seconds`` its length."""
 
     start: int
     end: int
     ids_missing: int
     cause: Cause
+    seconds: float = -1.0
 
-    def to_dict(self) -> dict[str, object]:
-        """The shape stored in a verdict."""
-        seconds = round((self.end - self.start) / 1e9, 3)
-        return {
-            "start": self.start,
-            "end": self.end,
-            "seconds": seconds,
-            "ids_missing": self.ids_missing,
-            "cause": str(self.cause),
-        }
+    def __post_init__(self) -> None:
+        """Its length, where it is not read from a verdict."""
+        if self.seconds < 0:
+            msgspec.structs.force_setattr(self, "seconds", round((self.end - self.start) / 1e9, 3))
 
 
-@dataclass(frozen=True, slots=True)
-class RowCounts:
+class RowCounts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"rows_in": "in", "rows_out": "out"}):
     """Where every row of a (table, day) went: ``rows_in`` is the sum of the others."""
 
     rows_in: int = 0
@@ -124,17 +118,6 @@ class RowCounts:
     exact_duplicates: int = 0
     other_symbols: int = 0
     not_applicable: int = 0
-
-    def to_dict(self) -> dict[str, int]:
-        """The shape stored in a verdict."""
-        return {
-            "in": self.rows_in,
-            "out": self.rows_out,
-            "rejected": self.rejected,
-            "exact_duplicates": self.exact_duplicates,
-            "other_symbols": self.other_symbols,
-            "not_applicable": self.not_applicable,
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +136,7 @@ class Spread:
     largest_jump_ms: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Thresholds:
+class Thresholds(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"gap_seconds": "gap_s"}):
     """What a day is held to: longest usual silence (s; None: the table's own; 0: off), share of rejected rows, and the
     instrument's price increment (None: none that is coarser than the last decimal).
     """
@@ -162,19 +144,6 @@ class Thresholds:
     gap_seconds: float | None = None
     max_rejected: float = 0.001
     price_increment: str | None = None
-
-    def to_dict(self) -> dict[str, float | str | None]:
-        """The shape stored in a verdict."""
-        return {
-            "gap_s": self.gap_seconds,
-            "max_rejected": self.max_rejected,
-            "price_increment": self.price_increment,
-        }
-
-    @classmethod
-    def from_dict(cls, stored: Mapping[str, Any]) -> "Thresholds":
-        """Back from a verdict."""
-        return cls(stored["gap_s"], stored["max_rejected"], stored.get("price_increment"))
 
 
 @dataclass(slots=True)
@@ -382,17 +351,6 @@ class RuleResult:
     def off(self) -> bool:
         """It was held to nothing, so it says nothing."""
         return self.passed is None
-
-    def to_dict(self) -> dict[str, object]:
-        """The shape stored in a verdict; ``off`` is there only where it is true."""
-        return {
-            "name": self.name,
-            "severity": str(self.severity),
-            "passed": self.passed,
-            "rows_failed": self.rows_failed,
-            "numbers": dict(self.numbers),
-            **({"off": True} if self.off else {}),
-        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from hedgegrid_assets.stages.frames import Precisions, frame_schema, read_blocks
 from hedgegrid_assets.stages.normalize import Recipe, normalize_day
 from hedgegrid_assets.stages.raw import RawDay, RawKey
 from hedgegrid_assets.stages.raw.kept import Kept
-from hedgegrid_assets.store import BlockReader, Places, blocks
+from hedgegrid_assets.store import BlockReader, Places, blocks, plain
 from hedgegrid_assets.tables import TABLES
 
 DAY = date(2024, 1, 1)
@@ -103,7 +103,7 @@ def outcomes(
             frame,
             each.frame.read_bytes(),
             pl.read_parquet(rejects) if rejects.exists() else pl.DataFrame(),
-            dict(each.verdict),
+            plain(each.verdict),
         )
     return found
 

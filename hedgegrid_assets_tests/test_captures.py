@@ -16,8 +16,8 @@ from nautilus_trader.persistence.catalog import ParquetDataCatalog
 
 from hedgegrid_assets import RunSummary, run_pipeline
 from hedgegrid_assets.model import InstrumentDay
-from hedgegrid_assets.stages.integrity import read_verdict
-from hedgegrid_assets.store import Places
+from hedgegrid_assets.stages.verdict import read_verdict
+from hedgegrid_assets.store import Places, plain
 from hedgegrid_assets.tables import TABLES
 
 CAPTURES = Path(__file__).parents[2] / "shared" / "data" / "captures"
@@ -42,7 +42,7 @@ def verdict_of(folder: Path, instrument_id: str, day: date) -> dict[str, Any]:
         Places(folder / "data", folder / "catalog"), TABLES["trade_tick"], InstrumentDay(instrument_id, day)
     )
     assert found is not None
-    return found
+    return dict(plain(found))
 
 
 def ticks_of(folder: Path, instrument_id: str) -> list[TradeTick]:

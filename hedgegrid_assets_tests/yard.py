@@ -15,10 +15,10 @@ from hedgegrid_assets.model import Channel, InstrumentDay, Thresholds
 from hedgegrid_assets.sources.websocket import SOURCE
 from hedgegrid_assets.stages import catalog, raw
 from hedgegrid_assets.stages.frames import Precisions, read_blocks
-from hedgegrid_assets.stages.integrity import read_verdict
 from hedgegrid_assets.stages.normalize import Normalized, Recipe, normalize_day
 from hedgegrid_assets.stages.raw import ImportReport, LandingFile, RawDay, RawKey
-from hedgegrid_assets.store import BlockReader, Places, blocks
+from hedgegrid_assets.stages.verdict import read_verdict
+from hedgegrid_assets.store import BlockReader, Places, blocks, plain
 from hedgegrid_assets.tables import TABLES
 from hedgegrid_assets_tests.scenario import BTC, DAY, SYMBOLS
 
@@ -99,9 +99,10 @@ class Yard:
         return self.places.frame(f"{symbol}-PERP.BINANCE", TABLES[table].folder, day)
 
     def verdict(self, table: str = "trade_tick", symbol: str = BTC, day: date = DAY) -> dict[str, Any]:
+        """As it is stored."""
         found = read_verdict(self.places, TABLES[table], instrument_day(symbol, day))
         assert found is not None
-        return found
+        return dict(plain(found))
 
     def rejects(self, table: str = "trade_tick", symbol: str = BTC, day: date = DAY) -> pl.DataFrame:
         path = self.places.rejects(f"{symbol}-PERP.BINANCE", TABLES[table].folder, day)
@@ -141,3 +142,9 @@ def with_blocks_of(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Files are read in blocks of about so many bytes."""
     monkeypatch.setattr(blocks, "BLOCK_BYTES", size)
     monkeypatch.setattr(blocks, "_READ_BYTES", min(size, 64 << 10))
+
+
+def of_before(document: dict[str, Any]) -> dict[str, Any]:
+    """A document as versions before wrote it: without a checksum of its own."""
+    kinds = {"verdict", "manifest"} & document.keys()
+    return {key: value for key, value in document.items() if key != "checksum"} | dict.fromkeys(kinds, 1)

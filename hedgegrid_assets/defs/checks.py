@@ -8,7 +8,7 @@ from typing import Any, Final
 import dagster as dg
 
 from hedgegrid_assets.model import Rule, Severity, Table
-from hedgegrid_assets.stages.integrity import passed_of
+from hedgegrid_assets.stages.verdict import RuleAnswer, Verdict
 
 _THRESHOLDS: Final = ("threshold", "threshold_s", "allowed_s", "expected_s")
 _ANSWERS: Final[Mapping[bool | None, str]] = {True: "passed", False: "failed", None: "off"}
@@ -82,16 +82,16 @@ class Check:
             metadata=metadata,
         )
 
-    def judged(self, verdict: Mapping[str, Any], first_bad: str | None) -> dg.AssetCheckResult:
+    def judged(self, verdict: Verdict, first_bad: str | None) -> dg.AssetCheckResult:
         """The answer that a verdict gives.
 
         Dagster knows no third answer: a rule that is off does not fail the check, and is named in its description.
         """
-        answers = {answer["name"]: answer for answer in verdict["rules"]}
+        answers = {answer.name: answer for answer in verdict.rules}
         mine = [(rule, answers[rule.name]) for rule in self.rules]
-        failed = [answer for _, answer in mine if passed_of(answer) is False]
-        off = [rule.name for rule, answer in mine if passed_of(answer) is None]
-        thresholds = [f"{answer['name']}: {_threshold(answer)}" for _, answer in mine if _threshold(answer)]
+        failed = [answer for _, answer in mine if answer.failed]
+        off = [rule.name for rule, answer in mine if answer.answer is None]
+        thresholds = [f"{answer.name}: {_threshold(answer)}" for _, answer in mine if _threshold(answer)]
         more: dict[str, Any] = {
             "numbers": dg.MetadataValue.table([_record(rule, answer) for rule, answer in mine], _NUMBERS)
         }
@@ -101,12 +101,12 @@ class Check:
             more["off"] = ", ".join(off)
         return self.result(
             passed=not failed,
-            rows=verdict["rows"]["out"],
-            failed_rows=sum(answer["rows_failed"] for answer in failed),
+            rows=verdict.rows.rows_out,
+            failed_rows=sum(answer.rows_failed for answer in failed),
             first_bad=first_bad,
             found="; ".join(
                 [
-                    *(f"{answer['name']}: {_told(answer)}" for answer in failed),
+                    *(f"{answer.name}: {_told(answer)}" for answer in failed),
                     *([f"off, and so not looked at: {', '.join(off)}"] if off else []),
                 ]
             )
@@ -146,21 +146,21 @@ def _check(asset_key: dg.AssetKey, name: str, rules: tuple[Rule, ...]) -> Check:
     return Check(name, asset_key, severity, severity is Severity.ERROR, description, rules)
 
 
-def _record(rule: Rule, answer: Mapping[str, Any]) -> dg.TableRecord:
+def _record(rule: Rule, answer: RuleAnswer) -> dg.TableRecord:
     return dg.TableRecord(
         {
             "rule": rule.name,
             "severity": str(rule.severity),
-            "answer": _ANSWERS[passed_of(answer)],
-            "rows_failed": answer["rows_failed"],
-            "numbers": _numbers(answer["numbers"]),
+            "answer": _ANSWERS[answer.answer],
+            "rows_failed": answer.rows_failed,
+            "numbers": _numbers(answer.numbers),
             "holds when": rule.description,
         }
     )
 
 
-def _threshold(answer: Mapping[str, Any]) -> str:
-    return _numbers({name: number for name, number in answer["numbers"].items() if name in _THRESHOLDS})
+def _threshold(answer: RuleAnswer) -> str:
+    return _numbers({name: number for name, number in answer.numbers.items() if name in _THRESHOLDS})
 
 
 def _numbers(numbers: Mapping[str, Any]) -> str:
@@ -169,6 +169,6 @@ def _numbers(numbers: Mapping[str, Any]) -> str:
     )
 
 
-def _told(answer: Mapping[str, Any]) -> str:
-    rows = f"{answer['rows_failed']:,} rows" if answer["rows_failed"] else ""
-    return ", ".join(part for part in (rows, _numbers(answer["numbers"])) if part) or "failed"
+def _told(answer: RuleAnswer) -> str:
+    rows = f"{answer.rows_failed:,} rows" if answer.rows_failed else ""
+    return ", ".join(part for part in (rows, _numbers(answer.numbers)) if part) or "failed"

@@ -17,8 +17,9 @@ from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.stages import frames
 from hedgegrid_assets.stages.catalog import nautilus
 from hedgegrid_assets.stages.frames import Precisions
-from hedgegrid_assets.stages.integrity import ids_missing, rules_off
 from hedgegrid_assets.stages.raw import ImportReport, LandingFile, RawDay, shown_name
+from hedgegrid_assets.stages.verdict import Verdict
+from hedgegrid_assets.store import plain
 from hedgegrid_assets.timestamps import iso
 
 type Metadata = dict[str, Any]
@@ -129,24 +130,24 @@ def of_raw(raw: RawDay, seconds: float) -> Metadata:
     }
 
 
-def of_frame(verdict: Mapping[str, Any], frame: Path, seconds: float) -> Metadata:
+def of_frame(verdict: Verdict, frame: Path, seconds: float) -> Metadata:
     """A frame, from its verdict."""
-    gaps, rows = verdict["gaps"], verdict["rows"]
+    rows = plain(verdict.rows)
     return {
         **_rows(rows["out"]),
         "dagster/uri": frame.absolute().as_uri(),
-        "verdict": verdict["status"],
+        "verdict": str(verdict.status),
         "rows_in": rows["in"],
         **{name: rows[name] for name in ("rejected", "exact_duplicates", "other_symbols", "not_applicable")},
-        "rejects_by_reason": dg.MetadataValue.json(dict(verdict["rejects_by_reason"])),
-        "gaps": verdict.get("gaps_total", len(gaps)),
-        "gap_seconds": round(math.fsum(gap["seconds"] for gap in gaps), 3),
-        "ids_missing": ids_missing(verdict),
-        "rules_off": ", ".join(rules_off(verdict)) or "none",
-        "first_ts": _time(verdict["first_ts_init"]),
-        "last_ts": _time(verdict["last_ts_init"]),
-        "series": verdict["series"],
-        "sha256": verdict["frame_sha256"],
+        "rejects_by_reason": dg.MetadataValue.json(verdict.rejects_by_reason),
+        "gaps": verdict.number_of_gaps,
+        "gap_seconds": round(math.fsum(gap.seconds for gap in verdict.gaps), 3),
+        "ids_missing": verdict.ids_missing,
+        "rules_off": ", ".join(verdict.rules_off) or "none",
+        "first_ts": _time(verdict.first_ts_init),
+        "last_ts": _time(verdict.last_ts_init),
+        "series": verdict.series,
+        "sha256": verdict.frame_sha256,
         "bytes": frame.stat().st_size,
         "seconds": round(seconds, 3),
     }
@@ -157,20 +158,20 @@ def of_nothing(why: str) -> Metadata:
     return {**_rows(0), "empty": why}
 
 
-def chart(feed_context: FeedContext, day: InstrumentDay, table: Table, verdict: Mapping[str, Any]) -> Metadata:
+def chart(feed_context: FeedContext, day: InstrumentDay, table: Table, verdict: Verdict) -> Metadata:
     """A picture of a day: its value with the gaps, rows a minute, latency."""
-    found = chart_markdown(feed_context.places, day, table, verdict) if table.charted else None
+    found = chart_markdown(feed_context.places, day, table, verdict.status, verdict.gaps) if table.charted else None
     return {} if found is None else {"chart": dg.MetadataValue.md(found)}
 
 
-def of_catalog(verdict: Mapping[str, Any], path: Path, rows: int, seconds: float) -> Metadata:
+def of_catalog(verdict: Verdict, path: Path, rows: int, seconds: float) -> Metadata:
     """A Nautilus file, and the verdict that let it in."""
     return {
         **_rows(rows),
         "dagster/uri": path.absolute().as_uri(),
-        "verdict": verdict["status"],
-        "first_ts": _time(verdict["first_ts_init"]),
-        "last_ts": _time(verdict["last_ts_init"]),
+        "verdict": str(verdict.status),
+        "first_ts": _time(verdict.first_ts_init),
+        "last_ts": _time(verdict.last_ts_init),
         "bytes": path.stat().st_size,
         "seconds": round(seconds, 3),
     }
@@ -243,12 +244,11 @@ def _time(ns: int | None) -> str:
 
 
 def first_bad(
-    feed_context: FeedContext, day: InstrumentDay, table: Table, verdict: Mapping[str, Any], failed: list[str]
+    feed_context: FeedContext, day: InstrumentDay, table: Table, verdict: Verdict, failed: list[str]
 ) -> str | None:
     """At most ten of what made the rules fail, as a Markdown table; None where there are no single rows to show."""
-    answers = {answer["name"]: answer for answer in verdict["rules"]}
     for name in failed:
-        raw_rows = answers[name]["numbers"].get("first_bad_raw_rows")
+        raw_rows = verdict.numbers_of(name).get("first_bad_raw_rows")
         shown = _frame_rows(feed_context, day, table, pl.col("raw_row").is_in(raw_rows)) if raw_rows else None
         if name == "trade_ids_unique" and table.id_column:
             shown = _frame_rows(feed_context, day, table, pl.col(table.id_column).is_duplicated())
@@ -278,10 +278,10 @@ def _rejects(feed_context: FeedContext, day: InstrumentDay, table: Table) -> pl.
     )
 
 
-def _gaps(verdict: Mapping[str, Any]) -> pl.DataFrame:
-    lost = [gap for gap in verdict["gaps"] if gap["cause"] != "quiet"]
-    longest = sorted(lost, key=lambda gap: -gap["seconds"])[:FIRST_BAD]
-    return pl.DataFrame([gap | {"start": iso(gap["start"]), "end": iso(gap["end"])} for gap in longest])
+def _gaps(verdict: Verdict) -> pl.DataFrame:
+    lost = [gap for gap in verdict.gaps if gap.cause != "quiet"]
+    longest = sorted(lost, key=lambda gap: -gap.seconds)[:FIRST_BAD]
+    return pl.DataFrame([plain(gap) | {"start": iso(gap.start), "end": iso(gap.end)} for gap in longest])
 
 
 def _markdown(rows: pl.DataFrame) -> str:

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -30,10 +30,11 @@ from hedgegrid_assets.model import InstrumentDay, Table
 from hedgegrid_assets.pipeline.days import TableDay, make_tables
 from hedgegrid_assets.pipeline.definitions import instrument_of
 from hedgegrid_assets.pipeline.feed_context import FeedContext
-from hedgegrid_assets.stages import catalog, integrity
+from hedgegrid_assets.stages import catalog
 from hedgegrid_assets.stages import raw as raw_stage
 from hedgegrid_assets.stages.frames import Precisions
 from hedgegrid_assets.stages.raw import RawDay, RawKey
+from hedgegrid_assets.stages.verdict import Verdict, read_verdict
 
 _log: Final = logging.getLogger(__name__)
 
@@ -245,10 +246,10 @@ class DayMaker:
     def _blocked(self, done: TableDay) -> HedgegridError | None:
         """Why the frame goes no further."""
         assert done.made is not None
-        failed = integrity.failed_errors(done.made.verdict)
+        failed = done.made.verdict.failed_errors
         if done.made.error is not None or not failed:
             return done.made.error
-        return DayBlocked(str(done.day), done.table.name, failed, integrity.blamed_files(done.made.verdict))
+        return DayBlocked(str(done.day), done.table.name, failed, done.made.verdict.blamed_files)
 
     def _frame_result(self, done: TableDay, error: HedgegridError | None, seconds: float) -> AssetResult:
         assert done.made is not None
@@ -260,21 +261,17 @@ class DayMaker:
                 **metadata.of_frame(verdict, frame, seconds),
                 **metadata.chart(self._feed_context, day, table, verdict),
                 **normalized_described(self._feed_context, table),
-                "dagster/column_schema": metadata.frame_columns(table, Precisions(**verdict["precision"])),
+                "dagster/column_schema": metadata.frame_columns(table, verdict.precision),
             }
         answers = [check.judged(verdict, self._first_bad(day, table, verdict, check)) for check in self._checks[key]]
-        version = None if error is not None or frame is None else str(verdict["content_digest"])
+        version = None if error is not None or frame is None else str(verdict.content_digest)
         notes = (done.made.note,) if done.made.note else ()
         return AssetResult(key, day, version, told, tuple(answers), error, notes)
 
-    def _first_bad(self, day: InstrumentDay, table: Table, verdict: Mapping[str, Any], check: Check) -> str | None:
+    def _first_bad(self, day: InstrumentDay, table: Table, verdict: Verdict, check: Check) -> str | None:
         mine = {rule.name for rule in check.rules}
-        failed = [
-            answer["name"]
-            for answer in verdict["rules"]
-            if answer["name"] in mine and integrity.passed_of(answer) is False
-        ]
-        shown = failed and verdict["frame_sha256"]
+        failed = [answer.name for answer in verdict.failed if answer.name in mine]
+        shown = failed and verdict.frame_sha256
         return metadata.first_bad(self._feed_context, day, table, verdict, failed) if shown else None
 
     def _file_alone(self, day: InstrumentDay, table: Table) -> AssetResult:
@@ -296,13 +293,14 @@ class DayMaker:
     ) -> AssetResult:
         assert written is not None
         key = catalog_key(self._feed_context, table)
-        verdict = integrity.read_verdict(self._feed_context.places, table, day) or {}
+        verdict = read_verdict(self._feed_context.places, table, day)
+        assert verdict is not None  # it let the day in
         told = {
             **metadata.of_catalog(verdict, written.path, written.rows, seconds),
             **catalog_described(self._feed_context, table),
         }
         answers = [check.result(passed=True, rows=written.rows) for check in self._checks[key]]
-        return AssetResult(key, day, str(verdict["content_digest"]), told, tuple(answers))
+        return AssetResult(key, day, str(verdict.content_digest), told, tuple(answers))
 
     def _no_file(self, day: InstrumentDay, table: Table, error: HedgegridError) -> AssetResult:
         if not isinstance(error, CatalogDiffers):

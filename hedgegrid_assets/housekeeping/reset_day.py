@@ -11,7 +11,7 @@ from hedgegrid_assets.inspect.days import instruments
 from hedgegrid_assets.inspect.provenance import RawFinder
 from hedgegrid_assets.model import InstrumentDay, Table
 from hedgegrid_assets.stages import catalog as catalog_stage
-from hedgegrid_assets.stages.integrity import read_verdict
+from hedgegrid_assets.stages.verdict import read_verdict
 from hedgegrid_assets.store import Places, exclusive_lock
 from hedgegrid_assets.tables import TABLES
 
@@ -113,7 +113,7 @@ def _raw_of(places: Places, day: InstrumentDay, table: Table) -> list[str]:
         verdict = read_verdict(places, table, day)
     except EnvironmentFault:  # it is damaged, and goes
         return []
-    return [] if verdict is None else [str(sha) for sha in verdict["raw_sha256"]]
+    return [] if verdict is None else verdict.raw_sha256
 
 
 def _is_last(places: Places, day: InstrumentDay, table: Table) -> bool:

@@ -2,19 +2,19 @@
 
 import os
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
 
+import msgspec
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hedgegrid_assets.errors import UsageError, VerdictRefused
 from hedgegrid_assets.instruments import Instrument, read_definitions, widen
-from hedgegrid_assets.model import InstrumentDay, Status, Table
+from hedgegrid_assets.model import InstrumentDay, Table
 from hedgegrid_assets.stages import catalog as catalog_stage
 from hedgegrid_assets.stages.catalog import nautilus
 from hedgegrid_assets.stages.catalog.definitions import write_definition
@@ -29,7 +29,7 @@ from hedgegrid_assets.stages.frames import (
     parquet_options,
     read_blocks,
 )
-from hedgegrid_assets.stages.integrity import read_verdict, store_verdict
+from hedgegrid_assets.stages.verdict import Verdict, read_verdict, store_verdict
 from hedgegrid_assets.store import Places, atomic_write, exclusive_lock, parquet_writer, remove_tree, sha256_of
 from hedgegrid_assets.tables import TABLES
 
@@ -128,27 +128,27 @@ class _Staged:
 
     def _judged(self, day: InstrumentDay, table: Table) -> str | None:
         verdict = read_verdict(self._places, table, day)
-        return None if verdict is None else verdict["frame_sha256"]
+        return None if verdict is None else verdict.frame_sha256
 
     def add(self, day: InstrumentDay, table: Table) -> None:
         """Write what has to change of a day."""
         verdict = read_verdict(self._places, table, day)
-        self._made_of[day, table.name] = None if verdict is None else verdict["frame_sha256"]
+        self._made_of[day, table.name] = None if verdict is None else verdict.frame_sha256
         final = catalog_stage.file_of(self._places, day, table)
         target = catalog_stage.schema_of(day, table, self._precisions)
         if final.exists():
             refuse_others(self._places, day, table)
             refuse_unlike(self._places, day, table, target)
-        judged = verdict is not None and verdict["frame_sha256"] is not None
+        judged = verdict is not None and verdict.frame_sha256 is not None
         wider = judged and verdict is not None and self._add_frame(day, table, verdict)
         self.frames += wider
         if not final.exists():
             return
         known = read_verdict(self._beside, table, day) if wider else verdict
-        accepted = known is not None and judged and Status(known["status"]) in catalog_stage.ACCEPTED
+        accepted = known is not None and judged and known.status in catalog_stage.ACCEPTED
         made_from = catalog_stage.stamped_digest(final, day.date)
         same = pq.read_schema(final).metadata == target.metadata
-        if accepted and known is not None and not (same and made_from in (None, known["content_digest"])):
+        if accepted and known is not None and not (same and made_from in (None, known.content_digest)):
             if not wider:
                 self._link(day, table)
             catalog_stage.write_day(self._beside, day, table, self._precisions)
@@ -158,12 +158,12 @@ class _Staged:
             return
         self.files += 1
 
-    def _add_frame(self, day: InstrumentDay, table: Table, verdict: Mapping[str, Any]) -> bool:
+    def _add_frame(self, day: InstrumentDay, table: Table, verdict: Verdict) -> bool:
         """Write the frame with the larger scale, and bind its verdict to it; False if it has it already."""
         frame = self._places.frame(day.instrument_id, table.folder, day.date)
-        if verdict["precision"] == self._precisions.to_dict():
+        if verdict.precision == self._precisions:
             return False
-        if not frame.exists() or sha256_of(frame) != verdict["frame_sha256"]:
+        if not frame.exists() or sha256_of(frame) != verdict.frame_sha256:
             raise VerdictRefused(str(day), table.name, "the frame is not the one that was judged (its sha256 differs)")
         schema = frame_schema(table, self._precisions)
         digest = ContentDigest(day.instrument_id)
@@ -179,9 +179,10 @@ class _Staged:
                 digest.add(wider)
             writer.close()
             sha256 = sha256_of(temporary)
-        changed = {"frame_sha256": sha256, "content_digest": digest.hexdigest()}
-        changed |= {"precision": self._precisions.to_dict()}
-        store_verdict(self._beside, table, day, dict(verdict) | changed)
+        changed = msgspec.structs.replace(
+            verdict, frame_sha256=sha256, content_digest=digest.hexdigest(), precision=self._precisions
+        )
+        store_verdict(self._beside, table, day, changed)
         return True
 
     def _link(self, day: InstrumentDay, table: Table) -> None:

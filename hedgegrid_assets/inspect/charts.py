@@ -5,12 +5,12 @@ day. Pillow draws (10 ms to import, when it is used); the HTML page draws the sa
 """
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hedgegrid_assets.model import InstrumentDay, Table
+from hedgegrid_assets.model import Gap, InstrumentDay, Table
 from hedgegrid_assets.stages.frames import FORCED
 from hedgegrid_assets.store import Places, reading
 from hedgegrid_assets.timestamps import NS_PER_SECOND, day_end, day_start
@@ -173,14 +173,14 @@ def _bucketed(group: pa.Table, value: str, start: int, width: int) -> pl.DataFra
 # ---------------------------------------------------------------- for Dagster
 
 
-def chart_markdown(places: Places, day: InstrumentDay, table: Table, verdict: Mapping[str, Any]) -> str | None:
+def chart_markdown(places: Places, day: InstrumentDay, table: Table, status: str, gaps: Sequence[Gap]) -> str | None:
     """The chart of a stored frame as Markdown with the image inside; None for a day without rows."""
 
     path = places.frame(day.instrument_id, table.folder, day.date)
     series = day_series(path, table, day) if path.exists() else None
     if series is None:
         return None
-    image = draw_png(series, f"{day.instrument_id}  {table.token}  {day.date}  {verdict['status']}", verdict["gaps"])
+    image = draw_png(series, f"{day.instrument_id}  {table.token}  {day.date}  {status}", gaps)
     told = f"{table.name} of {day}: {series.value}, rows a minute, latency"
     return f"![{told}](data:image/png;base64,{base64.b64encode(image).decode()})"
 
@@ -204,7 +204,7 @@ _LOSS_EDGE: Final = (196, 98, 0)
 _QUIET: Final = (236, 238, 241)
 
 
-def draw_png(series: DaySeries, title: str, gaps: Sequence[Mapping[str, Any]]) -> bytes:
+def draw_png(series: DaySeries, title: str, gaps: Sequence[Gap]) -> bytes:
     """The chart as a PNG of about 10 kB. Gaps as in a verdict: losses orange with a mark above, silences grey."""
 
     from PIL import Image, ImageDraw, ImageFont
@@ -248,12 +248,12 @@ class _Sheet:
         inside = min(max(ns, self._series.start), self._series.end) - self._series.start
         return _LEFT + inside / (self._series.end - self._series.start) * self._step * len(self._series.rows)
 
-    def gaps(self, gaps: Sequence[Mapping[str, Any]], top: int, panel: int) -> None:
+    def gaps(self, gaps: Sequence[Gap], top: int, panel: int) -> None:
         for gap in gaps:
-            if gap["end"] <= self._series.start or gap["start"] >= self._series.end:
+            if gap.end <= self._series.start or gap.start >= self._series.end:
                 continue
-            loss = gap["cause"] not in {"quiet", "excluded_rows"}
-            x, right = self._x(gap["start"]), self._x(gap["end"])
+            loss = gap.cause.is_loss
+            x, right = self._x(gap.start), self._x(gap.end)
             right = max(right, x + 2)
             self._draw.rectangle((x, top, right, top + panel), fill=_LOSS if loss else _QUIET)
             if loss:

@@ -1,13 +1,12 @@
 """The stored verdicts of a catalog: which there are, by instrument, table and day."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
 from hedgegrid_assets.errors import NoDataFetched, UsageError
 from hedgegrid_assets.model import InstrumentDay, Table
-from hedgegrid_assets.stages.integrity import instrument_ids, passed_of, read_verdict, rules_off
+from hedgegrid_assets.stages.verdict import RuleAnswer, Verdict, instrument_ids, read_verdict
 from hedgegrid_assets.store import Places
 from hedgegrid_assets.tables import TABLES, TOKENS
 
@@ -41,22 +40,22 @@ class Judged:
 
     day: InstrumentDay
     table: Table
-    verdict: Mapping[str, Any]
+    verdict: Verdict
 
     @property
     def status(self) -> str:
         """The day's status for this table."""
-        return str(self.verdict["status"])
+        return str(self.verdict.status)
 
     @property
-    def failed(self) -> list[Mapping[str, Any]]:
+    def failed(self) -> list[RuleAnswer]:
         """The rules that failed; those that were off did neither."""
-        return [rule for rule in self.verdict["rules"] if passed_of(rule) is False]
+        return self.verdict.failed
 
     @property
     def off(self) -> list[str]:
         """Names of the rules that were off."""
-        return rules_off(self.verdict)
+        return self.verdict.rules_off
 
 
 def table_named(name: str) -> Table:

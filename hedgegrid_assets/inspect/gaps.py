@@ -6,7 +6,8 @@ from datetime import date, timedelta
 from typing import Any, Final
 
 from hedgegrid_assets.inspect.days import Judged
-from hedgegrid_assets.stages.integrity import ids_between, ids_missing
+from hedgegrid_assets.model import Cause
+from hedgegrid_assets.stages.verdict import Verdict
 from hedgegrid_assets.timestamps import NS_PER_SECOND, day_end, day_start, iso
 
 INSIDE: Final = "gap"
@@ -44,7 +45,7 @@ class Hole:
     @property
     def is_loss(self) -> bool:
         """Data are missing; a silence across contiguous ids is none, nor is one whose ids the venue used up itself."""
-        return self.cause not in {"quiet", "excluded_rows"}
+        return Cause(self.cause).is_loss
 
     def to_dict(self) -> dict[str, Any]:
         """For ``--json`` and ``--csv``."""
@@ -166,7 +167,7 @@ def gap_report(days: Sequence[Judged]) -> GapReport:
         key = (judged.day.instrument_id, judged.table.name)
         total = report.by_table.setdefault(key, Sum())
         total.watch(judged.off)
-        mine = report.by_day[*key, judged.day.date] = Sum(unlisted=_unlisted(judged))
+        mine = report.by_day[*key, judged.day.date] = Sum(unlisted=judged.verdict.gaps_unlisted)
         mine.watch(judged.off)
         report.statuses[*key, judged.day.date] = judged.status
         total.unlisted += mine.unlisted
@@ -178,24 +179,17 @@ def gap_report(days: Sequence[Judged]) -> GapReport:
             mine.add(hole)
             total.add(hole)
             report.holes.append(hole)
-        uncounted = ids_missing(judged.verdict) - mine.ids_missing
+        uncounted = judged.verdict.ids_missing - mine.ids_missing
         mine.ids_missing += uncounted
         total.ids_missing += uncounted
         before = judged
     return report
 
 
-def _unlisted(judged: Judged) -> int:
-    """Gaps that are counted in the verdict, but not listed there."""
-    return (
-        int(judged.verdict.get("gaps_total", 0)) - len(judged.verdict["gaps"]) if "gaps_total" in judged.verdict else 0
-    )
-
-
 def day_holes(judged: Judged) -> Iterator[Hole]:
     """The gaps of one day, its edges included where they are longer than allowed."""
     verdict, day = judged.verdict, judged.day.date
-    first, last = verdict["first_ts_init"], verdict["last_ts_init"]
+    first, last = verdict.first_ts_init, verdict.last_ts_init
     allowed = edges_allowed(verdict)
 
     def hole(kind: str, start: int, end: int, ids: int | None, cause: str) -> Hole:
@@ -203,16 +197,15 @@ def day_holes(judged: Judged) -> Iterator[Hole]:
 
     if first is not None and (first - day_start(day)) / NS_PER_SECOND > allowed:
         yield hole(EDGE, day_start(day), first, None, "capture_edge")
-    for gap in verdict["gaps"]:
-        yield hole(INSIDE, gap["start"], gap["end"], gap["ids_missing"], gap["cause"])
+    for gap in verdict.gaps:
+        yield hole(INSIDE, gap.start, gap.end, gap.ids_missing, gap.cause)
     if last is not None and (day_end(day) - last) / NS_PER_SECOND > allowed:
         yield hole(EDGE, last, day_end(day), None, "capture_edge")
 
 
-def edges_allowed(verdict: Mapping[str, Any]) -> float:
+def edges_allowed(verdict: Verdict) -> float:
     """Seconds at the ends of the day that ``day_covered`` allows."""
-    numbers = next((rule["numbers"] for rule in verdict["rules"] if rule["name"] == "day_covered"), {})
-    return float(numbers.get("allowed_s", 60.0))
+    return float(verdict.numbers_of("day_covered").get("allowed_s", 60.0))
 
 
 def _between(before: Judged, after: Judged, joins: list[dict[str, Any]]) -> Iterator[Hole]:
@@ -221,7 +214,7 @@ def _between(before: Judged, after: Judged, joins: list[dict[str, Any]]) -> Iter
     for number in range(1, (after.day.date - before.day.date).days):
         day = before.day.date + timedelta(days=number)
         yield Hole(instrument_id, table, day, ABSENT, day_start(day), day_end(day), None, "unknown")
-    missing = ids_between(before.verdict, after.verdict)
+    missing = before.verdict.ids_until(after.verdict)
     if missing is None:
         return
     if after.day.date - before.day.date == timedelta(days=1):
@@ -234,8 +227,8 @@ def _between(before: Judged, after: Judged, joins: list[dict[str, Any]]) -> Iter
                 "ids_missing": missing,
             }
         )
-    if missing:
-        start, end = before.verdict["last_ts_init"], after.verdict["first_ts_init"]
+    start, end = before.verdict.last_ts_init, after.verdict.first_ts_init
+    if missing and start is not None and end is not None:
         yield Hole(
             instrument_id, table, after.day.date, JOIN, start, end, missing, "unknown" if missing > 0 else "overlap"
         )

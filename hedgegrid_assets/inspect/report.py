@@ -24,8 +24,8 @@ from hedgegrid_assets.inspect.rejects import MEANINGS, samples
 from hedgegrid_assets.inspect.status import LOOKS
 from hedgegrid_assets.inspect.visible import visible
 from hedgegrid_assets.model import InstrumentDay, Table
-from hedgegrid_assets.stages.integrity import ids_between, ids_missing, passed_of, read_verdict
-from hedgegrid_assets.store import Places, atomic_write
+from hedgegrid_assets.stages.verdict import read_verdict
+from hedgegrid_assets.store import Places, atomic_write, plain
 from hedgegrid_assets.tables import TABLES
 
 TEMPLATE: Final = Path(__file__).with_name("report_template.html")
@@ -230,7 +230,7 @@ class _Page:
             offset = (judged.day.date - self._first).days
             line = lines.setdefault(key, _Line())
             line.letters[offset] = LOOKS[judged.status].letter
-            line.rows[offset] = judged.verdict["rows"]["out"]
+            line.rows[offset] = judged.verdict.rows.rows_out
             line.rules_off(offset, self._bits(judged.off))
             note = self._note(judged)
             if note is not None:
@@ -259,14 +259,14 @@ class _Page:
     def _note(self, judged: Judged) -> list[int | float] | None:
         """[failed rules as bits, gaps, seconds lost, ids missing, rejected, exact duplicates]; None if there is nothing."""
         verdict = judged.verdict
-        bits = self._bits(rule["name"] for rule in judged.failed)
-        lost = [gap for gap in verdict["gaps"] if gap["cause"] not in {"quiet", "excluded_rows"}]
+        bits = self._bits(rule.name for rule in judged.failed)
+        lost = [gap for gap in verdict.gaps if gap.cause.is_loss]
         numbers = [
-            verdict.get("gaps_total", len(verdict["gaps"])),
-            round(sum(gap["seconds"] for gap in lost), 1),
-            ids_missing(verdict),
-            verdict["rows"]["rejected"],
-            verdict["rows"]["exact_duplicates"],
+            verdict.number_of_gaps,
+            round(sum(gap.seconds for gap in lost), 1),
+            verdict.ids_missing,
+            verdict.rows.rejected,
+            verdict.rows.exact_duplicates,
         ]
         return [bits, *numbers] if bits or any(numbers) else None
 
@@ -276,7 +276,7 @@ class _Page:
     def _join(self, before: Judged | None, judged: Judged, joins: list[list[Any]]) -> None:
         if before is None or (before.day.instrument_id, before.table) != (judged.day.instrument_id, judged.table):
             return
-        missing = ids_between(before.verdict, judged.verdict)
+        missing = before.verdict.ids_until(judged.verdict)
         if missing:
             joins.append(
                 [
@@ -323,21 +323,21 @@ class _Page:
         series = day_series(frame, table, day) if frame.exists() else None
         holes = sorted(day_holes(judged), key=lambda hole: (not hole.is_loss, -hole.seconds))
         detail: dict[str, Any] = {
-            "rows": verdict["rows"],
-            "ends": [verdict["first_ts_init"], verdict["last_ts_init"], verdict["first_id"], verdict["last_id"]],
+            "rows": plain(verdict.rows),
+            "ends": [verdict.first_ts_init, verdict.last_ts_init, verdict.first_id, verdict.last_id],
             "rules": [
-                [self._rules[rule["name"]], _ANSWERS[passed_of(rule)], rule["rows_failed"], rule["numbers"]]
-                for rule in verdict["rules"]
-                if rule["name"] in self._rules
+                [self._rules[rule.name], _ANSWERS[rule.answer], rule.rows_failed, rule.numbers]
+                for rule in verdict.rules
+                if rule.name in self._rules
             ],
             "gaps": [[hole.start, hole.end, hole.ids_missing, hole.cause, hole.kind] for hole in holes[:_SHOWN_GAPS]],
-            "gaps_total": len(holes) + max(verdict.get("gaps_total", 0) - len(verdict["gaps"]), 0),
+            "gaps_total": len(holes) + verdict.gaps_unlisted,
             "made_from": self._made_from(judged),
         }
-        if verdict["rejects_by_reason"]:
+        if verdict.rejects_by_reason:
             path = self._places.rejects(day.instrument_id, table.folder, day.date)
             detail["rejects"] = {
-                "by_reason": verdict["rejects_by_reason"],
+                "by_reason": verdict.rejects_by_reason,
                 "samples": [
                     [row["reason"], row["file"], row["line"], row["field"], row["value"], row["raw"]]
                     for row in samples(path, _SAMPLES, _SAMPLE_CHARACTERS)
@@ -350,9 +350,10 @@ class _Page:
     def _made_from(self, judged: Judged) -> dict[str, Any]:
         verdict = judged.verdict
         about = {
-            name: verdict[name] for name in ("series", "code_version", "frame_sha256", "content_digest", "raw_sha256")
+            name: getattr(verdict, name)
+            for name in ("series", "code_version", "frame_sha256", "content_digest", "raw_sha256")
         }
-        raw = self._finder.find(judged.day.instrument_id, judged.day.date, verdict["raw_sha256"])
+        raw = self._finder.find(judged.day.instrument_id, judged.day.date, verdict.raw_sha256)
         return about if raw is None else about | {"raw": _raw(raw)}
 
 

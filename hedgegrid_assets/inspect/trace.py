@@ -21,6 +21,7 @@ from hedgegrid_assets.stages import catalog as catalog_stage
 from hedgegrid_assets.stages import frames
 from hedgegrid_assets.stages.catalog import nautilus
 from hedgegrid_assets.stages.raw import LINES_REMEDY
+from hedgegrid_assets.stages.verdict import Verdict
 from hedgegrid_assets.store import BlockReader, Places, reading, sha256_of
 from hedgegrid_assets.timestamps import NS_PER_SECOND, day_of, iso
 
@@ -83,10 +84,12 @@ def trace(places: Places, instrument_id: str, table: Table, asked: str) -> Trace
         found = None if at is None else _by_time(places, days, at)
         by = "" if at is None or found is None else _how(at, found[2])
     if found is None:
-        ends = f"{days[0].day.date} .. {days[-1].day.date}, ids {days[0].verdict['first_id']} .. {days[-1].verdict['last_id']}"
+        ends = (
+            f"{days[0].day.date} .. {days[-1].day.date}, ids {days[0].verdict.first_id} .. {days[-1].verdict.last_id}"
+        )
         raise NoDataFetched(f"{wanted} {asked}", str(places.catalog), f"days {ends}")
     judged, number, row = found
-    raw = RawFinder(places).find(instrument_id, judged.day.date, judged.verdict["raw_sha256"])
+    raw = RawFinder(places).find(instrument_id, judged.day.date, judged.verdict.raw_sha256)
     steps: dict[str, Mapping[str, Any]] = {
         "catalog": _in_catalog(places, judged, row),
         "normalized": _in_frame(places, judged, number, row),
@@ -134,9 +137,9 @@ def _is_named(column: str, asked: str) -> pl.Expr:
     return pl.col(column).map_batches(made_ids.shortened, return_dtype=pl.String) == asked
 
 
-def _may_hold(verdict: Mapping[str, Any], asked: str) -> bool:
-    ends = verdict["first_id"], verdict["last_id"]
-    return asked.isdigit() and all(str(end).isdigit() for end in ends) and int(ends[0]) <= int(asked) <= int(ends[1])
+def _may_hold(verdict: Verdict, asked: str) -> bool:
+    first, last = str(verdict.first_id), str(verdict.last_id)
+    return all(text.isdigit() for text in (first, asked, last)) and int(first) <= int(asked) <= int(last)
 
 
 def _by_time(places: Places, days: "list[Judged] | Any", at: int) -> _Found | None:
@@ -147,9 +150,7 @@ def _by_time(places: Places, days: "list[Judged] | Any", at: int) -> _Found | No
             found = _first_row(places, judged, pl.col(time) == at)
             if found is not None:
                 return (judged, *found)
-    later = [
-        judged for judged in days if judged.verdict["last_ts_init"] is not None and judged.verdict["last_ts_init"] >= at
-    ]
+    later = [judged for judged in days if judged.verdict.last_ts_init is not None and judged.verdict.last_ts_init >= at]
     found = _first_row(places, later[0], pl.col("ts_init") >= at) if later else None
     return None if found is None else (later[0], *found)
 
@@ -219,13 +220,13 @@ def _differing(found: Row, row: Row) -> list[str]:
 def _in_frame(places: Places, judged: Judged, number: int, row: Row) -> dict[str, Any]:
     path = places.frame(judged.day.instrument_id, judged.table.folder, judged.day.date)
     small = path.stat().st_size <= _LONGEST_CHECKED
-    same = sha256_of(path) == judged.verdict["frame_sha256"] if small else None
+    same = sha256_of(path) == judged.verdict.frame_sha256 if small else None
     return {
         "ok": same,
         "file": str(path),
         "row": number,
         "values": _shown(row, judged.table),
-        "sha256": judged.verdict["frame_sha256"],
+        "sha256": judged.verdict.frame_sha256,
         "status": judged.status,
         "verdict": str(places.verdict(judged.day.instrument_id, judged.table.folder, judged.day.date)),
         "why": "the frame is not the one that was judged: its sha256 differs" if same is False else "",
@@ -235,7 +236,7 @@ def _in_frame(places: Places, judged: Judged, number: int, row: Row) -> dict[str
 def _in_raw(places: Places, judged: Judged, row: Row, raw: RawFound | None) -> dict[str, Mapping[str, Any]]:
     if raw is None:
         why = f"no manifest of this day under {places.landing}: give the data root with --data"
-        return {"raw": {"ok": False, "row": row["raw_row"], "sha256": judged.verdict["raw_sha256"], "why": why}}
+        return {"raw": {"ok": False, "row": row["raw_row"], "sha256": judged.verdict.raw_sha256, "why": why}}
     text = _line(raw.path, row["raw_row"])
     why = "" if raw.same_bytes else "the raw day has changed since it was judged: its sha256 differs"
     raw_step = {

@@ -1,8 +1,7 @@
 """Look again at a whole catalog: rules over the stored rows, verdicts, files against frames, Nautilus' own reader."""
 
 import logging
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from itertools import pairwise
@@ -19,9 +18,9 @@ from hedgegrid_assets.model import (
     Contiguous,
     Counted,
     DayContext,
+    Gap,
     Identity,
     InstrumentDay,
-    RowCounts,
     Rule,
     RuleResult,
     Severity,
@@ -36,17 +35,10 @@ from hedgegrid_assets.stages.catalog import nautilus
 from hedgegrid_assets.stages.catalog.files import days_in
 from hedgegrid_assets.stages.frames import SharedIds
 from hedgegrid_assets.stages.integrity import (
-    GAPS_STORED,
     DayRules,
-    blamed_files,
-    identity_of,
-    ids_between,
-    instrument_ids,
-    passed_of,
-    read_verdict,
-    status_of,
 )
-from hedgegrid_assets.store import Places, reading, sha256_of
+from hedgegrid_assets.stages.verdict import GAPS_STORED, RuleAnswer, Verdict, instrument_ids, read_verdict, status_of
+from hedgegrid_assets.store import Places, plain, reading, sha256_of
 from hedgegrid_assets.tables import TABLES
 from hedgegrid_assets.tables.rules.counters import Extent
 from hedgegrid_assets.tables.rules.gaps import Gaps
@@ -85,7 +77,7 @@ class DayReport:
     frame_matches_verdict: bool | None
     catalog_matches_frame: bool | None
     rules: tuple[RuleResult, ...]
-    gaps: Sequence[Mapping[str, Any]] = ()
+    gaps: Sequence[Gap] = ()
     error: str | None = None
     ids: "DayIds | None" = None
 
@@ -119,8 +111,8 @@ class DayReport:
             "rows": self.rows,
             "frame_matches_verdict": self.frame_matches_verdict,
             "catalog_matches_frame": self.catalog_matches_frame,
-            "rules": [rule.to_dict() for rule in self.rules],
-            "gaps": list(self.gaps),
+            "rules": [plain(RuleAnswer.of(rule)) for rule in self.rules],
+            "gaps": plain(self.gaps),
         }
         return found | {"error": self.error} if self.error else found
 
@@ -329,20 +321,13 @@ def _broken(day: InstrumentDay, table: Table, error: HedgegridError) -> DayRepor
 
 
 def _look_at_frame(
-    places: Places, day: InstrumentDay, table: Table, verdict: Mapping[str, Any] | None, steps: _LargeGaps
+    places: Places, day: InstrumentDay, table: Table, verdict: Verdict | None, steps: _LargeGaps
 ) -> DayReport:
     path = places.frame(day.instrument_id, table.folder, day.date)
-    known = verdict or {
-        "rows": RowCounts().to_dict(),
-        "rules": [],
-        "gaps": [],
-        "content_digest": None,
-        "frame_sha256": None,
-        "thresholds": {"gap_s": None, "max_rejected": Thresholds().max_rejected},
-    }
+    gaps = verdict.gaps if verdict else []
     if not path.exists():
-        stored = tuple(_stored(rule, table) for rule in known["rules"])
-        gone = known["frame_sha256"] is not None
+        stored = tuple(_stored(rule, table) for rule in verdict.rules) if verdict else ()
+        gone = verdict is not None and verdict.frame_sha256 is not None
         return DayReport(
             day.instrument_id,
             table.name,
@@ -352,9 +337,9 @@ def _look_at_frame(
             False if gone else None,
             None,
             stored,
-            known["gaps"],
+            gaps,
         )
-    rules = DayRules(table, day.date, Thresholds.from_dict(known["thresholds"]))
+    rules = DayRules(table, day.date, verdict.thresholds if verdict else Thresholds())
     digest = frames.ContentDigest(day.instrument_id)
     rows = 0
     for block in frames.read_blocks(path, table):
@@ -363,11 +348,8 @@ def _look_at_frame(
         digest.add(block)
         if table.is_trades:
             steps.add(day.instrument_id, block)
-    judged = (known["content_digest"], known["frame_sha256"])
-    matches = None if verdict is None else (digest.hexdigest(), sha256_of(path)) == judged
-    seen, results = _results(rules, table, known, path if table.id_column and not rules.ids_rise else None)
-    if verdict is not None and not _tells_of(verdict, seen, rows):
-        matches = False
+    seen, results = _results(rules, table, verdict, path if table.id_column and not rules.ids_rise else None)
+    matches = None if verdict is None else _tells_of(verdict, seen, rows, digest.hexdigest(), sha256_of(path))
     status = status_of(results, rows) if verdict is None or matches else Status.BLOCKED
     in_catalog = catalog_stage.file_of(places, day, table)
     same = (
@@ -386,16 +368,16 @@ def _look_at_frame(
         matches,
         same,
         results,
-        known["gaps"],
+        gaps,
         ids=_ids_of(seen, table),
     )
 
 
-def _tells_of(verdict: Mapping[str, Any], seen: Counted, rows: int) -> bool:
-    """What a verdict says of the rows is what they are."""
-    told = verdict["rows"]["out"], verdict["first_ts_init"], verdict["last_ts_init"]
-    span = seen.of(Extent)
-    return told == (rows, span.first, span.last)
+def _tells_of(verdict: Verdict, seen: Counted, rows: int, content_digest: str, sha256: str) -> bool:
+    """What a verdict says of a frame and its rows is what they are."""
+    same_frame = (verdict.content_digest, verdict.frame_sha256) == (content_digest, sha256)
+    told, span = (verdict.rows.rows_out, verdict.first_ts_init, verdict.last_ts_init), seen.of(Extent)
+    return same_frame and told == (rows, span.first, span.last)
 
 
 def _ids_of(seen: Counted, table: Table) -> DayIds | None:
@@ -406,43 +388,32 @@ def _ids_of(seen: Counted, table: Table) -> DayIds | None:
 
 
 def _results(
-    rules: DayRules, table: Table, known: Mapping[str, Any], ids_from: Path | None
+    rules: DayRules, table: Table, verdict: Verdict | None, ids_from: Path | None
 ) -> tuple[Counted, tuple[RuleResult, ...]]:
     """Rules over the rows are evaluated anew; rules over what was seen while normalizing are as the verdict says."""
-    counts = known["rows"]
     conflicts = _repeated_ids(ids_from, table) if ids_from else 0
-    context = DayContext(
-        counts=RowCounts(
-            counts["in"],
-            counts["out"],
-            counts["rejected"],
-            counts["exact_duplicates"],
-            counts["other_symbols"],
-            counts["not_applicable"],
-        ),
-        rejects_by_reason=Counter(known.get("rejects_by_reason", {})),
-        conflicting_ids=conflicts,
-        unique_ids=identity_of(known, table) is Identity.ID,
-        unplaced_files=blamed_files(known),
-        contiguous_ids=False,  # where the source declares it, the verdict has the answer
-    )
-    if not known["rules"]:
-        context.counts = None
-    seen, fresh = rules.judge(context)
-    stored = {rule["name"]: rule for rule in known["rules"]}
+    # where the source declares that ids are contiguous, the verdict has the answer
+    known = DayContext(conflicting_ids=conflicts, contiguous_ids=False, unique_ids=table.id_column is not None)
+    if verdict is not None:
+        known.counts = verdict.rows if verdict.rules else None
+        known.rejects_by_reason = verdict.rejects_by_reason
+        known.unique_ids = verdict.identity_in(table) is Identity.ID
+        known.unplaced_files = verdict.blamed_files
+    seen, fresh = rules.judge(known)
+    stored = {rule.name: rule for rule in verdict.rules} if verdict else {}
     return seen, tuple(_merged(result, stored.get(result.name)) for result in fresh)
 
 
-def _merged(fresh: RuleResult, stored: Mapping[str, Any] | None) -> RuleResult:
+def _merged(fresh: RuleResult, stored: RuleAnswer | None) -> RuleResult:
     if stored is None or not fresh.rule.seen_while_normalizing:
         return fresh
-    return RuleResult(fresh.rule, passed_of(stored), stored["rows_failed"], stored["numbers"])
+    return RuleResult(fresh.rule, stored.answer, stored.rows_failed, stored.numbers)
 
 
-def _stored(rule: Mapping[str, Any], table: Table) -> RuleResult:
-    known = next((each for each in table.rules if each.name == rule["name"]), None)
-    declared = known or Rule(rule["name"], Severity(rule["severity"]), "", "")  # of an older table
-    return RuleResult(declared, passed_of(rule), rule["rows_failed"], rule["numbers"])
+def _stored(rule: RuleAnswer, table: Table) -> RuleResult:
+    known = next((each for each in table.rules if each.name == rule.name), None)
+    declared = known or Rule(rule.name, rule.severity, "", "")  # of an older table
+    return RuleResult(declared, rule.answer, rule.rows_failed, rule.numbers)
 
 
 def _repeated_ids(path: Path, table: Table) -> int:
@@ -466,7 +437,7 @@ def _look_at_nautilus(places: Places, day: InstrumentDay, table: Table, steps: _
             ids.append(block[str(table.id_column)])
     conflicts = 0 if not ids or rules.ids_rise else int(pl.concat(ids).is_duplicated().sum())
     seen, results = rules.judge(DayContext(conflicting_ids=conflicts, contiguous_ids=False))
-    gaps = [gap.to_dict() for gap in seen.of(Gaps).gaps[:GAPS_STORED]]
+    gaps = seen.of(Gaps).gaps[:GAPS_STORED]
     status = str(status_of(results, rows))
     return DayReport(
         day.instrument_id,
@@ -548,7 +519,7 @@ def _ids_missing(places: Places, before: DayReport, after: DayReport) -> int | N
     table = TABLES[before.table]
     verdicts = [read_verdict(places, table, InstrumentDay(day.instrument_id, day.date)) for day in (before, after)]
     if verdicts[0] is not None and verdicts[1] is not None:
-        return ids_between(verdicts[0], verdicts[1])
+        return verdicts[0].ids_until(verdicts[1])
     if before.ids is None or after.ids is None or before.ids.last is None or after.ids.first is None:
         return None
     return None if "no" in (before.ids.contiguous, after.ids.contiguous) else after.ids.first - before.ids.last - 1

@@ -29,8 +29,8 @@ from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.stages.catalog import finish
 from hedgegrid_assets.stages.catalog.definitions import refuse_foreign_definition, write_definition
 from hedgegrid_assets.stages.frames import Precisions
-from hedgegrid_assets.stages.integrity import read_verdict
 from hedgegrid_assets.stages.raw import RawDay, RawKey, raw_days
+from hedgegrid_assets.stages.verdict import read_verdict
 from hedgegrid_assets.store import Places
 from hedgegrid_assets.tables import TABLES
 from hedgegrid_assets.venues import Listing, Market, markets
@@ -272,8 +272,8 @@ def _holds_rows(places: Places, table: Table, instrument_id: str) -> bool:
     """The catalog holds rows of a table: by its verdicts, or files where it has no verdicts."""
     verdicts = sorted(places.verdict(instrument_id, table.folder, date.min).parent.glob("????-??-??.json"))
     for path in verdicts:
-        verdict = read_verdict(places, table, InstrumentDay(instrument_id, date.fromisoformat(path.stem))) or {}
-        if verdict.get("status") != Status.BLOCKED and verdict.get("rows", {}).get("out"):
+        verdict = read_verdict(places, table, InstrumentDay(instrument_id, date.fromisoformat(path.stem)))
+        if verdict is None or (verdict.status is not Status.BLOCKED and verdict.rows.rows_out):
             return True
     return not verdicts and any(places.nautilus_folder(table.form().folder, instrument_id).glob("*.parquet"))
 

@@ -9,8 +9,8 @@ from hedgegrid_assets.errors import DataError, HedgegridError, Refused
 from hedgegrid_assets.model import InstrumentDay, Status, Table
 from hedgegrid_assets.pipeline.days import TableDay
 from hedgegrid_assets.stages import catalog
-from hedgegrid_assets.stages.integrity import ids_missing, read_verdict, rules_off
-from hedgegrid_assets.store import Places
+from hedgegrid_assets.stages.verdict import read_verdict
+from hedgegrid_assets.store import Places, plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,15 +113,15 @@ def _summary(
         instrument_id=day.instrument_id,
         table=table.name,
         date=day.date,
-        status=verdict["status"],
-        rows=verdict["rows"],
-        rejects_by_reason=verdict["rejects_by_reason"],
-        gaps=verdict.get("gaps_total", len(verdict["gaps"])),
-        ids_missing=ids_missing(verdict),
+        status=verdict.status,
+        rows=plain(verdict.rows),
+        rejects_by_reason=verdict.rejects_by_reason,
+        gaps=verdict.number_of_gaps,
+        ids_missing=verdict.ids_missing,
         bytes=size,
         skipped=skipped,
         error=str(error) if error else None,
-        off=tuple(rules_off(verdict)),
+        off=tuple(verdict.rules_off),
     )
 
 

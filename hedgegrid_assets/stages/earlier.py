@@ -1,9 +1,7 @@
 """A frame that a new one takes the place of: are any of its rows lost?"""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -12,8 +10,8 @@ import pyarrow as pa
 from hedgegrid_assets.errors import RowsWouldBeLost
 from hedgegrid_assets.model import InstrumentDay, Status, Table
 from hedgegrid_assets.stages.frames import read_blocks
-from hedgegrid_assets.stages.integrity import read_verdict
 from hedgegrid_assets.stages.raw import RawDay, is_corrected
+from hedgegrid_assets.stages.verdict import Verdict, read_verdict
 from hedgegrid_assets.store import Places
 
 
@@ -28,7 +26,7 @@ class Earlier:
     table: Table
     raw: RawDay
     frame: Path
-    verdict: Mapping[str, Any]
+    verdict: Verdict
     corrected: bool
     force: bool = False
 
@@ -39,18 +37,18 @@ class Earlier:
         """None where there is none, or none that is good, or it is of the same bytes."""
         verdict = read_verdict(places, table, day)
         frame = places.frame(day.instrument_id, table.folder, day.date)
-        if verdict is None or verdict["status"] == Status.BLOCKED or not frame.exists():
+        if verdict is None or verdict.status is Status.BLOCKED or not frame.exists():
             return None
-        if verdict["raw_sha256"] == [raw.sha256]:
+        if verdict.raw_sha256 == [raw.sha256]:
             return None
-        return cls(day, table, raw, frame, verdict, is_corrected(places, raw, verdict["raw_sha256"]), force)
+        return cls(day, table, raw, frame, verdict, is_corrected(places, raw, verdict.raw_sha256), force)
 
     def compared(self, new: Path, rows: int) -> str | None:
         """What to say of a new frame of so many rows.
 
         Raises RowsWouldBeLost if it is of another origin and lacks some, unless that is forced.
         """
-        held = int(self.verdict["rows"]["out"])
+        held = self.verdict.rows.rows_out
         if self.corrected:
             if rows >= held:
                 return None

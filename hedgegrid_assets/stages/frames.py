@@ -12,6 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
+import msgspec
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -38,8 +39,7 @@ _SHARED_SHOWN: Final = 10
 _TIMES: Final = frozenset({"ts_event", "ts_init"})
 
 
-@dataclass(frozen=True, slots=True)
-class Precisions:
+class Precisions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Decimals of an instrument's prices, sizes, and mark and index prices."""
 
     price: int
@@ -56,14 +56,10 @@ class Precisions:
         own = column.dtype.scale if isinstance(column.dtype, pl.Decimal) else 0
         return own if column.precision is None else int(getattr(self, column.precision))
 
-    def to_dict(self) -> dict[str, int]:
-        """The shape stored in a verdict."""
-        return {"price": self.price, "size": self.size, "mark": self.mark}
-
-    def same_for(self, table: Table, stored: Mapping[str, int]) -> bool:
+    def same_for(self, table: Table, judged: "Precisions") -> bool:
         """A verdict's precisions are these, as far as the table has columns of them."""
         names = {column.precision for column in table.columns if column.precision is not None}
-        return all(stored.get(name) == getattr(self, name) for name in names)
+        return all(getattr(judged, name) == getattr(self, name) for name in names)
 
 
 def frame_schema(table: Table, precisions: Precisions) -> pl.Schema:

@@ -3,7 +3,18 @@
 from hedgegrid_assets.store.blocks import LONGEST_LINE, Block, BlockReader
 from hedgegrid_assets.store.codecs import GZIP_MAGIC, content_crc, gunzip, gunzip_error, gunzipped
 from hedgegrid_assets.store.disk import disk_fault, make_folder, remove_tree, sha256_of, sync_folder, writing
-from hedgegrid_assets.store.documents import MADE_ANEW, Shape, misfit, read_json, reading, write_json
+from hedgegrid_assets.store.documents import (
+    MADE_ANEW,
+    Document,
+    Shape,
+    misfit,
+    plain,
+    read_document,
+    read_json,
+    reading,
+    write_document,
+    write_json,
+)
 from hedgegrid_assets.store.lines import LineFile, bytes_of, line_array
 from hedgegrid_assets.store.locks import exclusive_lock, working_folder
 from hedgegrid_assets.store.places import Places, cut_name, folder_of
@@ -18,6 +29,7 @@ __all__ = [
     "BackgroundWriter",
     "Block",
     "BlockReader",
+    "Document",
     "LineFile",
     "Places",
     "Shape",
@@ -38,8 +50,10 @@ __all__ = [
     "misfit",
     "ordered_map",
     "parquet_writer",
+    "plain",
     "prefetch",
     "publish_file",
+    "read_document",
     "read_json",
     "reading",
     "remove_tree",
@@ -47,6 +61,7 @@ __all__ = [
     "sync_folder",
     "temporary_file",
     "working_folder",
+    "write_document",
     "write_json",
     "writing",
 ]

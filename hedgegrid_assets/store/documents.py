@@ -1,10 +1,20 @@
-"""The small JSON documents of our own: written with sorted keys, read against their shape."""
+"""The small JSON documents of our own: typed, versioned, with a checksum of what they say; read and written here alone.
 
+A document is JSON with sorted keys and one key a line, so that the same value gives the same bytes. The line of its
+``checksum`` is the sha256 of all other lines: ``grep -v '^ "checksum"' FILE | sha256sum`` gives it. Documents of before
+had none; they are read as they are, and ``checksum`` is None.
+"""
+
+import hashlib
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
+
+import msgspec
 
 from hedgegrid_assets.errors import DocumentDamaged, HedgegridError
 from hedgegrid_assets.store.disk import disk_fault
@@ -12,6 +22,90 @@ from hedgegrid_assets.store.publish import atomic_write
 
 MADE_ANEW: Final = "remove it and run again: it is made anew"
 """The way out for a document that a run writes where it finds none."""
+_CHECKSUM: Final = re.compile(rb'^ "checksum": "([^"\n]*)",\n', re.MULTILINE)
+_KEY: Final = re.compile(rb'^ "([^"\n]*)"', re.MULTILINE)
+
+
+class Document(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, repr_omit_defaults=True
+):
+    """A document of a kind: its subclass has its fields, among them one that is named as ``kind`` and holds its version.
+
+    A field with a default is left out where it has that value.
+
+    Attributes:
+        kind: The name of the field of the version.
+        newest: The version that is written. From it on a document has a checksum.
+        told: What it is, for people.
+        remedy: The way out where it is damaged.
+    """
+
+    kind: ClassVar[str]
+    newest: ClassVar[int]
+    told: ClassVar[str]
+    remedy: ClassVar[str] = MADE_ANEW
+    checksum: str | None = None
+
+
+def plain(value: object) -> Any:
+    """A document, or a part of one, as dicts and lists, with the keys that it has in its file."""
+    return msgspec.to_builtins(value)
+
+
+def encode(document: Document) -> bytes:
+    """What is written of a document."""
+    now = msgspec.structs.replace(document, checksum=None, **{document.kind: document.newest})
+    body = msgspec.json.format(msgspec.json.encode(now, order="sorted"), indent=1) + b"\n"
+    behind = next(found.start() for found in _KEY.finditer(body) if found[1] > b"checksum")
+    line = f' "checksum": "{hashlib.sha256(body).hexdigest()}",\n'.encode()
+    return body[:behind] + line + body[behind:]
+
+
+def decode[D: Document](data: bytes, of: type[D], path: Path) -> D:
+    """A document from what was written of it. Raises DocumentDamaged."""
+    try:
+        document = _decoder(of).decode(data)
+    except (ValueError, RecursionError) as error:  # ValueError: also of bytes that are not UTF-8
+        raise DocumentDamaged(path, of.told, str(error), of.remedy) from error
+    version = getattr(document, of.kind)
+    if version > of.newest:
+        why = f"its version {version}: this program knows up to {of.newest}"
+        raise DocumentDamaged(path, of.told, why, "read it with the newer version of hedgegrid-assets that wrote it")
+    found = _CHECKSUM.search(data)
+    if found is None and (version == of.newest or document.checksum is not None):
+        raise DocumentDamaged(path, of.told, "no checksum", of.remedy)
+    if found is not None and _digest(data, found).encode() != found[1]:
+        raise DocumentDamaged(path, of.told, "another content than its checksum is of", of.remedy)
+    return document
+
+
+def _digest(data: bytes, line: re.Match[bytes]) -> str:
+    digest = hashlib.sha256(data[: line.start()])
+    digest.update(data[line.end() :])
+    return digest.hexdigest()
+
+
+@cache
+def _decoder[D: Document](of: type[D]) -> msgspec.json.Decoder[D]:
+    return msgspec.json.Decoder(of)
+
+
+def write_document(path: Path, tmp_dir: Path, document: Document) -> None:
+    """Publish a document."""
+    with atomic_write(path, tmp_dir) as temporary:
+        temporary.write_bytes(encode(document))
+
+
+def read_document[D: Document](path: Path, of: type[D]) -> D | None:
+    """A document of our own, or None where there is none. Raises DocumentDamaged."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise disk_fault(error, path) from error
+    return decode(data, of, path)
+
 
 type Shape = type | tuple[type, ...] | frozenset[str] | Callable[[Any], bool] | list["Shape"] | Mapping[str, "Shape"]
 """What a plain value must be: of a type, one of some texts, what a test says; a list of these, a mapping with these keys."""

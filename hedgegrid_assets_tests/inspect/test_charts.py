@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from hedgegrid_assets.inspect.charts import BUCKETS, chart_markdown, day_series, draw_png
-from hedgegrid_assets.model import InstrumentDay
+from hedgegrid_assets.model import Cause, Gap, InstrumentDay
 from hedgegrid_assets.stages.frames import FrameWriter, Precisions, arrow_schema, frame_schema
 from hedgegrid_assets.store import Places
 from hedgegrid_assets.tables import TABLES
@@ -105,7 +105,7 @@ def test_the_noisiest_day_stays_below_the_limit(tmp_path: Path) -> None:
     random = np.random.default_rng(1)
     series.low[:], series.high[:], series.last[:] = (random.normal(100, 20, BUCKETS) + shift for shift in (-9, 9, 0))
     series.latency_low[:], series.latency_high[:] = random.normal(0, 9, BUCKETS), random.normal(50, 9, BUCKETS)
-    gaps = [{"start": START + n * 10**12, "end": START + n * 10**12 + 10**11, "cause": "unknown"} for n in range(80)]
+    gaps = [Gap(START + n * 10**12, START + n * 10**12 + 10**11, 0, Cause.UNKNOWN) for n in range(80)]
     assert len(draw_png(series, "noise", gaps)) <= MOST_BYTES
 
 
@@ -116,26 +116,26 @@ def test_gaps_are_shaded_losses_otherwise_than_silences(tmp_path: Path) -> None:
 
     series = day_series(frame_of(stored(tmp_path, every(60, 1_440))), TRADES, DAY)
     assert series is not None
-    gap: dict[str, object] = {"start": START + 12 * 3_600 * 10**9, "end": START + 14 * 3_600 * 10**9}
 
-    def colour(*gaps: dict[str, object]) -> tuple[int, ...]:
+    def colour(*causes: str) -> tuple[int, ...]:
+        gaps = [Gap(START + 12 * 3_600 * 10**9, START + 14 * 3_600 * 10**9, 0, Cause(cause)) for cause in causes]
         pixels = Image.open(BytesIO(draw_png(series, "", gaps))).convert("RGB")
         found = pixels.getpixel((int(76 + (pixels.width - 92) * 13 / 24), 60))
         assert isinstance(found, tuple)
         return found
 
-    nothing, loss, quiet = colour(), colour(gap | {"cause": "unknown"}), colour(gap | {"cause": "quiet"})
+    nothing, loss, quiet = colour(), colour("unknown"), colour("quiet")
     assert len({nothing, loss, quiet}) == 3
     assert loss[0] - loss[2] > 50
 
 
 def test_the_markdown_holds_the_picture_itself(tmp_path: Path) -> None:
     places = stored(tmp_path, every(60, 1_440))
-    told = chart_markdown(places, DAY, TRADES, {"status": "complete", "gaps": []})
+    told = chart_markdown(places, DAY, TRADES, "complete", [])
     assert told is not None
     assert told.startswith("![trade_tick of BTCUSDT-PERP.SIM 2024-01-01")
     assert base64.b64decode(told.partition("base64,")[2][:-1]).startswith(b"\x89PNG")
-    assert chart_markdown(Places(tmp_path, tmp_path / "none"), DAY, TRADES, {}) is None
+    assert chart_markdown(Places(tmp_path, tmp_path / "none"), DAY, TRADES, "complete", []) is None
 
 
 def test_importing_the_module_imports_neither_pillow_nor_pandas() -> None:
@@ -148,9 +148,7 @@ def test_importing_the_module_imports_neither_pillow_nor_pandas() -> None:
 @pytest.mark.slow
 def test_two_million_trades_are_drawn_within_the_budget(tmp_path: Path) -> None:
     places = stored(tmp_path, every(0.0432, 2_000_000))
-    chart_markdown(
-        places, DAY, TRADES, {"status": "complete", "gaps": []}
-    )  # Pillow and the threads of Polars are there now
+    chart_markdown(places, DAY, TRADES, "complete", [])  # Pillow and the threads of Polars are there now
     started = time.perf_counter()
-    chart_markdown(places, DAY, TRADES, {"status": "complete", "gaps": []})
+    chart_markdown(places, DAY, TRADES, "complete", [])
     assert time.perf_counter() - started < 1.5  # 0.15 s is usual; machines that are busy get ten times as long

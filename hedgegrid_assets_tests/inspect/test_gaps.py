@@ -6,6 +6,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from hedgegrid_assets.cli import run
 from hedgegrid_assets.inspect.days import Judged, Wanted, judged_days
@@ -89,7 +90,7 @@ def test_a_day_without_a_verdict_inside_the_range_is_missing(tmp_path: Path) -> 
 def test_gaps_that_a_verdict_only_counts_are_told(tmp_path: Path) -> None:
     yard = yard_with(tmp_path, CLEAN, 0)
     (judged,) = judged_days(yard.places, Wanted())
-    short = dict(judged.verdict) | {"gaps": judged.verdict["gaps"][:5], "gaps_total": 39}
+    short = replace(judged.verdict, gaps=judged.verdict.gaps[:5], gaps_total=39)
     (total,) = gap_report([Judged(judged.day, judged.table, short)]).by_table.values()
     assert total.unlisted == 34
 
@@ -126,6 +127,6 @@ def test_a_real_capture_with_a_hundred_trades_cut_out_reports_exactly_them(tmp_p
     holes = gap_report([judged]).holes
     assert [(hole.start, hole.end, hole.ids_missing) for hole in holes if hole.kind == INSIDE] == [(before, after, 100)]
     assert judged.status == "partial"
-    latency = next(rule for rule in judged.verdict["rules"] if rule["name"] == "latency_plausible")
-    assert latency["passed"]
-    assert (latency["numbers"]["median_ms"], latency["numbers"]["negative_share"]) == (pytest.approx(-1269, abs=1), 1.0)
+    latency = next(rule for rule in judged.verdict.rules if rule.name == "latency_plausible")
+    assert latency.passed
+    assert (latency.numbers["median_ms"], latency.numbers["negative_share"]) == (pytest.approx(-1269, abs=1), 1.0)

@@ -18,7 +18,7 @@ from hedgegrid_assets.model import Status
 from hedgegrid_assets.store import Places
 from hedgegrid_assets.tables import TABLES
 from hedgegrid_assets_tests.scenario import BTC, CLEAN, DAY, SYMBOLS, spoiled
-from hedgegrid_assets_tests.yard import Yard, instrument_day
+from hedgegrid_assets_tests.yard import Yard, instrument_day, of_before
 
 MOST_BYTES = 15_000_000
 
@@ -137,7 +137,7 @@ def test_the_command_writes_the_file(tmp_path: Path, capsys: pytest.CaptureFixtu
 def many_verdicts(yard: Yard, instruments: int, days: int, tables: int) -> Places:
     """A catalog of verdicts alone, every one of them degraded, with forty gaps each."""
     places = Places(yard.root / "data", yard.root / "many")
-    model = yard.verdict()
+    model = of_before(yard.verdict())
     for number in range(instruments):
         for table in list(TABLES.values())[:tables]:
             folder = places.verdict(f"SYM{number:02}USDT-PERP.SIM", table.folder, DAY).parent

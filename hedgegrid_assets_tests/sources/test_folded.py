@@ -22,7 +22,7 @@ from hedgegrid_assets.inspect.trace import trace
 from hedgegrid_assets.model import InstrumentDay
 from hedgegrid_assets.sources.websocket import SOURCE
 from hedgegrid_assets.stages.frames import read_blocks
-from hedgegrid_assets.stages.integrity import read_verdict
+from hedgegrid_assets.stages.verdict import read_verdict
 from hedgegrid_assets.store import Block, Places
 from hedgegrid_assets.tables import TABLES
 from hedgegrid_assets_tests import one_day
@@ -336,7 +336,7 @@ def test_the_index_of_a_pair_is_that_of_all_its_contracts(tmp_path: Path) -> Non
         assert frame["ts_event"].to_list() == [NS + n * 10**9 for n in range(3)]
         verdict = read_verdict(places, TABLES["index_price_update"], InstrumentDay(instrument_id, DAY))
         assert verdict is not None
-        assert verdict["series"] == "binance/indexPrice"
+        assert verdict.series == "binance/indexPrice"
 
 
 def test_index_prices_of_mark_messages_go_first_and_the_kinds_never_mix(tmp_path: Path) -> None:

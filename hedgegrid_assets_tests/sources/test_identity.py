@@ -20,7 +20,6 @@ from hedgegrid_assets.sources.formats import synthetic_ids as made_ids
 from hedgegrid_assets.sources.formats.identity import SHARED_IDS, identified
 from hedgegrid_assets.sources.tardis import SOURCE, datasets
 from hedgegrid_assets.sources.websocket import SOURCE as WEBSOCKET
-from hedgegrid_assets.stages.integrity import identity_of
 from hedgegrid_assets.store import Places
 from hedgegrid_assets.tables import TABLES
 from hedgegrid_assets_tests.one_day import Outcome, outcomes
@@ -55,7 +54,7 @@ def test_equal_fills_of_one_message_are_all_kept_where_ids_are_shared(block: int
     assert (found.rows["out"], found.rows["exact_duplicates"]) == (4, 0)
     assert (found.rule("trade_ids_unique")["passed"], found.rule("trade_ids_unique")["off"]) == (None, True)
     assert found.verdict["status"] != "blocked"
-    assert identity_of(found.verdict, TRADES) is Identity.CONTENT
+    assert found.verdict["identity"] == Identity.CONTENT
 
 
 @pytest.mark.parametrize("block", [48, None])

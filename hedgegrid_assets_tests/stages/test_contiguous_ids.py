@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from hedgegrid_assets.cli import run
 from hedgegrid_assets.model import DayContext, RuleResult, Thresholds
 from hedgegrid_assets.stages.frames import Precisions, frame_schema
-from hedgegrid_assets.stages.integrity import GAPS_STORED, DayRules, ids_missing, make_verdict
+from hedgegrid_assets.stages.integrity import DayRules
+from hedgegrid_assets.stages.verdict import GAPS_STORED, make_verdict
 from hedgegrid_assets.tables import TABLES
 from hedgegrid_assets.tables.rules.gaps import Gaps, GapsFound
 from hedgegrid_assets.timestamps import day_start
@@ -151,13 +152,13 @@ def test_the_worst_of_very_many_gaps_are_listed_and_all_ids_are_counted() -> Non
         content_digest="b",
         raw_sha256=["c"],
         code_version="1",
-        precisions={},
+        precisions=Precisions(2, 3, 8),
         thresholds=Thresholds(),
     )
-    assert (len(verdict["gaps"]), verdict["gaps_total"]) == (GAPS_STORED, 2_000)
-    assert verdict["gaps"][-1]["ids_missing"] == 5_000
-    assert verdict["gaps"] == sorted(verdict["gaps"], key=lambda gap: gap["start"])
-    assert ids_missing(verdict) == 1_999 + 5_000
+    assert (len(verdict.gaps), verdict.gaps_total) == (GAPS_STORED, 2_000)
+    assert verdict.gaps[-1].ids_missing == 5_000
+    assert verdict.gaps == sorted(verdict.gaps, key=lambda gap: gap.start)
+    assert verdict.ids_missing == 1_999 + 5_000
 
 
 # ---------------------------------------------------------------- CSV

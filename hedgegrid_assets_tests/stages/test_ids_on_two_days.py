@@ -16,6 +16,7 @@ from hedgegrid_assets.inspect import validation
 from hedgegrid_assets.stages import frames
 from hedgegrid_assets.stages.frames import shared_ids
 from hedgegrid_assets.timestamps import parse_day
+from hedgegrid_assets_tests.yard import of_before
 
 MIDNIGHT = 1_704_153_600_000
 """2024-01-02T00:00:00Z in ms."""
@@ -124,7 +125,7 @@ def test_a_catalog_of_others_is_compared_as_well(tmp_path: Path, capsys: pytest.
 def test_ids_that_a_venue_shares_are_not_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     catalog = catalog_of(tmp_path, row(-5, "8"), row(5, "8", price="101"))
     for path in catalog.glob("*/trade_tick.verdict/*.json"):
-        path.write_text(json.dumps(json.loads(path.read_bytes()) | {"identity": "content"}))
+        path.write_text(json.dumps(of_before(json.loads(path.read_bytes())) | {"identity": "content"}))
     _, (join,) = validated(catalog, capsys)
     assert join["ids_shared"] is None
 

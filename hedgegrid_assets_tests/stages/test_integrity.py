@@ -9,6 +9,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, override
 
+import msgspec
 import numpy as np
 import polars as pl
 import pytest
@@ -31,7 +32,8 @@ from hedgegrid_assets.model import (
     Thresholds,
 )
 from hedgegrid_assets.stages.frames import frame_schema
-from hedgegrid_assets.stages.integrity import DayRules, counters_of, make_verdict, status_of, store_verdict
+from hedgegrid_assets.stages.integrity import DayRules, counters_of
+from hedgegrid_assets.stages.verdict import RuleAnswer, Verdict, make_verdict, status_of, store_verdict
 from hedgegrid_assets.store import Places
 from hedgegrid_assets.tables import RULES, TABLES
 from hedgegrid_assets.tables.rules.counters import Extent, FailingRows
@@ -103,7 +105,7 @@ class Day:
 
     def counting(self, **counts: int) -> "Day":
         assert self.known.counts is not None
-        return self.knowing(counts=replace(self.known.counts, **counts))
+        return self.knowing(counts=msgspec.structs.replace(self.known.counts, **counts))
 
     def judged(self, *cuts: int) -> tuple[Counted, dict[str, RuleResult]]:
         rules = DayRules(self.table, DAY, self.thresholds)
@@ -371,8 +373,8 @@ def test_disconnects_come_from_the_connection_lines_of_the_landing_file(tmp_path
     ]
     yard.drop("capture.jsonl", b"wss://x <-> 1\n" + lines[0] + lines[1] + b"wss://x <-> 1\n" + lines[2])
     yard.bring_in()
-    (gap,) = yard.normalize()["trade_tick"].verdict["gaps"]
-    assert (gap["cause"], gap["ids_missing"], gap["seconds"]) == ("disconnect", 4, 89.991)
+    (gap,) = yard.normalize()["trade_tick"].verdict.gaps
+    assert (gap.cause, gap.ids_missing, gap.seconds) == ("disconnect", 4, 89.991)
 
 
 # ---------------------------------------------------------------- latency, cadence, cover
@@ -420,7 +422,7 @@ def test_a_status_is_the_first_that_fits(broken: Sequence[str], rows: int, statu
     assert status_of(results, rows) is status
 
 
-def verdict_of(day: Day) -> dict[str, Any]:
+def verdict_of(day: Day) -> Verdict:
     rules = DayRules(day.table, DAY, day.thresholds)
     rules.add(day.frame)
     seen, results = rules.judge(day.known)
@@ -434,7 +436,7 @@ def verdict_of(day: Day) -> dict[str, Any]:
         content_digest="b",
         raw_sha256=["c"],
         code_version="1",
-        precisions=PRECISIONS.to_dict(),
+        precisions=PRECISIONS,
         thresholds=day.thresholds,
     )
 
@@ -442,7 +444,7 @@ def verdict_of(day: Day) -> dict[str, Any]:
 def test_a_verdict_lists_a_thousand_gaps_and_counts_the_rest() -> None:
     frame = clean(MARK).filter(pl.col("raw_row") % 8 == 0)
     verdict = verdict_of(Day(MARK, frame, counted(frame), Thresholds(gap_seconds=5)))
-    assert (len(verdict["gaps"]), verdict["gaps_total"]) == (1_000, len(frame) - 1)
+    assert (len(verdict.gaps), verdict.gaps_total) == (1_000, len(frame) - 1)
 
 
 def test_a_verdict_is_sorted_json_without_a_clock(tmp_path: Path) -> None:
@@ -586,4 +588,4 @@ def test_the_verdict_of_a_real_run_is_found_again_in_the_stored_frame(tmp_path: 
     yard.bring_in()
     verdict = yard.normalize()["trade_tick"].verdict
     day = Day(TRADES, yard.frame(), counted(yard.frame()))
-    assert [result.to_dict() for result in day.judged()[1].values()] == verdict["rules"]
+    assert [RuleAnswer.of(result) for result in day.judged()[1].values()] == verdict.rules

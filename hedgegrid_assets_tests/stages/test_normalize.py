@@ -20,7 +20,7 @@ from hedgegrid_assets.model import Channel, InstrumentDay, Source, Status, Thres
 from hedgegrid_assets.stages import normalize
 from hedgegrid_assets.stages.frames import ContentDigest, Precisions, frame_metadata, read_frame
 from hedgegrid_assets.stages.normalize.sink import DayFrame
-from hedgegrid_assets.store import sha256_of
+from hedgegrid_assets.store import plain, sha256_of
 from hedgegrid_assets.tables import TABLES
 from hedgegrid_assets_tests.scenario import (
     BAD_ID,
@@ -65,12 +65,12 @@ def landed(yard: Yard, data: bytes, suffix: str = ".jsonl") -> Yard:
 def test_every_row_of_every_variant_is_stored_rejected_or_counted(yard: Yard, name: str) -> None:
     variant = VARIANTS[name]
     done = landed(yard, variant.data, variant.suffix).normalize()["trade_tick"]
-    rows = done.verdict["rows"]
-    assert rows["in"] == yard.raw().manifest["lines"]
-    assert rows["in"] == sum(rows.values()) - rows["in"]
-    assert rows["out"] == variant.trades == len(yard.frame())
-    assert rows["exact_duplicates"] == variant.duplicates
-    assert done.verdict["rejects_by_reason"] == dict(variant.rejects)
+    rows = done.verdict.rows
+    assert rows.rows_in == yard.raw().manifest["lines"]
+    assert rows.rows_in == sum(plain(rows).values()) - rows.rows_in
+    assert rows.rows_out == variant.trades == len(yard.frame())
+    assert rows.exact_duplicates == variant.duplicates
+    assert done.verdict.rejects_by_reason == dict(variant.rejects)
     assert (done.status is Status.BLOCKED) == variant.blocked
 
 
@@ -81,9 +81,9 @@ def test_every_row_of_the_other_streams_is_accounted_for_too(yard: Yard, name: s
     landed(yard, VARIANTS[name].data)
     for channel, symbol in (("trade", BTC), ("markPrice", BTC), ("markPrice", ETH), ("aggTrade", ETH)):
         for done in yard.normalize(channel, symbol).values():
-            rows = done.verdict["rows"]
-            assert rows["in"] == rows["out"] == yard.raw(channel, symbol).manifest["lines"]
-            assert done.verdict["rejects_by_reason"] == {}
+            rows = done.verdict.rows
+            assert rows.rows_in == rows.rows_out == yard.raw(channel, symbol).manifest["lines"]
+            assert done.verdict.rejects_by_reason == {}
 
 
 @pytest.mark.parametrize("name", [name for name, variant in VARIANTS.items() if variant.rejects])
@@ -147,9 +147,9 @@ def test_what_the_venue_marks_as_no_trade_is_rejected_but_not_held_against_the_d
         line(raw_trade(n, BAD_MS + n, **({"X": kind, "p": "0", "q": "0"} if n % 2 else {}))) for n in range(40)
     )
     done = landed(yard, data).normalize("trade")["trade_tick"]
-    assert done.verdict["rejects_by_reason"] == {reason: 20}
+    assert done.verdict.rejects_by_reason == {reason: 20}
     assert done.status is Status.PARTIAL
-    assert not [gap for gap in done.verdict["gaps"] if gap["ids_missing"]]
+    assert not [gap for gap in done.verdict.gaps if gap.ids_missing]
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_what_the_venue_marks_as_no_trade_is_rejected_but_not_held_against_the_d
 def test_a_message_without_a_value_for_a_table_does_not_apply_to_it(yard: Yard, changes: Message, table: str) -> None:
     data = line(mark_price(BAD_MS, **changes)) + line(mark_price(BAD_MS + 1_000))
     done = landed(yard, data).normalize("markPrice")
-    assert done[table].verdict["rows"] == {
+    assert plain(done[table].verdict.rows) == {
         "in": 2,
         "out": 1,
         "rejected": 0,
@@ -172,15 +172,15 @@ def test_a_message_without_a_value_for_a_table_does_not_apply_to_it(yard: Yard, 
         "other_symbols": 0,
         "not_applicable": 1,
     }
-    assert done["mark_price_update"].verdict["rows"]["out"] == 2
+    assert done["mark_price_update"].verdict.rows.rows_out == 2
 
 
 def test_a_zero_index_price_is_no_reason_to_lose_the_mark_price(yard: Yard) -> None:
     done = landed(yard, line(mark_price(BAD_MS, i="0.00000000")) + line(mark_price(BAD_MS + 1_000))).normalize(
         "markPrice"
     )
-    assert done["mark_price_update"].verdict["rows"]["out"] == 2
-    assert done["index_price_update"].verdict["rejects_by_reason"] == {"zero_price": 1}
+    assert done["mark_price_update"].verdict.rows.rows_out == 2
+    assert done["index_price_update"].verdict.rejects_by_reason == {"zero_price": 1}
 
 
 # ---------------------------------------------------------------- values
@@ -293,20 +293,20 @@ def shuffled_seconds(*at: tuple[int, int]) -> bytes:
 def test_unsorted_rows_are_sorted_by_arrival_and_ties_keep_the_order_of_the_file(yard: Yard) -> None:
     done = landed(yard, shuffled_seconds((5, 9), (3, 2), (1, 1), (4, 2), (2, 2), (6, 9))).normalize()["trade_tick"]
     assert yard.frame()["trade_id"].to_list() == ["1", "3", "4", "2", "5", "6"]
-    cleaned = next(rule for rule in done.verdict["rules"] if rule["name"] == "nothing_cleaned")
-    assert not cleaned["passed"]
-    assert cleaned["numbers"]["out_of_order"] == 4
+    cleaned = next(rule for rule in done.verdict.rules if rule.name == "nothing_cleaned")
+    assert not cleaned.passed
+    assert cleaned.numbers["out_of_order"] == 4
 
 
 def test_rows_of_one_time_in_any_order_are_no_sequence_gap(yard: Yard) -> None:
     done = landed(yard, shuffled_seconds((4, 1), (2, 1), (1, 1), (3, 1), (5, 2))).normalize()["trade_tick"]
-    assert done.verdict["gaps"] == []
-    assert (done.verdict["first_id"], done.verdict["last_id"]) == ("1", "5")
+    assert done.verdict.gaps == []
+    assert (done.verdict.first_id, done.verdict.last_id) == ("1", "5")
 
 
 def test_a_sorted_day_says_that_nothing_was_cleaned(yard: Yard) -> None:
     done = landed(yard, CLEAN).normalize()["trade_tick"]
-    assert all(rule["passed"] for rule in done.verdict["rules"])
+    assert all(rule.passed for rule in done.verdict.rules)
     assert done.status is Status.COMPLETE
 
 
@@ -319,7 +319,7 @@ def test_repeated_mark_prices_are_dropped_by_their_content(yard: Yard) -> None:
     data = line(mark_price(BAD_MS), received(BAD_MS)) + line(mark_price(BAD_MS), received(BAD_MS) + 5)
     data += line(mark_price(BAD_MS, p="42001.2"), received(BAD_MS) + 9)
     done = landed(yard, data).normalize("markPrice")
-    assert done["mark_price_update"].verdict["rows"] == {
+    assert plain(done["mark_price_update"].verdict.rows) == {
         "in": 3,
         "out": 2,
         "rejected": 0,
@@ -327,7 +327,7 @@ def test_repeated_mark_prices_are_dropped_by_their_content(yard: Yard) -> None:
         "other_symbols": 0,
         "not_applicable": 0,
     }
-    assert done["index_price_update"].verdict["rows"]["out"] == 1
+    assert done["index_price_update"].verdict.rows.rows_out == 1
 
 
 PRICES = ("42001.1", "42001.2", "42001.2", "42001.3", "42001.1")
@@ -347,7 +347,7 @@ def test_rows_of_one_exchange_time_are_repetitions_only_if_they_are_alike(
     """Blocks of one or two lines: a repetition may be in the block behind, also where exchange times step back."""
     with_blocks_of(size, monkeypatch)
     done = landed(yard, marks(*offsets)).normalize("markPrice")["mark_price_update"]
-    assert (done.verdict["rows"]["out"], done.verdict["rows"]["exact_duplicates"]) == (4, 1)
+    assert (done.verdict.rows.rows_out, done.verdict.rows.exact_duplicates) == (4, 1)
     assert [str(price)[:7] for price in yard.frame("mark_price_update")["mark_price"]] == [*PRICES[:2], *PRICES[3:]]
 
 
@@ -360,13 +360,13 @@ def test_a_day_whose_exchange_times_step_back_a_little_is_not_held_in_memory(
     with_blocks_of(250, monkeypatch)
     monkeypatch.setattr(DayFrame, "take_back", never)
     done = landed(yard, marks(59_000, 0, 3, 4, 60_000)).normalize("markPrice")
-    assert done["index_price_update"].verdict["rows"]["out"] == 5
+    assert done["index_price_update"].verdict.rows.rows_out == 5
 
 
 def test_one_id_for_two_trades_blocks_the_day_and_both_stay_in_the_frame(yard: Yard) -> None:
     done = landed(yard, VARIANTS["same id, other content"].data).normalize()["trade_tick"]
-    rule = next(rule for rule in done.verdict["rules"] if rule["name"] == "trade_ids_unique")
-    assert (rule["passed"], rule["rows_failed"]) == (False, 2)
+    rule = next(rule for rule in done.verdict.rules if rule.name == "trade_ids_unique")
+    assert (rule.passed, rule.rows_failed) == (False, 2)
     assert yard.frame()["trade_id"].to_list().count(str(BAD_ID)) == 2
 
 
@@ -374,7 +374,7 @@ def test_trades_of_one_time_price_and_side_are_no_repetition(yard: Yard) -> None
     done = landed(yard, line(agg_trade(1, BAD_MS, m=True)) + line(agg_trade(2, BAD_MS, m=True))).normalize()[
         "trade_tick"
     ]
-    assert done.verdict["rows"]["out"] == 2
+    assert done.verdict.rows.rows_out == 2
 
 
 # ---------------------------------------------------------------- precision
@@ -396,7 +396,7 @@ def test_a_value_finer_than_the_definition_stops_the_day_and_says_what_to_do(
     assert done.error.details["needed"] == needed
     assert f"widen BTCUSDT-PERP.BINANCE --{column}-precision {needed}" in str(done.error)
     assert done.frame is None
-    assert [rule["name"] for rule in done.verdict["rules"] if rule["severity"] == "ERROR" and not rule["passed"]] == [
+    assert [rule.name for rule in done.verdict.rules if rule.severity == "ERROR" and not rule.passed] == [
         "precision_fits"
     ]
     assert yard.files("catalog", "BTCUSDT-PERP.BINANCE", "trade_tick.parquet") | yard.files("catalog", "data") == before
@@ -439,7 +439,7 @@ def test_rows_that_prove_unsorted_only_in_a_late_block_are_counted_once(
     with_blocks_of(1_000, monkeypatch)
     data = shuffled_seconds(*((n, n) for n in range(100)), (100, 50), (101, 101))
     done = landed(yard, data).normalize()["trade_tick"]
-    assert done.verdict["rows"]["out"] == 102
+    assert done.verdict.rows.rows_out == 102
     assert done.status is Status.PARTIAL
     assert yard.frame()["ts_init"].is_sorted()
 
@@ -448,14 +448,14 @@ def test_the_frame_is_the_one_that_its_verdict_names(yard: Yard) -> None:
     done = landed(yard, CLEAN).normalize()["trade_tick"]
     digest = ContentDigest("BTCUSDT-PERP.BINANCE")
     digest.add(yard.frame())
-    assert done.verdict["content_digest"] == digest.hexdigest()
-    assert done.verdict["frame_sha256"] == sha256_of(yard.frame_path())
-    assert done.verdict["raw_sha256"] == [yard.raw().sha256]
+    assert done.verdict.content_digest == digest.hexdigest()
+    assert done.verdict.frame_sha256 == sha256_of(yard.frame_path())
+    assert done.verdict.raw_sha256 == [yard.raw().sha256]
     assert frame_metadata(yard.frame_path()) == {
         "hedgegrid.schema": "1",
         "hedgegrid.series": "binance/aggTrade",
         "hedgegrid.raw_sha256": yard.raw().sha256,
-        "hedgegrid.code_version": done.verdict["code_version"],
+        "hedgegrid.code_version": done.verdict.code_version,
     }
 
 

@@ -9,11 +9,14 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from msgspec.structs import replace
 
 from hedgegrid_assets.cli import run
 from hedgegrid_assets.defs.checks import checks_of
-from hedgegrid_assets.model import DayContext, RowCounts, Thresholds
-from hedgegrid_assets.stages.integrity import DayRules, failed_errors, passed_of, rules_off
+from hedgegrid_assets.model import DayContext, RowCounts, Severity, Thresholds
+from hedgegrid_assets.stages.integrity import DayRules
+from hedgegrid_assets.stages.verdict import RuleAnswer, Verdict
+from hedgegrid_assets.store.documents import decode
 from hedgegrid_assets.tables import TABLES
 
 MARKS = "timestamp,symbol,mark_price\n" + "".join(
@@ -76,7 +79,8 @@ def test_the_report_says_off(catalog: Path) -> None:
 
 
 def test_an_asset_check_whose_rules_are_off_passes_and_says_that_they_are(catalog: Path) -> None:
-    verdict = verdict_of(catalog)
+    (path,) = catalog.glob("*/mark_price.verdict/*.json")
+    verdict = decode(path.read_bytes(), Verdict, path)
     (check,) = (
         each for each in checks_of(dg.AssetKey("mark"), TABLES["mark_price_update"]) if each.name == "gap_report"
     )
@@ -88,9 +92,8 @@ def test_an_asset_check_whose_rules_are_off_passes_and_says_that_they_are(catalo
     assert isinstance(table, dg.TableMetadataValue)
     answers = {record.data["rule"]: record.data["answer"] for record in table.records}
     assert answers == dict.fromkeys(OFF[:2], "off") | {"day_covered": "failed"}
-    for rule in verdict["rules"]:
-        rule["passed"] = None if rule["name"] in {*OFF, "day_covered"} else rule["passed"]
-    result = check.judged(verdict, None)
+    off = [replace(rule, passed=None) if rule.name in {*OFF, "day_covered"} else rule for rule in verdict.rules]
+    result = check.judged(replace(verdict, rules=off), None)
     assert result.passed
     assert result.description == "off, and so not looked at: no_time_gaps, day_covered, cadence_as_expected"
 
@@ -122,9 +125,15 @@ def test_an_increment_that_is_not_known_is_no_test_of_prices() -> None:
     ],
 )
 def test_a_verdict_that_calls_a_rule_passed_which_was_off_is_read_as_off(name: str, numbers: dict[str, Any]) -> None:
-    rule = {"name": name, "severity": "WARN", "passed": True, "rows_failed": 0, "numbers": numbers}
-    assert passed_of(rule) is None
-    assert rules_off({"rules": [rule]}) == [name]
-    assert failed_errors({"rules": [rule | {"severity": "ERROR"}]}) == []
-    assert passed_of(rule | {"numbers": {"threshold_s": 5.0, "contiguous": True, "max_ms": 9.0}}) is True
-    assert passed_of(rule | {"passed": False}) is False
+    rule = RuleAnswer(name, Severity.WARN, passed=True, rows_failed=0, numbers=numbers)
+    assert (rule.answer, rule.failed) == (None, False)
+    assert replace(rule, numbers={"threshold_s": 5.0, "contiguous": True, "max_ms": 9.0}).answer is True
+    assert replace(rule, passed=False).failed
+
+
+def test_a_verdict_names_the_rules_that_failed_and_those_that_were_off(tmp_path: Path, catalog: Path) -> None:
+    (path,) = catalog.glob("*/mark_price.verdict/*.json")
+    verdict = decode(path.read_bytes(), Verdict, tmp_path)
+    assert set(verdict.rules_off) == {*OFF}
+    failed = [replace(rule, passed=False, severity=Severity.ERROR) for rule in verdict.rules if rule.name not in OFF]
+    assert replace(verdict, rules=failed).failed_errors == [rule.name for rule in failed]

@@ -1,11 +1,11 @@
 """Stage 4: a frame with a good verdict becomes one Nautilus Parquet file, read back and compared before it appears."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
 import pyarrow as pa
@@ -36,12 +36,13 @@ from hedgegrid_assets.stages.catalog.files import (
 from hedgegrid_assets.stages.catalog.installed import refuse_unfit_nautilus
 from hedgegrid_assets.stages.catalog.moves import Moves, carry_out, finish, read_series, unfinished
 from hedgegrid_assets.stages.frames import ContentDigest, Precisions
-from hedgegrid_assets.stages.integrity import failed_errors, read_verdict
+from hedgegrid_assets.stages.verdict import Verdict, read_verdict
 from hedgegrid_assets.store import (
     BackgroundWriter,
     Places,
     exclusive_lock,
     give_up,
+    plain,
     prefetch,
     publish_file,
     reading,
@@ -54,7 +55,6 @@ from hedgegrid_assets.timestamps import day_end, day_start, iso, nautilus_file_n
 
 ACCEPTED: Final = frozenset({Status.COMPLETE, Status.DEGRADED, Status.PARTIAL, Status.EMPTY})
 COMPRESSIONS: Final = ("zstd", "snappy", "none")
-_NEEDED: Final = frozenset({"instrument_id", "table", "date", "status", "rules", "precision", "rows", "content_digest"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +97,8 @@ def _held_series(places: Places, instrument_id: str, table: Table) -> str | None
         return noted
     for path in sorted(places.verdict(instrument_id, table.folder, date.min).parent.glob("????-??-??.json")):
         verdict = read_verdict(places, table, InstrumentDay(instrument_id, date.fromisoformat(path.stem)))
-        if verdict is not None and verdict["status"] in ACCEPTED:
-            return str(verdict["series"])
+        if verdict is not None and verdict.status in ACCEPTED:
+            return verdict.series
     return None
 
 
@@ -186,12 +186,12 @@ def write_day(
     refuse_unfit_nautilus()
     with writing(places.catalog), exclusive_lock(places.day_lock(day.instrument_id, day.date)), ExitStack() as stack:
         verdict = _good_verdict(places, day, table, precisions)
-        _refuse_other_series(places, day, table, verdict.get("series", ""))
+        _refuse_other_series(places, day, table, verdict.series)
         refuse_others(places, day, table)
         refuse_unlike(places, day, table, schema_of(day, table, precisions))
         frame = places.frame(day.instrument_id, table.folder, day.date)
         final = file_of(places, day, table)
-        if draft is None or not _is_of(draft, verdict) or sha256_of(frame) != verdict["frame_sha256"]:
+        if draft is None or not _is_of(draft, verdict) or sha256_of(frame) != verdict.frame_sha256:
             draft = stack.enter_context(closing(Draft(places, day, table, precisions, compression)))
             _copy(frame, table, day, draft)
             if not _is_of(draft, verdict):
@@ -210,11 +210,11 @@ def is_current(places: Places, day: InstrumentDay, table: Table) -> bool:
     """
     final, frame = file_of(places, day, table), places.frame(day.instrument_id, table.folder, day.date)
     verdict = read_verdict(places, table, day)
-    if verdict is None or verdict["status"] not in ACCEPTED or not final.exists() or not frame.exists():
+    if verdict is None or verdict.status not in ACCEPTED or not final.exists() or not frame.exists():
         return False
     digest = stamped_digest(final, day.date)
     if digest is not None:
-        return bool(digest == verdict["content_digest"])
+        return digest == verdict.content_digest
     return is_ours(final, day.date) and final.stat().st_mtime_ns >= frame.stat().st_mtime_ns
 
 
@@ -224,7 +224,7 @@ def matches_frame(places: Places, day: InstrumentDay, table: Table) -> bool:
     verdict = read_verdict(places, table, day)
     with reading(final, "a Nautilus file", frames.FORCED):
         metadata = pq.read_schema(final).metadata
-    if verdict is not None and metadata != schema_of(day, table, Precisions(**verdict["precision"])).metadata:
+    if verdict is not None and metadata != schema_of(day, table, verdict.precision).metadata:
         return False
     try:
         with reading(final, "a Nautilus file", frames.FORCED):
@@ -256,30 +256,29 @@ def rows_by_nautilus(places: Places, day: InstrumentDay, table: Table) -> int | 
     return len(reader.query(getattr(data, form.cls), identifiers=[day.instrument_id], start=start, end=end))
 
 
-def _good_verdict(places: Places, day: InstrumentDay, table: Table, precisions: Precisions) -> Mapping[str, Any]:
+def _good_verdict(places: Places, day: InstrumentDay, table: Table, precisions: Precisions) -> Verdict:
     try:
         verdict = read_verdict(places, table, day)
     except DocumentDamaged as error:
         raise VerdictRefused(str(day), table.name, error.message) from None
     if verdict is None:
         raise VerdictRefused(str(day), table.name, "there is none")
-    about = {"instrument_id": day.instrument_id, "table": table.name, "date": str(day.date)}
-    if not verdict.keys() >= _NEEDED or any(verdict[name] != value for name, value in about.items()):
+    if (verdict.instrument_id, verdict.date, verdict.table) != (day.instrument_id, day.date, table.name):
         raise VerdictRefused(str(day), table.name, "what is there is the verdict of something else")
-    if verdict["status"] not in ACCEPTED or failed_errors(verdict):
-        raise DayBlocked(str(day), table.name, failed_errors(verdict))
-    if not precisions.same_for(table, verdict["precision"]):
+    if verdict.status not in ACCEPTED or verdict.failed_errors:
+        raise DayBlocked(str(day), table.name, verdict.failed_errors)
+    if not precisions.same_for(table, verdict.precision):
         raise VerdictRefused(
-            str(day), table.name, f"it judged decimals {verdict['precision']}, not {precisions.to_dict()}"
+            str(day), table.name, f"it judged decimals {plain(verdict.precision)}, not {plain(precisions)}"
         )
     if not places.frame(day.instrument_id, table.folder, day.date).exists():
         raise VerdictRefused(str(day), table.name, "the frame that it judged is gone")
     return verdict
 
 
-def _is_of(draft: Draft, verdict: Mapping[str, Any]) -> bool:
+def _is_of(draft: Draft, verdict: Verdict) -> bool:
     """The draft was written from the frame that was judged."""
-    return (draft.content_digest, draft.rows) == (verdict["content_digest"], verdict["rows"]["out"])
+    return (draft.content_digest, draft.rows) == (verdict.content_digest, verdict.rows.rows_out)
 
 
 def _copy(frame: Path, table: Table, day: InstrumentDay, draft: Draft) -> None:

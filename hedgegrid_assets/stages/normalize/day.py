@@ -1,11 +1,8 @@
 """One table of one day, from decoded rows to stored files and a verdict."""
 
-from typing import Any
-
 from hedgegrid_assets.batch import Decoded
 from hedgegrid_assets.errors import PrecisionTooFine, RowsWouldBeLost
 from hedgegrid_assets.model import DayContext, Identity, InstrumentDay, RowCounts, Table
-from hedgegrid_assets.stages import integrity
 from hedgegrid_assets.stages.earlier import Earlier
 from hedgegrid_assets.stages.integrity import DayRules
 from hedgegrid_assets.stages.normalize.order import InOrder
@@ -14,6 +11,7 @@ from hedgegrid_assets.stages.normalize.rejects import Rejects
 from hedgegrid_assets.stages.normalize.sink import DayFrame, FrameSink
 from hedgegrid_assets.stages.normalize.values import TableRows
 from hedgegrid_assets.stages.raw import RawDay
+from hedgegrid_assets.stages.verdict import Verdict, make_verdict, store_verdict
 from hedgegrid_assets.store import Places
 
 
@@ -82,9 +80,9 @@ class TableDay:
             left_empty=self._rows.left_empty,
         )
 
-    def _verdict(self, rules: DayRules, known: DayContext, sha256: str | None, digest: str | None) -> dict[str, Any]:
+    def _verdict(self, rules: DayRules, known: DayContext, sha256: str | None, digest: str | None) -> Verdict:
         seen, results = rules.judge(known)
-        verdict = integrity.make_verdict(
+        verdict = make_verdict(
             self._day,
             self.table,
             seen,
@@ -94,13 +92,12 @@ class TableDay:
             content_digest=digest,
             raw_sha256=[self._raw.sha256],
             code_version=self._recipe.code_version(self.table),
-            precisions=self._recipe.precisions.to_dict(),
+            precisions=self._recipe.precisions,
             thresholds=self._recipe.thresholds_of(self.table),
+            read_as=self._raw.read_as,
             identity=self._recipe.told_identity(self.table),
         )
-        if self._raw.read_as is not None:
-            verdict["read_as"] = self._raw.read_as
-        integrity.store_verdict(self._places, self.table, self._day, verdict)
+        store_verdict(self._places, self.table, self._day, verdict)
         return verdict
 
     def _refuse(self) -> Normalized:

@@ -9,9 +9,9 @@ import pyarrow as pa
 
 from hedgegrid_assets.errors import DataError
 from hedgegrid_assets.model import Channel, Identity, InstrumentDay, Source, Status, Table, Thresholds
-from hedgegrid_assets.stages import integrity
 from hedgegrid_assets.stages.frames import Precisions, frame_metadata
 from hedgegrid_assets.stages.raw import RawDay, files_to_blame
+from hedgegrid_assets.stages.verdict import Verdict, read_verdict
 from hedgegrid_assets.store import Places
 from hedgegrid_assets.tables.rules import FILES_TOLD
 
@@ -22,7 +22,7 @@ class Normalized:
 
     day: InstrumentDay
     table: Table
-    verdict: Mapping[str, Any]
+    verdict: Verdict
     frame: Path | None
     error: DataError | None = None
     note: str | None = None
@@ -31,7 +31,7 @@ class Normalized:
     @property
     def status(self) -> Status:
         """The day's status for this table."""
-        return Status(self.verdict["status"])
+        return self.verdict.status
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,20 +67,20 @@ def is_current(places: Places, day: InstrumentDay, table: Table, raw: RawDay, re
 
     A verdict that lacks a rule of its table, or has one more, was judged by an older table: the day is judged anew.
     """
-    verdict = integrity.read_verdict(places, table, day)
+    verdict = read_verdict(places, table, day)
     return (
         verdict is not None
-        and verdict["raw_sha256"] == [raw.sha256]
-        and verdict["code_version"] == recipe.code_version(table)
-        and recipe.precisions.same_for(table, verdict["precision"])
-        and verdict["thresholds"] == recipe.thresholds_of(table).to_dict()
-        and verdict["series"] == recipe.channel.series
-        and verdict.get("read_as") == raw.read_as
-        and {rule["name"] for rule in verdict["rules"]} == {rule.name for rule in table.rules}
-        and integrity.identity_of(verdict, table) == recipe.told_identity(table)
-        and verdict["frame_sha256"] is not None
+        and verdict.raw_sha256 == [raw.sha256]
+        and verdict.code_version == recipe.code_version(table)
+        and recipe.precisions.same_for(table, verdict.precision)
+        and verdict.thresholds == recipe.thresholds_of(table)
+        and verdict.series == recipe.channel.series
+        and verdict.read_as == raw.read_as
+        and {rule.name for rule in verdict.rules} == {rule.name for rule in table.rules}
+        and verdict.identity_in(table) == recipe.told_identity(table)
+        and verdict.frame_sha256 is not None
         and _is_made_from(places.frame(day.instrument_id, table.folder, day.date), raw)
-        and integrity.blamed_files(verdict) == to_blame(raw, recipe.thresholds_of(table))[:FILES_TOLD]
+        and verdict.blamed_files == to_blame(raw, recipe.thresholds_of(table))[:FILES_TOLD]
     )
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+import msgspec
 import polars as pl
 
 from hedgegrid_assets.model import Counted, Effect, Judgement, Rule, Severity, Shows
@@ -39,7 +40,7 @@ def _rows_conserved(day: Counted) -> Judgement:
     )
     lost = abs(counts.rows_in - accounted) + abs(counts.rows_out - stored)
     refused = day.known.too_fine > 0  # precision_fits says why nothing was stored
-    return Judgement(refused or lost == 0, 0 if refused else lost, counts.to_dict() | {"stored": stored})
+    return Judgement(refused or lost == 0, 0 if refused else lost, msgspec.to_builtins(counts) | {"stored": stored})
 
 
 def _rejected_share(day: Counted) -> Judgement:

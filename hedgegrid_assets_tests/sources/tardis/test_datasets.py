@@ -118,7 +118,7 @@ def test_mark_and_index_come_from_the_same_file_which_is_fetched_once(server: St
     told = cells.select("timestamp", "mark_price").unique(maintain_order=True)
     frame = frame_of(mark)
     assert frame["mark_price"].to_list() == [Decimal(text) for text in told["mark_price"]]
-    assert len(frame) == mark.verdict["rows"]["in"] - mark.verdict["rows"]["exact_duplicates"]
+    assert len(frame) == mark.verdict.rows.rows_in - mark.verdict.rows.exact_duplicates
     assert frame_of(index)["index_price"].null_count() == 0
     assert frame_of(funding)["next_funding_time"].null_count() == 0
     assert len(server.requests("/derivative_ticker/")) == 1

@@ -27,6 +27,7 @@ from hedgegrid_assets.sources.client import limits
 from hedgegrid_assets.sources.client.answers import Broken
 from hedgegrid_assets.sources.tardis.bodies import check_slice
 from hedgegrid_assets.stages.raw import RawKey
+from hedgegrid_assets.stages.verdict import Verdict, read_verdict
 from hedgegrid_assets.tables import TABLES
 from hedgegrid_assets_tests.standins.tardis import Fault, Standin
 from hedgegrid_assets_tests.tardis_cases import (
@@ -284,7 +285,7 @@ def test_a_second_gzip_member_is_part_of_the_slice_and_its_repetitions_are_dropp
     minute = busy(server)
     warm(tmp_path, cached, minute)
     server.inject(Fault("second_member", minute=minute))
-    assert made(tmp_path, server)["rows"]["exact_duplicates"] > 0
+    assert made(tmp_path, server).rows.exact_duplicates > 0
 
 
 # ---------------------------------------------------------------- the cache
@@ -373,10 +374,8 @@ def test_an_error_of_the_caller_stops_all_transfers_and_leaves_nothing(server: S
 # ---------------------------------------------------------------- lines
 
 
-def made(folder: Path, server: Standin) -> dict[str, Any]:
+def made(folder: Path, server: Standin) -> Verdict:
     """The verdict on the trades of the paid day."""
-    from hedgegrid_assets.stages.integrity import read_verdict
-
     feed = feed_context(folder, server, api="replay")
     raw = feed.raw(TRADES)
     assert raw is not None
@@ -432,8 +431,8 @@ def test_broken_lines_are_counted_and_cost_no_other(cached: Path, server: Standi
     assert len(minutes) == len(BROKEN_LINES)
     warm(tmp_path, cached, *minutes.values())
     server.inject(*(Fault("lines", minute=minutes[name], change=change) for name, (change, _) in BROKEN_LINES.items()))
-    rows = made(tmp_path, server)["rows"]
-    assert rows["in"] == rows["out"] + rows["rejected"] + rows["exact_duplicates"]
+    rows = made(tmp_path, server).rows
+    assert rows.rows_in == rows.rows_out + rows.rejected + rows.exact_duplicates
 
     frame = pl.read_parquet(tmp_path / "data/catalog/BTCUSDT-PERP.BINANCE/trade_tick.parquet/2024-01-02.parquet")
     minute_of = (pl.col("ts_init").dt.hour().cast(pl.Int64) * 60 + pl.col("ts_init").dt.minute()).alias("minute")
@@ -457,8 +456,8 @@ def test_lines_that_overlap_the_next_minute_are_there_once(cached: Path, server:
     following = server.library.minutes("binance-futures", FILTERS, PAID)[minute + 1].splitlines(keepends=True)[:1]
     assert following
     server.inject(Fault("lines", minute=minute, change=lambda data: data + following[0]))
-    rows = made(tmp_path, server)["rows"]
-    assert (rows["out"], rows["exact_duplicates"]) == (2_000, 1)
+    rows = made(tmp_path, server).rows
+    assert (rows.rows_out, rows.exact_duplicates) == (2_000, 1)
 
 
 def test_disconnects_survive_to_the_gap_report(cached: Path, server: Standin, tmp_path: Path) -> None:
@@ -467,9 +466,9 @@ def test_disconnects_survive_to_the_gap_report(cached: Path, server: Standin, tm
     warm(tmp_path, cached, *hole)
     server.inject(*(Fault("lines", minute=each, change=lambda _: b"\n\n") for each in hole))
     verdict = made(tmp_path, server)
-    gaps = [gap for gap in verdict["gaps"] if gap["ids_missing"]]
-    assert [gap["cause"] for gap in gaps] == ["disconnect"]
-    assert gaps[0]["ids_missing"] == 2_000 - verdict["rows"]["out"]
+    gaps = [gap for gap in verdict.gaps if gap.ids_missing]
+    assert [gap.cause for gap in gaps] == ["disconnect"]
+    assert gaps[0].ids_missing == 2_000 - verdict.rows.rows_out
     raw = feed_context(tmp_path, server, api="replay").held(TRADES)
     assert raw is not None
     assert len(raw.manifest["disconnects_ns"]) == 1
@@ -518,7 +517,7 @@ def test_mark_messages_of_any_symbol_give_the_tables_that_they_hold(
     assert raw.manifest["lines"] == len(MARKS)
     tables = [TABLES[name] for name in ("mark_price_update", "index_price_update", "funding_rate_update")]
     done = normalize_tables(feed, InstrumentDay(feed.feed.instrument_id(symbol), day), raw, tables)
-    assert [each.verdict["rows"]["out"] for each in done] == [sum(counts[n] for _, counts in MARKS) for n in range(3)]
+    assert [each.verdict.rows.rows_out for each in done] == [sum(counts[n] for _, counts in MARKS) for n in range(3)]
     monkeypatch.undo()
 
 

@@ -52,7 +52,7 @@ from hedgegrid_assets_tests.scenario import (
     mark_price,
     received,
 )
-from hedgegrid_assets_tests.yard import PRECISIONS, Yard, instrument_day
+from hedgegrid_assets_tests.yard import PRECISIONS, Yard, instrument_day, of_before
 
 ID: Final = "BTCUSDT-PERP.BINANCE"
 MADE_FROM: Final = dict.fromkeys(TABLES, "markPrice") | {"trade_tick": "aggTrade", "quote_tick": "bookTicker"}
@@ -383,7 +383,7 @@ def test_a_frame_that_cannot_be_read_is_refused(yard: Yard, damage: bytes) -> No
 
 def forged(yard: Yard, **changes: Any) -> None:
     path = yard.places.verdict(ID, "trade_tick", DAY)
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    path.write_text(json.dumps(of_before(json.loads(path.read_text())) | changes))
 
 
 @pytest.mark.parametrize(

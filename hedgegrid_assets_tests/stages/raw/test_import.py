@@ -332,7 +332,7 @@ def test_in_place_and_copied_give_equal_frames(tmp_path: Path, name: str) -> Non
         assert yard.raw().manifest["stored"] == ("in_place" if in_place else "copy")
         digests.append(
             {
-                channel: {n: done.verdict["content_digest"] for n, done in yard.normalize(channel).items()}
+                channel: {n: done.verdict.content_digest for n, done in yard.normalize(channel).items()}
                 for channel in ("aggTrade", "trade", "markPrice")
             }
         )
