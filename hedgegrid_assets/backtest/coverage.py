@@ -14,7 +14,7 @@ from hedgegrid_assets.model import InstrumentDay, Table
 from hedgegrid_assets.stages.catalog import ACCEPTED, is_current
 from hedgegrid_assets.stages.catalog.definitions import INSTRUMENT_FOLDERS
 from hedgegrid_assets.stages.catalog.files import days_in
-from hedgegrid_assets.stages.integrity import read_verdict
+from hedgegrid_assets.stages.verdict import read_verdict
 from hedgegrid_assets.store import Places
 from hedgegrid_assets.tables import TABLES
 from hedgegrid_assets.timestamps import day_end, day_of, day_start
@@ -25,7 +25,6 @@ type Arrival = Literal["recorded", "assumed"]
 MISSING: Final = "missing"
 STALE: Final = "stale"
 UNJUDGED: Final = "not judged"
-_NO_LOSS: Final = ("quiet", "excluded_rows")
 _MOST_GAPS: Final = 200
 
 
@@ -187,15 +186,15 @@ def _day(places: Places, table: Table, day: InstrumentDay, files: Sequence[Path]
         if not files:
             return DayFile(day.date, MISSING), ""
         return DayFile(day.date, UNJUDGED, files, sum(map(_rows, files))), ""
-    status, series = str(verdict["status"]), str(verdict.get("series", ""))
+    status, series = str(verdict.status), verdict.series
     if status not in ACCEPTED:
         return DayFile(day.date, status), series
     if not files:
         return DayFile(day.date, MISSING), series
     if not is_current(places, day, table):
         return DayFile(day.date, STALE), series
-    gaps = [(gap["start"], gap["end"]) for gap in verdict["gaps"] if gap["cause"] not in _NO_LOSS]
-    return DayFile(day.date, status, files, verdict["rows"]["out"], gaps[:_MOST_GAPS]), series
+    gaps = [(gap.start, gap.end) for gap in verdict.gaps if gap.cause.is_loss]
+    return DayFile(day.date, status, files, verdict.rows.rows_out, gaps[:_MOST_GAPS]), series
 
 
 def _rows(file: Path) -> int:

@@ -42,6 +42,7 @@ def validate(
     end: Annotated[
         str | None, typer.Option("--end", help="First day that is not looked at any more (exclusive).")
     ] = None,
+    data: Data = None,
     deep: Annotated[
         bool,
         typer.Option(
@@ -57,6 +58,7 @@ def validate(
     Works on catalogs that were made by others, too. Exit code 1 if an ERROR rule fails, a file is not what was judged, or
     one trade is stored on two days. An id that a venue gave to two trades of neighbouring days is told.
     """
+    from hedgegrid_assets.config.paths import data_path
     from hedgegrid_assets.inspect.validation import validate_catalog
     from hedgegrid_assets.tables import TABLES, TOKENS
 
@@ -70,6 +72,7 @@ def validate(
         start=parse_day(start, "--start") if start else None,
         end=parse_day(end, "--end") if end else None,
         deep=deep,
+        data=data or data_path(),
     )
     if as_json:
         print_json(report.to_dict())
@@ -110,6 +113,8 @@ def show_report(report: "ValidationReport") -> None:
         if off:
             rules = ", ".join(f"{name} ({count:,} of {len(found):,} days)" for name, count in off.items())
             out.print(f"{found[0].instrument_id} {found[0].table}: off: {rules}", markup=False)
+    for document in report.documents:
+        out.print(f"ERROR {document['error']}; {document['hint']}", markup=False, soft_wrap=True)
     if report.unfinished is not None:
         out.print(f"ERROR unfinished: {report.unfinished}", markup=False)
     for stray in report.files:
@@ -125,6 +130,7 @@ def show_report(report: "ValidationReport") -> None:
         out.print(f"{len(report.missing_days)} days missing inside the ranges, first {report.missing_days[0]['date']}")
     out.print(f"steps of more than a minute between trades: {report.large_gaps_over_60s}")
     strays = f", {len(report.files)} files that do not belong there" if report.files else ""
+    strays += f", {len(report.documents)} documents are damaged" if report.documents else ""
     strays += ", a change is unfinished" if report.unfinished is not None else ""
     twice = f", {report.trades_twice:,} trades stored on two days" if report.trades_twice else ""
     failed = f"{report.rules_failed} ERROR rules failed{strays}{twice}"
@@ -171,7 +177,11 @@ def _findings(day: "DayReport") -> list[str]:
     if day.frame_matches_verdict is False:
         found.append("ERROR the frame is not the one that was judged (its content digest differs)")
     if day.catalog_matches_frame is False:
-        found.append("ERROR the Nautilus file does not hold what the frame says")
+        found.append(
+            "ERROR the Nautilus file does not hold what the frame says"
+            if day.in_catalog
+            else "ERROR there is no Nautilus file of the day: run again, it is made from the frame"
+        )
     for rule in day.rules:
         if rule.failed:
             numbers = ", ".join(

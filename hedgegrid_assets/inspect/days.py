@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from hedgegrid_assets.errors import NoDataFetched, UsageError
+from hedgegrid_assets.inspect.documents import refuse_damaged
 from hedgegrid_assets.model import InstrumentDay, Table
 from hedgegrid_assets.stages.verdict import RuleAnswer, Verdict, instrument_ids, read_verdict
 from hedgegrid_assets.store import Places
@@ -80,7 +81,8 @@ def judged_days(places: Places, wanted: Wanted) -> Iterator[Judged]:
 
 
 def instruments(places: Places) -> list[str]:
-    """Instruments that a catalog has verdicts of."""
+    """Instruments that a catalog has verdicts of. Raises DocumentDamaged where a document of the whole catalog is."""
+    refuse_damaged(places)
     return sorted(
         instrument_id
         for folder, instrument_id in instrument_ids(places).items()

@@ -18,6 +18,7 @@ import numpy as np
 
 from hedgegrid_assets.inspect.charts import DaySeries, day_series
 from hedgegrid_assets.inspect.days import Judged, Wanted, instruments, judged_days, nothing_found
+from hedgegrid_assets.inspect.documents import damaged_raw
 from hedgegrid_assets.inspect.gaps import day_holes
 from hedgegrid_assets.inspect.provenance import RawFinder, RawFound
 from hedgegrid_assets.inspect.rejects import MEANINGS, samples
@@ -107,7 +108,10 @@ def write_report(
 
     Raises:
         NoDataFetched: No verdicts.
+        DocumentDamaged: A document of the catalog, a manifest or an index is.
     """
+    for error in damaged_raw(places):
+        raise error
     page = _Page(places, wanted or Wanted(), detail_bytes, progress or (lambda _what, _count: None))
     content = page.content()
     text = (

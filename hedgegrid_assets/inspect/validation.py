@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hedgegrid_assets.errors import CatalogDiffers, HedgegridError, NoDataFetched, Unforeseen
+from hedgegrid_assets.inspect.documents import damaged, damaged_raw
 from hedgegrid_assets.model import (
     Contiguous,
     Counted,
@@ -80,6 +81,8 @@ class DayReport:
     gaps: Sequence[Gap] = ()
     error: str | None = None
     ids: "DayIds | None" = None
+    in_catalog: bool = True
+    """Nautilus' file of the day is there."""
 
     @property
     def ok(self) -> bool:
@@ -111,6 +114,7 @@ class DayReport:
             "rows": self.rows,
             "frame_matches_verdict": self.frame_matches_verdict,
             "catalog_matches_frame": self.catalog_matches_frame,
+            "in_catalog": self.in_catalog,
             "rules": [plain(RuleAnswer.of(rule)) for rule in self.rules],
             "gaps": plain(self.gaps),
         }
@@ -130,6 +134,8 @@ class ValidationReport:
     """Files in Nautilus' folders that do not belong there: unknown ones, and those that overlap."""
     unfinished: str | None = None
     """What a killed process has begun to change."""
+    documents: list[dict[str, str]] = field(default_factory=list)
+    """Documents of the catalog, and of the data root if one was given, that are damaged: what, and the way out."""
 
     @property
     def ok(self) -> bool:
@@ -138,7 +144,7 @@ class ValidationReport:
 
         An id on two days that names two trades is told, and no more: the venue gave it twice, and both rows are right.
         """
-        whole = not self.files and self.unfinished is None and not self.trades_twice
+        whole = not (self.files or self.documents or self.unfinished or self.trades_twice)
         return whole and all(day.ok for day in self.days)
 
     @property
@@ -164,6 +170,7 @@ class ValidationReport:
             "large_gaps_over_60s": self.large_gaps_over_60s,
             "files": self.files,
             "unfinished": self.unfinished,
+            "documents": self.documents,
         }
 
 
@@ -175,6 +182,7 @@ def validate_catalog(
     start: date | None = None,
     end: date | None = None,
     deep: bool = False,
+    data: str | Path | None = None,
 ) -> ValidationReport:
     """Check a catalog, ours or another's, day by day; nothing is written.
 
@@ -186,6 +194,7 @@ def validate_catalog(
         end: Last day (exclusive).
         deep: Also read every day with ``ParquetDataCatalog`` and compare row counts, and compare the ids of neighbouring
             days also where that takes long (very many ids that are no integers).
+        data: Also read the manifests and indexes of this data root.
 
     Raises:
         UsageError: ``instrument`` is no name of one.
@@ -195,7 +204,7 @@ def validate_catalog(
     if instrument is not None:
         check_lookup(instrument, "--instrument")
     catalog_stage.refuse_unfit_nautilus()
-    places = Places(Path(), Path(catalog))
+    places = Places(Path(data or ""), Path(catalog))
     found = [
         (instrument_id, TABLES[name], day)
         for instrument_id, name, day in sorted(_days(places))
@@ -210,6 +219,8 @@ def validate_catalog(
             str(catalog),
             _holds(places),
         )
+    documents = [_damaged(error) for error in damaged(places)]
+    documents += [_damaged(error) for error in damaged_raw(places)] if data is not None else []
     steps = _LargeGaps()
     days = [
         _look(places, InstrumentDay(instrument_id, day), wanted, steps, deep=deep)
@@ -222,8 +233,13 @@ def validate_catalog(
         list(_missing(found)),
         steps.count,
         list(_strays(places, found, start, end)),
-        catalog_stage.unfinished(places),
+        None if documents else catalog_stage.unfinished(places),
+        documents,
     )
+
+
+def _damaged(error: HedgegridError) -> dict[str, str]:
+    return {"error": error.message, "hint": error.hint or ""}
 
 
 # ---------------------------------------------------------------- what is there
@@ -351,13 +367,9 @@ def _look_at_frame(
     seen, results = _results(rules, table, verdict, path if table.id_column and not rules.ids_rise else None)
     matches = None if verdict is None else _tells_of(verdict, seen, rows, digest.hexdigest(), sha256_of(path))
     status = status_of(results, rows) if verdict is None or matches else Status.BLOCKED
-    in_catalog = catalog_stage.file_of(places, day, table)
+    in_catalog = catalog_stage.file_of(places, day, table).exists()
     same = (
-        catalog_stage.matches_frame(places, day, table)
-        if in_catalog.exists()
-        else None
-        if status is Status.BLOCKED
-        else False
+        catalog_stage.matches_frame(places, day, table) if in_catalog else None if status is Status.BLOCKED else False
     )
     return DayReport(
         day.instrument_id,
@@ -370,6 +382,7 @@ def _look_at_frame(
         results,
         gaps,
         ids=_ids_of(seen, table),
+        in_catalog=in_catalog,
     )
 
 

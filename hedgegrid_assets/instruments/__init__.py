@@ -315,7 +315,7 @@ def read_definitions(catalog: Path) -> dict[str, Instrument]:
     if not path.is_file():
         return {}
     try:
-        found = definitions_from(pq.ParquetFile(path).read(), str(path))
+        found = definitions_from(pq.ParquetFile(path, page_checksum_verification=True).read(), str(path))
     except DataError:
         raise
     except Exception as error:  # noqa: BLE001 - a damaged file can make a decoder raise anything
@@ -359,7 +359,7 @@ _COLUMNS: Final[Mapping[str, str]] = {
 
 def _not_definitions(where: str, why: str) -> DataError:
     return DataError(
-        f"{where} is no table of instrument definitions: {why}",
+        f"{where} is no table of instrument definitions: {' '.join(why.split())}",
         hint="put back the file of a copy of this catalog; or remove it, and give the precisions in feeds.yaml",
         details={"path": where},
     )

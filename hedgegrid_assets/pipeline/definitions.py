@@ -31,7 +31,7 @@ from hedgegrid_assets.stages.catalog.definitions import refuse_foreign_definitio
 from hedgegrid_assets.stages.frames import Precisions
 from hedgegrid_assets.stages.raw import RawDay, RawKey, raw_days
 from hedgegrid_assets.stages.verdict import read_verdict
-from hedgegrid_assets.store import Places
+from hedgegrid_assets.store import Places, plain
 from hedgegrid_assets.tables import TABLES
 from hedgegrid_assets.venues import Listing, Market, markets
 
@@ -74,7 +74,7 @@ def instrument_of(context: FeedContext, symbol: str) -> Instrument:
     if context.source.remote is None:
         instrument = amended(known, market_of(known), override)
     else:
-        instrument = _define_listed(context, symbol, override, Precisions.from_instrument(known).to_dict(), ask=False)
+        instrument = _define_listed(context, symbol, override, plain(Precisions.from_instrument(known)), ask=False)
     _refuse_other_precision(pinned, instrument, undecided)
     return _pin(context, instrument)
 
@@ -280,7 +280,7 @@ def _holds_rows(places: Places, table: Table, instrument_id: str) -> bool:
 
 def _refuse_other_precision(pinned: Instrument, wanted: Instrument, undecided: Collection[str]) -> None:
     before, after = (
-        {kind: value for kind, value in Precisions.from_instrument(each).to_dict().items() if kind not in undecided}
+        {kind: value for kind, value in plain(Precisions.from_instrument(each)).items() if kind not in undecided}
         for each in (pinned, wanted)
     )
     if before != after:

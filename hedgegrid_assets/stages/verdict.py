@@ -239,7 +239,10 @@ def read_verdict(places: Places, table: Table, day: InstrumentDay) -> Verdict | 
 
 
 def instrument_ids(places: Places) -> dict[str, str]:
-    """Folder -> InstrumentId of all that a catalog has verdicts or frames of; a folder's name has no slash, an id may."""
+    """Folder -> InstrumentId of all that a catalog has verdicts or frames of; a folder's name has no slash, an id may.
+
+    Definitions that are damaged tell nothing here.
+    """
     known: dict[str, str] = {}
     with contextlib.suppress(DataError):  # whoever needs a definition is told
         known = {folder_of(instrument_id): instrument_id for instrument_id in read_definitions(places.catalog)}

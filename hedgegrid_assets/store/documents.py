@@ -61,11 +61,18 @@ def encode(document: Document) -> bytes:
     return body[:behind] + line + body[behind:]
 
 
-def decode[D: Document](data: bytes, of: type[D], path: Path) -> D:
+type Before[D: Document] = Callable[[bytes], D | None]
+"""A document from a form of before that looks otherwise; None where it is none."""
+
+
+def decode[D: Document](data: bytes, of: type[D], path: Path, before: Before[D] | None = None) -> D:
     """A document from what was written of it. Raises DocumentDamaged."""
     try:
         document = _decoder(of).decode(data)
     except (ValueError, RecursionError) as error:  # ValueError: also of bytes that are not UTF-8
+        earlier = before(data) if before else None
+        if earlier is not None:
+            return earlier
         raise DocumentDamaged(path, of.told, str(error), of.remedy) from error
     version = getattr(document, of.kind)
     if version > of.newest:
@@ -96,7 +103,7 @@ def write_document(path: Path, tmp_dir: Path, document: Document) -> None:
         temporary.write_bytes(encode(document))
 
 
-def read_document[D: Document](path: Path, of: type[D]) -> D | None:
+def read_document[D: Document](path: Path, of: type[D], before: Before[D] | None = None) -> D | None:
     """A document of our own, or None where there is none. Raises DocumentDamaged."""
     try:
         data = path.read_bytes()
@@ -104,7 +111,7 @@ def read_document[D: Document](path: Path, of: type[D]) -> D | None:
         return None
     except OSError as error:
         raise disk_fault(error, path) from error
-    return decode(data, of, path)
+    return decode(data, of, path, before)
 
 
 type Shape = type | tuple[type, ...] | frozenset[str] | Callable[[Any], bool] | list["Shape"] | Mapping[str, "Shape"]

@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -39,11 +40,11 @@ READERS = {
     "frame": ("validate", "report", "trace"),
     "rejects": ("rejects", "report"),
     "nautilus": ("validate", "trace"),
-    "definitions": ("replay",),
-    "series": ("replay",),
-    "manifest": ("trace", "report"),
+    "definitions": ("validate", "gaps", "report", "trace", "rejects", "replay"),
+    "series": ("validate", "gaps", "report", "trace", "rejects", "replay"),
+    "manifest": ("validate", "trace", "report"),
     "lines": ("trace",),
-    "index": ("replay",),
+    "index": ("validate", "report", "replay"),
 }
 """Who reads a document, and so must name it."""
 
@@ -110,6 +111,56 @@ def test_a_document_that_is_no_document_any_more_is_named_by_all_who_read_it(
             assert "Traceback" not in told
             assert "unforeseen" not in told, (name, changed[:20], told)
             assert path.name in told, (name, changed[:20], told)
+
+
+FLIPPED = {
+    "verdict": rb'"rejected": (1)',
+    "series": rb'"binance/aggTrad(e)"',
+    "manifest": rb'"lines": (1)01',
+    "index": rb'"lines": (2)01',
+    "definitions": rb"BTC(U)SDT-PERP",
+}
+"""A digit or letter of a value in a document, that is another one after a bit has flipped."""
+
+
+@pytest.mark.parametrize("kind", sorted(set(FLIPPED) - {"manifest", "index"}))
+def test_a_digit_that_has_flipped_is_seen_by_all_who_read_the_document(
+    kind: str, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = document(home, kind)
+    data = path.read_bytes()
+    found = re.search(FLIPPED[kind], data)
+    assert found is not None, data[:4_000]
+    at = found.start(1)
+    for name in READERS[kind]:
+        path.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+        assert run(LOOKS[name]) == 1, name
+        told = " ".join("".join(capsys.readouterr()).split())
+        assert path.name in told, (name, told)
+        assert any(way in told for way in ("remove it", "put back")), (name, told)
+    path.write_bytes(data)
+    assert run(LOOKS["validate"]) == 0
+
+
+def test_a_nautilus_file_that_is_gone_is_called_so(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = document(home, "nautilus")
+    good = path.read_bytes()
+    path.unlink()
+    assert run(LOOKS["validate"]) == 1
+    assert "there is no Nautilus file of the day: run again" in " ".join(capsys.readouterr().out.split())
+    assert run(replay("--symbol", "BTCUSDT,ETHUSDT")) == 0
+    assert path.read_bytes() == good
+    assert run(LOOKS["validate"]) == 0
+
+
+def test_all_documents_that_are_damaged_are_named_together(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for kind in ("series", "definitions", "manifest", "index"):
+        document(home, kind).write_bytes(b"{")
+    assert run([*LOOKS["validate"], "--json"]) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert len(told["documents"]) == 4
+    assert all(each["error"] and each["hint"] for each in told["documents"])
+    assert not told["ok"]
 
 
 @pytest.mark.slow

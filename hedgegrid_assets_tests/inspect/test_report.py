@@ -91,7 +91,7 @@ def test_a_day_is_told_with_rules_gaps_rejects_and_origin(yard: Yard) -> None:
 
 def test_a_day_between_without_a_verdict_is_missing(yard: Yard) -> None:
     verdict = yard.places.verdict("BTCUSDT-PERP.BINANCE", "trade_tick", DAY)
-    other = json.loads(verdict.read_bytes()) | {"date": "2024-01-03", "first_id": "1050", "last_id": "1060"}
+    other = of_before(json.loads(verdict.read_bytes())) | {"date": "2024-01-03", "first_id": "1050", "last_id": "1060"}
     verdict.with_name("2024-01-03.json").write_text(json.dumps(other))
     content = reported(yard)
     assert [line[3] for line in content["lines"] if line[1] == 0] == ["DMD"]

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hedgegrid_assets.errors import DocumentDamaged
-from hedgegrid_assets.store import Document, read_document, write_document
+from hedgegrid_assets.stages.catalog.series import read_series, write_series
+from hedgegrid_assets.store import Document, Places, read_document, write_document
 from hedgegrid_assets.store.documents import decode, encode
 
 
@@ -117,3 +118,14 @@ def test_where_there_is_none_nothing_is_read(tmp_path: Path) -> None:
     assert read_document(tmp_path / "none.json", Note) is None
     write_document(tmp_path / "one.json", tmp_path / "tmp", SOME)
     assert read_document(tmp_path / "one.json", Note) == decode(encode(SOME), Note, tmp_path)
+
+
+def test_a_form_of_before_that_looks_otherwise_is_read_too(tmp_path: Path) -> None:
+    places = Places(tmp_path, tmp_path)
+    places.series.parent.mkdir()
+    held = {"BTCUSDT-PERP.BINANCE": {"trade_tick": "binance/trade"}}
+    places.series.write_text(json.dumps(held))
+    assert read_series(places) == held
+    write_series(places, held)
+    assert read_series(places) == held
+    assert json.loads(places.series.read_bytes())["held"] == held

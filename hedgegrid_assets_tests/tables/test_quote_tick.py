@@ -20,8 +20,8 @@ from hedgegrid_assets import read_frame
 from hedgegrid_assets.cli import run
 from hedgegrid_assets.inspect.validation import validate_catalog
 from hedgegrid_assets.model import InstrumentDay
-from hedgegrid_assets.stages.integrity import read_verdict
-from hedgegrid_assets.store import Places
+from hedgegrid_assets.stages.verdict import read_verdict
+from hedgegrid_assets.store import Places, plain
 from hedgegrid_assets.tables import TABLES
 from hedgegrid_assets_tests.scenario import DAY, MIDNIGHT_MS, agg_trade, line, received
 from hedgegrid_assets_tests.standins.tardis import KEY
@@ -87,7 +87,7 @@ def values_of(quotes: Sequence[QuoteTick]) -> list[Values]:
 def verdict_of(day: date = DAY, instrument_id: str = ID) -> Any:
     found = read_verdict(Places(Path("data"), Path("data/catalog")), QUOTES, InstrumentDay(instrument_id, day))
     assert found is not None
-    return found
+    return plain(found)
 
 
 def rule(name: str) -> Any:

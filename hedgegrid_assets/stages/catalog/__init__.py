@@ -34,7 +34,8 @@ from hedgegrid_assets.stages.catalog.files import (
     strays,
 )
 from hedgegrid_assets.stages.catalog.installed import refuse_unfit_nautilus
-from hedgegrid_assets.stages.catalog.moves import Moves, carry_out, finish, read_series, unfinished
+from hedgegrid_assets.stages.catalog.moves import Moves, carry_out, finish, unfinished
+from hedgegrid_assets.stages.catalog.series import read_series, write_series
 from hedgegrid_assets.stages.frames import ContentDigest, Precisions
 from hedgegrid_assets.stages.verdict import Verdict, read_verdict
 from hedgegrid_assets.store import (
@@ -48,7 +49,6 @@ from hedgegrid_assets.store import (
     reading,
     sha256_of,
     temporary_file,
-    write_json,
     writing,
 )
 from hedgegrid_assets.timestamps import day_end, day_start, iso, nautilus_file_name
@@ -82,7 +82,7 @@ def claim_series(places: Places, instrument_id: str, table: Table, series: str) 
         noted = read_series(places)
         if noted.get(instrument_id, {}).get(table.name) != series:
             noted.setdefault(instrument_id, {})[table.name] = series
-            write_json(places.series, places.catalog_temp, noted)
+            write_series(places, noted)
 
 
 def _held_series(places: Places, instrument_id: str, table: Table) -> str | None:

@@ -212,20 +212,21 @@ def put_definition(places: Places, instrument: Instrument) -> bool:
     final = places.nautilus_folder(instrument.kind, instrument.id) / NAUTILUS_FILE
     known = read_definitions(places.catalog)
     check_names([*known, instrument.id])
-    merged = definitions_table({**known, instrument.id: instrument}.values())
     changed = _publish(final, row, places.catalog_temp)
     changed |= _remove_others(places, instrument.id, final)
-    changed |= _publish(definitions_file(places.catalog), merged, places.catalog_temp)
+    if known.get(instrument.id) != instrument:
+        merged = definitions_table({**known, instrument.id: instrument}.values())
+        changed |= _publish(definitions_file(places.catalog), merged, places.catalog_temp, checksums=True)
     return changed
 
 
 # ---------------------------------------------------------------- files
 
 
-def _publish(final: Path, table: pa.Table, tmp_dir: Path) -> bool:
-    """Write the table, unless the file holds exactly its bytes."""
+def _publish(final: Path, table: pa.Table, tmp_dir: Path, *, checksums: bool = False) -> bool:
+    """Write the table, maybe with ``checksums`` of its pages, unless the file holds exactly its bytes."""
     sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd")
+    pq.write_table(table, sink, compression="zstd", write_page_checksum=checksums)
     content = sink.getvalue().to_pybytes()
     if final.is_file() and final.read_bytes() == content:
         return False

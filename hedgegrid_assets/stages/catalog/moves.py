@@ -1,23 +1,23 @@
 """Many files of a catalog changed as one: written down first, then done in one burst, and finished by the next run."""
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from types import NoneType
-from typing import Any, Final
+from typing import ClassVar, Final
 
 from hedgegrid_assets.errors import DocumentDamaged
 from hedgegrid_assets.instruments import Instrument
 from hedgegrid_assets.stages.catalog.definitions import put_definition
+from hedgegrid_assets.stages.catalog.series import read_series, write_series
 from hedgegrid_assets.store import (
+    Document,
     Places,
-    Shape,
     exclusive_lock,
-    read_json,
+    read_document,
     remove_tree,
     sync_folder,
-    write_json,
+    write_document,
     writing,
 )
 
@@ -43,26 +43,45 @@ class Moves:
     folder: Path | None = None
 
 
+_REMEDY: Final = "remove it, then run the command that was interrupted again (validate says what is not whole)"
+
+
+class Noted(Document, frozen=True, kw_only=True):
+    """``Moves`` as they are written down: paths in the catalog relative to it, as it may be moved."""
+
+    kind: ClassVar[str] = "moves"
+    newest: ClassVar[int] = 2
+    told: ClassVar[str] = "what is to be moved"
+    remedy: ClassVar[str] = _REMEDY
+    moves: int = 1
+    what: str
+    definition: Instrument | None
+    renames: list[tuple[str, str]]
+    removals: list[str]
+    unclaimed: list[tuple[str, str]]
+    folder: str | None
+
+
 def carry_out(places: Places, moves: Moves) -> None:
     """Do it all. A process that is killed on the way leaves it written down; ``finish`` does the rest."""
     finish(places)
     with writing(places.catalog), exclusive_lock(places.catalog_lock):
-        noted = {
-            "what": moves.what,
-            "definition": asdict(moves.definition) if moves.definition else None,
-            "renames": [[_noted(places, source), _noted(places, target)] for source, target in moves.renames],
-            "removals": [_noted(places, path) for path in moves.removals],
-            "unclaimed": [list(each) for each in moves.unclaimed],
-            "folder": _noted(places, moves.folder) if moves.folder else None,
-        }
-        write_json(places.moves, places.catalog_temp, noted)
+        noted = Noted(
+            what=moves.what,
+            definition=moves.definition,
+            renames=[(_noted(places, source), _noted(places, target)) for source, target in moves.renames],
+            removals=[_noted(places, path) for path in moves.removals],
+            unclaimed=list(moves.unclaimed),
+            folder=_noted(places, moves.folder) if moves.folder else None,
+        )
+        write_document(places.moves, places.catalog_temp, noted)
         _do(places, noted)
 
 
 def unfinished(places: Places) -> str | None:
     """What was begun and is not done yet, in words; None if there is nothing."""
-    noted = _read(places)
-    return None if noted is None else str(noted["what"])
+    noted = read_document(places.moves, Noted)
+    return None if noted is None else noted.what
 
 
 def finish(places: Places) -> str | None:
@@ -70,48 +89,19 @@ def finish(places: Places) -> str | None:
     if not places.moves.exists():
         return None
     with writing(places.catalog), exclusive_lock(places.catalog_lock):
-        noted = _read(places)
+        noted = read_document(places.moves, Noted)
         if noted is None:  # another process has finished it
             return None
         _do(places, noted)
-        return str(noted["what"])
+        return noted.what
 
 
-_MOVES: Final[Shape] = {
-    "what": str,
-    "definition": (dict, NoneType),
-    "renames": [[str]],
-    "removals": [str],
-    "unclaimed": [[str]],
-    "folder": (str, NoneType),
-}
-_REMEDY: Final = "remove it, then run the command that was interrupted again (validate says what is not whole)"
-
-
-def _read(places: Places) -> dict[str, Any] | None:
-    noted: dict[str, Any] | None = read_json(places.moves, "what is to be moved", _MOVES, _REMEDY)
-    return noted
-
-
-def read_series(places: Places) -> dict[str, dict[str, str]]:
-    """Instrument -> table -> the series that the catalog holds. Raises DocumentDamaged."""
-    held: dict[str, dict[str, str]] | None = read_json(places.series, "which series each table holds", _are_series)
-    return held or {}
-
-
-def _are_series(value: Any) -> bool:
-    return isinstance(value, dict) and all(
-        isinstance(tables, dict) and all(isinstance(series, str) for series in tables.values())
-        for tables in value.values()
-    )
-
-
-def _do(places: Places, noted: Mapping[str, Any]) -> None:
+def _do(places: Places, noted: Noted) -> None:
     """Each step leaves what is done already as it is."""
-    if noted["definition"]:
-        put_definition(places, Instrument(**noted["definition"]))
-    renames = [(_path(places, source), _path(places, target)) for source, target in noted["renames"]]
-    removals = [_path(places, path) for path in noted["removals"]]
+    if noted.definition:
+        put_definition(places, noted.definition)
+    renames = [(_path(places, source), _path(places, target)) for source, target in noted.renames]
+    removals = [_path(places, path) for path in noted.removals]
     for source, target in renames:
         if source.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -121,23 +111,22 @@ def _do(places: Places, noted: Mapping[str, Any]) -> None:
     for folder in sorted({path.parent for path in (*removals, *(target for _, target in renames))}):
         if folder.is_dir():
             sync_folder(folder)
-    _unclaim(places, noted["unclaimed"])
-    if noted["folder"]:
-        remove_tree(_path(places, noted["folder"]))
+    _unclaim(places, noted.unclaimed)
+    if noted.folder:
+        remove_tree(_path(places, noted.folder))
     places.moves.unlink(missing_ok=True)
     sync_folder(places.moves.parent)
 
 
-def _unclaim(places: Places, gone: Sequence[Sequence[str]]) -> None:
+def _unclaim(places: Places, gone: Sequence[tuple[str, str]]) -> None:
     held = read_series(places)
     for instrument_id, table in gone:
         held.get(instrument_id, {}).pop(table, None)
     if gone:
-        write_json(places.series, places.catalog_temp, {key: value for key, value in held.items() if value})
+        write_series(places, {key: value for key, value in held.items() if value})
 
 
 def _noted(places: Places, path: Path) -> str:
-    """Relative where it lies in the catalog, which may be moved."""
     return str(path.relative_to(places.catalog)) if path.is_relative_to(places.catalog) else str(path.absolute())
 
 

@@ -119,7 +119,7 @@ def index_path(places: Places, feed: str, landing: LandingFile) -> Path:
 
 def read_index(places: Places, feed: str, landing: LandingFile) -> dict[str, Any] | None:
     """What was found in this content of a landing file, or None if it was not imported."""
-    return _read(index_path(places, feed, landing))
+    return read_index_file(index_path(places, feed, landing))
 
 
 def _is_day(value: Any) -> bool:
@@ -148,7 +148,8 @@ _INDEX: Final[Shape] = {
 }
 
 
-def _read(path: Path) -> dict[str, Any] | None:
+def read_index_file(path: Path) -> dict[str, Any] | None:
+    """What an index file says, or None where there is none. Raises DocumentDamaged."""
     index: dict[str, Any] | None = read_json(path, "the index of an imported file", _INDEX)
     return index
 
@@ -177,7 +178,7 @@ def last_import(places: Places, feed: str) -> int:
 
 def indexes(places: Places, feed: str) -> dict[Path, dict[str, Any]]:
     """All index files of a feed."""
-    read = ((path, _read(path)) for path in sorted(places.imports(feed).glob("*.json")))
+    read = ((path, read_index_file(path)) for path in sorted(places.imports(feed).glob("*.json")))
     return {path: index for path, index in read if index is not None}
 
 

@@ -32,7 +32,7 @@ def offset(tmp_path: Path, table: str = "mark_price_update") -> list[int]:
 
 
 def series(tmp_path: Path, table: str = "mark_price_update") -> str:
-    held = json.loads((tmp_path / "catalog/.hedgegrid/series.json").read_text())
+    held = json.loads((tmp_path / "catalog/.hedgegrid/series.json").read_text())["held"]
     return str(held["BTCUSDT-PERP.BINANCE"][table])
 
 

@@ -53,7 +53,8 @@ def test_a_dialect_gives_its_known_rows(tmp_path: Path, case: Case) -> None:
     assert trades_of(rows) == list(case.trades)
     assert rows["ts_init"].to_list() == list(case.received or [trade[0] for trade in case.trades])
     assert (
-        json.loads((tmp_path / "catalog/.hedgegrid/series.json").read_text())[instrument]["trade_tick"] == case.series
+        json.loads((tmp_path / "catalog/.hedgegrid/series.json").read_text())["held"][instrument]["trade_tick"]
+        == case.series
     )
     for note in case.notes:
         assert any(note in said for said in done.notes), done.notes

@@ -282,10 +282,10 @@ def test_a_day_that_is_not_there_is_named_with_what_is(tmp_path: Path, capsys: p
 def test_when_the_last_day_is_out_another_series_may_come_in(tmp_path: Path) -> None:
     write(tmp_path / "data/raw/csv/x.csv", range(0, 24, 4))
     assert convert(tmp_path) == 0
-    held = json.loads(places(tmp_path).series.read_text())
+    held = json.loads(places(tmp_path).series.read_text())["held"]
     assert ID in held
     assert reset(tmp_path, "--yes") == 0
-    assert ID not in json.loads(places(tmp_path).series.read_text())
+    assert ID not in json.loads(places(tmp_path).series.read_text())["held"]
 
 
 # ---------------------------------------------------------------- killed at every step

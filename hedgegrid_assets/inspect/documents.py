@@ -1,0 +1,43 @@
+"""The small documents of a catalog and a data root, read through: those that are damaged are named by whoever looks."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+from hedgegrid_assets.errors import HedgegridError
+from hedgegrid_assets.instruments import read_definitions
+from hedgegrid_assets.stages import catalog as catalog_stage
+from hedgegrid_assets.stages.catalog.series import read_series
+from hedgegrid_assets.stages.raw import read_manifest
+from hedgegrid_assets.stages.raw.index import read_index_file
+from hedgegrid_assets.store import Places
+
+
+def damaged(places: Places) -> Iterator[HedgegridError]:
+    """What is wrong with the documents of a catalog as a whole."""
+    for read in (partial(read_definitions, places.catalog), partial(read_series, places), partial(_moves, places)):
+        yield from _wrong(read)
+
+
+def damaged_raw(places: Places) -> Iterator[HedgegridError]:
+    """What is wrong with the manifests of raw days, and the indexes of landing files, of all feeds."""
+    for path in sorted(places.landing.glob("*/.imports/*.json")):
+        yield from _wrong(partial(read_index_file, path))
+    for path in sorted(places.landing.glob("*/*/*/????-??-??.json")):
+        yield from _wrong(partial(read_manifest, path))
+
+
+def refuse_damaged(places: Places) -> None:
+    """Raises what is wrong with a document of the catalog as a whole: whatever is shown of it might be wrong as well."""
+    for error in damaged(places):
+        raise error
+
+
+def _moves(places: Places) -> None:
+    catalog_stage.unfinished(places)
+
+
+def _wrong(read: Callable[[], object]) -> Iterator[HedgegridError]:
+    try:
+        read()
+    except HedgegridError as error:
+        yield error
