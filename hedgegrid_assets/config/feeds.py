@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, override
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
-from hedgegrid_assets.config.fields import InstrumentOverride
+from hedgegrid_assets.config.fields import Backtest, InstrumentOverride
 from hedgegrid_assets.config.notes import KEY_IN_FILE, KeyPath, Note, dotted, notes_of, refuse, twice, unknown
 from hedgegrid_assets.config.origin import (
     SYNTHETIC,
@@ -25,23 +25,29 @@ from hedgegrid_assets.config.paths import RESERVED_NAMES, RESERVED_PREFIX
 from hedgegrid_assets.config.settings import setting_notes
 from hedgegrid_assets.config.yaml_lines import Unreadable, Walk, plain_file
 from hedgegrid_assets.errors import FeedsFileError, UsageError
-from hedgegrid_assets.fields import Day, GapSeconds, NamePart, shown
+from hedgegrid_assets.fields import Day, GapSeconds, NamePart, matches, shown
 from hedgegrid_assets.names import nautilus_takes_for_one
 from hedgegrid_assets.sources import SOURCES
 
 _VERSION: Final = 1
 _FEED_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
+type BacktestName = Annotated[
+    str, matches(_FEED_NAME, "1 to 40 lower-case letters, digits and _ with a letter in front")
+]
+
 
 class Feed(Origin):
     """An origin as declared in feeds.yaml, where it stands for itself: all that it says has to be of use.
 
     ``symbols`` are without a slash, ``gaps`` by the names of tables, ``settings`` those of the source alone.
+    ``backtests``: name -> what is run on the catalog, an asset each.
     """
 
     symbols: Annotated[tuple[NamePart, ...], Field(min_length=1)]
     start: Day
     gaps: Mapping[str, GapSeconds] = Field(default_factory=dict)
+    backtests: Mapping[BacktestName, Backtest] = Field(default_factory=dict)
 
     @field_validator("name")
     @classmethod

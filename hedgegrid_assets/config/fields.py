@@ -46,6 +46,22 @@ class Schedule(Frozen):
     look_back_days: Annotated[int, Field(strict=True, ge=0, le=366)] = 3
 
 
+class Backtest(Frozen):
+    """A backtest that a feed's data end in; files count from the folder of feeds.yaml.
+
+    Attributes:
+        config: As of ``run-backtest --backtest-config``.
+        strategy: As of ``--strategy-config``; None: those that the file names.
+        pin: What inputs and result are held to; None: the ``.pin.json`` beside the file, if there is one.
+        allow_gaps: Run without days that are missing or not good.
+    """
+
+    config: Annotated[str, Field(min_length=1)]
+    strategy: str | None = None
+    pin: str | None = None
+    allow_gaps: Annotated[bool, Field(strict=True)] = False
+
+
 class InstrumentOverride(Frozen):
     """What the feed says of one instrument; it goes before an exchange document and before inference.
 

@@ -1,4 +1,4 @@
-"""The assets of a feed: what is there once (landing zone, instruments), and its instrument-days."""
+"""The assets of a feed: what is there once (landing zone, instruments), its instrument-days, and its backtests."""
 
 import time
 from collections.abc import Iterator
@@ -8,6 +8,7 @@ from typing import Any, Final
 import dagster as dg
 
 from hedgegrid_assets.defs import metadata
+from hedgegrid_assets.defs.backtests import backtests_of
 from hedgegrid_assets.defs.days import days_of
 from hedgegrid_assets.defs.failures import failure
 from hedgegrid_assets.defs.keys import instruments_key, landing_key
@@ -29,6 +30,7 @@ def assets_of(feed_context: FeedContext) -> list[dg.AssetsDefinition]:
         *([_landing(feed_context)] if feed_context.source.lands else []),
         _instruments(feed_context),
         days_of(feed_context),
+        *backtests_of(feed_context),
     ]
 
 

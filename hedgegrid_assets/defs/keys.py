@@ -21,6 +21,11 @@ def catalog_key(feed_context: FeedContext, table: Table) -> dg.AssetKey:
     return dg.AssetKey([feed_context.feed.name, "catalog", table.name])
 
 
+def backtest_key(feed_context: FeedContext, name: str) -> dg.AssetKey:
+    """A backtest of a feed."""
+    return dg.AssetKey([feed_context.feed.name, "backtest", name])
+
+
 def landing_key(feed_context: FeedContext) -> dg.AssetKey:
     """The landing zone of a feed."""
     return dg.AssetKey([feed_context.feed.name, "landing"])
