@@ -50,7 +50,7 @@ def instruments_widen(
     For data that became finer than the definition. Run it again if it was interrupted; then run the refused days again.
     """
     from hedgegrid_assets.housekeeping.widening import widen_instrument
-    from hedgegrid_assets.pipeline.definitions import told
+    from hedgegrid_assets.pipeline.definitions import described
 
     set_logging(verbose=verbose, quiet=quiet)
     with progress(quiet=quiet) as tick:
@@ -59,7 +59,8 @@ def instruments_widen(
         print_json({"instrument_id": instrument_id, "frames": done.frames, "files": done.files})
     elif not quiet:
         console().print(
-            f"{told(done.instrument)}: {done.frames} frames and {done.files} Nautilus files written anew", markup=False
+            f"{described(done.instrument)}: {done.frames} frames and {done.files} Nautilus files written anew",
+            markup=False,
         )
     return 0
 

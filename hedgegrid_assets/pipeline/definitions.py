@@ -123,7 +123,7 @@ def _pin(context: FeedContext, instrument: Instrument) -> Instrument:
     if instrument.origin == "inferred":
         refuse_foreign_definition(context.places.catalog, instrument.id)
     if write_definition(context.places.catalog, instrument):
-        _log.debug("pinned the definition of %s", told(instrument))
+        _log.debug("pinned the definition of %s", described(instrument))
     return instrument
 
 
@@ -205,7 +205,7 @@ def doubtful_numbers(context: FeedContext, symbol: str, instrument: Instrument, 
     return notes
 
 
-def told(instrument: Instrument) -> str:
+def described(instrument: Instrument) -> str:
     """A definition in one line for people."""
     fees = "" if instrument.fees_known else "; no fees known"
     return (

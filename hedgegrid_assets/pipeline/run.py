@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +16,7 @@ from hedgegrid_assets.errors import HedgegridError, NoDataFetched, Unforeseen, t
 from hedgegrid_assets.instruments import FAR_FINER, FEW, Instrument
 from hedgegrid_assets.model import InstrumentDay, Table
 from hedgegrid_assets.pipeline.days import make_tables
-from hedgegrid_assets.pipeline.definitions import doubtful_numbers, instrument_of, is_pinned, told
+from hedgegrid_assets.pipeline.definitions import described, doubtful_numbers, instrument_of, is_pinned
 from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.pipeline.fetch import fetch, results_of, workers
 from hedgegrid_assets.pipeline.landing import import_landing
@@ -110,119 +111,153 @@ def run(
 
     ``say`` is told what a person should know (notes are in the summary as well). A day that fails stops no other.
     """
+    told = _Told(progress, say, stop or threading.Event())
     at_hand: dict[RawKey, RawDay] = {}
     try:
-        return _run(asked, progress, say, stop or threading.Event(), at_hand)
+        return _run(asked, told, at_hand)
     finally:
         for day in at_hand.values():
             day.close()
 
 
-def _run(
-    asked: Request,
-    progress: Progress | None,
-    say: Callable[[str], None] | None,
-    halt: threading.Event,
-    at_hand: dict[RawKey, RawDay],
-) -> RunSummary:
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """Who is told of what the run does, and who may stop it."""
+
+    progress: Progress | None
+    say: Callable[[str], None] | None
+    halt: threading.Event
+    notes: list[str] = field(default_factory=list)
+
+    def note(self, text: str) -> None:
+        """What a person should know."""
+        self.notes.append(text)
+        _log.info(text)
+        if self.say:
+            self.say(text)
+
+    def tick(self, what: str, lines: int) -> None:
+        """Called often, from all threads. Raises Stopped."""
+        if self.halt.is_set():
+            raise Stopped
+        if self.progress:
+            self.progress(what, lines)
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """The raw days to convert; of files: with the kinds and the market that they have, and what importing them told."""
+
+    context: FeedContext
+    keys: Sequence[RawKey]
+    report: ImportReport | None = None
+    errors: Sequence[HedgegridError] = ()
+
+    @property
+    def not_understood(self) -> int:
+        """Lines that could be of a table that is missing."""
+        return self.report.by_stream[REST] + self.report.unplaced.total() if self.report else 0
+
+
+def _run(asked: Request, told: _Told, at_hand: dict[RawKey, RawDay]) -> RunSummary:
     """``at_hand`` gets the days that the run has read, and that the caller closes."""
     started = time.monotonic()
-    notes: list[str] = []
-
-    def note(text: str) -> None:
-        notes.append(text)
-        _log.info(text)
-        if say:
-            say(text)
-
-    def tick(what: str, lines: int) -> None:
-        if halt.is_set():
-            raise Stopped
-        if progress:
-            progress(what, lines)
-
     refuse_unfit_nautilus()
     make_folder(asked.catalog)
+    venue = asked.origin.venue
     for symbol, listing in asked.spelled.items():
-        note(
-            f"{symbol} is read as {NAMES[listing.market]} of {asked.origin.venue}: {listing.symbol}.{asked.origin.venue}"
-        )
+        told.note(f"{symbol} is read as {NAMES[listing.market]} of {venue}: {listing.symbol}.{venue}")
     context = context_of(asked)
-    report: ImportReport | None = None
-    errors: list[HedgegridError] = []
-    if context.source.lands:
-        report = import_landing(
-            context,
-            channels=giving(context),
-            in_place=True,
-            pass_over_damaged=not context.names_files,
-            progress=tick,
-            keep=True,
-            again=asked.force,
-        )
-        at_hand |= report.at_hand
-        errors += report.refused
-        for text in report.notes:
-            note(text)
-        if context.source.begin is not None and report.unknown_symbols:
-            most = ", ".join(f"{symbol} {count:,}" for symbol, count in report.unknown_symbols.most_common(5))
-            note(
-                f"{sum(report.unknown_symbols.values()):,} rows of {len(report.unknown_symbols)} other symbols are passed over: {most}"
-            )
-        if report.unplaced:
-            note(
-                f"{sum(report.unplaced.values())} lines belong to no table or day {dict(report.unplaced)}: kept in {context.places.data / 'rejects' / context.feed.name}"
-            )
-        context = with_index_kind(with_trade_kind(context, report, note), report, note)
-        keys, missing = wanted_keys(context, asked, report)
-        errors += missing
-        if not keys:
-            raise together(report.refused) if report.refused else missing[0]
-        context = with_market(context, keys, note)
-    else:
-        keys = made_keys(context, asked)
-    note_missing_tables(context, keys, note, report.by_stream[REST] + report.unplaced.total() if report else 0)
+    taken = (
+        _import(context, asked, told, at_hand) if context.source.lands else _Taken(context, made_keys(context, asked))
+    )
+    context, keys = taken.context, taken.keys
+    note_missing_tables(context, keys, told.note, taken.not_understood)
     failed = contradicted(context, keys) if context.source.lands else {}
+    _refuse_none_left(keys, failed)
+    if context.source.remote is not None:
+        at_once = max(asked.jobs, FETCHED_AT_ONCE)
+        failed = fetch(context, keys, at_once, told.tick, told.halt, told.note, at_hand)
+    inferred = _define_instruments(context, keys, failed, told)
+    _refuse_none_left(keys, failed)
+    with workers(asked.jobs, told.halt) as pool:
+        work = partial(_run_day, context, asked=asked, progress=told.tick, failed=failed, at_hand=at_hand)
+        days = [day for each in results_of([pool.submit(work, key) for key in keys]) for day in each]
+    for text in (*(day.note for day in days if day.note), *_far_finer_notes(context, inferred, days)):
+        told.note(text)
+    order = list(context.feed.tables)
+    return RunSummary(
+        sorted(days, key=lambda day: (day.instrument_id, order.index(day.table), day.date)),
+        notes=told.notes,
+        seconds=time.monotonic() - started,
+        errors=list(taken.errors),
+        **_lines_told(taken.report),
+    )
+
+
+def _import(context: FeedContext, asked: Request, told: _Told, at_hand: dict[RawKey, RawDay]) -> _Taken:
+    """Import the landing files, and choose what to take of them. Raises where there is nothing to take."""
+    report = import_landing(
+        context,
+        channels=giving(context),
+        in_place=True,
+        pass_over_damaged=not context.names_files,
+        progress=told.tick,
+        keep=True,
+        again=asked.force,
+    )
+    at_hand |= report.at_hand
+    for text in (*report.notes, *_passed_over_notes(context, report)):
+        told.note(text)
+    context = with_index_kind(with_trade_kind(context, report, told.note), report, told.note)
+    keys, missing = wanted_keys(context, asked, report)
+    if not keys:
+        raise together(report.refused) if report.refused else missing[0]
+    return _Taken(with_market(context, keys, told.note), keys, report, [*report.refused, *missing])
+
+
+def _passed_over_notes(context: FeedContext, report: ImportReport) -> Iterator[str]:
+    """Rows and lines of the files that nothing is made of."""
+    others = report.unknown_symbols
+    if context.source.begin is not None and others:
+        most = ", ".join(f"{symbol} {count:,}" for symbol, count in others.most_common(5))
+        yield f"{sum(others.values()):,} rows of {len(others)} other symbols are passed over: {most}"
+    if report.unplaced:
+        kept = context.places.data / "rejects" / context.feed.name
+        yield f"{report.unplaced.total()} lines belong to no table or day {dict(report.unplaced)}: kept in {kept}"
+
+
+def _refuse_none_left(keys: Sequence[RawKey], failed: Mapping[RawKey, HedgegridError]) -> None:
+    """Where every day has failed, its error is the run's."""
     if keys and len(failed) == len(keys):
         raise next(iter(failed.values()))
-    if context.source.remote is not None:
-        failed = fetch(context, keys, max(asked.jobs, FETCHED_AT_ONCE), tick, halt, note, at_hand)
+
+
+def _define_instruments(
+    context: FeedContext, keys: Sequence[RawKey], failed: dict[RawKey, HedgegridError], told: _Told
+) -> list[Instrument]:
+    """Define and announce the instruments of the days that have not ``failed``; those that cannot be, fail theirs.
+
+    Gives those whose precisions were inferred.
+    """
+    made = not context.source.lands and context.source.remote is None and context.source.precisions is None
     inferred: list[Instrument] = []
     for symbol in sorted({key.symbol for key in keys if key not in failed}):
+        mine = [key for key in keys if key.symbol == symbol]
         try:
-            if not context.source.lands and context.source.remote is None and context.source.precisions is None:
-                for key in keys:
-                    context.raw(key) if key.symbol == symbol else None
+            for key in mine if made else ():
+                context.raw(key)
             instrument = instrument_of(context, symbol)
         except HedgegridError as error:
-            failed |= {key: error for key in keys if key.symbol == symbol and key not in failed}
+            failed.update({key: error for key in mine if key not in failed})
             continue
         if instrument.origin == "inferred":
             inferred.append(instrument)
             if is_pinned(context, instrument):
-                note(f"instrument {told(instrument)}")
-        for text in doubtful_numbers(context, symbol, instrument, {key.day for key in keys if key.symbol == symbol}):
-            note(text)
-    if keys and len(failed) == len(keys):
-        raise next(iter(failed.values()))
-    with workers(asked.jobs, halt) as pool:
-        work = partial(_run_day, context, asked=asked, progress=tick, failed=failed, at_hand=at_hand)
-        results = results_of([pool.submit(work, key) for key in keys])
-    for day in (day for days in results for day in days if day.note):
-        note(str(day.note))
-    for text in _far_finer_notes(context, inferred, [day for days in results for day in days]):
-        note(text)
-    order = list(context.feed.tables)
-    return RunSummary(
-        sorted(
-            (day for days in results for day in days),
-            key=lambda day: (day.instrument_id, order.index(day.table), day.date),
-        ),
-        notes=notes,
-        seconds=time.monotonic() - started,
-        errors=errors,
-        **_lines_told(report),
-    )
+                told.note(f"instrument {described(instrument)}")
+        for text in doubtful_numbers(context, symbol, instrument, {key.day for key in mine}):
+            told.note(text)
+    return inferred
 
 
 def _far_finer_notes(context: FeedContext, inferred: Sequence[Instrument], days: Sequence[DaySummary]) -> Iterator[str]:
