@@ -22,8 +22,9 @@ def damaged_raw(places: Places) -> Iterator[HedgegridError]:
     """What is wrong with the manifests of raw days, and the indexes of landing files, of all feeds."""
     for path in sorted(places.landing.glob("*/.imports/*.json")):
         yield from _wrong(partial(read_index_file, path))
-    for path in sorted(places.landing.glob("*/*/*/????-??-??.json")):
-        yield from _wrong(partial(read_manifest, path))
+    for folder in places.raw_folders():
+        for path in sorted(folder.glob("????-??-??.json")):
+            yield from _wrong(partial(read_manifest, path))
 
 
 def refuse_damaged(places: Places) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from hedgegrid_assets.instruments import read_definitions
 from hedgegrid_assets.stages.raw import read_manifest
-from hedgegrid_assets.store import Places
+from hedgegrid_assets.store import Places, raw_folder_name
 
 _SHOWN_ORIGINS: Final = 20
 
@@ -74,7 +74,11 @@ class RawFinder:
     def _folders_of(self, symbol: str | None) -> list[Path]:
         """Folders of raw days; all of them for an instrument without a definition: the sha256 tells."""
         if symbol not in self._folders:
-            channels = sorted(path for path in self._places.landing.glob("*/*") if path.is_dir())
-            below = ([channel / symbol] if symbol else sorted(channel.iterdir()) for channel in channels)
-            self._folders[symbol] = [folder for folders in below for folder in folders if folder.is_dir()]
+            every = list(self._places.raw_folders())
+            self._folders[symbol] = [folder for folder in every if symbol is None or _is_of(folder, symbol)]
         return self._folders[symbol]
+
+
+def _is_of(folder: Path, symbol: str) -> bool:
+    """Its name is the symbol's; versions before made two folders of a symbol with a slash."""
+    return folder.name == raw_folder_name(symbol) or ("/" in symbol and folder.parts[-2:] == tuple(symbol.split("/")))

@@ -17,7 +17,7 @@ from hedgegrid_assets.store.documents import (
 )
 from hedgegrid_assets.store.lines import LineFile, bytes_of, line_array
 from hedgegrid_assets.store.locks import exclusive_lock, working_folder
-from hedgegrid_assets.store.places import Places, cut_name, folder_of
+from hedgegrid_assets.store.places import Places, cut_name, folder_of, raw_folder_name
 from hedgegrid_assets.store.publish import atomic_write, give_up, parquet_writer, publish_file, temporary_file
 from hedgegrid_assets.store.spool import Spool
 from hedgegrid_assets.store.threads import BackgroundWriter, ordered_map, prefetch
@@ -53,6 +53,7 @@ __all__ = [
     "plain",
     "prefetch",
     "publish_file",
+    "raw_folder_name",
     "read_document",
     "read_json",
     "reading",

@@ -2,13 +2,16 @@
 
 import hashlib
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Final
 
+from hedgegrid_assets.errors import EnvironmentFault
 from hedgegrid_assets.names import check_part
 
+_DAY: Final = "????-??-??"
 _OUTSIDE_NAME: Final = re.compile(r"[^\w.@+-]")
 _NAME_BYTES: Final = 120
 """A file system takes names of 255 bytes; ours have an ending and a digest as well."""
@@ -38,8 +41,26 @@ class Places:
         return _below(self.data, "raw", feed, ".tmp")
 
     def raw_folder(self, feed: str, channel: str, symbol: str) -> Path:
-        """Daily raw files of a channel and symbol."""
-        return _below(self.data, "raw", feed, channel, symbol)
+        """Daily raw files of a channel and symbol: one folder, whatever is in the symbol.
+
+        Versions before made folders inside each other of a symbol with a slash; where such a one is, it is used on.
+        Raises EnvironmentFault where there are both.
+        """
+        flat = _below(self.data, "raw", feed, channel, raw_folder_name(symbol))
+        before = _below(self.data, "raw", feed, channel, symbol)
+        if before == flat or not _holds_raw_days(before):
+            return flat
+        if _holds_raw_days(flat):
+            raise EnvironmentFault(
+                f"two folders hold raw days of {symbol}: {flat} and {before}",
+                hint=f"keep one: move the files of {before} that the other has not there, and remove the rest",
+            )
+        return before
+
+    def raw_folders(self) -> Iterator[Path]:
+        """Every folder of raw days, of all feeds, channels and symbols."""
+        found = {path.parent for depth in ("*/*/*", "*/*/*/*") for path in self.landing.glob(f"{depth}/{_DAY}.json")}
+        yield from sorted(path for path in found if not path.relative_to(self.landing).parts[1].startswith("."))
 
     def raw_manifest(self, feed: str, channel: str, symbol: str, day: date) -> Path:
         """The manifest of a raw day; names its raw file."""
@@ -107,6 +128,18 @@ class Places:
     def staging(self) -> "Places":
         """A catalog in the making beside this one, on the same filesystem, whose files take the place of ours."""
         return Places(self.data, self.catalog / ".hedgegrid" / "staging")
+
+
+def raw_folder_name(symbol: str) -> str:
+    """One part of a path for a symbol: as it is, but for a slash (``BTC%2FUSDT``) and the sign of percent (``%25``).
+
+    Two symbols have two names; ``urllib.parse.unquote`` gives the symbol.
+    """
+    return symbol.replace("%", "%25").replace("/", "%2F")
+
+
+def _holds_raw_days(folder: Path) -> bool:
+    return any(folder.glob(f"{_DAY}.json"))
 
 
 def folder_of(instrument_id: str) -> str:

@@ -1,7 +1,6 @@
 """A raw day on disk: which one it is, its lines, and the manifest that tells where they are from."""
 
 import contextlib
-import glob
 import hashlib
 import json
 import os
@@ -346,7 +345,8 @@ def is_corrected(places: Places, raw: RawDay, judged: Sequence[str]) -> bool:
     wanted, names = set(judged), _origins(raw.manifest)
     if wanted & {raw.sha256, *raw.manifest.get("replaces", ())}:
         return True
-    for path in places.landing.glob(f"*/*/{glob.escape(raw.key.symbol)}/{raw.key.day}.json"):
+    for channel in places.landing.glob("*/*/"):
+        path = places.raw_manifest(channel.parent.name, channel.name, raw.key.symbol, raw.key.day)
         other = read_manifest(path)
         if other and wanted & {other["sha256"], *other.get("replaces", ())} and names & _origins(other):
             return True

@@ -25,6 +25,7 @@ from hedgegrid_assets.store import (
     exclusive_lock,
     ordered_map,
     publish_file,
+    raw_folder_name,
     working_folder,
     writing,
 )
@@ -118,7 +119,7 @@ def _download_day(
     assert source.remote is not None
     remote, request = source.remote, request_of(source, key, settings)
     channel = _remote_channel(source, key, settings)
-    lock = places.raw_temp(feed) / "locks" / f"{key.channel}-{key.symbol}-{key.day}".replace("/", "")
+    lock = places.raw_temp(feed) / "locks" / f"{key.channel}-{raw_folder_name(key.symbol)}-{key.day}"
     with exclusive_lock(lock), working_folder(places.raw_temp(feed)) as work, ExitStack() as stack:
         try:
             held = raw_day(places, feed, key)

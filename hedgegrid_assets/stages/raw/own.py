@@ -40,7 +40,8 @@ class OwnFiles:
         below = real.relative_to(self._landing).parts
         if len(below) > 1 and below[1] in {".imports", ".tmp"}:
             return True
-        return len(below) == 4 and (_is_raw_day(real) or (self._is_feed(below[0]) and below[1] in _channels()))
+        deep = (4, 5)  # versions before made two folders of a symbol with a slash
+        return len(below) in deep and (_is_raw_day(real) or (self._is_feed(below[0]) and below[1] in _channels()))
 
     def _is_feed(self, name: str) -> bool:
         if name not in self._feeds:
