@@ -786,6 +786,25 @@ class RemoteFault(EnvironmentFault):
         self.transient = transient
 
 
+class ArchiveFileUnproven(RemoteFault):
+    """A published file is not the one that the checksum file beside it was made of."""
+
+    code = "checksum"
+
+    def __init__(self, url: str, checksum_file: str, expected: str, found: str) -> None:
+        said = (
+            f"expected sha256 {expected} as in {checksum_file}" if expected else f"expected {checksum_file} beside it"
+        )
+        super().__init__(
+            url,
+            f"{said}, found {found}",
+            hint="the archive may mend it later; if you have looked at the file and want it as it is, say "
+            f"--accept-checksum {found} (feeds.yaml: accept_checksum under settings)",
+            transient=False,
+            details={"url": url, "expected": expected, "found": found},
+        )
+
+
 class KeyRequired(RemoteFault):
     """The provider gives this to holders of a key only."""
 

@@ -53,6 +53,8 @@ LATE = (
     Late("cli", "rich", TABLES_FOR_PEOPLE),
     Late("config.yaml_lines", "ruamel.yaml", "a tenth of a second; most files given with --config are JSON"),
     Late("inspect.charts", "PIL", "only a chart that is drawn needs it"),
+    Late("sources.archive", "hedgegrid_assets.sources.archive", FETCHING),
+    Late("sources.archive", "hedgegrid_assets.sources.client", FETCHING),
     Late("sources.tardis", "hedgegrid_assets.sources.client", FETCHING),
     Late("sources.tardis", "hedgegrid_assets.sources.tardis", FETCHING),
     Late("sources.tardis", "tardis_client", FETCHING),

@@ -43,7 +43,9 @@ _COUNTED: Final = (
 
 
 def replay_to_parquet(
-    source: Annotated[str, typer.Option("--source", help="tardis, websocket (captured messages), csv or synthetic.")],
+    source: Annotated[
+        str, typer.Option("--source", help="archive (free), tardis, websocket (captured messages), csv or synthetic.")
+    ],
     symbol: Annotated[str, typer.Option("--symbol", help="Exchange symbol, such as BTCUSDT; several with commas.")],
     start: Annotated[
         str | None, typer.Option("--start", help="First day, YYYY-MM-DD, UTC; files: all that they hold.")
@@ -66,6 +68,10 @@ def replay_to_parquet(
     ] = None,
     instrument: Annotated[
         str | None, typer.Option("--instrument", help="InstrumentId, in place of the one made from the symbol.")
+    ] = None,
+    accept_checksum: Annotated[
+        list[str] | None,
+        typer.Option("--accept-checksum", help="sha256 of an archive's file to take though its .CHECKSUM differs."),
     ] = None,
     compression: Annotated[str, typer.Option("--compression", help="zstd, snappy or none.")] = "zstd",
     jobs: Annotated[int, typer.Option("--jobs", help="Days at a time.")] = 1,
@@ -96,7 +102,8 @@ def replay_to_parquet(
         end,
         output_path=output,
         data_types=data_types,
-        source_config=_settings(source, config, input_files or []),
+        source_config=_settings(source, config, input_files or [])
+        | ({"accept_checksum": accept_checksum} if accept_checksum else {}),
         exchange=exchange,
         market=market,
         data=data,

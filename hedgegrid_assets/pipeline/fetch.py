@@ -2,6 +2,8 @@
 
 import logging
 import threading
+from calendar import monthrange
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -31,10 +33,11 @@ def fetch(
     """
     found: dict[RawKey, RawDay] = {}
     failed: dict[RawKey, HedgegridError] = {}
+    context_of = by_month(context, keys)
 
     def one(key: RawKey) -> None:
         try:
-            raw = context.raw(key, lambda: tick(f"fetching {key.symbol} {key.channel} {key.day}", 0), keep=True)
+            raw = context_of(key).raw(key, lambda: tick(f"fetching {key.symbol} {key.channel} {key.day}", 0), keep=True)
         except HedgegridError as error:
             _log.info("%s %s %s: %s", key.symbol, key.channel, key.day, error.message)
             failed[key] = error
@@ -61,6 +64,24 @@ def fetch(
             f"{unreadable} lines belong to no table or day: kept in {context.places.data / 'rejects' / context.feed.name}"
         )
     return {key: failed[key] for key in keys if key in failed}
+
+
+def by_month(context: FeedContext, keys: Sequence[RawKey]) -> Callable[[RawKey], FeedContext]:
+    """The context in which each day is fetched: with files of a month for days of a month that is wanted whole.
+
+    Of use for sources that have both and are not told which to take.
+    """
+    if "period" not in context.source.settings.model_fields or "period" in context.settings:
+        return lambda _: context
+    wanted = Counter((key.channel, key.symbol, f"{key.day:%Y-%m}") for key in set(keys))
+    settings = {**context.feed.settings, "period": "monthly"}
+    monthly = FeedContext(context.feed.model_copy(update={"settings": settings}), context.places)
+
+    def of(key: RawKey) -> FeedContext:
+        whole = monthrange(key.day.year, key.day.month)[1]
+        return monthly if wanted[key.channel, key.symbol, f"{key.day:%Y-%m}"] == whole else context
+
+    return of
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from typing import Any
 
 from hedgegrid_assets.errors import UsageError
 from hedgegrid_assets.pipeline.feed_context import FeedContext
+from hedgegrid_assets.pipeline.fetch import by_month
 from hedgegrid_assets.pipeline.request import Request, context_of
 from hedgegrid_assets.stages.raw import RawKey
 from hedgegrid_assets.timestamps import days_between
@@ -46,9 +47,13 @@ def plan(asked: Request) -> list[PlannedDay]:
         )
     by_name = {channel.name: channel for channel in context.channels}
     planned: list[PlannedDay] = []
-    for key in made_keys(context, asked):
+    keys = made_keys(context, asked)
+    context_for = by_month(context, keys)
+    for key in keys:
         held = context.held(key)
-        would = remote.plan(context.settings, key.symbol, by_name[key.channel], key.day, context.places.data / "cache")
+        would = remote.plan(
+            context_for(key).settings, key.symbol, by_name[key.channel], key.day, context.places.data / "cache"
+        )
         planned.append(
             PlannedDay(
                 symbol=key.symbol,

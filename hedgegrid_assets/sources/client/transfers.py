@@ -7,7 +7,6 @@ import time
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -23,6 +22,7 @@ from yarl import URL
 from hedgegrid_assets.errors import EnvironmentFault, KeyRequired, RateLimited, RemoteFault
 from hedgegrid_assets.sources.client import limits
 from hedgegrid_assets.sources.client.answers import Answered, Broken, in_words, retry_after
+from hedgegrid_assets.sources.client.provider import Provider
 
 _log: Final = logging.getLogger(__name__)
 _GLANCE: Final = 1 << 16
@@ -30,31 +30,6 @@ _LONGEST_ANSWER: Final = 16 << 20
 
 _not_before: Final[dict[str, float]] = {}
 """Provider -> when it may be asked again, on the monotonic clock; written on the loop only."""
-
-
-@dataclass(frozen=True, slots=True)
-class Provider:
-    """Whom we ask, and as whom.
-
-    Attributes:
-        name: For people.
-        key: Secret; it is never shown. Empty: none.
-        key_variable: Environment variable of the key; empty: no key is ever needed.
-        encoding: What bodies may be compressed with; they are kept as they come.
-        hints: Status -> what a person can do about it.
-        passing: Status -> a text in an answer that is not final, though its status says so.
-    """
-
-    name: str
-    key: str = field(default="", repr=False)
-    key_variable: str = ""
-    encoding: str = "identity"
-    hints: Mapping[int, str] = field(default_factory=dict)
-    passing: Mapping[int, str] = field(default_factory=dict)
-
-    def without_key(self, text: str) -> str:
-        """Text that a server sent, should it repeat the key."""
-        return text.replace(self.key, "***") if self.key else text
 
 
 # ---------------------------------------------------------------- asking once
@@ -86,6 +61,39 @@ async def save(opened: aiohttp.ClientSession, url: str, path: Path, provider: Pr
         with path.open("wb") as file:
             async for part in response.content.iter_any():
                 await to_thread.run_sync(file.write, part)
+
+
+async def resume(opened: aiohttp.ClientSession, url: str, path: Path, provider: Provider) -> Mapping[str, str]:
+    """As ``save``, from where an earlier transfer has ended, if the server still has the same file: the headers.
+
+    What stands in ``path`` is kept when a transfer fails; beside it is noted which file it is of.
+    """
+    note = path.with_name(f"{path.name}.of")
+    held, validator = _held(path, note)
+    headers = {"Range": f"bytes={held}-", "If-Range": validator} if held else {}
+    async with opened.get(as_is(url), headers=headers) as response:
+        if response.status == 416:
+            path.unlink(missing_ok=True)
+            raise Broken("the server has less of the file than was received before")
+        goes_on = response.status == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {held}-")
+        if not goes_on:
+            await _refuse_unless_ok(response, provider)
+            note.write_text(response.headers.get("ETag", ""))
+        with path.open("ab" if goes_on else "wb") as file:
+            async for part in response.content.iter_any():
+                await to_thread.run_sync(file.write, part)
+        note.unlink(missing_ok=True)
+        return response.headers
+
+
+def _held(path: Path, note: Path) -> tuple[int, str]:
+    """How much is received of which file; nothing where that is not known beyond doubt."""
+    try:
+        validator = note.read_text()
+        size = path.stat().st_size
+    except OSError:
+        return 0, ""
+    return (size, validator) if validator.startswith('"') else (0, "")
 
 
 async def body_of(opened: aiohttp.ClientSession, url: str, provider: Provider) -> bytes:

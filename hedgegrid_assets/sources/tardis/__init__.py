@@ -13,18 +13,24 @@ from hedgegrid_assets.batch import Batch, Block, Dialect, Placed, Reader
 from hedgegrid_assets.errors import EnvironmentFault, UsageError
 from hedgegrid_assets.model import Channel, Download, FetchPlan, Remote, Source
 from hedgegrid_assets.sources.formats import binance
-from hedgegrid_assets.sources.tardis import datasets
+from hedgegrid_assets.sources.tardis import datasets, files, slices
+from hedgegrid_assets.sources.tardis.connection import Connection, is_free
+from hedgegrid_assets.sources.tardis.files import DatasetDay
 from hedgegrid_assets.sources.tardis.names import DEFAULT_EXCHANGE, exchange_of
 from hedgegrid_assets.sources.tardis.settings import TardisSettings
+from hedgegrid_assets.sources.tardis.slices import MINUTES, SliceDay
 from hedgegrid_assets.venues import Listing
 from hedgegrid_assets.venues.exchanges import is_spot, listing_of, venues_of
 
 _REPLAYED: Final = ("binance-futures",)
 """Exchanges whose own messages can be read."""
 
-_MINUTES: Final = 1_440
+_OPEN: Final = ("bitmex",)
+"""Exchanges whose definitions need no key."""
 _EVENTS: Final = ("trades", "derivative_ticker", "quotes")
 _OF_SPOT: Final = ("trades", "quotes")
+
+type Tick = Callable[[], None] | None
 
 
 # ---------------------------------------------------------------- channels
@@ -113,7 +119,7 @@ def _with_disconnects(found: Placed, block: Block) -> Placed:
 def _request(settings: Mapping[str, Any], symbol: str, channel: Channel, day: date) -> dict[str, Any]:
     found: dict[str, Any] = {"exchange": exchange_of(settings), "symbol": symbol, "date": str(day)}
     if _is_message(channel):
-        return found | {"api": "replay", "channel": channel.name, "slices": _MINUTES}
+        return found | {"api": "replay", "channel": channel.name, "slices": MINUTES}
     return found | {"api": "datasets", "data_type": channel.name}
 
 
@@ -130,24 +136,52 @@ def _download(
     day: date,
     cache_folder: Path,
     work: Path,
-    tick: Callable[[], None] | None = None,
+    tick: Tick = None,
 ) -> Download:
     _need_packages()
-    from hedgegrid_assets.sources.client.loop import call
-    from hedgegrid_assets.sources.tardis import files, slices
-    from hedgegrid_assets.sources.tardis.connection import Connection
-
-    connection, cache = Connection.of(settings), _cache(settings, cache_folder)
+    cache = _cache(settings, cache_folder)
     if _is_message(channel):
-        minutes = slices.SliceDay(exchange_of(settings), channel.name, symbol, day, cache)
-        path, origin = call(lambda: slices.fetch_slices(minutes, connection, work), tick)
-        return Download(path, ".jsonl.gz", origin)
-    dataset = files.DatasetDay(exchange_of(settings), channel.name, symbol, day, cache)
-    was_cached = dataset.path().is_file()
-    file, header, origin = call(lambda: files.fetch_dataset(dataset, connection, work), tick)
-    dialect = datasets.dialect_of(header, channel, symbol) if header else {}
-    discard = partial(files.discard, dataset) if was_cached else None
-    return Download(file, ".csv.gz", origin, dialect, discard)
+        minutes = SliceDay(exchange_of(settings), channel.name, symbol, day, cache)
+        return _replayed(minutes, settings, work, tick)
+    dataset = DatasetDay(exchange_of(settings), channel.name, symbol, day, cache)
+    return _as_file(dataset, settings, channel, work, tick)
+
+
+def _replayed(wanted: SliceDay, settings: Mapping[str, Any], work: Path, tick: Tick) -> Download:
+    """All minutes of a day, joined in order."""
+    connection = Connection.of(settings)
+    paths = [wanted.path(minute) for minute in range(MINUTES)]
+    bodies = slices.usable(wanted, paths, tick)
+    fetched = MINUTES - len(bodies)
+    if fetched:
+        from hedgegrid_assets.sources.client.loop import call
+        from hedgegrid_assets.sources.tardis.fetching import fetch_slices
+
+        call(lambda: fetch_slices(wanted, paths, bodies, connection, work), tick)
+    if not any(body.lines for body in bodies.values()):
+        from hedgegrid_assets.sources.client.loop import call
+        from hedgegrid_assets.sources.tardis.fetching import refuse_empty
+
+        call(lambda: refuse_empty(wanted, connection), tick)
+    path, sha256, size = slices.joined(paths, bodies, work)
+    origin = {"url": f"{connection.endpoint}{wanted.query()}", "slices": MINUTES, "fetched": fetched}
+    return Download(path, ".jsonl.gz", origin | {"bytes": size, "sha256": sha256})
+
+
+def _as_file(wanted: DatasetDay, settings: Mapping[str, Any], channel: Channel, work: Path, tick: Tick) -> Download:
+    """A file as it was received."""
+    connection = Connection.of(settings)
+    was_cached = wanted.path().is_file()
+    header = files.usable(wanted)
+    if header is None:
+        from hedgegrid_assets.sources.client.loop import call
+        from hedgegrid_assets.sources.tardis.fetching import fetch_dataset
+
+        header = call(lambda: fetch_dataset(wanted, connection, work), tick)
+    path, sha256, size = files.as_raw(wanted, work)
+    dialect = datasets.dialect_of(header, channel, wanted.symbol) if header else {}
+    origin = {"url": f"{connection.datasets_endpoint}{wanted.query()}", "bytes": size, "sha256": sha256}
+    return Download(path, ".csv.gz", origin, dialect, partial(files.discard, wanted) if was_cached else None)
 
 
 def _need_packages() -> None:
@@ -162,14 +196,11 @@ def _need_packages() -> None:
 
 def _plan(settings: Mapping[str, Any], symbol: str, channel: Channel, day: date, cache_folder: Path) -> FetchPlan:
     _need_packages()
-    from hedgegrid_assets.sources.tardis import files, slices
-    from hedgegrid_assets.sources.tardis.connection import is_free
-
     exchange, cache = exchange_of(settings), _cache(settings, cache_folder)
     if _is_message(channel):
-        cached = len(slices.SliceDay(exchange, channel.name, symbol, day, cache).cached())
-        return FetchPlan(_MINUTES - cached, cached, is_free(day))
-    cached = int(files.DatasetDay(exchange, channel.name, symbol, day, cache).path().is_file())
+        cached = len(SliceDay(exchange, channel.name, symbol, day, cache).cached())
+        return FetchPlan(MINUTES - cached, cached, is_free(day))
+    cached = int(DatasetDay(exchange, channel.name, symbol, day, cache).path().is_file())
     return FetchPlan(1 - cached, cached, is_free(day))
 
 
@@ -186,19 +217,19 @@ def _listing(settings: Mapping[str, Any], symbol: str) -> Listing:
 
 
 def _definition(settings: Mapping[str, Any], symbol: str) -> Mapping[str, Any] | None:
+    connection, exchange = Connection.of(settings), exchange_of(settings)
+    if not connection.key and exchange not in _OPEN:
+        return None
     from hedgegrid_assets.sources.client.loop import call
-    from hedgegrid_assets.sources.tardis.connection import Connection
     from hedgegrid_assets.sources.tardis.definitions import definition_of, instrument
 
-    connection = Connection.of(settings)
-    found = call(lambda: instrument(exchange_of(settings), symbol, connection))
+    found = call(lambda: instrument(exchange, symbol, connection))
     return definition_of(found) if found else None
 
 
 def _account(settings: Mapping[str, Any]) -> list[str]:
     from hedgegrid_assets.sources.client.loop import call
     from hedgegrid_assets.sources.tardis.account import key_info
-    from hedgegrid_assets.sources.tardis.connection import Connection
 
     connection, exchange = Connection.of(settings), exchange_of(settings)
     if not connection.key:
@@ -215,7 +246,6 @@ def _account(settings: Mapping[str, Any]) -> list[str]:
 def _reachable(settings: Mapping[str, Any]) -> bool:
     from hedgegrid_assets.sources.client.loop import call
     from hedgegrid_assets.sources.tardis.account import reachable
-    from hedgegrid_assets.sources.tardis.connection import Connection
 
     return call(lambda: reachable(Connection.of(settings)))
 

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from typing import Any, Final
 
 from hedgegrid_assets.errors import KeyRequired, NoDataFetched
-from hedgegrid_assets.sources.client.transfers import Provider
+from hedgegrid_assets.sources.client.provider import Provider
 
 ENDPOINT: Final = "https://api.tardis.dev"
 DATASETS_ENDPOINT: Final = "https://datasets.tardis.dev"

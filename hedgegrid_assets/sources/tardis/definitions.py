@@ -15,8 +15,6 @@ _log: Final = logging.getLogger(__name__)
 
 async def instrument(exchange: str, symbol: str, connection: Connection) -> dict[str, Any] | None:
     """Tardis' definition of an instrument, or None where the key does not reach it."""
-    if not connection.key and exchange != "bitmex":
-        return None
     from tardis_dev import get_instrument_info_async  # a third of a second, for what is rarely asked
 
     try:

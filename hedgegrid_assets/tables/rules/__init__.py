@@ -6,7 +6,7 @@ import msgspec
 import polars as pl
 
 from hedgegrid_assets.model import Counted, Effect, Judgement, Rule, Severity, Shows
-from hedgegrid_assets.tables.rules.counters import Extent, FailingRows, Latency, Members, Sides, Steps
+from hedgegrid_assets.tables.rules.counters import LONGEST_MS, Extent, FailingRows, Latency, Members, Sides, Steps
 from hedgegrid_assets.tables.rules.gaps import Gaps, cadence_seconds
 from hedgegrid_assets.timestamps import NS_PER_SECOND, day_end, day_start
 
@@ -149,12 +149,14 @@ def _cadence_as_expected(day: Counted) -> Judgement:
     """The venue sends every 1 s or every 3 s; which one is read off the median step. What comes less often than any
     such stream with most updates lost (candles) has its own pace, the median.
 
-    Off where gaps are not watched, and where there are too few rows for a step.
+    Off where gaps are not watched, where there are too few rows for a step, and where steps are longer than is measured.
     """
     span, steps = day.of(Extent), day.of(Steps)
     if day.of(Gaps).gap_seconds is None or steps.count < 2 or span.first is None or span.last is None:
         return _off()
     median_ms = steps.median_ms
+    if median_ms >= LONGEST_MS:
+        return _off(longest_ms=LONGEST_MS)
     expected_s = cadence_seconds(median_ms) if median_ms < _SLOWER_FROM_MS else round(median_ms / 1_000)
     due = (span.last - span.first) / NS_PER_SECOND / expected_s + 1
     share = span.rows / due

@@ -13,7 +13,8 @@ from hedgegrid_assets.timestamps import day_end, day_start
 
 _FIRST_BAD: Final = 10
 _LOW_MS: Final = -60_000
-_HIGH_MS: Final = 600_000
+LONGEST_MS: Final = 600_000
+"""Longer times are measured as this."""
 
 
 # ---------------------------------------------------------------- rows
@@ -140,7 +141,7 @@ class _Histogram:
     """Milliseconds in bins of 1 ms between -60 s and +600 s; mergeable, of fixed size."""
 
     def __init__(self) -> None:
-        self._bins: np.ndarray = np.zeros(_HIGH_MS - _LOW_MS + 1, np.int64)
+        self._bins: np.ndarray = np.zeros(LONGEST_MS - _LOW_MS + 1, np.int64)
         self._used = (len(self._bins), 0)
         self.minimum: int | None = None
         self.maximum: int | None = None
@@ -151,7 +152,7 @@ class _Histogram:
     def add(self, ns: np.ndarray) -> None:
         if not len(ns):
             return
-        bins = np.clip(ns // 1_000_000, _LOW_MS, _HIGH_MS) - _LOW_MS
+        bins = np.clip(ns // 1_000_000, _LOW_MS, LONGEST_MS) - _LOW_MS
         low, high = int(bins.min()), int(bins.max())
         self._bins[low : high + 1] += np.bincount(bins - low)
         self._used = min(low, self._used[0]), max(high, self._used[1])

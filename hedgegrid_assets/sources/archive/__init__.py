@@ -1,0 +1,139 @@
+"""The exchanges' public archives: free history as files a day or a month, each proved before it is read."""
+
+from collections.abc import Callable, Collection, Mapping
+from datetime import date
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from hedgegrid_assets.batch import Dialect, Reader
+from hedgegrid_assets.errors import UsageError
+from hedgegrid_assets.model import Channel, Download, FetchPlan, Remote, Source
+from hedgegrid_assets.sources.archive.archives import ARCHIVES, Archive
+from hedgegrid_assets.sources.archive.rows import ArchiveReader
+from hedgegrid_assets.sources.archive.settings import ArchiveSettings
+from hedgegrid_assets.venues import Listing
+from hedgegrid_assets.venues.exchanges import listing_of, venues_of
+
+_DEFAULT: Final = "binance-futures"
+
+
+def archive_of(settings: Mapping[str, Any]) -> Archive:
+    """The archive of an exchange. Raises UsageError for one that has none, or not what is asked for."""
+    exchange = str(settings.get("exchange", _DEFAULT))
+    archive = ARCHIVES.get(exchange)
+    if archive is None:
+        raise UsageError(
+            f"no archive of this exchange is known (exchange): expected one of {', '.join(ARCHIVES)}, found {exchange!r}",
+            hint="the venue of the instrument ids, such as BINANCE, is the key venue or the flag --exchange",
+        )
+    kind = settings.get("trade_kind")
+    kinds = [files.channel.name for files in archive.files if "trade_tick" in files.channel.tables]
+    if kind is not None and kind not in kinds:
+        raise UsageError(
+            f"{archive.name} has no such files (trade_kind): expected {' or '.join(kinds)}, found {kind}",
+            hint="leave out trade_kind",
+        )
+    return archive
+
+
+# ---------------------------------------------------------------- lines
+
+
+@cache
+def _channel(exchange: str, name: str) -> Channel:
+    return ARCHIVES[exchange].kind(name).channel
+
+
+def _open(dialect: Dialect, rows: Collection[str] = (), *, placing: bool = True) -> Reader:
+    channel = _channel(dialect["exchange"], dialect["channel"])
+    return ArchiveReader(channel, dialect, channel.name in rows, placing)
+
+
+# ---------------------------------------------------------------- days
+
+
+def _request(settings: Mapping[str, Any], symbol: str, channel: Channel, day: date) -> dict[str, Any]:
+    return {
+        "exchange": archive_of(settings).exchange,
+        "symbol": symbol,
+        "date": str(day),
+        "files": channel.name,
+    }
+
+
+def _download(
+    settings: Mapping[str, Any],
+    symbol: str,
+    channel: Channel,
+    day: date,
+    cache_folder: Path,
+    work: Path,
+    tick: Callable[[], None] | None = None,
+) -> Download:
+    from hedgegrid_assets.sources.archive.days import Wanted, download
+
+    return download(Wanted.of(archive_of(settings), settings, symbol, channel, day, cache_folder), work, tick)
+
+
+def _plan(settings: Mapping[str, Any], symbol: str, channel: Channel, day: date, cache_folder: Path) -> FetchPlan:
+    from hedgegrid_assets.sources.archive.days import Wanted, plan
+
+    requests, cached = plan(Wanted.of(archive_of(settings), settings, symbol, channel, day, cache_folder))
+    return FetchPlan(requests, cached, free=True)
+
+
+# ---------------------------------------------------------------- around them
+
+
+def _channels(settings: Mapping[str, Any]) -> tuple[Channel, ...]:
+    return tuple(files.channel for files in archive_of(settings).files)
+
+
+def _venues(settings: Mapping[str, Any]) -> tuple[str, ...]:
+    return venues_of(archive_of(settings).exchange)
+
+
+def _listing(settings: Mapping[str, Any], symbol: str) -> Listing:
+    return listing_of(archive_of(settings).exchange, symbol)
+
+
+def _definition(settings: Mapping[str, Any], symbol: str) -> Mapping[str, Any] | None:
+    """Archives hold none."""
+    del settings, symbol
+    return None
+
+
+def _account(settings: Mapping[str, Any]) -> list[str]:
+    archive = archive_of(settings)
+    return [f"{archive.name}: free, no key is needed"]
+
+
+def _reachable(settings: Mapping[str, Any]) -> bool:
+    from hedgegrid_assets.sources.archive.listing import reachable
+
+    return reachable(archive_of(settings), str(settings.get("endpoint", "")))
+
+
+SOURCE: Final = Source(
+    name="archive",
+    doc="free history from the exchanges' public archives, no key needed: " + ", ".join(ARCHIVES),
+    extension="csv",
+    channels=tuple(files.channel for files in ARCHIVES[_DEFAULT].files),
+    lands=False,
+    open=_open,
+    code_version=1,
+    settings=ArchiveSettings,
+    remote=Remote(
+        environment={},
+        channels=_channels,
+        venues=_venues,
+        listing=_listing,
+        request=_request,
+        download=_download,
+        plan=_plan,
+        definition=_definition,
+        account=_account,
+        reachable=_reachable,
+    ),
+)

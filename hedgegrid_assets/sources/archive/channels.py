@@ -1,0 +1,115 @@
+"""What archives give: one channel a kind of file, with the fields that are read from it."""
+
+from typing import Final
+
+import polars as pl
+
+from hedgegrid_assets.model import Channel, Field, TableMapping
+from hedgegrid_assets.tables.funding_rate_update import RATE_DECIMALS
+
+CANDLE_GAP_SECONDS: Final = 180.0
+"""Candles of one minute: three of them."""
+FUNDING_GAP_SECONDS: Final = 8 * 3_600 + 60.0
+"""Three settlements a day; where the rows say how often, as long as that."""
+
+_SYMBOL: Final = Field("symbol", "symbol", "text", "exchange symbol, in files of all symbols", required=False)
+_TIME_LINEAGE: Final = {"ts_event": ("time",), "ts_init": ("time",)}
+
+
+def _time(doc: str) -> Field:
+    return Field("ts_event", "time", "text", doc, missing="unknown_time")
+
+
+def trades(archive: str, name: str, *, contiguous: bool, time: str) -> Channel:
+    """Trades (``trade``) or aggregates of them (``aggTrade``); ``time``: what the file says of its times."""
+    members = name == "aggTrade"
+    return Channel(
+        name=name,
+        event=name,
+        series=f"{archive}/{name}",
+        fields=(
+            _time(time),
+            _SYMBOL,
+            Field("price", "price", "decimal", "quote units"),
+            Field("size", "size", "decimal", "base units, or contracts"),
+            Field("side", "side", "text", "the taker's side, or is_buyer_maker inverted", missing="missing_side"),
+            Field("id", "id", "text", "id of the aggregate" if members else "the venue's id"),
+            *(
+                (
+                    Field("first_trade_id", "first_trade_id", "integer", "first trade of the aggregate"),
+                    Field("last_trade_id", "last_trade_id", "integer", "last trade of the aggregate"),
+                )
+                if members
+                else ()
+            ),
+        ),
+        ts_event=pl.col("ts_event"),
+        contiguous_ids=contiguous,
+        tables={
+            "trade_tick": TableMapping(
+                columns={
+                    "price": pl.col("price"),
+                    "size": pl.col("size"),
+                    "aggressor_side": pl.col("side"),
+                    "trade_id": pl.col("id"),
+                    "first_trade_id": pl.col("first_trade_id") if members else pl.lit(None, pl.Int64),
+                    "last_trade_id": pl.col("last_trade_id") if members else pl.lit(None, pl.Int64),
+                },
+                lineage=_TIME_LINEAGE
+                | {"price": ("price",), "size": ("size",), "aggressor_side": ("side",), "trade_id": ("id",)}
+                | ({"first_trade_id": ("first_trade_id",), "last_trade_id": ("last_trade_id",)} if members else {}),
+            )
+        },
+    )
+
+
+def candles(archive: str, kind: str, table: str, column: str) -> Channel:
+    """Candles of one minute as prices: each one's close, when it is known at the earliest."""
+    return Channel(
+        name=kind,
+        event=kind,
+        series=f"{archive}/{kind}-1m",
+        fields=(
+            _time("close_time of the candle, ms (us in newer files of spot)"),
+            Field(column, "close", "decimal", "close of the candle, quote units"),
+        ),
+        ts_event=pl.col("ts_event"),
+        contiguous_ids=False,
+        gap_seconds=CANDLE_GAP_SECONDS,
+        tables={table: TableMapping(columns={column: pl.col(column)}, lineage=_TIME_LINEAGE | {column: ("close",)})},
+    )
+
+
+def funding(archive: str, *, with_interval: bool) -> Channel:
+    """Rates that were paid; ``with_interval``: the file says their interval."""
+    interval = (Field("interval_hours", "interval_hours", "decimal", "hours between settlements"),)
+    return Channel(
+        name="fundingRate",
+        event="fundingRate",
+        series=f"{archive}/fundingRate",
+        fields=(
+            _time("of the settlement, ms; some ms after the hour"),
+            _SYMBOL,
+            Field("funding_rate", "funding_rate", "decimal", "fraction per interval", decimals=RATE_DECIMALS),
+            *(interval if with_interval else ()),
+        ),
+        ts_event=pl.col("ts_event"),
+        contiguous_ids=False,
+        gap_seconds=FUNDING_GAP_SECONDS,
+        tables={
+            "funding_rate_update": TableMapping(
+                columns={
+                    "funding_rate": pl.col("funding_rate"),
+                    "predicted_funding_rate": pl.lit(None, pl.Decimal(38, RATE_DECIMALS)),
+                    "next_funding_time": pl.lit(None, pl.Int64),
+                    "interval_minutes": (pl.col("interval_hours") * 60).cast(pl.Int64).cast(pl.UInt16, strict=False)
+                    if with_interval
+                    else pl.lit(None, pl.UInt16),
+                    "is_settlement": pl.lit(value=True),
+                },
+                lineage=_TIME_LINEAGE
+                | {"funding_rate": ("funding_rate",)}
+                | ({"interval_minutes": ("interval_hours",)} if with_interval else {}),
+            )
+        },
+    )

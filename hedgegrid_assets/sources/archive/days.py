@@ -1,0 +1,237 @@
+"""Raw days from an archive's files: the file of a day as it was received, or the day's lines of files of more than a day."""
+
+import gzip
+import hashlib
+import logging
+import shutil
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+from uuid import uuid4
+
+import polars as pl
+
+from hedgegrid_assets.batch import Dialect
+from hedgegrid_assets.errors import NoDataFetched
+from hedgegrid_assets.model import Channel, Download
+from hedgegrid_assets.sources.archive.archives import Archive, Files, Period
+from hedgegrid_assets.sources.archive.files import Missing, Place, have
+from hedgegrid_assets.sources.archive.layouts import dialect_of, notes_of
+from hedgegrid_assets.sources.archive.splitting import day_file, split
+from hedgegrid_assets.sources.client.cache import linked
+from hedgegrid_assets.sources.formats import csv_cells as cells
+from hedgegrid_assets.store import BlockReader, exclusive_lock, make_folder
+
+_log: Final = logging.getLogger(__name__)
+_LONGEST_HEADER: Final = 1 << 16
+_SETTLED_LATE_SECONDS: Final = 60.0
+"""Venues stamp a settlement some milliseconds after the hour, and a few seconds where they are busy."""
+
+type Tick = Callable[[], None] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A day of a symbol in one kind of file.
+
+    Attributes:
+        endpoint: Replaces scheme and host of every address; empty: the archive's own.
+        cache: Folder of all files.
+        period: Files of a day or of a month, where there is a choice; None: of a month, if that is at hand.
+        accepted: sha256 of files that are taken though their checksum file says another one.
+    """
+
+    archive: Archive
+    files: Files
+    symbol: str
+    day: date
+    endpoint: str
+    cache: Path
+    period: Period | None
+    accepted: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls,
+        archive: Archive,
+        settings: Mapping[str, Any],
+        symbol: str,
+        channel: Channel,
+        day: date,
+        cache_folder: Path,
+    ) -> "Wanted":
+        """From a source's settings."""
+        given = settings.get("cache_dir")
+        accepted = settings.get("accept_checksum", ())
+        period = settings.get("period")
+        return cls(
+            archive,
+            archive.kind(channel.name),
+            symbol,
+            day,
+            str(settings.get("endpoint", "")).rstrip("/"),
+            Path(str(given)) if given else cache_folder / "archive",
+            period if period in ("daily", "monthly") else None,
+            (accepted,) if isinstance(accepted, str) else tuple(accepted),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.archive.name} {self.files.channel.name} {self.symbol} {self.day}"
+
+    def place(self, period: Period, day: date) -> Place:
+        """A file of this kind."""
+        return Place(self.archive, self.endpoint, self.files.path(period, self.symbol, day), self.cache)
+
+    @property
+    def usual_period(self) -> Period:
+        """Files of a day where there are any, unless that of the month is at hand, or wanted."""
+        if "monthly" not in self.files.paths:
+            return "daily"
+        if "daily" not in self.files.paths:
+            return "monthly"
+        if self.period is not None:
+            return self.period if _is_over(self.day) else "daily"
+        return "monthly" if self.place("monthly", self.day).held() else "daily"
+
+    def days(self) -> list[date]:
+        """The days of the archive that a day of UTC is in."""
+        return [self.day] if not self.archive.day_begins else [self.day, self.day + timedelta(days=1)]
+
+
+def download(wanted: Wanted, work: Path, tick: Tick) -> Download:
+    """The lines of a day. Raises NoDataFetched, RemoteFault, ArchiveFileUnproven, DataError."""
+    today = datetime.now(UTC).date()
+    if wanted.day >= today:
+        raise NoDataFetched(str(wanted), wanted.archive.name, f"the day is not over (today is {today}, UTC)")
+    period = wanted.usual_period
+    try:
+        return _of_period(wanted, period, work, tick)
+    except (Missing, _NoRows) as error:
+        if period == "monthly" and "daily" in wanted.files.paths:
+            _log.info("%s: %s; the file of the day is tried", wanted, error)
+            period = "daily"
+    try:
+        return _of_period(wanted, period, work, tick)
+    except _NoRows as error:
+        raise NoDataFetched(str(wanted), wanted.archive.name, str(error)) from None
+    except Missing:
+        from hedgegrid_assets.sources.archive.listing import why_missing
+
+        why = why_missing(wanted.archive, wanted.endpoint, wanted.files, period, wanted.symbol, wanted.day, tick)
+        raise NoDataFetched(str(wanted), wanted.archive.name, why) from None
+
+
+def plan(wanted: Wanted) -> tuple[int, int]:
+    """(requests that fetching takes, files that are at hand)."""
+    period = wanted.usual_period
+    days = wanted.days() if period == "daily" else [wanted.day]
+    held = sum(wanted.place(period, day).held() is not None for day in days)
+    return (len(days) - held) * (2 if wanted.archive.checksum else 1), held
+
+
+# ---------------------------------------------------------------- steps
+
+
+def _is_over(day: date) -> bool:
+    """The month of a day is over."""
+    return f"{day:%Y-%m}" < f"{datetime.now(UTC):%Y-%m}"
+
+
+class _NoRows(Exception):
+    """A file is there, and holds no row of a day."""
+
+
+def _of_period(wanted: Wanted, period: Period, work: Path, tick: Tick) -> Download:
+    """From files of a day or of a month. Raises Missing, _NoRows."""
+    if period == "daily" and not wanted.archive.day_begins:
+        return _as_received(wanted, work, tick)
+    return _cut_out(wanted, period, work, tick)
+
+
+def _as_received(wanted: Wanted, work: Path, tick: Tick) -> Download:
+    place = wanted.place("daily", wanted.day)
+    with exclusive_lock(place.lock):
+        proof = have(place, wanted.accepted, tick)
+        path = linked(place.file, work)
+    suffix = ".csv.zip" if place.path.endswith(".zip") else ".csv.gz"
+    dialect = _dialect(wanted, place)
+    return Download(path, suffix, proof, dialect, place.forget)
+
+
+def _dialect(wanted: Wanted, place: Place) -> Dialect:
+    first = _first_line(place.file)
+    if not first.strip():  # no line is in it
+        first = ",".join(wanted.files.columns.at(wanted.day).names)
+    found = dialect_of(first, wanted.files.columns, wanted.files.channel, wanted.symbol, place.what)
+    note = notes_of(found, wanted.files.columns.at(wanted.day), place.what)
+    if note:
+        _log.warning("%s", note)
+    return dict(found) | {"exchange": wanted.archive.exchange}
+
+
+def _first_line(path: Path) -> str:
+    """Raises DataError's kin by way of what reads it next: here a damaged file has no first line."""
+    try:
+        if path.suffix == ".zip":
+            with zipfile.ZipFile(path) as archive, archive.open(archive.namelist()[0]) as member:
+                return member.readline(_LONGEST_HEADER).decode(errors="replace")
+        with gzip.open(path) as file:
+            return file.readline(_LONGEST_HEADER).decode(errors="replace")
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError):
+        return ""
+
+
+def _cut_out(wanted: Wanted, period: Period, work: Path, tick: Tick) -> Download:
+    """The day's lines of one file or of several, one behind the other."""
+    parts: list[Path] = []
+    proofs: list[dict[str, Any]] = []
+    dialect: dict[str, Any] = {}
+    make_folder(work)
+    days = wanted.days() if period == "daily" else [wanted.day]
+    for day in days:
+        place = wanted.place(period, day)
+        with exclusive_lock(place.lock):
+            proof = have(place, wanted.accepted, tick)
+            folder, index = split(place, proof, wanted.files.columns, wanted.files.channel, wanted.symbol, tick)
+        proofs.append(proof)
+        if str(wanted.day) in index["days"]:
+            parts.append(day_file(folder, wanted.day))
+            dialect = dialect or index["dialect"]
+    if not parts:
+        raise _NoRows(f"{proofs[0]['url'].rpartition('/')[2]} is there, and holds no row of this day")
+    path = linked(parts[0], work) if len(parts) == 1 else _joined(parts, work)
+    origin = {"url": proofs[0]["url"], "files": proofs} | _identity(path)
+    dialect |= {"exchange": wanted.archive.exchange} | _with_interval(path, dialect)
+    return Download(path, ".csv.zst", origin, dialect)
+
+
+def _with_interval(path: Path, dialect: Mapping[str, Any]) -> dict[str, Any]:
+    """The longest silence that rates of this day allow, where their rows say how often they are paid."""
+    place = dialect["columns"].get("interval_hours")
+    if place is None:
+        return {}
+    texts = [
+        cells.read(block, len(dialect["names"]), ",", [place]).frame[cells.name(place)] for block in BlockReader(path)
+    ]
+    hours = pl.concat(texts).cast(pl.Float64, strict=False).max() or 8.0
+    seconds = float(str(hours)) * 3_600 + _SETTLED_LATE_SECONDS
+    return {"views": {dialect["channel"]: {"gap_seconds": seconds}}}
+
+
+def _joined(parts: Sequence[Path], work: Path) -> Path:
+    path = work / f"{uuid4().hex}.day.part"
+    with path.open("wb") as out:
+        for part in parts:
+            with part.open("rb") as file:
+                shutil.copyfileobj(file, out)
+    return path
+
+
+def _identity(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"bytes": path.stat().st_size, "sha256": digest}

@@ -1,0 +1,96 @@
+"""Files of an archive: where they are had, and where they are kept, as the archive lays them out."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from hedgegrid_assets.sources.archive.archives import Archive
+from hedgegrid_assets.sources.client.provider import Provider
+
+_log: Final = logging.getLogger(__name__)
+
+
+class Missing(Exception):
+    """The archive has no such file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A file of an archive: where it is had, and where it is kept.
+
+    Attributes:
+        archive: Of whose files it is.
+        endpoint: Replaces scheme and host; empty: the archive's own.
+        path: At the server, with its slash.
+        cache: Folder of all files.
+    """
+
+    archive: Archive
+    endpoint: str
+    path: str
+    cache: Path
+
+    @property
+    def url(self) -> str:
+        """Where it is had."""
+        return f"{self.endpoint or self.archive.root}{self.path}"
+
+    @property
+    def file(self) -> Path:
+        """Where it is kept, once it is proved."""
+        return self.cache / self.path.lstrip("/")
+
+    @property
+    def proof(self) -> Path:
+        """What it was proved by, beside it."""
+        return self.file.with_name(f"{self.file.name}.proof.json")
+
+    @property
+    def lock(self) -> Path:
+        """Held while it is fetched or split."""
+        name = hashlib.sha256(self.path.encode()).hexdigest()[:16]
+        return self.cache / ".locks" / name
+
+    @property
+    def what(self) -> str:
+        """For people."""
+        return self.path.rpartition("/")[2]
+
+    @property
+    def provider(self) -> Provider:
+        """For the client."""
+        hints = {
+            403: "the archive does not give this file to you: check the network (and a proxy, if there is one)",
+            451: "the exchange refuses your country; use a mirror, with the key endpoint",
+        }
+        return Provider(self.archive.name, hints=hints)
+
+    def held(self) -> dict[str, Any] | None:
+        """The proof of a file that is kept; None: it is not, or is another one than was proved."""
+        try:
+            proof: dict[str, Any] = json.loads(self.proof.read_text())
+            size = self.file.stat().st_size
+        except (OSError, ValueError):
+            return None
+        return proof if size == proof.get("bytes") else None
+
+    def forget(self) -> None:
+        """Remove a file that is not what it was proved to be."""
+        _log.warning("%s: the cached file is discarded: it is damaged", self.what)
+        self.proof.unlink(missing_ok=True)
+        self.file.unlink(missing_ok=True)
+
+
+def have(place: Place, accepted: tuple[str, ...], tick: Callable[[], None] | None) -> dict[str, Any]:
+    """Have a file, proved: its proof. Raises Missing, RemoteFault, ArchiveFileUnproven."""
+    proof = place.held()
+    if proof is not None:
+        return proof
+    from hedgegrid_assets.sources.archive.fetching import fetch
+    from hedgegrid_assets.sources.client.loop import call
+
+    return call(lambda: fetch(place, accepted), tick)

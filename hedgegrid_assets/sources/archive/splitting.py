@@ -1,0 +1,122 @@
+"""Files of more than one day of UTC, cut into days: verbatim, in one pass, once."""
+
+import json
+import shutil
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any, Final
+from uuid import uuid4
+
+import polars as pl
+
+from hedgegrid_assets.batch import Block
+from hedgegrid_assets.errors import RawDamaged
+from hedgegrid_assets.model import Channel
+from hedgegrid_assets.sources.archive.files import Place
+from hedgegrid_assets.sources.archive.layouts import Columns, dialect_of
+from hedgegrid_assets.sources.archive.rows import times_of
+from hedgegrid_assets.sources.formats import csv_cells as cells
+from hedgegrid_assets.store import BlockReader, LineFile, bytes_of, line_array, make_folder
+from hedgegrid_assets.timestamps import NS_PER_DAY, day_of
+
+_INDEX: Final = "days.json"
+
+
+def split(
+    place: Place,
+    proof: dict[str, Any],
+    columns: Columns,
+    channel: Channel,
+    symbol: str,
+    tick: Callable[[], None] | None,
+) -> tuple[Path, dict[str, Any]]:
+    """The folder with a file for each day, and its index: ``days`` (lines, bytes, sha256), ``dialect``.
+
+    Lines without a time go into the day of the line before.
+    """
+    folder = place.file.with_name(f"{place.file.name}.{symbol}.days")
+    index = _index(folder, proof)
+    if index is not None:
+        return folder, index
+    work = place.cache / ".tmp" / uuid4().hex
+    make_folder(work)
+    try:
+        index = _split(place, proof, columns, channel, symbol, work, tick)
+        (work / _INDEX).write_text(json.dumps(index, indent=1, sort_keys=True))
+        shutil.rmtree(folder, ignore_errors=True)
+        work.replace(folder)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return folder, index
+
+
+def _index(folder: Path, proof: dict[str, Any]) -> dict[str, Any] | None:
+    try:
+        index: dict[str, Any] = json.loads((folder / _INDEX).read_text())
+    except (OSError, ValueError):
+        return None
+    return index if index.get("sha256") == proof["sha256"] else None
+
+
+def _split(
+    place: Place,
+    proof: dict[str, Any],
+    columns: Columns,
+    channel: Channel,
+    symbol: str,
+    work: Path,
+    tick: Callable[[], None] | None,
+) -> dict[str, Any]:
+    reader = BlockReader(place.file)
+    dialect: dict[str, Any] = {}
+    files: dict[int, LineFile] = {}
+    last = 0
+    for block in reader:
+        if not dialect:
+            first = block.data.split(b"\n", 1)[0].decode(errors="replace")
+            dialect = dict(dialect_of(first, columns, channel, symbol, place.what))
+        last = _hand_out(block, dialect, files, work, last)
+        if tick:
+            tick()
+    if reader.truncated or reader.sha256 != proof["sha256"]:
+        raise RawDamaged(place.file, "it is not what was received")
+    days = {
+        str(day_of(number * NS_PER_DAY)): {"sha256": file.close(), "bytes": file.bytes, "lines": file.lines}
+        for number, file in sorted(files.items())
+    }
+    return {"sha256": proof["sha256"], "dialect": dialect | {"header_lines": 0}, "days": days}
+
+
+def _hand_out(block: Block, dialect: dict[str, Any], files: dict[int, LineFile], work: Path, last: int) -> int:
+    """Add the lines of a block to their days; the day of the last one."""
+    columns = dialect["columns"]
+    place = columns["time"]
+    wanted = [columns[key] for key in ("time", "symbol") if key in columns]
+    texts = cells.read(block, len(dialect["names"]), ",", wanted).frame
+    days = times_of(texts[cells.name(place)]) // NS_PER_DAY
+    found = pl.DataFrame({"line": texts["line"] - block.first_line, "day": days})
+    if "symbol" in columns:  # a file of all symbols
+        found = found.filter(texts[cells.name(columns["symbol"])] == dialect["symbol"])
+    if block.first_line == 0:
+        found = found.filter(pl.col("line") >= dialect["header_lines"])
+    found = found.with_columns(pl.col("day").forward_fill().fill_null(last))
+    if not len(found):
+        return last
+    lines = line_array(block.data)
+    for (number,), part in found.group_by("day", maintain_order=True):
+        day = int(str(number))
+        if day not in files:
+            for other in files.values():
+                other.pause()
+            files[day] = LineFile(work / f"{day_of(day * NS_PER_DAY)}.csv.zst")
+        taken = part["line"]
+        data = bytes_of(lines.take(taken.cast(pl.Int64).to_arrow()))
+        data = data if data.endswith(b"\n") else data + b"\n"
+        files[day].append(data, len(taken))
+    return int(str(found["day"][-1]))
+
+
+def day_file(folder: Path, day: date) -> Path:
+    """The lines of a day."""
+    return folder / f"{day}.csv.zst"

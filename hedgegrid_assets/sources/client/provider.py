@@ -1,0 +1,29 @@
+"""Whom we ask."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """Whom we ask, and as whom.
+
+    Attributes:
+        name: For people.
+        key: Secret; it is never shown. Empty: none.
+        key_variable: Environment variable of the key; empty: no key is ever needed.
+        encoding: What bodies may be compressed with; they are kept as they come.
+        hints: Status -> what a person can do about it.
+        passing: Status -> a text in an answer that is not final, though its status says so.
+    """
+
+    name: str
+    key: str = field(default="", repr=False)
+    key_variable: str = ""
+    encoding: str = "identity"
+    hints: Mapping[int, str] = field(default_factory=dict)
+    passing: Mapping[int, str] = field(default_factory=dict)
+
+    def without_key(self, text: str) -> str:
+        """Text that a server sent, should it repeat the key."""
+        return text.replace(self.key, "***") if self.key else text

@@ -1,0 +1,203 @@
+"""Files of an archive that do not come as they should: nothing that is not proved is kept, and one line says why."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hedgegrid_assets.sources.client import limits
+from hedgegrid_assets_tests.archive_cases import (
+    DAY,
+    IMPATIENT,
+    QUICK,
+    UM,
+    aggregates,
+    cached,
+    convert,
+    frame,
+    fresh_standin,
+    manifest,
+)
+from hedgegrid_assets_tests.standins.archive import Standin, zipped
+from hedgegrid_assets_tests.standins.tardis import Fault
+
+PATH = aggregates()
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Standin:
+    monkeypatch.setattr(limits, "in_force", QUICK)
+    return fresh_standin()
+
+
+def trades(folder: Path, server: Standin, *more: str, **settings: Any) -> int:
+    return convert(folder, server, "--data-types", "trades", "-q", *more, **settings)
+
+
+RECOVERABLE = {
+    "500": Fault("status", path=PATH, status=500),
+    "503 HTML": Fault("status", path=PATH, status=503, body="<html><b>Service</b> Unavailable</html>"),
+    "429": Fault("status", path=PATH, status=429, retry_after="0"),
+    "reset in the body": Fault("reset", path=PATH),
+    "truncated": Fault("truncated", path=PATH),
+    "HTML with 200": Fault("html", path=PATH),
+    "zero bytes": Fault("zero", path=PATH),
+    "HTML for the checksum": Fault("html", path=f"{PATH}.CHECKSUM"),
+}
+
+
+@pytest.mark.parametrize("name", RECOVERABLE)
+def test_a_transfer_that_fails_once_is_made_again(name: str, server: Standin, tmp_path: Path) -> None:
+    fault = RECOVERABLE[name]
+    server.inject(
+        Fault(fault.kind, path=fault.path, status=fault.status, retry_after=fault.retry_after, body=fault.body)
+    )
+    assert trades(tmp_path, server) == 0
+    assert len(frame(tmp_path, "trade_tick")) == 600
+
+
+@pytest.mark.parametrize("kind", ["truncated", "html", "zero", "status"])
+def test_a_transfer_that_never_works_leaves_nothing_and_is_told_in_one_line(
+    kind: str, server: Standin, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.inject(Fault(kind, path=PATH, times=None))
+    assert trades(tmp_path, server) == 1
+    err = capsys.readouterr().err
+    assert "BTCUSDT-aggTrades-2024-01-02.zip" in err
+    assert err.count("error:") == 1
+    assert cached(tmp_path) == []
+    assert len(server.log) == QUICK.attempts
+    server.clear()
+    assert trades(tmp_path, server) == 0
+
+
+def test_a_download_goes_on_where_it_was_cut_off(server: Standin, tmp_path: Path) -> None:
+    server.inject(Fault("reset", path=PATH))
+    assert trades(tmp_path, server) == 0
+    first, second, *_ = server.requests("aggTrades")
+    assert "Range" not in first.headers
+    assert second.headers["Range"].startswith("bytes=")
+    assert second.status == 206
+
+
+def test_a_file_that_was_replaced_meanwhile_is_not_stuck_together(
+    server: Standin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "in_force", IMPATIENT)
+    server.inject(Fault("reset", path=PATH, times=None))
+    assert trades(tmp_path, server) == 1
+    server.clear()
+    server.change(PATH, lambda rows: rows[:-1])
+    assert trades(tmp_path, server) == 0
+    assert len(frame(tmp_path, "trade_tick")) == 599
+
+
+def test_a_checksum_that_differs_is_refused_with_both_sums_and_a_way_to_accept(
+    server: Standin, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    body = server.library.checksum(PATH)
+    assert body is not None
+    found = body.split()[0].decode()
+    server.library.checksums[PATH] = b"0" * 64 + b"  BTCUSDT-aggTrades-2024-01-02.zip\n"
+    assert trades(tmp_path, server) == 1
+    err = capsys.readouterr().err
+    assert found in err
+    assert "0" * 64 in err
+    assert f"--accept-checksum {found}" in err
+    assert cached(tmp_path) == []
+    assert trades(tmp_path, server, "--accept-checksum", found) == 0
+    (origin,) = manifest(tmp_path, "aggTrade")["origin"]
+    assert (origin["accepted"], origin["checksum"]) == (found, "0" * 64)
+
+
+def test_a_file_without_its_checksum_is_not_trusted(
+    server: Standin, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.inject(Fault("status", path=f"{PATH}.CHECKSUM", status=404, times=None))
+    assert trades(tmp_path, server) == 1
+    assert "expected BTCUSDT-aggTrades-2024-01-02.zip.CHECKSUM beside it" in capsys.readouterr().err
+    assert cached(tmp_path) == []
+
+
+FOREIGN: dict[str, Callable[[], bytes]] = {
+    "another member": lambda: zipped("ETHUSDT-aggTrades-2024-01-02.csv", b"1,2,3\n"),
+    "no zip": lambda: b"just text",
+    "a zip that is cut": lambda: zipped("BTCUSDT-aggTrades-2024-01-02.csv", b"1,2\n")[:-20],
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_a_zip_that_is_not_the_file_is_refused_whatever_its_checksum_says(
+    name: str, server: Standin, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.library.bodies[PATH] = FOREIGN[name]()
+    assert trades(tmp_path, server) == 1
+    assert "zip" in capsys.readouterr().err
+    assert cached(tmp_path) == []
+
+
+# ---------------------------------------------------------------- what is not there
+
+
+def test_an_unknown_symbol_is_told_with_near_ones(
+    server: Standin, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert convert(tmp_path, server, "--data-types", "trades", symbol="BTCUSDC") == 1
+    assert "no symbol BTCUSDC in this part of the archive (such as BTCUSDT" in capsys.readouterr().err
+
+
+def test_a_day_that_is_not_published_yet_is_told_with_when_days_are(
+    server: Standin, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    yesterday = datetime.now(UTC).date() - timedelta(days=1)
+    server.library.gone.add(aggregates(yesterday))
+    start, end = str(yesterday), str(yesterday + timedelta(days=1))
+    assert convert(tmp_path, server, "--data-types", "trades", start=start, end=end) == 1
+    err = capsys.readouterr().err
+    assert "not published yet" in err
+    assert "the next day, sometimes days later" in err
+
+
+def test_the_running_month_of_funding_is_said_to_come_after_its_end(
+    server: Standin, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    month = datetime.now(UTC).date().replace(day=1)
+    if month == datetime.now(UTC).date():
+        pytest.skip("no day of this month is over")
+    end = str(month + timedelta(days=1))
+    assert convert(tmp_path, server, "--data-types", "funding", start=str(month), end=end) == 1
+    assert "a month is published after its end" in capsys.readouterr().err
+
+
+def test_today_is_refused_without_a_request(
+    server: Standin, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    today = datetime.now(UTC).date()
+    assert convert(tmp_path, server, start=str(today), end=str(today + timedelta(days=1))) == 1
+    assert "not over" in capsys.readouterr().err
+    assert server.log == []
+
+
+def test_a_day_that_is_missing_in_between_stops_no_other(
+    server: Standin, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.library.gone.add(PATH)
+    assert convert(tmp_path, server, "--data-types", "trades", start="2024-01-01", end="2024-01-04") == 1
+    assert "2024-01-02" in capsys.readouterr().err
+    assert [len(frame(tmp_path, "trade_tick", day=DAY + timedelta(days=n))) for n in (-1, 1)] == [600, 600]
+
+
+def test_a_cached_file_that_was_damaged_is_had_again(server: Standin, tmp_path: Path) -> None:
+    assert trades(tmp_path, server) == 0
+    (path,) = (tmp_path / f"data/cache/archive{UM}").rglob("*.zip")
+    body = bytearray(path.read_bytes())
+    body[len(body) // 2] ^= 0xFF
+    path.unlink()
+    path.write_bytes(bytes(body))
+    for raw in tmp_path.glob("data/raw/*/aggTrade/BTCUSDT/*"):
+        raw.unlink()
+    server.log.clear()
+    assert trades(tmp_path, server, "--force") == 0
+    assert len(server.requests("aggTrades")) == 2
