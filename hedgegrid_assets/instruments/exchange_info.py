@@ -6,7 +6,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from hedgegrid_assets.errors import UsageError
-from hedgegrid_assets.instruments import DEFAULT_MARK_PRECISION, Instrument, Kind
+from hedgegrid_assets.instruments.definition import DEFAULT_MARK_PRECISION, Instrument, Kind
 from hedgegrid_assets.venues import Market
 
 _NS_PER_MS: Final = 1_000_000

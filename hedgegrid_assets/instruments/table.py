@@ -1,0 +1,100 @@
+"""Definitions as a plain table: ``instruments.parquet`` of a catalog, whose ids Nautilus has to tell apart."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from hedgegrid_assets.errors import DataError
+from hedgegrid_assets.instruments.definition import Instrument
+from hedgegrid_assets.names import nautilus_takes_for_one
+
+
+def definitions_file(catalog: Path) -> Path:
+    """The plain table of a catalog's definitions."""
+    return catalog / "instruments.parquet"
+
+
+def read_definitions(catalog: Path) -> dict[str, Instrument]:
+    """The definitions of a catalog by id; empty where it has none yet.
+
+    Raises:
+        DataError: ``instruments.parquet`` is there, but is no table of definitions.
+    """
+    path = definitions_file(catalog)
+    if not path.is_file():
+        return {}
+    try:
+        found = definitions_from(pq.ParquetFile(path, page_checksum_verification=True).read(), str(path))
+    except DataError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a damaged file can make a decoder raise anything
+        raise _not_definitions(str(path), str(error)) from None
+    return {instrument.id: instrument for instrument in found}
+
+
+def definitions_table(instruments: Iterable[Instrument]) -> pa.Table:
+    """Definitions as a plain table, one row each, sorted by id: text, integers and flags. No disk is touched."""
+    rows = sorted(instruments, key=lambda instrument: instrument.id)
+    schema = pa.schema([(name, pa.type_for_alias(kind)) for name, kind in _COLUMNS.items()])
+    types = {"int64": pl.Int64, "bool": pl.Boolean, "string": pl.String}
+    # By Polars: pyarrow imports pandas to look at Python values.
+    columns = [pl.Series([getattr(row, name) for row in rows], dtype=types[kind]) for name, kind in _COLUMNS.items()]
+    return pa.table(
+        [column.to_arrow().cast(field.type) for column, field in zip(columns, schema, strict=True)], schema=schema
+    )
+
+
+def definitions_from(table: pa.Table, where: str = "the table") -> list[Instrument]:
+    """The definitions of a table, in its order: the inverse of ``definitions_table``.
+
+    Raises:
+        DataError: The columns are not ours; names ``where``, and all that are missing or unknown.
+    """
+    found, expected = set(table.column_names), set(_COLUMNS)
+    problems = [f"column {name} missing" for name in sorted(expected - found)]
+    problems += [f"column {name} unknown" for name in sorted(found - expected)]
+    if problems:
+        raise _not_definitions(where, ", ".join(problems))
+    return [Instrument(**row) for row in table.to_pylist()]
+
+
+def check_names(ids: Iterable[str]) -> None:
+    """Refuse ids that Nautilus takes for one inside a catalog: equal up to ``-._ :^``, ``/`` and case.
+
+    It gives both the same SQL table, or the same folder, and drops the rows of one without a word.
+
+    Raises:
+        DataError: Names every such group of ids.
+    """
+    groups: dict[str, list[str]] = {}
+    for instrument_id in sorted(set(ids)):
+        groups.setdefault(nautilus_takes_for_one(instrument_id), []).append(instrument_id)
+    clashes = [" and ".join(group) for group in groups.values() if len(group) > 1]
+    if clashes:
+        raise DataError(
+            "Nautilus cannot tell ids apart in one catalog: expected more than a difference of `-._ :^/` or case, "
+            f"found {'; '.join(clashes)}",
+            hint="use another --output, or another --instrument, for one of them",
+            details={"instrument_ids": clashes},
+        )
+
+
+_INTEGERS: Final = frozenset({"price_precision", "size_precision", "mark_precision", "activation_ns", "expiration_ns"})
+_FLAGS: Final = frozenset({"is_inverse", "fees_known"})
+_COLUMNS: Final[Mapping[str, str]] = {
+    field.name: "int64" if field.name in _INTEGERS else "bool" if field.name in _FLAGS else "string"
+    for field in fields(Instrument)
+}
+
+
+def _not_definitions(where: str, why: str) -> DataError:
+    return DataError(
+        f"{where} is no table of instrument definitions: {' '.join(why.split())}",
+        hint="put back the file of a copy of this catalog; or remove it, and give the precisions in feeds.yaml",
+        details={"path": where},
+    )
