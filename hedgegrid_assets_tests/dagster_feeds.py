@@ -109,6 +109,11 @@ def made(result: dg.ExecuteInProcessResult) -> set[str]:
     return {event.asset_key.to_user_string() for event in events if event.asset_key}
 
 
+def made_of_days(result: dg.ExecuteInProcessResult) -> set[str]:
+    """Those that are made once a day: an import tells of the landing zone as well."""
+    return {name for name in made(result) if name.count("/") > 1}
+
+
 def of_layer(feed_context: FeedContext, *layers: str) -> set[str]:
     """All assets of some layers of the scenario's feed."""
     names = {"raw": ("aggTrade", "markPrice"), "normalized": TABLES, "catalog": TABLES}

@@ -116,7 +116,7 @@ def demo(
     """
     from hedgegrid_assets.inspect.validation import validate_catalog
 
-    summary = _backfill(DEMO_FEED, data, feeds, None, None, None, force=False, verbose=verbose, quiet=quiet or as_json)
+    summary = _backfill(DEMO_FEED, data, feeds, None, None, None, verbose=verbose, quiet=quiet or as_json)
     catalog = _near((data or data_path()) / "catalog")
     instrument = summary.days[0].day.instrument_id
     report = validate_catalog(catalog, instrument=instrument)
@@ -148,6 +148,7 @@ def backfill(
         str | None, typer.Option("--symbol", help="Symbols or instrument ids, with commas; all of the feed.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Days that are unchanged as well.")] = False,
+    block: Annotated[int, typer.Option("--block", min=1, help="Days of one instrument that a run covers.")] = 30,
     data: Data = None,
     feeds: Feeds = None,
     as_json: Json = False,
@@ -158,7 +159,9 @@ def backfill(
 
     The runs and their checks are shown by the UI (make dev) of the same DAGSTER_HOME. A day that fails stops no other.
     """
-    summary = _backfill(feed, data, feeds, start, end, symbol, force=force, verbose=verbose, quiet=quiet or as_json)
+    summary = _backfill(
+        feed, data, feeds, start, end, symbol, force=force, block=block, verbose=verbose, quiet=quiet or as_json
+    )
     if as_json:
         print_json(summary.to_dict())
     elif not quiet or not summary.ok:
@@ -174,7 +177,8 @@ def _backfill(
     end: str | None,
     symbol: str | None,
     *,
-    force: bool,
+    force: bool = False,
+    block: int = 30,
     verbose: bool,
     quiet: bool,
 ) -> "BackfillSummary":
@@ -197,6 +201,7 @@ def _backfill(
             [part.strip() for part in symbol.split(",")] if symbol else None,
             instance=instance,
             force=force,
+            block=block,
             progress=tell,
             feeds=feeds,
             data=data,

@@ -10,6 +10,7 @@ import dagster as dg
 
 from hedgegrid_assets.config.feeds import Feed, read_feeds
 from hedgegrid_assets.defs.assets import assets_of
+from hedgegrid_assets.defs.days import DayObserver
 from hedgegrid_assets.defs.jobs import jobs_of
 from hedgegrid_assets.defs.schedules import schedules_of
 from hedgegrid_assets.defs.sensors import sensors_of
@@ -19,6 +20,8 @@ from hedgegrid_assets.store import Places
 warnings.filterwarnings(
     "ignore", category=dg.PreviewWarning, message=r"Specifying a partitions_def on an AssetCheckSpec"
 )
+
+warnings.filterwarnings("ignore", category=dg.BetaWarning, message=r"Parameter `backfill_policy`")
 
 _log: Final = logging.getLogger(__name__)
 
@@ -46,11 +49,15 @@ def feed_contexts_of(feeds: Iterable[Feed], data: Path) -> list[FeedContext]:
     return [FeedContext(feed, Places(root, root / "catalog")) for feed in feeds]
 
 
-def definitions_of(feed_contexts: Iterable[FeedContext]) -> dg.Definitions:
+def definitions_of(
+    feed_contexts: Iterable[FeedContext], *, block: int | None = None, observer: DayObserver | None = None
+) -> dg.Definitions:
     """Assets, checks, jobs, sensors and schedules; steps run in the process of their run, as starting one costs seconds."""
     feeds = [(feed_context, jobs_of(feed_context)) for feed_context in feed_contexts]
     return dg.Definitions(
-        assets=[asset for feed_context, _ in feeds for asset in assets_of(feed_context)],
+        assets=[
+            asset for feed_context, _ in feeds for asset in assets_of(feed_context, block=block, observer=observer)
+        ],
         jobs=[job for _, jobs in feeds for job in jobs],
         sensors=[sensor for feed_context, jobs in feeds for sensor in sensors_of(feed_context, jobs)],
         schedules=[schedule for feed_context, _ in feeds for schedule in schedules_of(feed_context)],

@@ -4,29 +4,32 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
 from dagster._core.instance import InstanceRef
+from dagster._core.storage.event_log import SqliteEventLogStorage
 
 from hedgegrid_assets.config.feeds import Feed, read_feeds
 from hedgegrid_assets.config.origin import Origin
 from hedgegrid_assets.config.paths import data_path, feeds_path
 from hedgegrid_assets.defs import definitions_of, feed_contexts_of
-from hedgegrid_assets.defs.days import FORCE_TAG
-from hedgegrid_assets.defs.failures import faults_in
+from hedgegrid_assets.defs.days import BLOCK_DAYS, FORCE_TAG
+from hedgegrid_assets.defs.event_log import KeptSqliteEventLog, is_known
+from hedgegrid_assets.defs.failures import Fault
 from hedgegrid_assets.defs.freshness import is_fresh, with_raw
+from hedgegrid_assets.defs.instruments import instruments_materialized
 from hedgegrid_assets.defs.jobs import days_job
+from hedgegrid_assets.defs.landing import land, landing_materialized, raw_changed
 from hedgegrid_assets.defs.partitions import dates_of, key_of
-from hedgegrid_assets.errors import EnvironmentFault, FeedsFileError, NoDataFetched, UsageError
-from hedgegrid_assets.model import InstrumentDay, Status
+from hedgegrid_assets.errors import EnvironmentFault, FeedsFileError, NoDataFetched, Refused, UsageError
+from hedgegrid_assets.model import InstrumentDay
 from hedgegrid_assets.pipeline.feed_context import FeedContext
-from hedgegrid_assets.pipeline.landing import import_landing
 from hedgegrid_assets.stages.catalog import refuse_unfit_nautilus
 from hedgegrid_assets.store import make_folder
 
@@ -39,6 +42,12 @@ _QUIET: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 _NO_COMPUTE_LOGS: Final = {
     "compute_logs": {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
 }
+
+
+BACKFILL_TAG: Final = "hedgegrid/backfill"
+"""The same on all runs of a backfill: the UI lists them together by it."""
+_RANGE_START: Final = "dagster/asset_partition_range_start"
+_RANGE_END: Final = "dagster/asset_partition_range_end"
 
 
 class Outcome(StrEnum):
@@ -118,13 +127,14 @@ def backfill(
     *,
     instance: dg.DagsterInstance,
     force: bool = False,
+    block: int = BLOCK_DAYS,
     progress: Told | None = None,
     feeds: Path | None = None,
     data: Path | None = None,
 ) -> BackfillSummary:
-    """Make the days of a feed that are missing or stale: from raw to catalog, a run for each.
+    """Make the days of a feed that are missing or stale: from raw to catalog, in runs over blocks of days.
 
-    A day that fails stops no other. Fresh days are found by their small files on disk, before any run is started.
+    A day that fails stops no other; a run that is killed leaves its finished days good, and the next backfill goes on. Fresh days are found by their small files on disk, before any run is started.
 
     Args:
         feed_name: As in feeds.yaml.
@@ -133,6 +143,7 @@ def backfill(
         instruments: InstrumentIds or exchange symbols of the feed; None: all.
         instance: Where the runs and their events go.
         force: Fresh days as well.
+        block: Days of one instrument that a run covers at most.
         progress: Told of each day.
         feeds: feeds.yaml; None: where ``HEDGEGRID_FEEDS`` says.
         data: Root of the data; None: where ``HEDGEGRID_DATA`` says.
@@ -146,63 +157,123 @@ def backfill(
     refuse_unfit_nautilus()
     (feed_context,) = feed_contexts_of([_feed(feed_name, feeds or feeds_path())], data or data_path())
     days = _days(feed_context, start, end, instruments)
-    damaged = _import_landing(feed_context, again=force) if feed_context.source.lands else ()
+    damaged = _import_landing(feed_context, instance, again=force) if feed_context.source.lands else ()
     wanted = with_raw(feed_context, days) if feed_context.source.lands else days
     if not wanted:
         where = str(feed_context.places.landing) if feed_context.source.lands else feed_context.source.doc
         asked = f"{feed_name} {start or feed_context.feed.start} .. {end or feed_context.feed.end or 'today'}"
         raise NoDataFetched(asked, where, "; ".join(damaged) or "nothing of these days and instruments")
-    job = definitions_of([feed_context]).resolve_job_def(days_job(feed_context))
-    done = []
-    for number, day in enumerate(wanted, 1):
-        fresh = not force and is_fresh(feed_context, day)
-        outcome = DayDone(day, Outcome.FRESH) if fresh else _run(job, day, instance, force=force)
-        done.append(outcome)
-        if progress:
-            progress(outcome, number, len(wanted))
-    return BackfillSummary(feed_name, tuple(done), len(days) - len(wanted), time.monotonic() - started, damaged)
+    stale = [day for day in wanted if force or not is_fresh(feed_context, day)]
+    unfresh = set(stale)
+    told = _Progress(wanted, progress)
+    for day in wanted:
+        if day not in unfresh:
+            told.done(DayDone(day, Outcome.FRESH))
+    job = definitions_of([feed_context], block=block, observer=told.observe).resolve_job_def(days_job(feed_context))
+    tags = {BACKFILL_TAG: f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}"} | ({FORCE_TAG: "yes"} if force else {})
+    for days_of_block in _blocks(stale, block):
+        _run(job, days_of_block, instance, tags, told)
+    if stale:
+        instance.report_runless_asset_event(instruments_materialized(feed_context))
+    missing = len(days) - len(wanted)
+    return BackfillSummary(feed_name, told.in_order(), missing, time.monotonic() - started, damaged)
 
 
-def _import_landing(feed_context: FeedContext, *, again: bool) -> tuple[str, ...]:
-    """Import what is new; what could not be read."""
-    report = import_landing(feed_context, pass_over_damaged=True, again=again)
-    for note in (*report.notes, *(error.message for error in report.refused)):
+class _Progress:
+    """What became of each day so far."""
+
+    def __init__(self, wanted: Sequence[InstrumentDay], told: Told | None) -> None:
+        self._wanted, self._told = wanted, told
+        self._done: dict[InstrumentDay, DayDone] = {}
+        self._at = time.monotonic()
+
+    def done(self, day: DayDone) -> None:
+        """A day is dealt with."""
+        self._done[day.day] = day
+        if self._told:
+            self._told(day, len(self._done), len(self._wanted))
+
+    def observe(self, day: InstrumentDay, faults: Sequence[Fault]) -> None:
+        """The step has dealt with a day."""
+        refused = bool(faults) and all(isinstance(fault.error, Refused) for fault in faults)
+        outcome = Outcome.REFUSED if refused else Outcome.FAILED if faults else Outcome.DONE
+        began, self._at = self._at, time.monotonic()
+        self.done(DayDone(day, outcome, tuple(f"{fault.asset}: {fault.error}" for fault in faults), self._at - began))
+
+    def begin(self) -> None:
+        """A run begins."""
+        self._at = time.monotonic()
+
+    def never_begun(self, days: Iterable[InstrumentDay], errors: Sequence[str]) -> None:
+        """The run failed before it came to some of its days."""
+        for day in days:
+            if day not in self._done:
+                self.done(DayDone(day, Outcome.FAILED, tuple(errors)))
+
+    def in_order(self) -> tuple[DayDone, ...]:
+        """All days as they were asked for."""
+        return tuple(self._done[day] for day in self._wanted if day in self._done)
+
+
+def _blocks(days: Sequence[InstrumentDay], length: int) -> Iterator[list[InstrumentDay]]:
+    """Days of one instrument that follow each other: Dagster knows no other ranges. The earliest first."""
+    by_instrument: dict[str, list[InstrumentDay]] = {}
+    for day in sorted(days, key=lambda day: day.date):
+        by_instrument.setdefault(day.instrument_id, []).append(day)
+    blocks: list[list[InstrumentDay]] = []
+    for mine in by_instrument.values():
+        for day in mine:
+            last = blocks[-1] if blocks else []
+            follows = last and last[-1] == InstrumentDay(day.instrument_id, day.date - timedelta(days=1))
+            if follows and len(last) < length:
+                last.append(day)
+            else:
+                blocks.append([day])
+    yield from sorted(blocks, key=lambda block: block[0].date)
+
+
+def _import_landing(feed_context: FeedContext, instance: dg.DagsterInstance, *, again: bool) -> tuple[str, ...]:
+    """Import what is new, and report it; what could not be read."""
+    done = land(feed_context, again=again)
+    for note in (*done.report.notes, *(error.message for error in done.report.refused)):
         _log.warning(note)
-    return tuple(error.message for error in report.refused)
+    if done.report.read:
+        instance.report_runless_asset_event(landing_materialized(feed_context, done))
+        for event in raw_changed(feed_context, done, instance):
+            instance.report_runless_asset_event(event)
+    return tuple(error.message for error in done.report.refused)
 
 
-def _run(job: dg.JobDefinition, day: InstrumentDay, instance: dg.DagsterInstance, *, force: bool) -> DayDone:
-    started = time.monotonic()
+def _run(
+    job: dg.JobDefinition,
+    days: Sequence[InstrumentDay],
+    instance: dg.DagsterInstance,
+    tags: Mapping[str, str],
+    told: _Progress,
+) -> None:
+    """One run for a block of days."""
+    first, last = key_of(days[0]), key_of(days[-1])
+    one = len(days) == 1
+    told.begin()
     result = job.execute_in_process(
-        partition_key=key_of(day),
+        partition_key=first if one else None,
         instance=instance,
         raise_on_error=False,
         run_config=_QUIET,
-        tags={FORCE_TAG: "yes"} if force else None,
+        tags={**tags} if one else {**tags, _RANGE_START: first, _RANGE_END: last},
     )
     if any(_is_interrupt(event) for event in result.all_events):
         raise KeyboardInterrupt
-    outcome = Outcome.DONE if result.success else Outcome.REFUSED if _is_refused(result) else Outcome.FAILED
-    return DayDone(day, outcome, tuple(_errors(result)), time.monotonic() - started)
+    told.never_begun(days, tuple(_errors(result)))
 
 
 def _errors(result: dg.ExecuteInProcessResult) -> Iterator[str]:
-    """``<asset>: <message>`` of each fault, or what failed besides them."""
+    """Why the step failed."""
     for event in result.all_events:
         if event.is_step_failure:
             failed = event.step_failure_data
             told = failed.user_failure_data
-            faults = faults_in(told.metadata) if told else []
-            yield from (f"{fault['asset']}: {fault['said']}" for fault in faults)
-            if not faults:
-                yield f"{str(event.step_key).replace('__', '/')}: {told.description if told else _root_cause(failed.error)}"
-
-
-def _is_refused(result: dg.ExecuteInProcessResult) -> bool:
-    """All that failed was refused by the catalog."""
-    failed = [event.step_failure_data.user_failure_data for event in result.all_events if event.is_step_failure]
-    faults = [fault for each in failed if each for fault in faults_in(each.metadata)]
-    return bool(faults) and all(fault["status"] == str(Status.REFUSED) for fault in faults)
+            yield f"{str(event.step_key).replace('__', '/')}: {told.description if told else _root_cause(failed.error)}"
 
 
 def _is_interrupt(event: dg.DagsterEvent) -> bool:
@@ -276,6 +347,18 @@ def instance_for(data: Path) -> dg.DagsterInstance:
 
 
 def _instance_at(home: Path) -> dg.DagsterInstance:
-    """Steps run in our own process: its output stays where it is, and is not kept as compute logs."""
+    """Steps run in our own process: its output stays where it is, and is not kept as compute logs.
+
+    Where the history is Dagster's default, the same files are written through engines that are kept: a third of the work.
+    """
     make_folder(home)
-    return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home), overrides=_NO_COMPUTE_LOGS))
+    ref = InstanceRef.from_dir(str(home), overrides=_NO_COMPUTE_LOGS)
+    events = ref.event_storage_data
+    if events is not None and events.class_name == SqliteEventLogStorage.__name__ and is_known():
+        kept = {
+            "module": KeptSqliteEventLog.__module__,
+            "class": KeptSqliteEventLog.__name__,
+            "config": events.config_dict,
+        }
+        ref = InstanceRef.from_dir(str(home), overrides={**_NO_COMPUTE_LOGS, "event_log_storage": kept})
+    return dg.DagsterInstance.from_ref(ref)

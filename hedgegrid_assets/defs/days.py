@@ -1,29 +1,40 @@
 """The one step that makes instrument-days of a feed, all layers and tables of each, and reports them partition by partition."""
 
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Collection, Iterator, Sequence
+from typing import Final, Protocol
 
 import dagster as dg
 
 from hedgegrid_assets.defs.failures import Fault, failure, failure_of
-from hedgegrid_assets.defs.keys import landing_key
+from hedgegrid_assets.defs.keys import landing_key, raw_key
+from hedgegrid_assets.defs.landing import land, landing_materialized, raw_changed
 from hedgegrid_assets.defs.partitions import day_of, partitions_of
 from hedgegrid_assets.defs.reporting import Event, Reporter
-from hedgegrid_assets.defs.results import DayMaker
+from hedgegrid_assets.defs.results import AssetResult, DayMaker
 from hedgegrid_assets.defs.specs import daily_checks, daily_specs
 from hedgegrid_assets.errors import HedgegridError, NoDataFetched
+from hedgegrid_assets.model import InstrumentDay
 from hedgegrid_assets.pipeline.feed_context import FeedContext
-from hedgegrid_assets.pipeline.landing import import_landing
 
+BLOCK_DAYS: Final = 30
+"""Days of one instrument that one run covers: its own share of the work is then small."""
 FORCE_TAG: Final = "hedgegrid/force"
 """``yes`` on a run: a day may be replaced by one of another origin that lacks rows of it."""
-
 _AUTOMATIC: Final = frozenset({"dagster/backfill", "dagster/schedule_name", "dagster/sensor_name"})
 """Runs that nobody asked for by name: a day without any data stays missing there, and is no failure."""
 
 
-def days_of(feed_context: FeedContext) -> dg.AssetsDefinition:
-    """The assets of an instrument-day as one step.
+class DayObserver(Protocol):
+    """Is told each day that a run has dealt with."""
+
+    def __call__(self, day: InstrumentDay, faults: Sequence[Fault], /) -> None:
+        """A day is done, but for these faults."""
+
+
+def days_of(
+    feed_context: FeedContext, *, block: int | None = None, observer: DayObserver | None = None
+) -> dg.AssetsDefinition:
+    """The assets of an instrument-day as one step over all partitions of its run.
 
     A bad table fails only itself; the run fails last of all, so that every good day and table of it counts. A day without
     any raw data is not made, and stays missing; where a person asked for nothing else, the run fails.
@@ -37,29 +48,35 @@ def days_of(feed_context: FeedContext) -> dg.AssetsDefinition:
         specs=specs,
         check_specs=[check.spec(partitions) for found in daily_checks(feed_context).values() for check in found],
         can_subset=True,
+        backfill_policy=dg.BackfillPolicy.multi_run(block or BLOCK_DAYS),
         pool=f"{feed_context.source.name}_api" if feed_context.source.remote is not None else None,
     )
     def days(context: dg.AssetExecutionContext) -> Iterator[Event]:
         keys = sorted(context.partition_keys)
         selected = context.selected_asset_keys
+        if feed_context.source.lands and selected & {
+            raw_key(feed_context, channel) for channel in feed_context.by_channel()
+        }:
+            yield from _import_landing(context, feed_context, keys)
         reporter = Reporter(context.instance, specs, once, selected, context.selected_asset_check_keys)
         maker = DayMaker(feed_context, selected, force=context.run.tags.get(FORCE_TAG) == "yes")
-        if feed_context.source.lands and any(key.path[1] == "raw" for key in selected):
-            _import_landing(context, feed_context)
         faults: list[Fault] = []
         missing: list[NoDataFetched] = []
-        for key in keys:
+        for day in map(day_of, keys):
+            results: list[AssetResult] = []
             try:
-                results = maker.make(day_of(key))
+                results = maker.make(day)
             except NoDataFetched as error:
                 missing.append(error)
-                continue
+                found = [Fault(day, context.op.name, error)]
+            else:
+                found = _faults(results)
+                faults += found
             yield from reporter.events(results)
             for note in (note for result in results for note in result.notes):
                 context.log.warning(note)
-            faults += [
-                Fault(result.day, result.key.to_user_string(), result.error) for result in results if result.error
-            ]
+            if observer is not None:
+                observer(day, found)
         if faults:
             raise failure_of(faults, len(keys))
         if len(missing) == len(keys) and not context.run.tags.keys() & _AUTOMATIC:
@@ -70,16 +87,25 @@ def days_of(feed_context: FeedContext) -> dg.AssetsDefinition:
     return days
 
 
-def _import_landing(context: dg.AssetExecutionContext, feed_context: FeedContext) -> None:
+def _faults(results: Sequence[AssetResult]) -> list[Fault]:
+    return [Fault(result.day, result.key.to_user_string(), result.error) for result in results if result.error]
+
+
+def _import_landing(
+    context: dg.AssetExecutionContext, feed_context: FeedContext, keys: Collection[str]
+) -> Iterator[Event]:
     """Whatever is new in the landing zone, so that Materialize and backfill need no sensor."""
     try:
-        report = import_landing(feed_context, pass_over_damaged=True)
+        done = land(feed_context)
     except HedgegridError as error:
         if "missing" not in error.details:
             raise failure(error) from None
         context.log.warning(error.message)  # a file that the settings name is gone: what it gave is still there
         return
+    report = done.report
     for note in (*report.notes, *(error.message for error in report.refused)):
         context.log.warning(note)
     if report.read:
         context.log.info(f"imported {len(report.read)} landing files, {report.lines:,} lines")
+        yield landing_materialized(feed_context, done)
+        yield from raw_changed(feed_context, done, context.instance, keys)

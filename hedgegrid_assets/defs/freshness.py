@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from hedgegrid_assets.errors import RawDamaged
+from hedgegrid_assets.errors import DocumentDamaged, RawDamaged
 from hedgegrid_assets.instruments import Instrument, read_definitions
 from hedgegrid_assets.model import Channel, InstrumentDay, Table
 from hedgegrid_assets.pipeline.days import recipe_of
@@ -39,7 +39,7 @@ def is_fresh(feed_context: FeedContext, day: InstrumentDay) -> bool:
     """
     try:
         found = raw_of(feed_context, day)
-    except RawDamaged:
+    except (RawDamaged, DocumentDamaged):
         return False
     instrument = read_definitions(feed_context.places.catalog).get(day.instrument_id)
     if instrument is None or not any(raw for _, _, raw in found):

@@ -31,6 +31,11 @@ class _Newest:
     version: str
 
 
+def versioned(version: str) -> dict[str, str]:
+    """The tags of a materialization with a data version of its own."""
+    return {"dagster/data_version": version, "dagster/data_version_is_user_provided": "true"}
+
+
 class Reporter:
     """Events for the results of a run.
 
@@ -75,12 +80,15 @@ class Reporter:
                         newest[result.key] = self._ask(result.key, partition)
                     yield _evaluation(answer, result.key, partition, newest[result.key])
 
+    def is_new(self, result: AssetResult) -> bool:
+        """The newest materialization of the partition has another version, or there is none."""
+        newest = self._ask(result.key, key_of(result.day))
+        return newest is None or newest.version != result.version
+
     def _tags(self, result: AssetResult, version: str, newest: dict[dg.AssetKey, _Newest | None]) -> Mapping[str, str]:
         """Versions, and the events of the assets upstream that this one was made from."""
         spec, partition = self._specs[result.key], key_of(result.day)
-        found = {
-            "dagster/data_version": version,
-            "dagster/data_version_is_user_provided": "true",
+        found = versioned(version) | {
             f"dagster/partition/{DATE}": str(result.day.date),
             f"dagster/partition/{INSTRUMENT}": result.day.instrument_id,
         }

@@ -297,7 +297,7 @@ class DayMaker:
         assert verdict is not None  # it let the day in
         told = {
             **metadata.of_catalog(verdict, written.path, written.rows, seconds),
-            **catalog_described(self._feed_context, table),
+            "dagster/column_lineage": catalog_described(self._feed_context, table)["dagster/column_lineage"],
         }
         answers = [check.result(passed=True, rows=written.rows) for check in self._checks[key]]
         return AssetResult(key, day, str(verdict.content_digest), told, tuple(answers))

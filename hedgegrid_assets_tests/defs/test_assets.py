@@ -32,6 +32,7 @@ from hedgegrid_assets_tests.dagster_feeds import (
     feed_context_of,
     key_of,
     made,
+    made_of_days,
     metadata,
     of_layer,
     partition,
@@ -99,7 +100,7 @@ def blocked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Day]:
 def test_a_dropped_capture_goes_from_raw_to_catalog_without_a_sensor(clean: Day) -> None:
     feed_context, result = clean.feed_context, clean.result
     assert result.success
-    assert made(result) == of_layer(feed_context, "raw", "normalized", "catalog")
+    assert made_of_days(result) == of_layer(feed_context, "raw", "normalized", "catalog")
     trades = ParquetDataCatalog(str(feed_context.places.catalog)).trade_ticks(instrument_ids=["BTCUSDT-PERP.BINANCE"])
     assert [int(str(trade.trade_id)) for trade in trades] == list(BTC_IDS)
 
@@ -209,7 +210,7 @@ def test_a_blocked_trades_day_stops_neither_mark_nor_funding(blocked: Day) -> No
     feed_context, result = blocked.feed_context, blocked.result
     assert not result.success
     blocked_too = {"captures/normalized/trade_tick", "captures/catalog/trade_tick"}
-    assert made(result) == of_layer(feed_context, "raw", "normalized", "catalog") - blocked_too
+    assert made_of_days(result) == of_layer(feed_context, "raw", "normalized", "catalog") - blocked_too
     assert not catalog_files(feed_context, "trade_tick")
     assert all(catalog_files(feed_context, table) for table in TABLES[1:])
 
@@ -280,7 +281,7 @@ def test_a_value_finer_than_the_definition_stops_its_table_with_the_way_out(
     assert "hedgegrid instruments widen BTCUSDT-PERP.BINANCE" in failures(result)["captures/normalized/trade_tick"]
     check = evaluations(result)["captures/normalized/trade_tick", "rows_accounted_for"]
     assert not check.passed
-    assert made(result) == of_layer(feed_context, "raw", "normalized", "catalog") - {
+    assert made_of_days(result) == of_layer(feed_context, "raw", "normalized", "catalog") - {
         "captures/normalized/trade_tick",
         "captures/catalog/trade_tick",
     }
@@ -295,7 +296,7 @@ def test_a_channel_without_data_is_an_explicit_empty_day_and_green(
     drop(feed_context, day_of(0, marks=False))
     result = run(feed_context, instance)
     assert result.success
-    assert made(result) == of_layer(feed_context, "raw", "normalized", "catalog")
+    assert made_of_days(result) == of_layer(feed_context, "raw", "normalized", "catalog")
     for asset in ("raw/markPrice", "normalized/mark_price_update", "catalog/funding_rate_update"):
         told = metadata(result, f"captures/{asset}")
         assert (told["dagster/partition_row_count"], told["empty"]) == (0, "no such data that day")
@@ -323,7 +324,7 @@ def test_a_channel_that_has_gone_is_not_called_empty_while_the_catalog_has_its_d
     drop(feed_context, day_of(0, marks=False))
     result = run(feed_context, instance)
     assert result.success
-    assert made(result) == {
+    assert made_of_days(result) == {
         *of_layer(feed_context, "raw"),
         *(f"captures/{layer}/trade_tick" for layer in ("normalized", "catalog")),
     }
@@ -336,7 +337,7 @@ def test_a_day_without_any_data_fails_and_says_where_the_data_are(
     drop(feed_context, day_of(3))
     result = run(feed_context, instance)
     assert not result.success
-    assert not made(result)
+    assert not made_of_days(result)
     said = failures(result)["captures__days"]
     assert said.startswith("No data fetched (BTCUSDT-PERP.BINANCE 2024-01-01 aggTrade, markPrice)")
     assert "files with trade need `settings: {trade_kind: trade}`" in said
@@ -353,7 +354,7 @@ def test_a_damaged_raw_file_stops_its_channel_only(feed_context: FeedContext, in
     assert not result.success
     assert not evaluations(result)["captures/raw/aggTrade", "raw_intact"].passed
     assert "cannot be trusted" in failures(result)["captures/raw/aggTrade"]
-    assert made(result) == of_layer(feed_context, "raw", "normalized", "catalog") - {
+    assert made_of_days(result) == of_layer(feed_context, "raw", "normalized", "catalog") - {
         f"captures/{name}" for name in ("raw/aggTrade", "normalized/trade_tick", "catalog/trade_tick")
     }
     assert {table for table in TABLES if catalog_files(feed_context, table)} == set(TABLES[1:])
@@ -433,17 +434,17 @@ def stale(feed_context: FeedContext, instance: dg.DagsterInstance) -> set[tuple[
 
 
 @pytest.mark.slow
-def test_an_import_makes_no_day_stale_and_a_new_raw_day_only_the_frame_that_is_made_of_it(
+def test_an_import_makes_stale_what_is_made_of_the_raw_days_that_it_has_changed(
     feed_context: FeedContext, instance: dg.DagsterInstance
 ) -> None:
     drop(feed_context, CLEAN)
     assert all(run(feed_context, instance, key).success for key in (BTC_DAY, ETH_DAY))
+    assert stale(feed_context, instance) == set()
     drop(feed_context, inserted(line(agg_trade(1040, BAD_MS + 700), received(BAD_MS + 700))))
     run_import(feed_context, instance)
-    assert stale(feed_context, instance) == set()
-    for key in (BTC_DAY, ETH_DAY):
-        run(feed_context, instance, key, only=["captures/raw/aggTrade", "captures/raw/markPrice"])
     assert stale(feed_context, instance) == {("captures/normalized/trade_tick", BTC_DAY)}
+    assert run(feed_context, instance, BTC_DAY).success
+    assert stale(feed_context, instance) == set()
 
 
 def test_the_same_raw_bytes_give_the_same_versions_and_files(
@@ -466,6 +467,7 @@ def test_a_landing_file_is_imported_once(feed_context: FeedContext, instance: dg
     assert [(found["files"], found["files_read"]) for found in told] == [(1, 1), (1, 0)]
     assert told[0]["lines"] == CLEAN.count(b"\n")
     assert told[0]["by_stream"]["aggTrade"] == 60
+    assert made(first) == {"captures/landing", "captures/instruments", *of_layer(feed_context, "raw")}
     assert made(second) == {"captures/landing", "captures/instruments"}
 
 

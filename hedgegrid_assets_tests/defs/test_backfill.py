@@ -12,6 +12,7 @@ import pytest
 from hedgegrid_assets.defs.backfill import BackfillSummary, DayDone, Outcome, backfill, instance_for
 from hedgegrid_assets.errors import EnvironmentFault, FeedsFileError, NoDataFetched, UsageError
 from hedgegrid_assets.pipeline.feed_context import FeedContext
+from hedgegrid_assets.pipeline.landing import import_landing
 from hedgegrid_assets_tests.dagster_feeds import (
     CAPTURES,
     SIM,
@@ -85,10 +86,45 @@ def test_fresh_days_start_no_run_and_changed_ones_do(feed_context: FeedContext, 
     changing = drop(feed_context, day_of(1), "second.jsonl")
     filled(feed_context, instance)
     assert outcomes(filled(feed_context, instance)) == [("01", Outcome.FRESH), ("02", Outcome.FRESH)]
-    assert instance.get_runs_count() == 2
+    assert instance.get_runs_count() == 1
     changing.write_bytes(day_of(1, trades=range(7)))
     assert outcomes(filled(feed_context, instance)) == [("01", Outcome.FRESH), ("02", Outcome.DONE)]
-    assert instance.get_runs_count() == 3
+    assert instance.get_runs_count() == 2
+
+
+def test_a_run_covers_a_block_of_days_of_one_instrument_with_the_tag_of_the_backfill(
+    feed_context: FeedContext, instance: dg.DagsterInstance
+) -> None:
+    days = [0, 1, 2, 3, 5]
+    drop(feed_context, b"".join(day_of(number, symbol=name) for number in days for name in ("BTCUSDT", "ETHUSDT")))
+    summary = filled(feed_context, instance, block=3)
+    assert [done.outcome for done in summary.days] == [Outcome.DONE] * 10
+    runs = instance.get_runs()
+    starts = {run.tags.get("dagster/asset_partition_range_start", run.tags.get("dagster/partition")) for run in runs}
+    assert starts == {partition(day, f"{name}-PERP.BINANCE") for day in (0, 3, 5) for name in ("BTCUSDT", "ETHUSDT")}
+    assert len(runs) == 6
+    assert len({run.tags["hedgegrid/backfill"] for run in runs}) == 1
+    key = dg.AssetKey(["captures", "catalog", "trade_tick"])
+    assert len(instance.get_materialized_partitions(key)) == 10
+
+
+def test_a_backfill_reports_the_landing_zone_and_the_instruments(
+    feed_context: FeedContext, instance: dg.DagsterInstance
+) -> None:
+    drop(feed_context, day_of(0))
+    filled(feed_context, instance)
+    for name in ("landing", "instruments"):
+        assert instance.get_latest_materialization_event(dg.AssetKey(["captures", name]))
+
+
+def test_a_damaged_manifest_is_told_with_the_days_that_need_it(tmp_path: Path, instance: dg.DagsterInstance) -> None:
+    feed_context = feed_context_of(tmp_path)
+    drop(feed_context, day_of(0) + day_of(1))
+    import_landing(feed_context)
+    feed_context.places.raw_manifest("captures", "aggTrade", "BTCUSDT", date(2024, 1, 2)).write_text("{")
+    summary = filled(feed_context, instance)
+    assert outcomes(summary)[1] == ("02", Outcome.FAILED)
+    assert "2024-01-02.json is damaged" in summary.days[1].errors[0]
 
 
 def test_force_runs_fresh_days_as_well(feed_context: FeedContext, instance: dg.DagsterInstance) -> None:

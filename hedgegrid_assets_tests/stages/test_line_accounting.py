@@ -150,7 +150,7 @@ def test_in_dagster_the_import_and_the_day_are_red_and_stay_so(tmp_path: Path, i
         }
         day = run(feed_context, instance, BTC_DAY)
         assert not day.success
-        assert "failed: rejected_share; lines without a place" in failures(day)["captures__normalized__trade_tick"]
+        assert "failed: rejected_share; lines without a place" in failures(day)["captures/normalized/trade_tick"]
     assert not list(feed_context.places.catalog.glob("data/trade_tick/*/*.parquet"))
 
 

@@ -75,9 +75,9 @@ def test_a_wrong_key_fails_the_day_with_the_way_out_and_is_not_shown(
     assert len(server.requests("/trades/")) == 1
 
 
-def test_the_raw_step_shares_one_pool_for_the_api(feed_context: FeedContext) -> None:
+def test_the_step_shares_one_pool_for_the_api(feed_context: FeedContext) -> None:
     repository = feeds.definitions_of([feed_context])
-    (raw,) = [node for node in repository.resolve_job_def("tardis_usdm_days").nodes if node.name == "tardis_usdm__raw"]
+    (raw,) = [node for node in repository.resolve_job_def("tardis_usdm_days").nodes if node.name == "tardis_usdm__days"]
     assert raw.definition.pools == {"tardis_api"}
 
 
