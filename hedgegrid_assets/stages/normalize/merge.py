@@ -25,13 +25,13 @@ class _Head:
     """What is in memory of a run, and not handed on yet."""
 
     def __init__(self, run: Spool, key: Sequence[str]) -> None:
-        self._run, self._key, self._read = run, key, 0
+        self._run, self._key, self._read, self._blocks = run, key, 0, len(run)
         self._frame: pl.DataFrame | None = None
 
     @property
     def is_end(self) -> bool:
         """Nothing follows."""
-        return self._read == len(self._run)
+        return self._read == self._blocks
 
     def filled(self) -> bool:
         """False where the run has no more rows."""
