@@ -104,12 +104,14 @@ class Decoded:
         odd: Lines that went through the exact slow reader.
         faults: ``name`` (of a field) and ``raw_row, reason, field, value``: values of ``rows`` that cannot be read, and
             are null there. They concern only the tables that the field is used by.
+        without_rows: Lines of the channel that rightly give no row.
     """
 
     rows: "pl.DataFrame"
     rejects: "pl.DataFrame"
     odd: int = 0
     faults: "pl.DataFrame | None" = None
+    without_rows: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,6 +121,33 @@ class RowCounts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename=
 
 
 @dataclass(frozen=True, slots=True)
+class LineCounts:
+    """Where every line of a (table, day) went, where lines give several rows or none.
+
+    ``rejected``: lines of which no row is left when it is read, but for those that the venue marks as no market trade.
+    """
+
+    with_rows: int = 0
+    rejected: int = 0
+    excluded: int = 0
+    without_rows: int = 0
+
+    @property
+    def lines_in(self) -> int:
+        """All lines."""
+        return self.with_rows + self.rejected + self.excluded + self.without_rows
+
+    def to_dict(self) -> dict[str, int]:
+        """The shape stored in a verdict."""
+        return {
+            "in": self.lines_in,
+            "with_rows": self.with_rows,
+            "rejected": self.rejected + self.excluded,
+            "without_rows": self.without_rows,
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Spread:
     """Distribution of a signed time in milliseconds (bins of 1 ms, clipped at -60 s and +600 s).
 
@@ -152,6 +179,7 @@ class DayContext:
 
     Attributes:
         counts: Where every row went; None where only a Nautilus file is at hand.
+        lines: Where every line went; None where each gives one row.
         rejects_by_reason: Reason -> rows.
         out_of_order: Rows that had to be sorted.
         conflicting_ids: Rows whose id stands for another one as well.
@@ -166,6 +194,7 @@ class DayContext:
     """
 
     counts: RowCounts | None = None
+    lines: LineCounts | None = None
     rejects_by_reason: Mapping[str, int] = field(default_factory=dict)
     out_of_order: int = 0
     conflicting_ids: int | None = None

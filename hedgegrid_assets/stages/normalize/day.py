@@ -67,6 +67,7 @@ class TableDay:
                 exact_duplicates=self._order.duplicates,
                 not_applicable=self._rows.not_applicable,
             ),
+            lines=self._rows.lines.counts(),
             rejects_by_reason=self._rejects.by_reason(),
             out_of_order=self._order.out_of_order,
             conflicting_ids=self._order.conflicting_ids,

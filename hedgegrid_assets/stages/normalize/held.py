@@ -108,9 +108,9 @@ class HeldDay:
 
 
 def _with_part(frame: pl.DataFrame) -> pl.DataFrame:
-    """Rows of one line are counted as they come, where the source has not done so."""
+    """Rows of one line are counted as they come, where that is not known any more; the column is the last one."""
     if PART in frame.columns:
-        return frame
+        return frame.select(pl.exclude(PART), PART)
     rows = frame["raw_row"]
     alone = bool((rows.diff().drop_nulls() != 0).all())
     part = pl.lit(0, pl.UInt32) if alone else pl.int_range(pl.len(), dtype=pl.UInt32).over("raw_row")

@@ -11,6 +11,7 @@ from hedgegrid_assets.instruments import FAR_FINER, FLOAT_DIGITS
 from hedgegrid_assets.model import Table
 from hedgegrid_assets.sources.formats import synthetic_ids
 from hedgegrid_assets.stages.frames import frame_schema
+from hedgegrid_assets.stages.normalize.lines import Lines
 from hedgegrid_assets.stages.normalize.recipe import Recipe
 from hedgegrid_assets.stages.normalize.rejects import Rejects
 from hedgegrid_assets.tables import A_NUMBER, needs
@@ -35,6 +36,7 @@ class TableRows:
             column.name: column for column in table.columns if isinstance(column.dtype, pl.Decimal) and column.precision
         }
         self.rows_in = self.not_applicable = 0
+        self.lines = Lines()
         self.left_empty: Counter[str] = Counter()
         self.too_fine: dict[str, tuple[int, int]] = {}
 
@@ -42,6 +44,7 @@ class TableRows:
         """The columns of a stored frame, ``PART``, and ``MADE`` if the table has ids; None from the first value on that is too fine."""
         rows = decoded.rows
         self.rows_in += len(rows) + len(decoded.rejects)
+        self.lines.add(decoded)
         self._rejects.add(decoded.rejects)
         faults = self._faults_of(decoded)
         if faults is not None:

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -57,7 +58,7 @@ class Kept:
             except OSError:
                 self.whole = False
             self.whole &= _ROOM.change(self._rows.bytes - before)
-        rest = None if found is None else Decoded(_NO_ROWS, found.rejects, found.odd, found.faults)
+        rest = None if found is None else replace(found, rows=_NO_ROWS)
         self._rest.append((batch.lines, rest))
         if not self.whole:
             self.close()
@@ -75,7 +76,7 @@ class Kept:
                 continue
             found = next(rows)
             found = found if "part" in found.columns else found.with_columns(part=pl.lit(0, pl.UInt32))
-            yield Batch(lines, None, {self.channel: Decoded(found, rest.rejects, rest.odd, rest.faults)})
+            yield Batch(lines, None, {self.channel: replace(rest, rows=found)})
 
     def close(self) -> None:
         """Forget all batches, and give the room back."""

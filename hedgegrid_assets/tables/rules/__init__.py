@@ -40,7 +40,10 @@ def _rows_conserved(day: Counted) -> Judgement:
     )
     lost = abs(counts.rows_in - accounted) + abs(counts.rows_out - stored)
     refused = day.known.too_fine > 0  # precision_fits says why nothing was stored
-    return Judgement(refused or lost == 0, 0 if refused else lost, msgspec.to_builtins(counts) | {"stored": stored})
+    numbers: dict[str, Any] = msgspec.to_builtins(counts) | {"stored": stored}
+    if day.known.lines is not None:
+        numbers["lines"] = day.known.lines.to_dict()
+    return Judgement(refused or lost == 0, 0 if refused else lost, numbers)
 
 
 def _rejected_share(day: Counted) -> Judgement:
@@ -56,6 +59,8 @@ def _rejected_share(day: Counted) -> Judgement:
     held = {reason: n for reason, n in known.rejects_by_reason.items() if not reason.startswith("excluded_")}
     rejected = sum(held.values())
     share = rejected / counts.rows_in if counts.rows_in else 0.0
+    if known.lines is not None:  # a line that is lost may have had as many rows as the others
+        share = max(share, known.lines.rejected / max(known.lines.lines_in, 1))
     few = rejected < REJECTS_THAT_COUNT or share <= most
     files = known.unplaced_files
     passed = few and (counts.rows_out > 0 or not rejected or known.too_fine > 0) and not files

@@ -100,9 +100,11 @@ def frame_of(table: Table, lines: Sequence[Line]) -> pl.DataFrame:
     )
 
 
-def blocks_of(table: Table, lines: Sequence[Line], cuts: Sequence[int]) -> list[pl.DataFrame]:
-    """The rows in blocks of whole lines, with ids made where there are none."""
+def blocks_of(table: Table, lines: Sequence[Line], cuts: Sequence[int], *, counted: bool) -> list[pl.DataFrame]:
+    """The rows in blocks of whole lines, with ids made where there are none; ``counted``: the source numbers the rows of a line."""
     frame = frame_of(table, lines)
+    if counted:
+        frame = frame.with_columns(part=pl.int_range(pl.len(), dtype=pl.UInt32).over("raw_row"))
     if table.id_column:
         frame = synthetic_ids.filled(frame, table.id_column)
     edges = sorted({0, *(cut for cut in cuts if cut < len(lines)), len(lines)})
@@ -159,6 +161,7 @@ def little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     lines=days(),
     cuts=st.lists(st.integers(1, 24), max_size=4),
     origins=st.lists(st.integers(1, 20), max_size=1),
+    counted=st.booleans(),
 )
 def test_a_day_comes_out_as_if_it_were_held_in_memory(
     tmp_path_factory: pytest.TempPathFactory,
@@ -167,10 +170,11 @@ def test_a_day_comes_out_as_if_it_were_held_in_memory(
     lines: list[Line],
     cuts: list[int],
     origins: list[int],
+    counted: bool,
 ) -> None:
     made = TABLES[table]
     recipe = recipe_of(made, identity)
-    blocks = blocks_of(made, lines, [*cuts, *origins])
+    blocks = blocks_of(made, lines, [*cuts, *origins], counted=counted)
     likeness = Likeness(made, recipe)
     expected = ordered(blocks, likeness.identity, likeness.content, made.id_column, origins)
     got = through_the_stage(tmp_path_factory.mktemp("day"), made, recipe, blocks, origins)
