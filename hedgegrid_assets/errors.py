@@ -157,11 +157,10 @@ class PrecisionTooFine(DataError):
     code = "precision"
 
     def __init__(self, instrument_id: str, column: str, defined: int, needed: int, where: str) -> None:
-        flag = {"price": "price", "size": "size"}.get(column, "mark")
         super().__init__(
             f"{column} is finer than the instrument ({instrument_id}, {where}): "
             f"expected at most {defined} decimals, found {needed}",
-            hint=f"if the value is right, run: hedgegrid instruments widen {instrument_id} --{flag}-precision {needed}",
+            hint=f"if the value is right, run: hedgegrid instruments widen {instrument_id} --{column}-precision {needed}",
             details={"instrument_id": instrument_id, "column": column, "defined": defined, "needed": needed},
         )
 
@@ -365,7 +364,14 @@ class DayBlocked(DataError):
 
     code = "blocked"
 
-    def __init__(self, day: str, table: str, failed: Sequence[str], files: Sequence[Mapping[str, object]] = ()) -> None:
+    def __init__(
+        self,
+        day: str,
+        table: str,
+        failed: Sequence[str],
+        files: Sequence[Mapping[str, object]] = (),
+        ways_out: Sequence[str] = (),
+    ) -> None:
         blamed = "".join(
             f"; {'Timestamp parsing failed' if file.get('reason') == 'unknown_time' else 'lines without a place'} "
             f"({file['file']}, line {file.get('line')}): {file['unplaced']:,} of {file['lines']:,} lines, "
@@ -374,11 +380,11 @@ class DayBlocked(DataError):
         )
         super().__init__(
             f"{day} {table} is blocked: expected every ERROR rule to pass, failed: {', '.join(failed)}{blamed}",
-            hint="see the rejects and the verdict of the day; a corrected raw file and a new run turn it green"
-            + (
-                "; where the venue gives one id to several trades, say ids: shared (in feeds.yaml under settings, or --config)"
-                if "trade_ids_unique" in failed
-                else ""
+            hint="; ".join(
+                (
+                    "see the rejects and the verdict of the day; a corrected raw file and a new run turn it green",
+                    *ways_out,
+                )
             ),
             details={"day": day, "table": table, "failed": list(failed)},
         )

@@ -486,6 +486,7 @@ class Table:
         members: Columns with the first and last id of what a row is an aggregate of.
         default: Made where nobody names the tables that are wanted.
         charted: A picture of each day is worth its place in Dagster.
+        kind_setting: The setting that chooses between the channels of a source that give it.
         is_trades: Its rows are trades, whose large gaps are counted as the guide does.
     """
 
@@ -504,6 +505,7 @@ class Table:
     default: bool = False
     charted: bool = False
     is_trades: bool = False
+    kind_setting: str = ""
 
     def form(self, generation: int = GENERATION) -> NautilusForm:
         """How a generation of NautilusTrader stores it. Raises NoNautilusForm where none is declared."""

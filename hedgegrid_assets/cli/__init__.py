@@ -10,7 +10,7 @@ from typing import Final
 import typer
 
 from hedgegrid_assets.cli import backtest, convert, inspect, look, operate, setup
-from hedgegrid_assets.cli.output import show_error
+from hedgegrid_assets.cli.output import CommandWithTables, show_error
 from hedgegrid_assets.errors import HedgegridError, Unforeseen
 from hedgegrid_assets.inspect.visible import visible
 
@@ -67,20 +67,20 @@ def _foreseen(error: Exception) -> HedgegridError:
 
 app.command("init")(_exits(setup.init))
 app.command("demo")(_exits(operate.demo))
-app.command("replay-to-parquet")(_exits(convert.replay_to_parquet))
+app.command("replay-to-parquet", cls=CommandWithTables)(_exits(convert.replay_to_parquet))
 app.command("generate-sample-data")(_exits(convert.generate_sample_data))
 app.command("backfill")(_exits(operate.backfill))
-app.command("reset-day")(_exits(operate.reset_day))
+app.command("reset-day", cls=CommandWithTables)(_exits(operate.reset_day))
 app.command("run-backtest")(_exits(backtest.run_backtest))
 app.command("backtest-pin")(_exits(backtest.backtest_pin))
-app.command("validate")(_exits(inspect.validate))
-app.command("gaps")(_exits(look.gaps))
-app.command("trace")(_exits(look.trace))
-app.command("report")(_exits(look.report))
+app.command("validate", cls=CommandWithTables)(_exits(inspect.validate))
+app.command("gaps", cls=CommandWithTables)(_exits(look.gaps))
+app.command("trace", cls=CommandWithTables)(_exits(look.trace))
+app.command("report", cls=CommandWithTables)(_exits(look.report))
 app.add_typer(rejects, name="rejects")
-rejects.command("list")(_exits(look.rejects_list))
-rejects.command("show")(_exits(look.rejects_show))
-rejects.command("summary")(_exits(look.rejects_summary))
+rejects.command("list", cls=CommandWithTables)(_exits(look.rejects_list))
+rejects.command("show", cls=CommandWithTables)(_exits(look.rejects_show))
+rejects.command("summary", cls=CommandWithTables)(_exits(look.rejects_summary))
 app.add_typer(instruments, name="instruments")
 instruments.command("list")(_exits(inspect.instruments_list))
 instruments.command("show")(_exits(inspect.instruments_show))

@@ -53,7 +53,8 @@ def replay_to_parquet(
     end: Annotated[str | None, typer.Option("--end", help="First day that is not wanted any more (exclusive).")] = None,
     output: Output = Path("data/catalog"),
     data_types: Annotated[
-        str | None, typer.Option("--data-types", help="Some of trades,mark,index,funding; all that the source has.")
+        str | None,
+        typer.Option("--data-types", help="Some of {types}; without it, {usual}, as far as the source has them."),
     ] = None,
     exchange: Annotated[
         str | None, typer.Option("--exchange", help="Nautilus venue of the instrument ids; BINANCE if not said.")
@@ -264,8 +265,8 @@ def _show(summary: "RunSummary", catalog: Path) -> None:
             + ", ".join(f"{count} {status}" if len(days) > 1 else status for status, count in statuses.items())
             + "[/]",
             *(f"{sum(day.rows.get(key, 0) for day in days):,}" for _, key in counted),
-            _unless_off(sum(day.gaps for day in days), days, "no_time_gaps", "no_sequence_gaps"),
-            _unless_off(sum(day.ids_missing for day in days), days, "no_sequence_gaps"),
+            _unless_off(sum(day.gaps for day in days), days, "silences", "holes"),
+            _unless_off(sum(day.ids_missing for day in days), days, "holes"),
             megabytes(sum(day.bytes for day in days)),
         )
     out = console()
@@ -289,8 +290,11 @@ def _show(summary: "RunSummary", catalog: Path) -> None:
     )
 
 
-def _unless_off(count: int, days: "list[DaySummary]", *rules: str) -> str:
-    """A number that these rules find; ``off`` where none of them looked at any of the days."""
+def _unless_off(count: int, days: "list[DaySummary]", *kinds: str) -> str:
+    """A number of such gaps; ``off`` where no rule looked for any of them on any of the days."""
+    from hedgegrid_assets.tables import RULES
+
+    rules = [name for name, rule in RULES.items() if rule.looks_for in kinds]
     return "off" if not count and all(set(rules) <= set(day.off) for day in days) else f"{count:,}"
 
 

@@ -14,6 +14,7 @@ from hedgegrid_assets.cli.output import (
     Feeds,
     Json,
     Quiet,
+    TableName,
     Verbose,
     cell,
     console,
@@ -35,9 +36,7 @@ _GRID_DAYS = 10
 def validate(
     catalog: Catalog = Path("data/catalog"),
     instrument: Annotated[str | None, typer.Option("--instrument", help="Only this InstrumentId.")] = None,
-    table: Annotated[
-        str | None, typer.Option("--table", help="Only this table: trades, mark, index, funding, or Nautilus' name.")
-    ] = None,
+    table: TableName = None,
     start: Annotated[str | None, typer.Option("--start", help="First day, YYYY-MM-DD.")] = None,
     end: Annotated[
         str | None, typer.Option("--end", help="First day that is not looked at any more (exclusive).")

@@ -13,6 +13,7 @@ from hedgegrid_assets.cli.output import (
     Data,
     Json,
     Quiet,
+    TableName,
     Verbose,
     cell,
     console,
@@ -37,9 +38,6 @@ if TYPE_CHECKING:
 Catalog = Annotated[Path, typer.Argument(help="Root of the catalog.")]
 CatalogFlag = Annotated[Path, typer.Option("--catalog", help="Root of the catalog.")]
 Instrument = Annotated[str | None, typer.Option("--instrument", help="Only this InstrumentId.")]
-TableName = Annotated[
-    str | None, typer.Option("--table", help="Only this table: trades, mark, index, funding, or Nautilus' name.")
-]
 Start = Annotated[str | None, typer.Option("--start", help="First day, YYYY-MM-DD.")]
 End = Annotated[str | None, typer.Option("--end", help="First day that is not looked at any more (exclusive).")]
 Csv = Annotated[bool, typer.Option("--csv", help="Print CSV with a header to stdout.")]
@@ -303,7 +301,7 @@ def rejects_summary(
 
 def trace(
     instrument_id: Annotated[str, typer.Argument(help="Such as BTCUSDT-PERP.BINANCE.")],
-    table: Annotated[str, typer.Argument(help="trades, mark, index, funding, or Nautilus' name.")],
+    table: Annotated[str, typer.Argument(help="{tables}, or Nautilus' name.")],
     which: Annotated[
         str,
         typer.Argument(metavar="TRADE_ID|TIME", help="A trade id, or a time: 2024-01-01T12:00:00Z or ns since 1970."),

@@ -15,6 +15,7 @@ from hedgegrid_assets.cli.output import (
     Feeds,
     Json,
     Quiet,
+    TableName,
     Verbose,
     console,
     print_json,
@@ -68,9 +69,7 @@ def instruments_widen(
 def reset_day(
     instrument_id: Annotated[str, typer.Argument(help="Such as BTCUSDT-PERP.BINANCE.")],
     on: Annotated[str, typer.Argument(metavar="DATE", help="The day, YYYY-MM-DD.")],
-    table: Annotated[
-        str | None, typer.Option("--table", help="Only this table: trades, mark, index, funding, or Nautilus' name.")
-    ] = None,
+    table: TableName = None,
     catalog: Annotated[Path, typer.Option("--catalog", help="Root of the catalog.")] = Path("data/catalog"),
     yes: Annotated[bool, typer.Option("--yes", help="Do it; without, only say what would go.")] = False,
     data: Data = None,

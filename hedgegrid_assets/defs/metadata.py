@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from hedgegrid_assets.inspect.charts import chart_markdown
 from hedgegrid_assets.instruments import Instrument
-from hedgegrid_assets.model import Channel, InstrumentDay, Table
+from hedgegrid_assets.model import Channel, InstrumentDay, Shows, Table
 from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.stages import frames
 from hedgegrid_assets.stages.catalog import nautilus
@@ -247,14 +247,16 @@ def first_bad(
     feed_context: FeedContext, day: InstrumentDay, table: Table, verdict: Verdict, failed: list[str]
 ) -> str | None:
     """At most ten of what made the rules fail, as a Markdown table; None where there are no single rows to show."""
+    rules = {rule.name: rule for rule in table.rules}
     for name in failed:
         raw_rows = verdict.numbers_of(name).get("first_bad_raw_rows")
         shown = _frame_rows(feed_context, day, table, pl.col("raw_row").is_in(raw_rows)) if raw_rows else None
-        if name == "trade_ids_unique" and table.id_column:
+        shows = rules[name].shows if name in rules else Shows.ROWS
+        if shows is Shows.REPEATED_IDS and table.id_column:
             shown = _frame_rows(feed_context, day, table, pl.col(table.id_column).is_duplicated())
-        elif name in {"rejected_share", "nothing_cleaned"}:
+        elif shows is Shows.REJECTS:
             shown = _rejects(feed_context, day, table)
-        elif name in {"no_time_gaps", "no_sequence_gaps"}:
+        elif shows is Shows.GAPS:
             shown = _gaps(verdict)
         if shown is not None and len(shown):
             return _markdown(shown)
@@ -279,7 +281,7 @@ def _rejects(feed_context: FeedContext, day: InstrumentDay, table: Table) -> pl.
 
 
 def _gaps(verdict: Verdict) -> pl.DataFrame:
-    lost = [gap for gap in verdict.gaps if gap.cause != "quiet"]
+    lost = [gap for gap in verdict.gaps if gap.cause.is_loss]
     longest = sorted(lost, key=lambda gap: -gap.seconds)[:FIRST_BAD]
     return pl.DataFrame([plain(gap) | {"start": iso(gap.start), "end": iso(gap.end)} for gap in longest])
 

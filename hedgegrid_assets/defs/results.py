@@ -249,7 +249,8 @@ class DayMaker:
         failed = done.made.verdict.failed_errors
         if done.made.error is not None or not failed:
             return done.made.error
-        return DayBlocked(str(done.day), done.table.name, failed, done.made.verdict.blamed_files)
+        verdict = done.made.verdict
+        return DayBlocked(str(done.day), done.table.name, failed, verdict.blamed_files, verdict.ways_out)
 
     def _frame_result(self, done: TableDay, error: HedgegridError | None, seconds: float) -> AssetResult:
         assert done.made is not None

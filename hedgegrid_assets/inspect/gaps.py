@@ -8,6 +8,8 @@ from typing import Any, Final
 from hedgegrid_assets.inspect.days import Judged
 from hedgegrid_assets.model import Cause
 from hedgegrid_assets.stages.verdict import Verdict
+from hedgegrid_assets.tables import RULES
+from hedgegrid_assets.tables.rules import DAY_EDGE_SECONDS
 from hedgegrid_assets.timestamps import NS_PER_SECOND, day_end, day_start, iso
 
 INSIDE: Final = "gap"
@@ -20,7 +22,7 @@ ABSENT: Final = "missing_day"
 """A day inside the range that has no verdict."""
 
 
-LOOKED_FOR: Final[Mapping[str, str]] = {"no_time_gaps": "silences", "no_sequence_gaps": "holes"}
+LOOKED_FOR: Final[Mapping[str, str]] = {name: rule.looks_for for name, rule in RULES.items() if rule.looks_for}
 """What is not looked for where a rule is off."""
 
 
@@ -204,8 +206,8 @@ def day_holes(judged: Judged) -> Iterator[Hole]:
 
 
 def edges_allowed(verdict: Verdict) -> float:
-    """Seconds at the ends of the day that ``day_covered`` allows."""
-    return float(verdict.numbers_of("day_covered").get("allowed_s", 60.0))
+    """Seconds at the ends of the day that are allowed, as a rule of the day says."""
+    return float(next(iter(verdict.told_of("allowed_s")), DAY_EDGE_SECONDS))
 
 
 def _between(before: Judged, after: Judged, joins: list[dict[str, Any]]) -> Iterator[Hole]:

@@ -24,7 +24,7 @@ from hedgegrid_assets.inspect.provenance import RawFinder, RawFound
 from hedgegrid_assets.inspect.rejects import MEANINGS, samples
 from hedgegrid_assets.inspect.status import LOOKS
 from hedgegrid_assets.inspect.visible import visible
-from hedgegrid_assets.model import InstrumentDay, Table
+from hedgegrid_assets.model import Cause, InstrumentDay, Table
 from hedgegrid_assets.stages.verdict import read_verdict
 from hedgegrid_assets.store import Places, atomic_write, plain
 from hedgegrid_assets.tables import TABLES
@@ -195,7 +195,8 @@ class _Page:
                 }
                 for word, look in LOOKS.items()
             ],
-            "rules": [[rule.name, str(rule.severity), rule.description] for rule in _rules()],
+            "rules": [[rule.name, str(rule.severity), rule.description, rule.looks_for] for rule in _rules()],
+            "no_loss": [str(cause) for cause in Cause if not cause.is_loss],
             "reasons": MEANINGS,
             "lines": self._packed(lines),
             "notes": notes,

@@ -15,7 +15,7 @@ from hedgegrid_assets.stages.raw import RawDay, RawKey, fetch_day, noted_day, ra
 from hedgegrid_assets.store import Places
 from hedgegrid_assets.tables import DEFAULT, TABLES
 
-KINDS: Final[Mapping[str, str]] = {"trade_tick": "trade_kind", "index_price_update": "index_kind"}
+KINDS: Final[Mapping[str, str]] = {name: table.kind_setting for name, table in TABLES.items() if table.kind_setting}
 """Table -> the setting that chooses between its channels."""
 
 

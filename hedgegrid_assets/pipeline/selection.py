@@ -10,7 +10,8 @@ from hedgegrid_assets.pipeline.feed_context import KINDS, FeedContext
 from hedgegrid_assets.pipeline.landing import landing_files
 from hedgegrid_assets.pipeline.request import Request
 from hedgegrid_assets.stages.raw import ImportReport, RawKey, raw_day
-from hedgegrid_assets.tables import TABLES
+from hedgegrid_assets.tables.index_price_update import INDEX_PRICE_UPDATE
+from hedgegrid_assets.tables.trade_tick import TRADE_TICK
 from hedgegrid_assets.venues import Market, listing_of, markets_of
 from hedgegrid_assets.venues.markets import NAMES, market_told
 
@@ -33,7 +34,7 @@ def _may_hold(channel: Channel, symbols: Iterable[str]) -> bool:
 
 def with_index_kind(context: FeedContext, report: ImportReport, note: Callable[[str], None]) -> FeedContext:
     """Index prices of the mark price messages where these have any, else the index price messages of the pair."""
-    table = TABLES["index_price_update"]
+    table = INDEX_PRICE_UPDATE
     if table.name not in context.feed.tables or "index_kind" in context.feed.settings:
         return context
     usual = context.channel(table)
@@ -44,7 +45,7 @@ def with_index_kind(context: FeedContext, report: ImportReport, note: Callable[[
     if not by_pair:
         return context
     raws = (raw_day(context.places, context.feed.name, key) for key in ours if key.channel == usual.name)
-    if any(raw is not None and raw.decimals("index_price") is not None for raw in raws):
+    if any(raw is not None and raw.decimals(table.columns[0].name) is not None for raw in raws):
         note(
             f"index prices are made from {usual.name} ({', '.join(sorted(by_pair))} is there too and left out: one series "
             "holds one kind; index_kind in the configuration chooses)"
@@ -59,10 +60,10 @@ def with_index_kind(context: FeedContext, report: ImportReport, note: Callable[[
 
 def with_trade_kind(context: FeedContext, report: ImportReport, note: Callable[[str], None]) -> FeedContext:
     """aggTrade where the files have it, else trade: one series holds one kind only."""
-    if "trade_kind" in context.feed.settings or "trade_tick" not in context.feed.tables:
+    if "trade_kind" in context.feed.settings or TRADE_TICK.name not in context.feed.tables:
         return context
     found = {key.channel for key in report.days if key.symbol in context.feed.symbols}
-    kinds = [channel.name for channel in context.source.channels if "trade_tick" in channel.tables]
+    kinds = [channel.name for channel in context.source.channels if TRADE_TICK.name in channel.tables]
     kind = next((name for name in kinds if name in found), None)
     if kind is None:
         return context

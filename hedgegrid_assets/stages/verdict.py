@@ -130,14 +130,19 @@ class Verdict(Document, frozen=True, kw_only=True):
     @property
     def ids_missing(self) -> int:
         """Ids missing inside the day, also in gaps that are counted but not listed."""
-        return max(sum(gap.ids_missing for gap in self.gaps), *self._told("ids_missing"), 0)
+        return max(sum(gap.ids_missing for gap in self.gaps), *self.told_of("ids_missing"), 0)
+
+    @property
+    def ways_out(self) -> list[str]:
+        """What may be done where ERROR rules have failed, as they say it."""
+        return [RULES[name].hint for name in self.failed_errors if name in RULES and RULES[name].hint]
 
     @property
     def blamed_files(self) -> list[dict[str, Any]]:
         """The files of the day of which too many lines have no place (the first of them)."""
-        return [file for files in self._told("files") for file in files]
+        return [file for files in self.told_of("files") for file in files]
 
-    def _told(self, number: str) -> list[Any]:
+    def told_of(self, number: str) -> list[Any]:
         """A number by its name, of each rule that tells it."""
         return [answer.numbers[number] for answer in self.rules if number in answer.numbers]
 
@@ -151,7 +156,7 @@ class Verdict(Document, frozen=True, kw_only=True):
 
     def ids_until(self, after: "Verdict") -> int | None:
         """Ids missing between this day and another (negative: ids that are in both); None where ids do not count."""
-        told = [contiguous for day in (self, after) for contiguous in day._told("contiguous")]
+        told = [contiguous for day in (self, after) for contiguous in day.told_of("contiguous")]
         if any(contiguous in {False, "no"} for contiguous in told):
             return None
         last, first = str(self.last_id), str(after.first_id)

@@ -41,4 +41,5 @@ INDEX_PRICE_UPDATE: Final = Table(
     ),
     code_version=1,
     default=True,
+    kind_setting="index_kind",
 )

@@ -79,4 +79,5 @@ TRADE_TICK: Final = Table(
     default=True,
     charted=True,
     is_trades=True,
+    kind_setting="trade_kind",
 )

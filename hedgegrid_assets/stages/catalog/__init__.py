@@ -266,7 +266,7 @@ def _good_verdict(places: Places, day: InstrumentDay, table: Table, precisions: 
     if (verdict.instrument_id, verdict.date, verdict.table) != (day.instrument_id, day.date, table.name):
         raise VerdictRefused(str(day), table.name, "what is there is the verdict of something else")
     if verdict.status not in ACCEPTED or verdict.failed_errors:
-        raise DayBlocked(str(day), table.name, verdict.failed_errors)
+        raise DayBlocked(str(day), table.name, verdict.failed_errors, ways_out=verdict.ways_out)
     if not precisions.same_for(table, verdict.precision):
         raise VerdictRefused(
             str(day), table.name, f"it judged decimals {plain(verdict.precision)}, not {plain(precisions)}"
