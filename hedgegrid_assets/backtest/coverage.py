@@ -105,7 +105,7 @@ def cover(
     Raises NoSuchCatalog, InstrumentNotHeld, NoDataFetched, and CoverageRefused where days are missing or not good and
     that is not allowed.
     """
-    places = Places(catalog, catalog)
+    places = Places.of_catalog(catalog)
     if not (catalog / "data").is_dir():
         raise NoSuchCatalog(catalog)
     _check_instruments(places, {instrument_id for _, instrument_id in streams})

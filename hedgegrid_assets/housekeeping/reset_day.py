@@ -118,5 +118,4 @@ def _raw_of(places: Places, day: InstrumentDay, table: Table) -> list[str]:
 
 def _is_last(places: Places, day: InstrumentDay, table: Table) -> bool:
     """No other day of the table has a verdict: the next one may be of another series."""
-    verdict = places.verdict(day.instrument_id, table.folder, day.date)
-    return all(path == verdict for path in verdict.parent.glob("????-??-??.json"))
+    return not set(places.judged_days(day.instrument_id, table.folder)) - {day.date}

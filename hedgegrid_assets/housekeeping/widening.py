@@ -4,7 +4,6 @@ import os
 import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 
 import msgspec
@@ -64,7 +63,7 @@ def widen_instrument(
         VerdictRefused: A frame is not the one that was judged.
     """
     catalog_stage.refuse_unfit_nautilus()
-    places = Places(Path(), catalog)
+    places = Places.of_catalog(catalog)
     catalog_stage.finish(places)
     known = read_definitions(catalog)
     if instrument_id not in known:
@@ -121,9 +120,8 @@ class _Staged:
 
     def _days(self, table: Table) -> list[InstrumentDay]:
         """Days with a frame or a Nautilus file."""
-        frames = self._places.frame_folder(self._id, table.folder).glob("????-??-??.parquet")
         files = self._places.nautilus_folder(table.form().folder, self._id).glob("*.parquet")
-        found = {date.fromisoformat(path.stem) for path in frames} | {whole_day(path.name) for path in files}
+        found = {*self._places.frame_days(self._id, table.folder)} | {whole_day(path.name) for path in files}
         return [InstrumentDay(self._id, day) for day in sorted(day for day in found if day is not None)]
 
     def _judged(self, day: InstrumentDay, table: Table) -> str | None:

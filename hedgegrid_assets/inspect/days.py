@@ -71,9 +71,7 @@ def judged_days(places: Places, wanted: Wanted) -> Iterator[Judged]:
     """The verdicts that are wanted, by instrument, table (in the order of ``TABLES``) and day; read one by one."""
     for instrument_id in instruments(places):
         for table in TABLES.values():
-            folder = places.verdict(instrument_id, table.folder, date(2000, 1, 1)).parent
-            for path in sorted(folder.glob("????-??-??.json")):
-                day = date.fromisoformat(path.stem)
+            for day in places.judged_days(instrument_id, table.folder):
                 if wanted.has(instrument_id, table.name, day):
                     verdict = read_verdict(places, table, InstrumentDay(instrument_id, day))
                     if verdict is not None:

@@ -9,7 +9,7 @@ from hedgegrid_assets.stages import catalog as catalog_stage
 from hedgegrid_assets.stages.catalog.series import read_series
 from hedgegrid_assets.stages.raw import read_manifest
 from hedgegrid_assets.stages.raw.index import read_index_file
-from hedgegrid_assets.store import Places
+from hedgegrid_assets.store import Places, list_days
 
 
 def damaged(places: Places) -> Iterator[HedgegridError]:
@@ -23,8 +23,8 @@ def damaged_raw(places: Places) -> Iterator[HedgegridError]:
     for path in sorted(places.landing.glob("*/.imports/*.json")):
         yield from _wrong(partial(read_index_file, path))
     for folder in places.raw_folders():
-        for path in sorted(folder.glob("????-??-??.json")):
-            yield from _wrong(partial(read_manifest, path))
+        for day in list_days(folder, ".json"):
+            yield from _wrong(partial(read_manifest, folder / f"{day}.json"))
 
 
 def refuse_damaged(places: Places) -> None:

@@ -71,11 +71,9 @@ def reject_files(places: Places, wanted: Wanted) -> Iterator[RejectFile]:
     """The files that may hold what is wanted; lines that belong to no table or day only if no such thing is asked for."""
     for instrument_id in instruments(places):
         for table in TABLES.values():
-            folder = places.rejects(instrument_id, table.folder, date(2000, 1, 1)).parent
-            for path in sorted(folder.glob("????-??-??.parquet")):
-                day = date.fromisoformat(path.stem)
+            for day in places.reject_days(instrument_id, table.folder):
                 if wanted.has(instrument_id, table.name, day):
-                    yield RejectFile(path, instrument_id, table.name, day)
+                    yield RejectFile(places.rejects(instrument_id, table.folder, day), instrument_id, table.name, day)
     if wanted == Wanted():
         for path in sorted((places.data / "rejects").glob(f"*/{_RAW_LINES}/*.parquet")):
             yield RejectFile(path, feed=path.parent.parent.name)

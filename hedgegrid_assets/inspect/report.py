@@ -211,8 +211,7 @@ class _Page:
             (instrument_id, table.name, day)
             for instrument_id in instruments(self._places)
             for table in TABLES.values()
-            for path in self._places.verdict(instrument_id, table.folder, date.min).parent.glob("????-??-??.json")
-            for day in [date.fromisoformat(path.stem)]
+            for day in self._places.judged_days(instrument_id, table.folder)
             if self._wanted.has(instrument_id, table.name, day)
         }
 

@@ -204,7 +204,7 @@ def validate_catalog(
     if instrument is not None:
         check_lookup(instrument, "--instrument")
     catalog_stage.refuse_unfit_nautilus()
-    places = Places(Path(data or ""), Path(catalog))
+    places = Places.of_catalog(Path(catalog)) if data is None else Places(Path(data), Path(catalog))
     found = [
         (instrument_id, TABLES[name], day)
         for instrument_id, name, day in sorted(_days(places))
@@ -250,9 +250,9 @@ def _days(places: Places) -> set[tuple[str, str, date]]:
     found: set[tuple[str, str, date]] = set()
     ids = instrument_ids(places)
     for table in TABLES.values():
-        for kind in ("verdict/????-??-??.json", "parquet/????-??-??.parquet"):
-            for path in places.catalog.glob(f"*/{table.folder}.{kind}"):
-                found.add((ids[path.parent.parent.name], table.name, date.fromisoformat(path.stem)))
+        for instrument_id in ids.values():
+            days = {*places.judged_days(instrument_id, table.folder), *places.frame_days(instrument_id, table.folder)}
+            found |= {(instrument_id, table.name, day) for day in days}
         for path in (places.catalog / "data" / table.form().folder).glob("*/*.parquet"):
             found |= {(_identifier(path), table.name, day) for day in days_in(path.name)}
     return found
@@ -272,8 +272,7 @@ def _strays(
     """What does not belong into the Nautilus folders that were looked at, inside the range asked for."""
     for instrument_id, name in sorted({(instrument_id, table.name) for instrument_id, table, _ in found}):
         table = TABLES[name]
-        verdicts = places.verdict(instrument_id, table.folder, date.min).parent.glob("????-??-??.json")
-        ours = {date.fromisoformat(path.stem) for path in verdicts}
+        ours = set(places.judged_days(instrument_id, table.folder))
         for stray in catalog_stage.strays(places.nautilus_folder(table.form().folder, instrument_id), ours):
             held = days_in(stray.path.name)
             if held and ((start and held[-1] < start) or (end and held[0] >= end)):

@@ -270,12 +270,12 @@ def _with_assumed(seen: Mapping[str, int]) -> dict[str, int]:
 
 def _holds_rows(places: Places, table: Table, instrument_id: str) -> bool:
     """The catalog holds rows of a table: by its verdicts, or files where it has no verdicts."""
-    verdicts = sorted(places.verdict(instrument_id, table.folder, date.min).parent.glob("????-??-??.json"))
-    for path in verdicts:
-        verdict = read_verdict(places, table, InstrumentDay(instrument_id, date.fromisoformat(path.stem)))
+    judged = places.judged_days(instrument_id, table.folder)
+    for day in judged:
+        verdict = read_verdict(places, table, InstrumentDay(instrument_id, day))
         if verdict is None or (verdict.status is not Status.BLOCKED and verdict.rows.rows_out):
             return True
-    return not verdicts and any(places.nautilus_folder(table.form().folder, instrument_id).glob("*.parquet"))
+    return not judged and any(places.nautilus_folder(table.form().folder, instrument_id).glob("*.parquet"))
 
 
 def _refuse_other_precision(pinned: Instrument, wanted: Instrument, undecided: Collection[str]) -> None:

@@ -401,12 +401,13 @@ def read_frame(
     if found is None:
         raise UsageError(f"unknown table {table!r}: expected one of {', '.join((*TABLES, *TOKENS))}")
     check_lookup(instrument_id, "instrument_id")
-    folder = Places(Path(), Path(catalog)).frame_folder(instrument_id, found.folder)
-    first, last = (day and parse_day(str(day), name) for name, day in (("start", start), ("end", end)))
+    places = Places.of_catalog(Path(catalog))
+    folder = places.frame_folder(instrument_id, found.folder)
+    first, last = (parse_day(str(day), name) if day else None for name, day in (("start", start), ("end", end)))
     days = [
-        path
-        for path in sorted(folder.glob("????-??-??.parquet"))
-        if (first is None or path.stem >= str(first)) and (last is None or path.stem < str(last))
+        places.frame(instrument_id, found.folder, day)
+        for day in places.frame_days(instrument_id, found.folder)
+        if (first is None or day >= first) and (last is None or day < last)
     ]
     if not days:
         raise NoDataFetched(

@@ -261,6 +261,6 @@ def _judged_as(folder: Path) -> str | None:
     for path in folder.glob("*.verdict/*.json"):
         with contextlib.suppress(EnvironmentFault):  # whoever looks at its day is told
             found = read_document(path, Verdict)
-            if found is not None:
+            if found is not None and folder_of(found.instrument_id) == folder.name:
                 return found.instrument_id
     return None

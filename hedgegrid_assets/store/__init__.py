@@ -16,6 +16,7 @@ from hedgegrid_assets.store.documents import (
     write_json,
 )
 from hedgegrid_assets.store.lines import LineFile, bytes_of, line_array
+from hedgegrid_assets.store.listing import list_days
 from hedgegrid_assets.store.locks import exclusive_lock, working_folder
 from hedgegrid_assets.store.places import Places, cut_name, folder_of, raw_folder_name
 from hedgegrid_assets.store.publish import atomic_write, give_up, parquet_writer, publish_file, temporary_file
@@ -46,6 +47,7 @@ __all__ = [
     "gunzip_error",
     "gunzipped",
     "line_array",
+    "list_days",
     "make_folder",
     "misfit",
     "ordered_map",

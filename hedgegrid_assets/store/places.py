@@ -10,6 +10,7 @@ from typing import Final
 
 from hedgegrid_assets.errors import EnvironmentFault
 from hedgegrid_assets.names import check_part
+from hedgegrid_assets.store.listing import list_days
 
 _DAY: Final = "????-??-??"
 _OUTSIDE_NAME: Final = re.compile(r"[^\w.@+-]")
@@ -26,6 +27,11 @@ class Places:
 
     data: Path
     catalog: Path
+
+    @classmethod
+    def of_catalog(cls, catalog: Path) -> "Places":
+        """A catalog alone, wherever its raw data are: nothing of theirs is found below the root that stands for them."""
+        return cls(catalog, catalog)
 
     @property
     def landing(self) -> Path:
@@ -95,6 +101,22 @@ class Places:
     def rejects(self, instrument_id: str, folder: str, day: date) -> Path:
         """The rejected rows of one day."""
         return _below(self.catalog, folder_of(instrument_id), f"{folder}.rejects", f"{day}.parquet")
+
+    def raw_days(self, feed: str, channel: str, symbol: str) -> list[date]:
+        """The days that there are manifests of."""
+        return list_days(self.raw_folder(feed, channel, symbol), ".json")
+
+    def frame_days(self, instrument_id: str, folder: str) -> list[date]:
+        """The days that there are frames of."""
+        return list_days(self.frame_folder(instrument_id, folder), ".parquet")
+
+    def judged_days(self, instrument_id: str, folder: str) -> list[date]:
+        """The days that there are verdicts of."""
+        return list_days(self.verdict(instrument_id, folder, date.min).parent, ".json")
+
+    def reject_days(self, instrument_id: str, folder: str) -> list[date]:
+        """The days that there are rejected rows of."""
+        return list_days(self.rejects(instrument_id, folder, date.min).parent, ".parquet")
 
     def nautilus_folder(self, kind: str, identifier: str) -> Path:
         """Nautilus' own folder of one type and instrument."""

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Final
 
@@ -95,8 +94,8 @@ def _held_series(places: Places, instrument_id: str, table: Table) -> str | None
     noted = read_series(places).get(instrument_id, {}).get(table.name)
     if noted is not None:
         return noted
-    for path in sorted(places.verdict(instrument_id, table.folder, date.min).parent.glob("????-??-??.json")):
-        verdict = read_verdict(places, table, InstrumentDay(instrument_id, date.fromisoformat(path.stem)))
+    for day in places.judged_days(instrument_id, table.folder):
+        verdict = read_verdict(places, table, InstrumentDay(instrument_id, day))
         if verdict is not None and verdict.status in ACCEPTED:
             return verdict.series
     return None

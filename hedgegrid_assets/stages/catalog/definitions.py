@@ -192,14 +192,14 @@ def write_definition(catalog: Path, instrument: Instrument) -> bool:
     """
     refuse_unfit_nautilus()
     nautilus_row(instrument)  # what cannot be written is refused before anything is made
-    places = Places(data=catalog, catalog=catalog)
+    places = Places.of_catalog(catalog)
     with exclusive_lock(places.catalog_lock):
         return put_definition(places, instrument)
 
 
 def refuse_foreign_definition(catalog: Path, instrument_id: str) -> None:
     """Raises ForeignDefinition where a file that we did not write defines the instrument."""
-    places = Places(data=catalog, catalog=catalog)
+    places = Places.of_catalog(catalog)
     folders = [places.nautilus_folder(kind, instrument_id) for kind in INSTRUMENT_FOLDERS]
     found = [path for folder in folders for path in sorted(folder.glob("*.parquet")) if not _is_ours(path)]
     if found:

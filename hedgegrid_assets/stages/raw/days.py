@@ -237,8 +237,7 @@ def noted_day(places: Places, feed: str, key: RawKey) -> RawDay | None:
 
 def raw_days(places: Places, feed: str, channel: str, symbol: str) -> list[date]:
     """The days that a feed has raw files for."""
-    folder = places.raw_folder(feed, channel, symbol)
-    return sorted(date.fromisoformat(path.stem) for path in folder.glob("????-??-??.json"))
+    return places.raw_days(feed, channel, symbol)
 
 
 def verify(day: RawDay) -> None:
