@@ -698,6 +698,7 @@ class Remote:
         definition: (settings, symbol) -> what the provider says of an instrument, as in ``instruments:``, or None.
         account: (settings) -> lines for people on what the key allows.
         reachable: (settings) -> whether the provider answers, soon.
+        untested: (settings, symbol) -> nobody has compared what is known of the provider with its own server yet.
     """
 
     environment: Mapping[str, str]
@@ -710,6 +711,7 @@ class Remote:
     definition: Callable[[Mapping[str, Any], str], Mapping[str, Any] | None]
     account: Callable[[Mapping[str, Any]], list[str]]
     reachable: Callable[[Mapping[str, Any]], bool]
+    untested: Callable[[Mapping[str, Any], str], bool] = lambda settings, symbol: False  # noqa: ARG005
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,7 @@ LATE = (
     Late("cli", "hedgegrid_assets.instruments", COMMAND),
     Late("cli", "hedgegrid_assets.model", COMMAND),
     Late("cli", "hedgegrid_assets.pipeline", COMMAND),
+    Late("cli", "hedgegrid_assets.sources", COMMAND),
     Late("cli", "hedgegrid_assets.stages", COMMAND),
     Late("cli", "hedgegrid_assets.store", COMMAND),
     Late("cli", "hedgegrid_assets.tables", COMMAND),

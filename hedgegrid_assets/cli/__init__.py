@@ -9,7 +9,7 @@ from typing import Final
 
 import typer
 
-from hedgegrid_assets.cli import backtest, convert, inspect, look, operate, setup
+from hedgegrid_assets.cli import backtest, convert, diff, inspect, look, operate, setup
 from hedgegrid_assets.cli.output import CommandWithTables, show_error
 from hedgegrid_assets.errors import HedgegridError, Unforeseen
 from hedgegrid_assets.inspect.visible import visible
@@ -76,6 +76,7 @@ app.command("backtest-pin")(_exits(backtest.backtest_pin))
 app.command("validate", cls=CommandWithTables)(_exits(inspect.validate))
 app.command("gaps", cls=CommandWithTables)(_exits(look.gaps))
 app.command("trace", cls=CommandWithTables)(_exits(look.trace))
+app.command("diff", cls=CommandWithTables)(_exits(diff.diff))
 app.command("report", cls=CommandWithTables)(_exits(look.report))
 app.add_typer(rejects, name="rejects")
 rejects.command("list", cls=CommandWithTables)(_exits(look.rejects_list))

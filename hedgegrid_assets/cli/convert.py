@@ -44,7 +44,12 @@ _COUNTED: Final = (
 
 def replay_to_parquet(
     source: Annotated[
-        str, typer.Option("--source", help="archive (free), tardis, websocket (captured messages), csv or synthetic.")
+        str,
+        typer.Option(
+            "--source",
+            help="archive (free history; its exchanges bybit-spot, okex-swap, okex, and inverse contracts of bybit, are "
+            "untested), tardis, websocket (captured messages), csv or synthetic.",
+        ),
     ],
     symbol: Annotated[str, typer.Option("--symbol", help="Exchange symbol, such as BTCUSDT; several with commas.")],
     start: Annotated[

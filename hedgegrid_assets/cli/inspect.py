@@ -256,11 +256,18 @@ def feeds_check(
     feeds: Feeds = None, data: Data = None, as_json: Json = False, verbose: Verbose = False, quiet: Quiet = False
 ) -> int:
     """Check feeds.yaml: every problem with its file, line and key. Exit code 2 if there is one."""
-    from hedgegrid_assets.config.feeds import read_feeds
+    from hedgegrid_assets.config.feeds import Feed, read_feeds
+    from hedgegrid_assets.sources import SOURCES
 
     del data
     set_logging(verbose=verbose, quiet=quiet)
     file = read_feeds(feeds or feeds_path())
+
+    def untested(feed: Feed) -> str:
+        remote = SOURCES[feed.source].remote
+        found = [name for name in feed.symbols if remote and remote.untested(feed.settings, name)]
+        return f"; untested against the real server: {', '.join(found)}" if found else ""
+
     if as_json:
         print_json(
             {
@@ -272,7 +279,7 @@ def feeds_check(
     else:
         for feed in file.feeds.values():
             console().print(
-                f"{feed.name}: {feed.source}, {len(feed.symbols)} symbols of {feed.venue}, {', '.join(feed.tables)}, from {feed.start}{f' to {feed.end}' if feed.end else ''}",
+                f"{feed.name}: {feed.source}, {len(feed.symbols)} symbols of {feed.venue}, {', '.join(feed.tables)}, from {feed.start}{f' to {feed.end}' if feed.end else ''}{untested(feed)}",
                 markup=False,
             )
     if file.problems:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from hedgegrid_assets.batch import Dialect, Reader
 from hedgegrid_assets.errors import UsageError
 from hedgegrid_assets.model import Channel, Download, FetchPlan, Remote, Source
-from hedgegrid_assets.sources.archive.archives import ARCHIVES, Archive
+from hedgegrid_assets.sources.archive.archives import ARCHIVES, UNTESTED, Archive
 from hedgegrid_assets.sources.archive.rows import ArchiveReader
 from hedgegrid_assets.sources.archive.settings import ArchiveSettings
 from hedgegrid_assets.venues import Listing
@@ -115,9 +115,16 @@ def _reachable(settings: Mapping[str, Any]) -> bool:
     return reachable(archive_of(settings), str(settings.get("endpoint", "")))
 
 
+def _untested(settings: Mapping[str, Any], symbol: str) -> bool:
+    """The rows that are in ``UNTESTED``, and inverse contracts of Bybit."""
+    exchange = archive_of(settings).exchange
+    return exchange in UNTESTED or (exchange == "bybit" and listing_of(exchange, symbol).market == "coinm")
+
+
 SOURCE: Final = Source(
     name="archive",
-    doc="free history from the exchanges' public archives, no key needed: " + ", ".join(ARCHIVES),
+    doc="free history from the exchanges' public archives, no key needed: "
+    + ", ".join(f"{name} (untested)" if name in UNTESTED else name for name in ARCHIVES),
     extension="csv",
     channels=tuple(files.channel for files in ARCHIVES[_DEFAULT].files),
     lands=False,
@@ -135,5 +142,6 @@ SOURCE: Final = Source(
         definition=_definition,
         account=_account,
         reachable=_reachable,
+        untested=_untested,
     ),
 )

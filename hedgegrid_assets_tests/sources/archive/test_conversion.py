@@ -11,6 +11,7 @@ import pytest
 
 from hedgegrid_assets.cli import run
 from hedgegrid_assets.config.feeds import read_feeds
+from hedgegrid_assets.sources.archive.archives import UNTESTED
 from hedgegrid_assets.sources.client import limits
 from hedgegrid_assets_tests.archive_cases import (
     DAY,
@@ -25,6 +26,8 @@ from hedgegrid_assets_tests.archive_cases import (
     verdict,
 )
 from hedgegrid_assets_tests.standins.archive import Standin, rows_in, trades_of
+
+REPOSITORY = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -270,6 +273,34 @@ def test_a_dry_run_says_what_would_be_fetched(
     assert server.log == []
 
 
-def test_help_names_the_source(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_and_feeds_check_say_what_nobody_has_tested(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["replay-to-parquet", "--help"]) == 0
-    assert "archive" in capsys.readouterr().out
+    told = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "untested" in told
+    for exchange in UNTESTED:
+        assert exchange in told
+    path = tmp_path / "feeds.yaml"
+    path.write_text(
+        """version: 1
+feeds:
+  perpetuals: {source: archive, venue: BYBIT, symbols: [BTCUSDT, BTCUSD], start: 2024-01-01, settings: {exchange: bybit}}
+  swaps: {source: archive, venue: OKEX, symbols: [BTC-USDT-SWAP], start: 2024-01-01, settings: {exchange: okex-swap}}
+  usdm: {source: archive, venue: BINANCE, symbols: [BTCUSDT], start: 2024-01-01}
+"""
+    )
+    assert run(["feeds", "check", "--feeds", str(path)]) == 0
+    lines = {line.split(":")[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert lines["perpetuals"].endswith("untested against the real server: BTCUSD")
+    assert lines["swaps"].endswith("untested against the real server: BTC-USDT-SWAP")
+    assert "untested" not in lines["usdm"]
+
+
+def test_the_shipped_example_and_the_commented_feed_are_right(tmp_path: Path) -> None:
+    assert not read_feeds(REPOSITORY / "examples/feeds/archive.yaml").problems
+    text = (REPOSITORY / "feeds.yaml").read_text()
+    start = text.index("  # binance_usdm:")
+    bare = "".join(f"{line.replace('  # ', '  ', 1)}\n" for line in text[start:].splitlines())
+    (tmp_path / "feeds.yaml").write_text(f"version: 1\nfeeds:\n{bare}")
+    found = read_feeds(tmp_path / "feeds.yaml")
+    assert not found.problems
+    assert list(found.feeds) == ["binance_usdm"]

@@ -1,0 +1,153 @@
+"""``diff``: two sources of one day, or two catalogs, row by row."""
+
+import tempfile
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hedgegrid_assets.cli.output import Data, Json, Quiet, Verbose, cell, console, print_json, progress, set_logging
+from hedgegrid_assets.errors import UsageError
+from hedgegrid_assets.timestamps import parse_day
+
+if TYPE_CHECKING:
+    from hedgegrid_assets.inspect.diff import Difference
+
+_SHOWN_ROWS = 5
+
+
+def diff(
+    left: Annotated[str, typer.Argument(help="A catalog's folder, or <source>:<day>, such as archive:2024-01-02.")],
+    right: Annotated[str, typer.Argument(help="As the other one.")],
+    symbol: Annotated[str, typer.Option("--symbol", help="Exchange symbol, of sources.")] = "BTCUSDT",
+    instrument: Annotated[str | None, typer.Option("--instrument", help="InstrumentId; all of both catalogs.")] = None,
+    data_types: Annotated[
+        str | None, typer.Option("--data-types", help="Some of {types}; without it, {usual}, as far as both have them.")
+    ] = None,
+    left_config: Annotated[Path | None, typer.Option("--left-config", help="Settings of the left source.")] = None,
+    right_config: Annotated[Path | None, typer.Option("--right-config", help="Settings of the right source.")] = None,
+    data: Data = None,
+    as_json: Json = False,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+) -> int:
+    """Compare two sources of one day, or two states of a catalog; exit code 1 if a row differs.
+
+    Rows are matched by their id, else by time, price and size; single trades and aggregates of them by the aggregates'
+    first and last id. The days of sources are fetched if they are not there; no catalog is changed.
+
+    Example: hedgegrid diff archive:2024-01-02 tardis:2024-01-02 --symbol BTCUSDT --data-types trades
+    """
+    from hedgegrid_assets.inspect.diff import differences
+    from hedgegrid_assets.tables import TOKENS
+
+    set_logging(verbose=verbose, quiet=quiet)
+    with tempfile.TemporaryDirectory(prefix="hedgegrid-diff-") as folder, progress(quiet=quiet) as tick:
+        sides = [
+            _side(said, Path(folder) / name, symbol, data_types, config, data, instrument, tick)
+            for name, said, config in (("left", left, left_config), ("right", right, right_config))
+        ]
+        tokens = data_types.split(",") if data_types else None
+        tables = [TOKENS[token.strip()].folder for token in tokens] if tokens else None
+        found = list(differences(*sides, instrument_id=instrument, tables=tables))
+    if as_json:
+        print_json(
+            {
+                "left": left,
+                "right": right,
+                "same": all(one.is_same for one in found),
+                "days": [one.to_dict() for one in found],
+            }
+        )
+    else:
+        _show(found)
+    return 0 if all(one.is_same for one in found) else 1
+
+
+def _side(
+    said: str,
+    folder: Path,
+    symbol: str,
+    data_types: str | None,
+    config: Path | None,
+    data: Path | None,
+    instrument: str | None,
+    tick: Any,
+) -> Path:
+    """A catalog: the one that is named, or one that is made of a source's day."""
+    if Path(said).is_dir():
+        return Path(said)
+    source, colon, day = said.rpartition(":")
+    if not colon:
+        raise UsageError(
+            f"no catalog and no day of a source: expected a folder, or <source>:<YYYY-MM-DD>, found {said!r}"
+        )
+    return _made(source, parse_day(day, said), folder, symbol, data_types, config, data, instrument, tick)
+
+
+def _made(
+    source: str,
+    day: date,
+    folder: Path,
+    symbol: str,
+    data_types: str | None,
+    config: Path | None,
+    data: Path | None,
+    instrument: str | None,
+    tick: Any,
+) -> Path:
+    from hedgegrid_assets.config.settings import read_config
+    from hedgegrid_assets.pipeline.request import request
+    from hedgegrid_assets.pipeline.run import run
+
+    asked = request(
+        source,
+        symbol,
+        str(day),
+        str(day + timedelta(days=1)),
+        output_path=folder,
+        data_types=data_types,
+        source_config=read_config(config, source) if config else {},
+        data=data,
+        instrument=instrument,
+    )
+    run(asked, progress=tick)
+    return folder
+
+
+def _show(found: "list[Difference]") -> None:
+    """A row a day, then the first rows that differ."""
+    from rich.table import Table
+
+    table = Table()
+    for name in (
+        "instrument",
+        "table",
+        "day",
+        "left",
+        "right",
+        "by",
+        "equal",
+        "shifted",
+        "changed",
+        "only left",
+        "only right",
+    ):
+        table.add_column(name, justify="left" if name in ("instrument", "table", "day", "by") else "right")
+    for one in found:
+        counts = (one.equal, one.shifted, one.changed, one.only_left, one.only_right)
+        words = (
+            one.instrument_id,
+            one.table,
+            str(one.date),
+            f"{one.rows_left:,}",
+            f"{one.rows_right:,}",
+            one.matched_by,
+        )
+        table.add_row(*map(cell, words), *(f"{count:,}" for count in counts))
+    console().print(table)
+    for one in found:
+        for row in one.first[:_SHOWN_ROWS]:
+            values = ", ".join(f"{name} {value}" for name, value in row.items() if name != "kind")
+            console().print(f"{one.table} {one.date} {row['kind']}: {values}", markup=False)
