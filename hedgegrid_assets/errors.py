@@ -47,6 +47,7 @@ import json
 import re
 import shlex
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import ClassVar, Final, override
 
@@ -721,6 +722,22 @@ class EnvironmentFault(HedgegridError):
     """Disk, permissions, network or installed versions."""
 
     code = "environment"
+
+
+class ImportFails(EnvironmentFault):
+    """Files wait in a landing zone, and each run that was to import them has failed. ``then``: when the next one is due."""
+
+    code = "import_fails"
+
+    def __init__(self, landing: str, count: int, why: str, then: float) -> None:
+        at = datetime.fromtimestamp(then, UTC)
+        runs = "1 run that failed" if count == 1 else f"{count} runs that failed"
+        super().__init__(
+            f"files wait to be imported ({landing}): expected an import, found {runs}, the last: {why}; "
+            f"tried again at {at:%H:%M:%S} UTC",
+            hint="see the failed run; nothing is forgotten, the files are tried for as long as they wait",
+            details={"landing": landing, "runs": count, "why": why},
+        )
 
 
 class NautilusUnfit(EnvironmentFault):

@@ -6,7 +6,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -26,7 +26,7 @@ from hedgegrid_assets.defs.freshness import is_fresh, with_raw
 from hedgegrid_assets.defs.instruments import instruments_materialized
 from hedgegrid_assets.defs.jobs import days_job
 from hedgegrid_assets.defs.landing import land, landing_materialized, raw_changed
-from hedgegrid_assets.defs.partitions import dates_of, key_of
+from hedgegrid_assets.defs.partitions import blocks_of, dates_of, key_of, range_tags
 from hedgegrid_assets.errors import EnvironmentFault, FeedsFileError, NoDataFetched, Refused, UsageError
 from hedgegrid_assets.model import InstrumentDay
 from hedgegrid_assets.pipeline.feed_context import FeedContext
@@ -46,8 +46,6 @@ _NO_COMPUTE_LOGS: Final = {
 
 BACKFILL_TAG: Final = "hedgegrid/backfill"
 """The same on all runs of a backfill: the UI lists them together by it."""
-_RANGE_START: Final = "dagster/asset_partition_range_start"
-_RANGE_END: Final = "dagster/asset_partition_range_end"
 
 
 class Outcome(StrEnum):
@@ -171,7 +169,7 @@ def backfill(
             told.done(DayDone(day, Outcome.FRESH))
     job = definitions_of([feed_context], block=block, observer=told.observe).resolve_job_def(days_job(feed_context))
     tags = {BACKFILL_TAG: f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}"} | ({FORCE_TAG: "yes"} if force else {})
-    for days_of_block in _blocks(stale, block):
+    for days_of_block in blocks_of(stale, block):
         _run(job, days_of_block, instance, tags, told)
     if stale:
         instance.report_runless_asset_event(instruments_materialized(feed_context))
@@ -215,23 +213,6 @@ class _Progress:
         return tuple(self._done[day] for day in self._wanted if day in self._done)
 
 
-def _blocks(days: Sequence[InstrumentDay], length: int) -> Iterator[list[InstrumentDay]]:
-    """Days of one instrument that follow each other: Dagster knows no other ranges. The earliest first."""
-    by_instrument: dict[str, list[InstrumentDay]] = {}
-    for day in sorted(days, key=lambda day: day.date):
-        by_instrument.setdefault(day.instrument_id, []).append(day)
-    blocks: list[list[InstrumentDay]] = []
-    for mine in by_instrument.values():
-        for day in mine:
-            last = blocks[-1] if blocks else []
-            follows = last and last[-1] == InstrumentDay(day.instrument_id, day.date - timedelta(days=1))
-            if follows and len(last) < length:
-                last.append(day)
-            else:
-                blocks.append([day])
-    yield from sorted(blocks, key=lambda block: block[0].date)
-
-
 def _import_landing(feed_context: FeedContext, instance: dg.DagsterInstance, *, again: bool) -> tuple[str, ...]:
     """Import what is new, and report it; what could not be read."""
     done = land(feed_context, again=again)
@@ -252,15 +233,14 @@ def _run(
     told: _Progress,
 ) -> None:
     """One run for a block of days."""
-    first, last = key_of(days[0]), key_of(days[-1])
     one = len(days) == 1
     told.begin()
     result = job.execute_in_process(
-        partition_key=first if one else None,
+        partition_key=key_of(days[0]) if one else None,
         instance=instance,
         raise_on_error=False,
         run_config=_QUIET,
-        tags={**tags} if one else {**tags, _RANGE_START: first, _RANGE_END: last},
+        tags={**tags} if one else {**tags, **range_tags(days)},
     )
     if any(_is_interrupt(event) for event in result.all_events):
         raise KeyboardInterrupt

@@ -1,5 +1,6 @@
-"""Partitions: one for each UTC date and instrument of a feed, and one run for each of them."""
+"""Partitions: one for each UTC date and instrument of a feed, and runs over blocks of them."""
 
+from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from typing import Final
 
@@ -10,6 +11,8 @@ from hedgegrid_assets.pipeline.feed_context import FeedContext
 
 DATE: Final = "date"
 INSTRUMENT: Final = "instrument"
+RANGE_START: Final = "dagster/asset_partition_range_start"
+RANGE_END: Final = "dagster/asset_partition_range_end"
 
 
 def partitions_of(feed_context: FeedContext) -> dg.MultiPartitionsDefinition:
@@ -37,6 +40,24 @@ def dates_of(feed_context: FeedContext, today: date) -> list[date]:
 def key_of(day: InstrumentDay) -> dg.MultiPartitionKey:
     """The key of an instrument-day, as ``2024-01-01|BTCUSDT-PERP.BINANCE``."""
     return dg.MultiPartitionKey({DATE: str(day.date), INSTRUMENT: day.instrument_id})
+
+
+def blocks_of(days: Iterable[InstrumentDay], length: int) -> list[list[InstrumentDay]]:
+    """Days of one instrument that follow each other, so many at most: what one run can cover. The earliest block first."""
+    blocks: list[list[InstrumentDay]] = []
+    for day in sorted(days, key=lambda day: (day.instrument_id, day.date)):
+        last = blocks[-1] if blocks else []
+        follows = last and last[-1] == InstrumentDay(day.instrument_id, day.date - timedelta(days=1))
+        if follows and len(last) < length:
+            last.append(day)
+        else:
+            blocks.append([day])
+    return sorted(blocks, key=lambda block: block[0].date)
+
+
+def range_tags(block: Sequence[InstrumentDay]) -> dict[str, str]:
+    """The tags of a run over a block of several days."""
+    return {RANGE_START: str(key_of(block[0])), RANGE_END: str(key_of(block[-1]))}
 
 
 def day_of(key: str) -> InstrumentDay:

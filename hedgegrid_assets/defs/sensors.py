@@ -2,22 +2,28 @@
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Sequence
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Final
 
 import dagster as dg
 
+from hedgegrid_assets.defs.attempts import CONTENT_TAG, attempts_of, is_in_flight, lost_runs
+from hedgegrid_assets.defs.days import BLOCK_DAYS
 from hedgegrid_assets.defs.jobs import Job, days_job, import_job
-from hedgegrid_assets.defs.partitions import key_of, partitions_of
-from hedgegrid_assets.errors import UsageError
+from hedgegrid_assets.defs.partitions import RANGE_END, RANGE_START, blocks_of, key_of, partitions_of, range_tags
+from hedgegrid_assets.errors import ImportFails, UsageError
 from hedgegrid_assets.model import InstrumentDay
 from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.pipeline.landing import waiting_files
 from hedgegrid_assets.stages.raw import Imported, LandingFile, imports, landing_signature
 
 SECONDS: Final = 30
-RUNS_A_TICK: Final = 50
+DAYS_A_TICK: Final = 300
+"""Days that one tick asks for."""
+_LOOKED_BACK: Final = 100
+"""Failed runs that are looked at for those that the machine has lost."""
 WATCHED: Final = 1_000
 """Files that are looked at in one tick, so that the cursor stays small; the others come after them."""
 _FIRST: Final = {"dagster/priority": "1"}
@@ -58,9 +64,10 @@ def sensors_of(feed_context: FeedContext, jobs: Sequence[Job]) -> list[dg.Sensor
     if not feed_context.source.lands:
         return []
     partitions = partitions_of(feed_context)
+    name = f"{feed_context.feed.name}_landing"
 
     @dg.sensor(
-        name=f"{feed_context.feed.name}_landing",
+        name=name,
         jobs=list(jobs),
         minimum_interval_seconds=SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
@@ -77,36 +84,55 @@ def sensors_of(feed_context: FeedContext, jobs: Sequence[Job]) -> list[dg.Sensor
             return dg.SensorResult(skip_reason=error.message, cursor=context.cursor)
         contents = {_digest([_content(feed_context, file)]): file for file in waiting}
         settled = [digest for digest in contents if digest in before.waiting]
-        requests = [_import(feed_context, settled)] if settled else []
         days, after = _days(feed_context, partitions, before)
-        requests += days
-        told = f"{len(waiting)} files wait until they have stopped growing" if waiting else "nothing new"
+        requests = [*days, *_lost(feed_context, context.instance, name)]
+        wait = _Wait(f"{len(waiting)} files wait until they have stopped growing" if waiting else "nothing new")
+        if settled:
+            wait = _waiting(feed_context, context.instance, settled)
+            requests = [*([wait.request] if wait.request else []), *requests]
+        if wait.error is not None and not requests:
+            raise wait.error
         return dg.SensorResult(
             run_requests=requests,
-            skip_reason=None if requests else told,
+            skip_reason=None if requests else wait.told,
             cursor=Cursor(tuple(contents), after.at, after.name, after.days).text(),
         )
 
     return [landing]
 
 
-def _import(feed_context: FeedContext, settled: Iterable[str]) -> dg.RunRequest:
-    """One run for all files that have settled, and for these contents once: a failed import is not repeated for ever."""
-    return dg.RunRequest(
-        job_name=import_job(feed_context), run_key=f"import@{_digest(sorted(settled))}", tags=dict(_FIRST)
-    )
+@dataclass(frozen=True, slots=True)
+class _Wait:
+    """What is to be done about files that wait: ``request`` a run, or wait on, which is a fault from the second failure on."""
+
+    told: str
+    request: dg.RunRequest | None = None
+    error: ImportFails | None = None
+
+
+def _waiting(feed_context: FeedContext, instance: dg.DagsterInstance, settled: Iterable[str]) -> _Wait:
+    """One run for all files that have settled; again and again while they wait, later and later, never two at a time."""
+    job, content = import_job(feed_context), _digest(sorted(settled))
+    if is_in_flight(instance, job):
+        return _Wait("files are being imported")
+    tried = attempts_of(instance, job, content)
+    if time.time() >= tried.next:
+        tags = {**_FIRST, CONTENT_TAG: content}
+        return _Wait("", dg.RunRequest(job_name=job, run_key=f"import@{content}#{tried.count}", tags=tags))
+    error = ImportFails(str(feed_context.places.landing), tried.count, tried.why, tried.next)
+    return _Wait(error.message, error=error)
 
 
 def _days(
     feed_context: FeedContext, partitions: dg.MultiPartitionsDefinition, before: Cursor
 ) -> tuple[list[dg.RunRequest], Cursor]:
-    """The days of imports that were not asked for yet, and how far that goes.
+    """The days of imports that were not asked for yet, in blocks, and how far that goes.
 
-    The run key names the day and all landing content that it is made of: several files of one day make one run.
+    The run key names the days and all landing content that they are made of: several files of one day make one run.
     """
     known = imports(feed_context.places, feed_context.feed.name)
     contents = _contents(feed_context, known)
-    requests: list[dg.RunRequest] = []
+    wanted: list[InstrumentDay] = []
     after = before
     for imported in known:
         if (imported.at, imported.name) < (before.at, before.name):
@@ -115,23 +141,47 @@ def _days(
         days = sorted(
             day for day in _instrument_days(feed_context, imported) if partitions.has_partition_key(key_of(day))
         )
-        taken = days[done : done + RUNS_A_TICK - len(requests)]
-        for day in taken:
-            requests.append(_day(feed_context, day, contents[day]))
+        taken = days[done : done + DAYS_A_TICK - len(wanted)]
+        wanted += taken
         after = Cursor((), imported.at, imported.name, done + len(taken))
         if done + len(taken) < len(days):
             break
-    return requests, after
+    return [_block(feed_context, block, contents) for block in blocks_of(set(wanted), BLOCK_DAYS)], after
 
 
-def _day(feed_context: FeedContext, day: InstrumentDay, contents: Collection[tuple[str, str]]) -> dg.RunRequest:
-    """One run for the day; its key names all landing content of the day."""
+def _block(
+    feed_context: FeedContext,
+    block: Sequence[InstrumentDay],
+    contents: Mapping[InstrumentDay, Collection[tuple[str, str]]],
+) -> dg.RunRequest:
+    """One run for a block of days; its key names all landing content of them."""
+    content = _digest([f"{day}|{'|'.join(each)}" for day in block for each in sorted(contents[day])])
+    one = len(block) == 1
+    name = str(key_of(block[0])) if one else f"{key_of(block[0])}..{key_of(block[-1])}"
+    tags = {**_FIRST, CONTENT_TAG: content}
     return dg.RunRequest(
         job_name=days_job(feed_context),
-        run_key=f"{key_of(day)}@{_digest(sorted('|'.join(content) for content in contents))}",
-        partition_key=key_of(day),
-        tags=dict(_FIRST),
+        run_key=f"{name}@{content}",
+        partition_key=key_of(block[0]) if one else None,
+        tags=tags if one else tags | range_tags(block),
     )
+
+
+def _lost(feed_context: FeedContext, instance: dg.DagsterInstance, sensor: str) -> Iterator[dg.RunRequest]:
+    """Runs for days that the machine has lost: not those that failed by their data, as that would give the same again."""
+    job = days_job(feed_context)
+    for run in lost_runs(instance, job, sensor, _LOOKED_BACK):
+        tried = attempts_of(instance, job, run.tags[CONTENT_TAG])
+        if tried.in_flight or tried.judged or time.time() < tried.next:
+            continue
+        key = run.tags.get("dagster/partition")
+        kept = (CONTENT_TAG, RANGE_START, RANGE_END)
+        yield dg.RunRequest(
+            job_name=job,
+            run_key=f"{key or run.tags[RANGE_START]}@{run.tags[CONTENT_TAG]}#{tried.count}",
+            partition_key=key,
+            tags=_FIRST | {name: run.tags[name] for name in kept if name in run.tags},
+        )
 
 
 def _contents(feed_context: FeedContext, known: Iterable[Imported]) -> dict[InstrumentDay, set[tuple[str, str]]]:

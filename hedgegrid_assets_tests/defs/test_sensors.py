@@ -8,8 +8,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from hedgegrid_assets.defs import definitions_of
-from hedgegrid_assets.defs.sensors import RUNS_A_TICK, WATCHED
+from hedgegrid_assets.defs import attempts, definitions_of
+from hedgegrid_assets.defs.partitions import partitions_of
+from hedgegrid_assets.defs.sensors import DAYS_A_TICK, WATCHED
+from hedgegrid_assets.errors import ImportFails
 from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.pipeline.landing import import_landing
 from hedgegrid_assets_tests.dagster_feeds import (
@@ -60,8 +62,15 @@ class Ticks:
         return found.run_requests or []
 
     def days(self) -> list[str | None]:
-        """The partitions that one tick asks for."""
-        return [request.partition_key for request in self.next()]
+        """The partitions that one tick asks for, those in a block one by one."""
+        partitions = partitions_of(self._feed_context)
+        found: list[str | None] = []
+        for request in self.next():
+            tags = request.tags
+            ends = [tags.get(f"dagster/asset_partition_range_{end}") for end in ("start", "end")]
+            inside = partitions.get_partition_keys_in_range(dg.PartitionKeyRange(*map(str, ends))) if all(ends) else []
+            found += inside or [request.partition_key]
+        return found
 
 
 @pytest.fixture
@@ -123,12 +132,17 @@ def test_an_import_by_hand_is_seen_as_well(feed_context: FeedContext, ticks: Tic
     assert ticks.days() == [BTC_DAY, ETH_DAY]
 
 
-def test_a_day_is_asked_for_as_a_whole_whatever_channels_it_has(feed_context: FeedContext, ticks: Ticks) -> None:
+def test_days_are_asked_for_in_blocks_and_as_a_whole_whatever_channels_they_have(
+    feed_context: FeedContext, ticks: Ticks
+) -> None:
     drop(feed_context, day_of(0, marks=False))
-    drop(feed_context, day_of(1), "full.jsonl")
+    drop(feed_context, day_of(1) + day_of(4), "full.jsonl")
     import_landing(feed_context)
-    asked = {request.partition_key: request.asset_selection for request in ticks.next()}
-    assert asked == {partition(0): None, partition(1): None}
+    block, alone = ticks.next()
+    assert (block.asset_selection, block.partition_key) == (None, None)
+    assert block.tags["dagster/asset_partition_range_start"] == partition(0)
+    assert block.tags["dagster/asset_partition_range_end"] == partition(1)
+    assert (alone.asset_selection, alone.partition_key) == (None, partition(4))
 
 
 def test_two_files_of_one_day_make_one_run(feed_context: FeedContext, ticks: Ticks) -> None:
@@ -143,23 +157,22 @@ def test_a_day_is_run_again_when_its_landing_content_changes(feed_context: FeedC
     drop(feed_context, day_of(0))
     drop(feed_context, day_of(1), "next.jsonl")
     import_landing(feed_context)
-    first = {request.partition_key: request.run_key for request in ticks.next()}
+    (first,) = ticks.next()
     drop(feed_context, day_of(0, trades=range(9)))
     import_landing(feed_context)
     second = {request.partition_key: request.run_key for request in ticks.next()}
-    assert set(first) == {partition(0), partition(1)}
     assert set(second) == {partition(0)}
-    assert second[partition(0)] != first[partition(0)]
+    assert str(first.run_key).startswith(f"{partition(0)}..{partition(1)}@")
 
 
 def test_a_tick_asks_for_so_many_days_and_the_next_one_goes_on(feed_context: FeedContext, ticks: Ticks) -> None:
-    drop(feed_context, b"".join(day_of(number, marks=False) for number in range(RUNS_A_TICK + 10)))
-    drop(feed_context, day_of(70, marks=False), "other.jsonl")
+    drop(feed_context, b"".join(day_of(number, marks=False) for number in range(DAYS_A_TICK + 10)))
+    drop(feed_context, day_of(DAYS_A_TICK + 20, marks=False), "other.jsonl")
     import_landing(feed_context)
     asked = [ticks.days() for _ in range(3)]
-    assert [len(days) for days in asked] == [RUNS_A_TICK, 11, 0]
+    assert [len(days) for days in asked] == [DAYS_A_TICK, 11, 0]
     assert sorted(str(key) for days in asked for key in days) == [
-        partition(number) for number in (*range(RUNS_A_TICK + 10), 70)
+        partition(number) for number in (*range(DAYS_A_TICK + 10), DAYS_A_TICK + 20)
     ]
 
 
@@ -198,6 +211,78 @@ def test_the_cursor_stays_small_whatever_lies_there(feed_context: FeedContext, t
     ticks.next()
     assert len(json.loads(ticks.cursor or "")["waiting"]) == WATCHED
     assert len(ticks.cursor or "") < 32_000
+
+
+# ---------------------------------------------------------------- what the machine loses
+
+
+def launch_fails(feed_context: FeedContext, instance: dg.DagsterInstance, request: dg.RunRequest) -> None:
+    """What the daemon leaves behind where a run could not be launched: a run that failed, and its key is used up."""
+    job = definitions_of([feed_context]).resolve_job_def(str(request.job_name))
+    tags = {**request.tags, "dagster/sensor_name": "captures_landing", "dagster/run_key": str(request.run_key)}
+    run_of = instance.create_run_for_job(job, tags=tags | ({"dagster/partition": request.partition_key or ""}))
+    instance.report_run_failed(run_of, "the run worker did not start within 60 s")
+
+
+def test_an_import_whose_launch_fails_is_asked_for_again_and_is_red_from_the_second_failure(
+    feed_context: FeedContext, ticks: Ticks, instance: dg.DagsterInstance
+) -> None:
+    drop(feed_context, CLEAN)
+    ticks.next()
+    keys = []
+    for _ in range(2):
+        (request,) = ticks.next()
+        launch_fails(feed_context, instance, request)
+        keys.append(request.run_key)
+    assert len(set(keys)) == 2
+    with pytest.raises(ImportFails, match=r"2 runs that failed, the last: the run worker did not start .* tried again"):
+        ticks.next()
+
+
+def test_an_import_is_tried_for_as_long_as_its_files_wait(
+    feed_context: FeedContext, ticks: Ticks, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempts, "_LONGEST_SECONDS", 0)
+    drop(feed_context, CLEAN)
+    ticks.next()
+    for number in range(5):
+        (request,) = ticks.next()
+        assert str(request.run_key).endswith(f"#{number}")
+        launch_fails(feed_context, instance, request)
+    assert run_import(feed_context, instance).success
+    assert ticks.days() == [BTC_DAY, ETH_DAY]
+
+
+def test_no_second_import_is_asked_for_while_one_runs(
+    feed_context: FeedContext, ticks: Ticks, instance: dg.DagsterInstance
+) -> None:
+    drop(feed_context, CLEAN)
+    ticks.next()
+    (request,) = ticks.next()
+    job = definitions_of([feed_context]).resolve_job_def("captures_import")
+    instance.create_run_for_job(job, tags=dict(request.tags), status=dg.DagsterRunStatus.STARTED)
+    drop(feed_context, day_of(1), "another.jsonl")
+    ticks.next()
+    assert not ticks.next()
+
+
+def test_a_day_that_the_machine_loses_is_asked_for_again_and_one_that_fails_by_its_data_is_not(
+    feed_context: FeedContext, ticks: Ticks, instance: dg.DagsterInstance
+) -> None:
+    drop(feed_context, day_of(0))
+    import_landing(feed_context)
+    (first,) = ticks.next()
+    assert not ticks.next()
+    launch_fails(feed_context, instance, first)
+    (second,) = ticks.next()
+    assert second.partition_key == first.partition_key
+    assert second.run_key == f"{first.run_key}#1"
+    job = definitions_of([feed_context]).resolve_job_def("captures_days")
+    judged = instance.create_run_for_job(
+        job, tags={**second.tags, "dagster/failure_reason": "STEP_FAILURE"}, status=dg.DagsterRunStatus.FAILURE
+    )
+    assert judged.status is dg.DagsterRunStatus.FAILURE
+    assert not ticks.next()
 
 
 def test_a_feed_that_does_not_land_has_no_sensor(tmp_path: Path) -> None:
