@@ -485,6 +485,7 @@ class Table:
         whole_day: Flags that are known only when all rows of the day have been seen, unless the source sets them.
         members: Columns with the first and last id of what a row is an aggregate of.
         default: Made where nobody names the tables that are wanted.
+        ceiling: Column whose highest values a picture shows above the first column's; empty: the first column itself.
         charted: A picture of each day is worth its place in Dagster.
         kind_setting: The setting that chooses between the channels of a source that give it.
         is_trades: Its rows are trades, whose large gaps are counted as the guide does.
@@ -503,6 +504,7 @@ class Table:
     whole_day: Mapping[str, LastRow] = field(default_factory=dict)
     members: tuple[str, str] | None = None
     default: bool = False
+    ceiling: str = ""
     charted: bool = False
     is_trades: bool = False
     kind_setting: str = ""

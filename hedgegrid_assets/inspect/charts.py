@@ -44,7 +44,7 @@ class DaySeries:
     The whole UTC day, but for data of less than six hours: then their own span, in whole minutes.
 
     Attributes:
-        value: What ``low``, ``high`` and ``last`` are of: the first column of the table.
+        value: What ``low`` and ``last`` are of, and ``high`` unless the table has a ceiling: its first column.
         rows: Rows of each bucket.
         latency_low: Smallest ``ts_init - ts_event`` in ms; ``latency_mean`` and ``latency_high`` likewise.
     """
@@ -76,6 +76,7 @@ class DaySeries:
 def day_series(path: Path, table: Table, day: InstrumentDay, buckets: int = BUCKETS) -> DaySeries | None:
     """The numbers of a stored frame's chart; None for a frame without rows in its day."""
     value = table.columns[0].name
+    ceiling = table.ceiling or value
     with reading(path, f"a frame of {table.name}", FORCED), pq.ParquetFile(path) as file:
         if not file.metadata.num_rows:
             return None
@@ -83,7 +84,13 @@ def day_series(path: Path, table: Table, day: InstrumentDay, buckets: int = BUCK
         start, end = _span(first, last, day)
         width = -(-(end - start) // buckets)
         parts = [
-            _bucketed(file.read_row_group(group, columns=["ts_event", "ts_init", value]), value, start, width)
+            _bucketed(
+                file.read_row_group(group, columns=["ts_event", "ts_init", *{value, ceiling}]),
+                value,
+                ceiling,
+                start,
+                width,
+            )
             for group in range(file.num_row_groups)
         ]
     merged = (
@@ -151,17 +158,18 @@ def _span(first: int, last: int, day: InstrumentDay) -> tuple[int, int]:
     return first // _NS_PER_MINUTE * _NS_PER_MINUTE, (last // _NS_PER_MINUTE + 1) * _NS_PER_MINUTE
 
 
-def _bucketed(group: pa.Table, value: str, start: int, width: int) -> pl.DataFrame:
+def _bucketed(group: pa.Table, value: str, ceiling: str, start: int, width: int) -> pl.DataFrame:
     times = _polars(group).select(
         bucket=(pl.col("ts_init").cast(pl.Int64) - start) // width,
         late=(pl.col("ts_init").cast(pl.Int64) - pl.col("ts_event").cast(pl.Int64)) / 1e6,
         value=pl.col(value).cast(pl.Float64),
+        ceiling=pl.col(ceiling).cast(pl.Float64),
     )
     if times["bucket"].is_sorted():  # three times faster
         times = times.with_columns(pl.col("bucket").set_sorted())
     return times.group_by("bucket", maintain_order=True).agg(
         low=pl.col("value").min(),
-        high=pl.col("value").max(),
+        high=pl.col("ceiling").max(),
         last=pl.col("value").last(),
         rows=pl.len().cast(pl.Int64),
         latency_low=pl.col("late").min(),

@@ -75,5 +75,6 @@ QUOTE_TICK: Final = Table(
         *rules.OBSERVED,
     ),
     code_version=1,
+    ceiling="ask_price",
     charted=True,
 )

@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import polars as pl
 import pytest
 from nautilus_trader.adapters.tardis.loaders import TardisCSVDataLoader
@@ -18,6 +19,7 @@ from nautilus_trader.persistence.catalog import ParquetDataCatalog
 
 from hedgegrid_assets import read_frame
 from hedgegrid_assets.cli import run
+from hedgegrid_assets.inspect.charts import day_series
 from hedgegrid_assets.inspect.validation import validate_catalog
 from hedgegrid_assets.model import InstrumentDay
 from hedgegrid_assets.stages.verdict import read_verdict
@@ -207,6 +209,14 @@ def test_every_command_that_shows_a_catalog_knows_quotes(capsys: pytest.CaptureF
     frame = read_frame(ID, "quotes", catalog="data/catalog", decimals="exact")
     assert list(frame.columns[3:7]) == ["bid_price", "ask_price", "bid_size", "ask_size"]
     assert frame["bid_price"][7] == Decimal("42007.17")
+
+
+def test_a_picture_of_quotes_reaches_from_the_lowest_bid_to_the_highest_ask() -> None:
+    captured("quotes.jsonl", *CLEAN[:2])
+    assert replay("websocket", "quotes.jsonl") == 0
+    series = day_series(Path(f"data/catalog/{ID}/quote_tick.parquet/{DAY}.parquet"), QUOTES, InstrumentDay(ID, DAY))
+    assert series is not None
+    assert (series.value, np.nanmin(series.low), np.nanmax(series.high)) == ("bid_price", 42_000.1, 42_001.21)
 
 
 # ---------------------------------------------------------------- Tardis

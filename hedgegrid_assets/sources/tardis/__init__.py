@@ -27,7 +27,6 @@ _REPLAYED: Final = ("binance-futures",)
 
 _OPEN: Final = ("bitmex",)
 """Exchanges whose definitions need no key."""
-_EVENTS: Final = ("trades", "derivative_ticker", "quotes")
 _OF_SPOT: Final = ("trades", "quotes")
 
 type Tick = Callable[[], None] | None
@@ -73,7 +72,7 @@ def _channels(settings: Mapping[str, Any]) -> tuple[Channel, ...]:
 
 
 def _is_message(channel: Channel) -> bool:
-    return channel.name not in _EVENTS
+    return channel.name not in _csv(DEFAULT_EXCHANGE)
 
 
 # ---------------------------------------------------------------- lines
