@@ -684,6 +684,21 @@ class MakesDay(Protocol):
         ...
 
 
+class Publishes(Protocol):
+    """How a provider's published files are looked at again."""
+
+    def versions(
+        self, settings: Mapping[str, Any], urls: Sequence[str], cache_folder: Path, tick: Callable[[], None] | None
+    ) -> Mapping[str, Mapping[str, str] | None]:
+        """Address -> ``etag``, ``last_modified`` and ``bytes`` now, empty where that is not said; None: it is gone.
+
+        Raises RemoteFault.
+        """
+
+    def forget(self, settings: Mapping[str, Any], url: str, cache_folder: Path) -> None:
+        """Remove a file from the cache, so that it is fetched anew."""
+
+
 @dataclass(frozen=True, slots=True)
 class Remote:
     """How a source fetches its days from a provider.
@@ -700,6 +715,8 @@ class Remote:
         definition: (settings, symbol) -> what the provider says of an instrument, as in ``instruments:``, or None.
         account: (settings) -> lines for people on what the key allows.
         reachable: (settings) -> whether the provider answers, soon.
+        published: Says of published files what they are now, and forgets those that were replaced; None: files of this
+            provider are never looked at again.
         untested: (settings, symbol) -> nobody has compared what is known of the provider with its own server yet.
     """
 
@@ -713,6 +730,7 @@ class Remote:
     definition: Callable[[Mapping[str, Any], str], Mapping[str, Any] | None]
     account: Callable[[Mapping[str, Any]], list[str]]
     reachable: Callable[[Mapping[str, Any]], bool]
+    published: Publishes | None = None
     untested: Callable[[Mapping[str, Any], str], bool] = lambda settings, symbol: False  # noqa: ARG005
 
 

@@ -1,4 +1,4 @@
-"""``diff``: two sources of one day, or two catalogs, row by row."""
+"""``diff`` and ``refresh``: two sources of one day, two catalogs, or two states of a published file, row by row."""
 
 import tempfile
 from datetime import date, timedelta
@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hedgegrid_assets.cli.output import Data, Json, Quiet, Verbose, cell, console, print_json, progress, set_logging
+from hedgegrid_assets.cli.output import (
+    Data,
+    Feeds,
+    Json,
+    Quiet,
+    Verbose,
+    cell,
+    console,
+    print_json,
+    progress,
+    set_logging,
+)
+from hedgegrid_assets.config.paths import data_path, feeds_path
 from hedgegrid_assets.errors import UsageError
 from hedgegrid_assets.timestamps import parse_day
 
@@ -63,6 +75,45 @@ def diff(
     else:
         _show(found)
     return 0 if all(one.is_same for one in found) else 1
+
+
+def refresh(
+    feed: Annotated[str, typer.Argument(help="Its name in feeds.yaml.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what was replaced.")] = False,
+    data: Data = None,
+    feeds: Feeds = None,
+    as_json: Json = False,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+) -> int:
+    """Look whether published files were replaced since they were fetched; make their days again, and say what changed.
+
+    Example: hedgegrid refresh binance_usdm
+    """
+    from hedgegrid_assets.config.feeds import read_feeds
+    from hedgegrid_assets.housekeeping.refresh import refresh as look_again
+    from hedgegrid_assets.store import Places
+
+    set_logging(verbose=verbose, quiet=quiet)
+    file = read_feeds(feeds or feeds_path())
+    wanted = file.feeds.get(feed)
+    if wanted is None:
+        raise UsageError(
+            f"no such feed in {file.path} (FEED): expected one of {', '.join(file.feeds) or 'none'}, found {feed!r}"
+        )
+    root = data or data_path()
+    with progress(quiet=quiet) as tick:
+        done = look_again(wanted, Places(root, root / "catalog"), tick, remake=not dry_run)
+    if as_json:
+        print_json(done.to_dict())
+    else:
+        for one in done.replaced:
+            what = "is gone; its days stay" if one.now is None else "was replaced"
+            console().print(f"{one.url} {what}: {len(one.days)} days, from {one.days[0].day}", markup=False)
+        console().print(f"{len(done.replaced)} of {done.files} published files are not what they were", markup=False)
+        if done.differences:
+            _show(list(done.differences))
+    return 0 if done.ok else 1
 
 
 def _side(

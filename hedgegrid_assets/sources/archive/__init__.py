@@ -1,15 +1,17 @@
 """The exchanges' public archives: free history as files a day or a month, each proved before it is read."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from hedgegrid_assets.batch import Dialect, Reader
 from hedgegrid_assets.errors import UsageError
 from hedgegrid_assets.model import Channel, Download, FetchPlan, Remote, Source
 from hedgegrid_assets.sources.archive.archives import ARCHIVES, UNTESTED, Archive
+from hedgegrid_assets.sources.archive.files import Place, cache_of
 from hedgegrid_assets.sources.archive.rows import ArchiveReader
 from hedgegrid_assets.sources.archive.settings import ArchiveSettings
 from hedgegrid_assets.venues import Listing
@@ -121,6 +123,30 @@ def _untested(settings: Mapping[str, Any], symbol: str) -> bool:
     return exchange in UNTESTED or (exchange == "bybit" and listing_of(exchange, symbol).market == "coinm")
 
 
+class _Published:
+    """See ``Publishes``."""
+
+    def versions(
+        self, settings: Mapping[str, Any], urls: Sequence[str], cache_folder: Path, tick: Callable[[], None] | None
+    ) -> Mapping[str, Mapping[str, str] | None]:
+        """What the archive has at these addresses now."""
+        from hedgegrid_assets.sources.archive.fetching import versions
+        from hedgegrid_assets.sources.client.loop import call
+
+        places = {url: _place(settings, url, cache_folder) for url in urls}
+        return call(lambda: versions(places), tick)
+
+    def forget(self, settings: Mapping[str, Any], url: str, cache_folder: Path) -> None:
+        """Let a file be fetched anew."""
+        _place(settings, url, cache_folder).forget("it was replaced")
+
+
+def _place(settings: Mapping[str, Any], url: str, cache_folder: Path) -> Place:
+    """A file, at the address that the settings say now."""
+    endpoint = str(settings.get("endpoint", "")).rstrip("/")
+    return Place(archive_of(settings), endpoint, urlsplit(url).path, cache_of(settings, cache_folder))
+
+
 SOURCE: Final = Source(
     name="archive",
     doc="free history from the exchanges' public archives, no key needed: "
@@ -143,5 +169,6 @@ SOURCE: Final = Source(
         account=_account,
         reachable=_reachable,
         untested=_untested,
+        published=_Published(),
     ),
 )

@@ -19,7 +19,7 @@ from hedgegrid_assets.batch import Dialect
 from hedgegrid_assets.errors import NoDataFetched
 from hedgegrid_assets.model import Channel, Download
 from hedgegrid_assets.sources.archive.archives import Archive, Files, Period
-from hedgegrid_assets.sources.archive.files import Missing, Place, have
+from hedgegrid_assets.sources.archive.files import Missing, Place, cache_of, have
 from hedgegrid_assets.sources.archive.layouts import dialect_of, notes_of
 from hedgegrid_assets.sources.archive.splitting import day_file, split
 from hedgegrid_assets.sources.client.cache import linked
@@ -65,7 +65,6 @@ class Wanted:
         cache_folder: Path,
     ) -> "Wanted":
         """From a source's settings."""
-        given = settings.get("cache_dir")
         accepted = settings.get("accept_checksum", ())
         period = settings.get("period")
         return cls(
@@ -74,7 +73,7 @@ class Wanted:
             symbol,
             day,
             str(settings.get("endpoint", "")).rstrip("/"),
-            Path(str(given)) if given else cache_folder / "archive",
+            cache_of(settings, cache_folder),
             period if period in ("daily", "monthly") else None,
             (accepted,) if isinstance(accepted, str) else tuple(accepted),
         )

@@ -12,9 +12,9 @@ from hedgegrid_assets.errors import ArchiveFileUnproven, RemoteFault
 from hedgegrid_assets.sources.archive.files import Missing, Place
 from hedgegrid_assets.sources.client import limits
 from hedgegrid_assets.sources.client.answers import Broken
-from hedgegrid_assets.sources.client.loop import at_most
+from hedgegrid_assets.sources.client.loop import at_most, each
 from hedgegrid_assets.sources.client.proof import gzip_members
-from hedgegrid_assets.sources.client.transfers import body_of, reliably, resume, session
+from hedgegrid_assets.sources.client.transfers import body_of, head_of, reliably, resume, session
 from hedgegrid_assets.store import make_folder, sha256_of
 
 _CHECKSUM_DIGITS: Final = 64
@@ -54,6 +54,30 @@ async def fetch(place: Place, accepted: tuple[str, ...]) -> dict[str, Any]:
     part.replace(place.file)
     place.proof.write_text(json.dumps(proof, indent=1, sort_keys=True))
     return proof
+
+
+async def versions(places: Mapping[str, Place]) -> dict[str, Mapping[str, str] | None]:
+    """What the archive has at each address now; None: nothing. Raises RemoteFault."""
+    found: dict[str, Mapping[str, str] | None] = {}
+    if not places:
+        return found
+    provider = next(iter(places.values())).provider
+    async with session(provider, limits.in_force.slice_total) as opened:
+
+        async def look(url: str) -> None:
+            place = places[url]
+            try:
+                headers = await reliably(lambda: head_of(opened, place.url, provider), place.what, provider)
+            except RemoteFault as error:
+                if error.details.get("status") not in place.archive.missing:
+                    raise
+                found[url] = None
+                return
+            names = {"etag": "ETag", "last_modified": "Last-Modified", "bytes": "Content-Length"}
+            found[url] = {name: headers.get(header, "") for name, header in names.items()}
+
+        await each(places, look, limits.in_force.files_at_once)
+    return found
 
 
 async def _proved(

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -78,11 +78,17 @@ class Place:
             return None
         return proof if size == proof.get("bytes") else None
 
-    def forget(self) -> None:
-        """Remove a file that is not what it was proved to be."""
-        _log.warning("%s: the cached file is discarded: it is damaged", self.what)
+    def forget(self, why: str = "it is damaged") -> None:
+        """Remove a file that is not what it was proved to be, or was published."""
+        _log.warning("%s: the cached file is discarded: %s", self.what, why)
         self.proof.unlink(missing_ok=True)
         self.file.unlink(missing_ok=True)
+
+
+def cache_of(settings: Mapping[str, Any], folder: Path) -> Path:
+    """``cache_dir`` as it is, else a folder of all archives."""
+    given = settings.get("cache_dir")
+    return Path(str(given)) if given else folder / "archive"
 
 
 def have(place: Place, accepted: tuple[str, ...], tick: Callable[[], None] | None) -> dict[str, Any]:

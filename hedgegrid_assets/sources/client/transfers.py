@@ -96,6 +96,13 @@ def _held(path: Path, note: Path) -> tuple[int, str]:
     return (size, validator) if validator.startswith('"') else (0, "")
 
 
+async def head_of(opened: aiohttp.ClientSession, url: str, provider: Provider) -> Mapping[str, str]:
+    """The headers of a file, without it. Raises Answered."""
+    async with opened.head(as_is(url), allow_redirects=True) as response:
+        await _refuse_unless_ok(response, provider)
+        return response.headers
+
+
 async def body_of(opened: aiohttp.ClientSession, url: str, provider: Provider) -> bytes:
     """A body of moderate size, decompressed. Raises Answered."""
     async with opened.get(as_is(url)) as response:

@@ -1,0 +1,174 @@
+"""Published files that were replaced since: their days are fetched and made again, and what changed is said."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Final
+
+import polars as pl
+
+from hedgegrid_assets.config.origin import Origin
+from hedgegrid_assets.errors import UsageError
+from hedgegrid_assets.inspect.diff import Difference, compare
+from hedgegrid_assets.pipeline.feed_context import FeedContext
+from hedgegrid_assets.pipeline.request import Request
+from hedgegrid_assets.pipeline.run import run
+from hedgegrid_assets.pipeline.summary import DaySummary
+from hedgegrid_assets.stages.raw import RawKey, raw_days
+from hedgegrid_assets.store import Places, write_json
+from hedgegrid_assets.tables import TABLES
+
+type Progress = Callable[[str, int], None]
+
+_SAID: Final = ("etag", "last_modified", "bytes")
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """A published file that is not the one that was fetched; ``now`` is None where it is gone."""
+
+    url: str
+    days: tuple[RawKey, ...]
+    before: Mapping[str, str]
+    now: Mapping[str, str] | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """For ``--json``."""
+        return {
+            "url": self.url,
+            "days": [f"{key.symbol} {key.channel} {key.day}" for key in self.days],
+            "before": dict(self.before),
+            "now": None if self.now is None else dict(self.now),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """What a look at the published files has found, and what became of it."""
+
+    files: int
+    replaced: tuple[Replaced, ...] = ()
+    made: tuple[DaySummary, ...] = ()
+    differences: tuple[Difference, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Every day that was made again is good."""
+        return not any(day.error for day in self.made)
+
+    def to_dict(self) -> dict[str, Any]:
+        """For ``--json``."""
+        return {
+            "files": self.files,
+            "replaced": [one.to_dict() for one in self.replaced],
+            "days": [day.to_dict() for day in self.made],
+            "differences": [one.to_dict() for one in self.differences],
+            "ok": self.ok,
+        }
+
+
+def refresh(feed: Origin, places: Places, progress: Progress, *, remake: bool = True) -> Refreshed:
+    """Look whether published files were replaced, and make their days again. Raises UsageError, RemoteFault.
+
+    A file that is gone from its server is told, and its days stay as they are.
+    """
+    context = FeedContext(feed, places)
+    files = dict(_published(context))
+    replaced = tuple(_replaced(context, files, progress))
+    again = [one for one in replaced if one.now is not None]
+    if not remake or not again:
+        return Refreshed(len(files), replaced)
+    keys = sorted({key for one in again for key in one.days}, key=lambda key: (key.symbol, key.channel, key.day))
+    before = {key: _frames(context, key) for key in keys}
+    _forget(context, again, keys)
+    made = tuple(day for key in keys for day in _made(context, key, progress))
+    found = tuple(difference for key in keys for difference in _compared(context, key, before[key]))
+    return Refreshed(len(files), replaced, made, found)
+
+
+# ---------------------------------------------------------------- steps
+
+
+@dataclass(slots=True)
+class _File:
+    """A published file as it was when it was fetched, and the raw days that were made from it."""
+
+    said: Mapping[str, str]
+    days: list[RawKey] = field(default_factory=list)
+
+
+def _published(context: FeedContext) -> Iterator[tuple[str, _File]]:
+    """Address -> file, of all raw days of a feed."""
+    if context.source.remote is None or context.source.remote.published is None:
+        raise UsageError(
+            f"nothing of source {context.source.name} is published as files: expected a feed of the source archive, "
+            f"found {context.feed.name}"
+        )
+    found: dict[str, _File] = {}
+    for channel in context.channels:
+        for symbol in context.feed.symbols:
+            for day in raw_days(context.places, context.feed.name, channel.name, symbol):
+                key = RawKey(channel.name, symbol, day)
+                raw = context.noted(key)
+                for origin in raw.manifest["origin"] if raw else ():
+                    for one in origin.get("files", [origin]):
+                        said = {name: str(one.get(name, "")) for name in _SAID}
+                        found.setdefault(one["url"], _File(said)).days.append(key)
+    yield from found.items()
+
+
+def _replaced(context: FeedContext, files: Mapping[str, _File], progress: Progress) -> Iterator[Replaced]:
+    assert context.source.remote is not None
+    assert context.source.remote.published is not None
+    cache = context.places.data / "cache"
+    now = context.source.remote.published.versions(
+        context.settings, list(files), cache, lambda: progress(f"looking at {len(files)} files", 0)
+    )
+    for url, file in files.items():
+        current = now[url]
+        if current is None or any(
+            file.said[name] and current[name] and file.said[name] != current[name] for name in _SAID
+        ):
+            yield Replaced(url, tuple(file.days), file.said, current)
+
+
+def _forget(context: FeedContext, replaced: list[Replaced], keys: list[RawKey]) -> None:
+    """Their files are fetched anew: none is in the cache, and no raw day is what would be asked for."""
+    assert context.source.remote is not None
+    assert context.source.remote.published is not None
+    for one in replaced:
+        context.source.remote.published.forget(context.settings, one.url, context.places.data / "cache")
+    for key in keys:
+        raw = context.noted(key)
+        if raw is not None:
+            path = context.places.raw_manifest(context.feed.name, key.channel, key.symbol, key.day)
+            write_json(path, context.places.raw_temp(context.feed.name), {**raw.manifest, "request": None})
+
+
+def _made(context: FeedContext, key: RawKey, progress: Progress) -> Iterator[DaySummary]:
+    origin = context.feed.model_copy(
+        update={"symbols": (key.symbol,), "tables": tuple(name for name, _ in _tables(context, key))}
+    )
+    asked = Request(origin, key.day, key.day + timedelta(days=1), context.places.catalog, context.places.data)
+    yield from run(asked, progress=progress).days
+
+
+def _tables(context: FeedContext, key: RawKey) -> Iterator[tuple[str, str]]:
+    """Tables that are made from a raw day, and their frames' folders."""
+    for name, (_, tables) in context.by_channel().items():
+        if name == key.channel:
+            yield from ((table.name, table.folder) for table in tables)
+
+
+def _frames(context: FeedContext, key: RawKey) -> dict[str, pl.DataFrame | None]:
+    """Table -> its frame of a day, as it is."""
+    made = context.feed.instrument_id(key.symbol)
+    paths = {name: context.places.frame(made, folder, key.day) for name, folder in _tables(context, key)}
+    return {name: pl.read_parquet(path) if path.exists() else None for name, path in paths.items()}
+
+
+def _compared(context: FeedContext, key: RawKey, before: Mapping[str, pl.DataFrame | None]) -> Iterator[Difference]:
+    after = _frames(context, key)
+    for name, frame in before.items():
+        if frame is not None or after[name] is not None:
+            yield compare(context.feed.instrument_id(key.symbol), TABLES[name], key.day, frame, after[name])
