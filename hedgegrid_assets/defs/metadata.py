@@ -131,19 +131,24 @@ def of_raw(raw: RawDay, seconds: float) -> Metadata:
 
 
 def of_frame(verdict: Verdict, frame: Path, seconds: float) -> Metadata:
-    """A frame, from its verdict."""
+    """A frame, from its verdict. What is zero is left out; silences across contiguous ids are quiet, and no gaps."""
     rows = plain(verdict.rows)
-    return {
-        **_rows(rows["out"]),
-        "dagster/uri": frame.absolute().as_uri(),
-        "verdict": str(verdict.status),
-        "rows_in": rows["in"],
+    lost = [gap for gap in verdict.gaps if gap.cause.is_loss]
+    counted = {
         **{name: rows[name] for name in ("rejected", "exact_duplicates", "other_symbols", "not_applicable")},
-        "rejects_by_reason": dg.MetadataValue.json(verdict.rejects_by_reason),
-        "gaps": verdict.number_of_gaps,
-        "gap_seconds": round(math.fsum(gap.seconds for gap in verdict.gaps), 3),
+        "gaps": len(lost),
+        "gap_seconds": round(math.fsum(gap.seconds for gap in lost), 3),
+        "longest_gap_seconds": max((gap.seconds for gap in lost), default=0),
+        "quiet": verdict.number_of_gaps - len(lost),
         "ids_missing": verdict.ids_missing,
-        "rules_off": ", ".join(verdict.rules_off) or "none",
+    }
+    return {
+        "dagster/uri": frame.absolute().as_uri(),
+        **_rows(rows["out"]),
+        "rows_in": rows["in"],
+        **{name: value for name, value in counted.items() if value},
+        **({"rejects_by_reason": dg.MetadataValue.json(verdict.rejects_by_reason)} if rows["rejected"] else {}),
+        **({"rules_off": ", ".join(verdict.rules_off)} if verdict.rules_off else {}),
         "first_ts": _time(verdict.first_ts_init),
         "last_ts": _time(verdict.last_ts_init),
         "series": verdict.series,
@@ -247,20 +252,26 @@ def first_bad(
     feed_context: FeedContext, day: InstrumentDay, table: Table, verdict: Verdict, failed: list[str]
 ) -> str | None:
     """At most ten of what made the rules fail, as a Markdown table; None where there are no single rows to show."""
-    rules = {rule.name: rule for rule in table.rules}
     for name in failed:
-        raw_rows = verdict.numbers_of(name).get("first_bad_raw_rows")
-        shown = _frame_rows(feed_context, day, table, pl.col("raw_row").is_in(raw_rows)) if raw_rows else None
-        shows = rules[name].shows if name in rules else Shows.ROWS
-        if shows is Shows.REPEATED_IDS and table.id_column:
-            shown = _frame_rows(feed_context, day, table, pl.col(table.id_column).is_duplicated())
-        elif shows is Shows.REJECTS:
-            shown = _rejects(feed_context, day, table)
-        elif shows is Shows.GAPS:
-            shown = _gaps(verdict)
+        shown = bad_rows(feed_context, day, table, verdict, name)
         if shown is not None and len(shown):
             return _markdown(shown)
     return None
+
+
+def bad_rows(
+    feed_context: FeedContext, day: InstrumentDay, table: Table, verdict: Verdict, name: str
+) -> pl.DataFrame | None:
+    """At most ten rows, rejects or gaps that made a rule fail."""
+    shows = next((rule.shows for rule in table.rules if rule.name == name), Shows.ROWS)
+    if shows is Shows.REPEATED_IDS and table.id_column:
+        return _frame_rows(feed_context, day, table, pl.col(table.id_column).is_duplicated())
+    if shows is Shows.REJECTS:
+        return _rejects(feed_context, day, table)
+    if shows is Shows.GAPS:
+        return _gaps(verdict)
+    raw_rows = verdict.numbers_of(name).get("first_bad_raw_rows")
+    return _frame_rows(feed_context, day, table, pl.col("raw_row").is_in(raw_rows)) if raw_rows else None
 
 
 def _frame_rows(feed_context: FeedContext, day: InstrumentDay, table: Table, wanted: pl.Expr) -> pl.DataFrame:

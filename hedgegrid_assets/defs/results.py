@@ -12,6 +12,7 @@ import dagster as dg
 from hedgegrid_assets.defs import metadata
 from hedgegrid_assets.defs.checks import Check
 from hedgegrid_assets.defs.keys import catalog_key, normalized_key, raw_key
+from hedgegrid_assets.defs.look_further import what_failed
 from hedgegrid_assets.defs.metadata import Metadata
 from hedgegrid_assets.defs.specs import catalog_described, daily_checks, normalized_described
 from hedgegrid_assets.errors import (
@@ -258,9 +259,12 @@ class DayMaker:
         key = normalized_key(self._feed_context, table)
         told: Metadata = {}
         if frame is not None:
+            failed = what_failed(self._feed_context, day, table, verdict)
             told = {
-                **metadata.of_frame(verdict, frame, seconds),
+                "verdict": str(verdict.status),
+                **({"failed": dg.MetadataValue.md(failed)} if failed else {}),
                 **metadata.chart(self._feed_context, day, table, verdict),
+                **metadata.of_frame(verdict, frame, seconds),
                 **normalized_described(self._feed_context, table),
                 "dagster/column_schema": metadata.frame_columns(table, verdict.precision),
             }

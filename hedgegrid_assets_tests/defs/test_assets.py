@@ -1,5 +1,6 @@
 """Feeds as Dagster assets: real runs over the scenario's day, read back from events and from disk."""
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,7 +10,9 @@ import pytest
 from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
 from dagster._core.loader import LoadingContextForTest
 from nautilus_trader.persistence.catalog import ParquetDataCatalog
+from typer.testing import CliRunner
 
+from hedgegrid_assets.cli import app
 from hedgegrid_assets.defs import definitions_of, results
 from hedgegrid_assets.defs.assets import assets_of
 from hedgegrid_assets.errors import RemoteFault
@@ -228,6 +231,31 @@ def test_what_was_judged_of_a_blocked_day_can_be_looked_at(blocked: Day) -> None
     assert observed.partition == BTC_DAY
     assert observed.metadata["verdict"].value == "blocked"
     assert "chart" in observed.metadata
+
+
+def test_the_first_screen_of_a_bad_day_says_where_and_how_to_look_further(blocked: Day) -> None:
+    (told,) = blocked.result.get_asset_observation_events()
+    found = told.asset_observation_data.asset_observation.metadata
+    assert list(found)[:3] == ["verdict", "failed", "chart"]
+    first = str(found["failed"].value).splitlines()[0]
+    line_of_it = next(
+        number
+        for number, text in enumerate(CONFLICT.splitlines(), 1)
+        if f'"a":{BAD_ID}'.encode() in text.replace(b" ", b"")
+    )
+    assert first.startswith("- **trade_ids_unique** (ERROR): ")
+    assert f"day.jsonl:{line_of_it}" in first
+    command = first.rpartition("`hedgegrid ")[2].rstrip("`")
+    assert CliRunner().invoke(app, shlex.split(command)).exit_code in {0, 1}  # 1: the row is not in the catalog
+    assert f"trace BTCUSDT-PERP.BINANCE trades {BAD_ID} " in command
+
+
+def test_numbers_of_a_day_are_of_losses_and_zeros_are_left_out(clean: Day) -> None:
+    found = metadata(clean.result, "captures/normalized/mark_price_update")
+    assert not {name for name, value in found.items() if value == 0}
+    assert "rejected" not in found
+    trades = metadata(clean.result, "captures/normalized/trade_tick")
+    assert trades.get("longest_gap_seconds", 0) <= trades.get("gap_seconds", 0)
 
 
 def test_a_blocked_day_says_which_rule_failed_and_shows_the_rows(blocked: Day) -> None:
