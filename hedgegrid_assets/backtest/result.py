@@ -237,8 +237,10 @@ class Result:
             gaps = sum(len(day.gaps) for day in each.days)
             seconds = sum(end - start for day in each.days for start, end in day.gaps) / 1e9
             silent = f"; {gaps} gaps inside days, {seconds:,.0f} s in all" if gaps else ""
+            poor = sorted({day.status for day in each.days if day.status in ("partial", "degraded")})
+            short = "".join(f"; {sum(day.status == status for day in each.days)} days are {status}" for status in poor)
             unjudged = "; not judged by this catalog" if any(day.status == UNJUDGED for day in each.days) else ""
-            yield f"{each.instrument_id} {each.table}: {told}{missing}{silent}{unjudged}."
+            yield f"{each.instrument_id} {each.table}: {told}{missing}{short}{silent}{unjudged}."
         tables = {each.table for each in self.coverage.streams}
         if self.setup.run.hedgegrid.funding.pay and FUNDING not in tables:
             yield "The run has no funding rates, so no funding is paid."
