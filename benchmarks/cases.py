@@ -66,4 +66,13 @@ CASES: Final = (
         rows=(50_000, 200_000),
         rounds=(2, 2),
     ),
+    Case(
+        "a backtest that does nothing, on trades, marks and funding",
+        "catalog",
+        ("ours_backtest", "nautilus_node"),
+        at_least={"nautilus_node": 0.9},
+        memory={2_000_000: 600},
+        rows=(2_000_000, 2_000_000),
+        rounds=(1, 2),
+    ),
 )

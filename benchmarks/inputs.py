@@ -2,6 +2,7 @@
 
 import gzip
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -9,6 +10,8 @@ import numpy as np
 import polars as pl
 
 from benchmarks import DAY, SYMBOL
+from hedgegrid_assets.pipeline.request import request
+from hedgegrid_assets.pipeline.run import run
 from hedgegrid_assets.sources import synthetic
 from hedgegrid_assets.timestamps import NS_PER_DAY, day_start
 
@@ -20,8 +23,11 @@ _US_PER_DAY: Final = NS_PER_DAY // 1_000
 def made(kind: str, rows: int, folder: Path) -> Path:
     """A gzip file of ``rows`` rows of one day: ``trades`` and ``derivative_ticker`` as Tardis names its CSV, or ``aggTrade``.
 
-    ``aggTrade`` holds captured messages, one a line, with a receive time in front.
+    ``aggTrade`` holds captured messages, one a line, with a receive time in front. ``catalog`` is no file but a folder:
+    the catalog of a synthetic day of so many trades, with a mark price a second and funding rates.
     """
+    if kind == "catalog":
+        return _catalog(rows, folder)
     suffix = "jsonl" if kind == "aggTrade" else "csv"
     path = folder / f"{kind}-{rows}-{SEED}.{suffix}.gz"
     if not path.exists():
@@ -32,6 +38,27 @@ def made(kind: str, rows: int, folder: Path) -> Path:
                 file.write(data)
         part.rename(path)
     return path
+
+
+def _catalog(rows: int, folder: Path) -> Path:
+    catalog = folder / f"catalog-{rows}-{SEED}"
+    if not catalog.exists():
+        settings = {"seed": SEED, "trades_per_day": rows}
+        part = folder / f"{catalog.name}.part"
+        days = (str(DAY), str(DAY + timedelta(days=1)))
+        asked = request(
+            "synthetic",
+            SYMBOL,
+            *days,
+            output_path=part,
+            data_types="trades,mark,funding",
+            source_config=settings,
+            data=folder / "data",
+        )
+        if not run(asked).ok:
+            raise RuntimeError(f"the catalog for backtests could not be made in {part}")
+        part.rename(catalog)
+    return catalog
 
 
 def _agg_trades(rows: int) -> Iterator[bytes]:

@@ -6,12 +6,13 @@ Ours are the product's own commands as a user types them, and ``ours_bare``; pee
 import gzip
 import json
 import os
+import resource
 import subprocess
 import sys
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks import DAY, INSTRUMENT, SYMBOL
 
@@ -19,6 +20,18 @@ if TYPE_CHECKING:
     from nautilus_trader.adapters.tardis.loaders import TardisCSVDataLoader
     from nautilus_trader.persistence.catalog import ParquetDataCatalog
 
+_TRADED: Final = f"{SYMBOL}-PERP.SIM"
+_VENUE: Final[dict[str, Any]] = {
+    "name": "SIM",
+    "oms_type": "HEDGING",
+    "account_type": "MARGIN",
+    "starting_balances": ["100000 USDT"],
+}
+_IDLE: Final[dict[str, Any]] = {
+    "strategy_path": "benchmarks.idle:Idle",
+    "config_path": "benchmarks.idle:IdleConfig",
+    "config": {},
+}
 _NEXT: Final = DAY.replace(day=DAY.day + 1)
 
 
@@ -173,6 +186,44 @@ def message_loop(source: Path, work: Path) -> None:
     _catalog(work).write_data(trades)
 
 
+def ours_backtest(source: Path, work: Path) -> None:
+    """A strategy that does nothing over trades, marks and funding, with accounts and report."""
+    work.mkdir(parents=True, exist_ok=True)
+    row = {"catalog_path": str(source), "instrument_id": _TRADED}
+    config = {
+        "venues": [_VENUE],
+        "data": [row | {"data_cls": name} for name in ("TradeTick", "MarkPriceUpdate", "FundingRateUpdate")],
+        "engine": {"strategies": [_IDLE]},
+        "hedgegrid": {"fees": "none"},
+    }
+    (work / "backtest.json").write_text(json.dumps(config))
+    _run("run-backtest", "-b", str(work / "backtest.json"), "-o", str(work / "runs"), "--quiet")
+
+
+def nautilus_node(source: Path, work: Path) -> None:  # noqa: ARG001 - all sides have one signature
+    """The same strategy in nautilus' own node, one-shot, over trades and marks alone: funding it cannot stream."""
+    from nautilus_trader.backtest.config import (
+        BacktestDataConfig,
+        BacktestEngineConfig,
+        BacktestRunConfig,
+        BacktestVenueConfig,
+    )
+    from nautilus_trader.backtest.node import BacktestNode
+    from nautilus_trader.config import LoggingConfig
+    from nautilus_trader.trading.config import ImportableStrategyConfig
+
+    data = [
+        BacktestDataConfig(
+            catalog_path=str(source), data_cls=f"nautilus_trader.model.data:{name}", instrument_id=_TRADED
+        )
+        for name in ("TradeTick", "MarkPriceUpdate")
+    ]
+    engine = BacktestEngineConfig(
+        logging=LoggingConfig(log_level="ERROR"), strategies=[ImportableStrategyConfig(**_IDLE)]
+    )
+    BacktestNode([BacktestRunConfig(venues=[BacktestVenueConfig(**_VENUE)], data=data, engine=engine)]).run()
+
+
 def gunzip(source: Path, work: Path) -> None:  # noqa: ARG001
     """The floor: what is compressed must be decompressed."""
     subprocess.run(["gzip", "-dc", str(source)], check=True, stdout=subprocess.DEVNULL)
@@ -196,14 +247,20 @@ SIDES: Final[dict[str, Callable[[Path, Path], None]]] = {
         nautilus_funding,
         message_loop,
         gunzip,
+        ours_backtest,
+        nautilus_node,
     )
 }
 
 
 def peak_memory() -> int:
-    """Largest resident memory of this process in bytes. Not ``ru_maxrss``: it remembers the process that started this one."""
+    """Largest resident memory of this process, or of one that it has started, in bytes.
+
+    Of itself not ``ru_maxrss``: that remembers the process that started this one.
+    """
     status = Path("/proc/self/status").read_text()
-    return 1024 * int(status.partition("VmHWM:")[2].split()[0])
+    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    return 1024 * max(int(status.partition("VmHWM:")[2].split()[0]), children)
 
 
 if __name__ == "__main__":
