@@ -15,6 +15,8 @@ from hedgegrid_assets.stages.normalize.recipe import Recipe
 
 _ORDINAL: Final = r"-[0-9]+$"
 _HASHES_AT_ONCE: Final = 1 << 21
+REMEMBERED_ROWS: Final = 1 << 13
+"""Of a table without ids: rows of the latest exchange times with which the next ones are compared."""
 
 
 class Likeness:
@@ -51,15 +53,16 @@ class Likeness:
 class Apart:
     """Proof, while rows pass in order of arrival, that none of them is there twice.
 
-    Ids that rise prove it on the spot, and exchange times that rise; else all rows are gone over once they are stored
-    (``proved``), by hashes, which may be on disk.
+    Ids that rise prove it on the spot, and exchange times that hardly step back; else all rows are gone over once they
+    are stored (``proved``), by hashes, which may be on disk.
     """
 
     def __init__(self, likeness: Likeness, *, several_files: bool) -> None:
         self._likeness, self._several_files = likeness, several_files
         self._ordinals = synthetic_ids.Ordinals(likeness.id_column) if likeness.id_column else None
         self._last_key: tuple[int, int] | None = None
-        self._newest: int | None = None
+        self._recent: pl.DataFrame | None = None
+        self._forgotten = -(2**63)
         self._moments: set[int] = set()
         self._is_open = False
 
@@ -70,8 +73,7 @@ class Apart:
         if len(self._moments) < 2:
             self._moments |= {frame["ts_init"][0], frame["ts_init"][-1]}
         if self._ordinals is None:
-            self._is_open = self._is_open or not self._times_rise(frame)
-            return not self._is_open or not _repeated(frame, self._likeness.content)
+            return self._moments_differ(frame.select(self._likeness.content))
         if frame[synthetic_ids.MADE].any():
             if self._several_files or not self._ordinals.at_once(frame):
                 return False
@@ -98,10 +100,18 @@ class Apart:
         finally:
             hashes.close()
 
-    def _times_rise(self, frame: pl.DataFrame) -> bool:
-        times, before = frame["ts_event"], self._newest
-        self._newest = times[-1]
-        return (before is None or times[0] > before) and bool((times.diff().drop_nulls() > 0).all())
+    def _moments_differ(self, rows: pl.DataFrame) -> bool:
+        """Rows that are one have one exchange time: so few of the latest need be remembered."""
+        together = rows if self._recent is None else pl.concat([self._recent, rows])
+        times = pl.col("ts_event")
+        if rows.select(times.min() <= self._forgotten).item():
+            self._is_open = True
+        kept = together
+        if len(together) > REMEMBERED_ROWS:
+            self._forgotten = int(str(together["ts_event"].top_k(REMEMBERED_ROWS).min()))
+            kept = together.filter(times > self._forgotten)
+        self._recent = kept
+        return not _repeated(together, rows.columns)
 
     def _ids_rise(self, frame: pl.DataFrame, column: str) -> bool:
         """Ids rise; those that rows share stand together in one message."""

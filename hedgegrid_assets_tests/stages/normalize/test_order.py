@@ -19,6 +19,7 @@ from hedgegrid_assets.sources.csv import SOURCE
 from hedgegrid_assets.sources.formats import synthetic_ids
 from hedgegrid_assets.stages.frames import Precisions, frame_schema, read_blocks
 from hedgegrid_assets.stages.normalize import Recipe, buckets, held
+from hedgegrid_assets.stages.normalize import identity as identity_of_rows
 from hedgegrid_assets.stages.normalize.identity import Likeness
 from hedgegrid_assets.stages.normalize.order import InOrder
 from hedgegrid_assets.stages.normalize.sink import DayFrame
@@ -141,6 +142,7 @@ def little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """A few rows of a day are all that memory holds."""
     monkeypatch.setattr(buckets, "AT_ONCE", 5)
     monkeypatch.setattr(held, "_SMALLEST_BLOCK", 2)
+    monkeypatch.setattr(identity_of_rows, "REMEMBERED_ROWS", 3)
 
 
 @pytest.mark.usefixtures("little_memory")
