@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 BLOCK_BYTES: Final = 8 << 20
 _READ_BYTES: Final = 64 << 10
 LONGEST_LINE: Final = 16 << 20
-_MOST_LINES: Final = 1 << 18
-"""Lines of a block: some 30 bytes a line on average."""
+_MOST_LINES: Final = 1 << 17
+"""Lines of a block: fewer bytes than usual only where a line has less than 64 of them."""
 _ZIP_FED: Final = 4 << 10
 """As that, of a zip file's LZMA."""
 _NOT_CONTENT: Final = (".DS_Store", "Thumbs.db", "desktop.ini")

@@ -38,7 +38,7 @@ from hedgegrid_assets_tests.scenario import (
     received,
 )
 
-AGG_TRADE, TRADE, MARK_PRICE, INDEX_PRICE = SOURCE.channels
+AGG_TRADE, TRADE, MARK_PRICE, INDEX_PRICE, *_ = SOURCE.channels
 
 
 def scanned(data: bytes, *, cut: bool = False) -> Placed:
@@ -73,6 +73,7 @@ def test_an_agg_trade_gives_its_fields_exactly(wrapped: bool) -> None:
     row = one(line(message, 1_498_793_709_200_000_001, wrapped=wrapped))
     assert row == {
         "raw_row": 0,
+        "part": 0,
         "ts_event": 1_498_793_709_153_000_000,
         "ts_init": 1_498_793_709_200_000_001,
         "symbol": "BTCUSDT",
@@ -249,9 +250,9 @@ def test_a_dated_contract_or_an_old_message_has_no_funding_or_no_index(
 def test_every_line_is_counted_once_whatever_it_is() -> None:
     lines = [
         *(line(agg_trade(n, BAD_MS)) for n in range(3)),
-        line({"e": "bookTicker", "s": BTC, "b": "1"}),
+        line({"e": "kline", "s": BTC, "b": "1"}),
         line({"e": "forceOrder", "o": {"s": BTC, "p": "1", "q": "2"}}),
-        line('{"stream":"btcusdt@bookTicker","data":{"u":1,"s":"BTCUSDT"}}'),
+        line('{"stream":"btcusdt@kline","data":{"u":1,"s":"BTCUSDT"}}'),
         line('{"result":null,"id":1}'),
         line('{"lastUpdateId":1,"bids":[["1","2"]]}'),
         b'https://fapi.binance.com/x -> 1.5: {"a":[]}\n',
@@ -264,7 +265,7 @@ def test_every_line_is_counted_once_whatever_it_is() -> None:
         line(agg_trade(9, BAD_MS))[:-30],
     ]
     scan = scanned(b"".join(lines), cut=True)
-    assert dict(scan.by_stream) == {"aggTrade": 3, "bookTicker": 2, "forceOrder": 1, "rest": 3}
+    assert dict(scan.by_stream) == {"aggTrade": 3, "kline": 2, "forceOrder": 1, "rest": 3}
     assert (scan.connection, scan.blank, scan.unreadable) == (2, 2, 3)
     assert scan.lines.filter(pl.col("reason").is_not_null())["reason"].to_list() == [
         "not_utf8",

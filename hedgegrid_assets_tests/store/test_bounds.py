@@ -131,6 +131,33 @@ def test_very_short_lines_come_in_blocks_of_a_bounded_number(line: bytes, tmp_pa
     assert memory < MOST_MB
 
 
+COMMAND = """
+import resource, sys
+import hedgegrid_assets.pipeline.run
+from hedgegrid_assets.cli import run
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
+before = peak()
+said = ["--source", "websocket", "--symbol", "BTCUSDT", "--quiet", "--input", sys.argv[1]]
+code = run(["replay-to-parquet", *said, "--data", sys.argv[2], "--output", sys.argv[3]])
+print("\\n", code, peak() - before)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("line", [b"\n", b'{"a":1}\n', b'{"e":"aggTrade"}\n'])
+@pytest.mark.parametrize("codec", [with_zstd, with_bzip2])
+def test_the_command_takes_bounded_memory_for_lines_of_a_few_bytes(
+    codec: Callable[[bytes, Path], None], line: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "EXPANDED", 32 * MEGABYTE)
+    codec(line * (MEGABYTE // len(line)), tmp_path / "short.jsonl")
+    given = [str(tmp_path / name) for name in ("short.jsonl", "data", "catalog")]
+    done = subprocess.run([sys.executable, "-c", COMMAND, *given], capture_output=True, text=True, check=True)
+    code, memory = done.stdout.split()[-2:]
+    assert code == "1"
+    assert float(memory) < MOST_MB
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("work", [SLICE, DATASET])
 def test_what_a_provider_sends_is_checked_to_its_end_in_bounded_memory(work: str, tmp_path: Path) -> None:
@@ -148,7 +175,7 @@ def test_blocks_of_short_lines_are_whole_and_numbered(tmp_path: Path) -> None:
     path = tmp_path / "lines"
     path.write_bytes(b"".join(b"%d\n" % (number % 10) for number in range(3_000_000)))
     blocks = list(BlockReader(path))
-    assert max(block.lines for block in blocks) <= 1 << 18
+    assert max(block.lines for block in blocks) <= 1 << 17
     assert b"".join(block.data for block in blocks) == path.read_bytes()
     assert [block.first_line for block in blocks[1:]] == [block.first_line + block.lines for block in blocks[:-1]]
 

@@ -9,7 +9,7 @@ from hedgegrid_assets.batch import Block, Decoded
 from hedgegrid_assets.model import Channel, Field
 from hedgegrid_assets.sources.formats.binance import folded
 from hedgegrid_assets.sources.formats.binance.by_shape import by_shape
-from hedgegrid_assets.sources.formats.binance.exact import Refusal, read_fields
+from hedgegrid_assets.sources.formats.binance.exact import AT_ONCE, Refusal, read_fields
 from hedgegrid_assets.sources.formats.binance.text import Lines, extracted, lines_of, placed_lines, unfolded
 from hedgegrid_assets.sources.formats.lines import FAULTS_SCHEMA, RAW_SHOWN, REJECTS_SCHEMA, shown
 from hedgegrid_assets.tables import apart
@@ -167,6 +167,13 @@ def _refused(rows: pl.DataFrame, channel: Channel, block: Block) -> pl.DataFrame
 
 def _decode_exactly(odd: pl.DataFrame, channel: Channel) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame | None]:
     """Line by line, with Python's JSON and decimals: texts as the fast reader gives them, or one reject a line; faults."""
+    parts = [_decode_some(part, channel) for part in odd.iter_slices(AT_ONCE)] or [_decode_some(odd, channel)]
+    faults = [found for _, _, found in parts if found is not None]
+    rows, rejects = pl.concat([part[0] for part in parts]), pl.concat([part[1] for part in parts])
+    return rows, rejects, pl.concat(faults) if faults else None
+
+
+def _decode_some(odd: pl.DataFrame, channel: Channel) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame | None]:
     faulty: list[tuple[Any, ...]] = []
     single = apart(channel) if len(odd) else frozenset()
     schema = {"line": pl.UInt32, "ts_init": pl.Int64} | {field.name: pl.String for field in channel.fields}

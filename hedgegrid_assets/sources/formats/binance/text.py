@@ -10,7 +10,7 @@ import pyarrow as pa
 from hedgegrid_assets.model import Channel, Field
 from hedgegrid_assets.sources.formats.binance import folded
 from hedgegrid_assets.sources.formats.binance.channels import symbol_key
-from hedgegrid_assets.sources.formats.binance.exact import TIME_AT_START, read_message
+from hedgegrid_assets.sources.formats.binance.exact import AT_ONCE, TIME_AT_START, read_message
 from hedgegrid_assets.sources.formats.binance.grammar import GATE
 from hedgegrid_assets.sources.formats.decimals import number_of
 from hedgegrid_assets.sources.formats.lines import BOM, without_invalid
@@ -106,15 +106,16 @@ def placed_lines(lines: Lines, known: Iterable[Channel]) -> pl.DataFrame:
     odd = frame.filter(~pl.col("gate") | untimed | pl.any_horizontal(pl.col("symbol", "ts_init", "event").is_null()))
     if not len(odd):
         return frame
+    exact = [_placed_exactly(part, by_event, lines) for part in odd.iter_slices(AT_ONCE)]
+    return pl.concat([frame.filter(~pl.col("line").is_in(odd["line"].implode())), *exact]).sort("line")
+
+
+def _placed_exactly(odd: pl.DataFrame, by_event: Mapping[str, Channel], lines: Lines) -> pl.DataFrame:
     messages = [read_message(text) for text in odd["text"]]
     times = _exact_times(messages, by_event.values())
     rows = zip(odd.iter_rows(named=True), messages, times, strict=True)
-    exact = pl.DataFrame(
-        [_place_exactly(row, message, time, by_event, lines) for row, message, time in rows],
-        schema=frame.schema,
-        orient="row",
-    )
-    return pl.concat([frame.filter(~pl.col("line").is_in(odd["line"].implode())), exact]).sort("line")
+    placed = [_place_exactly(row, message, time, by_event, lines) for row, message, time in rows]
+    return pl.DataFrame(placed, schema=odd.schema, orient="row")
 
 
 def _symbol(known: Iterable[Channel]) -> pl.Expr:
