@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from hedgegrid_assets.cli.output import Json, Quiet, Verbose, console, print_json, say, set_logging
+from hedgegrid_assets.cli.output import Data, Json, Quiet, Verbose, console, print_json, say, set_logging
+from hedgegrid_assets.config.paths import data_path
 from hedgegrid_assets.errors import DataError, EnvironmentFault, UsageError
 from hedgegrid_assets.names import check_instrument_id, check_venue
 
@@ -80,10 +81,16 @@ def _starter_files() -> Iterator[tuple[Path, str]]:
 
 
 def instruments_import(
-    file: Annotated[Path, typer.Argument(help="Binance exchangeInfo: USD-M, COIN-M or spot, JSON.")],
+    file: Annotated[Path | None, typer.Argument(help="Binance exchangeInfo: USD-M, COIN-M or spot, JSON.")] = None,
+    exchange: Annotated[
+        str | None,
+        typer.Option("--from", help="Fetch it, instead of FILE: binance-futures, binance-delivery or binance."),
+    ] = None,
+    endpoint: Annotated[str, typer.Option("--endpoint", help="Replaces scheme and host of its address.")] = "",
     symbol: Annotated[str | None, typer.Option("--symbol", help="Only these, with commas; all of the file.")] = None,
-    venue: Annotated[str, typer.Option("--venue", help="Nautilus venue.")] = "BINANCE",
+    venue: Annotated[str | None, typer.Option("--venue", help="Nautilus venue; BINANCE, or that of --from.")] = None,
     catalog: Annotated[Path, typer.Option("--catalog", help="Root of the catalog.")] = Path("data/catalog"),
+    data: Data = None,
     as_json: Json = False,
     verbose: Verbose = False,
     quiet: Quiet = False,
@@ -91,13 +98,24 @@ def instruments_import(
     """Take instrument definitions from the venue's own document; they replace those that were inferred.
 
     What feeds.yaml says of an instrument goes before. A precision that the catalog has already never shrinks.
+    What is fetched is kept under its date in <data>/instruments/.
     """
     from hedgegrid_assets.config.origin import instrument_id
     from hedgegrid_assets.instruments import exchange_info, read_definitions
     from hedgegrid_assets.stages.catalog.definitions import write_definition
     from hedgegrid_assets.store import make_folder
+    from hedgegrid_assets.venues.exchanges import venues_of
 
     set_logging(verbose=verbose, quiet=quiet)
+    if (file is None) == (exchange is None):
+        raise UsageError(
+            "expected a file or --from, found both" if file else "expected a file or --from, found neither"
+        )
+    if exchange is not None:
+        file = _fetched(exchange, endpoint, data)
+        venue = venue or venues_of(exchange)[0]
+    assert file is not None
+    venue = venue or "BINANCE"
     check_venue(venue, "--venue")
     listed = exchange_info.read(_json(file), str(file))
     chosen = _chosen(listed, symbol, file)
@@ -137,6 +155,15 @@ def instruments_import(
             details={"refused": refused},
         )
     return 0
+
+
+def _fetched(exchange: str, endpoint: str, data: Path | None) -> Path:
+    """The exchange's document, fetched now."""
+    from hedgegrid_assets.sources.archive.definitions import fetch_document
+
+    path = fetch_document(exchange, endpoint, (data or data_path()) / "instruments")
+    say(f"note: fetched {path}")
+    return path
 
 
 def _json(file: Path) -> object:

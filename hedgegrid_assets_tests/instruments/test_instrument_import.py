@@ -15,8 +15,12 @@ from hedgegrid_assets.errors import UsageError
 from hedgegrid_assets.instruments import Instrument, exchange_info, read_definitions
 from hedgegrid_assets.pipeline.definitions import instrument_of
 from hedgegrid_assets.pipeline.feed_context import FeedContext
+from hedgegrid_assets.sources.client import limits
 from hedgegrid_assets.store import Places
+from hedgegrid_assets_tests.archive_cases import QUICK, fresh_standin
 from hedgegrid_assets_tests.csv_cases import FIXTURES, convert, write
+from hedgegrid_assets_tests.standins.archive import Standin
+from hedgegrid_assets_tests.standins.tardis import Fault
 
 REAL = Path(__file__).parents[3] / "shared/data/binance/usdm_exchangeInfo_2021-07-21.json"
 ID = "BTCUSDT-PERP.BINANCE"
@@ -191,3 +195,51 @@ def test_three_processes_write_three_symbols_into_one_catalog(tmp_path: Path) ->
     assert sorted(str(each.id) for each in catalog.instruments()) == [f"{symbol}-PERP.BINANCE" for symbol in symbols]
     for symbol in symbols:
         assert len(catalog.trade_ticks(instrument_ids=[f"{symbol}-PERP.BINANCE"])) == 100
+
+
+# ---------------------------------------------------------------- fetched from the exchange
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Standin:
+    monkeypatch.setattr(limits, "in_force", QUICK)
+    made = fresh_standin()
+    made.library.bodies["/fapi/v1/exchangeInfo"] = json.dumps(document()).encode()
+    return made
+
+
+def fetched(tmp_path: Path, server: Standin, exchange: str = "binance-futures") -> int:
+    places = ["--catalog", str(tmp_path / "catalog"), "--data", str(tmp_path / "data")]
+    return run(["instruments", "import", "--from", exchange, "--endpoint", server.endpoint, *places])
+
+
+def test_definitions_are_fetched_and_the_document_is_kept_under_its_date(server: Standin, tmp_path: Path) -> None:
+    assert fetched(tmp_path, server) == 0
+    assert (pinned(tmp_path).price_increment, pinned(tmp_path).origin) == ("0.1", "imported")
+    (kept,) = (tmp_path / "data/instruments").iterdir()
+    assert kept.name.startswith("binance-futures_20")
+    assert json.loads(kept.read_bytes()) == document()
+
+
+def test_a_country_that_is_refused_is_told_with_the_way_without_the_network(
+    server: Standin, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.inject(Fault("status", path="exchangeInfo", status=451, times=None))
+    assert fetched(tmp_path, server) == 1
+    err = " ".join(capsys.readouterr().err.split())
+    assert "451" in err
+    assert "curl https://fapi.binance.com/fapi/v1/exchangeInfo > exchangeInfo.json" in err
+    assert not (tmp_path / "data/instruments").exists()
+
+
+def test_an_exchange_without_a_document_is_told_with_those_that_have_one(
+    server: Standin, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fetched(tmp_path, server, "bybit") == 2
+    assert "binance-futures, binance-delivery, binance" in capsys.readouterr().err
+
+
+def test_a_file_and_an_exchange_are_not_given_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["instruments", "import", "--catalog", str(tmp_path)]) == 2
+    assert run(["instruments", "import", "x.json", "--from", "binance", "--catalog", str(tmp_path)]) == 2
+    assert "found both" in capsys.readouterr().err

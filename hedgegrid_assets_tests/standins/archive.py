@@ -301,6 +301,8 @@ class Library:
         match = re.fullmatch(rf"{root}/trades/daily/(\d{{8}})/(.+)-trades-(\d{{4}}-\d{{2}}-\d{{2}})\.zip", path)
         if match is not None and match[2] in OKX and match[1] == match[3].replace("-", ""):
             day = date.fromisoformat(match[3])
+            if not SINCE < day <= self.until:
+                return None
             start = (day - date(1970, 1, 1)).days * _DAY_MS - 8 * 3_600_000
             both = [*self._trades(match[2], day - timedelta(days=1)), *self._trades(match[2], day)]
             rows = [
@@ -314,6 +316,8 @@ class Library:
         )
         if match is not None:
             day = date.fromisoformat(match[2])
+            if not SINCE < day <= self.until:
+                return None
             start = (day - date(1970, 1, 1)).days * _DAY_MS - 8 * 3_600_000
             rows = [
                 f"{symbol},0.0001{hour:02d},{start + hour * 3_600_000}"

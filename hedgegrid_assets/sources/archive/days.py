@@ -162,7 +162,7 @@ def _as_received(wanted: Wanted, work: Path, tick: Tick) -> Download:
 
 
 def _dialect(wanted: Wanted, place: Place) -> Dialect:
-    first = _first_line(place.file)
+    first = first_line(place.file)
     if not first.strip():  # no line is in it
         first = ",".join(wanted.files.columns.at(wanted.day).names)
     found = dialect_of(first, wanted.files.columns, wanted.files.channel, wanted.symbol, place.what)
@@ -172,8 +172,8 @@ def _dialect(wanted: Wanted, place: Place) -> Dialect:
     return dict(found) | {"exchange": wanted.archive.exchange}
 
 
-def _first_line(path: Path) -> str:
-    """Raises DataError's kin by way of what reads it next: here a damaged file has no first line."""
+def first_line(path: Path) -> str:
+    """The first line of a file; empty for a damaged one, which is told by what reads it next."""
     try:
         if path.suffix == ".zip":
             with zipfile.ZipFile(path) as archive, archive.open(archive.namelist()[0]) as member:

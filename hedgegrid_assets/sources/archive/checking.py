@@ -1,0 +1,79 @@
+"""Whether what a row says of its archive is so: its smallest file, its checksum, its first line, and a miss."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Final
+
+from hedgegrid_assets.errors import HedgegridError
+from hedgegrid_assets.sources.archive.archives import ARCHIVES, Archive, Files, Period
+from hedgegrid_assets.sources.archive.days import first_line
+from hedgegrid_assets.sources.archive.files import Missing, Place, have
+from hedgegrid_assets.sources.archive.layouts import dialect_of, notes_of
+
+SYMBOLS: Final = {
+    "binance-futures": "BTCUSDT",
+    "binance-delivery": "BTCUSD_PERP",
+    "binance": "BTCUSDT",
+    "bybit": "BTCUSDT",
+    "bybit-spot": "BTCUSDT",
+    "okex-swap": "BTC-USDT-SWAP",
+    "okex": "BTC-USDT",
+}
+"""Exchange -> a symbol that its archive has."""
+_NEVER: Final = date(2009, 1, 3)
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """One kind of file of one archive; ``why`` is empty where all is as its row says."""
+
+    exchange: str
+    files: str
+    url: str
+    why: str = ""
+
+
+def check(exchange: str, day: date, endpoint: str, cache: Path) -> Iterator[Checked]:
+    """Fetch one file of each kind and one that cannot be there, and hold them against the row."""
+    archive = ARCHIVES[exchange]
+    for files in archive.files:
+        period: Period = "daily" if "daily" in files.paths else "monthly"
+        place = Place(archive, endpoint, files.path(period, SYMBOLS[exchange], day), cache)
+        yield Checked(exchange, files.channel.name, place.url, _found(archive, files, place, day))
+        nowhere = Place(archive, endpoint, files.path(period, SYMBOLS[exchange], _NEVER), cache)
+        yield Checked(exchange, f"{files.channel.name} (a miss)", nowhere.url, _missed(nowhere))
+
+
+def usual_day(today: date) -> date:
+    """A day that all archives should have: of the month before the last, so that monthly files are there as well."""
+    return (today.replace(day=1) - timedelta(days=32)).replace(day=2)
+
+
+def _found(archive: Archive, files: Files, place: Place, day: date) -> str:
+    try:
+        have(place, (), None)
+        found = dialect_of(first_line(place.file), files.columns, files.channel, SYMBOLS[archive.exchange], place.what)
+    except Missing:
+        return "the file is not there"
+    except HedgegridError as error:
+        return error.message
+    layout = files.columns.at(day)
+    known = {*layout.names, *layout.more}
+    unknown = [name for name in found["names"] if name not in known] if found["header_lines"] else []
+    told = [
+        notes_of(found, layout, place.what),
+        f"columns that the row does not know: {', '.join(unknown)}" if unknown else "",
+    ]
+    return "; ".join(filter(None, told))
+
+
+def _missed(place: Place) -> str:
+    try:
+        have(place, (), None)
+    except Missing:
+        return ""
+    except HedgegridError as error:
+        return f"expected a miss, found: {error.message}"
+    return "expected a miss, found a file"
