@@ -16,10 +16,11 @@ from hedgegrid_assets.batch import Block, Decoded, Dialect, Placed
 from hedgegrid_assets.model import Channel, InstrumentDay, Source
 from hedgegrid_assets.stages.frames import Precisions, frame_schema, read_blocks
 from hedgegrid_assets.stages.normalize import Recipe, normalize_day
-from hedgegrid_assets.stages.raw import RawDay, RawKey
+from hedgegrid_assets.stages.raw import Origin, RawDay, RawKey
 from hedgegrid_assets.stages.raw.kept import Kept
 from hedgegrid_assets.store import BlockReader, Places, blocks, plain
 from hedgegrid_assets.tables import TABLES
+from hedgegrid_assets_tests.yard import bare_manifest
 
 DAY = date(2024, 1, 1)
 ID = "BTCUSDT-PERP.BINANCE"
@@ -59,19 +60,18 @@ def raw_day(folder: Path, channel: Channel, files: Sequence[bytes], dialect: Dia
     path.parent.mkdir(parents=True, exist_ok=True)
     data = b"".join(files)
     path.write_bytes(data)
-    manifest: dict[str, Any] = {
-        "sha256": hashlib.sha256(data).hexdigest(),
-        "origin": [
-            {
-                "path": f"landing-{number}",
-                "stored_lines": text.count(b"\n"),
-                "lines": text.count(b"\n"),
-                "dialect": dialect or {},
-            }
-            for number, text in enumerate(files)
-        ],
-        "disconnects_ns": [],
-    }
+    origins = [
+        Origin(
+            path=f"landing-{number}",
+            bytes=len(text),
+            sha256="",
+            stored_lines=text.count(b"\n"),
+            lines=text.count(b"\n"),
+            dialect=dict(dialect or {}),
+        )
+        for number, text in enumerate(files)
+    ]
+    manifest = bare_manifest(hashlib.sha256(data).hexdigest(), origins)
     return RawDay(RawKey(channel.name, "BTCUSDT", DAY), path, manifest, None)
 
 
@@ -111,7 +111,7 @@ def outcomes(
 def _as_imported(folder: Path, source: Source, channel: Channel, raw: RawDay) -> RawDay:
     """With what was read of it when its lines were placed."""
     kept = Kept(folder, channel)
-    reader = source.open(raw.manifest["origin"][0]["dialect"], [channel.name])
+    reader = source.open(raw.manifest.origin[0].dialect, [channel.name])
     for block in BlockReader(raw.path, quoted=source.quoted):
         kept.add(reader.read(block))
     return replace(raw, kept=kept)

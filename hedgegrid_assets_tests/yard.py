@@ -16,7 +16,7 @@ from hedgegrid_assets.sources.websocket import SOURCE
 from hedgegrid_assets.stages import catalog, raw
 from hedgegrid_assets.stages.frames import Precisions, read_blocks
 from hedgegrid_assets.stages.normalize import Normalized, Recipe, normalize_day
-from hedgegrid_assets.stages.raw import ImportReport, LandingFile, RawDay, RawKey
+from hedgegrid_assets.stages.raw import ImportReport, LandingFile, Manifest, Origin, RawDay, RawKey
 from hedgegrid_assets.stages.verdict import read_verdict
 from hedgegrid_assets.store import BlockReader, Places, blocks, plain
 from hedgegrid_assets.tables import TABLES
@@ -121,7 +121,8 @@ class Yard:
 
 def _without_clock(path: Path) -> bytes:
     content = json.loads(path.read_bytes())
-    content.pop("fetched_at", None)
+    if "fetched_at" in content:
+        del content["fetched_at"], content["checksum"]
     content.pop("replaces", None)
     return json.dumps(content, sort_keys=True).encode()
 
@@ -148,3 +149,26 @@ def of_before(document: dict[str, Any]) -> dict[str, Any]:
     """A document as versions before wrote it: without a checksum of its own."""
     kinds = {"verdict", "manifest"} & document.keys()
     return {key: value for key, value in document.items() if key != "checksum"} | dict.fromkeys(kinds, 1)
+
+
+def bare_manifest(sha256: str, origins: Sequence[Origin]) -> Manifest:
+    """A manifest that says where lines are from, and no more."""
+    return Manifest(
+        feed="x",
+        source="x",
+        channel="x",
+        symbol="x",
+        date=DAY,
+        stored="copy",
+        file="x",
+        bytes=0,
+        sha256=sha256,
+        lines=0,
+        first_local_ns=None,
+        last_local_ns=None,
+        origin=list(origins),
+        request=None,
+        disconnects_ns=[],
+        fetched_at="",
+        versions={},
+    )

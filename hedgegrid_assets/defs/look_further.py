@@ -68,7 +68,7 @@ def _place(feed_context: FeedContext, day: InstrumentDay, verdict: Verdict, raw_
     if raw is None or not raw.same_bytes:
         return None
     if raw.lines is None:
-        return f"{raw.manifest['origin'][0].get('path', raw.path)}:{raw_row + 1}"
+        return f"{raw.manifest.origin[0].path or raw.path}:{raw_row + 1}"
     taken = pq.ParquetFile(raw.lines).read().take([raw_row]).to_pylist()
     return f"{taken[0]['file']}:{taken[0]['line']}" if taken else None
 

@@ -110,22 +110,22 @@ def _schema(columns: list[tuple[str, str, str, bool]]) -> dg.TableSchema:
 def of_raw(raw: RawDay, seconds: float) -> Metadata:
     """A raw day, from its manifest."""
     manifest = raw.manifest
-    origin = manifest["origin"]
     shown = [
-        {name: value for name, value in part.items() if name not in {"decimals", "disconnects_ns"}} for part in origin
+        {name: value for name, value in plain(part).items() if name not in {"decimals", "disconnects_ns"}}
+        for part in manifest.origin[:FIRST_BAD]
     ]
     return {
-        **_rows(manifest["lines"]),
+        **_rows(manifest.lines),
         "dagster/uri": raw.path.absolute().as_uri(),
         "sha256": raw.sha256,
-        "bytes": manifest["bytes"],
-        "first_ts": _time(manifest["first_local_ns"]),
-        "last_ts": _time(manifest["last_local_ns"]),
-        "received_as": manifest["stored"],
-        "fetched_at": manifest["fetched_at"],
-        "disconnects": len(manifest["disconnects_ns"]),
-        "origin": dg.MetadataValue.json(shown[:FIRST_BAD]),
-        "origins": len(origin),
+        "bytes": manifest.bytes,
+        "first_ts": _time(manifest.first_local_ns),
+        "last_ts": _time(manifest.last_local_ns),
+        "received_as": manifest.stored,
+        "fetched_at": manifest.fetched_at,
+        "disconnects": len(manifest.disconnects_ns),
+        "origin": dg.MetadataValue.json(shown),
+        "origins": len(manifest.origin),
         "seconds": round(seconds, 3),
     }
 
@@ -215,7 +215,7 @@ def of_landing(feed_context: FeedContext, files: list[LandingFile], report: Impo
     found: Metadata = {
         "files": len(files),
         "files_read": len(report.read),
-        **report.counts.to_dict(),
+        **plain(report.counts),
         "by_stream": dg.MetadataValue.json(dict(report.by_stream.most_common())),
         "other_lines": dg.MetadataValue.json(dict(report.other)),
         "unknown_symbols": dg.MetadataValue.json(dict(report.unknown_symbols.most_common())),

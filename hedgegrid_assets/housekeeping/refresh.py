@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
 
+import msgspec
 import polars as pl
 
 from hedgegrid_assets.config.origin import Origin
@@ -14,8 +15,9 @@ from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.pipeline.request import Request
 from hedgegrid_assets.pipeline.run import run
 from hedgegrid_assets.pipeline.summary import DaySummary
-from hedgegrid_assets.stages.raw import RawKey, raw_days
-from hedgegrid_assets.store import Places, write_json
+from hedgegrid_assets.stages import raw as raw_stage
+from hedgegrid_assets.stages.raw import Manifest, RawKey, Received, raw_days
+from hedgegrid_assets.store import Places, write_document
 from hedgegrid_assets.tables import TABLES
 
 type Progress = Callable[[str, int], None]
@@ -110,11 +112,16 @@ def _published(context: FeedContext) -> Iterator[tuple[str, _File]]:
             for day in raw_days(context.places, context.feed.name, channel.name, symbol):
                 key = RawKey(channel.name, symbol, day)
                 raw = context.noted(key)
-                for origin in raw.manifest["origin"] if raw else ():
-                    for one in origin.get("files", [origin]):
-                        said = {name: str(one.get(name, "")) for name in _SAID}
-                        found.setdefault(one["url"], _File(said)).days.append(key)
+                for one in _received(raw.manifest) if raw else ():
+                    said = {name: str(getattr(one, name) or "") for name in _SAID}
+                    found.setdefault(one.url or "", _File(said)).days.append(key)
     yield from found.items()
+
+
+def _received(manifest: Manifest) -> Iterator[raw_stage.Origin | Received]:
+    """Each file that a raw day was fetched from."""
+    for origin in manifest.origin:
+        yield from origin.files or [origin]
 
 
 def _replaced(context: FeedContext, files: Mapping[str, _File], progress: Progress) -> Iterator[Replaced]:
@@ -142,7 +149,8 @@ def _forget(context: FeedContext, replaced: list[Replaced], keys: list[RawKey]) 
         raw = context.noted(key)
         if raw is not None:
             path = context.places.raw_manifest(context.feed.name, key.channel, key.symbol, key.day)
-            write_json(path, context.places.raw_temp(context.feed.name), {**raw.manifest, "request": None})
+            anew = msgspec.structs.replace(raw.manifest, request=None)
+            write_document(path, context.places.raw_temp(context.feed.name), anew)
 
 
 def _made(context: FeedContext, key: RawKey, progress: Progress) -> Iterator[DaySummary]:

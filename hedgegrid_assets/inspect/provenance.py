@@ -1,14 +1,14 @@
 """Where a judged day came from: the raw day with the sha256 that its verdict names, and the landing files behind it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
 from hedgegrid_assets.instruments import read_definitions
-from hedgegrid_assets.stages.raw import read_manifest
-from hedgegrid_assets.store import Places, raw_folder_name
+from hedgegrid_assets.stages.raw import Manifest, read_manifest
+from hedgegrid_assets.store import Places, plain, raw_folder_name
 
 _SHOWN_ORIGINS: Final = 20
 
@@ -18,33 +18,33 @@ class RawFound:
     """A raw day on disk. ``same_bytes``: its manifest has the sha256 that was judged; else it has changed since."""
 
     manifest_path: Path
-    manifest: Mapping[str, Any]
+    manifest: Manifest
     same_bytes: bool
 
     @property
     def path(self) -> Path:
         """The raw file; a landing file where the day is stored in place."""
         if self.in_place:
-            return Path(self.manifest["file"])
-        return self.manifest_path.parent / str(self.manifest["file"])
+            return Path(self.manifest.file)
+        return self.manifest_path.parent / self.manifest.file
 
     @property
     def in_place(self) -> bool:
         """The raw file is the landing file itself."""
-        return bool(self.manifest["stored"] == "in_place")
+        return self.manifest.in_place
 
     @property
     def lines(self) -> Path | None:
         """Sidecar with the landing file and line of each raw row."""
-        sidecar = self.manifest_path.with_name(f"{self.manifest['date']}.lines.parquet")
+        sidecar = self.manifest_path.with_name(f"{self.manifest.date}.lines.parquet")
         return sidecar if not self.in_place and sidecar.exists() else None
 
     def origins(self) -> list[dict[str, Any]]:
         """What it is made of, without what only normalizing needs; a made or fetched day has no ``path``."""
         left_out = {"decimals", "disconnects_ns", "dialect", "stored_bytes", "content"}
         return [
-            {name: value for name, value in origin.items() if name not in left_out}
-            for origin in self.manifest["origin"][:_SHOWN_ORIGINS]
+            {name: value for name, value in plain(origin).items() if name not in left_out}
+            for origin in self.manifest.origin[:_SHOWN_ORIGINS]
         ]
 
 
@@ -65,7 +65,7 @@ class RawFinder:
             manifest = read_manifest(path)
             if manifest is None:
                 continue
-            if manifest["sha256"] in sha256s:
+            if manifest.sha256 in sha256s:
                 return RawFound(path, manifest, same_bytes=True)
             if symbol is not None:
                 found = found or RawFound(path, manifest, same_bytes=False)

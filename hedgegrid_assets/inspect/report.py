@@ -380,10 +380,10 @@ def _raw(raw: RawFound) -> dict[str, Any]:
     return {
         "file": str(raw.path),
         "same": raw.same_bytes,
-        "disconnects": len(manifest["disconnects_ns"]),
+        "disconnects": len(manifest.disconnects_ns),
         "origin": origins,
-        "origins": len(manifest["origin"]),
-    } | {name: manifest[name] for name in names}
+        "origins": len(manifest.origin),
+    } | {name: getattr(manifest, name) for name in names}
 
 
 def _rules() -> list[Any]:

@@ -244,19 +244,19 @@ def _in_raw(places: Places, judged: Judged, row: Row, raw: RawFound | None) -> d
         "file": str(raw.path),
         "row": row["raw_row"],
         "text": text,
-        "sha256": raw.manifest["sha256"],
+        "sha256": raw.manifest.sha256,
         "columns": _fields(raw, judged.table),
         "why": why or ("" if text is not None else "the raw file cannot be read up to this row"),
     }
     manifest = {
         "file": str(raw.manifest_path),
-        "feed": raw.manifest["feed"],
-        "source": raw.manifest["source"],
-        "channel": raw.manifest["channel"],
-        "symbol": raw.manifest["symbol"],
-        "fetched_at": raw.manifest["fetched_at"],
-        "request": raw.manifest["request"],
-        "versions": raw.manifest["versions"],
+        "feed": raw.manifest.feed,
+        "source": raw.manifest.source,
+        "channel": raw.manifest.channel,
+        "symbol": raw.manifest.symbol,
+        "fetched_at": raw.manifest.fetched_at,
+        "request": raw.manifest.request,
+        "versions": raw.manifest.versions,
         "origin": raw.origins(),
     }
     steps: dict[str, Mapping[str, Any]] = {"raw": raw_step}
@@ -268,19 +268,24 @@ def _in_raw(places: Places, judged: Judged, row: Row, raw: RawFound | None) -> d
 
 def _in_landing(places: Places, raw: RawFound, raw_row: int, text: str | None) -> dict[str, Any] | None:
     if raw.in_place:
-        name, line = str(raw.manifest["origin"][0]["path"]), raw_row + 1
+        name, line = str(raw.manifest.origin[0].path), raw_row + 1
     elif raw.lines is not None:
         with reading(raw.lines, "the lines of a raw day", LINES_REMEDY):
             origin = pq.ParquetFile(raw.lines).read().slice(raw_row, 1).to_pylist()[0]
             name, line = str(origin["file"]), int(origin["line"])
     else:
         return None
-    about = next((each for each in raw.manifest["origin"] if each.get("path") == name), {})
+    about = next((each for each in raw.manifest.origin if each.path == name), None)
     path = places.data / name
-    step: dict[str, Any] = {"file": name, "line": line, "sha256": about.get("sha256"), "bytes": about.get("bytes")}
+    step: dict[str, Any] = {
+        "file": name,
+        "line": line,
+        "sha256": about and about.sha256,
+        "bytes": about and about.bytes,
+    }
     if not path.exists():
         return step | {"ok": None, "text": None, "why": "the landing file is gone; the raw day keeps its lines"}
-    found = _line(path, line - 1, about.get("settings", {}).get("encoding"))
+    found = _line(path, line - 1, about.settings.get("encoding") if about else None)
     same = found is not None and found == text
     return step | {
         "ok": same,
@@ -308,8 +313,8 @@ def _line(path: Path, row: int, encoding: str | None = None) -> str | None:
 
 def _fields(raw: RawFound, table: Table) -> dict[str, list[str]]:
     """Columns of the frame -> the fields of the message that they are made from."""
-    source = SOURCES.get(raw.manifest["source"])
-    channel = next((each for each in source.channels if each.name == raw.manifest["channel"]), None) if source else None
+    source = SOURCES.get(raw.manifest.source)
+    channel = next((each for each in source.channels if each.name == raw.manifest.channel), None) if source else None
     mapping = channel.tables.get(table.name) if channel else None
     return {column: list(keys) for column, keys in mapping.lineage.items()} if mapping else {}
 

@@ -144,7 +144,7 @@ def refuse_other_market(context: FeedContext, raw: RawDay) -> None:
     said = context.feed.market is not None or bool(override and override.id)
     definition = {"multiplier": pinned.multiplier} if pinned else {} if listing is None else listing.said
     markets.check(
-        raw.manifest, markets.Taken(instrument_id, symbol, context.feed.venue, market, said, dict(definition))
+        raw.manifest.files, markets.Taken(instrument_id, symbol, context.feed.venue, market, said, dict(definition))
     )
 
 

@@ -132,7 +132,7 @@ def _multiplier(context: FeedContext, symbol: str) -> str | None:
     told = {
         value
         for raw in _raw_days(context, symbol)
-        for value in markets.multiplier_told(raw.manifest, context.feed.venue, symbol)
+        for value in markets.multiplier_told(raw.manifest.files, context.feed.venue, symbol)
     }
     return told.pop() if len(told) == 1 else None
 
@@ -181,7 +181,7 @@ def _seen(
             more = raw.decimals(name)
             if more is not None:
                 seen = seen.with_more(more) if seen else more
-                rows += int(raw.manifest["lines"])
+                rows += raw.manifest.lines
                 example = example or raw.example(name)
     return seen, rows, example
 

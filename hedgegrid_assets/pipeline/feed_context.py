@@ -63,7 +63,7 @@ class FeedContext:
         Raises SeriesMixed if its files are of several series.
         """
         channel = next(channel for channel in self.channels if channel.name == raw.key.channel)
-        views = [origin.get("dialect", {}).get("views", {}).get(channel.name, {}) for origin in raw.manifest["origin"]]
+        views = [origin.dialect.get("views", {}).get(channel.name, {}) for origin in raw.manifest.origin]
         held, *others = list(dict.fromkeys(view.get("series", channel.series) for view in views)) or [channel.series]
         if others:
             table = next(iter(channel.tables))
@@ -99,9 +99,7 @@ class FeedContext:
     def held(self, key: RawKey) -> RawDay | None:
         """The raw day on disk, if ``raw`` would keep it; nothing is imported, made or fetched."""
         raw = raw_day(self.places, self.feed.name, key)
-        kept = (
-            raw is None or self.source.lands or raw.manifest["request"] == request_of(self.source, key, self.settings)
-        )
+        kept = raw is None or self.source.lands or raw.manifest.request == request_of(self.source, key, self.settings)
         return raw if kept else None
 
     def noted(self, key: RawKey) -> RawDay | None:

@@ -52,13 +52,13 @@ def fetch(
         results_of([pool.submit(one, key) for key in keys])
     for symbol in dict.fromkeys(key.symbol for key in found):
         mine = {key: raw for key, raw in found.items() if key.symbol == symbol}
-        if not any(raw.manifest["lines"] for raw in mine.values()):
+        if not any(raw.manifest.lines for raw in mine.values()):
             days = sorted({str(key.day) for key in mine})
             nothing = NoDataFetched(
                 f"{symbol} {days[0]} .. {days[-1]}", context.source.name, "days without a single row"
             )
             failed |= dict.fromkeys(mine, nothing)
-    unreadable = sum(origin.get("unreadable", 0) for raw in found.values() for origin in raw.manifest["origin"])
+    unreadable = sum(origin.unreadable or 0 for raw in found.values() for origin in raw.manifest.origin)
     if unreadable:
         note(
             f"{unreadable} lines belong to no table or day: kept in {context.places.data / 'rejects' / context.feed.name}"

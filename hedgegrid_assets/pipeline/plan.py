@@ -63,7 +63,7 @@ def plan(asked: Request) -> list[PlannedDay]:
                 requests=0 if held else would.requests,
                 cached=would.cached,
                 free=would.free,
-                bytes=held.manifest["bytes"] if held else None,
+                bytes=held.manifest.bytes if held else None,
             )
         )
     return planned

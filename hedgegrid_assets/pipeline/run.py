@@ -35,7 +35,7 @@ from hedgegrid_assets.pipeline.summary import DaySummary, RunSummary, day_summar
 from hedgegrid_assets.stages.catalog import refuse_unfit_nautilus
 from hedgegrid_assets.stages.frames import few_far_finer
 from hedgegrid_assets.stages.raw import ImportReport, Progress, RawDay, RawKey
-from hedgegrid_assets.store import make_folder
+from hedgegrid_assets.store import make_folder, plain
 from hedgegrid_assets.venues.markets import NAMES
 
 _log: Final = logging.getLogger(__name__)
@@ -288,7 +288,7 @@ def _lines_told(report: ImportReport | None) -> dict[str, Any]:
         "lines": report.lines,
         "by_stream": report.by_stream,
         "unplaced": report.unplaced,
-        "counts": report.counts.to_dict(),
+        "counts": plain(report.counts),
         "files": [file.to_dict() for file in report.files],
     }
 

@@ -87,7 +87,7 @@ def with_market(context: FeedContext, keys: Sequence[RawKey], note: Callable[[st
     told: dict[str, set[Market | None]] = {}
     for key in (key for key in keys if key.symbol not in named):
         raw = context.noted(key)
-        found = market_told(raw.manifest, feed.venue, key.symbol) if raw else set()
+        found = market_told(raw.manifest.files, feed.venue, key.symbol) if raw else set()
         told.setdefault(key.symbol, set()).update(found)
     every = set[Market | None]().union(*told.values())
     market = next(iter(every)) if len(every) == 1 else None

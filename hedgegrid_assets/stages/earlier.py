@@ -54,7 +54,7 @@ class Earlier:
                 return None
             return f"{self.day} {self.table.name}: made anew from a corrected file: {rows:,} rows, {held:,} before"
         lost = self._lost(new)
-        origin = str(self.raw.manifest["origin"][0].get("path", self.raw.path))
+        origin = self.raw.manifest.origin[0].path or str(self.raw.path)
         lost = max(lost, held - rows)
         if lost > 0 and not self.force:
             raise RowsWouldBeLost(str(self.day), self.table.name, lost, held, rows, origin)

@@ -1,7 +1,7 @@
 """What raw files say of their venue and market, held against what they are taken for."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import PurePath
@@ -60,16 +60,19 @@ class Taken:
     definition: Mapping[str, Any] = field(default_factory=dict)
 
 
-def evidence_of(manifest: Mapping[str, Any], venue: str, symbol: str) -> Iterator[Evidence]:
+type Files = Iterable[tuple[str, Mapping[str, Any]]]
+"""(path, dialect) of each file of a raw day, as its manifest has them."""
+
+
+def evidence_of(files: Files, venue: str, symbol: str) -> Iterator[Evidence]:
     """What each file of a raw day says of a symbol."""
-    for origin in manifest["origin"]:
-        says = origin.get("dialect", {}).get("says", {})
+    for path, dialect in files:
+        says = dialect.get("says", {})
         contract = says.get("contracts", {}).get(symbol, {})
         market: Market | None = says.get("market") if venue in says.get("at", [venue]) else None
         market = says.get("markets", {}).get(symbol, market)
         if "inverse" in contract:
             market = "coinm" if contract["inverse"] else "usdm"
-        path = str(origin.get("path", ""))
         yield Evidence(
             path,
             says.get("what", ""),
@@ -90,9 +93,9 @@ def named_market(path: str) -> Market | None:
     return found.pop() if len(found) == 1 else None
 
 
-def check(manifest: Mapping[str, Any], taken: Taken) -> None:
+def check(files: Files, taken: Taken) -> None:
     """Raises FileContradicts where a file of a raw day is not what it is taken for."""
-    for one in evidence_of(manifest, taken.venue, taken.symbol):
+    for one in evidence_of(files, taken.venue, taken.symbol):
         if one.venues and taken.venue not in one.venues:
             raise FileContradicts(
                 one.path,
@@ -136,11 +139,11 @@ def check(manifest: Mapping[str, Any], taken: Taken) -> None:
             )
 
 
-def market_told(manifest: Mapping[str, Any], venue: str, symbol: str) -> set[Market | None]:
+def market_told(files: Files, venue: str, symbol: str) -> set[Market | None]:
     """The markets that the files of a raw day say by their content; None among them: one says nothing."""
-    return {one.market for one in evidence_of(manifest, venue, symbol)}
+    return {one.market for one in evidence_of(files, venue, symbol)}
 
 
-def multiplier_told(manifest: Mapping[str, Any], venue: str, symbol: str) -> set[str]:
+def multiplier_told(files: Files, venue: str, symbol: str) -> set[str]:
     """What one unit of the sizes is worth, as the files of a raw day say by their content."""
-    return {one.multiplier for one in evidence_of(manifest, venue, symbol) if one.multiplier is not None}
+    return {one.multiplier for one in evidence_of(files, venue, symbol) if one.multiplier is not None}

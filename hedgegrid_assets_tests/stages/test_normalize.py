@@ -66,7 +66,7 @@ def test_every_row_of_every_variant_is_stored_rejected_or_counted(yard: Yard, na
     variant = VARIANTS[name]
     done = landed(yard, variant.data, variant.suffix).normalize()["trade_tick"]
     rows = done.verdict.rows
-    assert rows.rows_in == yard.raw().manifest["lines"]
+    assert rows.rows_in == yard.raw().manifest.lines
     assert rows.rows_in == sum(plain(rows).values()) - rows.rows_in
     assert rows.rows_out == variant.trades == len(yard.frame())
     assert rows.exact_duplicates == variant.duplicates
@@ -82,7 +82,7 @@ def test_every_row_of_the_other_streams_is_accounted_for_too(yard: Yard, name: s
     for channel, symbol in (("trade", BTC), ("markPrice", BTC), ("markPrice", ETH), ("aggTrade", ETH)):
         for done in yard.normalize(channel, symbol).values():
             rows = done.verdict.rows
-            assert rows.rows_in == rows.rows_out == yard.raw(channel, symbol).manifest["lines"]
+            assert rows.rows_in == rows.rows_out == yard.raw(channel, symbol).manifest.lines
             assert done.verdict.rejects_by_reason == {}
 
 

@@ -73,7 +73,7 @@ class TableDay:
             conflicting_ids=self._order.conflicting_ids,
             too_fine=sum(count for count, _ in self._rows.too_fine.values()),
             excluded_ids=self._rejects.excluded_ids(),
-            disconnects=self._raw.manifest["disconnects_ns"],
+            disconnects=self._raw.manifest.disconnects_ns,
             capture_edges=self._raw.origin_starts(),
             contiguous_ids=self._recipe.channel.contiguous_ids,
             unique_ids=self._recipe.identity_of(self.table) is Identity.ID,

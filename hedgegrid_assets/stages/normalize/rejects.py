@@ -58,7 +58,7 @@ class Rejects:
                 origins = pq.ParquetFile(self._raw.lines).read().take(rejects["raw_row"].to_arrow())
             files, lines = origins.column("file").to_pylist(), origins.column("line").to_pylist()
         else:
-            name = self._raw.manifest["origin"][0].get("path", str(self._raw.path))
+            name = self._raw.manifest.origin[0].path or str(self._raw.path)
             files, lines = [name] * len(rows), [row + 1 for row in rows]
         return rejects.with_columns(
             file=pl.Series(files, dtype=pl.String),

@@ -12,7 +12,6 @@ from hedgegrid_assets.stages.raw.days import (
     noted_day,
     raw_day,
     raw_days,
-    read_manifest,
     verify,
 )
 from hedgegrid_assets.stages.raw.fetched import fetch_day, request_of
@@ -26,6 +25,7 @@ from hedgegrid_assets.stages.raw.index import (
     signature,
 )
 from hedgegrid_assets.stages.raw.landing import Landed, import_landing, landing_files, scan_landing, waiting_files
+from hedgegrid_assets.stages.raw.manifest import Manifest, Origin, Received, read_manifest
 from hedgegrid_assets.stages.raw.names import claims_data
 from hedgegrid_assets.stages.raw.own import OwnFiles
 from hedgegrid_assets.stages.raw.passes import shown_name
@@ -40,10 +40,13 @@ __all__ = [
     "Landed",
     "LandingFile",
     "LineCounts",
+    "Manifest",
+    "Origin",
     "OwnFiles",
     "Progress",
     "RawDay",
     "RawKey",
+    "Received",
     "claims_data",
     "fetch_day",
     "files_to_blame",

@@ -2,15 +2,18 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import polars as pl
 
 from hedgegrid_assets.batch import Dialect
 from hedgegrid_assets.errors import LinesUnplaced
 from hedgegrid_assets.model import Source
+from hedgegrid_assets.stages.raw.manifest import Manifest, Unplaced
+from hedgegrid_assets.store import plain
 from hedgegrid_assets.tables.rules import REJECTS_THAT_COUNT
 
 SMALL_FILE: Final = 100
@@ -20,8 +23,7 @@ HEADER: Final = "header"
 _VALUE_SHOWN: Final = 200
 
 
-@dataclass(frozen=True, slots=True)
-class LineCounts:
+class LineCounts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where the lines of a file went: ``lines`` is the sum of the others.
 
     Attributes:
@@ -39,16 +41,16 @@ class LineCounts:
     unplaced: int = 0
 
     def __add__(self, more: "LineCounts") -> "LineCounts":
-        return LineCounts(*(a + b for a, b in zip(self.to_dict().values(), more.to_dict().values(), strict=True)))
+        return LineCounts(*(a + b for a, b in zip(self._values, more._values, strict=True)))
 
-    def to_dict(self) -> dict[str, int]:
-        """For ``--json`` and the index of a landing file."""
-        return asdict(self)
+    @property
+    def _values(self) -> tuple[int, ...]:
+        return self.lines, self.placed, self.header, self.other, self.unplaced
 
     @property
     def add_up(self) -> bool:
         """No line is lost, none is counted twice."""
-        return self.lines == self.placed + self.header + self.other + self.unplaced and min(asdict(self).values()) >= 0
+        return self.lines == self.placed + self.header + self.other + self.unplaced and min(self._values) >= 0
 
 
 def is_too_much(lines: int, unplaced: int, max_rejected: float) -> bool:
@@ -86,26 +88,26 @@ class FileLines:
 
     def to_dict(self) -> dict[str, Any]:
         """For ``--json``."""
-        return {"file": self.name, **self.counts.to_dict(), "reasons": dict(self.reasons)}
+        return {"file": self.name, **plain(self.counts), "reasons": dict(self.reasons)}
 
 
 def unplaced_of(
     unplaced: Sequence[pl.DataFrame], reasons: Counter[str], source: Source, dialect: Dialect
-) -> dict[str, Any]:
-    """What a manifest says of the lines without a place: reasons with their counts, and the first line."""
+) -> Unplaced | None:
+    """What a manifest says of the lines without a place; None: there are none."""
     if not unplaced:
-        return {}
+        return None
     line, reason, raw = unplaced[0].select("line", "reason", "raw").row(0)
     field, value = source.culprit(str(raw), dialect, str(reason)) if source.culprit else (None, None)
     first = {"line": int(line) + 1, "reason": reason, "field": field, "value": (value or str(raw))[:_VALUE_SHOWN]}
-    return {"reasons": dict(sorted(reasons.items())), "first": first}
+    return Unplaced(dict(sorted(reasons.items())), first)
 
 
-def files_to_blame(manifest: Mapping[str, Any], max_rejected: float) -> list[dict[str, Any]]:
+def files_to_blame(manifest: Manifest, max_rejected: float) -> list[dict[str, Any]]:
     """The files of a raw day of which too many lines have no place, as a verdict keeps them."""
     return [
-        {"file": origin.get("path") or manifest["file"], "lines": origin["lines"], "unplaced": origin["unreadable"]}
-        | dict(origin.get("unplaced", {}).get("first", {}))
-        for origin in manifest["origin"]
-        if is_too_much(origin["lines"], origin.get("unreadable", 0), max_rejected)
+        {"file": origin.path or manifest.file, "lines": origin.lines, "unplaced": origin.unreadable}
+        | (origin.unplaced.first if origin.unplaced else {})
+        for origin in manifest.origin
+        if is_too_much(origin.lines, origin.unreadable or 0, max_rejected)
     ]

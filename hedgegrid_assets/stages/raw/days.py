@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from importlib.metadata import version
 from pathlib import Path
-from types import NoneType
 from typing import Any, Final
 
+import msgspec
 import polars as pl
 import pyarrow as pa
 
@@ -20,7 +20,8 @@ from hedgegrid_assets.batch import Batch, Block, Decimals, Dialect, Placed
 from hedgegrid_assets.errors import DocumentDamaged, RawDamaged
 from hedgegrid_assets.model import Channel, Source
 from hedgegrid_assets.stages.raw.kept import Kept
-from hedgegrid_assets.store import BlockReader, Places, Shape, atomic_write, ordered_map, read_json, write_json
+from hedgegrid_assets.stages.raw.manifest import Manifest, Origin, read_manifest
+from hedgegrid_assets.store import BlockReader, Places, atomic_write, ordered_map, write_document
 
 type Progress = Callable[[str, int], None]
 """Told what is worked on, and how many lines are done since the last call."""
@@ -49,8 +50,7 @@ _ONLY_ASKED: Final = ("symbols", "tokens", "named", "reader")
 """Settings of a landing file that change nothing in how its lines are read."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class RawKey:
+class RawKey(msgspec.Struct, frozen=True, order=True, array_like=True):
     """One raw day: channel x exchange symbol x UTC date."""
 
     channel: str
@@ -67,7 +67,7 @@ class RawDay:
 
     key: RawKey
     path: Path
-    manifest: Mapping[str, Any]
+    manifest: Manifest
     lines: Path | None
     kept: Kept | None = field(default=None, compare=False, repr=False)
 
@@ -101,14 +101,14 @@ class RawDay:
     @property
     def sha256(self) -> str:
         """sha256 of the file's bytes."""
-        return str(self.manifest["sha256"])
+        return self.manifest.sha256
 
     @property
     def read_as(self) -> str | None:
         """Digest of what was said of how to read its files; None: nothing was said."""
         said = [
-            {key: value for key, value in origin.get("settings", {}).items() if key not in _ONLY_ASKED}
-            for origin in self.manifest["origin"]
+            {key: value for key, value in origin.settings.items() if key not in _ONLY_ASKED}
+            for origin in self.manifest.origin
         ]
         text = json.dumps(said, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16] if any(said) else None
@@ -116,8 +116,8 @@ class RawDay:
     def decimals(self, name: str) -> Decimals | None:
         """Decimals of a field in this day; None if it has no value in it."""
         found: Decimals | None = None
-        for origin in self.manifest["origin"]:
-            seen = origin.get("decimals", {}).get(name)
+        for origin in self.manifest.origin:
+            seen = origin.decimals.get(name)
             if seen is not None:
                 more = Decimals(*seen) if len(seen) > 2 else Decimals(seen[0], seen[1], seen[1])
                 found = found.with_more(more) if found else more
@@ -125,17 +125,17 @@ class RawDay:
 
     def example(self, name: str) -> str:
         """A long number of a field and where it stands, for people; empty if there is none."""
-        for origin in self.manifest["origin"]:
-            seen = origin.get("decimals", {}).get(name, ())
+        for origin in self.manifest.origin:
+            seen = origin.decimals.get(name, ())
             if len(seen) > 2:
                 found = Decimals(*seen)
                 line = "" if found.line is None else f", line {found.line + 1}"
-                return f"{found.example} ({origin.get('path', self.path)}{line})"
+                return f"{found.example} ({origin.path or self.path}{line})"
         return ""
 
     def _dialects(self) -> list[Dialect]:
         """The dialect of each landing file; of all, if they have one."""
-        dialects = [origin.get("dialect", {}) for origin in self.manifest["origin"]]
+        dialects: list[Dialect] = [origin.dialect for origin in self.manifest.origin]
         return dialects[:1] if all(dialect == dialects[0] for dialect in dialects) else dialects
 
     def _by_dialect(self, blocks: Iterable[Block]) -> Iterator[tuple[Block, int]]:
@@ -155,8 +155,8 @@ class RawDay:
         """The first raw row of each landing file but the first."""
         starts: list[int] = []
         row = 0
-        for origin in self.manifest["origin"][:-1]:
-            row += int(origin.get("stored_lines", 0))
+        for origin in self.manifest.origin[:-1]:
+            row += origin.stored_lines or 0
             starts.append(row)
         return starts
 
@@ -178,51 +178,10 @@ def raw_day(places: Places, feed: str, key: RawKey) -> RawDay | None:
         return None
     if not day.path.exists():
         raise RawDamaged(day.path, "the file that the manifest names is gone")
-    size, expected = day.path.stat().st_size, day.manifest["bytes"]
+    size, expected = day.path.stat().st_size, day.manifest.bytes
     if size != expected:
         raise RawDamaged(day.path, f"expected {expected:,} bytes as in its manifest, found {size:,}")
     return day
-
-
-_NS_OR_NONE: Final = (int, NoneType)
-_MANIFEST: Final[Shape] = {
-    "feed": str,
-    "source": str,
-    "channel": str,
-    "symbol": str,
-    "date": str,
-    "stored": frozenset({"copy", "in_place"}),
-    "file": str,
-    "bytes": int,
-    "sha256": str,
-    "lines": int,
-    "first_local_ns": _NS_OR_NONE,
-    "last_local_ns": _NS_OR_NONE,
-    "origin": [
-        {
-            "path?": str,
-            "sha256": str,
-            "bytes": int,
-            "lines": int,
-            "stored_lines?": int,
-            "stored_bytes?": int,
-            "unreadable?": int,
-            "decimals?": dict,
-            "dialect?": dict,
-            "disconnects_ns?": [int],
-        }
-    ],
-    "request": (dict, NoneType),
-    "disconnects_ns": [int],
-    "fetched_at": str,
-    "versions": dict,
-}
-
-
-def read_manifest(path: Path) -> dict[str, Any] | None:
-    """A manifest, or None where there is none. Raises DocumentDamaged."""
-    manifest: dict[str, Any] | None = read_json(path, "the manifest of a raw day", _MANIFEST)
-    return manifest
 
 
 def noted_day(places: Places, feed: str, key: RawKey) -> RawDay | None:
@@ -230,8 +189,8 @@ def noted_day(places: Places, feed: str, key: RawKey) -> RawDay | None:
     manifest = read_manifest(places.raw_manifest(feed, key.channel, key.symbol, key.day))
     if manifest is None:
         return None
-    in_place = manifest["stored"] == "in_place"
-    path = Path(manifest["file"]) if in_place else places.raw_folder(feed, key.channel, key.symbol) / manifest["file"]
+    in_place = manifest.in_place
+    path = Path(manifest.file) if in_place else places.raw_folder(feed, key.channel, key.symbol) / manifest.file
     return RawDay(key, path, manifest, None if in_place else places.raw_lines(feed, key.channel, key.symbol, key.day))
 
 
@@ -299,41 +258,44 @@ def manifest_of(
     sha256: str,
     lines: int,
     tally: Tally,
-    origin: list[dict[str, Any]],
-) -> dict[str, Any]:
+    origin: list[Origin],
+    *,
+    request: Mapping[str, Any] | None = None,
+    in_place: bool = False,
+) -> Manifest:
     """The manifest of a raw day: where its lines are from, and what they are."""
-    return {
-        "manifest": 1,
-        "feed": feed,
-        "source": source.name,
-        "channel": key.channel,
-        "symbol": key.symbol,
-        "date": str(key.day),
-        "stored": "copy",
-        "file": file,
-        "bytes": size,
-        "sha256": sha256,
-        "lines": lines,
-        "decoded_to_end": True,
-        "first_local_ns": tally.first_local,
-        "last_local_ns": tally.last_local,
-        "origin": origin,
-        "request": None,
-        "disconnects_ns": sorted({ns for entry in origin for ns in entry.get("disconnects_ns", [])}),
-        "fetched_at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
-        "versions": {"hedgegrid_assets": version("hedgegrid-assets"), "polars": pl.__version__},
-    }
+    return Manifest(
+        manifest=Manifest.newest,
+        feed=feed,
+        source=source.name,
+        channel=key.channel,
+        symbol=key.symbol,
+        date=key.day,
+        stored="in_place" if in_place else "copy",
+        file=file,
+        bytes=size,
+        sha256=sha256,
+        lines=lines,
+        decoded_to_end=True,
+        first_local_ns=tally.first_local,
+        last_local_ns=tally.last_local,
+        origin=origin,
+        request=None if request is None else dict(request),
+        disconnects_ns=sorted({ns for entry in origin for ns in entry.disconnects_ns}),
+        fetched_at=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        versions={"hedgegrid_assets": version("hedgegrid-assets"), "polars": pl.__version__},
+    )
 
 
-def write_manifest(places: Places, feed: str, key: RawKey, manifest: dict[str, Any]) -> None:
+def write_manifest(places: Places, feed: str, key: RawKey, manifest: Manifest) -> None:
     """Publish a manifest; ``replaces`` names the contents that the raw day had before, oldest first."""
     path = places.raw_manifest(feed, key.channel, key.symbol, key.day)
-    held: Mapping[str, Any] = {}
+    held: Manifest | None = None
     with contextlib.suppress(DocumentDamaged):  # it is replaced by this one
-        held = read_manifest(path) or {}
-    before = [sha for sha in (*held.get("replaces", ()), held.get("sha256")) if sha not in (None, manifest["sha256"])]
+        held = read_manifest(path)
+    before = [sha for sha in (*held.replaces, held.sha256) if sha != manifest.sha256] if held else []
     replaces = list(dict.fromkeys(before))[-_REPLACED:]
-    write_json(path, places.raw_temp(feed), manifest | ({"replaces": replaces} if replaces else {}))
+    write_document(path, places.raw_temp(feed), msgspec.structs.replace(manifest, replaces=replaces))
 
 
 def is_corrected(places: Places, raw: RawDay, judged: Sequence[str]) -> bool:
@@ -342,20 +304,19 @@ def is_corrected(places: Places, raw: RawDay, judged: Sequence[str]) -> bool:
     ``judged``: sha256 of raw days. Another data root knows nothing of them: what it has is of another origin.
     """
     wanted, names = set(judged), _origins(raw.manifest)
-    if wanted & {raw.sha256, *raw.manifest.get("replaces", ())}:
+    if raw.manifest.had(wanted):
         return True
     for channel in places.landing.glob("*/*/"):
         path = places.raw_manifest(channel.parent.name, channel.name, raw.key.symbol, raw.key.day)
         other = read_manifest(path)
-        if other and wanted & {other["sha256"], *other.get("replaces", ())} and names & _origins(other):
+        if other and other.had(wanted) and names & _origins(other):
             return True
     return False
 
 
-def _origins(manifest: Mapping[str, Any]) -> set[str]:
+def _origins(manifest: Manifest) -> set[str]:
     """Landing files, addresses, or the source that made it."""
-    source = str(manifest["source"])
-    return {str(origin.get("path") or origin.get("url") or source) for origin in manifest["origin"]}
+    return {origin.path or origin.url or manifest.source for origin in manifest.origin}
 
 
 def keep_unplaced(places: Places, feed: str, name: str, unplaced: Sequence[pl.DataFrame]) -> None:

@@ -17,6 +17,7 @@ from hedgegrid_assets.model import Channel, Download, Source
 from hedgegrid_assets.stages.raw.accounting import unplaced_of
 from hedgegrid_assets.stages.raw.days import RawDay, RawKey, Tally, keep_unplaced, manifest_of, raw_day, write_manifest
 from hedgegrid_assets.stages.raw.kept import Kept
+from hedgegrid_assets.stages.raw.manifest import Origin
 from hedgegrid_assets.store import (
     BlockReader,
     LineFile,
@@ -68,7 +69,7 @@ def _make_day(places: Places, feed: str, source: Source, key: RawKey, settings: 
     assert source.fetch is not None
     channel = next(channel for channel in source.channels if channel.name == key.channel)
     held = raw_day(places, feed, key)
-    if held is not None and held.manifest["request"] == dict(settings):
+    if held is not None and held.manifest.request == dict(settings):
         return held
     blocks = source.fetch(settings, key.symbol, channel, key.day)
     if blocks is None:
@@ -86,16 +87,16 @@ def _make_day(places: Places, feed: str, source: Source, key: RawKey, settings: 
             file.append(data, lines)
             first_line += lines
         sha256 = file.close()
-    origin = {
-        "sha256": sha256,
-        "bytes": file.bytes,
-        "lines": file.lines,
-        "stored_lines": file.lines,
-        "decimals": tally.decimals_of(key),
-    }
-    manifest = manifest_of(feed, source, key, final.name, file.bytes, sha256, file.lines, tally, [origin]) | {
-        "request": dict(settings)
-    }
+    origin = Origin(
+        sha256=sha256,
+        bytes=file.bytes,
+        lines=file.lines,
+        stored_lines=file.lines,
+        decimals=tally.decimals_of(key),
+    )
+    manifest = manifest_of(
+        feed, source, key, final.name, file.bytes, sha256, file.lines, tally, [origin], request=settings
+    )
     write_manifest(places, feed, key, manifest)
     return raw_day(places, feed, key)
 
@@ -125,7 +126,7 @@ def _download_day(
             held = raw_day(places, feed, key)
         except RawDamaged:  # it can be had again
             held = None
-        if held is not None and held.manifest["request"] == request:
+        if held is not None and held.manifest.request == request:
             return held
         download, seen = _received(
             lambda: remote.download(settings, key.symbol, channel, key.day, places.data / "cache", work, tick),
@@ -140,23 +141,33 @@ def _download_day(
         finally:
             download.path.unlink(missing_ok=True)
         told = unplaced_of(seen.unplaced, seen.reasons, source, download.dialect)
-        origin = dict(download.origin) | {
-            "lines": reader.lines,
-            "stored_lines": reader.lines,
-            "by_stream": dict(sorted(tally.by_stream.items())),
-            "connection": tally.connection,
-            "blank": tally.blank,
-            "unreadable": tally.unreadable,
-            **({"unplaced": told} if told else {}),
-            "decimals": tally.decimals_of(key),
-            "disconnects_ns": sorted(seen.disconnects),
-            "dialect": dict(download.dialect),
-        }
+        origin = Origin(
+            **download.origin,
+            lines=reader.lines,
+            stored_lines=reader.lines,
+            by_stream=dict(sorted(tally.by_stream.items())),
+            connection=tally.connection,
+            blank=tally.blank,
+            unreadable=tally.unreadable,
+            unplaced=told,
+            decimals=tally.decimals_of(key),
+            disconnects_ns=sorted(seen.disconnects),
+            dialect=dict(download.dialect),
+        )
         keep_unplaced(places, feed, f"{key.channel}/{key.symbol}/{final.name}", seen.unplaced)
         manifest = manifest_of(
-            feed, source, key, final.name, reader.bytes, reader.sha256, reader.lines, tally, [origin]
+            feed,
+            source,
+            key,
+            final.name,
+            reader.bytes,
+            reader.sha256,
+            reader.lines,
+            tally,
+            [origin],
+            request=request,
         )
-        write_manifest(places, feed, key, manifest | {"request": request})
+        write_manifest(places, feed, key, manifest)
         day = raw_day(places, feed, key)
         if day is None or seen.kept is None:
             return day

@@ -6,14 +6,16 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
+
+import msgspec
 
 from hedgegrid_assets.errors import FileRefused
 from hedgegrid_assets.stages.raw.accounting import FileLines, LineCounts
 from hedgegrid_assets.stages.raw.days import RawDay, RawKey
-from hedgegrid_assets.store import Places, Shape, read_json, write_json
+from hedgegrid_assets.stages.raw.manifest import Unplaced
+from hedgegrid_assets.store import Document, Places, read_document, write_document
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,43 @@ class LandingFile:
     path: Path
     channels: frozenset[str] | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+READ_AGAIN_BEFORE: Final = 2
+"""Version since which an index tells all that is asked of it: files with an older one are read again, once."""
+
+
+class Index(Document, frozen=True, kw_only=True):
+    """What was found in one content of a landing file.
+
+    Attributes:
+        signature: Cheap identity of the content, and of how it is to be read.
+        days: The raw days that it gives lines to; ``former``: those that earlier contents gave lines to, and this one does not.
+        channels: Those whose lines were taken; ``symbols`` likewise.
+        at: When it was imported, in ns since 1970.
+        gone: The file was read in place and is not there any more; that was told.
+    """
+
+    kind: ClassVar[str] = "index"
+    newest: ClassVar[int] = 3
+    told: ClassVar[str] = "the index of an imported file"
+    index: int = 1
+    file: str
+    signature: str
+    sha256: str | None = None
+    counts: LineCounts = LineCounts()
+    by_stream: dict[str, int] = msgspec.field(default_factory=dict)
+    other: dict[str, int] = msgspec.field(default_factory=dict)
+    unplaced: Unplaced = Unplaced()
+    notes: list[str] = msgspec.field(default_factory=list)
+    examples: list[str] = msgspec.field(default_factory=list)
+    days: list[RawKey]
+    channels: list[str]
+    symbols: list[str]
+    unknown_symbols: dict[str, int]
+    former: list[RawKey] = msgspec.field(default_factory=list)
+    at: int | None = None
+    gone: bool = False
 
 
 @dataclass(slots=True)
@@ -73,26 +112,21 @@ class ImportReport:
         """Every file that makes the import a failure."""
         return [*self.damaged, *self.blocked]
 
-    def add(self, index: Mapping[str, Any]) -> None:
+    def add(self, index: Index) -> None:
         """Add a file as its index tells."""
-        name, days = index["file"], index_days(index)
-        unplaced = index["unplaced"]
-        counts = LineCounts(**index["counts"])
-        self.days |= days
-        self.former |= {(name, key) for key in index_former(index)}
-        self.counts += counts
-        self.by_stream.update(index["by_stream"])
-        self.other.update(index["other"])
-        self.unknown_symbols.update(index["unknown_symbols"])
-        self.unplaced.update(unplaced.get("reasons", {}))
-        lines = FileLines(name, counts, unplaced.get("reasons", {}), unplaced.get("first", {}), bool(days))
+        self.days.update(index.days)
+        self.former |= {(index.file, key) for key in index.former}
+        self.counts += index.counts
+        self.by_stream.update(index.by_stream)
+        self.other.update(index.other)
+        self.unknown_symbols.update(index.unknown_symbols)
+        self.unplaced.update(index.unplaced.reasons)
+        lines = FileLines(
+            index.file, index.counts, index.unplaced.reasons, index.unplaced.first, gives_days=bool(index.days)
+        )
         self.files.append(lines)
-        self.examples += index.get("examples", [])
-        self.notes += [f"{name}: {note}" for note in index["notes"]]
-
-
-INDEX_VERSION: Final = 2
-"""Raised when an index tells more than before: files with an older one are read again, once."""
+        self.examples += index.examples
+        self.notes += [f"{index.file}: {note}" for note in index.notes]
 
 
 def signature(path: Path) -> str:
@@ -117,57 +151,21 @@ def index_path(places: Places, feed: str, landing: LandingFile) -> Path:
     return _index_path(places, feed, landing.path, landing_signature(landing))
 
 
-def read_index(places: Places, feed: str, landing: LandingFile) -> dict[str, Any] | None:
+def read_index(places: Places, feed: str, landing: LandingFile) -> Index | None:
     """What was found in this content of a landing file, or None if it was not imported."""
     return read_index_file(index_path(places, feed, landing))
 
 
-def _is_day(value: Any) -> bool:
-    """``[channel, symbol, YYYY-MM-DD]``."""
-    if not isinstance(value, list) or len(value) != 3 or not all(isinstance(part, str) for part in value):
-        return False
-    try:
-        date.fromisoformat(value[2])
-    except ValueError:
-        return False
-    return True
-
-
-_INDEX: Final[Shape] = {
-    "file": str,
-    "signature": str,
-    "days": [_is_day],
-    "channels": [str],
-    "symbols": [str],
-    "unknown_symbols": dict,
-    "by_stream?": dict,
-    "other?": dict,
-    "notes?": [str],
-    "unplaced?": dict,
-    "counts?": dict.fromkeys(("lines", "placed", "header", "other", "unplaced"), int),
-}
-
-
-def read_index_file(path: Path) -> dict[str, Any] | None:
+def read_index_file(path: Path) -> Index | None:
     """What an index file says, or None where there is none. Raises DocumentDamaged."""
-    index: dict[str, Any] | None = read_json(path, "the index of an imported file", _INDEX)
-    return index
+    return read_document(path, Index)
 
 
-def index_days(index: Mapping[str, Any]) -> set[RawKey]:
-    """The raw days that a landing file gives lines to."""
-    return {RawKey(channel, symbol, date.fromisoformat(day)) for channel, symbol, day in index["days"]}
-
-
-def index_former(index: Mapping[str, Any]) -> set[RawKey]:
-    """The raw days that earlier contents of a landing file gave lines to, and this one does not."""
-    return {RawKey(channel, symbol, date.fromisoformat(day)) for channel, symbol, day in index.get("former", ())}
-
-
-def write_index(places: Places, feed: str, path: Path, index: Mapping[str, Any], after: int) -> int:
+def write_index(places: Places, feed: str, path: Path, index: Index, after: int) -> int:
     """Note a landing file as imported, later than ``after`` even if the clock was set back; when."""
     at = max(time.time_ns(), after + 1)
-    write_json(_index_path(places, feed, path, index["signature"]), places.raw_temp(feed), {**index, "at": at})
+    final = _index_path(places, feed, path, index.signature)
+    write_document(final, places.raw_temp(feed), msgspec.structs.replace(index, at=at))
     return at
 
 
@@ -176,18 +174,18 @@ def last_import(places: Places, feed: str) -> int:
     return max((imported.at for imported in imports(places, feed)), default=0)
 
 
-def indexes(places: Places, feed: str) -> dict[Path, dict[str, Any]]:
+def indexes(places: Places, feed: str) -> dict[Path, Index]:
     """All index files of a feed."""
     read = ((path, read_index_file(path)) for path in sorted(places.imports(feed).glob("*.json")))
     return {path: index for path, index in read if index is not None}
 
 
-def older_indexes(places: Places, feed: str, signatures: Mapping[str, str]) -> dict[str, dict[Path, dict[str, Any]]]:
+def older_indexes(places: Places, feed: str, signatures: Mapping[str, str]) -> dict[str, dict[Path, Index]]:
     """Name of each landing file (``signatures``: that of its content now) -> index files of its earlier contents."""
-    found: dict[str, dict[Path, dict[str, Any]]] = {name: {} for name in signatures}
+    found: dict[str, dict[Path, Index]] = {name: {} for name in signatures}
     for path, index in indexes(places, feed).items() if signatures else ():
-        if signatures.get(index["file"], index["signature"]) != index["signature"]:
-            found[index["file"]][path] = index
+        if signatures.get(index.file, index.signature) != index.signature:
+            found[index.file][path] = index
     return found
 
 
@@ -206,9 +204,9 @@ def imports(places: Places, feed: str) -> list[Imported]:
     for path, index in indexes(places, feed).items():
         found.append(
             Imported(
-                f"{index['file']}@{index['signature']}",
-                index.get("at", path.stat().st_mtime_ns),
-                frozenset(index_days(index)),
+                f"{index.file}@{index.signature}",
+                path.stat().st_mtime_ns if index.at is None else index.at,
+                frozenset(index.days),
             )
         )
     return sorted(found, key=lambda imported: (imported.at, imported.name))

@@ -1,21 +1,21 @@
 """The landing zone: files that users drop, imported once for each content."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from hedgegrid_assets.errors import EnvironmentFault, FileRefused, FileUnreadable
 from hedgegrid_assets.model import Channel, Source
 from hedgegrid_assets.stages.raw.checksums import checksum_file, expected_sha256
 from hedgegrid_assets.stages.raw.days import Progress, raw_day
 from hedgegrid_assets.stages.raw.index import (
-    INDEX_VERSION,
+    READ_AGAIN_BEFORE,
     ImportReport,
+    Index,
     LandingFile,
-    index_days,
     index_path,
     read_index,
 )
@@ -107,7 +107,7 @@ def import_landing(
                 if index is not None and again:  # its content may be another one by now
                     importing.before = {index_path(places, feed, landing): index}
                 elif index is not None:
-                    importing.earlier = frozenset(index_days(index))
+                    importing.earlier = frozenset(index.days)
                 with _reading(landing.path):
                     importing.run(source, alone=in_place, progress=progress)
             except FileRefused as error:
@@ -173,21 +173,19 @@ def waiting_files(
     ]
 
 
-def _with_index(
-    places: Places, feed: str, files: Iterable[LandingFile]
-) -> Iterator[tuple[LandingFile, Mapping[str, Any] | None]]:
+def _with_index(places: Places, feed: str, files: Iterable[LandingFile]) -> Iterator[tuple[LandingFile, Index | None]]:
     for landing in files:
         with suppress(FileNotFoundError):  # it has gone since
             yield landing, read_index(places, feed, landing)
 
 
-def _is_known(places: Places, feed: str, index: Mapping[str, Any] | None, wanted: "Wanted") -> bool:
+def _is_known(places: Places, feed: str, index: Index | None, wanted: "Wanted") -> bool:
     """The file was read for all that is wanted, and its raw days are still there."""
-    if index is None or index.get("index") != INDEX_VERSION or not wanted.covered_by(index):
+    if index is None or index.index < READ_AGAIN_BEFORE or not wanted.covered_by(index):
         return False
-    return all(places.raw_manifest(feed, key.channel, key.symbol, key.day).exists() for key in index_days(index))
+    return all(places.raw_manifest(feed, key.channel, key.symbol, key.day).exists() for key in index.days)
 
 
-def _is_as_published(landing: LandingFile, index: Mapping[str, Any]) -> bool:
+def _is_as_published(landing: LandingFile, index: Index) -> bool:
     """No checksum has come since that says otherwise."""
-    return expected_sha256(landing.path) in {None, index["sha256"]}
+    return expected_sha256(landing.path) in {None, index.sha256}

@@ -18,8 +18,9 @@ from hedgegrid_assets.stages.frames import repeated
 from hedgegrid_assets.stages.raw.accounting import HEADER, LineCounts, unplaced_of
 from hedgegrid_assets.stages.raw.checksums import checksum_file, verify_checksum
 from hedgegrid_assets.stages.raw.days import LINES_SCHEMA, Progress, RawKey, Tally
-from hedgegrid_assets.stages.raw.index import INDEX_VERSION, LandingFile, landing_signature
+from hedgegrid_assets.stages.raw.index import Index, LandingFile, landing_signature
 from hedgegrid_assets.stages.raw.kept import Kept
+from hedgegrid_assets.stages.raw.manifest import Origin, Unplaced
 from hedgegrid_assets.store import (
     BackgroundWriter,
     BlockReader,
@@ -31,6 +32,7 @@ from hedgegrid_assets.store import (
     make_folder,
     ordered_map,
     parquet_writer,
+    plain,
     remove_tree,
 )
 from hedgegrid_assets.timestamps import NS_PER_DAY, day_of
@@ -66,19 +68,19 @@ class Wanted:
     channels: frozenset[str]
     symbols: frozenset[str]
 
-    def covered_by(self, index: Mapping[str, Any]) -> bool:
+    def covered_by(self, index: Index) -> bool:
         """An earlier import has taken all of them."""
-        return self.channels <= set(index["channels"]) and self.symbols <= set(index["symbols"])
+        return self.channels <= set(index.channels) and self.symbols <= set(index.symbols)
 
     def has(self, key: RawKey) -> bool:
         """Lines of this raw day are taken."""
         return key.channel in self.channels and key.symbol in self.symbols
 
-    def with_index(self, index: Mapping[str, Any] | None) -> "Wanted":
+    def with_index(self, index: Index | None) -> "Wanted":
         """Together with what an earlier import has taken."""
         if index is None:
             return self
-        return Wanted(self.channels | set(index["channels"]), self.symbols | set(index["symbols"]))
+        return Wanted(self.channels | set(index.channels), self.symbols | set(index.symbols))
 
 
 class _Part:
@@ -130,8 +132,8 @@ class LandingPass:
         self.signature = landing_signature(landing)
         self.earlier: frozenset[RawKey] = frozenset()
         self.verified = False
-        self._told: dict[str, Any] = {}
-        self.before: dict[Path, dict[str, Any]] | None = None
+        self._told: Unplaced | None = None
+        self.before: dict[Path, Index] | None = None
         self.former: frozenset[RawKey] = frozenset()
         self._keeping = keeping
         self._kept: dict[str, Kept] = {}
@@ -177,7 +179,7 @@ class LandingPass:
         self._told = unplaced_of(self.unplaced, self.reasons, source, self.dialect)
         if not self.line_counts.add_up:
             raise FileRefused(
-                f"the lines of {self.landing.path} do not add up: {self.line_counts.to_dict()}",
+                f"the lines of {self.landing.path} do not add up: {plain(self.line_counts)}",
                 hint="this is a fault of ours: please report it, with the file; nothing was published from it",
                 details={"path": str(self.landing.path)},
             )
@@ -381,36 +383,36 @@ class LandingPass:
             idle.pause()
         return part
 
-    def origin(self, key: RawKey) -> dict[str, Any]:
+    def origin(self, key: RawKey) -> Origin:
         """The origin entry of a manifest. Where lines hold several messages, the dialect says which of them are of the day."""
         part = self.parts.get(key)
         name = next(
             (name for name, symbols in self._called.get(key.channel, {}).items() if key.symbol in symbols), key.symbol
         )
         dialect = dict(self.dialect) | ({"header_lines": 0} if part and self.dialect else {})
-        return {
-            "path": self.name,
-            "bytes": self.reader.bytes,
-            "sha256": self.reader.sha256,
-            "lines": self.reader.lines,
-            "by_stream": dict(sorted(self.tally.by_stream.items())),
-            "connection": self.tally.connection,
-            "blank": self.tally.blank,
-            "unreadable": self.tally.unreadable,
-            **({"unplaced": self._told} if self._told else {}),
-            "content": self.content,
-            "decoded_to_end": not self.reader.truncated,
-            "decimals": self.tally.decimals_of(key, name),
-            "first_local_ns": self.spans[key][0],
-            "last_local_ns": self.spans[key][1],
-            "disconnects_ns": sorted(self.disconnects),
-            "dialect": dialect | ({"symbol": name, "date": str(key.day)} if self.several else {}),
-            "settings": dict(self.landing.settings),
-            "stored_lines": part.count if part else self.counts[key],
-            "stored_bytes": part.size if part else 0,
-        }
+        return Origin(
+            path=self.name,
+            bytes=self.reader.bytes,
+            sha256=self.reader.sha256,
+            lines=self.reader.lines,
+            by_stream=dict(sorted(self.tally.by_stream.items())),
+            connection=self.tally.connection,
+            blank=self.tally.blank,
+            unreadable=self.tally.unreadable,
+            unplaced=self._told,
+            content=self.content,
+            decoded_to_end=not self.reader.truncated,
+            decimals=self.tally.decimals_of(key, name),
+            first_local_ns=self.spans[key][0],
+            last_local_ns=self.spans[key][1],
+            disconnects_ns=sorted(self.disconnects),
+            dialect=dialect | ({"symbol": name, "date": str(key.day)} if self.several else {}),
+            settings=dict(self.landing.settings),
+            stored_lines=part.count if part else self.counts[key],
+            stored_bytes=part.size if part else 0,
+        )
 
-    def index(self) -> dict[str, Any]:
+    def index(self) -> Index:
         """What is noted of this file, so that the same content is not read again."""
         notes = list(self.dialect.get("notes", ()))
         if self.reader.truncated:
@@ -423,28 +425,28 @@ class LandingPass:
         beside = checksum_file(self.landing.path)
         if beside is not None and not self.verified:
             notes.append(f"{beside.name} holds no sha256 of it: not checked")
-        return {
-            "index": INDEX_VERSION,
-            "file": self.name,
-            "signature": self.signature,
-            "sha256": self.reader.sha256,
-            "counts": self.line_counts.to_dict(),
-            "by_stream": dict(sorted(self.tally.by_stream.items())),
-            "other": {"blank": self.tally.blank, "connection": self.tally.connection},
-            "unplaced": self._told,
-            "notes": notes,
-            "examples": examples,
-            "days": [[key.channel, key.symbol, str(key.day)] for key in sorted({*self.counts, *self.earlier})],
-            "channels": sorted(self.wanted.channels),
-            "symbols": sorted(self.wanted.symbols),
-            "unknown_symbols": dict(sorted(self.unknown_symbols.items())),
-            "former": [[key.channel, key.symbol, str(key.day)] for key in sorted(self.former)],
-        }
+        return Index(
+            index=Index.newest,
+            file=self.name,
+            signature=self.signature,
+            sha256=self.reader.sha256,
+            counts=self.line_counts,
+            by_stream=dict(sorted(self.tally.by_stream.items())),
+            other={"blank": self.tally.blank, "connection": self.tally.connection},
+            unplaced=self._told or Unplaced(),
+            notes=notes,
+            examples=examples,
+            days=sorted({*self.counts, *self.earlier}),
+            channels=sorted(self.wanted.channels),
+            symbols=sorted(self.wanted.symbols),
+            unknown_symbols=dict(sorted(self.unknown_symbols.items())),
+            former=sorted(self.former),
+        )
 
-    def is_content_of(self, origin: Mapping[str, Any]) -> bool:
+    def is_content_of(self, origin: Origin) -> bool:
         """An origin of a raw day had this very content, under this name or another."""
-        same_file = origin.get("sha256") == self.reader.sha256
-        return same_file or (origin.get("content") == self.content and origin["lines"] == self.reader.lines)
+        same_file = origin.sha256 == self.reader.sha256
+        return same_file or (origin.content == self.content and origin.lines == self.reader.lines)
 
 
 def _printable(text: str) -> str:

@@ -1,12 +1,13 @@
 """Raw days composed of what the passes over landing files have found."""
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -21,20 +22,18 @@ from hedgegrid_assets.stages.raw.days import (
     keep_unplaced,
     manifest_of,
     noted_day,
-    read_manifest,
     write_manifest,
 )
 from hedgegrid_assets.stages.raw.index import (
     LandingFile,
-    index_days,
-    index_former,
     indexes,
     last_import,
     older_indexes,
     write_index,
 )
+from hedgegrid_assets.stages.raw.manifest import Manifest, Origin, read_manifest
 from hedgegrid_assets.stages.raw.passes import LINES_OPTIONS, LandingPass, Wanted, shown_name
-from hedgegrid_assets.store import Places, atomic_write, parquet_writer, reading, sha256_of, write_json
+from hedgegrid_assets.store import Places, atomic_write, parquet_writer, reading, sha256_of, write_document
 
 OF_RAW: Final = b"hedgegrid.raw_sha256"
 """Metadata of a sidecar: the raw file that its lines are of."""
@@ -57,7 +56,7 @@ def publish(
     for part in imported:
         if part.before is not None:
             older[part.name].update(part.before)
-    gone = {key for indexes in older.values() for index in indexes.values() for key in index_days(index)}
+    gone = {key for indexes in older.values() for index in indexes.values() for key in index.days}
     missing = _Missing()
     for key in sorted(gone.union(*(part.counts for part in imported))):
         giving = [part for part in imported if key in part.counts]
@@ -71,18 +70,18 @@ def publish(
                 part.copied = True
                 part.run(source, alone=False, progress=progress)
         wanted = Wanted(frozenset({key.channel}), frozenset({key.symbol}))
-        for name in [origin["path"] for origin in held if not origin["stored_bytes"]]:  # so far in place
+        for name in [each.path for each in held if not each.stored_bytes]:  # so far in place
             folder = work / hashlib.sha256(name.encode()).hexdigest()[:16]
             landing = landed.get(name, LandingFile(places.data / name))
-            said = next(origin.get("settings") for origin in held if origin["path"] == name)
+            said = next(each.origin.settings for each in held if each.path == name)
             again = LandingPass(places, replace(landing, settings=said) if said else landing, wanted, folder)
             again.run(source, alone=False, progress=progress)
             if key in again.counts:
                 giving.append(again)
-        _publish_day(places, feed, source, key, giving, [origin for origin in held if origin["stored_bytes"]])
+        _publish_day(places, feed, source, key, giving, [each for each in held if each.stored_bytes])
     at = last_import(places, feed) if imported else 0
     for part in imported:
-        held_before = {key for index in older[part.name].values() for key in index_days(index) | index_former(index)}
+        held_before = {key for index in older[part.name].values() for key in {*index.days, *index.former}}
         part.former = frozenset(key for key in held_before - part.counts.keys() if part.wanted.has(key))
         _write_line_rejects(places, feed, part)
         for path in older[part.name]:
@@ -90,6 +89,34 @@ def publish(
         at = write_index(places, feed, part.landing.path, part.index(), at)
     _forget(places, feed, missing.renamed)
     return missing.notes()
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What a landing file gives to a raw day, and where that begins in the day's file and in its sidecar."""
+
+    origin: Origin
+    start_bytes: int = 0
+    start_lines: int = 0
+
+    @property
+    def path(self) -> str:
+        return self.origin.path or ""
+
+    @property
+    def stored_bytes(self) -> int:
+        return self.origin.stored_bytes or 0
+
+    @property
+    def stored_lines(self) -> int:
+        return self.origin.stored_lines or 0
+
+    @property
+    def span(self) -> tuple[int, int]:
+        first, last = self.origin.first_local_ns, self.origin.last_local_ns
+        assert first is not None
+        assert last is not None
+        return first, last
 
 
 class _Missing:
@@ -100,24 +127,24 @@ class _Missing:
         self._lost: dict[str, set[RawKey]] = {}
 
     def without(
-        self, places: Places, key: RawKey, held: Sequence[dict[str, Any]], giving: Sequence[LandingPass]
-    ) -> list[dict[str, Any]]:
+        self, places: Places, key: RawKey, held: Sequence[_Held], giving: Sequence[LandingPass]
+    ) -> list["_Held"]:
         """The origins of a day that still count.
 
         Not those whose file has another name now, or was packed: the new file gives their lines. Nor those that were
         read in place and are gone: their lines are nowhere.
         """
-        kept: list[dict[str, Any]] = []
-        for origin in held:
-            name = origin["path"]
+        kept: list[_Held] = []
+        for each in held:
+            name = each.path
             if (places.data / name).is_file():
-                kept.append(origin)
+                kept.append(each)
                 continue
-            heir = next((part for part in giving if part.is_content_of(origin)), None)
+            heir = next((part for part in giving if part.is_content_of(each.origin)), None)
             if heir is not None:
                 self.renamed[name] = heir.name
-            elif origin["stored_bytes"]:
-                kept.append(origin)
+            elif each.stored_bytes:
+                kept.append(each)
             else:
                 self._lost.setdefault(name, set()).add(key)
         return kept
@@ -136,7 +163,7 @@ class _Missing:
 def _forget(places: Places, feed: str, names: Collection[str]) -> None:
     """Remove what was noted of landing files that have another name now."""
     for path, index in indexes(places, feed).items() if names else ():
-        if index["file"] in names:
+        if index.file in names:
             path.unlink(missing_ok=True)
     for name in names:
         keep_unplaced(places, feed, name, [])
@@ -146,16 +173,14 @@ def tell_gone(places: Places, feed: str) -> list[str]:
     """What to tell of files that days were read from in place and that are gone: once, since there is nothing to do."""
     found: list[str] = []
     for path, index in indexes(places, feed).items():
-        there = (places.data / index["file"]).is_file()
-        if there == (not index.get("gone", False)):
+        there = (places.data / index.file).is_file()
+        if there == (not index.gone):
             continue
-        write_json(path, places.raw_temp(feed), index | {"gone": not there})
-        days = sorted(
-            f"{key.symbol} {key.day}" for key in index_days(index) if _is_in(places, feed, key, index["file"])
-        )
+        write_document(path, places.raw_temp(feed), msgspec.structs.replace(index, gone=not there))
+        days = sorted(f"{key.symbol} {key.day}" for key in index.days if _is_in(places, feed, key, index.file))
         if not there and days:
             found.append(
-                f"{index['file']} is gone, and was not copied: what the catalog holds of {days[0]} stays as it is, "
+                f"{index.file} is gone, and was not copied: what the catalog holds of {days[0]} stays as it is, "
                 "but cannot be made again; put the file back for that"
             )
     return found
@@ -163,30 +188,31 @@ def tell_gone(places: Places, feed: str) -> list[str]:
 
 def _is_in(places: Places, feed: str, key: RawKey, name: str) -> bool:
     day = noted_day(places, feed, key)
-    return day is not None and day.lines is None and day.manifest["origin"][0].get("path") == name
+    return day is not None and day.lines is None and day.manifest.origin[0].path == name
 
 
-def _held_origins(places: Places, feed: str, key: RawKey, replaced: set[str]) -> list[dict[str, Any]]:
+def _held_origins(places: Places, feed: str, key: RawKey, replaced: set[str]) -> list[_Held]:
     """Origins of the day on disk that this import does not replace, each with its place in the day's file.
 
     ``stored_bytes`` is 0 where the lines have to be taken from the landing file again.
     """
     manifest = read_manifest(places.raw_manifest(feed, key.channel, key.symbol, key.day))
-    held: list[dict[str, Any]] = []
+    held: list[_Held] = []
     start_bytes = start_lines = 0
-    for origin in manifest["origin"] if manifest else []:
-        if origin["path"] not in replaced:
-            held.append(origin | {"start_bytes": start_bytes, "start_lines": start_lines})
-        start_bytes += origin["stored_bytes"]
-        start_lines += origin["stored_lines"]
+    for origin in manifest.origin if manifest else []:
+        here = _Held(origin, start_bytes, start_lines)
+        if here.path not in replaced:
+            held.append(here)
+        start_bytes += here.stored_bytes
+        start_lines += here.stored_lines
     if manifest and held and start_bytes and not _is_whole(places, feed, key, manifest):
-        held = [origin | {"stored_bytes": 0} for origin in held]
+        held = [replace(each, origin=msgspec.structs.replace(each.origin, stored_bytes=0)) for each in held]
     return held
 
 
-def _is_whole(places: Places, feed: str, key: RawKey, manifest: Mapping[str, Any]) -> bool:
+def _is_whole(places: Places, feed: str, key: RawKey, manifest: Manifest) -> bool:
     """A raw file and its sidecar are those of the manifest: no run was killed between publishing one and the other."""
-    path = places.raw_folder(feed, key.channel, key.symbol) / manifest["file"]
+    path = places.raw_folder(feed, key.channel, key.symbol) / manifest.file
     lines = places.raw_lines(feed, key.channel, key.symbol, key.day)
     if not path.exists() or not lines.exists():
         return False
@@ -194,7 +220,7 @@ def _is_whole(places: Places, feed: str, key: RawKey, manifest: Mapping[str, Any
         of = (pq.read_schema(lines).metadata or {}).get(OF_RAW, b"").decode()
     except (pa.ArrowException, OSError, UnicodeDecodeError):  # damaged: the landing files have it all
         return False
-    return of == manifest["sha256"] and sha256_of(path) == manifest["sha256"]
+    return of == manifest.sha256 and sha256_of(path) == manifest.sha256
 
 
 def _publish_in_place(places: Places, feed: str, source: Source, key: RawKey, part: LandingPass) -> None:
@@ -210,8 +236,9 @@ def _publish_in_place(places: Places, feed: str, source: Source, key: RawKey, pa
         part.counts[key],
         tally,
         [part.origin(key)],
+        in_place=True,
     )
-    write_manifest(places, feed, key, manifest | {"stored": "in_place"})
+    write_manifest(places, feed, key, manifest)
     for copy in (_raw_file(places, feed, source, key), places.raw_lines(feed, key.channel, key.symbol, key.day)):
         copy.unlink(missing_ok=True)
 
@@ -226,42 +253,37 @@ def _publish_day(
     source: Source,
     key: RawKey,
     giving: Sequence[LandingPass],
-    held: Sequence[dict[str, Any]],
+    held: Sequence[_Held],
 ) -> None:
     """Join the parts in the order of their landing files: zstd frames are laid end to end, nothing is recompressed."""
     final = _raw_file(places, feed, source, key)
     lines_final = places.raw_lines(feed, key.channel, key.symbol, key.day)
-    pieces: list[tuple[str, dict[str, Any], Path, Path, int, int]] = [
-        (part.name, part.origin(key), part.parts[key].path, part.parts[key].lines_path, 0, 0) for part in giving
-    ]
-    pieces += [
-        (origin["path"], origin, final, lines_final, origin["start_bytes"], origin["start_lines"]) for origin in held
-    ]
-    pieces.sort(key=lambda piece: piece[0])
+    pieces = [(_Held(part.origin(key)), part.parts[key].path, part.parts[key].lines_path) for part in giving]
+    pieces += [(each, final, lines_final) for each in held]
+    pieces.sort(key=lambda piece: piece[0].path)
     if not pieces:
         for path in (places.raw_manifest(feed, key.channel, key.symbol, key.day), final, lines_final):
             path.unlink(missing_ok=True)
         return
     tally = Tally()
-    origins: list[dict[str, Any]] = []
     with ExitStack() as stack:
         temporary = stack.enter_context(atomic_write(final, places.raw_temp(feed)))
         lines_temporary = stack.enter_context(atomic_write(lines_final, places.raw_temp(feed)))
         digest, size, count = hashlib.sha256(), 0, 0
         with temporary.open("wb") as out:
-            for _, origin, path, _, start_bytes, _ in pieces:
-                for chunk in _range(path, start_bytes, origin["stored_bytes"]):
+            for piece, path, _ in pieces:
+                for chunk in _range(path, piece.start_bytes, piece.stored_bytes):
                     out.write(chunk)
                     digest.update(chunk)
-                size += origin["stored_bytes"]
-                count += origin["stored_lines"]
-                tally.see(origin["first_local_ns"], origin["last_local_ns"])
-                origins.append({name: value for name, value in origin.items() if not name.startswith("start_")})
+                size += piece.stored_bytes
+                count += piece.stored_lines
+                tally.see(*piece.span)
         schema = LINES_SCHEMA.with_metadata({OF_RAW: digest.hexdigest()})
         with parquet_writer(lines_temporary, schema, LINES_OPTIONS) as writer:
-            for _, origin, _, lines_path, _, start_lines in pieces:
-                for numbers in _numbers(lines_path, start_lines, origin["stored_lines"]):
+            for piece, _, lines_path in pieces:
+                for numbers in _numbers(lines_path, piece.start_lines, piece.stored_lines):
                     writer.write_table(numbers.cast(schema))
+    origins = [piece.origin for piece, _, _ in pieces]
     manifest = manifest_of(feed, source, key, final.name, size, digest.hexdigest(), count, tally, origins)
     write_manifest(places, feed, key, manifest)
 

@@ -340,7 +340,7 @@ def test_a_file_that_fails_once_is_fetched_again(kind: str, server: Standin, tmp
     server.inject(Fault(kind, path="/trades/", seconds=0.9))
     raw = feed_context(tmp_path, server).raw(TRADES)
     assert raw is not None
-    assert (raw.manifest["lines"], raw.path.name) == (2_001, "2024-01-02.csv.gz")
+    assert (raw.manifest.lines, raw.path.name) == (2_001, "2024-01-02.csv.gz")
     assert len(server.requests("/trades/")) == 2
     assert leftovers(tmp_path) == []
 
@@ -438,7 +438,7 @@ def test_an_empty_day_that_tardis_has_is_an_empty_day(server: Standin, tmp_path:
     feed = feed_context(tmp_path, server, symbols=("SOLUSDT",))
     raw = feed.raw(RawKey("trades", "SOLUSDT", PAID))
     assert raw is not None
-    assert raw.manifest["lines"] == 0
+    assert raw.manifest.lines == 0
     feed.raw(RawKey("trades", "SOLUSDT", FREE))
     (done,) = normalized(feed, RawKey("trades", "SOLUSDT", PAID), "trade_tick")
     assert done.status.value == "empty"

@@ -94,7 +94,7 @@ def test_a_day_is_the_joined_slices_as_plain_gzip(cached: Path, server: Standin)
     assert raw is not None
     assert raw.path.name == "2024-01-02.jsonl.gz"
     assert text_of(raw) == recorded(server)
-    assert raw.manifest["request"] == {
+    assert raw.manifest.request == {
         "exchange": "binance-futures",
         "api": "replay",
         "channel": "trade",
@@ -443,10 +443,13 @@ def test_broken_lines_are_counted_and_cost_no_other(cached: Path, server: Standi
 
     raw = feed_context(tmp_path, server, api="replay").held(TRADES)
     assert raw is not None
-    (origin,) = raw.manifest["origin"]
-    assert sum(origin["by_stream"].values()) + origin["blank"] + origin["unreadable"] == origin["lines"]
+    (origin,) = raw.manifest.origin
+    assert origin.by_stream is not None
+    assert origin.blank is not None
+    assert origin.unreadable is not None
+    assert sum(origin.by_stream.values()) + origin.blank + origin.unreadable == origin.lines
     kept = pl.read_parquet(list((tmp_path / "data/rejects/cli_tardis/_raw").iterdir()))
-    assert len(kept) == origin["unreadable"] > 0
+    assert len(kept) == origin.unreadable > 0
     assert len(server.requests("/data-feeds/")) == len(BROKEN_LINES)
 
 
@@ -471,8 +474,8 @@ def test_disconnects_survive_to_the_gap_report(cached: Path, server: Standin, tm
     assert gaps[0].ids_missing == 2_000 - verdict.rows.rows_out
     raw = feed_context(tmp_path, server, api="replay").held(TRADES)
     assert raw is not None
-    assert len(raw.manifest["disconnects_ns"]) == 1
-    assert raw.manifest["origin"][0]["blank"] == 10
+    assert len(raw.manifest.disconnects_ns) == 1
+    assert raw.manifest.origin[0].blank == 10
 
 
 def test_blank_lines_at_the_ends_of_a_day_are_marks_as_well(cached: Path, server: Standin, tmp_path: Path) -> None:
@@ -484,7 +487,7 @@ def test_blank_lines_at_the_ends_of_a_day_are_marks_as_well(cached: Path, server
     feed = feed_context(tmp_path, server, api="replay")
     raw = feed.raw(TRADES)
     assert raw is not None
-    assert raw.manifest["disconnects_ns"] == [raw.manifest["first_local_ns"], raw.manifest["last_local_ns"]]
+    assert raw.manifest.disconnects_ns == [raw.manifest.first_local_ns, raw.manifest.last_local_ns]
 
 
 # ---------------------------------------------------------------- marks, dated and other symbols
@@ -514,7 +517,7 @@ def test_mark_messages_of_any_symbol_give_the_tables_that_they_hold(
     feed = feed_context(tmp_path, server, symbols=(symbol,), api="replay")
     raw = feed.raw(RawKey("markPrice", symbol, day))
     assert raw is not None
-    assert raw.manifest["lines"] == len(MARKS)
+    assert raw.manifest.lines == len(MARKS)
     tables = [TABLES[name] for name in ("mark_price_update", "index_price_update", "funding_rate_update")]
     done = normalize_tables(feed, InstrumentDay(feed.feed.instrument_id(symbol), day), raw, tables)
     assert [each.verdict.rows.rows_out for each in done] == [sum(counts[n] for _, counts in MARKS) for n in range(3)]

@@ -16,10 +16,10 @@ from hedgegrid_assets.model import Channel, Field, Identity, InstrumentDay, Sour
 from hedgegrid_assets.sources.csv.settings import CsvSettings
 from hedgegrid_assets.stages.frames import Precisions, read_blocks
 from hedgegrid_assets.stages.normalize import Normalized, Recipe, buckets, held, normalize_day
-from hedgegrid_assets.stages.raw import REJECT_SCHEMA, RawDay, RawKey
+from hedgegrid_assets.stages.raw import REJECT_SCHEMA, Origin, RawDay, RawKey
 from hedgegrid_assets.store import Places, sha256_of
 from hedgegrid_assets.tables import TABLES
-from hedgegrid_assets_tests.yard import with_blocks_of
+from hedgegrid_assets_tests.yard import bare_manifest, with_blocks_of
 
 DAY = date(2024, 1, 1)
 MIDNIGHT = 1_704_067_200_000_000_000
@@ -73,12 +73,8 @@ def normalized(folder: Path, lines: list[bytes]) -> tuple[Normalized, list[tuple
     """What becomes of a day of these lines, and its (second, price) in stored order."""
     path = folder / "day.jsonl"
     path.write_bytes(b"\n".join(lines) + b"\n")
-    manifest: dict[str, Any] = {
-        "sha256": sha256_of(path),
-        "lines": len(lines),
-        "disconnects_ns": [],
-        "origin": [{"path": "day.jsonl", "lines": len(lines), "stored_lines": len(lines)}],
-    }
+    origin = Origin(path="day.jsonl", bytes=0, sha256="", lines=len(lines), stored_lines=len(lines))
+    manifest = bare_manifest(sha256_of(path), [origin])
     raw = RawDay(RawKey("prices", "X", DAY), path, manifest, None)
     places = Places(folder / "data", folder / "catalog")
     recipe = Recipe(SOURCE, CHANNEL, Precisions(1, 1, 1), {})

@@ -23,10 +23,11 @@ from hedgegrid_assets.stages.normalize import identity as identity_of_rows
 from hedgegrid_assets.stages.normalize.identity import Likeness
 from hedgegrid_assets.stages.normalize.order import InOrder
 from hedgegrid_assets.stages.normalize.sink import DayFrame
-from hedgegrid_assets.stages.raw import RawDay, RawKey
+from hedgegrid_assets.stages.raw import Origin, RawDay, RawKey
 from hedgegrid_assets.store import Places
 from hedgegrid_assets.tables import TABLES
 from hedgegrid_assets_tests.stages.normalize.in_memory import InMemory, ordered
+from hedgegrid_assets_tests.yard import bare_manifest
 
 DAY = date(2024, 1, 1)
 SECOND = 1_000_000_000
@@ -123,7 +124,8 @@ def through_the_stage(
 ) -> InMemory:
     places = Places(folder / "data", folder / "catalog")
     lengths = [end - first for first, end in pairwise([0, *origins])]
-    manifest = {"sha256": "0", "origin": [*({"stored_lines": length} for length in lengths), {"stored_lines": 1}]}
+    given = [Origin(bytes=0, sha256="", lines=0, stored_lines=length) for length in (*lengths, 1)]
+    manifest = bare_manifest("0", given)
     raw = RawDay(RawKey("x", "X", DAY), folder, manifest, None)
     with ExitStack() as stack:
         frame = DayFrame(places, InstrumentDay("X.Y", DAY), raw, table, recipe, None)

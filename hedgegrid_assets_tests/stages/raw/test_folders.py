@@ -79,7 +79,7 @@ def test_each_symbol_has_one_folder_in_which_its_days_are_found(
         assert raw_days(places(tmp_path), FEED, "trade", symbol) == [DAY]
         manifest = read_manifest(channel / raw_folder_name(symbol) / f"{DAY}.json")
         assert manifest is not None
-        assert manifest["symbol"] == symbol
+        assert manifest.symbol == symbol
     (imported,) = imports(places(tmp_path), FEED)
     assert {key.symbol for key in imported.days} == set(SYMBOLS)
     for command in looks(tmp_path):

@@ -18,8 +18,8 @@ import pytest
 
 from hedgegrid_assets.errors import EnvironmentFault, RawDamaged
 from hedgegrid_assets.stages import raw
-from hedgegrid_assets.stages.raw import RawKey
-from hedgegrid_assets.store import BlockReader
+from hedgegrid_assets.stages.raw import Origin, RawKey
+from hedgegrid_assets.store import BlockReader, plain
 from hedgegrid_assets_tests import scenario
 from hedgegrid_assets_tests.scenario import (
     BAD_MS,
@@ -47,8 +47,9 @@ def yard(tmp_path: Path) -> Yard:
     return Yard(tmp_path)
 
 
-def accounted(origin: dict[str, Any]) -> int:
-    return sum(origin["by_stream"].values()) + origin["connection"] + origin["blank"] + origin["unreadable"]
+def accounted(origin: Origin) -> int:
+    counted = (origin.connection, origin.blank, origin.unreadable)
+    return sum((origin.by_stream or {}).values()) + sum(number or 0 for number in counted)
 
 
 # ---------------------------------------------------------------- lines conserved
@@ -60,17 +61,17 @@ def test_every_line_of_every_variant_is_accounted_for_and_kept_as_it_is(yard: Ya
     landed = yard.drop(f"capture{variant.suffix}", variant.data)
     report = yard.bring_in()
     lines = lines_of(landed)
-    origin = yard.raw().manifest["origin"][0]
-    assert origin["lines"] == report.lines == len(lines)
+    origin = yard.raw().manifest.origin[0]
+    assert origin.lines == report.lines == len(lines)
     assert accounted(origin) == len(lines)
     assert report.unplaced == Counter(variant.unplaced)
     for key in report.days:
         day = yard.raw(key.channel, key.symbol, key.day)
         kept = [lines[number - 1].rstrip(b"\n") + b"\n" for _, number in origins_of(day)]
         assert lines_of(day.path) == kept
-        assert day.manifest["lines"] == len(kept)
+        assert day.manifest.lines == len(kept)
         raw.verify(day)
-    stored = yard.raw().manifest["lines"]
+    stored = yard.raw().manifest.lines
     assert stored == variant.trades + sum(variant.rejects.values()) + variant.duplicates
     assert yard.places.line_rejects(FEED, f"raw/websocket/{landed.name}").exists() == bool(variant.unplaced)
 
@@ -109,8 +110,8 @@ def test_a_day_is_named_after_arrival_also_where_the_exchange_time_is_of_the_nex
 def test_a_file_over_midnight_is_split_at_midnight(yard: Yard) -> None:
     yard.drop("capture.jsonl", VARIANTS["over midnight"].data)
     yard.bring_in()
-    assert yard.raw().manifest["lines"] == 40
-    assert yard.raw(day=NEXT_DAY).manifest["lines"] == 1
+    assert yard.raw().manifest.lines == 40
+    assert yard.raw(day=NEXT_DAY).manifest.lines == 1
     assert raw.raw_days(yard.places, FEED, "aggTrade", BTC) == [DAY, NEXT_DAY]
 
 
@@ -122,10 +123,10 @@ def test_a_stream_that_ends_too_early_gives_the_lines_up_to_there_and_says_so(ya
     data, suffix = TRUNCATED[name]
     landed = yard.drop(f"capture{suffix}", data)
     report = yard.bring_in(in_place=True)
-    origin = yard.raw().manifest["origin"][0]
-    assert not origin["decoded_to_end"]
+    origin = yard.raw().manifest.origin[0]
+    assert not origin.decoded_to_end
     assert "ends too early" in report.notes[0]
-    assert accounted(origin) == origin["lines"] == len(lines_of(landed))
+    assert accounted(origin) == origin.lines == len(lines_of(landed))
     assert set(report.unplaced) <= {"truncated_tail"}
     assert CLEAN.startswith(b"".join(lines_of(landed)))
     raw.verify(yard.raw())
@@ -147,7 +148,7 @@ def test_a_damaged_file_keeps_no_other_out_where_that_is_wished(yard: Yard) -> N
     assert [error.details["path"] for error in report.damaged] == [
         str(yard.places.landing / "websocket" / "a.jsonl.gz")
     ]
-    assert yard.raw().manifest["lines"] == 40
+    assert yard.raw().manifest.lines == 40
     assert [file.path.name for file in yard.landed() if file.path not in report.known + report.read] == ["a.jsonl.gz"]
 
 
@@ -251,7 +252,7 @@ def test_one_more_symbol_reads_the_file_again_for_it(yard: Yard) -> None:
     before = yard.files("data", "raw", FEED, "aggTrade", BTC)
     both = yard.bring_in([BTC, ETH])
     assert len(both.read) == 1
-    assert yard.raw(symbol=ETH).manifest["lines"] == 20
+    assert yard.raw(symbol=ETH).manifest.lines == 20
     assert yard.files("data", "raw", FEED, "aggTrade", BTC) == before
     assert len(yard.bring_in([BTC]).known) == 1
 
@@ -260,7 +261,7 @@ def test_one_more_channel_reads_the_file_again_for_it(yard: Yard) -> None:
     yard.drop("capture.jsonl", CLEAN)
     yard.bring_in(channels=["aggTrade"])
     assert len(yard.bring_in(channels=["aggTrade", "markPrice"]).read) == 1
-    assert yard.raw("markPrice").manifest["lines"] == 120
+    assert yard.raw("markPrice").manifest.lines == 120
     assert raw.raw_day(yard.places, FEED, RawKey("trade", BTC, DAY)) is None
 
 
@@ -283,17 +284,17 @@ def test_a_file_of_one_symbol_and_day_is_not_copied(yard: Yard) -> None:
     yard.bring_in(in_place=True)
     for channel in ("aggTrade", "markPrice"):
         assert yard.raw(channel).path == landed
-        assert yard.raw(channel).manifest["stored"] == "in_place"
+        assert yard.raw(channel).manifest.stored == "in_place"
         raw.verify(yard.raw(channel))
     assert not list(yard.places.data.rglob("*.zst"))
-    assert yard.raw("markPrice").manifest["first_local_ns"] == received(BAD_MS)
+    assert yard.raw("markPrice").manifest.first_local_ns == received(BAD_MS)
 
 
 @pytest.mark.parametrize("other", [trades(1, symbol=ETH), trades(1001, day=1), trades(7, symbol="XRPUSDT")])
 def test_a_file_of_more_than_that_is_copied(yard: Yard, other: bytes) -> None:
     yard.drop("capture.jsonl", trades(1000) + other)
     yard.bring_in(in_place=True)
-    assert yard.raw().manifest["stored"] == "copy"
+    assert yard.raw().manifest.stored == "copy"
 
 
 def test_a_file_read_in_place_that_has_changed_or_gone_is_not_trusted(yard: Yard) -> None:
@@ -312,7 +313,7 @@ def test_a_second_file_of_the_day_joins_one_that_was_read_in_place(yard: Yard) -
     yard.bring_in(in_place=True)
     yard.drop("a.jsonl", trades(1001))
     yard.bring_in(in_place=True)
-    assert yard.raw().manifest["stored"] == "copy"
+    assert yard.raw().manifest.stored == "copy"
     assert ids_in(yard) == [1001, 1002]
     assert origins_of(yard.raw()) == [("raw/websocket/a.jsonl", 1), ("raw/websocket/b.jsonl", 2)]
 
@@ -329,7 +330,7 @@ def test_in_place_and_copied_give_equal_frames(tmp_path: Path, name: str) -> Non
         yard = Yard(tmp_path / str(in_place))
         yard.drop("capture.jsonl", only_btc)
         yard.bring_in(in_place=in_place)
-        assert yard.raw().manifest["stored"] == ("in_place" if in_place else "copy")
+        assert yard.raw().manifest.stored == ("in_place" if in_place else "copy")
         digests.append(
             {
                 channel: {n: done.verdict.content_digest for n, done in yard.normalize(channel).items()}
@@ -351,7 +352,7 @@ def _file(folder: Path, data: bytes) -> Path:
 def test_a_manifest_says_where_its_lines_came_from(yard: Yard) -> None:
     landed = yard.drop("capture.jsonl", CLEAN)
     yard.bring_in()
-    manifest = yard.raw().manifest
+    manifest: dict[str, Any] = plain(yard.raw().manifest)
     assert manifest["feed"] == FEED
     assert (manifest["channel"], manifest["symbol"], manifest["date"]) == ("aggTrade", BTC, "2024-01-01")
     assert manifest["first_local_ns"] == received(MIDNIGHT_MS + 5_000)
@@ -378,7 +379,7 @@ def test_a_connection_line_marks_when_the_last_message_before_it_came(yard: Yard
         "capture.jsonl", wss + trades(1000, 1001) + wss + b"<- subscribed\n" + trades(1100) + trades(1101, symbol=ETH)
     )
     yard.bring_in()
-    assert yard.raw().manifest["disconnects_ns"] == [received(MIDNIGHT_MS + 1_000)]
+    assert yard.raw().manifest.disconnects_ns == [received(MIDNIGHT_MS + 1_000)]
 
 
 # ---------------------------------------------------------------- many days, little memory
@@ -401,7 +402,7 @@ def test_many_symbols_and_days_in_one_file_need_few_open_files(yard: Yard, monke
     yard.drop("capture.jsonl", data + late)
     report = yard.bring_in(symbols)
     assert len(report.days) == 160
-    assert {yard.raw(symbol=symbol).manifest["lines"] for symbol in symbols} == {3}
+    assert {yard.raw(symbol=symbol).manifest.lines for symbol in symbols} == {3}
     last = yard.raw(symbol=symbols[-1], day=DAY + timedelta(days=15))
     assert [number for _, number in origins_of(last)] == [319, 320]
     raw.verify(yard.raw(symbol=symbols[0]))
@@ -511,7 +512,7 @@ def test_a_real_kill_leaves_no_half_file_under_a_final_name(yard: Yard) -> None:
     assert list(yard.places.raw_temp(FEED).rglob("*.part"))
     report = yard.bring_in()
     assert len(report.read) == 1
-    assert yard.raw().manifest["lines"] == len(BTC_IDS)
+    assert yard.raw().manifest.lines == len(BTC_IDS)
     assert not list(yard.places.raw_temp(FEED).rglob("*.part"))
 
 

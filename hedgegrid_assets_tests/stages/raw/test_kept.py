@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from hedgegrid_assets.errors import HedgegridError
@@ -90,7 +91,7 @@ def test_what_was_read_of_other_bytes_is_not_used(tmp_path: Path, monkeypatch: p
         for key, day in report.at_hand.items():
             assert day.kept is not None
             day.kept._rest.clear()
-            report.at_hand[key] = replace(day, manifest={**day.manifest, "sha256": "0" * 64})
+            report.at_hand[key] = replace(day, manifest=msgspec.structs.replace(day.manifest, sha256="0" * 64))
         return report
 
     monkeypatch.setattr("hedgegrid_assets.pipeline.run.import_landing", import_other_bytes)
