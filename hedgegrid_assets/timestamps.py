@@ -1,6 +1,6 @@
 """Integer nanoseconds since 1970 UTC: days, text and file names; no float anywhere."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -36,13 +36,13 @@ def day_of(ns: int) -> date:
     return _EPOCH + timedelta(days=ns // NS_PER_DAY)
 
 
-def nanoseconds(value: "pl.Expr") -> "pl.Expr":
+def nanoseconds(value: "pl.Expr", units: Iterable[str] = tuple(FACTORS)) -> "pl.Expr":
     """Whole numbers since 1970 as ns, each of the unit that its own size tells; null where it is a time in none of them."""
     import polars as pl
 
     ns = pl.lit(None, pl.Int64)
-    for unit, (first, last) in RANGES.items():
-        ns = pl.when(value.is_between(first, last)).then(value * FACTORS[unit]).otherwise(ns)
+    for unit in units:
+        ns = pl.when(value.is_between(*RANGES[unit])).then(value * FACTORS[unit]).otherwise(ns)
     return ns
 
 

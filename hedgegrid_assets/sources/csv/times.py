@@ -246,8 +246,7 @@ def _whole_numbers(whole: pl.Series, unit: str) -> pl.Series:
         if whole.is_between(first, last).all():
             return (whole * FACTORS[name]).alias("ns")
     number = pl.col("whole")
-    ns = nanoseconds(number) if unit == ANY else pl.when(number.is_between(*RANGES[unit])).then(number * FACTORS[unit])
-    return pl.DataFrame({"whole": whole}).select(ns=ns)["ns"]
+    return pl.DataFrame({"whole": whole}).select(ns=nanoseconds(number, _units(unit)))["ns"]
 
 
 def _with_fraction(unit: str) -> pl.Expr:

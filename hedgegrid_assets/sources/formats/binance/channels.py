@@ -8,14 +8,12 @@ from hedgegrid_assets.model import Channel, Field, Identity, TableMapping
 from hedgegrid_assets.tables.funding_rate_update import RATE_DECIMALS
 from hedgegrid_assets.tables.quote_tick import QUOTED
 from hedgegrid_assets.tables.trade_tick import side
-from hedgegrid_assets.timestamps import RANGES
+from hedgegrid_assets.timestamps import nanoseconds
 
 
 def _nanoseconds(key: str) -> pl.Expr:
     """Exchange time in ns; milliseconds or microseconds (venues are moving to them). Null if it is neither."""
-    value = pl.col(key)
-    is_micros, is_millis = value.is_between(*RANGES["us"]), value.is_between(*RANGES["ms"])
-    return pl.when(is_micros).then(value * 1_000).when(is_millis).then(value * 1_000_000)
+    return nanoseconds(pl.col(key), ("ms", "us"))
 
 
 _TRADE_FIELDS: Final = (
