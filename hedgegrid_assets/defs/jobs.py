@@ -15,7 +15,7 @@ type Job = "UnresolvedAssetJobDefinition"
 
 
 def days_job(feed_context: FeedContext) -> str:
-    """Name of the job that makes one instrument-day."""
+    """Name of the job that makes instrument-days."""
     return f"{feed_context.feed.name}_days"
 
 
@@ -30,7 +30,7 @@ def jobs_of(feed_context: FeedContext) -> list[Job]:
     days = dg.define_asset_job(
         days_job(feed_context),
         selection=dg.AssetSelection.assets(*daily_keys(feed_context)),
-        description=f"One day of one instrument of {feed}, from raw to catalog: a run for each partition.",
+        description=f"Days of one instrument of {feed}, from raw to catalog; a run may cover a block of days.",
     )
     if not feed_context.source.lands:
         return [days]

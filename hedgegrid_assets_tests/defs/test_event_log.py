@@ -1,0 +1,76 @@
+"""The event logs that keep their engines: the same history as Dagster's own, and nothing but that with a Dagster not known."""
+
+import logging
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster._core.instance import InstanceRef
+from dagster._core.storage.event_log import SqliteEventLogStorage
+
+from hedgegrid_assets.defs import event_log
+from hedgegrid_assets.defs.backfill import instance_for
+from hedgegrid_assets.defs.event_log import KeptEventLog, KeptSqliteEventLog
+from hedgegrid_assets_tests.dagster_feeds import day_of, drop, feed_context_of, partition, run
+
+KEY = dg.AssetKey(["captures", "catalog", "trade_tick"])
+CONSOLIDATED = """
+event_log_storage:
+  module: hedgegrid_assets.defs.event_log
+  class: KeptEventLog
+  config: {base_dir: {env: DAGSTER_HOME}}
+"""
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    return tmp_path / "home"
+
+
+def of_dagster(home: Path) -> dg.DagsterInstance:
+    """The instance as Dagster's own processes open it."""
+    return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home)))
+
+
+def test_a_history_is_the_same_for_dagsters_own_log_and_for_the_kept_one(home: Path, tmp_path: Path) -> None:
+    feed_context = feed_context_of(tmp_path)
+    drop(feed_context, day_of(0) + day_of(1))
+    with of_dagster(home) as instance:
+        assert type(instance.event_log_storage) is SqliteEventLogStorage
+        run(feed_context, instance, partition(0))
+    with instance_for(tmp_path) as instance:
+        assert type(instance.event_log_storage) is KeptSqliteEventLog
+        assert instance.get_materialized_partitions(KEY) == {partition(0)}
+        run(feed_context, instance, partition(1))
+        assert len(instance.event_log_storage._engines) == 2  # the index, and the run's own
+    with of_dagster(home) as instance:
+        assert instance.get_materialized_partitions(KEY) == {partition(0), partition(1)}
+        before, after = [len(instance.all_logs(each.run_id)) for each in reversed(instance.get_runs())]
+        assert before == after + 4  # the first run has imported: two lines of log, the landing zone, the raw days
+
+
+def test_one_line_of_settings_gives_one_database_for_all_runs(home: Path, tmp_path: Path) -> None:
+    (home / "dagster.yaml").write_text(CONSOLIDATED)
+    feed_context = feed_context_of(tmp_path)
+    drop(feed_context, day_of(0))
+    with instance_for(tmp_path) as instance:
+        assert type(instance.event_log_storage) is KeptEventLog
+        assert run(feed_context, instance, partition(0)).success
+    with of_dagster(home) as instance:
+        assert instance.get_materialized_partitions(KEY) == {partition(0)}
+    assert (home / "event_log.db").exists()
+    assert not (home / "history" / "runs").exists() or not list((home / "history" / "runs").glob("*-*.db"))
+
+
+def test_with_a_dagster_that_is_not_known_the_log_is_dagsters_own_and_says_so(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(event_log, "KNOWN", "0.")
+    with instance_for(tmp_path) as instance:
+        assert type(instance.event_log_storage) is SqliteEventLogStorage
+    (home / "dagster.yaml").write_text(CONSOLIDATED)
+    with caplog.at_level(logging.WARNING), instance_for(tmp_path) as instance:
+        assert instance.get_materialized_partitions(KEY) == set()
+    assert "is not known to the kept event log" in caplog.text
