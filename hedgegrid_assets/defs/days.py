@@ -68,7 +68,7 @@ def days_of(
                 results = maker.make(day)
             except NoDataFetched as error:
                 missing.append(error)
-                found = [Fault(day, context.op.name, error)]
+                found = [Fault(day, f"{feed_context.feed.name}/raw", error)]
             else:
                 found = _faults(results)
                 faults += found
