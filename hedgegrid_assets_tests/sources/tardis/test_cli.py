@@ -392,29 +392,35 @@ def test_sample_data_without_key_and_network_is_synthetic(
 
 @pytest.mark.slow
 @pytest.mark.skipif(not CAPTURE.exists(), reason="the real captures are not here")
-def test_a_real_capture_replayed_equals_the_capture_read_directly(server: Standin, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("word", "folder", "rows"), [("trades", "trade_tick", 14_076), ("quotes", "quote_tick", 53_992)]
+)
+def test_a_real_capture_replayed_equals_the_capture_read_directly(
+    server: Standin, tmp_path: Path, word: str, folder: str, rows: int
+) -> None:
     back = (date(2024, 8, 8) - date(2024, 8, 1)).days
     if ("binance-futures", "ETHUSDT", date(2024, 8, 1)) not in server.library._recorded_days:
         server.library.add_capture("binance-futures", CAPTURE, -back)
     given = ["--config", config(tmp_path, api="replay", trade_kind="trade")]
-    assert run(trades("-q", *given, symbol="ETHUSDT", start="2024-08-01", end="2024-08-02")) == 0
-    replayed = pl.read_parquet("data/catalog/ETHUSDT-PERP.BINANCE/trade_tick.parquet/2024-08-01.parquet")
+    wanted = ["--data-types", word, "-q"]
+    assert run(replay(*wanted, *given, symbol="ETHUSDT", start="2024-08-01", end="2024-08-02")) == 0
+    replayed = pl.read_parquet(f"data/catalog/ETHUSDT-PERP.BINANCE/{folder}.parquet/2024-08-01.parquet")
 
-    direct = ["replay-to-parquet", "--source", "websocket", "--symbol", "ETHUSDT", "--data-types", "trades", "-q"]
+    direct = ["replay-to-parquet", "--source", "websocket", "--symbol", "ETHUSDT", *wanted]
     assert run([*direct, "--input", str(CAPTURE), "--output", "direct"]) == 0
-    read = pl.read_parquet("direct/ETHUSDT-PERP.BINANCE/trade_tick.parquet/2024-08-08.parquet")
+    read = pl.read_parquet(f"direct/ETHUSDT-PERP.BINANCE/{folder}.parquet/2024-08-08.parquet")
     moved = pl.duration(days=back)
     expected = read.with_columns(
         ts_event=pl.col("ts_event") - moved,
         ts_init=(pl.col("ts_init") - moved).dt.truncate("100ns"),  # the stamp in front of a line has seven decimals
     )
-    assert len(replayed) == 14_076
+    assert len(replayed) == rows
     assert replayed.drop("raw_row").equals(expected.drop("raw_row"))
 
     lines = b"".join(b"%b %b\n" % (iso_stamp(local), text) for _, _, local, text in capture_lines(CAPTURE, -back))
     Path("redated.jsonl").write_bytes(lines)
     assert run([*direct, "--input", "redated.jsonl", "--output", "redated"]) == 0
-    again = pl.read_parquet("redated/ETHUSDT-PERP.BINANCE/trade_tick.parquet/2024-08-01.parquet")
+    again = pl.read_parquet(f"redated/ETHUSDT-PERP.BINANCE/{folder}.parquet/2024-08-01.parquet")
     assert again.drop("raw_row").equals(replayed.drop("raw_row"))
 
 
