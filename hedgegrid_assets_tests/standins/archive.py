@@ -32,7 +32,7 @@ from hedgegrid_assets_tests.standins.tardis import Fault, Logged
 
 SINCE: Final = date(2019, 12, 31)
 ENDED: Final = date(2024, 3, 31)
-"""Last day of bookTicker."""
+"""First day without bookTicker."""
 HEADER_SINCE: Final = date(2022, 8, 11)
 MICROSECONDS_SINCE: Final = date(2025, 1, 1)
 _PAGE: Final = 1_000
@@ -232,6 +232,13 @@ class Library:
                 for at in (row[0],)
             ]
             return _CANDLE_HEADER if with_header else "", rows
+        if kind == "bookTicker" and market.path != "spot" and not monthly and days[0] < ENDED:
+            rows = [
+                f"{trade.number},{trade.price},{trade.size},{trade.price}5,{trade.size},{trade.ms},{trade.ms + 3}"
+                for trade in self._trades(symbol, days[0])
+            ]
+            header = "update_id,best_bid_price,best_bid_qty,best_ask_price,best_ask_qty,transaction_time,event_time"
+            return header, rows
         if kind == "fundingRate" and monthly and market.path != "spot":
             rows: Rows = []
             for day in days:

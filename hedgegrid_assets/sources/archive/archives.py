@@ -5,12 +5,12 @@ when a person has compared the row with the real server. A row without it is mar
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final, Literal
 
 from hedgegrid_assets.model import Channel
-from hedgegrid_assets.sources.archive.channels import candles, funding, trades
+from hedgegrid_assets.sources.archive.channels import candles, funding, quotes, trades
 from hedgegrid_assets.sources.archive.layouts import Columns, Layout
 
 type Period = Literal["daily", "monthly"]
@@ -27,6 +27,7 @@ class Files:
             ``{ymd}`` and ``{ym}`` (without hyphens) stand in it.
         folders: Period -> the folder in which symbols (or pairs) are folders; for the listing.
         by_pair: Files are of a pair, not of a contract.
+        ended: First day that the exchange does not publish any more; None: it goes on.
     """
 
     channel: Channel
@@ -34,6 +35,7 @@ class Files:
     paths: Mapping[Period, str]
     folders: Mapping[Period, str]
     by_pair: bool = False
+    ended: date | None = None
 
     def path(self, period: Period, symbol: str, day: date) -> str:
         """Path of the file that holds a day."""
@@ -140,6 +142,27 @@ _FUNDING: Final = Columns(
 )
 
 
+_QUOTES: Final = Columns(
+    (
+        Layout(
+            (
+                *("update_id", "best_bid_price", "best_bid_qty", "best_ask_price", "best_ask_qty"),
+                *("transaction_time", "event_time"),
+            ),
+            header=True,
+        ),
+    ),
+    {
+        "time": ("transaction_time",),
+        "bid_price": ("best_bid_price",),
+        "bid_size": ("best_bid_qty",),
+        "ask_price": ("best_ask_price",),
+        "ask_size": ("best_ask_qty",),
+    },
+)
+_QUOTES_ENDED: Final[Mapping[str, date]] = {"futures/um": date(2024, 3, 31)}
+
+
 def _dated(names: tuple[str, ...]) -> tuple[Layout, ...]:
     return (Layout(names, header=False), Layout(names, header=True, since=_HEADER_SINCE))
 
@@ -153,10 +176,11 @@ def _vision(
     of: str = "{symbol}",
     interval: str = "",
     daily: bool = True,
+    monthly: bool = True,
 ) -> Files:
     """``data/<market>/<period>/<type>/<symbol>[/<interval>]/<symbol>-<type or interval>-<date>.zip``."""
     dates: dict[Period, str] = {"daily": "{day}", "monthly": "{month}"}
-    periods: tuple[Period, ...] = ("daily", "monthly") if daily else ("monthly",)
+    periods: tuple[Period, ...] = (*(("daily",) if daily else ()), *(("monthly",) if monthly else ()))
     folder = f"{of}/{interval}" if interval else of
     return Files(
         channel,
@@ -187,6 +211,9 @@ def _binance_futures(exchange: str, name: str, market: str, quote_quantity: str,
             _vision(market, "markPriceKlines", mark, _CANDLES, interval="1m"),
             _vision(market, "indexPriceKlines", index, _CANDLES, of=index_of, interval="1m"),
             _vision(market, "fundingRate", funding(_BINANCE, with_interval=True), _FUNDING, daily=False),
+            replace(
+                _vision(market, "bookTicker", quotes(_BINANCE), _QUOTES, monthly=False), ended=_QUOTES_ENDED.get(market)
+            ),
         ),
         listing="s3",
         listing_root=_VISION_LIST,

@@ -4,8 +4,9 @@ from typing import Final
 
 import polars as pl
 
-from hedgegrid_assets.model import Channel, Field, TableMapping
+from hedgegrid_assets.model import Channel, Field, Identity, TableMapping
 from hedgegrid_assets.tables.funding_rate_update import RATE_DECIMALS
+from hedgegrid_assets.tables.quote_tick import QUOTED
 
 CANDLE_GAP_SECONDS: Final = 180.0
 """Candles of one minute: three of them."""
@@ -77,6 +78,29 @@ def candles(archive: str, kind: str, table: str, column: str) -> Channel:
         contiguous_ids=False,
         gap_seconds=CANDLE_GAP_SECONDS,
         tables={table: TableMapping(columns={column: pl.col(column)}, lineage=_TIME_LINEAGE | {column: ("close",)})},
+    )
+
+
+def quotes(archive: str) -> Channel:
+    """Each change of the best bid and ask."""
+    doc = {"price": "quote units", "size": "base units, or contracts"}
+    return Channel(
+        name="bookTicker",
+        event="bookTicker",
+        series=f"{archive}/bookTicker",
+        fields=(
+            _time("of the transaction, ms"),
+            *(Field(name, name, "decimal", doc[name.partition("_")[2]]) for name in QUOTED),
+        ),
+        ts_event=pl.col("ts_event"),
+        contiguous_ids=False,
+        identity=Identity.EVERY_ROW,
+        tables={
+            "quote_tick": TableMapping(
+                columns={name: pl.col(name) for name in QUOTED},
+                lineage=_TIME_LINEAGE | {name: (name,) for name in QUOTED},
+            )
+        },
     )
 
 

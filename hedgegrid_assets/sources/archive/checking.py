@@ -39,9 +39,10 @@ def check(exchange: str, day: date, endpoint: str, cache: Path) -> Iterator[Chec
     """Fetch one file of each kind and one that cannot be there, and hold them against the row."""
     archive = ARCHIVES[exchange]
     for files in archive.files:
+        on = day if files.ended is None else min(day, files.ended - timedelta(days=30))
         period: Period = "daily" if "daily" in files.paths else "monthly"
-        place = Place(archive, endpoint, files.path(period, SYMBOLS[exchange], day), cache)
-        yield Checked(exchange, files.channel.name, place.url, _found(archive, files, place, day))
+        place = Place(archive, endpoint, files.path(period, SYMBOLS[exchange], on), cache)
+        yield Checked(exchange, files.channel.name, place.url, _found(archive, files, place, on))
         nowhere = Place(archive, endpoint, files.path(period, SYMBOLS[exchange], _NEVER), cache)
         yield Checked(exchange, f"{files.channel.name} (a miss)", nowhere.url, _missed(nowhere))
 

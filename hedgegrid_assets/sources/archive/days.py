@@ -106,6 +106,10 @@ def download(wanted: Wanted, work: Path, tick: Tick) -> Download:
     today = datetime.now(UTC).date()
     if wanted.day >= today:
         raise NoDataFetched(str(wanted), wanted.archive.name, f"the day is not over (today is {today}, UTC)")
+    ended = wanted.files.ended
+    if ended is not None and wanted.day >= ended:
+        why = f"{wanted.files.channel.name} is not published any more since {ended}"
+        raise NoDataFetched(str(wanted), wanted.archive.name, why)
     period = wanted.usual_period
     try:
         return _of_period(wanted, period, work, tick)

@@ -143,6 +143,22 @@ def test_files_without_and_with_a_header_are_read_alike(day: date, server: Stand
     assert origin["dialect"]["header_lines"] == (1 if day.day == 11 else 0)
 
 
+def test_quotes_are_had_until_their_files_ended(
+    server: Standin, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert convert(tmp_path, server, "--data-types", "quotes") == 0
+    found = frame(tmp_path, "quote_tick")
+    rows = [row.split(",") for row in published(server, aggregates().replace("aggTrades", "bookTicker"))[1:]]
+    names = ("bid_price", "bid_size", "ask_price", "ask_size")
+    expected = [tuple(map(Decimal, row[1:5])) for row in rows]
+    assert found.select(pl.col(name).cast(pl.Decimal(38, 9)) for name in names).rows() == expected
+    assert verdict(tmp_path, "quote_tick")["series"] == "binance-archive/bookTicker"
+    log = len(server.log)
+    assert convert(tmp_path, server, "--data-types", "quotes", start="2024-05-01", end="2024-05-02") == 1
+    assert "bookTicker is not published any more since 2024-03-31" in capsys.readouterr().err
+    assert len(server.log) == log
+
+
 # ---------------------------------------------------------------- months
 
 
