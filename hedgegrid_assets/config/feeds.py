@@ -21,7 +21,7 @@ from hedgegrid_assets.config.origin import (
     listed,
     table_notes,
 )
-from hedgegrid_assets.config.paths import RESERVED_NAMES, RESERVED_PREFIX
+from hedgegrid_assets.config.paths import RESERVED_PREFIX
 from hedgegrid_assets.config.settings import setting_notes
 from hedgegrid_assets.config.yaml_lines import Unreadable, Walk, plain_file
 from hedgegrid_assets.errors import FeedsFileError, UsageError
@@ -31,6 +31,8 @@ from hedgegrid_assets.sources import SOURCES
 
 _VERSION: Final = 1
 _FEED_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_TAKEN: Final = (*sorted(name for name, source in SOURCES.items() if source.lands), "cli")
+"""Folders of ``data/raw`` in which the command line looks for dropped files: a feed's raw days must not lie there."""
 
 type BacktestName = Annotated[
     str, matches(_FEED_NAME, "1 to 40 lower-case letters, digits and _ with a letter in front")
@@ -233,11 +235,11 @@ def _keys_in_file(walk: Walk) -> list[Note]:
 def _checked_feed(name: str, given: object) -> tuple[Feed | None, list[Note]]:
     """The feed, or all that is wrong with it."""
     notes: list[Note] = []
-    if name in RESERVED_NAMES or name.startswith(RESERVED_PREFIX):
+    if name in _TAKEN or name.startswith(RESERVED_PREFIX):
         notes.append(
             (
                 (),
-                f"expected a name other than {', '.join(RESERVED_NAMES)} and {RESERVED_PREFIX}*, which are taken, found {name!r}",
+                f"expected a name other than {', '.join(_TAKEN)} and {RESERVED_PREFIX}*, which are taken, found {name!r}",
             )
         )
     if not isinstance(given, dict):

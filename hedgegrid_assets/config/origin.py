@@ -176,10 +176,9 @@ def table_notes(tables: Sequence[str], source: str | None = None) -> list[Note]:
     notes: list[Note] = []
     given = TABLES if source is None else tables_of(source)
     for position, name in enumerate(tables):
-        if name in TOKENS:
-            notes.append((("tables", position), unknown(f"table {name!r}", TOKENS[name].name, TABLES)))
-        elif name not in TABLES:
-            notes.append((("tables", position), unknown(f"table {name!r}", name, TABLES)))
+        if name not in TABLES:
+            meant = TOKENS[name].name if name in TOKENS else name
+            notes.append((("tables", position), unknown(f"table {name!r}", meant, TABLES)))
         elif name not in given:
             notes.append(
                 (

@@ -1,10 +1,9 @@
-"""Where feeds.yaml and the data are, and the folder names that are taken."""
+"""Where feeds.yaml and the data are, and what begins the names of our own folders."""
 
 import os
 from pathlib import Path
 from typing import Final
 
-RESERVED_NAMES: Final = ("csv", "websocket", "cli")
 RESERVED_PREFIX: Final = "cli_"
 
 

@@ -12,12 +12,12 @@ from pydantic import ValidationError
 
 from hedgegrid_assets.config.feeds import Feed, FeedsFile, read_feeds
 from hedgegrid_assets.config.fields import InstrumentOverride, Schedule
-from hedgegrid_assets.config.origin import instrument_id
+from hedgegrid_assets.config.origin import instrument_id, table_notes
 from hedgegrid_assets.config.paths import data_path, feeds_path
 from hedgegrid_assets.config.settings import configuration, read_config
 from hedgegrid_assets.errors import FeedsFileError, UsageError
 from hedgegrid_assets.sources import SOURCES
-from hedgegrid_assets.tables import DEFAULT
+from hedgegrid_assets.tables import DEFAULT, TABLES
 
 SHIPPED = Path(__file__).parents[2] / "feeds.yaml"
 
@@ -507,6 +507,18 @@ def test_a_mistake_in_a_synthetic_feed_is_told(mistake: str, tmp_path: Path) -> 
     (problem,) = read(tmp_path, "version: 1\nfeeds:\n" + SIM.replace(old, new)).problems
     assert (problem.feed, problem.line, problem.key) == ("sim", line, f"feeds.sim.{key}")
     assert words in problem.message
+
+
+@pytest.mark.parametrize("source", [source.name for source in SOURCES.values() if source.lands])
+def test_no_feed_keeps_raw_days_where_the_command_line_looks_for_files_of_a_source(tmp_path: Path, source: str) -> None:
+    """``replay-to-parquet`` would land them again."""
+    (problem,) = read(tmp_path, changed("captures:", f"{source}:")).problems
+    assert problem.message.endswith(f"which are taken, found '{source}'")
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_each_table_may_be_asked_for_by_its_name_whatever_its_token(name: str) -> None:
+    assert table_notes((name,)) == []
 
 
 def test_a_problem_reads_as_file_line_key_and_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
