@@ -107,7 +107,7 @@ def _catalog(feed_context: FeedContext, table: Table, partitions: dg.PartitionsD
         catalog_key(feed_context, table),
         deps=[normalized_key(feed_context, table)],
         description=(
-            f"Catalog: `{table.nautilus}` for NautilusTrader: one Parquet file for each day and instrument, as Nautilus itself "
+            f"Catalog: `{table.form().cls}` for NautilusTrader: one Parquet file for each day and instrument, as Nautilus itself "
             "would write it. A day gets in only with a verdict that has no failed ERROR rule and belongs to the frame at hand; "
             "else the catalog keeps the file that it had."
         ),

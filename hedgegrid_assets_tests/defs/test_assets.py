@@ -202,6 +202,9 @@ def test_every_asset_tells_a_newcomer_what_it_is(feed_context: FeedContext) -> N
         assert spec.description
         assert spec.kinds
         assert (spec.group_name, spec.owners) == ("captures", ["team:market-data"])
+    of_catalog = {spec.key.path[-1]: str(spec.description) for spec in specs if "catalog" in spec.key.path}
+    for table in feed_context.tables:
+        assert of_catalog[table.name].startswith(f"Catalog: `{table.form().cls}` for NautilusTrader: one ")
     for asset in assets_of(feed_context):
         assert all(check.description for check in asset.check_specs)
 

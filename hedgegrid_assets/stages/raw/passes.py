@@ -421,7 +421,8 @@ class LandingPass:
         examples = [f"line {line + 1}: {_printable(text)}" for line, text in self.examples]
         if rest:
             were = "line was" if rest == 1 else "lines were"
-            notes.append(f"{rest:,} {were} not understood, such as {', '.join(examples)}")
+            such_as = f", such as {', '.join(examples)}" if examples else ""
+            notes.append(f"{rest:,} {were} not understood{such_as}")
         beside = checksum_file(self.landing.path)
         if beside is not None and not self.verified:
             notes.append(f"{beside.name} holds no sha256 of it: not checked")
