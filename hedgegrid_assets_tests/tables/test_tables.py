@@ -60,6 +60,14 @@ def test_nautilus_own_schema_is_the_one_declared(table: Table) -> None:
 
 
 @EVERY
+def test_files_lie_where_nautilus_looks_for_its_class(table: Table) -> None:
+    from nautilus_trader.model import data
+    from nautilus_trader.persistence.funcs import class_to_filename
+
+    assert table.form().folder == class_to_filename(getattr(data, table.form().cls))
+
+
+@EVERY
 def test_a_file_holds_a_day(table: Table) -> None:
     """The writer names files by days; a table of hours needs a writer of hours first."""
     assert table.form().period is Period.DAY
