@@ -200,6 +200,7 @@ def test_every_asset_tells_a_newcomer_what_it_is(feed_context: FeedContext) -> N
     assert len(specs) == 12
     for spec in specs:
         assert spec.description
+        assert "=" not in spec.description  # no value of ours as Python shows it
         assert spec.kinds
         assert (spec.group_name, spec.owners) == ("captures", ["team:market-data"])
     of_catalog = {spec.key.path[-1]: str(spec.description) for spec in specs if "catalog" in spec.key.path}

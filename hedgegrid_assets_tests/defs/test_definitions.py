@@ -137,3 +137,25 @@ def test_the_workspace_loads_from_another_working_directory(tmp_path: Path) -> N
     done = dagster(tmp_path, ["definitions", "validate", "-w", str(REPOSITORY / "workspace.yaml")])
     assert done.returncode == 0, done.stderr
     assert "All code locations passed validation" in done.stdout
+
+
+@pytest.mark.slow
+def test_dg_checks_lists_and_launches_quietly_and_exits_1_on_a_bad_day(tmp_path: Path) -> None:
+    feed_context = feed_context_of(tmp_path)
+    drop(feed_context, VARIANTS["same id, other content"].data)
+    quiet = '{"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}'
+    environment = os.environ | {
+        "HEDGEGRID_FEEDS": str(tmp_path / "feeds.yaml"),
+        "HEDGEGRID_DATA": str(feed_context.places.data),
+    }
+
+    def dg_does(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [str(DAGSTER.with_name("dg")), *arguments]
+        return subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
+
+    assert "All definitions loaded successfully" in dg_does("check", "defs").stdout
+    assert "captures/catalog/trade_tick" in dg_does("list", "defs", "--json").stdout
+    done = dg_does("launch", "--assets", 'key:"captures/*"', "--partition", BTC_DAY, "--config-json", quiet)
+    assert done.returncode == 1
+    assert " - DEBUG - " not in done.stderr
+    assert catalog_files(feed_context, "mark_price_update")
