@@ -77,7 +77,11 @@ def _placed(block: Block, dialect: Dialect, keys: list[str]) -> pl.DataFrame:
     wanted = [columns[key] for key in (*keys, "time", "symbol") if key in columns]
     found = cells.read(block, len(names), ",", wanted)
     time = cells.name(columns["time"])
-    frame = found.frame.filter(pl.col(time) != names[columns["time"]]) if dialect["header_lines"] else found.frame
+    frame = found.frame
+    if dialect["header_lines"]:  # some are in another encoding; and what was laid end to end has several
+        is_header = (pl.col("line") < dialect["header_lines"]) | (pl.col(time) == names[columns["time"]])
+        frame = frame.filter(~is_header)
+        found.broken = {line: why for line, why in found.broken.items() if line >= dialect["header_lines"]}
     symbol = pl.col(cells.name(columns["symbol"])) if "symbol" in columns else pl.lit(dialect["symbol"])
     frame = frame.with_columns(times_of(frame[time]).alias("ts"), symbol.alias("symbol"))
     _tell_units(frame[time], dialect.get("file", ""))

@@ -10,6 +10,7 @@ import pytest
 
 from hedgegrid_assets.sources.client import limits
 from hedgegrid_assets_tests.archive_cases import (
+    DAY,
     QUICK,
     aggregates,
     candles,
@@ -19,7 +20,7 @@ from hedgegrid_assets_tests.archive_cases import (
     month_of,
     verdict,
 )
-from hedgegrid_assets_tests.standins.archive import Rows, Standin
+from hedgegrid_assets_tests.standins.archive import Rows, Standin, rows_in, zipped
 
 SINGLE = "/data/futures/um/daily/trades/BTCUSDT/BTCUSDT-trades-2024-01-02.zip"
 START = int(datetime(2024, 1, 2, tzinfo=UTC).timestamp() * 1_000)
@@ -164,8 +165,6 @@ def test_a_row_that_cannot_be_read_is_rejected_alone(change: Any, reason: str, s
 def test_a_file_of_other_columns_is_refused_with_what_is_missing(
     server: Standin, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from hedgegrid_assets_tests.standins.archive import zipped
-
     text = b"agg_trade_id,price,first_trade_id,last_trade_id,transact_time\n1,2,3,4,1704153600000\n"
     server.library.bodies[aggregates()] = zipped("BTCUSDT-aggTrades-2024-01-02.csv", text)
     assert convert(tmp_path, server, "--data-types", "trades") == 1
@@ -173,6 +172,23 @@ def test_a_file_of_other_columns_is_refused_with_what_is_missing(
         "Missing required columns (BTCUSDT-aggTrades-2024-01-02.zip): expected is_buyer_maker, quantity"
         in capsys.readouterr().err
     )
+
+
+def test_a_header_in_two_languages_of_another_encoding_is_read(server: Standin, tmp_path: Path) -> None:
+    for day in (DAY, date(2024, 1, 3)):
+        name = f"BTC-USDT-trades-{day}"
+        path = f"/cdn/okex/traderecords/trades/daily/{day:%Y%m%d}/{name}.zip"
+        body = server.library.body(path)
+        assert body is not None
+        rows = "".join(f"{row}\n" for row in rows_in(body)[1:]).encode()
+        header = "instrument_name/交易对,trade_id/撮合id,side/交易方向,size/数量,price/价格,created_time/成交时间\n"
+        cells = [row.split(b",") for row in rows.splitlines()]
+        turned = b"".join(b",".join([*row[:3], row[4], row[3], row[5]]) + b"\n" for row in cells)
+        server.library.bodies[path] = zipped(f"{name}.csv", header.encode("gbk") + turned)
+    assert convert(tmp_path, server, symbol="BTC-USDT", exchange="okex") == 0
+    found = verdict(tmp_path, "trade_tick", "BTC-USDT.OKEX")
+    assert (found["rows"]["out"], found["rows"]["rejected"]) == (600, 0)
+    assert not list(tmp_path.glob("data/rejects/**/*.parquet"))
 
 
 def test_rows_of_another_day_in_a_file_of_a_day_block_it(server: Standin, tmp_path: Path) -> None:

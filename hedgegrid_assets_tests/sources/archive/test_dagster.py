@@ -1,0 +1,69 @@
+"""A feed of an archive in Dagster: free history by partition, several kinds of files a day, one pool for the server."""
+
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from hedgegrid_assets.pipeline.feed_context import FeedContext
+from hedgegrid_assets.sources.client import limits
+from hedgegrid_assets_tests import dagster_feeds as feeds
+from hedgegrid_assets_tests.archive_cases import QUICK, candles, fresh_standin
+from hedgegrid_assets_tests.standins.archive import Standin
+
+DAY = "2024-01-02|BTCUSDT-PERP.BINANCE"
+FEED = """
+  free:
+    source: archive
+    venue: BINANCE
+    symbols: [BTCUSDT]
+    start: 2024-01-01
+    schedule: {{at: "09:00", look_back_days: 3}}
+    settings: {{exchange: binance-futures, endpoint: "{endpoint}"}}
+"""
+TABLES = {
+    "aggTrade": "trade_tick",
+    "markPriceKlines": "mark_price_update",
+    "indexPriceKlines": "index_price_update",
+    "fundingRate": "funding_rate_update",
+}
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Standin:
+    monkeypatch.setattr(limits, "in_force", QUICK)
+    return fresh_standin()
+
+
+@pytest.fixture
+def feed_context(server: Standin, tmp_path: Path) -> FeedContext:
+    return feeds.feed_context_of(tmp_path, FEED.format(endpoint=server.endpoint))
+
+
+def test_a_partition_is_fetched_proved_judged_and_published_once(server: Standin, feed_context: FeedContext) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        first = feeds.run(feed_context, instance, DAY)
+        assert first.success, feeds.failures(first)
+        assert feeds.made(first) == {
+            *(f"free/raw/{channel}" for channel in TABLES),
+            *(f"free/{layer}/{table}" for layer in ("normalized", "catalog") for table in TABLES.values()),
+        }
+        server.log.clear()
+        assert feeds.run(feed_context, instance, DAY).success
+        assert server.log == []
+
+
+def test_a_kind_of_file_that_is_missing_stops_no_other(server: Standin, feed_context: FeedContext) -> None:
+    server.library.gone.add(candles())
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = feeds.run(feed_context, instance, DAY)
+        assert not result.success
+        assert "the day 2024-01-02 is missing in the archive" in " ".join(feeds.failures(result).values())
+    assert list(feeds.catalog_files(feed_context, "trade_tick"))
+    assert not list(feeds.catalog_files(feed_context, "mark_price_update"))
+
+
+def test_the_step_shares_one_pool_for_the_archive(feed_context: FeedContext) -> None:
+    repository = feeds.definitions_of([feed_context])
+    (raw,) = [node for node in repository.resolve_job_def("free_days").nodes if node.name == "free__days"]
+    assert raw.definition.pools == {"archive_api"}
