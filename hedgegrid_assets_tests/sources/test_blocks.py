@@ -13,8 +13,11 @@ from hypothesis import strategies as st
 
 from hedgegrid_assets.batch import Dialect
 from hedgegrid_assets.model import Channel, Source
-from hedgegrid_assets.sources import csv, synthetic, tardis, websocket
+from hedgegrid_assets.sources import SOURCES, archive, csv, synthetic, tardis, websocket
+from hedgegrid_assets.sources.archive import layouts
+from hedgegrid_assets.sources.archive.archives import ARCHIVES
 from hedgegrid_assets.sources.tardis import datasets
+from hedgegrid_assets.tables import TABLES
 from hedgegrid_assets_tests.one_day import DAY, all_placed, cut, outcomes
 
 MIDNIGHT_MS: Final = 1_704_067_200_000
@@ -39,15 +42,25 @@ class Reader:
     def dialect(self, data: bytes) -> Dialect:
         if self.source.name == "tardis" and self.head:
             return datasets.dialect_of(data.split(b"\n")[0], self.made_of, "BTCUSDT")
+        if self.source is archive.SOURCE:
+            columns = ARCHIVES["binance-futures"].kind(self.channel).columns
+            found = layouts.dialect_of(data.split(b"\n")[0].decode(), columns, self.made_of, "BTCUSDT", "a file")
+            return {**found, "exchange": "binance-futures"}
         if self.source.begin is None:
             return {}
-        return self.source.begin(cut(data, 1 << 20)[0], {"path": "BTCUSDT.csv", "symbols": ["BTCUSDT"]}).dialect
+        said = {"path": "BTCUSDT.csv", "symbols": ["BTCUSDT"], "tokens": [TABLES[n].token for n in self.made_of.tables]}
+        return self.source.begin(cut(data, 1 << 20)[0], said).dialect
 
 
 def _message(kind: str, number: int, **more: object) -> str:
     at = MIDNIGHT_MS + number
+    if kind == "bookTicker":
+        body: dict[str, object] = {"e": kind, "u": number, "s": "BTCUSDT", "b": f"425{number}.1", "B": "1.5"}
+        return json.dumps(
+            body | {"a": more.get("p", f"425{number}.2"), "A": "0", "T": at, "E": at}, separators=(",", ":")
+        )
     if kind == "indexPriceUpdate":
-        body: dict[str, object] = {"e": kind, "E": at, "i": "BTCUSD", "p": f"425{number}.1"}
+        body = {"e": kind, "E": at, "i": "BTCUSD", "p": f"425{number}.1"}
     elif kind == "markPriceUpdate":
         body = {"e": kind, "E": at, "s": "BTCUSDT", "p": f"425{number}.1", "i": "42499.5"}
         body |= {"r": "0.0001", "T": MIDNIGHT_MS + 28_800_000}
@@ -87,6 +100,17 @@ def _tick(at: int, mark: str, rate: str, predicted: str = "") -> str:
     return f"binance-futures,BTCUSDT,{MIDNIGHT_MS + at}000,{MIDNIGHT_MS + at}500,{next_at},{rate},{predicted},,,42499.5,{mark}"
 
 
+def _archived(*cells: str) -> tuple[str, ...]:
+    """Rows of an archive: usual ones, one that came twice, odd ones, a blank one. ``T``: the time; ``P``: the price."""
+    prices = ("42500.1", "42500.2", "42500.1", "4.25e4", "x", "")
+    rows = [",".join(cells).replace("T", str(MIDNIGHT_MS + at)).replace("P", price) for at, price in enumerate(prices)]
+    return (*rows, rows[0], "")
+
+
+_CANDLE: Final = (
+    "open_time,open,high,low,close,volume,close_time,quote_volume,count,taker_buy_volume,taker_buy_quote_volume,ignore"
+)
+
 _ROWS: Final = tuple(
     f"{MIDNIGHT_MS + at},BTCUSDT,{price},0.003,{side}"
     for at, price, side in ((1, "42500.1", "buy"), (1, "42500.1", "sell"), (2, "4.25e4", "buy"), (3, "x", "buy"))
@@ -118,6 +142,15 @@ READERS: Final[Mapping[str, Reader]] = {
         tuple(f"{MIDNIGHT_MS + at},BTCUSDT,{rate},8" for at in (1, 2) for rate in ("0.0001", "1e-4", "-0.0002", "x")),
         "time,symbol,funding_rate,funding_interval_hours",
     ),
+    "csv quotes": Reader(
+        csv.SOURCE,
+        "quotes",
+        tuple(
+            f"{MIDNIGHT_MS + at},BTCUSDT,{bid},1.5,42500.2,0" for at in (1, 2) for bid in ("42500.1", "4e4", "", "x")
+        ),
+        "time,symbol,bid_price,bid_size,ask_price,ask_size",
+    ),
+    "websocket bookTicker": Reader(websocket.SOURCE, "bookTicker", _messages("bookTicker")),
     "websocket aggTrade": Reader(websocket.SOURCE, "aggTrade", _messages("aggTrade")),
     "websocket trade": Reader(websocket.SOURCE, "trade", _messages("trade")),
     "websocket indexPrice": Reader(websocket.SOURCE, "indexPrice", _messages("indexPriceUpdate")),
@@ -150,6 +183,45 @@ READERS: Final[Mapping[str, Reader]] = {
         ),
         _TICKER,
     ),
+    "tardis quotes": Reader(
+        tardis.SOURCE,
+        "quotes",
+        tuple(
+            f"binance-futures,BTCUSDT,{MIDNIGHT_MS + at}000,{MIDNIGHT_MS + at}500,0.5,42500.2,{bid},1.5"
+            for at in (1, 2)
+            for bid in ("42500.1", "4e4", "", "x")
+        ),
+        "exchange,symbol,timestamp,local_timestamp,ask_amount,ask_price,bid_price,bid_amount",
+    ),
+    "tardis replay bookTicker": Reader(tardis.SOURCE, "bookTicker", _messages("bookTicker", iso=True)),
+    "archive aggTrade": Reader(
+        archive.SOURCE,
+        "aggTrade",
+        _archived("7", "P", "0.003", "1", "2", "T", "true"),
+        "agg_trade_id,price,quantity,first_trade_id,last_trade_id,transact_time,is_buyer_maker",
+    ),
+    "archive trade": Reader(
+        archive.SOURCE,
+        "trade",
+        _archived("7", "P", "0.003", "1", "T", "false"),
+        "id,price,qty,quote_qty,time,is_buyer_maker",
+    ),
+    "archive bookTicker": Reader(
+        archive.SOURCE,
+        "bookTicker",
+        _archived("7", "P", "1.5", "42500.3", "0", "T", "T"),
+        "update_id,best_bid_price,best_bid_qty,best_ask_price,best_ask_qty,transaction_time,event_time",
+    ),
+    **{
+        f"archive {kind}": Reader(archive.SOURCE, kind, _archived(*"T111P1T11111"), _CANDLE)
+        for kind in ("markPriceKlines", "indexPriceKlines")
+    },
+    "archive fundingRate": Reader(
+        archive.SOURCE,
+        "fundingRate",
+        _archived("T", "8", "P"),
+        "calc_time,funding_interval_hours,last_funding_rate",
+    ),
     "tardis replay trade": Reader(tardis.SOURCE, "trade", _messages("trade", iso=True)),
     "tardis replay aggTrade": Reader(tardis.SOURCE, "aggTrade", _messages("aggTrade", iso=True)),
     "tardis replay markPrice": Reader(tardis.SOURCE, "markPrice", _messages("markPriceUpdate", iso=True)),
@@ -172,9 +244,9 @@ def assert_same(data: bytes, reader: Reader, folder: Path) -> None:
 
 
 def test_every_channel_of_every_source_has_its_lines_here() -> None:
-    sources = (csv.SOURCE, websocket.SOURCE, tardis.SOURCE)
     like_others = {("csv", "aggTrade"), ("csv", "index")}
-    channels = {(source.name, channel.name) for source in sources for channel in source.channels}
+    others = [source for source in SOURCES.values() if source is not synthetic.SOURCE]  # see the test of its own
+    channels = {(source.name, channel.name) for source in others for channel in source.channels}
     assert channels - like_others == {(reader.source.name, reader.channel) for reader in READERS.values()}
 
 
