@@ -47,8 +47,7 @@ def replay_to_parquet(
         str,
         typer.Option(
             "--source",
-            help="archive (free history; its exchanges bybit-spot, okex-swap, okex, and inverse contracts of bybit, are "
-            "untested), tardis, websocket (captured messages), csv or synthetic.",
+            help="{sources}.",
         ),
     ],
     symbol: Annotated[str, typer.Option("--symbol", help="Exchange symbol, such as BTCUSDT; several with commas.")],

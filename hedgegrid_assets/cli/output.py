@@ -36,18 +36,24 @@ STYLES: Final[Mapping[str, str]] = {word: look.terminal for word, look in LOOKS.
 
 
 class CommandWithTables(TyperCommand):
-    """Fills the data types that there are into help texts when these are shown: knowing them takes a fast start its time."""
+    """Fills the data types and sources that there are into help texts when these are shown: knowing them takes a fast start its time."""
 
     @override
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help."""
+        from hedgegrid_assets.sources import SOURCES
         from hedgegrid_assets.tables import DEFAULT, TABLES, TOKENS
 
-        usual = ",".join(TABLES[name].token for name in DEFAULT)
+        found = {
+            "sources": "; ".join(f"{source.name}: {source.doc}" for source in SOURCES.values()),
+            "tables": ", ".join(TOKENS),
+            "types": ",".join(TOKENS),
+            "usual": ",".join(TABLES[name].token for name in DEFAULT),
+        }
         for parameter in self.params:
             told = getattr(parameter, "help", None)
             if told and "{" in told:
-                parameter.__dict__["help"] = told.format(tables=", ".join(TOKENS), types=",".join(TOKENS), usual=usual)
+                parameter.__dict__["help"] = told.format_map(found)
         super().format_help(ctx, formatter)
 
 

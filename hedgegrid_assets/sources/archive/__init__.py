@@ -150,7 +150,8 @@ def _place(settings: Mapping[str, Any], url: str, cache_folder: Path) -> Place:
 SOURCE: Final = Source(
     name="archive",
     doc="free history from the exchanges' public archives, no key needed: "
-    + ", ".join(f"{name} (untested)" if name in UNTESTED else name for name in ARCHIVES),
+    + ", ".join(f"{name} (untested)" if name in UNTESTED else name for name in ARCHIVES)
+    + ", inverse contracts of bybit (untested)",
     extension="csv",
     channels=tuple(files.channel for files in ARCHIVES[_DEFAULT].files),
     lands=False,
