@@ -120,10 +120,33 @@ def cover(
             raise NoDataFetched(f"{each.table} of {each.instrument_id}, {dates[0]} .. {dates[-1]}", str(catalog), found)
     left_out = [(each, day) for each in covered for day in each.left_out if not allow_gaps or not each.files]
     if left_out:
-        raise CoverageRefused(
-            [f"{each.instrument_id} {each.table} {day.date} is {day.status}" for each, day in left_out]
-        )
+        raise CoverageRefused(list(_told(left_out)))
     return Coverage(start_ns, end_ns, covered)
+
+
+def _told(left_out: Sequence[tuple[Covered, DayFile]]) -> Iterator[str]:
+    """Days in words, those that follow each other together."""
+    following: list[tuple[Covered, DayFile]] = []
+    for stream, day in left_out:
+        if following and _follows(following[-1], stream, day):
+            following.append((stream, day))
+            continue
+        yield from map(_spelled, [following] if following else [])
+        following = [(stream, day)]
+    yield _spelled(following)
+
+
+def _follows(before: tuple[Covered, DayFile], stream: Covered, day: DayFile) -> bool:
+    last_stream, last = before
+    return last_stream is stream and last.status == day.status and day.date - last.date == timedelta(days=1)
+
+
+def _spelled(days: Sequence[tuple[Covered, DayFile]]) -> str:
+    (stream, first), (_, last) = days[0], days[-1]
+    whose = f"{stream.instrument_id} {stream.table}"
+    if len(days) == 1:
+        return f"{whose} {first.date} is {first.status}"
+    return f"{whose} {first.date} .. {last.date} ({len(days)} days) are {first.status}"
 
 
 def _check_instruments(places: Places, wanted: set[str]) -> None:

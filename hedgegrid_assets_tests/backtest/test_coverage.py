@@ -1,12 +1,18 @@
 """What a catalog must hold before anything is run."""
 
-import json
+import shutil
+from datetime import date
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from hedgegrid_assets.backtest.coverage import cover
 from hedgegrid_assets.errors import CoverageRefused, InstrumentNotHeld, NoDataFetched, NoSuchCatalog
+from hedgegrid_assets.model import InstrumentDay, Status
+from hedgegrid_assets.stages.verdict import read_verdict, store_verdict
+from hedgegrid_assets.store import Places
+from hedgegrid_assets.tables import TABLES
 from hedgegrid_assets_tests.backtest.market import DAY, HOUR, ID, MIDNIGHT, SECOND, Market, every_second
 
 TRADES = ("trade_tick", ID)
@@ -40,13 +46,17 @@ def test_every_missing_day_of_every_table_is_in_one_message(days: Path) -> None:
     with pytest.raises(CoverageRefused) as refused:
         cover(days, [TRADES, MARKS], MIDNIGHT, MIDNIGHT + 2 * DAY, allow_gaps=False)
     assert refused.value.details["days"] == [f"{ID} mark_price_update 2024-01-02 is missing"]
+    with pytest.raises(CoverageRefused) as refused:
+        cover(days, [TRADES, MARKS], MIDNIGHT, MIDNIGHT + 4 * DAY, allow_gaps=False)
+    assert refused.value.details["days"] == [
+        f"{ID} trade_tick 2024-01-03 is missing",
+        f"{ID} mark_price_update 2024-01-02 .. 2024-01-04 (3 days) are missing",
+    ]
 
 
 def test_a_day_whose_verdict_is_not_good_is_left_out(days: Path, tmp_path: Path) -> None:
     catalog = _copy(days, tmp_path)
-    verdict = catalog / ID / "trade_tick.verdict" / "2024-01-01.json"
-    content = json.loads(verdict.read_text())
-    verdict.write_text(json.dumps(content | {"status": "blocked"}))
+    _judge_anew(catalog, status=Status.BLOCKED)
     with pytest.raises(CoverageRefused, match="2024-01-01 is blocked"):
         cover(catalog, [TRADES], MIDNIGHT, MIDNIGHT + 2 * DAY, allow_gaps=False)
     found = cover(catalog, [TRADES], MIDNIGHT, MIDNIGHT + 2 * DAY, allow_gaps=True)
@@ -55,9 +65,7 @@ def test_a_day_whose_verdict_is_not_good_is_left_out(days: Path, tmp_path: Path)
 
 def test_a_file_that_is_not_of_the_frame_that_was_judged_is_not_run(days: Path, tmp_path: Path) -> None:
     catalog = _copy(days, tmp_path)
-    verdict = catalog / ID / "trade_tick.verdict" / "2024-01-01.json"
-    content = json.loads(verdict.read_text())
-    verdict.write_text(json.dumps(content | {"content_digest": "0" * 64}))
+    _judge_anew(catalog, content_digest="0" * 64)
     with pytest.raises(CoverageRefused, match="2024-01-01 is stale"):
         cover(catalog, [TRADES], MIDNIGHT, MIDNIGHT + DAY, allow_gaps=False)
 
@@ -89,7 +97,13 @@ def test_no_catalog_no_instrument_and_no_day_are_told(days: Path, tmp_path: Path
         cover(days, [TRADES], MIDNIGHT + 100 * DAY, MIDNIGHT + 101 * DAY, allow_gaps=True)
 
 
-def _copy(catalog: Path, folder: Path) -> Path:
-    import shutil
+def _judge_anew(catalog: Path, **changed: object) -> None:
+    """Store another verdict of the first day."""
+    places, table, day = Places(catalog, catalog), TABLES["trade_tick"], InstrumentDay(ID, date(2024, 1, 1))
+    verdict = read_verdict(places, table, day)
+    assert verdict is not None
+    store_verdict(places, table, day, msgspec.structs.replace(verdict, **changed))
 
+
+def _copy(catalog: Path, folder: Path) -> Path:
     return Path(shutil.copytree(catalog, folder / "catalog"))
