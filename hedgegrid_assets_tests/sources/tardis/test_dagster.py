@@ -1,5 +1,7 @@
 """A Tardis feed in Dagster: real history by partition, retries that Dagster carries out, and no key in its records."""
 
+import gzip
+from datetime import date
 from pathlib import Path
 
 import dagster as dg
@@ -7,9 +9,11 @@ import pytest
 
 from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.sources.client import limits
+from hedgegrid_assets.stages.raw import RawKey
 from hedgegrid_assets_tests import dagster_feeds as feeds
 from hedgegrid_assets_tests.standins.tardis import Fault, Standin
 from hedgegrid_assets_tests.tardis_cases import QUICK, fresh_standin
+from hedgegrid_assets_tests.test_one_read import counted
 
 SECRET = "TDx-not-for-the-event-log"
 DAY = "2024-01-02|BTCUSDT-PERP.BINANCE"
@@ -79,6 +83,22 @@ def test_the_step_shares_one_pool_for_the_api(feed_context: FeedContext) -> None
     repository = feeds.definitions_of([feed_context])
     (raw,) = [node for node in repository.resolve_job_def("tardis_usdm_days").nodes if node.name == "tardis_usdm__days"]
     assert raw.definition.pools == {"tardis_api"}
+
+
+@pytest.mark.usefixtures("server")
+def test_a_partition_is_decompressed_at_most_twice_and_parsed_once(feed_context: FeedContext) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        with counted() as fetching:
+            assert feeds.run(feed_context, instance, DAY).success
+        with counted() as again:
+            assert feeds.run(feed_context, instance, DAY).success
+    raw = feed_context.held(RawKey("trades", "BTCUSDT", date(2024, 1, 2)))
+    assert raw is not None
+    size = len(gzip.decompress(raw.path.read_bytes()))
+    for read in (fetching, again):
+        assert size <= read.decompressed <= 2 * size, read
+        assert 0.9 * size <= read.parsed <= size, read
+    assert again.decompressed == size
 
 
 def test_a_quota_of_an_hour_is_not_retried(server: Standin, feed_context: FeedContext) -> None:
