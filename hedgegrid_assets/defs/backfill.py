@@ -2,6 +2,7 @@
 
 import logging
 import os
+import platform
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -45,7 +46,7 @@ _NO_COMPUTE_LOGS: Final = {
 
 
 BACKFILL_TAG: Final = "hedgegrid/backfill"
-"""The same on all runs of a backfill: the UI lists them together by it."""
+"""The same on all runs of a backfill, ``<time>/<host>-<process>``: the UI lists them together by it."""
 
 
 class Outcome(StrEnum):
@@ -164,17 +165,39 @@ def backfill(
     stale = [day for day in wanted if force or not is_fresh(feed_context, day)]
     unfresh = set(stale)
     told = _Progress(wanted, progress)
+    _close_killed(instance, days_job(feed_context))
     for day in wanted:
         if day not in unfresh:
             told.done(DayDone(day, Outcome.FRESH))
     job = definitions_of([feed_context], block=block, observer=told.observe).resolve_job_def(days_job(feed_context))
-    tags = {BACKFILL_TAG: f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}"} | ({FORCE_TAG: "yes"} if force else {})
+    tags = {BACKFILL_TAG: f"{datetime.now(UTC):%Y%m%dT%H%M%S}/{platform.node()}-{os.getpid()}"} | (
+        {FORCE_TAG: "yes"} if force else {}
+    )
     for days_of_block in blocks_of(stale, block):
         _run(job, days_of_block, instance, tags, told)
     if stale:
         instance.report_runless_asset_event(instruments_materialized(feed_context))
     missing = len(days) - len(wanted)
     return BackfillSummary(feed_name, told.in_order(), missing, time.monotonic() - started, damaged)
+
+
+def _close_killed(instance: dg.DagsterInstance, job: str) -> None:
+    """Runs of backfills that were killed: nobody else would say that they are over, and they would look as if they ran."""
+    started = dg.RunsFilter(job_name=job, statuses=[dg.DagsterRunStatus.STARTED])
+    for run in instance.get_runs(started):
+        host, _, process = run.tags.get(BACKFILL_TAG, "").rpartition("/")[2].rpartition("-")
+        if host == platform.node() and process.isdigit() and not _is_alive(int(process)):
+            instance.report_run_failed(run, "its process was killed; the days that it had finished are good")
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
 
 
 class _Progress:

@@ -1,6 +1,10 @@
 """Backfill: many days in one process, only those that are missing or stale, with their events in the instance."""
 
 import logging
+import os
+import platform
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -9,6 +13,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from hedgegrid_assets.defs import definitions_of
 from hedgegrid_assets.defs.backfill import BackfillSummary, DayDone, Outcome, backfill, instance_for
 from hedgegrid_assets.errors import EnvironmentFault, FeedsFileError, NoDataFetched, UsageError
 from hedgegrid_assets.pipeline.feed_context import FeedContext
@@ -125,6 +130,29 @@ def test_a_damaged_manifest_is_told_with_the_days_that_need_it(tmp_path: Path, i
     summary = filled(feed_context, instance)
     assert outcomes(summary)[1] == ("02", Outcome.FAILED)
     assert "2024-01-02.json is damaged" in summary.days[1].errors[0]
+
+
+def test_a_run_whose_process_was_killed_is_closed_by_the_next_backfill(
+    feed_context: FeedContext, instance: dg.DagsterInstance
+) -> None:
+    drop(feed_context, day_of(0))
+    gone = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True, check=True
+    )
+    job = definitions_of([feed_context]).resolve_job_def("captures_days")
+    tags = {"killed": gone.stdout.strip(), "alive": str(os.getpid())}
+    runs = {
+        name: instance.create_run_for_job(
+            job,
+            tags={"hedgegrid/backfill": f"20240101T000000/{platform.node()}-{process}"},
+            status=dg.DagsterRunStatus.STARTED,
+        )
+        for name, process in tags.items()
+    }
+    assert filled(feed_context, instance).ok
+    found = {name: instance.get_run_by_id(run.run_id) for name, run in runs.items()}
+    statuses = {name: run.status for name, run in found.items() if run}
+    assert statuses == {"killed": dg.DagsterRunStatus.FAILURE, "alive": dg.DagsterRunStatus.STARTED}
 
 
 def test_force_runs_fresh_days_as_well(feed_context: FeedContext, instance: dg.DagsterInstance) -> None:
