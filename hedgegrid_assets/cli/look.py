@@ -22,6 +22,7 @@ from hedgegrid_assets.cli.output import (
     progress,
     say,
     set_logging,
+    show_error,
 )
 from hedgegrid_assets.config.paths import data_path
 from hedgegrid_assets.errors import NoDataFetched, UsageError
@@ -387,6 +388,7 @@ def report(
                 "days": done.days,
                 "detailed": done.detailed,
                 "left_out": done.left_out,
+                "damaged": [error.to_dict() for error in done.damaged],
             }
         )
     elif not quiet:
@@ -395,7 +397,9 @@ def report(
             f"{output}: {megabytes(done.bytes)}, {done.days:,} verdicts, {done.detailed:,} in detail{left_out}",
             markup=False,
         )
-    return 0
+    for error in done.damaged:
+        show_error(error, as_json=False)
+    return 1 if done.damaged else 0
 
 
 # ---------------------------------------------------------------- shared

@@ -6,6 +6,7 @@ number of bytes: the page says of the others which command tells more.
 """
 
 import base64
+import contextlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from hedgegrid_assets.errors import DocumentDamaged, HedgegridError
 from hedgegrid_assets.inspect.charts import DaySeries, day_series
 from hedgegrid_assets.inspect.days import Judged, Wanted, instruments, judged_days, nothing_found
 from hedgegrid_assets.inspect.documents import damaged_raw
@@ -53,13 +55,17 @@ type Progress = Callable[[str, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What was written: days in the page, those with details, and those whose details had no room."""
+    """What was written: days in the page, those with details, and those whose details had no room.
+
+    ``damaged``: manifests and indexes of the data root that could not be read; the page does without them.
+    """
 
     path: Path
     bytes: int
     days: int
     detailed: int
     left_out: int
+    damaged: tuple[HedgegridError, ...] = ()
 
 
 @dataclass(slots=True)
@@ -108,10 +114,9 @@ def write_report(
 
     Raises:
         NoDataFetched: No verdicts.
-        DocumentDamaged: A document of the catalog, a manifest or an index is.
+        DocumentDamaged: A document of the catalog is.
     """
-    for error in damaged_raw(places):
-        raise error
+    damaged = tuple(damaged_raw(places))
     page = _Page(places, wanted or Wanted(), detail_bytes, progress or (lambda _what, _count: None))
     content = page.content()
     text = (
@@ -122,7 +127,7 @@ def write_report(
     output.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(output, output.parent) as temporary:
         temporary.write_text(text, encoding="utf-8")
-    return Written(output, output.stat().st_size, page.days, len(content["details"]), page.left_out)
+    return Written(output, output.stat().st_size, page.days, len(content["details"]), page.left_out, damaged)
 
 
 def _embedded(content: Mapping[str, Any]) -> str:
@@ -357,7 +362,9 @@ class _Page:
             name: getattr(verdict, name)
             for name in ("series", "code_version", "frame_sha256", "content_digest", "raw_sha256")
         }
-        raw = self._finder.find(judged.day.instrument_id, judged.day.date, verdict.raw_sha256)
+        raw = None
+        with contextlib.suppress(DocumentDamaged):  # named beside the page
+            raw = self._finder.find(judged.day.instrument_id, judged.day.date, verdict.raw_sha256)
         return about if raw is None else about | {"raw": _raw(raw)}
 
 

@@ -153,6 +153,14 @@ def test_a_nautilus_file_that_is_gone_is_called_so(home: Path, capsys: pytest.Ca
     assert run(LOOKS["validate"]) == 0
 
 
+def test_a_damaged_manifest_costs_the_page_its_origin_only(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = document(home, "manifest")
+    path.write_bytes(b"{")
+    assert run(LOOKS["report"]) == 1
+    assert path.name in capsys.readouterr().err
+    assert "ETHUSDT-PERP.BINANCE" in (home / "report.html").read_text()
+
+
 def test_all_documents_that_are_damaged_are_named_together(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for kind in ("series", "definitions", "manifest", "index"):
         document(home, kind).write_bytes(b"{")
