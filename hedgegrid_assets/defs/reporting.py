@@ -92,8 +92,8 @@ class Reporter:
             f"dagster/partition/{DATE}": str(result.day.date),
             f"dagster/partition/{INSTRUMENT}": result.day.instrument_id,
         }
-        if spec.code_version is not None:
-            found["dagster/code_version"] = spec.code_version
+        # without one, Dagster passes over what an event says it was made from, and compares times
+        found["dagster/code_version"] = spec.code_version or NO_VERSION
         for dep in spec.deps:
             if dep.asset_key not in newest:
                 newest[dep.asset_key] = self._ask(dep.asset_key, partition)

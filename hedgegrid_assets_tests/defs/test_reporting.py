@@ -6,6 +6,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.data_version import DataProvenance
 
 from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets_tests.dagster_daemon import Daemon, daemon_of
@@ -103,6 +104,17 @@ def test_events_carry_the_tags_that_dagster_itself_would_write(feed_context: Fee
     pointed = found["dagster/input_event_pointer/captures/raw/aggTrade"]
     raw = daemon.instance.fetch_materializations(dg.AssetKey(["captures", "raw", "aggTrade"]), limit=1).records[0]
     assert int(pointed) == raw.storage_id
+
+
+def test_an_event_of_an_asset_without_a_code_version_says_all_the_same_what_it_was_made_from(
+    feed_context: FeedContext, daemon: Daemon
+) -> None:
+    """Dagster reads its inputs only beside a code version, and else calls each raw day stale after each import."""
+    drop(feed_context, day_of(0))
+    run(feed_context, daemon.instance, partition(0))
+    made_from = DataProvenance.from_tags(newest(daemon.instance, "captures/raw/aggTrade"))
+    assert made_from
+    assert {key.to_user_string() for key in made_from.input_data_versions} == {"captures/landing"}
 
 
 def newest(instance: dg.DagsterInstance, asset: str) -> dict[str, str]:
