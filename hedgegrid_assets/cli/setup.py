@@ -173,6 +173,8 @@ def _json(file: Path) -> object:
         raise UsageError(f"file not found: {file.resolve()}") from None
     except (OSError, ValueError) as error:
         raise UsageError(f"{file} is not usable: expected JSON, {error}") from None
+    except RecursionError:
+        raise UsageError(f"{file} is not usable: expected JSON, found it nested too deep to read") from None
 
 
 def _chosen(listed: "Listed", symbol: str | None, file: Path) -> "dict[str, Instrument]":

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from hedgegrid_assets.errors import UsageError
 from hedgegrid_assets.instruments.definition import DEFAULT_MARK_PRECISION, Instrument, Kind
@@ -42,7 +42,7 @@ class Listed:
 
 def read(document: object, where: str) -> Listed:
     """The definitions in a document. Raises UsageError if it is no exchangeInfo."""
-    if not isinstance(document, dict) or not isinstance(document.get("symbols"), list) or not document["symbols"]:
+    if not _lists_symbols(document):
         raise UsageError(
             f"{where} is no exchangeInfo of Binance: expected an object with a list of symbols, found none",
             hint="get it with: curl https://fapi.binance.com/fapi/v1/exchangeInfo > exchangeInfo.json",
@@ -56,6 +56,10 @@ def read(document: object, where: str) -> Listed:
             definitions[symbol] = _definition(entry, symbol, market)
         except _Unusable as error:
             passed_over[symbol] = str(error)
+        except KeyError as absent:
+            passed_over[symbol] = f"it has no {absent.args[0]}"
+        except (AttributeError, TypeError, ValueError) as error:
+            passed_over[symbol] = f"it is not as Binance writes it ({error})"
     return Listed(market, definitions, passed_over)
 
 
@@ -64,6 +68,11 @@ def read(document: object, where: str) -> Listed:
 
 class _Unusable(Exception):
     """An entry that no definition can be made of."""
+
+
+def _lists_symbols(document: object) -> TypeGuard[dict[str, Any]]:
+    symbols = document.get("symbols") if isinstance(document, dict) else None
+    return isinstance(symbols, list) and bool(symbols) and all(isinstance(entry, dict) for entry in symbols)
 
 
 def _market(document: Mapping[str, Any]) -> Market:

@@ -91,10 +91,38 @@ def test_coin_margined_spot_and_dated_contracts() -> None:
     assert found.definitions["BTCUSDT"].size_precision == 5
 
 
-@pytest.mark.parametrize("wrong", [[], {}, {"symbols": []}, {"symbols": "none"}])
+@pytest.mark.parametrize("wrong", [[], {}, {"symbols": []}, {"symbols": "none"}, {"symbols": [1]}, {"symbols": [None]}])
 def test_another_document_is_refused(wrong: object) -> None:
     with pytest.raises(UsageError, match="is no exchangeInfo of Binance"):
         exchange_info.read(wrong, "x.json")
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"baseAsset": None, "deliveryDate": "soon"}, "not as Binance writes it"),
+        ({"filters": ["PRICE_FILTER"]}, "not as Binance writes it"),
+        ({"filters": None}, "not as Binance writes it"),
+    ],
+)
+def test_an_entry_of_another_form_is_passed_over_and_stops_no_other(changes: dict[str, Any], why: str) -> None:
+    broken = entry() | changes | {"symbol": "ODDUSDT"}
+    listed = exchange_info.read(document(broken, entry()), "here")
+    assert list(listed.definitions) == ["BTCUSDT"]
+    assert why in listed.passed_over["ODDUSDT"]
+
+
+def test_an_entry_that_lacks_a_key_is_passed_over_by_its_name() -> None:
+    lacking = {key: value for key, value in entry(symbol="ODDUSDT").items() if key != "quoteAsset"}
+    assert exchange_info.read(document(lacking, entry()), "here").passed_over == {"ODDUSDT": "it has no quoteAsset"}
+
+
+def test_a_document_that_is_nested_too_deep_is_refused_in_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path, "info.json", "[" * 100_000)
+    assert run(["instruments", "import", str(path), "--catalog", str(tmp_path / "catalog")]) == 2
+    assert "nested too deep" in capsys.readouterr().err
 
 
 def test_an_import_goes_before_inference(tmp_path: Path) -> None:
