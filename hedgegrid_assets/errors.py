@@ -347,6 +347,19 @@ class InstrumentUnknown(DataError):
         )
 
 
+class PrecisionUnknown(InstrumentUnknown):
+    """No usable value was seen that says how many decimals an instrument has."""
+
+    def __init__(self, instrument_id: str, missing: Sequence[str], symbol: str) -> None:
+        what = " and ".join(missing)
+        super().__init__(instrument_id, f"{what} precision neither given nor seen in the data", symbol)
+        said = {f"{name}_precision": f"<decimals of a {name}>" for name in missing}
+        self.hint = (
+            f"no row of the data holds a usable {what}: correct the file, or say the decimals in the file given with --config "
+            f"(feeds.yaml takes the same keys): {json.dumps({'instruments': {symbol or '<symbol>': said}})}"
+        )
+
+
 class FileContradicts(DataError):
     """A file is of another venue, market or contract than what it is taken for; nothing was made of it."""
 

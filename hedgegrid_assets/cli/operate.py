@@ -216,7 +216,10 @@ def _show(summary: "BackfillSummary") -> None:
     console().print(f"feed {summary.feed}: {told or 'nothing to do'}{missing}, {summary.seconds:.1f} s", markup=False)
     for done in (*summary.of(Outcome.FAILED), *summary.of(Outcome.REFUSED)):
         for error in done.errors:
-            say(f"error: {done.day}: {error}")
+            what, _, hint = error.partition("\nhint: ")
+            say(f"error: {done.day}: {what}")
+            if hint:
+                say(f"hint: {hint}")
 
 
 def _run_snippet(catalog: Path, instrument: str, first: date, last: date) -> None:

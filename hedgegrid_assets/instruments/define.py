@@ -8,7 +8,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from hedgegrid_assets import venues
-from hedgegrid_assets.errors import DataError, InstrumentUnknown, UsageError
+from hedgegrid_assets.errors import DataError, InstrumentUnknown, PrecisionUnknown, UsageError
 from hedgegrid_assets.instruments.definition import DEFAULT_MARK_PRECISION, MAX_PRECISION, Instrument, Kind
 from hedgegrid_assets.timestamps import NS_PER_SECOND, day_start
 from hedgegrid_assets.venues import Market
@@ -44,7 +44,7 @@ def define(
     mark_precision = _precision(said, "mark", decimals)
     if price_precision is None or size_precision is None:
         missing = [name for name, known in (("price", price_precision), ("size", size_precision)) if known is None]
-        raise InstrumentUnknown(instrument_id, f"{' and '.join(missing)} precision neither given nor seen in the data")
+        raise PrecisionUnknown(instrument_id, missing, symbol)
     size_increment = said.decimal("size_increment", size_precision) or _unit(size_precision)
     maker_fee, taker_fee = said.decimal("maker_fee"), said.decimal("taker_fee")
     return Instrument(

@@ -298,3 +298,20 @@ def test_an_unknown_feed_is_a_usage_error_that_names_the_known_ones(
     (home / "feeds.yaml").write_text((REPOSITORY / "feeds.yaml").read_text())
     assert run(["backfill", "nope"]) == 2
     assert "expected one of sim, captures" in capsys.readouterr().err
+
+
+def test_a_backfill_tells_the_way_out_of_a_failed_day_on_a_line_of_its_own(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (home / "feeds.yaml").write_text(
+        "version: 1\nfeeds:\n  f: {source: csv, venue: BINANCE, symbols: [BTCUSDT], market: usdm, start: 2024-01-01,\n"
+        '      end: 2024-01-02, tables: [trade_tick], landing: ["csv/*.csv"]}\n'
+    )
+    landing = home / "data/raw/csv"
+    landing.mkdir(parents=True)
+    rows = "".join(f"{1_704_067_200_000 + number},BTCUSDT,nan,1,buy,{number}\n" for number in range(20))
+    (landing / "a.csv").write_text("timestamp,symbol,price,amount,side,id\n" + rows)
+    assert run(["backfill", "f"]) == 1
+    told = capsys.readouterr().err.splitlines()
+    assert any(line.startswith("hint: no row of the data") for line in told)
+    assert not any("\\nhint" in line for line in told)

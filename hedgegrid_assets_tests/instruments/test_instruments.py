@@ -1,6 +1,8 @@
 """Instruments: found, widened, kept, and written as Nautilus itself would write them."""
 
 import dataclasses
+import json
+import re
 import subprocess
 import sys
 import time
@@ -543,6 +545,15 @@ def test_a_precision_that_nobody_says_is_named() -> None:
         define("BTCUSDT-PERP.BINANCE", "BTCUSDT", "usdm", None, {"mark": 8})
     with pytest.raises(InstrumentUnknown, match=": size precision neither given nor seen"):
         define("BTCUSDT-PERP.BINANCE", "BTCUSDT", "usdm", {"price_precision": 2}, {})
+
+
+def test_the_way_out_of_an_unseen_precision_is_one_that_works() -> None:
+    with pytest.raises(InstrumentUnknown) as told:
+        define("BTCUSDT-PERP.BINANCE", "BTCUSDT", "usdm", None, {"mark": 8})
+    assert "--market" not in told.value.hint
+    example = told.value.hint.partition("same keys): ")[2]
+    said = json.loads(re.sub('"<decimals[^"]*"', "2", example))["instruments"]["BTCUSDT"]
+    assert define("BTCUSDT-PERP.BINANCE", "BTCUSDT", "usdm", said, {"mark": 8}).price_precision == 2
 
 
 @pytest.mark.parametrize(
