@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from hedgegrid_assets.model import Channel, InstrumentDay, Thresholds
-from hedgegrid_assets.sources.websocket import SOURCE
+from hedgegrid_assets.sources import websocket
 from hedgegrid_assets.stages import catalog, raw
 from hedgegrid_assets.stages.frames import Precisions, read_blocks
 from hedgegrid_assets.stages.normalize import Normalized, Recipe, normalize_day
@@ -23,6 +23,11 @@ from hedgegrid_assets.tables import TABLES
 from hedgegrid_assets_tests.scenario import BTC, DAY, SYMBOLS
 
 FEED = "captures"
+_DEFAULT = {name for name, table in TABLES.items() if table.default}
+SOURCE = websocket.narrowed(
+    frozenset(channel.name for channel in websocket.SOURCE.channels if _DEFAULT & set(channel.tables))
+)
+"""Captured messages, for the tables that are made where none are asked for."""
 CHANNELS = {channel.name: channel for channel in SOURCE.channels}
 PRECISIONS = Precisions(price=2, size=3, mark=8)
 USUAL = Thresholds()

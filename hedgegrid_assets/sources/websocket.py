@@ -35,7 +35,8 @@ _CHANNELS: Final = binance.channels("binance")
 
 
 @cache
-def _narrowed(names: frozenset[str]) -> Source:
+def narrowed(names: frozenset[str]) -> Source:
+    """The source without the streams that are not named: their lines are of no stream that it knows."""
     known = tuple(channel for channel in _CHANNELS if channel.name in names)
     return Source(
         name="websocket",
@@ -47,8 +48,8 @@ def _narrowed(names: frozenset[str]) -> Source:
         says=says,
         code_version=1,
         settings=WebsocketSettings,
-        narrowed=_narrowed,
+        narrowed=narrowed,
     )
 
 
-SOURCE: Final = _narrowed(frozenset(channel.name for channel in _CHANNELS))
+SOURCE: Final = narrowed(frozenset(channel.name for channel in _CHANNELS))

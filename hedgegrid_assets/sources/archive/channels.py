@@ -77,6 +77,7 @@ def candles(archive: str, kind: str, table: str, column: str) -> Channel:
         ts_event=pl.col("ts_event"),
         contiguous_ids=False,
         gap_seconds=CANDLE_GAP_SECONDS,
+        identity=Identity.CONTENT,
         tables={table: TableMapping(columns={column: pl.col(column)}, lineage=_TIME_LINEAGE | {column: ("close",)})},
     )
 
@@ -120,6 +121,7 @@ def funding(archive: str, *, with_interval: bool) -> Channel:
         ts_event=pl.col("ts_event"),
         contiguous_ids=False,
         gap_seconds=FUNDING_GAP_SECONDS,
+        identity=Identity.CONTENT,
         tables={
             "funding_rate_update": TableMapping(
                 columns={
