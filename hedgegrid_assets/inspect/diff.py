@@ -10,7 +10,7 @@ import polars as pl
 
 from hedgegrid_assets.errors import DataError
 from hedgegrid_assets.model import Table
-from hedgegrid_assets.store import Places
+from hedgegrid_assets.store import Places, list_days
 from hedgegrid_assets.tables import TABLES
 
 _EXACT: Final = pl.Decimal(38, 16)
@@ -62,7 +62,7 @@ def differences(
     left: Path, right: Path, instrument_id: str | None = None, tables: Sequence[str] | None = None
 ) -> Iterator[Difference]:
     """Of all days that one of two catalogs has. Raises DataError where there is none."""
-    places = Places(left, left), Places(right, right)
+    places = Places.of_catalog(left), Places.of_catalog(right)
     days = sorted({*_days(places[0]), *_days(places[1])})
     wanted = [
         (name, table, day)
@@ -105,8 +105,9 @@ def compare(
 def _days(places: Places) -> Iterator[tuple[str, str, date]]:
     """(instrument, frame folder, day) of all frames of a catalog."""
     for table in TABLES.values():
-        for path in places.catalog.glob(f"*/{table.folder}.parquet/????-??-??.parquet"):
-            yield path.parent.parent.name, table.folder, date.fromisoformat(path.stem)
+        for folder in places.catalog.glob(f"*/{table.folder}.parquet"):
+            for day in list_days(folder, ".parquet"):
+                yield folder.parent.name, table.folder, day
 
 
 def _frame(path: Path) -> pl.DataFrame | None:

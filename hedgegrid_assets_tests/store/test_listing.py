@@ -8,7 +8,14 @@ import hedgegrid_assets
 from hedgegrid_assets.store import Places, list_days
 
 PACKAGE = Path(hedgegrid_assets.__file__).parent
-DOORS = {"cli/look.py", "cli/operate.py", "defs/__init__.py", "pipeline/request.py", "inspect/validation.py"}
+DOORS = {
+    "cli/diff.py",
+    "cli/look.py",
+    "cli/operate.py",
+    "defs/__init__.py",
+    "pipeline/request.py",
+    "inspect/validation.py",
+}
 """Where both roots are said."""
 
 

@@ -35,6 +35,7 @@ from hedgegrid_assets_tests.csv_cases import (
     trades_of,
     write,
 )
+from hedgegrid_assets_tests.yard import with_blocks_of
 
 GUIDE = list(trades_at(MIDNIGHT, "1001", "1002"))
 HEADER = "time,symbol,price,amount,side,id\n"
@@ -513,20 +514,12 @@ def test_gaps_of_trades_are_watched_and_those_of_prices_off_unless_the_feed_sets
 
 
 def test_the_frame_is_the_same_whatever_the_blocks_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from hedgegrid_assets import store as storage
-
     rows = "".join(f'{1704067200 + n},"note\n{n}",{100 + n},1,buy\n' for n in range(200))
     path = write(tmp_path, "t.csv", f"time,note,price,size,side\n{rows}")
     whole = tmp_path / "whole"
     whole.mkdir()
     convert(whole, path)
-    init = storage.BlockReader.__init__
-    monkeypatch.setattr(storage, "_READ_BYTES", 50)
-
-    def small_blocks(self: storage.BlockReader, path: Path, *, quoted: bool = False) -> None:
-        init(self, path, 100, quoted=quoted)
-
-    monkeypatch.setattr(storage.BlockReader, "__init__", small_blocks)
+    with_blocks_of(100, monkeypatch)
     convert(tmp_path, path)
     assert frame(tmp_path).equals(frame(whole))
     assert isinstance(frame(whole), pl.DataFrame)

@@ -496,10 +496,11 @@ def test_series_are_named_after_exchange_and_stream() -> None:
     def series(**settings: str) -> list[str]:
         return [channel.series for channel in channels(settings)]
 
-    assert series() == ["binance-futures/trade", "binance-futures/derivative_ticker"]
-    assert series(exchange="bybit") == ["bybit/trade", "bybit/derivative_ticker"]
-    assert series(exchange="binance") == ["binance/trade"]
-    assert series(api="replay") == ["binance-futures/trade", "binance-futures/aggTrade", "binance-futures/markPrice"]
+    assert series() == [f"binance-futures/{name}" for name in ("trade", "derivative_ticker", "quotes")]
+    assert series(exchange="bybit") == [f"bybit/{name}" for name in ("trade", "derivative_ticker", "quotes")]
+    assert series(exchange="binance") == ["binance/trade", "binance/quotes"]
+    streams = ("trade", "aggTrade", "markPrice", "bookTicker")
+    assert series(api="replay") == [f"binance-futures/{name}" for name in streams]
 
 
 # ---------------------------------------------------------------- definitions
