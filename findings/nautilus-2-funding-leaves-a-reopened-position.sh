@@ -2,12 +2,12 @@
 # A netted position that is closed and opened again no longer holds what it paid in funding before.
 # Expected: both payments in the position that cache.positions() gives, which has one id throughout.
 # Seen:     the account paid 40 twice, the position holds one payment; position_snapshots() holds the other.
-# With:     nautilus_trader==2.0.0rc7, on CPython 3.12 and newer. Exit 0 while that is so, 1 once it has changed.
+# With:     nautilus_trader==2.0.0rc7, on CPython 3.13 and newer. Exit 0 while that is so, 1 once it has changed.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-for python in "${PYTHON:-}" python3.13 python3.12 python3 "$HOME"/.pyenv/versions/3.1[23]*/bin/python; do
-    "$python" -c 'import sys; sys.exit(sys.version_info < (3, 12))' 2>/dev/null && break
+for python in "${PYTHON:-}" python3.13 python3 "$HOME"/.pyenv/versions/3.1[34]*/bin/python; do
+    "$python" -c 'import sys; sys.exit(sys.version_info < (3, 13))' 2>/dev/null && break
 done
 "$python" -m venv "$work/venv"
 "$work/venv/bin/pip" install --quiet --disable-pip-version-check nautilus_trader==2.0.0rc7
