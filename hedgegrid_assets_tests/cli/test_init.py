@@ -62,6 +62,7 @@ def test_the_shipped_configurations_work_as_printed(tmp_path: Path, source: str,
     assert rows is None or told["rows"] == rows
 
 
+@pytest.mark.slow
 def test_the_sample_and_the_shipped_examples_share_one_catalog_in_any_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -97,6 +97,7 @@ def test_fresh_days_start_no_run_and_changed_ones_do(feed_context: FeedContext, 
     assert instance.get_runs_count() == 2
 
 
+@pytest.mark.slow
 def test_a_run_covers_a_block_of_days_of_one_instrument_with_the_tag_of_the_backfill(
     feed_context: FeedContext, instance: dg.DagsterInstance
 ) -> None:

@@ -34,6 +34,7 @@ def of_dagster(home: Path) -> dg.DagsterInstance:
     return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home)))
 
 
+@pytest.mark.slow
 def test_a_history_is_the_same_for_dagsters_own_log_and_for_the_kept_one(home: Path, tmp_path: Path) -> None:
     feed_context = feed_context_of(tmp_path)
     drop(feed_context, day_of(0) + day_of(1))

@@ -33,6 +33,7 @@ def conflict(number: int) -> bytes:
     return line(agg_trade(1_000, at, p="1.00"), received(at))
 
 
+@pytest.mark.slow
 def test_a_day_without_mark_prices_does_not_fail_a_backfill(feed_context: FeedContext, daemon: Daemon) -> None:
     drop(feed_context, day_of(0) + day_of(1, marks=False) + day_of(2))
     done = daemon.backfill([partition(number) for number in range(3)])
@@ -45,6 +46,7 @@ def test_a_day_without_mark_prices_does_not_fail_a_backfill(feed_context: FeedCo
             assert "02" not in answers.get("failed", set()) or "trade" in asset
 
 
+@pytest.mark.slow
 def test_only_what_is_bad_in_a_block_is_red(feed_context: FeedContext, daemon: Daemon) -> None:
     drop(feed_context, day_of(0) + day_of(1) + conflict(1) + day_of(2, marks=False) + day_of(3))
     done = daemon.backfill([partition(number) for number in range(4)])
@@ -61,6 +63,7 @@ def test_only_what_is_bad_in_a_block_is_red(feed_context: FeedContext, daemon: D
         assert daemon.statuses(asset)[asset] == {"materialized": {*good, "02"}}
 
 
+@pytest.mark.slow
 def test_a_day_without_any_data_stays_missing_in_a_backfill(feed_context: FeedContext, daemon: Daemon) -> None:
     drop(feed_context, day_of(0) + day_of(2))
     daemon.backfill([partition(number) for number in range(3)])
@@ -70,6 +73,7 @@ def test_a_day_without_any_data_stays_missing_in_a_backfill(feed_context: FeedCo
         assert daemon.statuses(asset)[asset] == {"materialized": {"01", "03"}}
 
 
+@pytest.mark.slow
 def test_a_mended_day_turns_green(feed_context: FeedContext, daemon: Daemon) -> None:
     drop(feed_context, day_of(0) + conflict(0))
     assert daemon.backfill([partition(0)]).status.value == "COMPLETED_FAILED"
@@ -80,6 +84,7 @@ def test_a_mended_day_turns_green(feed_context: FeedContext, daemon: Daemon) -> 
     assert found["no_duplicate_ids"] == {"succeeded": {"01"}}
 
 
+@pytest.mark.slow
 def test_events_carry_the_tags_that_dagster_itself_would_write(feed_context: FeedContext, daemon: Daemon) -> None:
     days = dg.MultiPartitionsDefinition(
         {"date": dg.DailyPartitionsDefinition("2024-01-01"), "instrument": dg.StaticPartitionsDefinition(["A.SIM"])}

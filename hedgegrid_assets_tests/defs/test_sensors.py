@@ -165,6 +165,7 @@ def test_a_day_is_run_again_when_its_landing_content_changes(feed_context: FeedC
     assert str(first.run_key).startswith(f"{partition(0)}..{partition(1)}@")
 
 
+@pytest.mark.slow
 def test_a_tick_asks_for_so_many_days_and_the_next_one_goes_on(feed_context: FeedContext, ticks: Ticks) -> None:
     drop(feed_context, b"".join(day_of(number, marks=False) for number in range(DAYS_A_TICK + 10)))
     drop(feed_context, day_of(DAYS_A_TICK + 20, marks=False), "other.jsonl")

@@ -197,6 +197,7 @@ def test_the_real_document_becomes_definitions_that_nautilus_reads(tmp_path: Pat
     assert str(found["BTCUSDT_210924.BINANCE"].price_increment) == "0.1"
 
 
+@pytest.mark.slow
 def test_three_processes_write_three_symbols_into_one_catalog(tmp_path: Path) -> None:
     rows = "".join(
         f"{1704067200 + n},{('BTCUSDT', 'ETHUSDT', 'SOLUSDT')[n % 3]},{100 + n},1,buy,{n}\n" for n in range(300)

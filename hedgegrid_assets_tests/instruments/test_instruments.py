@@ -433,6 +433,7 @@ for precision in range(1, 13):
 """
 
 
+@pytest.mark.slow
 def test_three_processes_writing_three_instruments_at_once_lose_nothing(tmp_path: Path) -> None:
     symbols = ["BTCUSDT", "ETHUSDT", "币安人生USDT"]
     writers = [
@@ -470,6 +471,7 @@ def test_three_processes_writing_three_instruments_at_once_lose_nothing(tmp_path
 # ---------------------------------------------------------------- instruments.parquet
 
 
+@pytest.mark.slow
 @given(st.lists(definitions(), max_size=4))
 @settings(max_examples=50, deadline=None)
 def test_definitions_come_back_from_the_plain_table_as_they_were(instruments: list[Instrument]) -> None:

@@ -224,6 +224,7 @@ def test_mark_index_and_funding_come_out_exactly_as_they_came_in(yard: Yard) -> 
     assert funding["interval_minutes"].null_count() == len(funding) == 120
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     prices=st.lists(st.decimals("0.0000000000000001", "9999999999999", places=16), min_size=1, max_size=20),

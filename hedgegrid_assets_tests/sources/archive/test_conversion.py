@@ -162,6 +162,7 @@ def test_quotes_are_had_until_their_files_ended(
 # ---------------------------------------------------------------- months
 
 
+@pytest.mark.slow
 def test_a_month_gives_the_same_catalog_as_its_days_and_is_fetched_once(server: Standin, tmp_path: Path) -> None:
     files: dict[str, dict[str, bytes]] = {}
     for period in ("daily", "monthly"):

@@ -593,6 +593,7 @@ Yard(Path(sys.argv[1])).publish()
 """
 
 
+@pytest.mark.slow
 def test_a_real_kill_in_the_middle_of_a_write_leaves_a_readable_catalog(yard: Yard) -> None:
     ready(yard).publish()
     before = file_of(yard, "trade_tick").read_bytes()

@@ -393,6 +393,7 @@ def few_open_files() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("few_open_files")
 def test_many_symbols_and_days_in_one_file_need_few_open_files(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
     with_blocks_of(20_000, monkeypatch)
@@ -493,6 +494,7 @@ Yard(Path(sys.argv[1])).bring_in()
 """
 
 
+@pytest.mark.slow
 def test_a_real_kill_leaves_no_half_file_under_a_final_name(yard: Yard) -> None:
     yard.drop("capture.jsonl", CLEAN)
     process = subprocess.Popen(
