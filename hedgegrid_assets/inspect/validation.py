@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hedgegrid_assets.errors import CatalogDiffers, HedgegridError, NoDataFetched, Unforeseen
-from hedgegrid_assets.inspect.documents import damaged, damaged_raw
+from hedgegrid_assets.inspect.documents import damaged, damaged_for_nautilus, damaged_raw
 from hedgegrid_assets.model import (
     Contiguous,
     Counted,
@@ -219,7 +219,7 @@ def validate_catalog(
             str(catalog),
             _holds(places),
         )
-    documents = [_damaged(error) for error in damaged(places)]
+    documents = [_damaged(error) for look in (damaged, damaged_for_nautilus) for error in look(places)]
     documents += [_damaged(error) for error in damaged_raw(places)] if data is not None else []
     steps = _LargeGaps()
     days = [

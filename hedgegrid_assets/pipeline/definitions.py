@@ -27,7 +27,11 @@ from hedgegrid_assets.instruments import (
 from hedgegrid_assets.model import Channel, InstrumentDay, Status, Table
 from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.stages.catalog import finish
-from hedgegrid_assets.stages.catalog.definitions import refuse_foreign_definition, write_definition
+from hedgegrid_assets.stages.catalog.definitions import (
+    mend_definition,
+    refuse_foreign_definition,
+    write_definition,
+)
 from hedgegrid_assets.stages.frames import Precisions
 from hedgegrid_assets.stages.raw import RawDay, RawKey, raw_days
 from hedgegrid_assets.stages.verdict import read_verdict
@@ -70,7 +74,10 @@ def instrument_of(context: FeedContext, symbol: str) -> Instrument:
     undecided = _undecided(context, pinned)
     known = settled(pinned, _decimals(context, symbol, undecided, said=override)) if undecided else pinned
     if not says_something(override):
-        return pinned if known == pinned else _pin(context, known)
+        if known != pinned:
+            return _pin(context, known)
+        mend_definition(context.places.catalog, pinned)
+        return pinned
     if context.source.remote is None:
         instrument = amended(known, market_of(known), override)
     else:

@@ -161,6 +161,26 @@ def test_a_damaged_manifest_costs_the_page_its_origin_only(home: Path, capsys: p
     assert "ETHUSDT-PERP.BINANCE" in (home / "report.html").read_text()
 
 
+def test_a_definition_that_nautilus_would_read_wrong_is_named_and_made_anew(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = next(home.glob("data/catalog/data/crypto_perpetual/BTCUSDT*/*.parquet"))
+    good = path.read_bytes()
+    at = good.index(b"BTCUSDT-PERP") + 2
+    for changed in (good[:at] + b"E" + good[at + 1 :], good[:-5], None):
+        if changed is None:
+            path.unlink()
+        else:
+            path.write_bytes(changed)
+        assert run(LOOKS["validate"]) == 1
+        told = " ".join("".join(capsys.readouterr()).split())
+        assert "Nautilus' definition of BTCUSDT-PERP.BINANCE" in told
+        assert "run the conversion of its data again" in told
+        assert run(replay("--symbol", "BTCUSDT,ETHUSDT")) == 0
+        assert path.read_bytes() == good
+        assert run(LOOKS["validate"]) == 0
+
+
 def test_all_documents_that_are_damaged_are_named_together(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for kind in ("series", "definitions", "manifest", "index"):
         document(home, kind).write_bytes(b"{")

@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hedgegrid_assets.errors import DataError, ForeignDefinition
+from hedgegrid_assets.errors import DataError, DocumentDamaged, ForeignDefinition
 from hedgegrid_assets.instruments import (
     MAX_PRECISION,
     Instrument,
@@ -97,6 +97,7 @@ CURRENCY_DECIMALS: Final[Mapping[str, int]] = {
 }
 """Decimals of an amount of money, as Nautilus writes it; every other currency, known to it or not, has eight."""
 
+_REMEDY: Final = "run the conversion of its data again, which writes it anew"
 _DECIMAL_TEXT: Final = re.compile(r"(-?)(0|[1-9][0-9]*)(?:\.([0-9]+))?")
 _MOST: Final[Mapping[str, Decimal]] = {
     "price": Decimal(17_014_118_346_046),
@@ -204,6 +205,33 @@ def refuse_foreign_definition(catalog: Path, instrument_id: str) -> None:
     found = [path for folder in folders for path in sorted(folder.glob("*.parquet")) if not _is_ours(path)]
     if found:
         raise ForeignDefinition(instrument_id, found, catalog)
+
+
+def check_definition(places: Places, instrument: Instrument) -> None:
+    """Raises DocumentDamaged where Nautilus' file of a definition of ours is gone, or says something else."""
+    path = places.nautilus_folder(instrument.kind, instrument.id) / NAUTILUS_FILE
+    folders = [places.nautilus_folder(kind, instrument.id) for kind in INSTRUMENT_FOLDERS]
+    files = [file for folder in folders for file in folder.glob("*.parquet")]
+    why = None
+    if path in files:
+        try:
+            same = pq.ParquetFile(path).read().equals(nautilus_row(instrument))
+            why = None if same or not _is_ours(path) else "another one"
+        except (pa.ArrowException, OSError) as error:
+            why = str(error).strip().splitlines()[0]
+    elif not files:
+        why = "no file"
+    if why is not None:
+        raise DocumentDamaged(path, f"Nautilus' definition of {instrument.id} as in instruments.parquet", why, _REMEDY)
+
+
+def mend_definition(catalog: Path, instrument: Instrument) -> bool:
+    """Write Nautilus' file of a definition that the catalog holds again, if it is gone or damaged."""
+    try:
+        check_definition(Places.of_catalog(catalog), instrument)
+    except DocumentDamaged:
+        return write_definition(catalog, instrument)
+    return False
 
 
 def put_definition(places: Places, instrument: Instrument) -> bool:
