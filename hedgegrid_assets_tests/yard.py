@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
-from hedgegrid_assets.model import Channel, InstrumentDay, Thresholds
+from hedgegrid_assets.model import Channel, InstrumentDay, Source, Thresholds
 from hedgegrid_assets.sources import websocket
 from hedgegrid_assets.stages import catalog, raw
 from hedgegrid_assets.stages.frames import Precisions, read_blocks
@@ -24,7 +24,8 @@ from hedgegrid_assets_tests.scenario import BTC, DAY, SYMBOLS
 
 FEED = "captures"
 _DEFAULT = {name for name, table in TABLES.items() if table.default}
-SOURCE = websocket.narrowed(
+SOURCE = websocket.SOURCE
+USUAL_SOURCE = websocket.narrowed(
     frozenset(channel.name for channel in websocket.SOURCE.channels if _DEFAULT & set(channel.tables))
 )
 """Captured messages, for the tables that are made where none are asked for."""
@@ -59,11 +60,15 @@ class Yard:
         return raw.landing_files(self.places.landing, ["websocket/**/*"])
 
     def bring_in(
-        self, symbols: Sequence[str] = SYMBOLS, channels: Iterable[str] = CHANNELS, **options: Any
+        self,
+        symbols: Sequence[str] = SYMBOLS,
+        channels: Iterable[str] | None = None,
+        source: Source = SOURCE,
+        **options: Any,
     ) -> ImportReport:
         """Import all that has landed."""
-        wanted = [CHANNELS[name] for name in channels]
-        return raw.import_landing(self.places, FEED, SOURCE, self.landed(), wanted, symbols, **options)
+        wanted = [channel for channel in source.channels if channels is None or channel.name in channels]
+        return raw.import_landing(self.places, FEED, source, self.landed(), wanted, symbols, **options)
 
     def raw(self, channel: str = "aggTrade", symbol: str = BTC, day: date = DAY) -> RawDay:
         found = raw.raw_day(self.places, FEED, RawKey(channel, symbol, day))

@@ -39,7 +39,7 @@ from hedgegrid_assets_tests.scenario import (
     mark_price,
     received,
 )
-from hedgegrid_assets_tests.yard import FEED, Yard, lines_of, origins_of, with_blocks_of
+from hedgegrid_assets_tests.yard import FEED, USUAL_SOURCE, Yard, lines_of, origins_of, with_blocks_of
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def accounted(origin: Origin) -> int:
 def test_every_line_of_every_variant_is_accounted_for_and_kept_as_it_is(yard: Yard, name: str) -> None:
     variant = VARIANTS[name]
     landed = yard.drop(f"capture{variant.suffix}", variant.data)
-    report = yard.bring_in()
+    report = yard.bring_in(source=USUAL_SOURCE)
     lines = lines_of(landed)
     origin = yard.raw().manifest.origin[0]
     assert origin.lines == report.lines == len(lines)
