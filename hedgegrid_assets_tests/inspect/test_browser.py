@@ -160,9 +160,9 @@ def ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     feeds = write_feeds(
         root,
         SIM,
-        CAPTURES.replace("start: 2024-01-01", "start: 2024-01-01\n    end: 2024-01-02").replace(
-            "[BTCUSDT, ETHUSDT]", "[ETHUSDT, BTCUSDT]"
-        ),
+        CAPTURES.replace("start: 2024-01-01", "start: 2024-01-01\n    end: 2024-01-02")
+        .replace("[BTCUSDT, ETHUSDT]", "[BTCUSDT]")
+        .replace("      ETHUSDT: {price_precision: 2, size_precision: 3, mark_precision: 8}\n", ""),
     )
     environment = os.environ | {"DAGSTER_HOME": str(home), "HEDGEGRID_DATA": str(data), "HEDGEGRID_FEEDS": str(feeds)}
     command = [sys.executable, "-m", "hedgegrid_assets", "backfill"]

@@ -286,7 +286,7 @@ def test_any_day_is_read_and_written_by_nautilus_as_by_us(
 ) -> None:
     precisions, data = made
     yard = ready(Yard(tmp_path_factory.mktemp("day")), data, precisions)
-    for table in TABLES:
+    for table in (name for name, promised in TABLES.items() if promised.default):
         if yard.verdict(table)["status"] == "blocked":  # one id for two trades
             assert table == "trade_tick"
             continue
