@@ -201,6 +201,7 @@ def test_validate_of_nothing_exits_with_1() -> None:
     assert run(["validate", "nowhere"]) == 1
 
 
+@pytest.mark.slow
 def test_the_sample_is_three_days_of_the_venue_sim(home: Path) -> None:
     assert run(["generate-sample-data", "--offline", "--quiet"]) == 0
     catalog = ParquetDataCatalog(str(home / "data/catalog"))

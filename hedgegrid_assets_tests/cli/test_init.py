@@ -45,6 +45,7 @@ def test_init_where_nothing_can_be_written_is_one_sentence(tmp_path: Path, capsy
     assert "error: cannot lay out" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("source", "rows"), [("csv", 326), ("websocket", None)])
 def test_the_shipped_configurations_work_as_printed(tmp_path: Path, source: str, rows: int | None) -> None:
     run(["init", str(tmp_path), "-q"])

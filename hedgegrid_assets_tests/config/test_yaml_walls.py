@@ -59,6 +59,7 @@ def test_a_file_that_is_too_much_is_refused_soon(kind: str, tmp_path: Path, caps
         assert len(told) < 20_000
 
 
+@pytest.mark.slow
 def test_a_feed_of_thousands_of_symbols_is_read(tmp_path: Path) -> None:
     path = tmp_path / "feeds.yaml"
     symbols = "".join(f"      - SYM{number}USDT\n" for number in range(5_000))

@@ -338,6 +338,7 @@ def test_a_channel_without_data_is_an_explicit_empty_day_and_green(
     assert not catalog_files(feed_context, "mark_price_update")
 
 
+@pytest.mark.slow
 def test_an_empty_day_becomes_a_full_one_when_its_data_come(
     feed_context: FeedContext, instance: dg.DagsterInstance
 ) -> None:
@@ -348,6 +349,7 @@ def test_an_empty_day_becomes_a_full_one_when_its_data_come(
     assert metadata(run(feed_context, instance), "captures/catalog/mark_price_update")["dagster/row_count"] == 1
 
 
+@pytest.mark.slow
 def test_a_channel_that_has_gone_is_not_called_empty_while_the_catalog_has_its_day(
     feed_context: FeedContext, instance: dg.DagsterInstance
 ) -> None:
@@ -377,6 +379,7 @@ def test_a_day_without_any_data_fails_and_says_where_the_data_are(
     assert "2024-01-04" in said
 
 
+@pytest.mark.slow
 def test_a_damaged_raw_file_stops_its_channel_only(feed_context: FeedContext, instance: dg.DagsterInstance) -> None:
     drop(feed_context, CLEAN)
     run_import(feed_context, instance)
@@ -480,6 +483,7 @@ def test_an_import_makes_stale_what_is_made_of_the_raw_days_that_it_has_changed(
     assert stale(feed_context, instance) == set()
 
 
+@pytest.mark.slow
 def test_the_same_raw_bytes_give_the_same_versions_and_files(
     feed_context: FeedContext, instance: dg.DagsterInstance
 ) -> None:

@@ -267,6 +267,7 @@ def test_no_second_import_is_asked_for_while_one_runs(
     assert not ticks.next()
 
 
+@pytest.mark.slow
 def test_a_day_that_the_machine_loses_is_asked_for_again_and_one_that_fails_by_its_data_is_not(
     feed_context: FeedContext, ticks: Ticks, instance: dg.DagsterInstance
 ) -> None:

@@ -67,6 +67,7 @@ def test_a_whole_day_is_cut_into_five_minutes(tmp_path: Path) -> None:
     assert series.latency_mean.tolist() == pytest.approx([20.0] * BUCKETS)
 
 
+@pytest.mark.slow
 def test_the_cut_into_row_groups_changes_nothing(tmp_path: Path) -> None:
     times = every(17, 5_000)
     whole = day_series(frame_of(stored(tmp_path / "a", times)), TRADES, DAY)

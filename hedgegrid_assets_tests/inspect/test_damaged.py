@@ -95,6 +95,7 @@ def damages(data: bytes) -> Iterator[bytes]:
         yield bytes(changed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", DOCUMENTS)
 def test_a_document_that_is_no_document_any_more_is_named_by_all_who_read_it(
     kind: str, home: Path, capsys: pytest.CaptureFixture[str]

@@ -93,6 +93,7 @@ def test_the_command_compares_two_catalogs(server: Standin, tmp_path: Path, caps
     assert by_table["mark_price_update"]["same"]
 
 
+@pytest.mark.slow
 def test_the_command_compares_a_day_of_two_sources(
     server: Standin, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

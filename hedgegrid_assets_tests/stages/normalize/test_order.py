@@ -147,6 +147,7 @@ def little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(identity_of_rows, "REMEMBERED_ROWS", 3)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("little_memory")
 @pytest.mark.parametrize(
     ("table", "identity"),
