@@ -18,6 +18,7 @@ from hedgegrid_assets.store import Spool
 _PLACE: Final = "place"
 _MESSAGE: Final = "message"
 _COPY: Final = "copy"
+_NUMBER: Final = "number"
 _KEYS: Final = {Order.ARRIVAL: ("ts_init", _PLACE, PART)}
 _SMALLEST_BLOCK: Final = 1 << 12
 
@@ -47,9 +48,24 @@ class HeldDay:
         falls = bool((times.diff().drop_nulls() <= 0).all()) and (self._last is None or times[0] <= self._last)
         self._newest_first, self._last = self._newest_first and falls, times[-1]
         frame = _with_part(frame)
-        if self._has_messages:
-            frame = self._with_message(frame)
+        frame = self._with_message(frame) if self._has_messages else self._without_inner(frame)
         self._rows.add(frame, self._likeness.hashes(frame))
+
+    def _without_inner(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Of rows that are one, those that may be kept in the end; else a file of one line repeated would be held whole."""
+        content = self._likeness.content
+        if not content or (synthetic_ids.MADE in frame.columns and frame[synthetic_ids.MADE].any()):
+            return frame
+        if not self._likeness.hashes(frame).is_duplicated().any():
+            return frame
+        numbered, keys = frame.with_row_index(_NUMBER), ("ts_init", "raw_row", PART)
+        kept = [
+            numbered.sort(*keys, descending=[False, later, False]).unique(content, keep="first", maintain_order=True)
+            for later in (False, True)
+        ]
+        wanted = pl.concat([rows[_NUMBER] for rows in kept]).unique().sort()
+        self.duplicates += len(frame) - len(wanted)
+        return frame[wanted]
 
     @property
     def _has_messages(self) -> bool:

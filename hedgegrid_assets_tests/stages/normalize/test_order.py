@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hedgegrid_assets.model import Channel, Identity, InstrumentDay, Table
+from hedgegrid_assets.model import Channel, Identity, InstrumentDay, Order, Table
 from hedgegrid_assets.sources.csv import SOURCE
 from hedgegrid_assets.sources.formats import synthetic_ids
 from hedgegrid_assets.stages.frames import Precisions, frame_schema, read_blocks
@@ -190,3 +190,15 @@ def test_a_day_comes_out_as_if_it_were_held_in_memory(
         expected.duplicates,
         expected.conflicting_ids,
     )
+
+
+def test_a_line_that_is_repeated_for_ever_takes_no_memory(tmp_path: Path) -> None:
+    table = TABLES["trade_tick"]
+    day = held.HeldDay(tmp_path, Likeness(table, recipe_of(table, Identity.ID)), Order.ARRIVAL, ())
+    block = synthetic_ids.filled(frame_of(table, [(5, 5, "7", 1, 1)] * 10_000), "trade_id")
+    for _ in range(3):
+        day.add(block)
+    assert day._rows.rows <= 6
+    assert sum(len(rows) for rows in day.released()) == 1
+    assert day.duplicates == 29_999
+    day.close()
