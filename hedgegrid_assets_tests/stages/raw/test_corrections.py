@@ -371,7 +371,8 @@ def test_a_widening_killed_at_any_step_is_as_it_was_or_named_and_finished_by_the
             finishing = shlex.split(report.unfinished.partition("finish it with: hedgegrid ")[2])
             assert run([*finishing, "-q"] if len(half) % 2 else ["replay-to-parquet", *_AGAIN, *_roots(root)]) == 0
         else:
-            assert report.ok
+            named = ["Nautilus' definition of" in each["error"] for each in report.documents]
+            assert report.ok or named == [True]
             assert {price for _, price in prices(root)} in ({"42500.5"}, {"42500.500"})
             assert run([*command(root), "-q"]) == 0
         assert {price for _, price in prices(root)} == {"42500.500"}
