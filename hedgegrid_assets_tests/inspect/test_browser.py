@@ -162,9 +162,9 @@ def ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     command = [sys.executable, "-m", "hedgegrid_assets", "backfill"]
     done = subprocess.run([*command, "sim", "--json"], env=environment, cwd=root, capture_output=True, check=True)
     assert json.loads(done.stdout)
-    for symbols in ([], ["--symbol", "BTCUSDT"]):  # the blocked day last: its answers are those that a check shows
+    for symbols in ("BTCUSDT,ETHUSDT", "BTCUSDT"):  # the blocked day last: its answers are those that a check shows
         blocked = subprocess.run(
-            [*command, "captures", "--json", *symbols], env=environment, cwd=root, capture_output=True, check=False
+            [*command, "captures", "--json", "--symbol", symbols], env=environment, cwd=root, capture_output=True, check=False
         )
         assert blocked.returncode == 1
     port = free_port()
