@@ -164,7 +164,11 @@ def ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     assert json.loads(done.stdout)
     for symbols in ("BTCUSDT,ETHUSDT", "BTCUSDT"):  # the blocked day last: its answers are those that a check shows
         blocked = subprocess.run(
-            [*command, "captures", "--json", "--symbol", symbols], env=environment, cwd=root, capture_output=True, check=False
+            [*command, "captures", "--json", "--symbol", symbols],
+            env=environment,
+            cwd=root,
+            capture_output=True,
+            check=False,
         )
         assert blocked.returncode == 1
     port = free_port()
