@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Final
 
+from hedgegrid_assets.batch import Dialect
 from hedgegrid_assets.errors import DataError
-from hedgegrid_assets.model import Channel, Dialect
+from hedgegrid_assets.model import Channel
 
 _SQUEEZED: Final = re.compile(r"[\s_\-]+")
 _BOM: Final = "\ufeff"

@@ -1,0 +1,159 @@
+"""Every error that a user can meet; each builds its own sentence from the culprits.
+
+HedgegridError
+├── UsageError           exit 2: a flag, a date, a configuration file
+│   ├── BacktestFileError, BacktestRefused
+│   └── FeedsFileError
+├── DataError            exit 1: what the data says
+│   ├── NoDataFetched
+│   ├── NoSuchCatalog, InstrumentNotHeld, CoverageRefused, EngineDied  what a backtest needs
+│   ├── PrecisionTooFine
+│   ├── LooksLikeFloats
+│   ├── Refused          a write that the catalog forbids
+│   │   ├── SeriesMixed
+│   │   ├── ForeignFile, ForeignDefinition
+│   │   └── RowsWouldBeLost
+│   ├── InstrumentUnknown
+│   │   └── PrecisionUnknown
+│   ├── FileContradicts
+│   ├── DayBlocked
+│   ├── VerdictRefused
+│   ├── FileRefused      a file that nothing can be made of
+│   │   ├── RawDamaged, ChecksumDiffers, SeveralInOne, OtherFormat, FileUnreadable
+│   │   ├── LinesUnplaced, EncodingUnknown, NotOneMessageALine
+│   │   └── MissingColumns, DecimalComma, CandlesRefused, DaysOnly, HeaderChanges, SidesUnknown, TimestampParsingFailed
+│   ├── TooManyOddLines
+│   └── CatalogDiffers
+├── Unforeseen           exit 1: what nobody has thought of, with what was worked on
+└── EnvironmentFault     exit 1: disk, permissions, network, installed versions
+    ├── ImportFails
+    ├── NautilusUnfit, NoNautilusForm
+    ├── DocumentDamaged  a file of our own that is not what it must be
+    └── RemoteFault      a provider's answer, or none
+        ├── ArchiveFileUnproven
+        ├── KeyRequired
+        └── RateLimited
+"""
+
+from hedgegrid_assets.errors.backtest import (
+    BacktestFileError,
+    BacktestRefused,
+    CoverageRefused,
+    EngineDied,
+    InstrumentNotHeld,
+    NoSuchCatalog,
+)
+from hedgegrid_assets.errors.base import (
+    DataError,
+    EnvironmentFault,
+    FeedsFileError,
+    HedgegridError,
+    NoDataFetched,
+    Unforeseen,
+    UsageError,
+    listed,
+    several,
+    together,
+)
+from hedgegrid_assets.errors.catalog import (
+    NAUTILUS_WANTED,
+    CatalogDiffers,
+    DayBlocked,
+    DocumentDamaged,
+    ForeignDefinition,
+    ForeignFile,
+    NautilusUnfit,
+    NoNautilusForm,
+    Refused,
+    RowsWouldBeLost,
+    SeriesMixed,
+    VerdictRefused,
+)
+from hedgegrid_assets.errors.csv_files import (
+    CandlesRefused,
+    DaysOnly,
+    DecimalComma,
+    HeaderChanges,
+    MissingColumns,
+    SidesUnknown,
+    TimestampParsingFailed,
+)
+from hedgegrid_assets.errors.files import (
+    ChecksumDiffers,
+    EncodingUnknown,
+    FileRefused,
+    FileUnreadable,
+    ImportFails,
+    LinesUnplaced,
+    NotOneMessageALine,
+    OtherFormat,
+    RawDamaged,
+    SeveralInOne,
+    TooManyOddLines,
+)
+from hedgegrid_assets.errors.instruments import (
+    FileContradicts,
+    InstrumentUnknown,
+    LooksLikeFloats,
+    PrecisionTooFine,
+    PrecisionUnknown,
+)
+from hedgegrid_assets.errors.remote import ArchiveFileUnproven, KeyRequired, RateLimited, RemoteFault
+
+__all__ = [
+    "NAUTILUS_WANTED",
+    "ArchiveFileUnproven",
+    "BacktestFileError",
+    "BacktestRefused",
+    "CandlesRefused",
+    "CatalogDiffers",
+    "ChecksumDiffers",
+    "CoverageRefused",
+    "DataError",
+    "DayBlocked",
+    "DaysOnly",
+    "DecimalComma",
+    "DocumentDamaged",
+    "EncodingUnknown",
+    "EngineDied",
+    "EnvironmentFault",
+    "FeedsFileError",
+    "FileContradicts",
+    "FileRefused",
+    "FileUnreadable",
+    "ForeignDefinition",
+    "ForeignFile",
+    "HeaderChanges",
+    "HedgegridError",
+    "ImportFails",
+    "InstrumentNotHeld",
+    "InstrumentUnknown",
+    "KeyRequired",
+    "LinesUnplaced",
+    "LooksLikeFloats",
+    "MissingColumns",
+    "NautilusUnfit",
+    "NoDataFetched",
+    "NoNautilusForm",
+    "NoSuchCatalog",
+    "NotOneMessageALine",
+    "OtherFormat",
+    "PrecisionTooFine",
+    "PrecisionUnknown",
+    "RateLimited",
+    "RawDamaged",
+    "Refused",
+    "RemoteFault",
+    "RowsWouldBeLost",
+    "SeriesMixed",
+    "SeveralInOne",
+    "SidesUnknown",
+    "TimestampParsingFailed",
+    "TooManyOddLines",
+    "Unforeseen",
+    "UsageError",
+    "VerdictRefused",
+    "listed",
+    "several",
+    "together",
+]

@@ -1,0 +1,110 @@
+"""What all errors are, and how several problems are told in one."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar, Final, override
+
+_LONG: Final = 200
+
+
+def listed(texts: Sequence[str], most: int = 40) -> str:
+    """The first of some texts, each cut where it is very long, and how many more there are."""
+    shown = ", ".join(text if len(text) <= _LONG else f"{text[:_LONG]}..." for text in texts[:most])
+    return shown if len(texts) <= most else f"{shown} and {len(texts) - most:,} more"
+
+
+def several(problems: Sequence[str], most: int = 20) -> str:
+    """The first of some problems in one sentence, and how many more there are."""
+    more = f"; and {len(problems) - most:,} more" if len(problems) > most else ""
+    return "; ".join(problems[:most]) + more
+
+
+class HedgegridError(Exception):
+    """Base of all expected errors.
+
+    ``message`` says what, where, expected and found; ``hint`` says the way out; ``details`` is for machines.
+    """
+
+    code: ClassVar[str] = "error"
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, hint: str = "", details: dict[str, object] | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.details = details or {}
+
+    def to_dict(self) -> dict[str, object]:
+        """The shape that ``--json`` prints."""
+        return {"error": {"code": self.code, "message": self.message, "hint": self.hint, "details": self.details}}
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.message}\nhint: {self.hint}" if self.hint else self.message
+
+
+class UsageError(HedgegridError):
+    """A flag, date, configuration file or name that cannot be used; raised before any work."""
+
+    code = "usage"
+    exit_code = 2
+
+
+class FeedsFileError(UsageError):
+    """feeds.yaml cannot be used: each problem names file, line and key."""
+
+    code = "feeds"
+
+    def __init__(self, path: Path, problems: Sequence[str]) -> None:
+        super().__init__(
+            f"{path} is not usable: {several(problems)}",
+            hint="correct the lines named, then run: hedgegrid feeds check",
+            details={"problems": list(problems)},
+        )
+
+
+class DataError(HedgegridError):
+    """The data is not what it must be."""
+
+    code = "data"
+
+
+def together(errors: Sequence[HedgegridError]) -> HedgegridError:
+    """One error that tells of all."""
+    if len(errors) == 1:
+        return errors[0]
+    told = "; ".join(error.message for error in errors)
+    return DataError(f"{len(errors)} faults: {told}", hint=errors[0].hint)
+
+
+class NoDataFetched(DataError):
+    """Nothing was found for what was asked."""
+
+    code = "no_data"
+
+    def __init__(self, wanted: str, looked_in: str, found: str) -> None:
+        super().__init__(
+            f"No data fetched ({wanted}): looked in {looked_in}, found {found}",
+            hint="check the symbol (upper case, as the exchange writes it), the dates (end is exclusive) and the files",
+            details={"wanted": wanted, "looked_in": looked_in, "found": found},
+        )
+
+
+class EnvironmentFault(HedgegridError):
+    """Disk, permissions, network or installed versions."""
+
+    code = "environment"
+
+
+class Unforeseen(HedgegridError):
+    """An error that nobody has thought of. ``doing``: what was worked on; the traceback is for ``-v``."""
+
+    code = "internal"
+
+    def __init__(self, error: BaseException, doing: str = "") -> None:
+        told = " ".join(str(error).split())[:_LONG]
+        super().__init__(
+            f"unforeseen {type(error).__name__}{f' ({doing})' if doing else ''}: {told or 'no more is known'}",
+            hint="run it again with -v, which shows where it came from, and report that; what is published is whole",
+            details={"type": type(error).__name__, "doing": doing},
+        )

@@ -1,0 +1,187 @@
+"""What a catalog does not take, and days that do not get into it."""
+
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from hedgegrid_assets.errors.base import DataError, EnvironmentFault
+
+NAUTILUS_WANTED: Final = ">=1.231,<2"
+"""The versions of nautilus_trader that read our catalogs, as in pyproject.toml."""
+
+
+class Refused(DataError):
+    """A write that the catalog forbids, whatever the data are; it keeps what it had."""
+
+    code = "refused"
+
+
+class SeriesMixed(Refused):
+    """Two kinds of series would end in one Nautilus folder."""
+
+    code = "series"
+
+    def __init__(self, instrument_id: str, table: str, held: str, offered: str) -> None:
+        super().__init__(
+            f"{instrument_id} {table} holds the series {held}: expected the same, found {offered}",
+            hint=f"the catalog keeps what it had; {_beside(instrument_id, held, offered)}",
+            details={"instrument_id": instrument_id, "table": table, "held": held, "offered": offered},
+        )
+
+
+def _beside(instrument_id: str, held: str, offered: str) -> str:
+    """How the other series can be kept as well."""
+    symbol, _, venue = instrument_id.rpartition(".")
+    if not symbol or " " in instrument_id:
+        return "use another --output for the other series"
+    origin, _, kind = offered.partition("/")
+    word = re.sub(r"[^A-Z0-9]+", "-", (kind if held.startswith(f"{origin}/") else origin).upper()).strip("-")
+    return (
+        f"use another --output, or give the other series an instrument of its own: --instrument {symbol}-{word}.{venue} "
+        f"(in feeds.yaml, below `instruments:` and the symbol: id: {symbol}-{word})"
+    )
+
+
+class ForeignFile(Refused):
+    """Files that we did not write hold times of the day in Nautilus' folder: its rows would be there twice, or theirs gone."""
+
+    code = "foreign_file"
+
+    def __init__(self, day: str, table: str, files: Sequence[Path], why: str, hint: str) -> None:
+        shown = ", ".join(map(str, files[:5])) + (f" and {len(files) - 5} more" if len(files) > 5 else "")
+        super().__init__(
+            f"{day} {table} is refused: expected no file of another writer in its place, found {shown} ({why})",
+            hint=hint,
+            details={"day": day, "table": table, "files": [str(path) for path in files]},
+        )
+
+
+class ForeignDefinition(Refused):
+    """A definition that we did not write would be replaced by one that is only inferred."""
+
+    code = "foreign_definition"
+
+    def __init__(self, instrument_id: str, files: Sequence[Path], catalog: Path) -> None:
+        aside = catalog / "set-aside"
+        moved = shlex.join(map(str, files))
+        super().__init__(
+            f"{instrument_id} is refused: expected no definition of another writer, found {', '.join(map(str, files))}; "
+            f"ours would only be inferred from the data",
+            hint=f"the catalog keeps what it had; use another --output, or let the venue's own definition replace it with "
+            f"`hedgegrid instruments import`, or move theirs away and run again: mkdir -p {shlex.quote(str(aside))} && mv {moved} "
+            f"{shlex.quote(str(aside))}",
+            details={"instrument_id": instrument_id, "files": [str(path) for path in files]},
+        )
+
+
+class RowsWouldBeLost(Refused):
+    """Data of another origin would take the place of a day that has rows which they lack."""
+
+    code = "rows_lost"
+
+    def __init__(self, day: str, table: str, lost: int, held: int, offered: int, origin: str) -> None:
+        super().__init__(
+            f"{day} {table} is refused: expected all {held:,} rows of the day that the catalog holds, made from another "
+            f"origin, found {offered:,} rows in {origin}, which lack {lost:,} of them",
+            hint="the catalog keeps what it had; with --force the day is replaced, or use another --output",
+            details={"day": day, "table": table, "lost": lost, "held": held, "offered": offered, "origin": origin},
+        )
+
+
+class DayBlocked(DataError):
+    """ERROR rules failed; the catalog keeps what it had."""
+
+    code = "blocked"
+
+    def __init__(
+        self,
+        day: str,
+        table: str,
+        failed: Sequence[str],
+        files: Sequence[Mapping[str, object]] = (),
+        ways_out: Sequence[str] = (),
+    ) -> None:
+        blamed = "".join(
+            f"; {'Timestamp parsing failed' if file.get('reason') == 'unknown_time' else 'lines without a place'} "
+            f"({file['file']}, line {file.get('line')}): {file['unplaced']:,} of {file['lines']:,} lines, "
+            f"the first found {file.get('value')!r}"
+            for file in files
+        )
+        super().__init__(
+            f"{day} {table} is blocked: expected every ERROR rule to pass, failed: {', '.join(failed)}{blamed}",
+            hint="; ".join(
+                (
+                    "see the rejects and the verdict of the day; a corrected raw file and a new run turn it green",
+                    *ways_out,
+                )
+            ),
+            details={"day": day, "table": table, "failed": list(failed)},
+        )
+
+
+class VerdictRefused(DataError):
+    """The stored verdict is missing or belongs to other data."""
+
+    code = "verdict"
+
+    def __init__(self, day: str, table: str, why: str) -> None:
+        super().__init__(
+            f"{day} {table} has no verdict that allows it into the catalog: {why}",
+            hint="normalize the day again; the catalog keeps what it had",
+            details={"day": day, "table": table},
+        )
+
+
+class CatalogDiffers(DataError):
+    """What was written does not read back equal to the frame; it was not published."""
+
+    code = "read_back"
+
+    def __init__(self, day: str, table: str, why: str) -> None:
+        super().__init__(
+            f"{day} {table} does not read back equal to its frame: {why}",
+            hint="nothing was published; check disk and memory, then run again",
+            details={"day": day, "table": table},
+        )
+
+
+class NautilusUnfit(EnvironmentFault):
+    """The NautilusTrader beside us cannot read what we write; some of them read it as empty, without an error."""
+
+    code = "nautilus"
+
+    def __init__(self, found: str, why: str) -> None:
+        super().__init__(
+            f"this catalog's form is NautilusTrader 1.x of 128 bits: expected {NAUTILUS_WANTED}, found {found}, {why}",
+            hint=f"run: python -m pip install 'nautilus_trader{NAUTILUS_WANTED}'",
+            details={"found": found, "expected": NAUTILUS_WANTED},
+        )
+
+
+class NoNautilusForm(EnvironmentFault):
+    """A table that is not declared for a generation of NautilusTrader."""
+
+    code = "nautilus"
+
+    def __init__(self, table: str, generation: int, known: Sequence[int]) -> None:
+        super().__init__(
+            f"{table} has no form for NautilusTrader {generation}.x: "
+            f"expected a generation that it is declared for ({', '.join(map(str, known)) or 'none'}), found {generation}",
+            hint="leave this table out, or write the catalog for another generation",
+            details={"table": table, "generation": generation, "known": list(known)},
+        )
+
+
+class DocumentDamaged(EnvironmentFault):
+    """A file that we made ourselves (a verdict, a manifest, a frame, ...) and that is not what it must be any more."""
+
+    code = "damaged"
+
+    def __init__(self, path: Path, kind: str, why: str, remedy: str) -> None:
+        super().__init__(
+            f"{path} is damaged: expected {kind}, found {why}",
+            hint=remedy,
+            details={"path": str(path), "expected": kind, "found": why},
+        )

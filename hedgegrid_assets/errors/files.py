@@ -1,0 +1,181 @@
+"""Files that nothing can be made of, whatever their format."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from hedgegrid_assets.errors.base import DataError, EnvironmentFault
+
+
+class FileRefused(DataError):
+    """A file that nothing can be made of; ``details["path"]`` names it. Other files are not stopped by it."""
+
+    code = "file"
+
+
+class RawDamaged(FileRefused):
+    """A raw file does not decode to its end, or is not the file of its manifest."""
+
+    code = "raw_damaged"
+
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(
+            f"{path} cannot be trusted: {why}",
+            hint="import or fetch the file again; nothing was published from it",
+            details={"path": str(path)},
+        )
+
+
+class ChecksumDiffers(FileRefused):
+    """A file is not the one that the checksum file beside it was made of."""
+
+    code = "checksum"
+
+    def __init__(self, path: Path, checksum_file: str, expected: str, found: str) -> None:
+        super().__init__(
+            f"{path} is damaged: expected sha256 {expected} as in {checksum_file}, found {found}",
+            hint=f"download it again, with {checksum_file}; nothing was published from it",
+            details={"path": str(path), "expected": expected, "found": found},
+        )
+
+
+class SeveralInOne(FileRefused):
+    """An archive that holds not one file, but several or none."""
+
+    code = "archive"
+
+    def __init__(self, path: Path, names: Sequence[str]) -> None:
+        shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+        super().__init__(
+            f"{path} holds {len(names)} files{f' ({shown})' if shown else ''}: expected one",
+            hint="unpack it, and land the files in it" if names else "there is nothing in it: remove it",
+            details={"path": str(path), "members": list(names)},
+        )
+
+
+class OtherFormat(FileRefused):
+    """A file that is no text of lines, but something that is known by its first bytes."""
+
+    code = "format"
+
+    def __init__(self, path: Path, kind: str) -> None:
+        super().__init__(
+            f"{path} is {kind}: expected lines of text, plain or in gzip, zstd, bzip2 or zip",
+            hint="unpack or convert it; nothing was published from it",
+            details={"path": str(path), "kind": kind},
+        )
+
+
+class FileUnreadable(FileRefused):
+    """A file that the system does not let us read."""
+
+    code = "unreadable"
+
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(
+            f"cannot read {path}: {why}",
+            hint="mend its name or permissions, or remove it; nothing was published from it",
+            details={"path": path},
+        )
+
+
+class LinesUnplaced(FileRefused):
+    """So many lines of a file get no symbol, channel or time that none of its days can be trusted."""
+
+    code = "lines_unplaced"
+
+    def __init__(
+        self,
+        path: Path,
+        lines: int,
+        reasons: Mapping[str, int],
+        first: Mapping[str, object],
+        allowed: float,
+        *,
+        blocks: bool,
+    ) -> None:
+        unplaced = sum(reasons.values())
+        at = f"line {first.get('line')}" + (f", column {first['field']}" if first.get("field") else "")
+        told = ", ".join(f"{reason} {count:,}" for reason, count in reasons.items())
+        times = first.get("reason") == "unknown_time"
+        super().__init__(
+            (
+                f"Timestamp parsing failed ({path}, {at}): expected a time, found {first.get('value')!r}; "
+                if times
+                else f"{path} cannot be trusted: {at} has no place ({first.get('reason')}), found {first.get('value')!r}; "
+            )
+            + f"{unplaced:,} of {lines:,} lines have no place ({told})"
+            + (": all days of the file are blocked" if blocks else ", and no other line is of use"),
+            hint="see them with `hedgegrid rejects list`, and correct the file; a share of such lines up to "
+            f"max_rejected ({allowed:g}; 10 % in a file of less than 100 lines) is let through",
+            details={
+                "path": str(path),
+                "lines": lines,
+                "unplaced": unplaced,
+                "reasons": dict(reasons),
+                "first": dict(first),
+            },
+        )
+
+
+class EncodingUnknown(FileRefused):
+    """A text file of another encoding than UTF-8; ``codec`` reads its beginning."""
+
+    code = "encoding"
+
+    def __init__(self, path: Path, codec: str) -> None:
+        super().__init__(
+            f"it is no text in UTF-8 ({path}): expected UTF-8, or the encoding said, found bytes as of {codec}",
+            hint=f'say so in the file given with --config, at the top or beside file_path: "encoding": "{codec}"',
+            details={"path": str(path), "encoding": codec},
+        )
+
+
+class NotOneMessageALine(FileRefused):
+    """A file of messages whose lines are parts of messages."""
+
+    code = "lines"
+
+    def __init__(self, path: Path, why: str) -> None:
+        read = f"{_READ_BY.get(path.suffix, 'cat')} {shlex.quote(str(path))}"
+        super().__init__(
+            f"{path} is not made of lines: {why}",
+            hint="write each message on a line of its own, and give that file instead (jq 1.7 or newer, older ones round "
+            f"long numbers): {read} | jq -c 'if type == \"array\" then .[] else . end' > "
+            + shlex.quote(f"{path.name.partition('.')[0]}.lines.jsonl"),
+            details={"path": str(path)},
+        )
+
+
+_READ_BY: Final = {".gz": "zcat", ".zst": "zstdcat", ".bz2": "bzcat"}
+
+
+class TooManyOddLines(DataError):
+    """More lines than the exact slow reader takes were refused by the fast one."""
+
+    code = "odd_lines"
+
+    def __init__(self, path: Path, cap: int) -> None:
+        super().__init__(
+            f"{path} is not what its source says: more than {cap:,} lines need the exact slow reader",
+            hint="check that the file is in the format of its source; look at its first lines",
+            details={"path": str(path), "cap": cap},
+        )
+
+
+class ImportFails(EnvironmentFault):
+    """Files wait in a landing zone, and each run that was to import them has failed. ``then``: when the next one is due."""
+
+    code = "import_fails"
+
+    def __init__(self, landing: str, count: int, why: str, then: float) -> None:
+        at = datetime.fromtimestamp(then, UTC)
+        runs = "1 run that failed" if count == 1 else f"{count} runs that failed"
+        super().__init__(
+            f"files wait to be imported ({landing}): expected an import, found {runs}, the last: {why}; "
+            f"tried again at {at:%H:%M:%S} UTC",
+            hint="see the failed run; nothing is forgotten, the files are tried for as long as they wait",
+            details={"landing": landing, "runs": count, "why": why},
+        )

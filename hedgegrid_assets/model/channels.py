@@ -1,0 +1,108 @@
+"""The streams of a source: their fields, and the tables that these give."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal
+
+import polars as pl
+
+type Contiguous = Literal["declared", "found", "no"]
+"""Each id is the one before plus one: the source says so, the day's rows show it, or neither."""
+
+
+class Identity(StrEnum):
+    """What tells whether two rows of a channel are one row that was sent, written or imported twice.
+
+    ID: the venue's id names one row; rows that are equal in all but their arrival are one, and an id with two contents
+    is an error. CONTENT: rows that are equal in all but their arrival are one. Where ids are shared by several rows,
+    rows may be equal and yet be several: all that stand in one message are kept, and the n-th of them is the same row
+    as the n-th in another message. MOMENT: as CONTENT, but what arrives later is an observation of its own. EVERY_ROW:
+    each row is.
+    """
+
+    ID = "id"
+    CONTENT = "content"
+    MOMENT = "content and arrival"
+    EVERY_ROW = "every row"
+
+
+class Order(StrEnum):
+    """In which order the rows of a channel come, and are stored, whether they came so or not.
+
+    ARRIVAL: by ``ts_init``; rows of one moment by their line in the raw day and their place on it.
+    """
+
+    ARRIVAL = "arrival"
+
+
+type FieldKind = Literal["text", "integer", "decimal", "flag"]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a source's message or row: ``key`` is its name there, ``name`` ours; ``doc`` its unit and meaning.
+
+    ``decimal`` is text that holds a number, ``integer`` fits into 63 bits, ``flag`` is true or false; ``missing`` is
+    the reject reason where a required one is absent. ``decimals``: most digits behind the point that are kept.
+    """
+
+    name: str
+    key: str
+    kind: FieldKind
+    doc: str
+    required: bool = True
+    missing: str = "missing_field"
+    decimals: int = 16
+
+
+@dataclass(frozen=True, slots=True)
+class TableMapping:
+    """How a channel's fields become a table.
+
+    Attributes:
+        columns: Table column -> expression over the channel's fields (times in integer ns).
+        applies: Rows that the table has a value for; the others are counted as ``not_applicable``.
+        lineage: Table column -> keys of the raw fields.
+        identity: When two rows of the table are one; None: as in the channel's other tables.
+        made_ids: Ids for the rows that have none, equal where rows are alike; None: a hash of the row's content.
+    """
+
+    columns: Mapping[str, pl.Expr]
+    lineage: Mapping[str, tuple[str, ...]]
+    applies: pl.Expr | None = None
+    identity: Identity | None = None
+    made_ids: pl.Expr | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One stream of a source, and the tables it gives.
+
+    Attributes:
+        name: The exchange's (or Tardis') own name of the stream; folder of the raw files.
+        event: What the message calls itself.
+        series: What a Nautilus folder made from it holds; two series never share a folder.
+        fields: All that is read from a message.
+        ts_event: Exchange time in ns from the fields; null rejects the row as ``unknown_time``.
+        contiguous_ids: Each id is the one before plus one, so that a hole is a loss; False: a day's rows may show it.
+        excludes: Reason -> rows that the venue itself marks as no market trade.
+        tables: Table name -> mapping.
+        gap_seconds: Longest usual silence of this stream; None: the table's own.
+        order: In which order its rows come.
+        identity: When two of its rows are one: by ID only where the tables have ids.
+        symbol_of: (symbol) -> what the messages of this stream call it, where one message is for several symbols.
+    """
+
+    name: str
+    event: str
+    series: str
+    fields: tuple[Field, ...]
+    ts_event: pl.Expr
+    tables: Mapping[str, TableMapping]
+    contiguous_ids: bool = True
+    excludes: Mapping[str, pl.Expr] = field(default_factory=dict)
+    gap_seconds: float | None = None
+    order: Order = Order.ARRIVAL
+    identity: Identity = Identity.ID
+    symbol_of: Callable[[str], str] | None = None

@@ -1,0 +1,114 @@
+"""The columns of a frame, and how a generation of NautilusTrader stores them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, Literal, NamedTuple
+
+import polars as pl
+
+type Precision = Literal["price", "size", "mark"]
+"""Which of an instrument's precisions a decimal column has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a normalized frame.
+
+    Attributes:
+        name: Nautilus' word for it.
+        dtype: Polars type in the stored frame; a decimal whose scale is an instrument precision names ``precision``.
+        doc: Meaning, unit and usual range.
+        precision: The instrument precision that gives the decimal its scale.
+        positive: Zero and negative values are rejected, with ``zero_<name>`` and ``negative``.
+        unsigned: Negative values are rejected.
+        nullable: A source may leave it out.
+        maximum: Largest value that Nautilus' 16-byte raw value holds; larger ones are rejected.
+        is_time: A time in ns: stored as a timestamp, shown as one.
+        rises: Its numbers rise (or nearly so) from row to row: stored as differences.
+    """
+
+    name: str
+    dtype: pl.DataType
+    doc: str
+    precision: Precision | None = None
+    positive: bool = False
+    unsigned: bool = False
+    nullable: bool = False
+    maximum: int | None = None
+    is_time: bool = False
+    rises: bool = False
+
+
+class Encoding(StrEnum):
+    """How the values of a frame's column stand in a Nautilus file; ``catalog/nautilus.py`` writes and reads each."""
+
+    RAW16 = "raw16"
+    """A decimal as the little-endian integer value x 10^16, 16 bytes."""
+    CODE = "code"
+    """An enum by its number, one byte."""
+    ID = "id"
+    """A text, or a hash of one that is longer than Nautilus can hold."""
+    JSON_DECIMAL = "json_decimal"
+    """A decimal as the bytes of a JSON text."""
+    UINT16 = "uint16"
+    NS = "ns"
+    """A time in ns since 1970."""
+
+
+class Period(StrEnum):
+    """How much time a Nautilus file holds."""
+
+    DAY = "day"
+    HOUR = "hour"
+
+
+class NautilusColumn(NamedTuple):
+    """A column of a Nautilus file: its name there, the frame's column that it is made from, and how."""
+
+    name: str
+    made_from: str
+    encoding: Encoding
+    nullable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Which rows of a frame a Nautilus file holds, where it does not hold all.
+
+    Attributes:
+        rows: True for each row that it holds; ``shift(1)`` is the previous row of the day, also across blocks.
+        deciding: Columns that this needs and the file does not hold.
+        why: What is said of a row that it does not hold.
+    """
+
+    rows: pl.Expr
+    deciding: tuple[str, ...]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class NautilusForm:
+    """A table as one generation of NautilusTrader stores it.
+
+    Attributes:
+        cls: Class in ``nautilus_trader.model.data``.
+        folder: In ``data/`` of a catalog.
+        columns: Those before ``ts_event`` and ``ts_init``, in the order of the file.
+        precisions: Key in the footer -> the instrument's precision that it names.
+        kept: Rows that the file holds; None: all.
+        readable: Nautilus' own reader can read what its own writer writes.
+        period: Of one file.
+    """
+
+    cls: str
+    folder: str
+    columns: tuple[NautilusColumn, ...]
+    precisions: Mapping[str, Precision]
+    kept: Kept | None = None
+    readable: bool = True
+    period: Period = Period.DAY
+
+
+GENERATION: Final = 1
+"""Of NautilusTrader: the one whose form is written."""

@@ -1,0 +1,177 @@
+"""Sources: what is received, and how its days are fetched or made."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from hedgegrid_assets.batch import Begins, Dialect, Opens
+from hedgegrid_assets.model.channels import Channel
+from hedgegrid_assets.venues import Listing
+
+if TYPE_CHECKING:
+    from hedgegrid_assets.fields import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A raw day as it was received: a whole file, to be moved into its place.
+
+    ``suffix`` with its dot; ``origin`` as in the manifest: ``url`` (no secrets), ``bytes``, ``sha256``, ...
+    ``discard`` for a file from a cache, which may have been damaged there: forget it, so that it is fetched again.
+    """
+
+    path: Path
+    suffix: str
+    origin: Mapping[str, Any]
+    dialect: Dialect = field(default_factory=dict)
+    discard: Callable[[], None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FetchPlan:
+    """What fetching a day would take; ``requests`` 0: all of it is in the cache."""
+
+    requests: int
+    cached: int
+    free: bool
+
+
+class RequestOf(Protocol):
+    """Says what is asked for to get a day from a provider."""
+
+    def __call__(self, settings: Mapping[str, Any], symbol: str, channel: Channel, day: date, /) -> dict[str, Any]:
+        """What identifies the day; equal requests are the same data."""
+        ...
+
+
+class FetchesDay(Protocol):
+    """Gets a day from a provider."""
+
+    def __call__(
+        self,
+        settings: Mapping[str, Any],
+        symbol: str,
+        channel: Channel,
+        day: date,
+        cache_folder: Path,
+        work: Path,
+        tick: Callable[[], None] | None,
+        /,
+    ) -> Download:
+        """The day as it was received. ``tick`` is called several times a second and may raise to stop everything."""
+        ...
+
+
+class PlansDay(Protocol):
+    """Says what fetching a day would take."""
+
+    def __call__(
+        self, settings: Mapping[str, Any], symbol: str, channel: Channel, day: date, cache_folder: Path, /
+    ) -> FetchPlan:
+        """The requests that are left to make; none is made."""
+        ...
+
+
+class MakesDay(Protocol):
+    """Makes a raw day up."""
+
+    def __call__(
+        self, settings: Mapping[str, Any], symbol: str, channel: Channel, day: date, /
+    ) -> Iterator[bytes] | None:
+        """Its bytes in blocks of whole lines; None: there is no such day."""
+        ...
+
+
+class Publishes(Protocol):
+    """How a provider's published files are looked at again."""
+
+    def versions(
+        self, settings: Mapping[str, Any], urls: Sequence[str], cache_folder: Path, tick: Callable[[], None] | None
+    ) -> Mapping[str, Mapping[str, str] | None]:
+        """Address -> ``etag``, ``last_modified`` and ``bytes`` now, empty where that is not said; None: it is gone.
+
+        Raises RemoteFault.
+        """
+
+    def forget(self, settings: Mapping[str, Any], url: str, cache_folder: Path) -> None:
+        """Remove a file from the cache, so that it is fetched anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """How a source fetches its days from a provider.
+
+    Attributes:
+        environment: Setting -> environment variable that goes before feeds.yaml.
+        channels: (settings) -> the channels that these settings give, with their series.
+        venues: (settings) -> Nautilus venues that the data can have, the usual one first. Raises UsageError for
+            settings that contradict each other.
+        listing: (settings, symbol) -> Listing.
+        request: What identifies a day.
+        download: Fetches a day.
+        plan: Says what that would take.
+        definition: (settings, symbol) -> what the provider says of an instrument, as in ``instruments:``, or None.
+        account: (settings) -> lines for people on what the key allows.
+        reachable: (settings) -> whether the provider answers, soon.
+        published: Says of published files what they are now, and forgets those that were replaced; None: files of this
+            provider are never looked at again.
+        untested: (settings, symbol) -> nobody has compared what is known of the provider with its own server yet.
+    """
+
+    environment: Mapping[str, str]
+    channels: Callable[[Mapping[str, Any]], tuple[Channel, ...]]
+    venues: Callable[[Mapping[str, Any]], tuple[str, ...]]
+    listing: Callable[[Mapping[str, Any], str], Listing]
+    request: RequestOf
+    download: FetchesDay
+    plan: PlansDay
+    definition: Callable[[Mapping[str, Any], str], Mapping[str, Any] | None]
+    account: Callable[[Mapping[str, Any]], list[str]]
+    reachable: Callable[[Mapping[str, Any]], bool]
+    published: Publishes | None = None
+    untested: Callable[[Mapping[str, Any], str], bool] = lambda settings, symbol: False  # noqa: ARG005
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What we receive: one provider or file format.
+
+    Attributes:
+        name: As in feeds.yaml and ``--source``.
+        doc: One sentence.
+        extension: Of the daily raw files, without compression.
+        channels: In order of preference for a table.
+        lands: Users drop files into the landing zone (else the source makes or fetches days itself).
+        open: A reader of lines of a dialect.
+        code_version: Raised by hand when a mapping changes.
+        quoted: A line end may stand inside quotes, where no block is cut.
+        begin: A reader of a file, from its first block and what is said of it, for formats that say in a header how
+            they are to be read. None: every line speaks for itself, in the dialect ``{}``.
+        culprit: (a line's text, its dialect, the reason why it has no place) -> (field, value) to show; None: not known.
+        says: (first block) -> what its lines say of venue and market (see ``markets``), where there is no header.
+        settings: What it takes in feeds.yaml and ``--config``.
+        precisions: symbol -> decimals of price, size and mark, for a source that knows them.
+        fetch: Makes a raw day, for sources that do.
+        remote: For sources that fetch days from a provider.
+        narrowed: (names of channels) -> the same source, for which the lines of all others are of no stream that it
+            knows; None: it reads them all the same.
+    """
+
+    name: str
+    doc: str
+    extension: str
+    channels: tuple[Channel, ...]
+    lands: bool
+    open: Opens
+    code_version: int
+    settings: "type[Settings]"
+    fetch: MakesDay | None = None
+    precisions: Callable[[str], tuple[int, int, int]] | None = None
+    begin: Begins | None = None
+    says: Callable[[bytes], Mapping[str, Any]] | None = None
+    culprit: Callable[[str, Dialect, str], tuple[str | None, str | None]] | None = None
+    quoted: bool = False
+    remote: Remote | None = None
+    narrowed: Callable[[frozenset[str]], "Source"] | None = None

@@ -1,0 +1,255 @@
+"""Tables, and the rules and counters that they are judged by."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from enum import StrEnum
+from typing import Any, ClassVar, NamedTuple, Protocol
+
+import polars as pl
+
+from hedgegrid_assets.errors import NoNautilusForm
+from hedgegrid_assets.model.days import DayContext, Thresholds
+from hedgegrid_assets.model.forms import GENERATION, Column, NautilusForm
+
+
+class Severity(StrEnum):
+    """What a failed rule does: ERROR keeps the day out of the catalog, WARN only tells."""
+
+    ERROR = "ERROR"
+    WARN = "WARN"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A table's day, and what it is held to."""
+
+    table: "Table"
+    day: date
+    thresholds: Thresholds
+
+
+class Rows(NamedTuple):
+    """Rows of a day in memory form, in stored order: ``new``, and ``joined`` to the ``carried`` (0 or 1) one before them."""
+
+    new: pl.DataFrame
+    joined: pl.DataFrame
+    carried: int
+
+
+class Counter[R](Protocol):
+    """Counts something of the rows of one day of a table as they pass; rules are judged by what it finds.
+
+    ``needs``: counters that its result is made with.
+    """
+
+    needs: ClassVar[tuple["type[Counter[Any]]", ...]] = ()
+
+    def __init__(self, held: Held) -> None: ...
+
+    def add(self, rows: Rows) -> None:
+        """Take the next rows; there is at least one."""
+
+    def result(self, day: "Counted") -> R:
+        """What it found."""
+        ...
+
+    def resume(self, state: Any) -> None:
+        """Begin with what the counter of the day before has handed on."""
+
+    def hand_on(self) -> Any:
+        """What the counter of the next day begins with; None: nothing."""
+        return None
+
+
+class Counted(Protocol):
+    """A day all of whose rows have passed."""
+
+    @property
+    def held(self) -> Held:
+        """The day."""
+        ...
+
+    @property
+    def known(self) -> DayContext:
+        """What is known besides its rows."""
+        ...
+
+    def of[R](self, counter: type[Counter[R]]) -> R:
+        """What a counter found; only of those that a rule or another counter names."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A rule's answer for one day; ``numbers`` are what it reports, failed or not.
+
+    ``passed`` is None where the rule is off: switched off, or there is nothing that it could be held to.
+    """
+
+    passed: bool | None
+    rows_failed: int = 0
+    numbers: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Judges(Protocol):
+    """Gives the answer of a rule."""
+
+    def __call__(self, day: Counted, /) -> Judgement:
+        """The answer for a day."""
+        ...
+
+
+class TellsOff(Protocol):
+    """Knows answers of a rule that was off."""
+
+    def __call__(self, numbers: Mapping[str, Any], /) -> bool:
+        """Was it off, by its numbers?"""
+        ...
+
+
+class Effect(StrEnum):
+    """What a failed rule makes of a day that is in the catalog."""
+
+    NONE = "none"
+    DEGRADES = "degrades"
+    PARTIAL = "partial"
+
+
+class Shows(StrEnum):
+    """What is shown of a day where a rule fails."""
+
+    ROWS = "rows"
+    REPEATED_IDS = "repeated ids"
+    REJECTS = "rejects"
+    GAPS = "gaps"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One integrity rule, declared once; checks, verdicts, validate and documentation read it from here.
+
+    Attributes:
+        name: As functions are named; unique within a table.
+        severity: ERROR keeps the day out of the catalog.
+        check: The asset check that it is reported under.
+        description: What holds when it passes, in plain words.
+        fails: For rules over rows: true for each row that breaks it. Rows are in stored order, ``shift(1)`` is the
+            previous row, also across blocks; ``day_start``, ``day_end`` and ``price_tick`` (the increment in units of
+            the last decimal; null if there is none to hold to) are columns as well.
+        judge: The answer for the day; None: it passes where no row fails.
+        counters: What ``judge`` asks for.
+        effect: What its failure makes of a day that it does not keep out.
+        shows: What of the day is shown where it fails.
+        looks_for: Kind of gap that it finds: nobody looked for them where it is off.
+        seen_while_normalizing: Rows alone do not tell: who looks at them again takes the stored answer.
+        by_increment: It holds prices to the instrument's increment.
+        hint: What may be done where it fails.
+        was_off: Tells by its numbers whether a rule that a verdict of before calls passed was off.
+    """
+
+    name: str
+    severity: Severity
+    check: str
+    description: str
+    fails: pl.Expr | None = None
+    judge: Judges | None = None
+    counters: tuple[type[Counter[Any]], ...] = ()
+    effect: Effect = Effect.NONE
+    shows: Shows = Shows.ROWS
+    looks_for: str = ""
+    seen_while_normalizing: bool = False
+    by_increment: bool = False
+    hint: str = ""
+    was_off: TellsOff | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RuleResult:
+    """A rule with its answer, as stored in a verdict. ``passed`` is None where the rule is off."""
+
+    rule: Rule
+    passed: bool | None
+    rows_failed: int
+    numbers: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Of the rule."""
+        return self.rule.name
+
+    @property
+    def severity(self) -> Severity:
+        """Of the rule."""
+        return self.rule.severity
+
+    @property
+    def failed(self) -> bool:
+        """It was held to, and does not hold: neither passed nor off."""
+        return self.passed is False
+
+    @property
+    def off(self) -> bool:
+        """It was held to nothing, so it says nothing."""
+        return self.passed is None
+
+
+@dataclass(frozen=True, slots=True)
+class LastRow:
+    """A flag that is set on the last row of a day for each value of the column ``key``, among the rows that count.
+
+    ``among``: which rows count, from the day's exclusive end in ns.
+    """
+
+    key: str
+    among: Callable[[int], pl.Expr]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What we promise: one Nautilus data type.
+
+    Attributes:
+        name: The asset and the module; Nautilus' folder of generation 1.
+        token: The guide's word in ``--data-types``.
+        folder: Name of the frame's folder, without suffix.
+        nautilus: Generation of NautilusTrader -> the form that it stores the table in.
+        doc: One sentence.
+        columns: Those between ``ts_init`` and ``raw_row``.
+        id_column: Column that identifies a message, if the venue gives ids.
+        gap_seconds: Longest usual silence; None: five times the cadence found (1 s or 3 s).
+        rules: In the order they are reported.
+        code_version: Raised by hand when the meaning of a column changes.
+        whole_day: Flags that are known only when all rows of the day have been seen, unless the source sets them.
+        members: Columns with the first and last id of what a row is an aggregate of.
+        default: Made where nobody names the tables that are wanted.
+        ceiling: Column whose highest values a picture shows above the first column's; empty: the first column itself.
+        charted: A picture of each day is worth its place in Dagster.
+        kind_setting: The setting that chooses between the channels of a source that give it.
+        is_trades: Its rows are trades, whose large gaps are counted as the guide does.
+    """
+
+    name: str
+    token: str
+    folder: str
+    nautilus: Mapping[int, NautilusForm]
+    doc: str
+    columns: tuple[Column, ...]
+    rules: tuple[Rule, ...]
+    code_version: int
+    id_column: str | None = None
+    gap_seconds: float | None = None
+    whole_day: Mapping[str, LastRow] = field(default_factory=dict)
+    members: tuple[str, str] | None = None
+    default: bool = False
+    ceiling: str = ""
+    charted: bool = False
+    is_trades: bool = False
+    kind_setting: str = ""
+
+    def form(self, generation: int = GENERATION) -> NautilusForm:
+        """How a generation of NautilusTrader stores it. Raises NoNautilusForm where none is declared."""
+        form = self.nautilus.get(generation)
+        if form is None:
+            raise NoNautilusForm(self.name, generation, sorted(self.nautilus))
+        return form
