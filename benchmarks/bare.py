@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 
 from benchmarks import INSTRUMENT, SYMBOL
 from hedgegrid_assets.sources.tardis import datasets
+from hedgegrid_assets.sources.tardis.channels import channels
 from hedgegrid_assets.stages.catalog import nautilus
 from hedgegrid_assets.stages.frames import Precisions
 from hedgegrid_assets.store import BackgroundWriter, BlockReader
@@ -15,7 +16,7 @@ from hedgegrid_assets.tables.trade_tick import TRADE_TICK
 
 def convert(source: Path, target: Path) -> None:
     """Decode block by block, write in a thread of its own."""
-    channel = datasets.channels("binance-futures")[0]
+    channel = channels("binance-futures")[0]
     schema = nautilus.schema(TRADE_TICK, INSTRUMENT, Precisions(1, 3, 8))
     columns = [expression.alias(name) for name, expression in channel.tables["trade_tick"].columns.items()]
     target.parent.mkdir(parents=True)

@@ -17,6 +17,7 @@ from benchmarks.inputs import made
 from benchmarks.measure import run
 from hedgegrid_assets.model import InstrumentDay, Thresholds
 from hedgegrid_assets.sources.tardis import datasets
+from hedgegrid_assets.sources.tardis.channels import channels
 from hedgegrid_assets.stages import catalog, frames, integrity
 from hedgegrid_assets.stages.raw.kept import Kept
 from hedgegrid_assets.store import BlockReader, Places
@@ -24,7 +25,7 @@ from hedgegrid_assets.tables import TABLES
 
 _BENCH: Final = Path(__file__).resolve().parent.parent / ".bench"
 _TABLE: Final = TABLES["trade_tick"]
-_CHANNEL: Final = datasets.channels("binance-futures")[0]
+_CHANNEL: Final = channels("binance-futures")[0]
 _PRECISIONS: Final = frames.Precisions(1, 3, 8)
 _ROUNDS: Final = 3
 

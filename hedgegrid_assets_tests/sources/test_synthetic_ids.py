@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hedgegrid_assets.sources.formats import synthetic_ids as made_ids
 from hedgegrid_assets.sources.formats.synthetic_ids import MADE, REMEMBERED_NS, Flags, Ordinals
 from hedgegrid_assets.sources.tardis import SOURCE, datasets
+from hedgegrid_assets.sources.tardis.made_ids import nautilus_ids
 from hedgegrid_assets_tests.one_day import outcomes
 
 HEAD = "exchange,symbol,timestamp,local_timestamp,id,side,price,amount"
@@ -52,7 +53,7 @@ DECIMALS = st.decimals(Decimal("0.0000000000000001"), 10**15, allow_nan=False, p
 def test_the_id_of_a_tardis_trade_is_the_hash_that_nautilus_makes(rows: list[tuple[Any, ...]]) -> None:
     kind = pl.Decimal(38, 16)
     schema = {"symbol": pl.String, "ts_event": pl.Int64, "price": kind, "size": kind, "side": pl.String}
-    made = datasets._nautilus_ids(pl.DataFrame(rows, schema=schema, orient="row"))
+    made = nautilus_ids(pl.DataFrame(rows, schema=schema, orient="row"))
     assert made.to_list() == [fnv(*row) for row in rows]
 
 

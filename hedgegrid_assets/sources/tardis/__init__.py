@@ -14,6 +14,7 @@ from hedgegrid_assets.errors import EnvironmentFault, UsageError
 from hedgegrid_assets.model import Channel, Download, FetchPlan, Remote, Source
 from hedgegrid_assets.sources.formats import binance
 from hedgegrid_assets.sources.tardis import datasets, files, slices
+from hedgegrid_assets.sources.tardis.channels import channels
 from hedgegrid_assets.sources.tardis.connection import Connection, is_free
 from hedgegrid_assets.sources.tardis.files import DatasetDay
 from hedgegrid_assets.sources.tardis.names import DEFAULT_EXCHANGE, exchange_of
@@ -37,7 +38,7 @@ type Tick = Callable[[], None] | None
 
 @cache
 def _csv(exchange: str) -> dict[str, Channel]:
-    return {channel.name: channel for channel in datasets.channels(exchange)}
+    return {channel.name: channel for channel in channels(exchange)}
 
 
 @cache
@@ -253,7 +254,7 @@ SOURCE: Final = Source(
     name="tardis",
     doc="exchange history from Tardis.dev (CSV data sets, or replayed messages)",
     extension="jsonl",
-    channels=(*datasets.channels(DEFAULT_EXCHANGE), *_messages(DEFAULT_EXCHANGE)),
+    channels=(*channels(DEFAULT_EXCHANGE), *_messages(DEFAULT_EXCHANGE)),
     lands=False,
     open=_open,
     code_version=1,

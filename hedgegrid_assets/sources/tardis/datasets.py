@@ -8,13 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
 import polars as pl
 
 from hedgegrid_assets.batch import Batch, Block, Decimals, Decoded, Dialect, Placed
 from hedgegrid_assets.errors import DataError
-from hedgegrid_assets.model import Channel, Field, Identity, TableMapping
-from hedgegrid_assets.sources.formats import synthetic_ids as made_ids
+from hedgegrid_assets.model import Channel, Field
 from hedgegrid_assets.sources.formats.decimals import most_decimals, plain_digits, usual
 from hedgegrid_assets.sources.formats.lines import (
     BOM,
@@ -24,159 +22,14 @@ from hedgegrid_assets.sources.formats.lines import (
     numbered,
     without_invalid,
 )
+from hedgegrid_assets.sources.tardis.made_ids import with_made_ids
 from hedgegrid_assets.tables import apart
-from hedgegrid_assets.tables.funding_rate_update import RATE_DECIMALS
-from hedgegrid_assets.tables.quote_tick import QUOTED
-from hedgegrid_assets.tables.trade_tick import side
 from hedgegrid_assets.timestamps import nanoseconds
 
 _INTEGER: Final = r"^[0-9]{1,18}$|^[0-8][0-9]{18}$"
 _DIGITS: Final = 18
 _CELLS_TRIED: Final = 100
 _EXTRA: Final = "\0extra"
-
-
-_TIMES: Final = (
-    Field("timestamp", "timestamp", "integer", "exchange time, us", missing="unknown_time"),
-    Field("local_timestamp", "local_timestamp", "integer", "received by Tardis, us", missing="unknown_time"),
-)
-
-
-def channels(exchange: str) -> tuple[Channel, ...]:
-    """The data types that tables are made of."""
-    return (
-        Channel(
-            name="trades",
-            event="trades",
-            series=f"{exchange}/trade",
-            fields=(
-                *_TIMES,
-                Field("symbol", "symbol", "text", "exchange symbol"),
-                Field("id", "id", "text", "the venue's id; may be empty", required=False),
-                Field("side", "side", "text", "of the taker: buy, sell or unknown", required=False),
-                Field("price", "price", "decimal", "quote units"),
-                Field("size", "amount", "decimal", "base units, or contracts"),
-            ),
-            ts_event=nanoseconds(pl.col("timestamp")),
-            contiguous_ids=False,  # the venue's rows that are no market trades are left out, with their ids
-            tables={
-                "trade_tick": TableMapping(
-                    columns={
-                        "price": pl.col("price"),
-                        "size": pl.col("size"),
-                        "aggressor_side": pl.when(pl.col("side") == "buy")
-                        .then(side("BUYER"))
-                        .when(pl.col("side") == "sell")
-                        .then(side("SELLER"))
-                        .otherwise(side("NO_AGGRESSOR")),
-                        "trade_id": pl.col("id"),
-                        "first_trade_id": pl.lit(None, pl.Int64),
-                        "last_trade_id": pl.lit(None, pl.Int64),
-                    },
-                    lineage={
-                        "ts_event": ("timestamp",),
-                        "ts_init": ("local_timestamp",),
-                        "price": ("price",),
-                        "size": ("amount",),
-                        "aggressor_side": ("side",),
-                        "trade_id": ("id",),
-                    },
-                    made_ids=pl.col("made_id"),
-                )
-            },
-        ),
-        Channel(
-            name="derivative_ticker",
-            event="derivative_ticker",
-            series=f"{exchange}/derivative_ticker",
-            fields=(
-                *_TIMES,
-                Field("symbol", "symbol", "text", "exchange symbol"),
-                Field("funding_timestamp", "funding_timestamp", "integer", "next funding, us", required=False),
-                Field(
-                    "funding_rate",
-                    "funding_rate",
-                    "decimal",
-                    "estimate, fraction per interval",
-                    required=False,
-                    decimals=RATE_DECIMALS,
-                ),
-                Field(
-                    "predicted_funding_rate",
-                    "predicted_funding_rate",
-                    "decimal",
-                    "for the interval after",
-                    required=False,
-                    decimals=RATE_DECIMALS,
-                ),
-                Field("index_price", "index_price", "decimal", "quote units", required=False),
-                Field("mark_price", "mark_price", "decimal", "quote units", required=False),
-            ),
-            ts_event=nanoseconds(pl.col("timestamp")),
-            contiguous_ids=False,
-            gap_seconds=60.0,  # a row only where a value changed
-            identity=Identity.CONTENT,
-            tables={
-                "mark_price_update": TableMapping(
-                    columns={"mark_price": pl.col("mark_price")},
-                    lineage={"ts_event": ("timestamp",), "mark_price": ("mark_price",)},
-                    applies=pl.col("mark_price").is_not_null(),
-                ),
-                "index_price_update": TableMapping(
-                    columns={"index_price": pl.col("index_price")},
-                    lineage={"ts_event": ("timestamp",), "index_price": ("index_price",)},
-                    applies=pl.col("index_price").is_not_null(),
-                ),
-                "funding_rate_update": TableMapping(
-                    columns={
-                        "funding_rate": pl.col("funding_rate"),
-                        "predicted_funding_rate": pl.col("predicted_funding_rate"),
-                        "next_funding_time": nanoseconds(pl.col("funding_timestamp")),
-                        "interval_minutes": pl.lit(None, pl.UInt16),
-                    },
-                    lineage={
-                        "ts_event": ("timestamp",),
-                        "funding_rate": ("funding_rate",),
-                        "predicted_funding_rate": ("predicted_funding_rate",),
-                        "next_funding_time": ("funding_timestamp",),
-                        "is_settlement": ("funding_timestamp",),
-                    },
-                    applies=pl.col("funding_rate").is_not_null(),
-                    identity=Identity.MOMENT,
-                ),
-            },
-        ),
-        Channel(
-            name="quotes",
-            event="quotes",
-            series=f"{exchange}/quotes",
-            fields=(
-                *_TIMES,
-                Field("symbol", "symbol", "text", "exchange symbol"),
-                Field("ask_size", "ask_amount", "decimal", "base units, or contracts; empty: no asks", required=False),
-                Field("ask_price", "ask_price", "decimal", "quote units; empty: no asks", required=False),
-                Field("bid_price", "bid_price", "decimal", "quote units; empty: no bids", required=False),
-                Field("bid_size", "bid_amount", "decimal", "base units, or contracts; empty: no bids", required=False),
-            ),
-            ts_event=nanoseconds(pl.col("timestamp")),
-            contiguous_ids=False,
-            identity=Identity.EVERY_ROW,
-            tables={
-                "quote_tick": TableMapping(
-                    columns={name: pl.col(name) for name in QUOTED},
-                    lineage={
-                        "ts_event": ("timestamp",),
-                        "ts_init": ("local_timestamp",),
-                        "bid_price": ("bid_price",),
-                        "ask_price": ("ask_price",),
-                        "bid_size": ("bid_amount",),
-                        "ask_size": ("ask_amount",),
-                    },
-                    applies=pl.all_horizontal(pl.col(*QUOTED).is_not_null()),
-                )
-            },
-        ),
-    )
 
 
 def dialect_of(header: bytes, channel: Channel, symbol: str) -> Dialect:
@@ -334,7 +187,7 @@ def _decode(block: Block, channel: Channel, cells: pl.DataFrame, rejects: pl.Dat
         rows = pl.concat([rows, slow]).sort("raw_row") if len(slow) else rows
         rejects = pl.concat([rejects, refused]).sort("raw_row")
     if channel.name == "trades":
-        rows = _with_made_ids(rows)
+        rows = with_made_ids(rows)
     return Decoded(numbered(rows), rejects, odd, faults)
 
 
@@ -453,51 +306,3 @@ def _typed(field: Field) -> pl.Expr:
         case _:
             typed = value
     return typed.alias(field.name)
-
-
-# ---------------------------------------------------------------- ids of trades that have none
-
-
-def _with_made_ids(rows: pl.DataFrame) -> pl.DataFrame:
-    """Rows without an id have none, and in ``made_id`` the one that Nautilus' loader makes of their content."""
-    nameless = rows["id"] == ""
-    nothing = pl.Series("made_id", [None], dtype=pl.String).new_from_index(0, len(rows))
-    if not nameless.any():
-        return rows.with_columns(nothing)
-    made = _nautilus_ids(rows.filter(nameless))
-    made = made if len(made) == len(rows) else nothing.scatter(nameless.arg_true(), made)
-    return rows.with_columns(pl.when(~nameless).then("id").alias("id"), made.alias("made_id"))
-
-
-_FNV_START: Final = 0xCBF29CE484222325
-_FNV_PRIME: Final = np.uint64(0x100000001B3)
-_BETWEEN: Final = np.uint8(0x1F)
-
-
-def _nautilus_ids(rows: pl.DataFrame) -> pl.Series:
-    """16 hex digits of FNV-1a over symbol, time, price, amount and side, a byte between them; column by column."""
-    doubles = rows.select(pl.col("price", "size").cast(pl.String).cast(pl.Float64))  # by way of the text: rounded once
-    numbers = [rows["ts_event"].to_numpy(), *(column.to_numpy() for column in doubles)]
-    state = np.full(len(rows), _FNV_START, np.uint64)
-    state = _with_texts(state, rows["symbol"].str.to_uppercase())
-    for values in numbers:
-        digits = np.ascontiguousarray(values.astype(values.dtype.newbyteorder("<"))).view(np.uint8).reshape(-1, 8)
-        for column in (_BETWEEN, *digits.T):
-            state = _fnv(state, column)
-    state = _with_texts(_fnv(state, _BETWEEN), rows["side"])
-    return made_ids.hexadecimal([state], 8)
-
-
-def _fnv(state: np.ndarray, octets: np.ndarray | np.uint8) -> np.ndarray:
-    return (state ^ octets) * _FNV_PRIME
-
-
-def _with_texts(state: np.ndarray, texts: pl.Series) -> np.ndarray:
-    """A text for each row, of which there are few different ones."""
-    for text in texts.unique():
-        here = (texts == text).to_numpy()
-        part = state[here]
-        for octet in text.encode():
-            part = _fnv(part, np.uint8(octet))
-        state[here] = part
-    return state

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hedgegrid_assets.errors import TimestampParsingFailed, UsageError
 from hedgegrid_assets.sources.csv.times import lacking_digits, ns_of, spec_of
 from hedgegrid_assets.sources.formats import binance
-from hedgegrid_assets.sources.tardis import datasets
+from hedgegrid_assets.sources.tardis.channels import channels
 from hedgegrid_assets.timestamps import FACTORS, nanoseconds
 from hedgegrid_assets_tests.csv_cases import MIDNIGHT, SECOND, convert, frame, line_rejects, trades_of, write
 
@@ -237,5 +237,5 @@ def test_a_message_whose_time_is_no_milliseconds_is_in_no_day_of_1970(value: int
     ("value", "ns"), [(5, None), (20240101, None), (1704067200000000, MIDNIGHT), (MIDNIGHT, MIDNIGHT)]
 )
 def test_a_tiny_number_of_tardis_is_no_time(value: int, ns: int | None) -> None:
-    channel = datasets.channels("bybit")[0]
+    channel = channels("bybit")[0]
     assert pl.DataFrame({"timestamp": [value]}).select(channel.ts_event).to_series().to_list() == [ns]

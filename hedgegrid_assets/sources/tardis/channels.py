@@ -1,0 +1,153 @@
+"""The data sets that tables are made of: their columns, and what becomes of them."""
+
+from typing import Final
+
+import polars as pl
+
+from hedgegrid_assets.model import Channel, Field, Identity, TableMapping
+from hedgegrid_assets.tables.funding_rate_update import RATE_DECIMALS
+from hedgegrid_assets.tables.quote_tick import QUOTED
+from hedgegrid_assets.tables.trade_tick import side
+from hedgegrid_assets.timestamps import nanoseconds
+
+_TIMES: Final = (
+    Field("timestamp", "timestamp", "integer", "exchange time, us", missing="unknown_time"),
+    Field("local_timestamp", "local_timestamp", "integer", "received by Tardis, us", missing="unknown_time"),
+)
+
+
+def channels(exchange: str) -> tuple[Channel, ...]:
+    """The data types that tables are made of."""
+    return (
+        Channel(
+            name="trades",
+            event="trades",
+            series=f"{exchange}/trade",
+            fields=(
+                *_TIMES,
+                Field("symbol", "symbol", "text", "exchange symbol"),
+                Field("id", "id", "text", "the venue's id; may be empty", required=False),
+                Field("side", "side", "text", "of the taker: buy, sell or unknown", required=False),
+                Field("price", "price", "decimal", "quote units"),
+                Field("size", "amount", "decimal", "base units, or contracts"),
+            ),
+            ts_event=nanoseconds(pl.col("timestamp")),
+            contiguous_ids=False,  # the venue's rows that are no market trades are left out, with their ids
+            tables={
+                "trade_tick": TableMapping(
+                    columns={
+                        "price": pl.col("price"),
+                        "size": pl.col("size"),
+                        "aggressor_side": pl.when(pl.col("side") == "buy")
+                        .then(side("BUYER"))
+                        .when(pl.col("side") == "sell")
+                        .then(side("SELLER"))
+                        .otherwise(side("NO_AGGRESSOR")),
+                        "trade_id": pl.col("id"),
+                        "first_trade_id": pl.lit(None, pl.Int64),
+                        "last_trade_id": pl.lit(None, pl.Int64),
+                    },
+                    lineage={
+                        "ts_event": ("timestamp",),
+                        "ts_init": ("local_timestamp",),
+                        "price": ("price",),
+                        "size": ("amount",),
+                        "aggressor_side": ("side",),
+                        "trade_id": ("id",),
+                    },
+                    made_ids=pl.col("made_id"),
+                )
+            },
+        ),
+        Channel(
+            name="derivative_ticker",
+            event="derivative_ticker",
+            series=f"{exchange}/derivative_ticker",
+            fields=(
+                *_TIMES,
+                Field("symbol", "symbol", "text", "exchange symbol"),
+                Field("funding_timestamp", "funding_timestamp", "integer", "next funding, us", required=False),
+                Field(
+                    "funding_rate",
+                    "funding_rate",
+                    "decimal",
+                    "estimate, fraction per interval",
+                    required=False,
+                    decimals=RATE_DECIMALS,
+                ),
+                Field(
+                    "predicted_funding_rate",
+                    "predicted_funding_rate",
+                    "decimal",
+                    "for the interval after",
+                    required=False,
+                    decimals=RATE_DECIMALS,
+                ),
+                Field("index_price", "index_price", "decimal", "quote units", required=False),
+                Field("mark_price", "mark_price", "decimal", "quote units", required=False),
+            ),
+            ts_event=nanoseconds(pl.col("timestamp")),
+            contiguous_ids=False,
+            gap_seconds=60.0,  # a row only where a value changed
+            identity=Identity.CONTENT,
+            tables={
+                "mark_price_update": TableMapping(
+                    columns={"mark_price": pl.col("mark_price")},
+                    lineage={"ts_event": ("timestamp",), "mark_price": ("mark_price",)},
+                    applies=pl.col("mark_price").is_not_null(),
+                ),
+                "index_price_update": TableMapping(
+                    columns={"index_price": pl.col("index_price")},
+                    lineage={"ts_event": ("timestamp",), "index_price": ("index_price",)},
+                    applies=pl.col("index_price").is_not_null(),
+                ),
+                "funding_rate_update": TableMapping(
+                    columns={
+                        "funding_rate": pl.col("funding_rate"),
+                        "predicted_funding_rate": pl.col("predicted_funding_rate"),
+                        "next_funding_time": nanoseconds(pl.col("funding_timestamp")),
+                        "interval_minutes": pl.lit(None, pl.UInt16),
+                    },
+                    lineage={
+                        "ts_event": ("timestamp",),
+                        "funding_rate": ("funding_rate",),
+                        "predicted_funding_rate": ("predicted_funding_rate",),
+                        "next_funding_time": ("funding_timestamp",),
+                        "is_settlement": ("funding_timestamp",),
+                    },
+                    applies=pl.col("funding_rate").is_not_null(),
+                    identity=Identity.MOMENT,
+                ),
+            },
+        ),
+        Channel(
+            name="quotes",
+            event="quotes",
+            series=f"{exchange}/quotes",
+            fields=(
+                *_TIMES,
+                Field("symbol", "symbol", "text", "exchange symbol"),
+                Field("ask_size", "ask_amount", "decimal", "base units, or contracts; empty: no asks", required=False),
+                Field("ask_price", "ask_price", "decimal", "quote units; empty: no asks", required=False),
+                Field("bid_price", "bid_price", "decimal", "quote units; empty: no bids", required=False),
+                Field("bid_size", "bid_amount", "decimal", "base units, or contracts; empty: no bids", required=False),
+            ),
+            ts_event=nanoseconds(pl.col("timestamp")),
+            contiguous_ids=False,
+            identity=Identity.EVERY_ROW,
+            tables={
+                "quote_tick": TableMapping(
+                    columns={name: pl.col(name) for name in QUOTED},
+                    lineage={
+                        "ts_event": ("timestamp",),
+                        "ts_init": ("local_timestamp",),
+                        "bid_price": ("bid_price",),
+                        "ask_price": ("ask_price",),
+                        "bid_size": ("bid_amount",),
+                        "ask_size": ("ask_amount",),
+                    },
+                    applies=pl.all_horizontal(pl.col(*QUOTED).is_not_null()),
+                )
+            },
+        ),
+    )
