@@ -23,7 +23,6 @@ from hedgegrid_assets.defs import definitions_of, feed_contexts_of
 from hedgegrid_assets.defs.days import BLOCK_DAYS, FORCE_TAG
 from hedgegrid_assets.defs.event_log import KeptSqliteEventLog, is_known
 from hedgegrid_assets.defs.failures import Fault
-from hedgegrid_assets.defs.freshness import is_fresh, with_raw
 from hedgegrid_assets.defs.instruments import instruments_materialized
 from hedgegrid_assets.defs.jobs import days_job
 from hedgegrid_assets.defs.landing import land, landing_materialized, raw_changed
@@ -31,6 +30,7 @@ from hedgegrid_assets.defs.partitions import blocks_of, dates_of, key_of, range_
 from hedgegrid_assets.errors import EnvironmentFault, FeedsFileError, NoDataFetched, Refused, UsageError
 from hedgegrid_assets.model import InstrumentDay
 from hedgegrid_assets.pipeline.feed_context import FeedContext
+from hedgegrid_assets.pipeline.freshness import is_fresh, with_raw
 from hedgegrid_assets.stages.catalog import refuse_unfit_nautilus
 from hedgegrid_assets.store import make_folder
 

@@ -5,11 +5,11 @@ from datetime import UTC, timedelta
 
 import dagster as dg
 
-from hedgegrid_assets.defs.freshness import is_fresh
 from hedgegrid_assets.defs.jobs import days_job
 from hedgegrid_assets.defs.partitions import key_of, partitions_of
 from hedgegrid_assets.model import InstrumentDay
 from hedgegrid_assets.pipeline.feed_context import FeedContext
+from hedgegrid_assets.pipeline.freshness import is_fresh
 
 
 def schedules_of(feed_context: FeedContext) -> list[dg.ScheduleDefinition]:

@@ -19,6 +19,7 @@ from hedgegrid_assets.store.places import Places, cut_name, folder_of, raw_folde
 from hedgegrid_assets.store.publish import atomic_write, give_up, parquet_writer, publish_file, temporary_file
 from hedgegrid_assets.store.spool import Spool
 from hedgegrid_assets.store.threads import BackgroundWriter, ordered_map, prefetch
+from hedgegrid_assets.store.trees import Size, files_below, names_in, size_of
 
 __all__ = [
     "GZIP_MAGIC",
@@ -30,6 +31,7 @@ __all__ = [
     "Document",
     "LineFile",
     "Places",
+    "Size",
     "Spool",
     "atomic_write",
     "bytes_of",
@@ -37,6 +39,7 @@ __all__ = [
     "cut_name",
     "disk_fault",
     "exclusive_lock",
+    "files_below",
     "folder_of",
     "give_up",
     "gunzip",
@@ -45,6 +48,7 @@ __all__ = [
     "line_array",
     "list_days",
     "make_folder",
+    "names_in",
     "ordered_map",
     "parquet_writer",
     "plain",
@@ -55,6 +59,7 @@ __all__ = [
     "reading",
     "remove_tree",
     "sha256_of",
+    "size_of",
     "sync_folder",
     "temporary_file",
     "working_folder",

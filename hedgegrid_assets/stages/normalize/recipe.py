@@ -70,7 +70,15 @@ def is_current(places: Places, day: InstrumentDay, table: Table, raw: RawDay, re
     verdict = read_verdict(places, table, day)
     return (
         verdict is not None
-        and verdict.raw_sha256 == [raw.sha256]
+        and judges_so(verdict, table, raw, recipe)
+        and _is_made_from(places.frame(day.instrument_id, table.folder, day.date), raw)
+    )
+
+
+def judges_so(verdict: Verdict, table: Table, raw: RawDay, recipe: Recipe) -> bool:
+    """A verdict is of these raw bytes, read and judged by this recipe; its frame is not looked at."""
+    return (
+        verdict.raw_sha256 == [raw.sha256]
         and verdict.code_version == recipe.code_version(table)
         and recipe.precisions.same_for(table, verdict.precision)
         and verdict.thresholds == recipe.thresholds_of(table)
@@ -79,7 +87,6 @@ def is_current(places: Places, day: InstrumentDay, table: Table, raw: RawDay, re
         and {rule.name for rule in verdict.rules} == {rule.name for rule in table.rules}
         and verdict.identity_in(table) == recipe.told_identity(table)
         and verdict.frame_sha256 is not None
-        and _is_made_from(places.frame(day.instrument_id, table.folder, day.date), raw)
         and verdict.blamed_files == to_blame(raw, recipe.thresholds_of(table))[:FILES_TOLD]
     )
 

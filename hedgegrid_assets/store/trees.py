@@ -1,0 +1,56 @@
+"""Whole folders: what lies in them, and how much of the disk that takes."""
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+_BLOCK: Final = 512
+"""Bytes in a unit of ``st_blocks``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much there is: files, their bytes, and the bytes that they and their folders take on disk, as ``du`` tells."""
+
+    files: int = 0
+    bytes: int = 0
+    on_disk: int = 0
+
+    def __add__(self, other: "Size") -> "Size":
+        return Size(self.files + other.files, self.bytes + other.bytes, self.on_disk + other.on_disk)
+
+
+def size_of(*roots: Path) -> Size:
+    """What some files or folders take, each file once; what is not there takes nothing. Links are not followed."""
+    files = total = on_disk = 0
+    seen: set[tuple[int, int]] = set()
+    waiting = [root for root in map(Path, roots) if os.path.lexists(root)]
+    while waiting:
+        path = waiting.pop()
+        status = path.lstat()
+        if (status.st_dev, status.st_ino) in seen:
+            continue
+        if status.st_nlink > 1 and not stat.S_ISDIR(status.st_mode):
+            seen.add((status.st_dev, status.st_ino))
+        on_disk += status.st_blocks * _BLOCK
+        if stat.S_ISDIR(status.st_mode):
+            waiting += path.iterdir()
+        else:
+            files += 1
+            total += status.st_size
+    return Size(files, total, on_disk)
+
+
+def files_below(root: Path) -> Iterator[Path]:
+    """Every file below a folder, in order of its path; none where there is no folder. Links to folders are not followed."""
+    for folder, names, files in os.walk(root):
+        names.sort()
+        yield from (Path(folder, name) for name in sorted(files))
+
+
+def names_in(folder: Path) -> list[str]:
+    """Names of what lies in a folder, sorted; none where there is no folder."""
+    return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
