@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from hedgegrid_assets.names import VENUE, VENUE_EXPECTED, name_problem
+from hedgegrid_assets.timestamps import parse_time
 
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _LENGTH: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)([smh])")
@@ -144,6 +145,15 @@ def _gap_seconds(value: object) -> float:
     raise ValueError(f"expected a time of up to a day with its unit, as 60s, 5m or 1h, or off, found {shown(value)}")
 
 
+def _instant(value: object) -> int:
+    """ISO text in UTC, or ns since 1970, to ns."""
+    found = parse_time(str(value)) if type(value) in {str, int} else None
+    if found is None:
+        raise ValueError(f"expected a time as 2024-01-31T10:00:00Z, found {shown(value)}")
+    return found
+
+
+type Instant = Annotated[int, BeforeValidator(_instant)]
 type GapSeconds = Annotated[float, BeforeValidator(_gap_seconds)]
 type Text = Annotated[str, AfterValidator(_filled)]
 type NamePart = Annotated[str, BeforeValidator(_name_part)]

@@ -1,5 +1,6 @@
 """Integer nanoseconds since 1970 UTC: days, text and file names; no float anywhere."""
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -19,6 +20,8 @@ RANGES: Final[Mapping[str, tuple[int, int]]] = {
 }
 """Unit -> first and last whole number of it: 2001-09-09 to 2262-04-11 in each, so that a number has one unit only."""
 _EPOCH: Final = date(1970, 1, 1)
+_NANOSECONDS: Final = re.compile(r"[0-9]{19}")
+_ISO: Final = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2})?)(?:\.(\d{1,9}))?)?(?:Z|\+00:00)?")
 
 
 def day_start(day: date) -> int:
@@ -52,6 +55,21 @@ def parse_day(text: str, name: str) -> date:
         return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).date()
     except ValueError:
         raise UsageError(f"{name} is not a date: expected YYYY-MM-DD, found {text!r}") from None
+
+
+def parse_time(text: str) -> int | None:
+    """Nanoseconds since 1970 of ISO text or of 19 digits; None if it is neither. No float on the way."""
+    if _NANOSECONDS.fullmatch(text):
+        return int(text)
+    match = _ISO.fullmatch(text.strip())
+    if match is None:
+        return None
+    day, clock, fraction = match.groups()
+    try:
+        whole = datetime.fromisoformat(f"{day}T{clock or '00:00'}").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return int(whole.timestamp()) * NS_PER_SECOND + int((fraction or "").ljust(9, "0"))
 
 
 def days_between(start: date, end: date) -> list[date]:

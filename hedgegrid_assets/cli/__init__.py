@@ -9,8 +9,8 @@ from typing import Final
 
 import typer
 
-from hedgegrid_assets.cli import backtest, convert, diff, inspect, look, operate, setup, status
-from hedgegrid_assets.cli.output import CommandWithTables, show_error
+from hedgegrid_assets.cli import backtest, convert, diff, inspect, look, operate, outages, setup, status
+from hedgegrid_assets.cli.output import CommandWithTables, GroupOfOne, show_error
 from hedgegrid_assets.errors import HedgegridError, Unforeseen
 from hedgegrid_assets.inspect.visible import visible
 
@@ -26,6 +26,11 @@ app: Final = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 instruments: Final = typer.Typer(help="Instrument definitions of a catalog.", no_args_is_help=True)
+gaps: Final = typer.Typer(
+    cls=GroupOfOne,
+    help="What is missing: every gap (`gaps`, the same as `gaps list`), and which of them are known.",
+    no_args_is_help=False,
+)
 rejects: Final = typer.Typer(help="Rows and lines that could not be taken, and why.", no_args_is_help=True)
 feeds: Final = typer.Typer(help="The feeds of feeds.yaml.", no_args_is_help=True)
 
@@ -76,7 +81,9 @@ app.command("reset-day", cls=CommandWithTables)(_exits(operate.reset_day))
 app.command("run-backtest")(_exits(backtest.run_backtest))
 app.command("backtest-pin")(_exits(backtest.backtest_pin))
 app.command("validate", cls=CommandWithTables)(_exits(inspect.validate))
-app.command("gaps", cls=CommandWithTables)(_exits(look.gaps))
+app.add_typer(gaps, name="gaps")
+gaps.command("list", cls=CommandWithTables)(_exits(look.gaps))
+gaps.command("acknowledge", cls=CommandWithTables)(_exits(outages.gaps_acknowledge))
 app.command("trace", cls=CommandWithTables)(_exits(look.trace))
 app.command("diff", cls=CommandWithTables)(_exits(diff.diff))
 app.command("report", cls=CommandWithTables)(_exits(look.report))

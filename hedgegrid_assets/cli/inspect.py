@@ -118,6 +118,9 @@ def show_report(report: "ValidationReport") -> None:
         out.print(f"ERROR unfinished: {report.unfinished}", markup=False)
     for stray in report.files:
         out.print(f"{stray['instrument_id']} {stray['table']}: ERROR {_stray(stray)}", markup=False)
+    for outage in report.outages:
+        told = f"{outage['instrument_id']} WARN outage without a gap ({outage['said_by']}): {outage['reason']}: {outage['error']}"
+        out.print(told, markup=False, soft_wrap=True)
     for join in report.joins:
         for line in _between(join):
             out.print(

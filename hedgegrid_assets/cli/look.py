@@ -88,7 +88,7 @@ def _show_gaps(report: "GapReport", catalog: Path) -> None:
             table.add_column(name, justify="right")
         table.add_column("cause")
         for hole in report.holes[:_SHOWN_GAPS]:
-            style = "yellow" if hole.is_loss else "dim"
+            style = "yellow" if hole.is_loss and hole.outage is None else "dim"
             ids = "" if hole.ids_missing is None else f"{hole.ids_missing:,}"
             from_character = 5 if hole.kind == "join" else 11
             clock = (iso(hole.start)[from_character:23], iso(hole.end)[from_character:23])
@@ -102,7 +102,7 @@ def _show_gaps(report: "GapReport", catalog: Path) -> None:
                 *clock,
                 f"{hole.seconds:,.3f}",
                 ids,
-                f"[{style}]{hole.cause}[/]",
+                f"[{style}]{hole.cause}[/]" + (f"; known: {cell(hole.outage.told)}" if hole.outage else ""),
             )
         out.print(table)
         if len(report.holes) > _SHOWN_GAPS:
@@ -117,6 +117,7 @@ def _show_gaps(report: "GapReport", catalog: Path) -> None:
         "edges, s",
         "ids missing between days",
         "missing days",
+        "known",
     ):
         sums.add_column(name, justify="right")
     for (instrument_id, name), found in report.by_table.items():
@@ -132,6 +133,7 @@ def _show_gaps(report: "GapReport", catalog: Path) -> None:
             f"{found.edge_seconds:,.1f}",
             f"{found.ids_missing_between_days:,}",
             f"{found.missing_days:,}",
+            f"{found.known:,}",
         )
     out.print(sums)
     for (instrument_id, name), found in report.by_table.items():

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, override
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, override
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from hedgegrid_assets.errors import HedgegridError
 from hedgegrid_assets.inspect.status import LOOKS
@@ -55,6 +55,20 @@ class CommandWithTables(TyperCommand):
             if told and "{" in told:
                 parameter.__dict__["help"] = told.format_map(found)
         super().format_help(ctx, formatter)
+
+
+class GroupOfOne(TyperGroup):
+    """A group that is a command of its own as well: without the name of another one, ``usual`` is run."""
+
+    usual: ClassVar[str] = "list"
+
+    @override
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Take the arguments; the usual command takes those that name none."""
+        help_asked = args[:1] and args[0] in ctx.help_option_names
+        if not help_asked and (not args or args[0] not in self.commands):
+            args = [self.usual, *args]
+        return super().parse_args(ctx, args)
 
 
 def console(*, stderr: bool = False) -> "Console":

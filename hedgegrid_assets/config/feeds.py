@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, override
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
-from hedgegrid_assets.config.fields import Backtest, InstrumentOverride
+from hedgegrid_assets.config.fields import Backtest, InstrumentOverride, KnownOutage
 from hedgegrid_assets.config.notes import KEY_IN_FILE, KeyPath, Note, dotted, notes_of, refuse, twice, unknown
 from hedgegrid_assets.config.origin import (
     SYNTHETIC,
@@ -144,6 +144,24 @@ class Feed(Origin):
         if tables is not None:
             refuse([(("gaps", key), unknown("table of this feed", key, tables)) for key in gaps if key not in tables])
         return gaps
+
+    @field_validator("outages")
+    @classmethod
+    def _outages_are_of_the_feed(
+        cls, outages: tuple[KnownOutage, ...], info: ValidationInfo
+    ) -> tuple[KnownOutage, ...]:
+        of_feed = {"symbols": info.data.get("symbols"), "tables": info.data.get("tables")}
+        refuse(
+            [
+                (("outages", number, key, position), unknown(f"{key[:-1]} of this feed", name, known))
+                for number, outage in enumerate(outages)
+                for key, known in of_feed.items()
+                if known is not None
+                for position, name in enumerate(getattr(outage, key))
+                if name not in known
+            ]
+        )
+        return outages
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,22 @@ from typing import Annotated, Final
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from hedgegrid_assets.config.notes import unknown
-from hedgegrid_assets.fields import Digits, Fee, Frozen, GapSeconds, NamePart, PairPart, Positive, matches
+from hedgegrid_assets.fields import (
+    Digits,
+    Fee,
+    Frozen,
+    GapSeconds,
+    Instant,
+    NamePart,
+    PairPart,
+    Positive,
+    Text,
+    matches,
+)
 from hedgegrid_assets.tables import TABLES, TOKENS
+from hedgegrid_assets.timestamps import iso
 
+_LINK: Final = re.compile(r"https?://[^\s]+")
 _CLOCK: Final = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]")
 
 
@@ -44,6 +57,33 @@ class Schedule(Frozen):
 
     at: Annotated[str, matches(_CLOCK, "a time HH:MM, UTC")]
     look_back_days: Annotated[int, Field(strict=True, ge=0, le=366)] = 3
+
+
+class KnownOutage(Frozen):
+    """A time that is known to lack data.
+
+    Attributes:
+        start: ISO time, UTC, or ns since 1970: when it begins; ``end``: when it is over.
+        reason: In plain words.
+        link: Where it is told.
+        symbols: Of the feed; none: all of them.
+        tables: Of the feed; none: all of them.
+    """
+
+    start: Instant
+    end: Instant
+    reason: Text
+    link: Annotated[str, matches(_LINK, "an address that begins with https:// or http://")] | None = None
+    symbols: tuple[PairPart, ...] = ()
+    tables: tuple[Annotated[str, BeforeValidator(_table_name)], ...] = ()
+
+    @field_validator("end")
+    @classmethod
+    def _end_is_after_start(cls, end: int, info: ValidationInfo) -> int:
+        start = info.data.get("start")
+        if start is not None and end <= start:
+            raise ValueError(f"expected a time after start {iso(start)}, found {iso(end)}")
+        return end
 
 
 class Backtest(Frozen):

@@ -70,7 +70,8 @@ def _keys_at(model: type[BaseModel], path: KeyPath) -> list[str]:
     """The keys that may stand at a place inside of a model's values."""
     kind: Any = model
     for part in path:
-        kind = _plain(kind.model_fields[part].annotation if _is_model(kind) else get_args(kind)[-1])
+        inner = [each for each in get_args(kind) if each is not Ellipsis]  # of a list, or of what a mapping holds
+        kind = _plain(kind.model_fields[part].annotation if _is_model(kind) else inner[-1])
     return list(kind.model_fields)
 
 

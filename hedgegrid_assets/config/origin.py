@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 from pydantic import Field, ValidationInfo, field_validator
 
 from hedgegrid_assets import venues
-from hedgegrid_assets.config.fields import GapsByTable, InstrumentOverride, Schedule
+from hedgegrid_assets.config.fields import GapsByTable, InstrumentOverride, KnownOutage, Schedule
 from hedgegrid_assets.config.notes import Note, refuse, twice, unknown
 from hedgegrid_assets.config.settings import INPUTS, configuration, setting_notes
 from hedgegrid_assets.errors import InstrumentUnknown, UsageError
@@ -53,6 +53,7 @@ class Origin(Frozen):
         gaps: Table -> longest usual silence in seconds; 0: off.
         max_rejected: Share of the rows in, 0 to 1, above which a day is blocked.
         schedule: None: only when asked.
+        outages: Times that are known to lack data.
         owners: Dagster owners: an address, or ``team:name``.
     """
 
@@ -72,6 +73,7 @@ class Origin(Frozen):
     gaps: GapsByTable = Field(default_factory=dict)
     max_rejected: Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)] = Thresholds().max_rejected
     schedule: Schedule | None = None
+    outages: tuple[KnownOutage, ...] = ()
     owners: tuple[Annotated[str, matches(_OWNER, "an e-mail address or team:name")], ...] = ()
 
     def instrument_id(self, symbol: str) -> str:

@@ -31,6 +31,7 @@ from hedgegrid_assets.errors import EnvironmentFault, FeedsFileError, NoDataFetc
 from hedgegrid_assets.model import InstrumentDay
 from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.pipeline.freshness import is_fresh, with_raw
+from hedgegrid_assets.pipeline.outages import take_over_outages
 from hedgegrid_assets.stages.catalog import refuse_unfit_nautilus
 from hedgegrid_assets.store import make_folder
 
@@ -162,6 +163,7 @@ def backfill(
         where = str(feed_context.places.landing) if feed_context.source.lands else feed_context.source.doc
         asked = f"{feed_name} {start or feed_context.feed.start} .. {end or feed_context.feed.end or 'today'}"
         raise NoDataFetched(asked, where, "; ".join(damaged) or "nothing of these days and instruments")
+    take_over_outages(feed_context)
     stale = [day for day in wanted if force or not is_fresh(feed_context, day)]
     unfresh = set(stale)
     told = _Progress(wanted, progress)

@@ -92,6 +92,7 @@ class Check:
         mine = [(rule, answers[rule.name]) for rule in self.rules]
         failed = [answer for _, answer in mine if answer.failed]
         off = [rule.name for rule, answer in mine if answer.answer is None]
+        known = dict.fromkeys(told for _, answer in mine for told in answer.numbers.get("known_outages", []))
         thresholds = [f"{answer.name}: {_threshold(answer)}" for _, answer in mine if _threshold(answer)]
         more: dict[str, Any] = {
             "numbers": dg.MetadataValue.table([_record(rule, answer) for rule, answer in mine], _NUMBERS)
@@ -108,6 +109,7 @@ class Check:
             found="; ".join(
                 [
                     *(f"{answer.name}: {_told(answer)}" for answer in failed),
+                    *([f"known outage: {', '.join(known)}"] if known else []),
                     *([f"off, and so not looked at: {', '.join(off)}"] if off else []),
                 ]
             )

@@ -15,6 +15,7 @@ from hedgegrid_assets.defs.specs import daily_checks, daily_specs
 from hedgegrid_assets.errors import HedgegridError, NoDataFetched
 from hedgegrid_assets.model import InstrumentDay
 from hedgegrid_assets.pipeline.feed_context import FeedContext
+from hedgegrid_assets.pipeline.outages import take_over_outages
 
 BLOCK_DAYS: Final = 30
 """Days of one instrument that one run covers: its own share of the work is then small."""
@@ -58,6 +59,7 @@ def days_of(
             raw_key(feed_context, channel) for channel in feed_context.by_channel()
         }:
             yield from _import_landing(context, feed_context, keys)
+        take_over_outages(feed_context)
         reporter = Reporter(context.instance, specs, once, selected, context.selected_asset_check_keys)
         maker = DayMaker(feed_context, selected, force=context.run.tags.get(FORCE_TAG) == "yes")
         faults: list[Fault] = []

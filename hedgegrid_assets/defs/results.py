@@ -34,6 +34,7 @@ from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.stages import catalog
 from hedgegrid_assets.stages import raw as raw_stage
 from hedgegrid_assets.stages.frames import Precisions
+from hedgegrid_assets.stages.outages import read_outages, with_outages
 from hedgegrid_assets.stages.raw import RawDay, RawKey
 from hedgegrid_assets.stages.verdict import Verdict, read_verdict
 
@@ -255,7 +256,8 @@ class DayMaker:
 
     def _frame_result(self, done: TableDay, error: HedgegridError | None, seconds: float) -> AssetResult:
         assert done.made is not None
-        day, table, verdict, frame = done.day, done.table, done.made.verdict, done.made.frame
+        day, table, frame = done.day, done.table, done.made.frame
+        verdict = with_outages(done.made.verdict, read_outages(self._feed_context.places))
         key = normalized_key(self._feed_context, table)
         told: Metadata = {}
         if frame is not None:
@@ -298,8 +300,9 @@ class DayMaker:
     ) -> AssetResult:
         assert written is not None
         key = catalog_key(self._feed_context, table)
-        verdict = read_verdict(self._feed_context.places, table, day)
-        assert verdict is not None  # it let the day in
+        stored = read_verdict(self._feed_context.places, table, day)
+        assert stored is not None  # it let the day in
+        verdict = with_outages(stored, read_outages(self._feed_context.places))
         told = {
             **metadata.of_catalog(verdict, written.path, written.rows, seconds),
             "dagster/column_lineage": catalog_described(self._feed_context, table)["dagster/column_lineage"],

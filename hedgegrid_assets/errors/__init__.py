@@ -7,6 +7,7 @@ HedgegridError
 ├── DataError            exit 1: what the data says
 │   ├── NoDataFetched
 │   ├── NoSuchCatalog, InstrumentNotHeld, CoverageRefused, EngineDied  what a backtest needs
+│   ├── NoGapThere
 │   ├── PrecisionTooFine
 │   ├── LooksLikeFloats
 │   ├── Refused          a write that the catalog forbids
@@ -63,6 +64,7 @@ from hedgegrid_assets.errors.catalog import (
     ForeignDefinition,
     ForeignFile,
     NautilusUnfit,
+    NoGapThere,
     NoNautilusForm,
     Refused,
     RowsWouldBeLost,
@@ -134,6 +136,7 @@ __all__ = [
     "MissingColumns",
     "NautilusUnfit",
     "NoDataFetched",
+    "NoGapThere",
     "NoNautilusForm",
     "NoSuchCatalog",
     "NotOneMessageALine",

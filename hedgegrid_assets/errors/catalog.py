@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from hedgegrid_assets.errors.base import DataError, EnvironmentFault
+from hedgegrid_assets.errors.base import DataError, EnvironmentFault, listed
 
 NAUTILUS_WANTED: Final = ">=1.231,<2"
 """The versions of nautilus_trader that read our catalogs, as in pyproject.toml."""
@@ -131,6 +131,19 @@ class VerdictRefused(DataError):
             f"{day} {table} has no verdict that allows it into the catalog: {why}",
             hint="normalize the day again; the catalog keeps what it had",
             details={"day": day, "table": table},
+        )
+
+
+class NoGapThere(DataError):
+    """An outage is said where the data have no gap."""
+
+    code = "no_gap"
+
+    def __init__(self, instrument_id: str, start: str, end: str, gaps: Sequence[str]) -> None:
+        super().__init__(
+            f"no gap of {instrument_id} lies in {start} .. {end}: expected one, found {listed(gaps, 5) or 'none near it'}",
+            hint="`hedgegrid gaps` lists every gap with its start and end; name a time that holds the whole of it",
+            details={"gaps": list(gaps[:100])},
         )
 
 

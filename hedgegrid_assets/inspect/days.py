@@ -7,6 +7,7 @@ from datetime import date
 from hedgegrid_assets.errors import NoDataFetched, UsageError
 from hedgegrid_assets.inspect.documents import refuse_damaged
 from hedgegrid_assets.model import InstrumentDay, Table
+from hedgegrid_assets.stages.outages import Outage, known_of, read_outages, with_outages
 from hedgegrid_assets.stages.verdict import RuleAnswer, Verdict, instrument_ids, read_verdict
 from hedgegrid_assets.store import Places
 from hedgegrid_assets.tables import TABLES, TOKENS
@@ -37,11 +38,18 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One (instrument, table, day) with its stored verdict."""
+    """One (instrument, table, day) with its stored verdict, as it reads with the known outages of its table."""
 
     day: InstrumentDay
     table: Table
     verdict: Verdict
+    outages: tuple[Outage, ...] = ()
+
+    @classmethod
+    def of(cls, day: InstrumentDay, table: Table, stored: Verdict, outages: Sequence[Outage]) -> "Judged":
+        """A stored verdict, with what is known of the catalog."""
+        mine = known_of(outages, day.instrument_id, table.name)
+        return cls(day, table, with_outages(stored, mine), mine)
 
     @property
     def status(self) -> str:
@@ -69,13 +77,14 @@ def table_named(name: str) -> Table:
 
 def judged_days(places: Places, wanted: Wanted) -> Iterator[Judged]:
     """The verdicts that are wanted, by instrument, table (in the order of ``TABLES``) and day; read one by one."""
+    outages = read_outages(places)
     for instrument_id in instruments(places):
         for table in TABLES.values():
             for day in places.judged_days(instrument_id, table.folder):
                 if wanted.has(instrument_id, table.name, day):
                     verdict = read_verdict(places, table, InstrumentDay(instrument_id, day))
                     if verdict is not None:
-                        yield Judged(InstrumentDay(instrument_id, day), table, verdict)
+                        yield Judged.of(InstrumentDay(instrument_id, day), table, verdict, outages)
 
 
 def instruments(places: Places) -> list[str]:

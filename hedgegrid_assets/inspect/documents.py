@@ -9,6 +9,7 @@ from hedgegrid_assets.instruments import Instrument, read_definitions
 from hedgegrid_assets.stages import catalog as catalog_stage
 from hedgegrid_assets.stages.catalog.definitions import check_definition
 from hedgegrid_assets.stages.catalog.series import read_series
+from hedgegrid_assets.stages.outages import read_outages
 from hedgegrid_assets.stages.raw import read_manifest
 from hedgegrid_assets.stages.raw.index import read_index_file
 from hedgegrid_assets.store import Places, list_days
@@ -16,7 +17,13 @@ from hedgegrid_assets.store import Places, list_days
 
 def damaged(places: Places) -> Iterator[HedgegridError]:
     """What is wrong with the documents of a catalog as a whole."""
-    for read in (partial(read_definitions, places.catalog), partial(read_series, places), partial(_moves, places)):
+    reads = (
+        partial(read_definitions, places.catalog),
+        partial(read_series, places),
+        partial(read_outages, places),
+        partial(_moves, places),
+    )
+    for read in reads:
         yield from _wrong(read)
 
 

@@ -1,12 +1,14 @@
 """Every gap of a range: inside the days, at their edges, between them, and days that are not there at all."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from functools import partial
 from typing import Any, Final
 
 from hedgegrid_assets.inspect.days import Judged
 from hedgegrid_assets.model import Cause
+from hedgegrid_assets.stages.outages import Outage, explaining, slack_of
 from hedgegrid_assets.stages.verdict import Verdict
 from hedgegrid_assets.tables import RULES
 from hedgegrid_assets.tables.rules import DAY_EDGE_SECONDS
@@ -38,6 +40,8 @@ class Hole:
     end: int
     ids_missing: int | None
     cause: str
+    outage: Outage | None = None
+    """What is known of it."""
 
     @property
     def seconds(self) -> float:
@@ -63,6 +67,7 @@ class Hole:
             "seconds": self.seconds,
             "ids_missing": self.ids_missing,
             "cause": self.cause,
+            "known": self.outage.told if self.outage else "",
         }
 
 
@@ -78,12 +83,14 @@ COLUMNS: Final = (
     "seconds",
     "ids_missing",
     "cause",
+    "known",
 )
 
 
 @dataclass(slots=True)
 class Sum:
-    """What the gaps of a day, or of a range, come to. ``seconds`` and ``gaps`` count losses inside days only.
+    """What the gaps of a day, or of a range, come to. ``seconds`` and ``gaps`` count losses inside days only; ``known``:
+    how many of all are known outages.
 
     ``off``: rule -> days that it was off for, so that nobody looked for such gaps there.
     """
@@ -97,6 +104,7 @@ class Sum:
     ids_missing_between_days: int = 0
     missing_days: int = 0
     unlisted: int = 0
+    known: int = 0
     off: dict[str, int] = field(default_factory=dict)
 
     def watch(self, off: Sequence[str]) -> None:
@@ -113,6 +121,7 @@ class Sum:
 
     def add(self, hole: Hole) -> None:
         """Count one more."""
+        self.known += hole.outage is not None
         if hole.kind == EDGE:
             self.edge_seconds = round(self.edge_seconds + hole.seconds, 3)
         elif hole.kind == JOIN:
@@ -174,7 +183,7 @@ def gap_report(days: Sequence[Judged]) -> GapReport:
         report.statuses[*key, judged.day.date] = judged.status
         total.unlisted += mine.unlisted
         if before is not None and (before.day.instrument_id, before.table.name) == key:
-            for hole in _between(before, judged, report.joins):
+            for hole in map(partial(_known, judged), _between(before, judged, report.joins)):
                 total.add(hole)
                 report.holes.append(hole)
         for hole in day_holes(judged):
@@ -195,7 +204,7 @@ def day_holes(judged: Judged) -> Iterator[Hole]:
     allowed = edges_allowed(verdict)
 
     def hole(kind: str, start: int, end: int, ids: int | None, cause: str) -> Hole:
-        return Hole(judged.day.instrument_id, judged.table.name, day, kind, start, end, ids, cause)
+        return _known(judged, Hole(judged.day.instrument_id, judged.table.name, day, kind, start, end, ids, cause))
 
     if first is not None and (first - day_start(day)) / NS_PER_SECOND > allowed:
         yield hole(EDGE, day_start(day), first, None, "capture_edge")
@@ -203,6 +212,13 @@ def day_holes(judged: Judged) -> Iterator[Hole]:
         yield hole(INSIDE, gap.start, gap.end, gap.ids_missing, gap.cause)
     if last is not None and (day_end(day) - last) / NS_PER_SECOND > allowed:
         yield hole(EDGE, last, day_end(day), None, "capture_edge")
+
+
+def _known(judged: Judged, hole: Hole) -> Hole:
+    """A hole with the outage that it lies in, if there is one."""
+    slack = slack_of(judged.verdict) if judged.outages and hole.is_loss else 0
+    found = explaining(judged.outages, hole.start, hole.end, slack) if slack else None
+    return replace(hole, outage=found) if found else hole
 
 
 def edges_allowed(verdict: Verdict) -> float:

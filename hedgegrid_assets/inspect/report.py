@@ -27,6 +27,7 @@ from hedgegrid_assets.inspect.rejects import MEANINGS, samples
 from hedgegrid_assets.inspect.status import LOOKS
 from hedgegrid_assets.inspect.visible import visible
 from hedgegrid_assets.model import Cause, InstrumentDay, Table
+from hedgegrid_assets.stages.outages import read_outages
 from hedgegrid_assets.stages.verdict import read_verdict
 from hedgegrid_assets.store import Places, atomic_write, plain
 from hedgegrid_assets.tables import TABLES
@@ -177,6 +178,7 @@ class _Page:
         self._first, self._last = first, last
         names = sorted({instrument_id for instrument_id, _, _ in found})
         self._number = {name: number for number, name in enumerate(names)}
+        self._outages = read_outages(self._places)
         lines, notes, candidates, joins = self._scan()
         return {
             "catalog": str(self._places.catalog.resolve()),
@@ -321,7 +323,7 @@ class _Page:
             if verdict is None:
                 continue
             self._progress(f"{day} {table.token}", 0)
-            detail = self._detail(Judged(day, table, verdict))
+            detail = self._detail(Judged.of(day, table, verdict, self._outages))
             self._room -= len(json.dumps(detail, ensure_ascii=False))
             details[self._at(day, table)] = detail
         return details
@@ -339,7 +341,17 @@ class _Page:
                 for rule in verdict.rules
                 if rule.name in self._rules
             ],
-            "gaps": [[hole.start, hole.end, hole.ids_missing, hole.cause, hole.kind] for hole in holes[:_SHOWN_GAPS]],
+            "gaps": [
+                [
+                    hole.start,
+                    hole.end,
+                    hole.ids_missing,
+                    hole.cause,
+                    hole.kind,
+                    *([hole.outage.told] if hole.outage else []),
+                ]
+                for hole in holes[:_SHOWN_GAPS]
+            ],
             "gaps_total": len(holes) + verdict.gaps_unlisted,
             "made_from": self._made_from(judged),
         }

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -23,12 +22,10 @@ from hedgegrid_assets.stages.catalog import nautilus
 from hedgegrid_assets.stages.raw import LINES_REMEDY
 from hedgegrid_assets.stages.verdict import Verdict
 from hedgegrid_assets.store import BlockReader, Places, reading, sha256_of
-from hedgegrid_assets.timestamps import NS_PER_SECOND, day_of, iso
+from hedgegrid_assets.timestamps import NS_PER_SECOND, day_of, iso, parse_time
 
 type Row = Mapping[str, Any]
 
-_NANOSECONDS: Final = re.compile(r"[0-9]{19}")
-_ISO: Final = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2})?)(?:\.(\d{1,9}))?)?(?:Z|\+00:00)?")
 _LONGEST_CHECKED: Final = 1 << 30
 
 
@@ -99,21 +96,6 @@ def trace(places: Places, instrument_id: str, table: Table, asked: str) -> Trace
 
 
 # ---------------------------------------------------------------- finding the row
-
-
-def parse_time(text: str) -> int | None:
-    """Nanoseconds since 1970 of ISO text or of 19 digits; None if it is neither. No float on the way."""
-    if _NANOSECONDS.fullmatch(text):
-        return int(text)
-    match = _ISO.fullmatch(text.strip())
-    if match is None:
-        return None
-    day, clock, fraction = match.groups()
-    try:
-        whole = datetime.fromisoformat(f"{day}T{clock or '00:00'}").replace(tzinfo=UTC)
-    except ValueError:
-        return None
-    return int(whole.timestamp()) * NS_PER_SECOND + int((fraction or "").ljust(9, "0"))
 
 
 type _Found = tuple[Judged, int, Row]

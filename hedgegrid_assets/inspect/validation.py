@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from hedgegrid_assets.errors import CatalogDiffers, HedgegridError, NoDataFetched, Unforeseen
 from hedgegrid_assets.inspect.documents import damaged, damaged_for_nautilus, damaged_raw
+from hedgegrid_assets.inspect.outages import unmatched
 from hedgegrid_assets.model import (
     Contiguous,
     Counted,
@@ -38,6 +39,7 @@ from hedgegrid_assets.stages.frames import SharedIds
 from hedgegrid_assets.stages.integrity import (
     DayRules,
 )
+from hedgegrid_assets.stages.outages import Outage, read_outages, with_outages
 from hedgegrid_assets.stages.verdict import GAPS_STORED, RuleAnswer, Verdict, instrument_ids, read_verdict, status_of
 from hedgegrid_assets.store import Places, plain, reading, sha256_of
 from hedgegrid_assets.tables import TABLES
@@ -136,6 +138,8 @@ class ValidationReport:
     """What a killed process has begun to change."""
     documents: list[dict[str, str]] = field(default_factory=list)
     """Documents of the catalog, and of the data root if one was given, that are damaged: what, and the way out."""
+    outages: list[dict[str, str]] = field(default_factory=list)
+    """Known outages that no gap lies in (any more): told, and nothing is wrong with the data."""
 
     @property
     def ok(self) -> bool:
@@ -171,6 +175,7 @@ class ValidationReport:
             "files": self.files,
             "unfinished": self.unfinished,
             "documents": self.documents,
+            "outages_without_a_gap": self.outages,
         }
 
 
@@ -222,8 +227,9 @@ def validate_catalog(
     documents = [_damaged(error) for look in (damaged, damaged_for_nautilus) for error in look(places)]
     documents += [_damaged(error) for error in damaged_raw(places)] if data is not None else []
     steps = _LargeGaps()
+    outages = () if documents else read_outages(places)
     days = [
-        _look(places, InstrumentDay(instrument_id, day), wanted, steps, deep=deep)
+        _look(places, InstrumentDay(instrument_id, day), wanted, steps, outages, deep=deep)
         for instrument_id, wanted, day in found
     ]
     return ValidationReport(
@@ -235,6 +241,7 @@ def validate_catalog(
         list(_strays(places, found, start, end)),
         None if documents else catalog_stage.unfinished(places),
         documents,
+        list(unmatched(places, outages, found)),
     )
 
 
@@ -313,14 +320,16 @@ class _LargeGaps:
         self._last = times[-1]
 
 
-def _look(places: Places, day: InstrumentDay, table: Table, steps: _LargeGaps, *, deep: bool) -> DayReport:
+def _look(
+    places: Places, day: InstrumentDay, table: Table, steps: _LargeGaps, outages: Sequence[Outage], *, deep: bool
+) -> DayReport:
     frame = places.frame(day.instrument_id, table.folder, day.date)
     try:
         verdict = read_verdict(places, table, day)
         if not frame.exists() and verdict is None:
             report = _look_at_nautilus(places, day, table, steps)
         else:
-            report = _look_at_frame(places, day, table, verdict, steps)
+            report = _look_at_frame(places, day, table, verdict, steps, outages)
         if deep:
             _read_with_nautilus(places, report)
     except HedgegridError as error:  # one broken day hides no other
@@ -336,7 +345,12 @@ def _broken(day: InstrumentDay, table: Table, error: HedgegridError) -> DayRepor
 
 
 def _look_at_frame(
-    places: Places, day: InstrumentDay, table: Table, verdict: Verdict | None, steps: _LargeGaps
+    places: Places,
+    day: InstrumentDay,
+    table: Table,
+    verdict: Verdict | None,
+    steps: _LargeGaps,
+    outages: Sequence[Outage],
 ) -> DayReport:
     path = places.frame(day.instrument_id, table.folder, day.date)
     gaps = verdict.gaps if verdict else []
@@ -364,6 +378,7 @@ def _look_at_frame(
         if table.is_trades:
             steps.add(day.instrument_id, block)
     seen, results = _results(rules, table, verdict, path if table.id_column and not rules.ids_rise else None)
+    results = _as_known(results, verdict, outages)
     matches = None if verdict is None else _tells_of(verdict, seen, rows, digest.hexdigest(), sha256_of(path))
     status = status_of(results, rows) if verdict is None or matches else Status.BLOCKED
     in_catalog = catalog_stage.file_of(places, day, table).exists()
@@ -420,6 +435,21 @@ def _merged(fresh: RuleResult, stored: RuleAnswer | None) -> RuleResult:
     if stored is None or not fresh.rule.seen_while_normalizing:
         return fresh
     return RuleResult(fresh.rule, stored.answer, stored.rows_failed, stored.numbers)
+
+
+def _as_known(
+    results: tuple[RuleResult, ...], verdict: Verdict | None, outages: Sequence[Outage]
+) -> tuple[RuleResult, ...]:
+    """Answers as they read with the known outages: a rule that failed for those alone passes."""
+    if verdict is None or not outages:
+        return results
+    known = {rule.name: rule for rule in with_outages(verdict, outages).rules if "known_outages" in rule.numbers}
+    return tuple(
+        RuleResult(result.rule, True, result.rows_failed, known[result.name].numbers)
+        if result.failed and result.name in known
+        else result
+        for result in results
+    )
 
 
 def _stored(rule: RuleAnswer, table: Table) -> RuleResult:

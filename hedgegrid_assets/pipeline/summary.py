@@ -9,6 +9,7 @@ from hedgegrid_assets.errors import DataError, HedgegridError, Refused
 from hedgegrid_assets.model import InstrumentDay, Status, Table
 from hedgegrid_assets.pipeline.days import TableDay
 from hedgegrid_assets.stages import catalog
+from hedgegrid_assets.stages.outages import read_outages, with_outages
 from hedgegrid_assets.stages.verdict import read_verdict
 from hedgegrid_assets.store import Places, plain
 
@@ -106,7 +107,8 @@ def _summary(
     skipped: bool = False,
     error: HedgegridError | None = None,
 ) -> DaySummary:
-    verdict = None if isinstance(error, Refused) else read_verdict(places, table, day)
+    stored = None if isinstance(error, Refused) else read_verdict(places, table, day)
+    verdict = None if stored is None else with_outages(stored, read_outages(places))
     if verdict is None:
         return failed_day(day, table, error or DataError("no verdict"))
     return DaySummary(

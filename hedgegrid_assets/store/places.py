@@ -137,6 +137,11 @@ class Places:
         """Which series each (instrument, table) of a catalog holds."""
         return self.catalog / ".hedgegrid" / "series.json"
 
+    @property
+    def outages(self) -> Path:
+        """Known outages of a catalog."""
+        return self.catalog / ".hedgegrid" / "outages.json"
+
     def day_lock(self, instrument_id: str, day: date) -> Path:
         """Lock of one instrument-day."""
         return _below(self.catalog, ".hedgegrid", "locks", f"{folder_of(instrument_id)}@{day}.lock")

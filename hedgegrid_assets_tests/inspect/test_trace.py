@@ -9,9 +9,9 @@ import pytest
 
 from hedgegrid_assets.cli import run
 from hedgegrid_assets.errors import NoDataFetched, UsageError
-from hedgegrid_assets.inspect.trace import Trace, parse_time, trace
+from hedgegrid_assets.inspect.trace import Trace, trace
 from hedgegrid_assets.tables import TABLES
-from hedgegrid_assets.timestamps import iso
+from hedgegrid_assets.timestamps import iso, parse_time
 from hedgegrid_assets_tests.scenario import BTC, CLEAN, SYMBOLS, btc_line, clean_lines
 from hedgegrid_assets_tests.yard import Yard
 

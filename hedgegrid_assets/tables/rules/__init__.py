@@ -91,7 +91,7 @@ def _no_time_gaps(day: Counted) -> Judgement:
         "threshold_s": found.gap_seconds,
         "gaps": len(bad),
         "quiet": len(long) - len(bad),
-        "longest_s": round(max((gap.end - gap.start for gap in long), default=0) / NS_PER_SECOND, 3),
+        "longest_s": round(max((gap.end - gap.start for gap in bad), default=0) / NS_PER_SECOND, 3),
         "total_s": round(sum(gap.end - gap.start for gap in bad) / NS_PER_SECOND, 3),
     }
     return Judgement(not bad, len(bad), numbers)
