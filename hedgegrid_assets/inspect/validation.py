@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -479,7 +479,7 @@ def _look_at_nautilus(places: Places, day: InstrumentDay, table: Table, steps: _
             ids.append(block[str(table.id_column)])
     conflicts = 0 if not ids or rules.ids_rise else int(pl.concat(ids).is_duplicated().sum())
     seen, results = rules.judge(DayContext(conflicting_ids=conflicts, contiguous_ids=False))
-    gaps = seen.of(Gaps).gaps[:GAPS_STORED]
+    gaps = list(islice(seen.of(Gaps).gaps, GAPS_STORED))
     status = str(status_of(results, rows))
     return DayReport(
         day.instrument_id,

@@ -217,20 +217,12 @@ def make_verdict(
         first_id=None if found.first_id is None else str(found.first_id),
         last_id=None if found.last_id is None else str(found.last_id),
         rules=[RuleAnswer.of(result) for result in results],
-        gaps=list(_worst(found.gaps)),
+        gaps=list(found.gaps.worst(GAPS_STORED)),
         rejects_by_reason=dict(sorted(seen.known.rejects_by_reason.items())),
         gaps_total=len(found.gaps) if len(found.gaps) > GAPS_STORED else None,
         identity=None if identity is _usual_identity(table) else identity,
         read_as=read_as,
     )
-
-
-def _worst(gaps: Sequence[Gap]) -> Sequence[Gap]:
-    """At most ``GAPS_STORED``, in order of time: losses before silences that are none, long before short."""
-    if len(gaps) <= GAPS_STORED:
-        return gaps
-    worst = sorted(gaps, key=lambda gap: (not gap.cause.is_loss, gap.start - gap.end, -gap.ids_missing))[:GAPS_STORED]
-    return sorted(worst, key=lambda gap: gap.start)
 
 
 def store_verdict(places: Places, table: Table, day: InstrumentDay, verdict: Verdict) -> None:

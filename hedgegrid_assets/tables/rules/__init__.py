@@ -85,16 +85,18 @@ def _no_time_gaps(day: Counted) -> Judgement:
     found = day.of(Gaps)
     if not found.gap_seconds:
         return _off(threshold_s=None)
-    long = [gap for gap in found.gaps if gap.end - gap.start > found.gap_seconds * NS_PER_SECOND]
-    bad = [gap for gap in long if gap.cause.is_loss]
+    length = found.gaps.length
+    long = length > int(found.gap_seconds * NS_PER_SECOND)
+    bad = long & found.gaps.is_loss
+    count = int(bad.sum())
     numbers = {
         "threshold_s": found.gap_seconds,
-        "gaps": len(bad),
-        "quiet": len(long) - len(bad),
-        "longest_s": round(max((gap.end - gap.start for gap in bad), default=0) / NS_PER_SECOND, 3),
-        "total_s": round(sum(gap.end - gap.start for gap in bad) / NS_PER_SECOND, 3),
+        "gaps": count,
+        "quiet": int(long.sum()) - count,
+        "longest_s": round(int(length[bad].max(initial=0)) / NS_PER_SECOND, 3),
+        "total_s": round(int(length[bad].sum()) / NS_PER_SECOND, 3),
     }
-    return Judgement(not bad, len(bad), numbers)
+    return Judgement(not count, count, numbers)
 
 
 def _no_sequence_gaps(day: Counted) -> Judgement:
@@ -106,8 +108,8 @@ def _no_sequence_gaps(day: Counted) -> Judgement:
     members = {"member_breaks": of_members.breaks, "members_missing": of_members.missing}
     if found.contiguous == "no":
         return _off(contiguous="no", rising_by_one=found.rising_by_one, **members)
-    missing = sum(gap.ids_missing for gap in found.gaps)
-    holes = sum(1 for gap in found.gaps if gap.ids_missing) + found.holes_unlisted
+    missing = int(found.gaps.ids_missing.sum())
+    holes = int((found.gaps.ids_missing > 0).sum()) + found.holes_unlisted
     numbers = {
         "contiguous": found.contiguous,
         "rising_by_one": found.rising_by_one,

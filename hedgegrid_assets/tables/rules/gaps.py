@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, override
+from typing import Any, ClassVar, Final, Literal, override
 
 import numpy as np
 import polars as pl
@@ -25,6 +25,56 @@ def cadence_seconds(median_ms: float) -> int:
     return 1 if median_ms < _THREE_SECONDS_FROM_MS else 3
 
 
+CAUSES: Final = tuple(Cause)
+_UNKNOWN: Final = CAUSES.index(Cause.UNKNOWN)
+_LOSSES: Final = np.array([cause.is_loss for cause in CAUSES])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GapRows:
+    """Gaps as columns, in order of time: a quiet day of few trades has one behind nearly every row.
+
+    ``start`` and ``end`` in ns; ``cause``: its place in ``CAUSES``.
+    """
+
+    start: np.ndarray
+    end: np.ndarray
+    ids_missing: np.ndarray
+    cause: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, GapRows) and list(self) == list(other)
+
+    def __iter__(self) -> Iterator[Gap]:
+        columns = (self.start, self.end, self.ids_missing, self.cause)
+        for start, end, missing, cause in zip(*(column.tolist() for column in columns), strict=True):
+            yield Gap(start, end, missing, CAUSES[cause], round((end - start) / 1e9, 3))
+
+    @property
+    def length(self) -> np.ndarray:
+        """Of each, in ns."""
+        return self.end - self.start
+
+    @property
+    def is_loss(self) -> np.ndarray:
+        """Of each: data are missing."""
+        return _LOSSES[self.cause]
+
+    def worst(self, most: int) -> "GapRows":
+        """At most so many, in order of time: losses before silences that are none, long before short."""
+        if len(self) <= most:
+            return self
+        order = np.lexsort((-self.ids_missing, -self.length, ~self.is_loss))[:most]
+        order = order[np.argsort(self.start[order], kind="stable")]
+        return GapRows(self.start[order], self.end[order], self.ids_missing[order], self.cause[order])
+
+
+NO_GAPS: Final = GapRows(*(np.empty(0, np.int64),) * 3, np.empty(0, np.int8))
+
+
 @dataclass(frozen=True, slots=True)
 class GapsFound:
     """The gaps of a day, and what its ids are.
@@ -40,7 +90,7 @@ class GapsFound:
     """
 
     gap_seconds: float | None
-    gaps: tuple[Gap, ...]
+    gaps: GapRows
     holes_unlisted: int
     first_id: int | None
     last_id: int | None
@@ -129,7 +179,7 @@ class Gaps(Counter[GapsFound]):
         gap_seconds = self._gap_seconds(5.0 * cadence_seconds(day.of(Steps).median_ms))
         return GapsFound(
             gap_seconds=gap_seconds or None,
-            gaps=tuple(self._gaps(gap_seconds, day.known, late_ids, contiguous=contiguous != "no")),
+            gaps=self._gaps(gap_seconds, day.known, late_ids, contiguous=contiguous != "no"),
             holes_unlisted=self._holes_unlisted if contiguous != "no" else 0,
             first_id=self._ends[0],
             last_id=self._ends[1],
@@ -164,35 +214,39 @@ class Gaps(Counter[GapsFound]):
         after_first = self._higher + filled
         return (round(1 - (holes + self._holes_unlisted) / after_first, 6) if after_first else None), after_first
 
-    def _gaps(self, gap_seconds: float, known: DayContext, late_ids: np.ndarray, *, contiguous: bool) -> Iterator[Gap]:
-        disconnects = np.sort(np.asarray(known.disconnects, np.int64))
-        edges = np.sort(np.asarray(known.capture_edges, np.int64))
-        excluded_ids = _distinct(known.excluded_ids)
-        silent = (pl.col("end") - pl.col("start")) > int(gap_seconds * NS_PER_SECOND)
-        for candidates in self._candidates:
-            found = candidates if contiguous else candidates.filter(silent if gap_seconds else pl.lit(value=False))
-            for start, end, id_before, this, row_before, row in found.iter_rows():
-                missing = excluded = 0
-                if contiguous and id_before is not None and this is not None and this > id_before:
-                    low, high = np.searchsorted(excluded_ids, [id_before + 1, this])
-                    excluded = int(high - low)
-                    low, high = np.searchsorted(late_ids, [id_before + 1, this])
-                    missing = this - id_before - 1 - excluded - int(high - low)
-                too_long = gap_seconds > 0 and end - start > gap_seconds * NS_PER_SECOND
-                if not too_long and missing <= 0 and not excluded:
-                    continue
-                if excluded and not missing:
-                    cause = Cause.EXCLUDED_ROWS
-                elif np.searchsorted(disconnects, end, "left") > np.searchsorted(disconnects, start, "left"):
-                    cause = Cause.DISCONNECT
-                elif np.searchsorted(edges, row, "right") > np.searchsorted(edges, row_before, "right"):
-                    cause = Cause.CAPTURE_EDGE
-                elif too_long and not missing and this is not None and (contiguous or this - 1 == id_before):
-                    cause = Cause.QUIET
-                else:
-                    cause = Cause.UNKNOWN
-                if too_long or missing:
-                    yield Gap(start, end, max(missing, 0), cause)
+    def _gaps(self, gap_seconds: float, known: DayContext, late_ids: np.ndarray, *, contiguous: bool) -> GapRows:
+        if not self._candidates:
+            return NO_GAPS
+        found = pl.concat(self._candidates)
+        start, end, row_before, row = (found[name].to_numpy() for name in ("start", "end", "row_before", "row"))
+        id_before, this = (found[name].fill_null(0).to_numpy() for name in ("id_before", "id"))
+        has_id = found["id"].is_not_null().to_numpy()
+        has_both = has_id & found["id_before"].is_not_null().to_numpy()
+        steps_up = has_both & (this > id_before) if contiguous else np.zeros(len(found), np.bool_)
+        excluded = np.where(steps_up, _between(_distinct(known.excluded_ids), id_before + 1, this), 0)
+        late = np.where(steps_up, _between(late_ids, id_before + 1, this), 0)
+        missing = np.where(steps_up, this - id_before - 1, 0) - excluded - late
+        too_long = end - start > int(gap_seconds * NS_PER_SECOND) if gap_seconds else np.zeros(len(found), np.bool_)
+        goes_on = has_id if contiguous else has_both & (this - 1 == id_before)
+        causes = (
+            (Cause.EXCLUDED_ROWS, (excluded > 0) & (missing == 0)),
+            (Cause.DISCONNECT, _between(np.sort(np.asarray(known.disconnects, np.int64)), start, end) > 0),
+            (
+                Cause.CAPTURE_EDGE,
+                _between(np.sort(np.asarray(known.capture_edges, np.int64)), row_before, row, "right") > 0,
+            ),
+            (Cause.QUIET, too_long & (missing == 0) & goes_on),
+        )
+        cause = np.select([holds for _, holds in causes], [CAUSES.index(name) for name, _ in causes], _UNKNOWN)
+        kept = (too_long | (missing > 0) | (excluded > 0)) & (too_long | (missing != 0))
+        return GapRows(start[kept], end[kept], missing[kept].clip(0), cause[kept].astype(np.int8))
+
+
+def _between(
+    sorted_numbers: np.ndarray, low: np.ndarray, high: np.ndarray, side: Literal["left", "right"] = "left"
+) -> np.ndarray:
+    """How many of some sorted numbers lie from ``low`` to before ``high`` (``right``: from behind ``low`` to ``high``)."""
+    return np.searchsorted(sorted_numbers, high, side) - np.searchsorted(sorted_numbers, low, side)
 
 
 def _distinct(ids: np.ndarray) -> np.ndarray:
