@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -29,12 +30,22 @@ def read_definitions(catalog: Path) -> dict[str, Instrument]:
     if not path.is_file():
         return {}
     try:
-        found = definitions_from(pq.ParquetFile(path, page_checksum_verification=True).read(), str(path))
+        content = path.read_bytes()
+    except OSError as error:
+        raise _not_definitions(str(path), str(error)) from None
+    return {instrument.id: instrument for instrument in _definitions_in(content, str(path))}
+
+
+@lru_cache(maxsize=8)
+def _definitions_in(content: bytes, where: str) -> tuple[Instrument, ...]:
+    """The definitions of a file by what it holds: asked for each day, of the same bytes nearly always."""
+    try:
+        file = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
+        return tuple(definitions_from(file.read(), where))
     except DataError:
         raise
     except Exception as error:  # noqa: BLE001 - a damaged file can make a decoder raise anything
-        raise _not_definitions(str(path), str(error)) from None
-    return {instrument.id: instrument for instrument in found}
+        raise _not_definitions(where, str(error)) from None
 
 
 def definitions_table(instruments: Iterable[Instrument]) -> pa.Table:

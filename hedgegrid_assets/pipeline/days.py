@@ -87,7 +87,7 @@ def make_tables(
             for table in stale
             if table not in unpublished
         }
-        made = _normalized(context, day, raw, stale, compression, progress, drafts, force=force)
+        made = _normalized(context, day, raw, stale, recipe, progress, drafts, force=force)
         return [
             TableDay(day, table, error=refused[table.name])
             if table.name in refused
@@ -165,7 +165,7 @@ def _normalized(
     day: InstrumentDay,
     raw: RawDay,
     stale: Sequence[Table],
-    compression: str,
+    recipe: Recipe,
     progress: Progress | None,
     drafts: Mapping[str, Draft],
     *,
@@ -175,16 +175,8 @@ def _normalized(
         return {}
     if progress:
         progress(str(day), 0)
-    found = normalize_tables(
-        context,
-        day,
-        raw,
-        stale,
-        compression=compression,
-        progress=progress,
-        sinks=drafts,
-        force=force,
-    )
+    refuse_other_market(context, raw)
+    found = normalize_day(context.places, day, raw, stale, recipe, progress, drafts, force=force)
     return {done.table.name: done for done in found}
 
 

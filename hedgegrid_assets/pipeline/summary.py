@@ -10,7 +10,7 @@ from hedgegrid_assets.model import InstrumentDay, Status, Table
 from hedgegrid_assets.pipeline.days import TableDay
 from hedgegrid_assets.stages import catalog
 from hedgegrid_assets.stages.outages import read_outages, with_outages
-from hedgegrid_assets.stages.verdict import read_verdict
+from hedgegrid_assets.stages.verdict import Verdict, read_verdict
 from hedgegrid_assets.store import Places, plain
 
 
@@ -106,8 +106,9 @@ def _summary(
     *,
     skipped: bool = False,
     error: HedgegridError | None = None,
+    made: Verdict | None = None,
 ) -> DaySummary:
-    stored = None if isinstance(error, Refused) else read_verdict(places, table, day)
+    stored = made or (None if isinstance(error, Refused) else read_verdict(places, table, day))
     verdict = None if stored is None else with_outages(stored, read_outages(places))
     if verdict is None:
         return failed_day(day, table, error or DataError("no verdict"))
@@ -140,5 +141,6 @@ def day_summary(places: Places, done: TableDay) -> DaySummary:
     if done.error is not None:
         return _summary(places, done.day, done.table, 0, error=done.error)
     size = done.written.bytes if done.written else catalog.file_of(places, done.day, done.table).stat().st_size
-    summary = _summary(places, done.day, done.table, size, skipped=done.current)
-    return summary if done.made is None else replace(summary, note=done.made.note)
+    made = done.made
+    summary = _summary(places, done.day, done.table, size, skipped=done.current, made=made.verdict if made else None)
+    return summary if made is None else replace(summary, note=made.note)

@@ -49,7 +49,14 @@ class BlockReader:
         self._block_bytes = block_bytes or BLOCK_BYTES
 
     def __iter__(self) -> Iterator[Block]:
-        return prefetch(self._blocks())
+        return self._blocks() if self._is_small() else prefetch(self._blocks())
+
+    def _is_small(self) -> bool:
+        """Read in one piece: no thread is worth it."""
+        try:
+            return self.path.stat().st_size < _READ_BYTES
+        except OSError:  # reading it says why
+            return False
 
     def _blocks(self) -> Iterator[Block]:
         digest = hashlib.sha256()

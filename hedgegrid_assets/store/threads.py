@@ -6,6 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain, islice
 from typing import Final
 
 _LONGEST_WAIT: Final = 1.0
@@ -64,11 +65,19 @@ def prefetch[T](items: Iterable[T], depth: int = 2) -> Generator[T]:
 
 
 def ordered_map[T, R](work: Callable[[T], R], items: Iterable[T], at_once: int = 2) -> Iterator[R]:
-    """What ``work`` makes of each item, in order; ``at_once`` items are worked on at a time, in threads of their own."""
+    """What ``work`` makes of each item, in order; ``at_once`` items are worked on at a time, in threads of their own.
+
+    One item alone needs no thread.
+    """
+    given = iter(items)
+    first = list(islice(given, 2))
+    if len(first) < 2:
+        yield from map(work, first)
+        return
     with ThreadPoolExecutor(at_once) as pool:
         line: deque[Future[R]] = deque()
         try:
-            for item in items:
+            for item in chain(first, given):
                 line.append(pool.submit(work, item))
                 if len(line) > at_once:
                     yield line.popleft().result()

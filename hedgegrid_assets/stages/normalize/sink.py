@@ -1,7 +1,7 @@
 """A frame on its way to disk: written, digested and judged as it grows, and given back if its rows must be sorted anew."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
@@ -105,7 +105,7 @@ class DayFrame:
 
 
 class FrameFile:
-    """Writes, digests and judges one frame, each in a thread of its own."""
+    """Writes, digests and judges one frame, each in a thread of its own as soon as there is a whole group of rows."""
 
     def __init__(
         self,
@@ -130,25 +130,28 @@ class FrameFile:
         self._digest = ContentDigest(day.instrument_id)
         self._rules = DayRules(table, day.date, recipe.thresholds_of(table))
         self._groups = Regrouped()
-        self._threads = [
-            BackgroundWriter(self._writer.write),
-            BackgroundWriter(self._digest.add),
-            BackgroundWriter(self._rules.add),
-        ]
+        self._takers: list[Callable[[pl.DataFrame], None]] = [self._writer.write, self._digest.add, self._rules.add]
         if other is not None:
-            self._threads.append(BackgroundWriter(other.add))
+            self._takers.append(other.add)
+        self._threads: list[BackgroundWriter[pl.DataFrame]] = []
+        self._ended = False
 
     def add(self, frame: pl.DataFrame) -> None:
         """Take rows in stored order."""
         for group in self._groups.add(frame):
+            self._threads = self._threads or [BackgroundWriter(take) for take in self._takers]
             self._hand_on(group)
 
     def _hand_on(self, group: pl.DataFrame) -> None:
+        """To each in its thread; to one after the other, where a day has no whole group."""
         for thread in self._threads:
             thread.put(group)
+        for take in () if self._threads else self._takers:
+            take(group)
 
     def _end(self) -> None:
-        if self._threads:
+        if not self._ended:
+            self._ended = True
             for group in self._groups.rest():
                 self._hand_on(group)
             while self._threads:
