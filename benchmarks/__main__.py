@@ -170,8 +170,9 @@ def _table(cases: Sequence[Case], found: dict[str, list[Measured]]) -> Iterator[
         last = peers[-1] if peers else None
         yield _row(f"**{case.title}**", ours, "", _own_budget(case, ours, last))
         for peer in peers:
-            ratio = peer.seconds / ours.seconds
-            yield _row(f"&nbsp;&nbsp;{peer.side}", peer, f"{ratio:.1f}×", _budget(case, peer.side, ratio))
+            ratio = peer.cpu / ours.cpu if case.by_cpu else peer.seconds / ours.seconds
+            told = f"{ratio:.2f}× CPU" if case.by_cpu else f"{ratio:.1f}×"
+            yield _row(f"&nbsp;&nbsp;{peer.side}", peer, told, ", ".join(_budgets(case, ours, peer, ratio)))
 
 
 def _row(title: str, side: Measured, ratio: str, budget: str) -> str:
@@ -194,12 +195,15 @@ def _own_budget(case: Case, ours: Measured, peer: Measured | None) -> str:
     return ", ".join(told)
 
 
-def _budget(case: Case, peer: str, ratio: float) -> str:
-    if peer in case.at_least:
-        return _verdict(ratio >= case.at_least[peer], f"≥ {case.at_least[peer]:g}×")
-    if peer in case.at_most:
-        return _verdict(1 / ratio <= case.at_most[peer], f"ours ≤ {case.at_most[peer]:g}× ({1 / ratio:.1f}×)")
-    return ""
+def _budgets(case: Case, ours: Measured, peer: Measured, ratio: float) -> Iterator[str]:
+    name = peer.side
+    if name in case.at_least:
+        yield _verdict(ratio >= case.at_least[name], f"≥ {case.at_least[name]:g}×")
+    if name in case.at_most:
+        yield _verdict(1 / ratio <= case.at_most[name], f"ours ≤ {case.at_most[name]:g}× ({1 / ratio:.1f}×)")
+    if name in case.memory_share:
+        share = ours.memory / peer.memory
+        yield _verdict(share <= case.memory_share[name], f"memory ≤ {case.memory_share[name]:g}× ({share:.2f}×)")
 
 
 def _verdict(kept: bool, text: str) -> str:

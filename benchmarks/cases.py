@@ -17,6 +17,8 @@ class Case:
         at_most: Peer -> how many times its time ours may be.
         memory: Most MB (10^6 bytes) that ours may take; ``{rows: MB}``.
         disk: Most that our tables may take, as a share of the last peer's.
+        memory_share: Peer -> how many times its memory ours may be.
+        by_cpu: Ratios are of processor time; else of the clock.
         rows: (fast, full).
         rounds: (fast, full).
     """
@@ -28,6 +30,8 @@ class Case:
     at_most: Mapping[str, float] = field(default_factory=dict)
     memory: Mapping[int, float] = field(default_factory=dict)
     disk: float | None = None
+    memory_share: Mapping[str, float] = field(default_factory=dict)
+    by_cpu: bool = False
     rows: tuple[int, int] = (2_000_000, 20_000_000)
     rounds: tuple[int, int] = (3, 3)
 
@@ -71,8 +75,18 @@ CASES: Final = (
         "catalog",
         ("ours_backtest", "nautilus_node"),
         at_least={"nautilus_node": 0.9},
-        memory={2_000_000: 600},
+        memory_share={"nautilus_node": 0.65},
+        by_cpu=True,
         rows=(2_000_000, 2_000_000),
-        rounds=(1, 2),
+        rounds=(1, 3),
+    ),
+    Case(
+        "the same over a week of such days",
+        "week",
+        ("ours_backtest_week", "ours_backtest"),
+        memory_share={"ours_backtest": 1.1},
+        by_cpu=True,
+        rows=(200_000, 2_000_000),
+        rounds=(1, 1),
     ),
 )

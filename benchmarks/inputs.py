@@ -16,6 +16,8 @@ from hedgegrid_assets.sources import synthetic
 from hedgegrid_assets.timestamps import NS_PER_DAY, day_start
 
 SEED: Final = 7
+_DAYS: Final = {"catalog": 1, "week": 7}
+"""Of a catalog."""
 _CHUNK: Final = 500_000
 _US_PER_DAY: Final = NS_PER_DAY // 1_000
 
@@ -24,10 +26,10 @@ def made(kind: str, rows: int, folder: Path) -> Path:
     """A gzip file of ``rows`` rows of one day: ``trades`` and ``derivative_ticker`` as Tardis names its CSV, or ``aggTrade``.
 
     ``aggTrade`` holds captured messages, one a line, with a receive time in front. ``catalog`` is no file but a folder:
-    the catalog of a synthetic day of so many trades, with a mark price a second and funding rates.
+    the catalog of a synthetic day of so many trades, with a mark price a second and funding rates; ``week``: of seven.
     """
-    if kind == "catalog":
-        return _catalog(rows, folder)
+    if kind in _DAYS:
+        return _catalog(kind, rows, folder)
     suffix = "jsonl" if kind == "aggTrade" else "csv"
     path = folder / f"{kind}-{rows}-{SEED}.{suffix}.gz"
     if not path.exists():
@@ -40,12 +42,12 @@ def made(kind: str, rows: int, folder: Path) -> Path:
     return path
 
 
-def _catalog(rows: int, folder: Path) -> Path:
-    catalog = folder / f"catalog-{rows}-{SEED}"
+def _catalog(kind: str, rows: int, folder: Path) -> Path:
+    catalog = folder / f"{kind}-{rows}-{SEED}"
     if not catalog.exists():
         settings = {"seed": SEED, "trades_per_day": rows}
         part = folder / f"{catalog.name}.part"
-        days = (str(DAY), str(DAY + timedelta(days=1)))
+        days = (str(DAY), str(DAY + timedelta(days=_DAYS[kind])))
         asked = request(
             "synthetic",
             SYMBOL,

@@ -187,7 +187,16 @@ def message_loop(source: Path, work: Path) -> None:
 
 
 def ours_backtest(source: Path, work: Path) -> None:
-    """A strategy that does nothing over trades, marks and funding, with accounts and report."""
+    """A strategy that does nothing over a day of trades, marks and funding, with accounts and report."""
+    _backtest(source, work, "--start", str(DAY), "--end", str(_NEXT))
+
+
+def ours_backtest_week(source: Path, work: Path) -> None:
+    """The same over all days of the catalog."""
+    _backtest(source, work)
+
+
+def _backtest(source: Path, work: Path, *arguments: str) -> None:
     work.mkdir(parents=True, exist_ok=True)
     row = {"catalog_path": str(source), "instrument_id": _TRADED}
     config = {
@@ -197,7 +206,7 @@ def ours_backtest(source: Path, work: Path) -> None:
         "hedgegrid": {"fees": "none"},
     }
     (work / "backtest.json").write_text(json.dumps(config))
-    _run("run-backtest", "-b", str(work / "backtest.json"), "-o", str(work / "runs"), "--quiet")
+    _run("run-backtest", "-b", str(work / "backtest.json"), "-o", str(work / "runs"), "--quiet", *arguments)
 
 
 def nautilus_node(source: Path, work: Path) -> None:  # noqa: ARG001 - all sides have one signature
@@ -248,6 +257,7 @@ SIDES: Final[dict[str, Callable[[Path, Path], None]]] = {
         message_loop,
         gunzip,
         ours_backtest,
+        ours_backtest_week,
         nautilus_node,
     )
 }

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from itertools import pairwise
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 
@@ -45,7 +45,7 @@ def settlements(
     end_ns: int,
     max_mark_age_s: int | None = None,
 ) -> list[Settlement]:
-    """The settlements of an instrument after ``start_ns`` and before ``end_ns``, in time order.
+    """The settlements of an instrument in ``[start_ns, end_ns)``, in time order; one at ``start_ns`` is not paid.
 
     ``rates`` and ``marks`` are Nautilus files in time order. ``max_mark_age_s``: an older mark does not pay; None: 60,
     or 120 where marks come once a minute.
@@ -54,7 +54,15 @@ def settlements(
     if found.is_empty():
         return []
     near = _marks(marks, found["at"].to_list())
-    return [_settled(instrument_id, row, near, max_mark_age_s) for row in found.iter_rows(named=True)]
+    return [
+        _at_start(instrument_id, row) if row["at"] == start_ns else _settled(instrument_id, row, near, max_mark_age_s)
+        for row in found.iter_rows(named=True)
+    ]
+
+
+def _at_start(instrument_id: str, row: Mapping[str, Any]) -> Settlement:
+    told = "the run begins with it: nothing was held before"
+    return Settlement(instrument_id, row["at"], row["funding_rate"], row["ts_event"], None, None, row["at"], told)
 
 
 def _last_of_each(frame: pl.DataFrame, group: pl.Expr) -> pl.DataFrame:
@@ -72,7 +80,7 @@ def _rates(rates: Sequence[Path], start_ns: int, end_ns: int) -> pl.DataFrame:
     parts = [_best(files.read(files.FUNDING, file)) for file in rates]
     if not parts:
         return pl.DataFrame(schema={"at": pl.Int64})
-    return _last_known(pl.concat(parts)).filter((pl.col("at") > start_ns) & (pl.col("at") < end_ns)).sort("at")
+    return _last_known(pl.concat(parts)).filter((pl.col("at") >= start_ns) & (pl.col("at") < end_ns)).sort("at")
 
 
 def _best(frame: pl.DataFrame) -> pl.DataFrame:

@@ -14,11 +14,11 @@ from nautilus_trader.model.objects import Price
 from hedgegrid_assets.backtest import files
 from hedgegrid_assets.backtest.job import Stream
 from hedgegrid_assets.backtest.nautilus1.making import venue_of
+from hedgegrid_assets.backtest.nautilus1.merging import Chunks
 from hedgegrid_assets.backtest.settlements import THINNED
 
 _CHUNK: Final = 10_000
 
-type Chunks = Iterator[list[Any]]
 
 _BY_RUST: Final[Mapping[str, NautilusDataType]] = {
     files.TRADES: NautilusDataType.TradeTick,
@@ -28,8 +28,13 @@ _BY_RUST: Final[Mapping[str, NautilusDataType]] = {
 
 
 def chunks(stream: Stream, start_ns: int, end_ns: int, folder: Path) -> Chunks:
-    """The events of a stream in ``[start_ns, end_ns)``, in file order, some thousand at a time; never an empty list."""
+    """The events of a stream in ``[start_ns, end_ns)``, in file order, some thousand at a time; never an empty list.
+
+    Raises RuntimeError for files whose rows do not follow each other.
+    """
+    last = 0
     for number, file in enumerate(stream.files):
+        last = _checked(Path(file), stream, last)
         if stream.table == files.FUNDING:
             yield from filter(None, [list(_funding(Path(file), stream, start_ns, end_ns))])
             continue
@@ -39,6 +44,16 @@ def chunks(stream: Stream, start_ns: int, end_ns: int, folder: Path) -> Chunks:
                 yield [*map(_as_index, inside)] if stream.table == files.INDEX else inside
         if stream.shift_ns:
             path.unlink()
+
+
+def _checked(file: Path, stream: Stream, last: int) -> int:
+    """The last arrival of a file, all of whose rows come in their order and not before ``last``."""
+    arrivals = pl.Series(pq.read_table(file, columns=["ts_init"]).column(0))
+    if arrivals.is_empty():
+        return last
+    if int(arrivals[0]) < last or not arrivals.is_sorted():
+        raise RuntimeError(f"{stream.name}: rows are not in the order of their arrival in {file.name}")
+    return int(arrivals[-1])
 
 
 def _by_rust(kind: NautilusDataType, path: Path) -> Chunks:
