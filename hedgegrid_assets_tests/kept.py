@@ -1,5 +1,6 @@
 """A feed of captured trades with its catalog, for tests of what keeps a catalog: a few days, made without Dagster."""
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -28,10 +29,14 @@ feeds:
 
 
 def trades(day: date, count: int = 100, first_id: int | None = None) -> str:
-    """Lines of aggTrades of BTCUSDT, one a second from midnight; ids run on over days of 100."""
+    """Lines of aggTrades of BTCUSDT, one a second from midnight; ids run on over days of 100.
+
+    One of another symbol is among them, so that the raw day is a copy.
+    """
     first = (day - FIRST).days * 100 + 1 if first_id is None else first_id
     ms = day_start(day) // 1_000_000
-    return "".join(
+    other = f'{{"stream":"xrpusdt@aggTrade","data":{{"e":"aggTrade","s":"XRPUSDT","T":{ms}}}}}\n'
+    return other + "".join(
         f'{{"stream":"btcusdt@aggTrade","data":{{"e":"aggTrade","E":{ms + number * 1000},"s":"BTCUSDT","a":{first + number},'
         f'"p":"42000.{number % 10}","q":"0.00{1 + number % 9}","f":{first + number},"l":{first + number},'
         f'"T":{ms + number * 1000},"m":{"true" if number % 2 else "false"}}}}}\n'
@@ -70,12 +75,17 @@ class Home:
             self.land(FIRST + timedelta(days=number))
         assert make(Request(self.feed, None, None, self.places.catalog, self.places.data)).ok
 
+    def put_back(self, pristine: Path) -> None:
+        """All is as in a copy of this place: at the same paths and times, so that it is known."""
+        shutil.rmtree(self.root)
+        shutil.copytree(pristine, self.root, symlinks=True)
+
     def run(self, *words: str) -> int:
         """A command in this place; its exit code."""
         return run([*words, "--data", str(self.places.data), *self._feeds(words[0])])
 
     def _feeds(self, command: str) -> list[str]:
-        return ["--feeds", str(self.root / "feeds.yaml")] if command in {"status", "doctor"} else []
+        return ["--feeds", str(self.root / "feeds.yaml")] if command == "status" else []
 
     def nautilus(self, day: date = FIRST) -> Path:
         return self.places.catalog / f"data/trade_tick/{ID}/{day}T00-00-00-000000000Z_{day}T23-59-59-999999999Z.parquet"

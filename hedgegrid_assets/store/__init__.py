@@ -14,17 +14,18 @@ from hedgegrid_assets.store.documents import (
 )
 from hedgegrid_assets.store.lines import LineFile, bytes_of, line_array
 from hedgegrid_assets.store.listing import list_days
-from hedgegrid_assets.store.locks import exclusive_lock, working_folder
+from hedgegrid_assets.store.locks import abandoned, exclusive_lock, is_held, working_folder
 from hedgegrid_assets.store.places import Places, cut_name, folder_of, raw_folder_name
 from hedgegrid_assets.store.publish import atomic_write, give_up, parquet_writer, publish_file, temporary_file
 from hedgegrid_assets.store.spool import Spool
 from hedgegrid_assets.store.threads import BackgroundWriter, ordered_map, prefetch
-from hedgegrid_assets.store.trees import Size, files_below, names_in, size_of
+from hedgegrid_assets.store.trees import SET_ASIDE, Size, files_below, names_in, put_back, set_aside, size_of
 
 __all__ = [
     "GZIP_MAGIC",
     "LONGEST_LINE",
     "MADE_ANEW",
+    "SET_ASIDE",
     "BackgroundWriter",
     "Block",
     "BlockReader",
@@ -33,6 +34,7 @@ __all__ = [
     "Places",
     "Size",
     "Spool",
+    "abandoned",
     "atomic_write",
     "bytes_of",
     "content_crc",
@@ -45,6 +47,7 @@ __all__ = [
     "gunzip",
     "gunzip_error",
     "gunzipped",
+    "is_held",
     "line_array",
     "list_days",
     "make_folder",
@@ -54,10 +57,12 @@ __all__ = [
     "plain",
     "prefetch",
     "publish_file",
+    "put_back",
     "raw_folder_name",
     "read_document",
     "reading",
     "remove_tree",
+    "set_aside",
     "sha256_of",
     "size_of",
     "sync_folder",

@@ -96,10 +96,34 @@ def _remove_unheld(root: Path) -> None:
                     shutil.rmtree(path, ignore_errors=True)
             finally:
                 os.close(handle)
-    if root.name in _OUR_ROOTS:
-        for path in root.iterdir():
-            if _OUR_PART.search(path.name) and time.time() - path.stat().st_mtime > _ABANDONED_SECONDS:
-                path.unlink(missing_ok=True)
+    for path in _old_parts(root):
+        path.unlink(missing_ok=True)
+
+
+def _old_parts(root: Path) -> list[Path]:
+    if root.name not in _OUR_ROOTS:
+        return []
+    old = time.time() - _ABANDONED_SECONDS
+    return [path for path in root.iterdir() if _OUR_PART.search(path.name) and path.stat().st_mtime < old]
+
+
+def abandoned(root: Path) -> list[Path]:
+    """What killed processes have left below ``root``, in name order: the next ``working_folder`` there removes it."""
+    if not root.is_dir():
+        return []
+    return sorted([*(path for path in root.glob(f"{_AREA_PREFIX}*") if not is_held(path)), *_old_parts(root)])
+
+
+def is_held(path: Path) -> bool:
+    """Whether a living process holds the lock of a file or folder; nobody holds what is not there."""
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        return not _lock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    finally:
+        os.close(handle)
 
 
 def _lock(handle: int, how: int) -> bool:

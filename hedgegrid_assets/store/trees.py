@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from hedgegrid_assets.store.disk import make_folder, sync_folder
+
 _BLOCK: Final = 512
 """Bytes in a unit of ``st_blocks``."""
 
@@ -54,3 +56,26 @@ def files_below(root: Path) -> Iterator[Path]:
 def names_in(folder: Path) -> list[str]:
     """Names of what lies in a folder, sorted; none where there is no folder."""
     return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+
+
+SET_ASIDE: Final = "set-aside"
+"""Folder, below a root, of what was taken out of the way and may be wanted again."""
+
+
+def set_aside(path: Path, root: Path) -> Path:
+    """Move a file below ``root`` out of the way, into ``set-aside`` there; where it is now. Nothing is replaced."""
+    target = root / SET_ASIDE / path.relative_to(root)
+    number = 0
+    while os.path.lexists(target):
+        number += 1
+        target = root / SET_ASIDE / path.relative_to(root).with_name(f"{path.name}.{number}")
+    put_back(path, target)
+    return target
+
+
+def put_back(path: Path, target: Path) -> None:
+    """Move a file to a place where nothing is."""
+    make_folder(target.parent)
+    path.rename(target)
+    sync_folder(target.parent)
+    sync_folder(path.parent)

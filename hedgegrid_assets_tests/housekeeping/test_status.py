@@ -148,6 +148,7 @@ def broken() -> None:
     raise ValueError
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_runs_are_read_from_the_database_that_the_installed_dagster_writes(
     home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -1,0 +1,194 @@
+"""Files that do not belong where they lie: in Nautilus' folders, and in those of our frames, verdicts and rejects."""
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from hedgegrid_assets.errors import HedgegridError
+from hedgegrid_assets.housekeeping.doctor.days import may_be_written, write_anew
+from hedgegrid_assets.housekeeping.doctor.finding import Finding, in_the_way
+from hedgegrid_assets.instruments import Instrument, read_definitions
+from hedgegrid_assets.model import InstrumentDay, Table
+from hedgegrid_assets.stages import catalog as catalog_stage
+from hedgegrid_assets.stages.catalog.files import Stray, days_in, interval, stamped_digest, whole_day
+from hedgegrid_assets.stages.frames import Precisions
+from hedgegrid_assets.stages.verdict import instrument_ids, read_verdict
+from hedgegrid_assets.store import SET_ASIDE, Places, files_below, folder_of, names_in, put_back, sha256_of, writing
+from hedgegrid_assets.tables import TABLES
+from hedgegrid_assets.timestamps import nautilus_file_name
+
+_DAY_NAME: Final = re.compile(r"\d{4}-\d\d-\d\d\.(parquet|json)", re.ASCII)
+_STRAY: Final = "stray file"
+_OVERLAP: Final = "overlapping interval"
+_NAME: Final = "wrong name"
+_UNKNOWN: Final = "file that was never judged"
+_PRECISION: Final = "foreign precision"
+_UNREADABLE: Final = "file that cannot be read"
+
+
+def nautilus_folders(places: Places) -> Iterator[Finding]:
+    """Of ``data/``: files at the wrong depth, overlaps, names without a time, precisions that are not the definition's."""
+    root = places.catalog / "data"
+    for path in files_below(root):
+        if path.suffix == ".parquet" and len(path.relative_to(root).parts) < 3:
+            yield in_the_way(_STRAY, path, "Nautilus takes it for a table, and fails", places.catalog)
+    definitions = _by_folder(places)
+    for table in TABLES.values():
+        kind = root / table.form().folder
+        for name in names_in(kind):
+            if (kind / name).is_dir():
+                yield from _nautilus_folder(places, table, kind / name, definitions.get(name))
+
+
+def _by_folder(places: Places) -> Mapping[str, Instrument]:
+    try:
+        known = read_definitions(places.catalog)
+    except HedgegridError:  # told as a damaged document
+        return {}
+    return {folder_of(instrument_id): each for instrument_id, each in known.items()}
+
+
+def _nautilus_folder(places: Places, table: Table, folder: Path, definition: Instrument | None) -> Iterator[Finding]:
+    instrument_id = folder.name if definition is None else definition.id
+    ours = {*places.judged_days(instrument_id, table.folder), *places.frame_days(instrument_id, table.folder)}
+    found: dict[Path, Finding] = {}
+    for stray in catalog_stage.strays(folder, ours):
+        for path, finding in _stray(places, stray, folder):
+            if path not in found or finding.kind == _OVERLAP:
+                found[path] = finding
+    yield from found.values()
+    for path in (folder / name for name in names_in(folder) if name.endswith(".parquet")):
+        if path not in found:
+            yield from _precision(places, table, path, definition)
+
+
+def _stray(places: Places, stray: Stray, folder: Path) -> Iterator[tuple[Path, Finding]]:
+    """Ours goes back to its name; another's is moved out of the way where it breaks queries or doubles rows."""
+    path = stray.path
+    own = _own_day(path)
+    if own is not None and not (folder / nautilus_file_name(own)).exists():
+        yield path, _renamed(path, folder / nautilus_file_name(own))
+    elif own is not None:
+        why = f"a file of this catalog's own for {own}, which is there under its name as well"
+        yield path, in_the_way(_NAME, path, why, places.catalog)
+    elif stray.trouble == "no time in its name":
+        yield path, in_the_way(_NAME, path, stray.why, places.catalog)
+    elif stray.trouble == "overlaps":
+        for other in _overlapping(path) if _is_ours(path) else [path]:
+            why = stray.why if other == path else f"{path.name} holds the same times: Nautilus gives the rows of both"
+            yield other, in_the_way(_OVERLAP, other, why, places.catalog)
+    else:
+        aside = places.catalog / SET_ASIDE
+        command = f"mkdir -p {shlex.quote(str(aside))} && mv {shlex.quote(str(path))} {shlex.quote(str(aside))}"
+        yield path, Finding(_UNKNOWN, str(path), stray.why, f"it may be wanted, so it stays; if it is not: {command}")
+
+
+def _overlapping(ours: Path) -> list[Path]:
+    """Files of others that hold the times of one of ours; where there is none, that is two of ours, and one is it."""
+    mine = interval(ours.name)
+    found = []
+    for name in names_in(ours.parent):
+        theirs = interval(name)
+        if mine and theirs and name != ours.name and theirs[0] <= mine[1] and theirs[1] >= mine[0]:
+            found.append(ours.with_name(name))
+    return [path for path in found if not _is_ours(path)] or [ours]
+
+
+def _own_day(path: Path) -> date | None:
+    """The day that our stamp in a file's footer names, where its name is not that of this day."""
+    try:
+        keys = [key.decode() for key in pq.read_metadata(path).metadata or {}]
+    except (pa.ArrowException, OSError, UnicodeDecodeError):
+        return None
+    stamped = next((key for key in keys if key.startswith("hedgegrid.frame.")), None)
+    day = None if stamped is None else date.fromisoformat(stamped.split(".")[2])
+    return day if day is not None and whole_day(path.name) != day else None
+
+
+def _is_ours(path: Path) -> bool:
+    return any(catalog_stage.is_ours(path, day) and stamped_digest(path, day) for day in days_in(path.name)[:1])
+
+
+def _renamed(path: Path, final: Path) -> Finding:
+    def repair() -> str:
+        with writing(final):
+            put_back(path, final)
+        return f"has its name again: {final.name}"
+
+    return Finding(_NAME, str(path), "this catalog's own file of a day, renamed", "given its name back", repair)
+
+
+def _precision(places: Places, table: Table, path: Path, definition: Instrument | None) -> Iterator[Finding]:
+    """Nautilus reads nothing of a folder whose files differ in precision."""
+    day = whole_day(path.name)
+    try:
+        metadata = pq.read_schema(path).metadata or {}
+    except (pa.ArrowException, OSError) as error:
+        why = f"{str(error).strip().splitlines()[0]}; Nautilus fails at it"
+        if day is not None and definition is not None and may_be_written(places, definition, table, day):
+            yield write_anew(places, definition, table, day, _UNREADABLE, why, path)
+        else:
+            yield in_the_way(_UNREADABLE, path, why, places.catalog)
+        return
+    if definition is None:
+        return
+    wanted = catalog_stage.schema_of(
+        InstrumentDay(definition.id, day or date.min), table, Precisions.from_instrument(definition)
+    ).metadata
+    differing = [
+        f"{key.decode()} {metadata.get(key, b'none').decode(errors='replace')} instead of {value.decode()}"
+        for key, value in wanted.items()
+        if metadata.get(key) != value
+    ]
+    if not differing:
+        return
+    why = f"{', '.join(differing)}: Nautilus reads nothing of a folder whose files differ"
+    if day is not None and may_be_written(places, definition, table, day):
+        yield write_anew(places, definition, table, day, _PRECISION, why, path)
+    elif day is not None and catalog_stage.is_ours(path, day):
+        way = f"hedgegrid instruments widen {shlex.quote(definition.id)} --catalog {shlex.quote(str(places.catalog))}"
+        yield Finding(_PRECISION, str(path), why, f"written anew with all days of the instrument: {way}")
+    else:
+        yield in_the_way(_PRECISION, path, why, places.catalog)
+
+
+# ---------------------------------------------------------------- ours
+
+
+def own_folders(places: Places) -> Iterator[Finding]:
+    """Of frames, verdicts and rejects: files that are not called after a day."""
+    for folder, instrument_id in sorted(instrument_ids(places).items()):
+        for table in TABLES.values():
+            for ending in ("parquet", "verdict", "rejects"):
+                below = places.catalog / folder / f"{table.folder}.{ending}"
+                for name in names_in(below):
+                    if not _DAY_NAME.fullmatch(name) and not name.startswith("."):
+                        yield _misnamed(places, InstrumentDay(instrument_id, date.min), table, below / name)
+
+
+def _misnamed(places: Places, of: InstrumentDay, table: Table, path: Path) -> Finding:
+    final = _judged_place(places, of, table, path) if path.suffix == ".parquet" and path.is_file() else None
+    if final is not None:
+        return _renamed(path, final)
+    return in_the_way(_STRAY, path, "a reader of the folder takes it for a day of the table", places.catalog)
+
+
+def _judged_place(places: Places, of: InstrumentDay, table: Table, path: Path) -> Path | None:
+    """Where a frame belongs that a verdict was given of, by the sha256 of its bytes; None: nowhere, or it is there."""
+    have = set(places.frame_days(of.instrument_id, table.folder))
+    lost = [day for day in places.judged_days(of.instrument_id, table.folder) if day not in have]
+    sha256 = sha256_of(path) if lost else ""
+    for day in lost:
+        try:
+            verdict = read_verdict(places, table, InstrumentDay(of.instrument_id, day))
+        except HedgegridError:  # told where days are looked at
+            return None
+        if verdict is not None and verdict.frame_sha256 == sha256:
+            return places.frame(of.instrument_id, table.folder, day)
+    return None

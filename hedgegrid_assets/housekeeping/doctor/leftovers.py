@@ -1,0 +1,75 @@
+"""What killed runs have left: changes half done, catalogs and files in the making."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from hedgegrid_assets.errors import HedgegridError
+from hedgegrid_assets.housekeeping.doctor.finding import Finding
+from hedgegrid_assets.stages import catalog as catalog_stage
+from hedgegrid_assets.store import (
+    Places,
+    abandoned,
+    exclusive_lock,
+    is_held,
+    names_in,
+    remove_tree,
+    working_folder,
+    writing,
+)
+
+
+def changes(places: Places) -> Iterator[Finding]:
+    """A change of many files that was written down and is not done, and what was staged for one."""
+    try:
+        begun = catalog_stage.unfinished(places)
+    except HedgegridError as error:
+        yield Finding("damaged document", str(places.moves), error.message, error.hint)
+        return
+    if begun is not None:
+        yield Finding(
+            "unfinished change",
+            str(places.catalog),
+            f"a process was killed in the middle of {begun}",
+            "the rest is done, as it was written down",
+            lambda: _finished(places),
+        )
+    staged = places.staging.catalog
+    lock = places.catalog / ".hedgegrid" / "widening.lock"
+    if begun is None and staged.exists() and not is_held(lock):
+        yield Finding(
+            "catalog in the making",
+            str(staged),
+            "a process that was widening a precision was killed before it changed anything",
+            "removed: it is made of this catalog, and would be made anew",
+            lambda: _unstaged(staged, lock),
+        )
+
+
+def _finished(places: Places) -> str:
+    return f"finished: {catalog_stage.finish(places) or 'another process has done it'}"
+
+
+def _unstaged(staged: Path, lock: Path) -> str:
+    with exclusive_lock(lock), writing(staged):
+        remove_tree(staged)
+    return "removed"
+
+
+def leftovers(places: Places) -> Iterator[Finding]:
+    """Files and folders in the making that no living process holds."""
+    feeds = [name for name in names_in(places.landing) if places.raw_temp(name).is_dir()]
+    for root in (places.catalog_temp, *map(places.raw_temp, feeds)):
+        for path in abandoned(root):
+            yield Finding(
+                "left by a killed run",
+                str(path),
+                "a file in the making, which nobody will finish",
+                "removed: its run makes it anew",
+                lambda root=root, path=path: _removed(root, path),
+            )
+
+
+def _removed(root: Path, path: Path) -> str:
+    with working_folder(root):
+        pass
+    return "still held by a process" if path.exists() else "removed"
