@@ -6,14 +6,17 @@ import time
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from dagster._core.execution.backfill import PartitionBackfill
 from dagster._core.remote_origin import InProcessCodeLocationOrigin
-from dagster._core.test_utils import InProcessTestWorkspaceLoadTarget, instance_for_test
+from dagster._core.scheduler.instigation import InstigatorTick, InstigatorType
+from dagster._core.test_utils import InProcessTestWorkspaceLoadTarget, freeze_time, instance_for_test
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._daemon.backfill import execute_backfill_iteration
+from dagster._daemon.sensor import execute_sensor_iteration
 from dagster_graphql.schema import create_schema
 
 from hedgegrid_assets.pipeline.feed_context import FeedContext
@@ -75,6 +78,16 @@ class Daemon:
             assert found
             if found.status.value not in {"REQUESTED", "COMPLETING"}:
                 break
+        return found
+
+    def tick_sensors(self, after: float = 0.0) -> dict[str, InstigatorTick]:
+        """Let the daemon's own iteration ask every sensor that is due so many seconds from now; sensor -> its last tick."""
+        with freeze_time(datetime.now(UTC) + timedelta(seconds=after)):
+            list(execute_sensor_iteration(self._context, logging.getLogger("daemon"), None, None))
+        found: dict[str, InstigatorTick] = {}
+        for state in self.instance.all_instigator_state(instigator_type=InstigatorType.SENSOR):
+            for tick in self.instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=1):
+                found[state.name] = tick
         return found
 
     def ask(self, query: str, variables: dict[str, Any]) -> dict[str, Any]:

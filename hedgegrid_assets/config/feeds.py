@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, override
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
-from hedgegrid_assets.config.fields import Backtest, InstrumentOverride, KnownOutage
+from hedgegrid_assets.config.fields import Backtest, InstrumentOverride, KnownOutage, Notify
 from hedgegrid_assets.config.notes import KEY_IN_FILE, KeyPath, Note, dotted, notes_of, refuse, twice, unknown
 from hedgegrid_assets.config.origin import (
     SYNTHETIC,
@@ -30,6 +30,7 @@ from hedgegrid_assets.names import nautilus_takes_for_one
 from hedgegrid_assets.sources import SOURCES
 
 _VERSION: Final = 1
+_NO_ADDRESS: Final = "expected the name of an environment variable that holds the address, as ${SLACK_WEBHOOK}, found something else (an address is never kept in this file)"
 _FEED_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _TAKEN: Final = (*sorted(name for name, source in SOURCES.items() if source.lands), "cli")
 """Folders of ``data/raw`` in which the command line looks for dropped files: a feed's raw days must not lie there."""
@@ -194,11 +195,13 @@ class FeedsFile:
         path: As it was asked for.
         feeds: Name -> feed, in the order of the file.
         problems: In line order.
+        notify: Where alerts go; None: nowhere.
     """
 
     path: Path
     feeds: Mapping[str, Feed]
     problems: tuple[Problem, ...]
+    notify: Notify | None = None
 
 
 def read_feeds(path: Path) -> FeedsFile:
@@ -211,8 +214,13 @@ def read_feeds(path: Path) -> FeedsFile:
     except Unreadable as error:
         raise FeedsFileError(path, [str(error)]) from None
     given = _feeds_of(path, tree, walk)
+    notify, unusable = _notify_of(tree)
     checked = {name: _checked_feed(name, values) for name, values in given.items()}
-    findings = [*walk.findings, *walk.place((), _unknown_roots(tree)), *walk.place((), _keys_in_file(walk))]
+    findings = [
+        *walk.findings,
+        *walk.place((), [*_unknown_roots(tree), *unusable]),
+        *walk.place((), _keys_in_file(walk)),
+    ]
     for name, (_, notes) in checked.items():
         findings += walk.place(("feeds", name), notes)
     broken = {at[1] for _, at, _ in findings if len(at) > 1 and at[0] == "feeds"}
@@ -221,7 +229,7 @@ def read_feeds(path: Path) -> FeedsFile:
     findings += walk.place((), [*clashes, *(swallowing := _swallowing(sound))])
     feeds = {name: feed for name, feed in feeds.items() if name not in {at[1] for at, _ in swallowing}}
     problems = (_problem(path, *finding) for finding in dict.fromkeys(findings))
-    return FeedsFile(path, feeds, tuple(sorted(problems, key=lambda problem: problem.line)))
+    return FeedsFile(path, feeds, tuple(sorted(problems, key=lambda problem: problem.line)), notify)
 
 
 def _feeds_of(path: Path, tree: object, walk: Walk) -> dict[str, object]:
@@ -240,8 +248,22 @@ def _feeds_of(path: Path, tree: object, walk: Walk) -> dict[str, object]:
     return tree["feeds"]
 
 
+def _notify_of(tree: Mapping[str, object]) -> tuple[Notify | None, list[Note]]:
+    """Where alerts go, or all that is wrong with it; what stands there instead of a variable is not shown."""
+    given = tree.get("notify")
+    if given is None:
+        return None, []
+    if not isinstance(given, dict):
+        return None, [(("notify",), f"expected a mapping with the key url, found {type(given).__name__}")]
+    try:
+        return Notify.model_validate(given), []
+    except ValidationError as error:
+        found = notes_of(error, Notify, ("notify",))
+        return None, [(at, _NO_ADDRESS if at == ("notify", "url") else message) for at, message in found]
+
+
 def _unknown_roots(tree: Mapping[str, object]) -> list[Note]:
-    known = ("version", "feeds")
+    known = ("version", "notify", "feeds")
     return [((key,), unknown("key", key, known)) for key in tree if key not in known]
 
 

@@ -22,6 +22,7 @@ from hedgegrid_assets.fields import (
 from hedgegrid_assets.tables import TABLES, TOKENS
 from hedgegrid_assets.timestamps import iso
 
+_VARIABLE: Final = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
 _LINK: Final = re.compile(r"https?://[^\s]+")
 _CLOCK: Final = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]")
 
@@ -47,6 +48,9 @@ type GapsByTable = Annotated[
 """Table -> longest usual silence in seconds; 0: off."""
 
 
+type Clock = Annotated[str, matches(_CLOCK, "a time HH:MM, UTC")]
+
+
 class Schedule(Frozen):
     """When a feed asks by itself.
 
@@ -55,8 +59,23 @@ class Schedule(Frozen):
         look_back_days: Earlier days that are asked for again, besides yesterday.
     """
 
-    at: Annotated[str, matches(_CLOCK, "a time HH:MM, UTC")]
+    at: Clock
     look_back_days: Annotated[int, Field(strict=True, ge=0, le=366)] = 3
+
+
+class Notify(Frozen):
+    """Where alerts go: one message for all that is new, as Slack takes it.
+
+    Attributes:
+        url: ``${NAME}``: the environment variable that holds the address. It is never kept in a file.
+    """
+
+    url: Annotated[str, matches(_VARIABLE, "the name of an environment variable, as ${SLACK_WEBHOOK}")]
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that holds the address."""
+        return self.url.removeprefix("${").removesuffix("}")
 
 
 class KnownOutage(Frozen):

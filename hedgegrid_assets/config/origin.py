@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, time
 from typing import Annotated, Any, Final
 
 from pydantic import Field, ValidationInfo, field_validator
 
 from hedgegrid_assets import venues
-from hedgegrid_assets.config.fields import GapsByTable, InstrumentOverride, KnownOutage, Schedule
+from hedgegrid_assets.config.fields import Clock, GapsByTable, InstrumentOverride, KnownOutage, Schedule
 from hedgegrid_assets.config.notes import Note, refuse, twice, unknown
 from hedgegrid_assets.config.settings import INPUTS, configuration, setting_notes
 from hedgegrid_assets.errors import InstrumentUnknown, UsageError
@@ -31,6 +31,8 @@ from hedgegrid_assets.venues import Listing, Market
 SYNTHETIC: Final = "synthetic"
 SYNTHETIC_VENUE: Final = "SIM"
 
+_LATE_MINUTES: Final = 180
+_LAST_MINUTE: Final = 24 * 60 - 1
 _OWNER: Final = re.compile(r"team:.+|[^@\s]+@[^@\s]+\.[^@\s]+")
 _BINANCE_NAMES: Final = ("BINANCE", "SIM")
 
@@ -53,6 +55,7 @@ class Origin(Frozen):
         gaps: Table -> longest usual silence in seconds; 0: off.
         max_rejected: Share of the rows in, 0 to 1, above which a day is blocked.
         schedule: None: only when asked.
+        due: ``HH:MM``, UTC: when the day before is to be there, else it is late; None: see ``due_at``.
         outages: Times that are known to lack data.
         owners: Dagster owners: an address, or ``team:name``.
     """
@@ -73,6 +76,7 @@ class Origin(Frozen):
     gaps: GapsByTable = Field(default_factory=dict)
     max_rejected: Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)] = Thresholds().max_rejected
     schedule: Schedule | None = None
+    due: Clock | None = None
     outages: tuple[KnownOutage, ...] = ()
     owners: tuple[Annotated[str, matches(_OWNER, "an e-mail address or team:name")], ...] = ()
 
@@ -106,6 +110,16 @@ class Origin(Frozen):
                 f"unknown instrument (feed {self.name}): expected one of {', '.join(ids)}, found {instrument_id!r}"
             )
         return ids[instrument_id]
+
+    @property
+    def due_at(self) -> time | None:
+        """When, on each day, the day before is to be there: as said, else some hours after it is asked for; None: never."""
+        said = self.due or (self.schedule.at if self.schedule else None)
+        if said is None:
+            return None
+        at = time.fromisoformat(said)
+        minutes = at.hour * 60 + at.minute + (0 if self.due else _LATE_MINUTES)
+        return time(*divmod(min(max(minutes, 1), _LAST_MINUTE), 60))
 
     def days(self, until: date) -> list[date]:
         """The feed's dates before ``until``."""

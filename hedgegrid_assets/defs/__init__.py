@@ -9,6 +9,8 @@ from typing import Final
 import dagster as dg
 
 from hedgegrid_assets.config.feeds import Feed, read_feeds
+from hedgegrid_assets.config.fields import Notify
+from hedgegrid_assets.defs.alerts import alert_sensors
 from hedgegrid_assets.defs.assets import assets_of
 from hedgegrid_assets.defs.days import DayObserver
 from hedgegrid_assets.defs.jobs import jobs_of
@@ -40,7 +42,7 @@ def load(feeds_file: Path, data: Path) -> dg.Definitions:
     found = read_feeds(feeds_file)
     for problem in found.problems:
         _log.warning("feed %s is left out: %s", problem.feed or "-", problem)
-    return definitions_of(feed_contexts_of(found.feeds.values(), data))
+    return definitions_of(feed_contexts_of(found.feeds.values(), data), notify=found.notify)
 
 
 def feed_contexts_of(feeds: Iterable[Feed], data: Path) -> list[FeedContext]:
@@ -50,7 +52,11 @@ def feed_contexts_of(feeds: Iterable[Feed], data: Path) -> list[FeedContext]:
 
 
 def definitions_of(
-    feed_contexts: Iterable[FeedContext], *, block: int | None = None, observer: DayObserver | None = None
+    feed_contexts: Iterable[FeedContext],
+    *,
+    block: int | None = None,
+    observer: DayObserver | None = None,
+    notify: Notify | None = None,
 ) -> dg.Definitions:
     """Assets, checks, jobs, sensors and schedules; steps run in the process of their run, as starting one costs seconds."""
     feeds = [(feed_context, jobs_of(feed_context)) for feed_context in feed_contexts]
@@ -59,7 +65,10 @@ def definitions_of(
             asset for feed_context, _ in feeds for asset in assets_of(feed_context, block=block, observer=observer)
         ],
         jobs=[job for _, jobs in feeds for job in jobs],
-        sensors=[sensor for feed_context, jobs in feeds for sensor in sensors_of(feed_context, jobs)],
+        sensors=[
+            *(sensor for feed_context, jobs in feeds for sensor in sensors_of(feed_context, jobs)),
+            *alert_sensors([feed_context for feed_context, _ in feeds], notify),
+        ],
         schedules=[schedule for feed_context, _ in feeds for schedule in schedules_of(feed_context)],
         executor=dg.in_process_executor,
     )

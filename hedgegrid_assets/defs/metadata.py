@@ -223,6 +223,7 @@ def of_landing(feed_context: FeedContext, files: list[LandingFile], report: Impo
         "refused": dg.MetadataValue.json([error.message for error in report.refused]),
         "notes": dg.MetadataValue.json(report.notes),
         "raw_days": len(report.days),
+        **({"replaced": dg.MetadataValue.json(report.replaced)} if report.replaced else {}),
         "seconds": round(seconds, 3),
     }
     return found | {"landing_zone": _table(names, records)} if records else found

@@ -1,6 +1,7 @@
 """What the assets of an instrument-day are: descriptions, columns, lineage, versions, checks."""
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any, Final
 
 import dagster as dg
@@ -114,10 +115,20 @@ def _catalog(feed_context: FeedContext, table: Table, partitions: dg.PartitionsD
         metadata=catalog_described(feed_context, table),
         skippable=True,
         kinds={"parquet", "nautilus"},
+        freshness_policy=_freshness(feed_context),
         code_version=_code_version(feed_context, table),
         partitions_def=partitions,
         **common(feed_context),
     )
+
+
+def _freshness(feed_context: FeedContext) -> dg.FreshnessPolicy | None:
+    """Something is made between midnight and the time when a day is due; not of feeds that are over."""
+    due = feed_context.feed.due_at
+    if due is None or feed_context.feed.end is not None:
+        return None
+    since_midnight = timedelta(hours=due.hour, minutes=due.minute)
+    return dg.FreshnessPolicy.cron(f"{due.minute} {due.hour} * * *", lower_bound_delta=since_midnight)
 
 
 def _code_version(feed_context: FeedContext, table: Table) -> str:

@@ -27,6 +27,7 @@ HedgegridError
 │   └── CatalogDiffers
 ├── Unforeseen           exit 1: what nobody has thought of, with what was worked on
 └── EnvironmentFault     exit 1: disk, permissions, network, installed versions
+    ├── AlertsWait
     ├── ImportFails
     ├── NautilusUnfit, NoNautilusForm
     ├── DocumentDamaged  a file of our own that is not what it must be
@@ -100,10 +101,11 @@ from hedgegrid_assets.errors.instruments import (
     PrecisionTooFine,
     PrecisionUnknown,
 )
-from hedgegrid_assets.errors.remote import ArchiveFileUnproven, KeyRequired, RateLimited, RemoteFault
+from hedgegrid_assets.errors.remote import AlertsWait, ArchiveFileUnproven, KeyRequired, RateLimited, RemoteFault
 
 __all__ = [
     "NAUTILUS_WANTED",
+    "AlertsWait",
     "ArchiveFileUnproven",
     "BacktestFileError",
     "BacktestRefused",

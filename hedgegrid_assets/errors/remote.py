@@ -71,3 +71,16 @@ class RateLimited(RemoteFault):
             transient=True,
             details={"retry_after_s": seconds, "until": until},
         )
+
+
+class AlertsWait(EnvironmentFault):
+    """Alerts could not be delivered. Its address is never named: who knows it may post there."""
+
+    code = "alerts_wait"
+
+    def __init__(self, variable: str, waiting: int, why: str) -> None:
+        super().__init__(
+            f"{waiting} alerts wait to be delivered to the address in ${{{variable}}} (notify): {why}",
+            hint="they are kept and tried again; data are made all the same",
+            details={"waiting": waiting, "variable": variable},
+        )

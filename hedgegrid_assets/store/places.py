@@ -142,6 +142,16 @@ class Places:
         """Known outages of a catalog."""
         return self.catalog / ".hedgegrid" / "outages.json"
 
+    @property
+    def alerts(self) -> Path:
+        """What people were told, and what is to be told."""
+        return self.data / ".hedgegrid" / "alerts.json"
+
+    @property
+    def data_temp(self) -> Path:
+        """Temporary files of the data root's own documents."""
+        return self.data / ".hedgegrid" / "tmp"
+
     def day_lock(self, instrument_id: str, day: date) -> Path:
         """Lock of one instrument-day."""
         return _below(self.catalog, ".hedgegrid", "locks", f"{folder_of(instrument_id)}@{day}.lock")

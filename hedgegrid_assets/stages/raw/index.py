@@ -101,6 +101,8 @@ class ImportReport:
     at_hand: dict[RawKey, RawDay] = field(default_factory=dict)
     former: set[tuple[str, RawKey]] = field(default_factory=set)
     """(landing file, raw day) that an earlier content of the file held, and this one does not."""
+    replaced: list[str] = field(default_factory=list)
+    """Landing files read now that had another content before."""
 
     @property
     def lines(self) -> int:

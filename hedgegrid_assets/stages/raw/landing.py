@@ -123,6 +123,7 @@ def import_landing(
         report.notes += publish(places, feed, source, parts, files, work, in_place=in_place, progress=progress)
         for part in parts:
             report.read.append(part.landing.path)
+            report.replaced += [part.name] if part.replaces else []
             report.add(part.index())
             for key in sorted(part.counts):
                 kept = part.kept_of(key)

@@ -135,6 +135,7 @@ class LandingPass:
         self._told: Unplaced | None = None
         self.before: dict[Path, Index] | None = None
         self.former: frozenset[RawKey] = frozenset()
+        self.replaces = False
         self._keeping = keeping
         self._kept: dict[str, Kept] = {}
         self._work = work

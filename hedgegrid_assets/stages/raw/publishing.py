@@ -83,6 +83,8 @@ def publish(
     for part in imported:
         held_before = {key for index in older[part.name].values() for key in {*index.days, *index.former}}
         part.former = frozenset(key for key in held_before - part.counts.keys() if part.wanted.has(key))
+        contents = {index.sha256 for index in older[part.name].values()}
+        part.replaces = bool(contents - {None, part.reader.sha256})
         _write_line_rejects(places, feed, part)
         for path in older[part.name]:
             path.unlink()
