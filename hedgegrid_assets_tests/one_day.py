@@ -20,7 +20,7 @@ from hedgegrid_assets.stages.raw import Origin, RawDay, RawKey
 from hedgegrid_assets.stages.raw.kept import Kept
 from hedgegrid_assets.store import BlockReader, Places, blocks, plain
 from hedgegrid_assets.tables import TABLES
-from hedgegrid_assets_tests.yard import bare_manifest
+from hedgegrid_assets_tests.yard import ALIKE, bare_manifest
 
 DAY = date(2024, 1, 1)
 ID = "BTCUSDT-PERP.BINANCE"
@@ -87,7 +87,7 @@ def outcomes(
     """Table -> what becomes of it. ``kept``: by way of what placing its lines has read, as when a day is imported and made in one go."""
     raw = raw_day(folder, channel, files, dialect)
     places = Places(folder / "data", folder / f"catalog-{block}-{kept}-{raw.path.stem}-{channel.identity}")
-    tables = [TABLES[name] for name in channel.tables]
+    tables = [TABLES[name] for name in channel.tables if name not in ALIKE]
     with blocks_of(block):
         recipe = Recipe(source, channel, PRECISIONS, {})
         day = InstrumentDay(ID, DAY)

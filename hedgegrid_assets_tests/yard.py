@@ -19,7 +19,8 @@ from hedgegrid_assets.stages.normalize import Normalized, Recipe, normalize_day
 from hedgegrid_assets.stages.raw import ImportReport, LandingFile, Manifest, Origin, RawDay, RawKey
 from hedgegrid_assets.stages.verdict import read_verdict
 from hedgegrid_assets.store import BlockReader, Places, blocks, plain
-from hedgegrid_assets.tables import TABLES
+from hedgegrid_assets.tables import TABLES, read_by
+from hedgegrid_assets.tables.bar import BARS
 from hedgegrid_assets_tests.scenario import BTC, DAY, SYMBOLS
 
 FEED = "captures"
@@ -32,6 +33,8 @@ USUAL_SOURCE = websocket.narrowed(
 CHANNELS = {channel.name: channel for channel in SOURCE.channels}
 PRECISIONS = Precisions(price=2, size=3, mark=8)
 USUAL = Thresholds()
+ALIKE = frozenset(bar.name for bar in BARS[1:])
+"""Bars of other periods than the first: made as those."""
 
 
 def instrument_day(symbol: str = BTC, day: date = DAY) -> InstrumentDay:
@@ -86,7 +89,7 @@ class Yard:
     ) -> dict[str, Normalized]:
         """Every table of one raw day; name of the table -> what became of it."""
         made_from: Channel = CHANNELS[channel]
-        tables = [TABLES[name] for name in made_from.tables]
+        tables = [TABLES[name] for name in read_by(made_from) if name not in ALIKE]
         recipe = Recipe(SOURCE, made_from, precisions, {table.name: thresholds for table in tables})
         done = normalize_day(self.places, instrument_day(symbol, day), self.raw(channel, symbol, day), tables, recipe)
         return {each.table.name: each for each in done}

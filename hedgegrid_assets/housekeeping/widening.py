@@ -17,7 +17,7 @@ from hedgegrid_assets.model import InstrumentDay, Table
 from hedgegrid_assets.stages import catalog as catalog_stage
 from hedgegrid_assets.stages.catalog import nautilus
 from hedgegrid_assets.stages.catalog.definitions import write_definition
-from hedgegrid_assets.stages.catalog.files import refuse_others, refuse_unlike, seal, stamp_of, whole_day
+from hedgegrid_assets.stages.catalog.files import folder_in, refuse_others, refuse_unlike, seal, stamp_of, whole_day
 from hedgegrid_assets.stages.frames import (
     ContentDigest,
     FrameWriter,
@@ -120,7 +120,7 @@ class _Staged:
 
     def _days(self, table: Table) -> list[InstrumentDay]:
         """Days with a frame or a Nautilus file."""
-        files = self._places.nautilus_folder(table.form().folder, self._id).glob("*.parquet")
+        files = folder_in(self._places, table, self._id).glob("*.parquet")
         found = {*self._places.frame_days(self._id, table.folder)} | {whole_day(path.name) for path in files}
         return [InstrumentDay(self._id, day) for day in sorted(day for day in found if day is not None)]
 

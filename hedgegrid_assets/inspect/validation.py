@@ -34,7 +34,7 @@ from hedgegrid_assets.names import check_lookup
 from hedgegrid_assets.stages import catalog as catalog_stage
 from hedgegrid_assets.stages import frames
 from hedgegrid_assets.stages.catalog import nautilus
-from hedgegrid_assets.stages.catalog.files import days_in
+from hedgegrid_assets.stages.catalog.files import days_in, folder_in
 from hedgegrid_assets.stages.frames import SharedIds
 from hedgegrid_assets.stages.integrity import (
     DayRules,
@@ -260,7 +260,8 @@ def _days(places: Places) -> set[tuple[str, str, date]]:
         for instrument_id in ids.values():
             days = {*places.judged_days(instrument_id, table.folder), *places.frame_days(instrument_id, table.folder)}
             found |= {(instrument_id, table.name, day) for day in days}
-        for path in (places.catalog / "data" / table.form().folder).glob("*/*.parquet"):
+        form = table.form()
+        for path in (places.catalog / "data" / form.folder).glob(f"{form.name_of('*')}/*.parquet"):
             found |= {(_identifier(path), table.name, day) for day in days_in(path.name)}
     return found
 
@@ -280,7 +281,7 @@ def _strays(
     for instrument_id, name in sorted({(instrument_id, table.name) for instrument_id, table, _ in found}):
         table = TABLES[name]
         ours = set(places.judged_days(instrument_id, table.folder))
-        for stray in catalog_stage.strays(places.nautilus_folder(table.form().folder, instrument_id), ours):
+        for stray in catalog_stage.strays(folder_in(places, table, instrument_id), ours):
             held = days_in(stray.path.name)
             if held and ((start and held[-1] < start) or (end and held[0] >= end)):
                 continue
@@ -426,6 +427,7 @@ def _results(
         known.rejects_by_reason = verdict.rejects_by_reason
         known.unique_ids = verdict.identity_in(table) is Identity.ID
         known.unplaced_files = verdict.blamed_files
+        known.reshaped = sum(verdict.told_of("reshaped"))
     seen, fresh = rules.judge(known)
     stored = {rule.name: rule for rule in verdict.rules} if verdict else {}
     return seen, tuple(_merged(result, stored.get(result.name)) for result in fresh)
@@ -498,7 +500,7 @@ def _look_at_nautilus(places: Places, day: InstrumentDay, table: Table, steps: _
 def _nautilus_blocks(places: Places, day: InstrumentDay, table: Table) -> Iterator[pl.DataFrame]:
     first, last = day_start(day.date), day_end(day.date)
     row = 0
-    for path in sorted(places.nautilus_folder(table.form().folder, day.instrument_id).glob("*.parquet")):
+    for path in sorted(folder_in(places, table, day.instrument_id).glob("*.parquet")):
         if day.date not in days_in(path.name):
             continue
         with reading(path, "a Nautilus file", "its writer must make it anew"), pq.ParquetFile(path) as file:
@@ -601,7 +603,7 @@ def _rows_of(places: Places, report: DayReport) -> pl.LazyFrame:
             .drop("instrument_id")
             .with_columns(words.cast(pl.String), decimals.cast(pl.Decimal(38, 16)))
         )
-    folder = places.nautilus_folder(table.form().folder, report.instrument_id)
+    folder = folder_in(places, table, report.instrument_id)
     files = [path for path in sorted(folder.glob("*.parquet")) if report.date in days_in(path.name)]
     arrived = pl.col("ts_init").cast(pl.Int64)
     return pl.scan_parquet(files).filter(arrived >= day_start(report.date), arrived < day_end(report.date))

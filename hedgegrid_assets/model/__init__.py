@@ -1,6 +1,16 @@
 """The nouns: tables and their rules, sources and their channels, instruments and days. Frozen, no behaviour."""
 
-from hedgegrid_assets.model.channels import Channel, Contiguous, Field, FieldKind, Identity, Order, TableMapping
+from hedgegrid_assets.model.channels import (
+    Channel,
+    Contiguous,
+    Field,
+    FieldKind,
+    Identity,
+    Order,
+    Shape,
+    Shapes,
+    TableMapping,
+)
 from hedgegrid_assets.model.days import (
     Cause,
     DayContext,
@@ -90,6 +100,8 @@ __all__ = [
     "Rule",
     "RuleResult",
     "Severity",
+    "Shape",
+    "Shapes",
     "Shows",
     "Source",
     "Spread",

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, Protocol
 
 import polars as pl
 
@@ -36,6 +36,26 @@ class Order(StrEnum):
     ARRIVAL = "arrival"
 
 
+class Shape(Protocol):
+    """Makes the rows of one day of a table of those of another, or of its own as the source has them."""
+
+    def add(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Take the next rows, in stored order and memory form; the rows that are complete now."""
+        ...
+
+    def rest(self) -> pl.DataFrame | None:
+        """All rows are in: those that are left; None: nothing was ever taken."""
+        ...
+
+
+class Shapes(Protocol):
+    """Makes a ``Shape``."""
+
+    def __call__(self) -> Shape:
+        """One for a day."""
+        ...
+
+
 type FieldKind = Literal["text", "integer", "decimal", "flag"]
 
 
@@ -66,6 +86,9 @@ class TableMapping:
         lineage: Table column -> keys of the raw fields.
         identity: When two rows of the table are one; None: as in the channel's other tables.
         made_ids: Ids for the rows that have none, equal where rows are alike; None: a hash of the row's content.
+        made_of: Another table of the channel whose rows it is made of, once these are in order and each is there once.
+        shape: What makes its rows of those in order; None: they are its rows.
+        known_from: When a row can be known at the earliest, where that may be after it was received.
     """
 
     columns: Mapping[str, pl.Expr]
@@ -73,6 +96,9 @@ class TableMapping:
     applies: pl.Expr | None = None
     identity: Identity | None = None
     made_ids: pl.Expr | None = None
+    made_of: str = ""
+    shape: Shapes | None = None
+    known_from: pl.Expr | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +118,7 @@ class Channel:
         order: In which order its rows come.
         identity: When two of its rows are one: by ID only where the tables have ids.
         symbol_of: (symbol) -> what the messages of this stream call it, where one message is for several symbols.
+        inside: Member of a message that is an object with the fields that the message itself has not.
     """
 
     name: str
@@ -106,3 +133,4 @@ class Channel:
     order: Order = Order.ARRIVAL
     identity: Identity = Identity.ID
     symbol_of: Callable[[str], str] | None = None
+    inside: str = ""

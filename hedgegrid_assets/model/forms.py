@@ -99,6 +99,8 @@ class NautilusForm:
         kept: Rows that the file holds; None: all.
         readable: Nautilus' own reader can read what its own writer writes.
         period: Of one file.
+        named: What it calls the rows of an instrument, with ``{id}`` for that one: the folder below ``folder``.
+        named_in: Key in the footer that holds this name; empty: none.
     """
 
     cls: str
@@ -108,6 +110,12 @@ class NautilusForm:
     kept: Kept | None = None
     readable: bool = True
     period: Period = Period.DAY
+    named: str = "{id}"
+    named_in: str = ""
+
+    def name_of(self, instrument_id: str) -> str:
+        """What it calls the rows of an instrument."""
+        return self.named.format(id=instrument_id)
 
 
 GENERATION: Final = 1

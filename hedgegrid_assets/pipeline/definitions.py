@@ -32,6 +32,7 @@ from hedgegrid_assets.stages.catalog.definitions import (
     refuse_foreign_definition,
     write_definition,
 )
+from hedgegrid_assets.stages.catalog.files import folder_in
 from hedgegrid_assets.stages.frames import Precisions
 from hedgegrid_assets.stages.raw import RawDay, RawKey, raw_days
 from hedgegrid_assets.stages.verdict import read_verdict
@@ -51,7 +52,7 @@ def _fields_of(channel: Channel, kind: str) -> list[str]:
         mapping.columns[column.name].meta.root_names()
         for name, mapping in channel.tables.items()
         for column in TABLES[name].columns
-        if column.precision == kind
+        if column.precision == kind and column.name in mapping.columns
     )
     return list(dict.fromkeys(field for fields in found for field in fields))
 
@@ -282,7 +283,7 @@ def _holds_rows(places: Places, table: Table, instrument_id: str) -> bool:
         verdict = read_verdict(places, table, InstrumentDay(instrument_id, day))
         if verdict is None or (verdict.status is not Status.BLOCKED and verdict.rows.rows_out):
             return True
-    return not judged and any(places.nautilus_folder(table.form().folder, instrument_id).glob("*.parquet"))
+    return not judged and any(folder_in(places, table, instrument_id).glob("*.parquet"))
 
 
 def _refuse_other_precision(pinned: Instrument, wanted: Instrument, undecided: Collection[str]) -> None:

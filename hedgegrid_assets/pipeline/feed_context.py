@@ -52,8 +52,12 @@ class FeedContext:
         return tuple(identified(given, self.feed.venue, self.settings))
 
     def channel(self, table: Table) -> Channel:
-        """The channel that a table is made from: the feed's ``trade_kind`` or ``index_kind`` where there is a choice."""
+        """The channel that a table is made from: as the feed's ``trade_kind`` (or another) says, where there is a choice.
+
+        What a source sends goes before what is made of another table.
+        """
         giving = [channel for channel in self.channels if table.name in channel.tables]
+        giving.sort(key=lambda channel: bool(channel.tables[table.name].made_of))
         wanted = self.feed.settings.get(KINDS.get(table.name, ""))
         return next((channel for channel in giving if channel.name == wanted), giving[0])
 

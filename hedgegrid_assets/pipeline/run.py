@@ -27,6 +27,7 @@ from hedgegrid_assets.pipeline.selection import (
     giving,
     note_missing_tables,
     wanted_keys,
+    with_bar_kind,
     with_index_kind,
     with_market,
     with_trade_kind,
@@ -209,7 +210,8 @@ def _import(context: FeedContext, asked: Request, told: _Told, at_hand: dict[Raw
     at_hand |= report.at_hand
     for text in (*report.notes, *_passed_over_notes(context, report)):
         told.note(text)
-    context = with_index_kind(with_trade_kind(context, report, told.note), report, told.note)
+    for choose in (with_trade_kind, with_index_kind, with_bar_kind):
+        context = choose(context, report, told.note)
     keys, missing = wanted_keys(context, asked, report)
     if not keys:
         raise together(report.refused) if report.refused else missing[0]

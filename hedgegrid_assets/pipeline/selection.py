@@ -10,6 +10,7 @@ from hedgegrid_assets.pipeline.feed_context import KINDS, FeedContext
 from hedgegrid_assets.pipeline.landing import landing_files
 from hedgegrid_assets.pipeline.request import Request
 from hedgegrid_assets.stages.raw import ImportReport, RawKey, raw_day
+from hedgegrid_assets.tables.bar import BARS
 from hedgegrid_assets.tables.index_price_update import INDEX_PRICE_UPDATE
 from hedgegrid_assets.tables.trade_tick import TRADE_TICK
 from hedgegrid_assets.venues import Market, listing_of, markets_of
@@ -76,6 +77,23 @@ def with_trade_kind(context: FeedContext, report: ImportReport, note: Callable[[
     return replace(
         context, feed=context.feed.model_copy(update={"settings": {**context.feed.settings, "trade_kind": kind}})
     )
+
+
+def with_bar_kind(context: FeedContext, report: ImportReport, note: Callable[[str], None]) -> FeedContext:
+    """Bars of the venue's own candles where the files have them, else of trades: of those that trades are made from."""
+    table, setting = BARS[0], BARS[0].kind_setting
+    if setting in context.feed.settings or not {bar.name for bar in BARS} & set(context.feed.tables):
+        return context
+    found = {key.channel for key in report.days if key.symbol in context.feed.symbols}
+    there = [channel for channel in context.source.channels if table.name in channel.tables and channel.name in found]
+    if not there:
+        return context
+    trades = [channel.name for channel in there if TRADE_TICK.name in channel.tables]
+    candles = [channel.name for channel in there if channel.name not in trades]
+    of_trades = context.feed.settings.get(TRADE_TICK.kind_setting)
+    kind = candles[0] if candles else of_trades if of_trades in trades else trades[0]
+    note(f"bars are made from {kind}" + ("" if candles else ", cut by arrival"))
+    return replace(context, feed=context.feed.model_copy(update={"settings": {**context.feed.settings, setting: kind}}))
 
 
 def with_market(context: FeedContext, keys: Sequence[RawKey], note: Callable[[str], None]) -> FeedContext:

@@ -8,13 +8,14 @@ from typing import Any, Final, Literal
 from hedgegrid_assets.fields import unsaid
 from hedgegrid_assets.model import Source
 from hedgegrid_assets.sources.formats import binance
-from hedgegrid_assets.sources.formats.settings import LandingSettings, TradeKind
+from hedgegrid_assets.sources.formats.settings import BarKind, LandingSettings, TradeKind
 
 
 class WebsocketSettings(LandingSettings):
     """Of the source ``websocket``: which messages a table is made from, where the files have several that give it."""
 
     trade_kind: TradeKind = unsaid("of trades; aggTrade where the files have it")
+    bar_kind: BarKind = unsaid("of bars; candles where the files have them, else trades")
     index_kind: Literal["markPrice", "indexPrice"] = unsaid(
         "of index prices; the mark price messages where these have any"
     )

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from hedgegrid_assets.model import Channel, Rule, Table, TableMapping
+from hedgegrid_assets.tables.bar import BARS
 from hedgegrid_assets.tables.funding_rate_update import FUNDING_RATE_UPDATE
 from hedgegrid_assets.tables.index_price_update import INDEX_PRICE_UPDATE
 from hedgegrid_assets.tables.mark_price_update import MARK_PRICE_UPDATE
@@ -11,7 +12,8 @@ from hedgegrid_assets.tables.quote_tick import QUOTE_TICK
 from hedgegrid_assets.tables.trade_tick import TRADE_TICK
 
 TABLES: Final[Mapping[str, Table]] = {
-    table.name: table for table in (TRADE_TICK, MARK_PRICE_UPDATE, INDEX_PRICE_UPDATE, FUNDING_RATE_UPDATE, QUOTE_TICK)
+    table.name: table
+    for table in (TRADE_TICK, MARK_PRICE_UPDATE, INDEX_PRICE_UPDATE, FUNDING_RATE_UPDATE, QUOTE_TICK, *BARS)
 }
 TOKENS: Final[Mapping[str, Table]] = {table.token: table for table in TABLES.values()}
 RULES: Final[Mapping[str, Rule]] = {rule.name: rule for table in TABLES.values() for rule in table.rules}
@@ -36,9 +38,14 @@ def needs(table: Table, mapping: TableMapping) -> tuple[frozenset[str], dict[str
     return frozenset(required), {field: name for field, name in optional.items() if field not in required}
 
 
+def read_by(channel: Channel) -> list[str]:
+    """The tables that are made of a channel's fields; the others are made of these."""
+    return [name for name, mapping in channel.tables.items() if not mapping.made_of]
+
+
 def apart(channel: Channel) -> frozenset[str]:
     """Fields of a channel that not all of its tables need: what is wrong with one concerns the others not."""
-    found = [needs(TABLES[name], mapping) for name, mapping in channel.tables.items()]
+    found = [needs(TABLES[name], channel.tables[name]) for name in read_by(channel)]
     used = frozenset[str]().union(*(required | optional.keys() for required, optional in found))
     by_all = frozenset.intersection(*(required for required, _ in found))
     return used - by_all - set(channel.ts_event.meta.root_names())

@@ -17,7 +17,8 @@ from hedgegrid_assets.sources import SOURCES, archive, csv, synthetic, tardis, w
 from hedgegrid_assets.sources.archive import layouts
 from hedgegrid_assets.sources.archive.archives import ARCHIVES
 from hedgegrid_assets.sources.tardis import datasets
-from hedgegrid_assets.tables import TABLES
+from hedgegrid_assets.tables import TABLES, read_by
+from hedgegrid_assets.tables.bar import PERIODS
 from hedgegrid_assets_tests.one_day import DAY, all_placed, cut, outcomes
 
 MIDNIGHT_MS: Final = 1_704_067_200_000
@@ -48,18 +49,27 @@ class Reader:
             return {**found, "exchange": "binance-futures"}
         if self.source.begin is None:
             return {}
-        said = {"path": "BTCUSDT.csv", "symbols": ["BTCUSDT"], "tokens": [TABLES[n].token for n in self.made_of.tables]}
+        said = {
+            "path": "BTCUSDT.csv",
+            "symbols": ["BTCUSDT"],
+            "tokens": [TABLES[n].token for n in read_by(self.made_of)],
+        }
         return self.source.begin(cut(data, 1 << 20)[0], said).dialect
 
 
 def _message(kind: str, number: int, **more: object) -> str:
     at = MIDNIGHT_MS + number
+    body: dict[str, object]
     if kind == "bookTicker":
-        body: dict[str, object] = {"e": kind, "u": number, "s": "BTCUSDT", "b": f"425{number}.1", "B": "1.5"}
+        body = {"e": kind, "u": number, "s": "BTCUSDT", "b": f"425{number}.1", "B": "1.5"}
         return json.dumps(
             body | {"a": more.get("p", f"425{number}.2"), "A": "0", "T": at, "E": at}, separators=(",", ":")
         )
-    if kind == "indexPriceUpdate":
+    if kind == "kline":
+        ohlcv = {"o": "42500.1", "h": more.pop("p", "42500.3"), "l": "42500", "c": "42500.2", "v": "0.5"}
+        inner = {"t": MIDNIGHT_MS, "T": MIDNIGHT_MS + 59_999 + number % 2 * 60_000, "s": "BTCUSDT", "i": "1m", "f": 1}
+        body = {"e": kind, "E": at, "s": "BTCUSDT", "k": inner | ohlcv | {"x": number != 2, "q": "1"}}
+    elif kind == "indexPriceUpdate":
         body = {"e": kind, "E": at, "i": "BTCUSD", "p": f"425{number}.1"}
     elif kind == "markPriceUpdate":
         body = {"e": kind, "E": at, "s": "BTCUSDT", "p": f"425{number}.1", "i": "42499.5"}
@@ -152,6 +162,7 @@ READERS: Final[Mapping[str, Reader]] = {
     ),
     "websocket bookTicker": Reader(websocket.SOURCE, "bookTicker", _messages("bookTicker")),
     "websocket aggTrade": Reader(websocket.SOURCE, "aggTrade", _messages("aggTrade")),
+    "websocket kline": Reader(websocket.SOURCE, "kline", _messages("kline")),
     "websocket trade": Reader(websocket.SOURCE, "trade", _messages("trade")),
     "websocket indexPrice": Reader(websocket.SOURCE, "indexPrice", _messages("indexPriceUpdate")),
     "websocket arrays of trades": Reader(websocket.SOURCE, "aggTrade", _arrays("aggTrade")),
@@ -216,6 +227,9 @@ READERS: Final[Mapping[str, Reader]] = {
         f"archive {kind}": Reader(archive.SOURCE, kind, _archived(*"T111P1T11111"), _CANDLE)
         for kind in ("markPriceKlines", "indexPriceKlines")
     },
+    "archive klines-1m": Reader(
+        archive.SOURCE, "klines-1m", _archived("T", "42500.1", "43000", "1", "P", "0.5", "T", *"11111"), _CANDLE
+    ),
     "archive fundingRate": Reader(
         archive.SOURCE,
         "fundingRate",
@@ -245,6 +259,7 @@ def assert_same(data: bytes, reader: Reader, folder: Path) -> None:
 
 def test_every_channel_of_every_source_has_its_lines_here() -> None:
     like_others = {("csv", "aggTrade"), ("csv", "index")}
+    like_others |= {("archive", f"klines-{period.short}") for period in PERIODS[1:]}
     others = [source for source in SOURCES.values() if source is not synthetic.SOURCE]  # see the test of its own
     channels = {(source.name, channel.name) for source in others for channel in source.channels}
     assert channels - like_others == {(reader.source.name, reader.channel) for reader in READERS.values()}

@@ -17,7 +17,7 @@ EVERY: Final = pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
 def test_names_tokens_and_folders_are_each_given_once() -> None:
     for names in (TABLES, TOKENS, {table.folder for table in TABLES.values()}):
         assert len(names) == len(TABLES)
-    assert len({table.form().folder for table in TABLES.values()}) == len(TABLES)
+    assert len({(table.form().folder, table.form().named) for table in TABLES.values()}) == len(TABLES)
 
 
 def test_what_is_made_by_default_is_what_the_guide_asks_for() -> None:
@@ -46,7 +46,9 @@ def test_a_footer_names_the_precisions_of_the_columns_and_no_others(table: Table
     assert set(table.form().precisions.values()) == used
     metadata = nautilus.schema(table, "A.B", Precisions(price=1, size=2, mark=3)).metadata or {}
     assert metadata[b"instrument_id"] == b"A.B"
-    assert len(metadata) == 1 + len(used)
+    named_in = table.form().named_in
+    assert len(metadata) == 1 + len(used) + bool(named_in)
+    assert not named_in or metadata[named_in.encode()].decode() == table.form().name_of("A.B") != "A.B"
 
 
 @EVERY

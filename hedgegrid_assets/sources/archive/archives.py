@@ -10,8 +10,9 @@ from datetime import date
 from typing import Final, Literal
 
 from hedgegrid_assets.model import Channel
-from hedgegrid_assets.sources.archive.channels import candles, funding, quotes, trades
+from hedgegrid_assets.sources.archive.channels import candles, funding, klines, quotes, trades
 from hedgegrid_assets.sources.archive.layouts import Columns, Layout
+from hedgegrid_assets.tables.bar import OHLCV, PERIODS
 
 type Period = Literal["daily", "monthly"]
 
@@ -132,6 +133,10 @@ _CANDLES: Final = Columns(
     (Layout(_CANDLE_NAMES, header=False), Layout(_CANDLE_NAMES, header=True, since=_HEADER_SINCE)),
     {"time": ("close_time",), "close": ("close",)},
 )
+_KLINES: Final = Columns(_CANDLES.layouts, {"time": ("close_time",), **{name: (name,) for name in OHLCV}})
+_SPOT_KLINES: Final = Columns((Layout(_CANDLE_NAMES, header=False),), _KLINES.read)
+_PERIODS: Final = tuple(period for period in PERIODS if period.short in {"1m", "5m", "15m", "1h", "4h", "1d"})
+"""Of bars that are taken as they are published; others are made of trades."""
 _FUNDING: Final = Columns(
     (Layout(("calc_time", "funding_interval_hours", "last_funding_rate"), header=True),),
     {
@@ -194,6 +199,12 @@ def _vision(
     )
 
 
+def _bars(market: str, columns: Columns) -> tuple[Files, ...]:
+    return tuple(
+        _vision(market, "klines", klines(_BINANCE, period), columns, interval=period.short) for period in _PERIODS
+    )
+
+
 def _binance_futures(exchange: str, name: str, market: str, quote_quantity: str, index_of: str) -> Archive:
     aggregates = Columns(_dated(_AGG_NAMES), _AGG_READ)
     single = Columns(
@@ -214,6 +225,7 @@ def _binance_futures(exchange: str, name: str, market: str, quote_quantity: str,
             replace(
                 _vision(market, "bookTicker", quotes(_BINANCE), _QUOTES, monthly=False), ended=_QUOTES_ENDED.get(market)
             ),
+            *_bars(market, _KLINES),
         ),
         listing="s3",
         listing_root=_VISION_LIST,
@@ -238,6 +250,7 @@ _BINANCE_SPOT: Final = Archive(
             trades(_BINANCE, "trade", contiguous=True, time=_SPOT_TIME),
             Columns((Layout((*_TRADE_NAMES, "is_best_match"), header=False),), _TRADE_READ),
         ),
+        *_bars("spot", _SPOT_KLINES),
     ),
     listing="s3",
     listing_root=_VISION_LIST,

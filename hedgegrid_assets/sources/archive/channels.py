@@ -5,6 +5,7 @@ from typing import Final
 import polars as pl
 
 from hedgegrid_assets.model import Channel, Field, Identity, TableMapping
+from hedgegrid_assets.tables.bar import OHLCV, Period, made_of_trades
 from hedgegrid_assets.tables.funding_rate_update import RATE_DECIMALS
 from hedgegrid_assets.tables.quote_tick import QUOTED
 
@@ -59,6 +60,30 @@ def trades(archive: str, name: str, *, contiguous: bool, time: str) -> Channel:
                 lineage=_TIME_LINEAGE
                 | {"price": ("price",), "size": ("size",), "aggressor_side": ("side",), "trade_id": ("id",)}
                 | ({"first_trade_id": ("first_trade_id",), "last_trade_id": ("last_trade_id",)} if members else {}),
+            ),
+            **made_of_trades("trade_tick", _TIME_LINEAGE | {"price": ("price",), "size": ("size",)}),
+        },
+    )
+
+
+def klines(archive: str, period: Period) -> Channel:
+    """Candles of last prices, each as a bar that is known at its close."""
+    doc = dict.fromkeys(OHLCV, "quote units") | {"volume": "base units, or contracts"}
+    return Channel(
+        name=f"klines-{period.short}",
+        event=f"klines-{period.short}",
+        series=f"{archive}/klines-{period.short}",
+        fields=(
+            _time("close_time of the candle, ms (us in newer files of spot)"),
+            *(Field(name, name, "decimal", doc[name]) for name in OHLCV),
+        ),
+        ts_event=pl.col("ts_event"),
+        contiguous_ids=False,
+        identity=Identity.CONTENT,
+        tables={
+            period.table: TableMapping(
+                columns={name: pl.col(name) for name in OHLCV},
+                lineage=_TIME_LINEAGE | {name: (name,) for name in OHLCV},
             )
         },
     )

@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from hedgegrid_assets.fields import Settings, Text, matches, unsaid
-from hedgegrid_assets.sources.formats.settings import Ids, TradeKind
+from hedgegrid_assets.sources.formats.settings import BarKind, Ids, TradeKind
 
 _EXCHANGE: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
@@ -21,6 +21,7 @@ class ArchiveSettings(Settings):
         "whose archive, as Tardis names exchanges; binance-futures"
     )
     trade_kind: TradeKind = unsaid("what trades are made from; aggTrade where there are such files")
+    bar_kind: BarKind = unsaid("what bars are made from; the published candles of their period, where there are any")
     ids: Ids = unsaid("shared: several trades have one id; else as the venue gives them")
     endpoint: Text = unsaid("replaces scheme and host of every address: a mirror")
     cache_dir: Text = unsaid("folder of what was fetched; <data>/cache/archive")

@@ -5,6 +5,7 @@ from typing import Final
 import polars as pl
 
 from hedgegrid_assets.model import Channel, Field, Identity, TableMapping
+from hedgegrid_assets.tables.bar import made_of_trades
 from hedgegrid_assets.tables.quote_tick import QUOTED
 
 _TIMES: Final = (
@@ -61,7 +62,8 @@ def _trades(name: str, doc: str) -> Channel:
                     "first_trade_id": ("first_trade_id",),
                     "last_trade_id": ("last_trade_id",),
                 },
-            )
+            ),
+            **made_of_trades("trade_tick", _TIME_LINEAGE | {"price": ("price",), "size": ("size",)}),
         },
     )
 

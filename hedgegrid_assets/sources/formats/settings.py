@@ -33,6 +33,7 @@ def _column(value: object) -> str | int:
 
 
 type TradeKind = Literal["aggTrade", "trade"]
+type BarKind = Literal["kline", "aggTrade", "trade"]
 type Ids = Literal["unique", "shared"]
 type Sides = Annotated[dict[Text, Literal["buy", "sell", "none"]], Field(min_length=1)]
 type Column = Annotated[str | int, PlainValidator(_column)]

@@ -5,6 +5,7 @@ from typing import Final
 import polars as pl
 
 from hedgegrid_assets.model import Channel, Field, Identity, TableMapping
+from hedgegrid_assets.tables.bar import made_of_trades
 from hedgegrid_assets.tables.funding_rate_update import RATE_DECIMALS
 from hedgegrid_assets.tables.quote_tick import QUOTED
 from hedgegrid_assets.tables.trade_tick import side
@@ -56,7 +57,10 @@ def channels(exchange: str) -> tuple[Channel, ...]:
                         "trade_id": ("id",),
                     },
                     made_ids=pl.col("made_id"),
-                )
+                ),
+                **made_of_trades(
+                    "trade_tick", {"ts_init": ("local_timestamp",), "price": ("price",), "size": ("amount",)}
+                ),
             },
         ),
         Channel(

@@ -24,6 +24,7 @@ from hedgegrid_assets.stages.catalog import nautilus
 from hedgegrid_assets.stages.catalog.definitions import write_definition
 from hedgegrid_assets.stages.catalog.files import (
     file_of,
+    folder_in,
     is_ours,
     refuse_others,
     refuse_unlike,
@@ -89,7 +90,7 @@ def _held_series(places: Places, instrument_id: str, table: Table) -> str | None
 
     Where it is noted no more (a catalog that was copied without it), the verdicts of published days say it.
     """
-    if not any(places.nautilus_folder(table.form().folder, instrument_id).glob("*.parquet")):
+    if not any(folder_in(places, table, instrument_id).glob("*.parquet")):
         return None
     noted = read_series(places).get(instrument_id, {}).get(table.name)
     if noted is not None:
@@ -252,7 +253,9 @@ def rows_by_nautilus(places: Places, day: InstrumentDay, table: Table) -> int | 
         )
     reader = ParquetDataCatalog(str(places.catalog.resolve()))
     start, end = iso(day_start(day.date)), iso(day_end(day.date) - 1)
-    return len(reader.query(getattr(data, form.cls), identifiers=[day.instrument_id], start=start, end=end))
+    return len(
+        reader.query(getattr(data, form.cls), identifiers=[form.name_of(day.instrument_id)], start=start, end=end)
+    )
 
 
 def _good_verdict(places: Places, day: InstrumentDay, table: Table, precisions: Precisions) -> Verdict:

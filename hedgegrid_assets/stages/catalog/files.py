@@ -35,9 +35,15 @@ class Stray:
     why: str
 
 
+def folder_in(places: Places, table: Table, instrument_id: str) -> Path:
+    """Nautilus' own folder of an (instrument, table)."""
+    form = table.form()
+    return places.nautilus_folder(form.folder, form.name_of(instrument_id))
+
+
 def file_of(places: Places, day: InstrumentDay, table: Table) -> Path:
     """Where Nautilus expects the day."""
-    return places.nautilus_folder(table.form().folder, day.instrument_id) / nautilus_file_name(day.date)
+    return folder_in(places, table, day.instrument_id) / nautilus_file_name(day.date)
 
 
 # ---------------------------------------------------------------- the stamp of our own files

@@ -27,7 +27,8 @@ def schema(table: Table, instrument_id: str, precisions: Precisions) -> pa.Schem
     fields = [pa.field(column.name, _CODECS[column.encoding].kind, nullable=column.nullable) for column in form.columns]
     fields += [pa.field(name, pa.uint64(), nullable=False) for name in _TIMES]
     decimals = {key: str(getattr(precisions, name)) for key, name in form.precisions.items()}
-    return pa.schema(fields, metadata={"instrument_id": instrument_id} | decimals)
+    named = {form.named_in: form.name_of(instrument_id)} if form.named_in else {}
+    return pa.schema(fields, metadata={"instrument_id": instrument_id} | decimals | named)
 
 
 def columns(table: Table) -> list[tuple[str, str, str]]:

@@ -29,10 +29,11 @@ class TableDay:
     ) -> None:
         self.table = table
         self._places, self._day, self._raw, self._recipe = places, day, raw, recipe
-        self._rejects = Rejects(raw, _key_of_ids(recipe) if table.id_column else None)
-        self._rows = TableRows(table, recipe, self._rejects)
+        base = recipe.base_of(table)
+        self._rejects = Rejects(raw, _key_of_ids(recipe) if base.id_column else None)
+        self._rows = TableRows(base, recipe, self._rejects)
         self._frame = DayFrame(places, day, raw, table, recipe, other)
-        self._order = InOrder(places.catalog_temp, raw, table, recipe, self._frame)
+        self._order = InOrder(places.catalog_temp, raw, base, recipe, self._frame)
 
     def add(self, decoded: Decoded) -> None:
         """Take one decoded block."""
@@ -45,8 +46,8 @@ class TableDay:
         if self._rows.too_fine:
             return self._refuse()
         self._order.finish()
-        known = self._known(self._frame.rows)
         new = self._frame.complete()
+        known = self._known(self._frame.rows)
         note = None
         if earlier is not None:
             try:
@@ -79,6 +80,7 @@ class TableDay:
             unique_ids=self._recipe.identity_of(self.table) is Identity.ID,
             unplaced_files=to_blame(self._raw, self._recipe.thresholds_of(self.table)),
             left_empty=self._rows.left_empty,
+            reshaped=self._frame.reshaped,
         )
 
     def _verdict(self, rules: DayRules, known: DayContext, sha256: str | None, digest: str | None) -> Verdict:
@@ -106,7 +108,7 @@ class TableDay:
         rules = DayRules(self.table, self._day.date, self._recipe.thresholds_of(self.table))
         verdict = self._verdict(rules, self._known(rows_out=0), None, None)
         name, (_, needed) = next(iter(self._rows.too_fine.items()))
-        column = next(column for column in self.table.columns if column.name == name)
+        column = next(column for column in self._recipe.base_of(self.table).columns if column.name == name)
         error = PrecisionTooFine(
             self._day.instrument_id,
             str(column.precision),

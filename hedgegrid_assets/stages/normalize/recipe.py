@@ -13,6 +13,7 @@ from hedgegrid_assets.stages.frames import Precisions, frame_metadata
 from hedgegrid_assets.stages.raw import RawDay, files_to_blame
 from hedgegrid_assets.stages.verdict import Verdict, read_verdict
 from hedgegrid_assets.store import Places
+from hedgegrid_assets.tables import TABLES
 from hedgegrid_assets.tables.rules import FILES_TOLD
 
 
@@ -48,9 +49,14 @@ class Recipe:
         """Versions of the table's and the source's rules."""
         return f"{table.name}:{table.code_version}+{self.source.name}:{self.source.code_version}"
 
+    def base_of(self, table: Table) -> Table:
+        """The table whose rows are put in order, and told apart, before the table is made of them: itself, mostly."""
+        made_of = self.channel.tables[table.name].made_of
+        return TABLES[made_of] if made_of else table
+
     def identity_of(self, table: Table) -> Identity:
-        """When two rows of a table are one."""
-        return self.channel.tables[table.name].identity or self.channel.identity
+        """When two rows of a table, or of the one that it is made of, are one."""
+        return self.channel.tables[self.base_of(table).name].identity or self.channel.identity
 
     def told_identity(self, table: Table) -> Identity:
         """As verdicts tell it: they have one word for rows that are one by their content."""

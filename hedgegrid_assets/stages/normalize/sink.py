@@ -20,6 +20,7 @@ from hedgegrid_assets.stages.frames import (
 from hedgegrid_assets.stages.integrity import DayRules
 from hedgegrid_assets.stages.normalize.last_rows import LastRows
 from hedgegrid_assets.stages.normalize.recipe import Recipe
+from hedgegrid_assets.stages.normalize.reshaped import Reshaped
 from hedgegrid_assets.stages.raw import RawDay
 from hedgegrid_assets.store import BackgroundWriter, Places, publish_file, sha256_of, temporary_file
 from hedgegrid_assets.timestamps import day_end
@@ -39,7 +40,7 @@ class FrameSink(Protocol):
 
 
 class DayFrame:
-    """The frame of one (table, day), filled in stored order; ``rows`` are in it so far."""
+    """The frame of one (table, day), filled in stored order; ``rows`` are in it so far, ``reshaped`` more than were taken."""
 
     def __init__(
         self,
@@ -52,10 +53,17 @@ class DayFrame:
     ) -> None:
         self._places, self._day, self._raw, self._table, self._recipe = places, day, raw, table, recipe
         self._other = other
-        self._names = frame_schema(table, recipe.precisions).names()
-        self._waiting = LastRows(places.catalog_temp, table.whole_day, day_end(day.date)) if table.whole_day else None
+        self._names = frame_schema(recipe.base_of(table), recipe.precisions).names()
+        self._waiting = self._whole_day()
         self._file: FrameFile | None = None
-        self.rows = 0
+        self.rows = self.reshaped = 0
+
+    def _whole_day(self) -> "LastRows | Reshaped | None":
+        """Where rows wait until all of them are there in order; None: they need not."""
+        folder, shape = self._places.catalog_temp, self._recipe.channel.tables[self._table.name].shape
+        if shape is not None:
+            return Reshaped(folder, shape())
+        return LastRows(folder, self._table.whole_day, day_end(self._day.date)) if self._table.whole_day else None
 
     def add(self, frame: pl.DataFrame) -> None:
         """Take rows; columns beyond those of a stored frame are left out."""
@@ -83,8 +91,11 @@ class DayFrame:
     def complete(self) -> Path:
         """Write what is left; the file, not published yet."""
         if self._waiting is not None:
+            taken, self.rows = self.rows, 0
             for frame in self._waiting.complete():
+                self.rows += len(frame)
                 self._opened().add(frame)
+            self.reshaped = self.rows - taken
         return self._opened().complete()
 
     def publish(self) -> tuple[Path, str, str, DayRules]:

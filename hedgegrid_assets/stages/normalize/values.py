@@ -62,7 +62,9 @@ class TableRows:
         base = self._mapping.made_ids
         made = [] if base is None else [base.alias(_BASE)]
         more = [PART] if PART in rows.columns else []
-        frame = self._without_impossible(rows.select("raw_row", "ts_event", "ts_init", *more, *columns, *made))
+        known = self._mapping.known_from
+        arrival = pl.col("ts_init") if known is None else pl.max_horizontal("ts_init", known).alias("ts_init")
+        frame = self._without_impossible(rows.select("raw_row", "ts_event", arrival, *more, *columns, *made))
         if self._table.id_column:
             own = frame[_BASE] if made else None
             frame = synthetic_ids.filled(frame.drop(_BASE, strict=False), self._table.id_column, own)

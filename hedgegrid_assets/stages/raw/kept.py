@@ -9,7 +9,7 @@ from typing import Final
 import polars as pl
 
 from hedgegrid_assets.batch import Batch, Decoded
-from hedgegrid_assets.model import Channel
+from hedgegrid_assets.model import Channel, TableMapping
 from hedgegrid_assets.store import Spool
 
 KEPT_BYTES: Final = 4 << 30
@@ -42,7 +42,7 @@ class Kept:
 
     def __init__(self, folder: Path, channel: Channel) -> None:
         self.channel = channel.name
-        self._columns = ["raw_row", "ts_event", "ts_init", *sorted(_used(channel))]
+        self._columns = [*_ROW, *sorted(_used(channel) - set(_ROW))]
         self._rows = Spool(folder)
         self._rest: list[tuple[int, Decoded | None]] = []
         self.whole = True
@@ -86,6 +86,7 @@ class Kept:
         self.whole = False
 
 
+_ROW: Final = ("raw_row", "ts_event", "ts_init")
 _NO_ROWS: Final = pl.DataFrame()
 
 
@@ -93,5 +94,9 @@ def _used(channel: Channel) -> set[str]:
     """The fields that tables are made of."""
     mappings = channel.tables.values()
     used = [column for mapping in mappings for column in mapping.columns.values()]
-    used += [each for mapping in mappings for each in (mapping.applies, mapping.made_ids) if each is not None]
+    used += [each for mapping in mappings for each in _beside(mapping) if each is not None]
     return {name for expression in used for name in expression.meta.root_names()}
+
+
+def _beside(mapping: TableMapping) -> tuple[pl.Expr | None, ...]:
+    return mapping.applies, mapping.made_ids, mapping.known_from

@@ -5,6 +5,7 @@ from typing import Final
 import polars as pl
 
 from hedgegrid_assets.model import Channel, Field, Identity, TableMapping
+from hedgegrid_assets.tables.bar import OHLCV, PERIODS, made_of_trades
 from hedgegrid_assets.tables.funding_rate_update import RATE_DECIMALS
 from hedgegrid_assets.tables.quote_tick import QUOTED
 from hedgegrid_assets.tables.trade_tick import side
@@ -60,7 +61,8 @@ def channels(venue: str) -> tuple[Channel, ...]:
                 "trade_tick": TableMapping(
                     columns=_TRADE_COLUMNS | {"first_trade_id": pl.col("first_id"), "last_trade_id": pl.col("last_id")},
                     lineage=_TRADE_LINEAGE | {"first_trade_id": ("f",), "last_trade_id": ("l",)},
-                )
+                ),
+                **made_of_trades("trade_tick", _TRADE_LINEAGE),
             },
         ),
         Channel(
@@ -89,7 +91,8 @@ def channels(venue: str) -> tuple[Channel, ...]:
                     columns=_TRADE_COLUMNS
                     | {"first_trade_id": pl.lit(None, pl.Int64), "last_trade_id": pl.lit(None, pl.Int64)},
                     lineage=_TRADE_LINEAGE | {"trade_id": ("t",)},
-                )
+                ),
+                **made_of_trades("trade_tick", _TRADE_LINEAGE),
             },
         ),
         Channel(
@@ -186,6 +189,37 @@ def channels(venue: str) -> tuple[Channel, ...]:
                 )
             },
         ),
+        _klines(venue),
+    )
+
+
+def _klines(venue: str) -> Channel:
+    """Candles as they grow; a bar is made of the last message of each, which says that it is closed."""
+    doc = dict.fromkeys(OHLCV, "quote units") | {"volume": "base units (contracts on coinm)"}
+    return Channel(
+        name="kline",
+        event="kline",
+        series=f"{venue}/kline",
+        inside="k",
+        fields=(
+            Field("symbol", "s", "text", "exchange symbol"),
+            Field("close_time", "T", "integer", "last ms of the candle", missing="unknown_time"),
+            Field("interval", "i", "text", "length: 1m, 1h, ..."),
+            *(Field(name, name[0], "decimal", doc[name]) for name in OHLCV),
+            Field("closed", "x", "flag", "true: the candle is complete"),
+        ),
+        ts_event=_nanoseconds("close_time"),
+        contiguous_ids=False,
+        identity=Identity.CONTENT,
+        tables={
+            period.table: TableMapping(
+                columns={name: pl.col(name) for name in OHLCV},
+                lineage={"ts_event": ("T",), **{name: (name[0],) for name in OHLCV}},
+                applies=pl.col("closed") & (pl.col("interval") == period.short),
+                known_from=pl.col("ts_event"),
+            )
+            for period in PERIODS
+        },
     )
 
 

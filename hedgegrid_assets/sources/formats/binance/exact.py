@@ -9,6 +9,7 @@ from typing import Any, Final
 from hedgegrid_assets.model import Channel, Field
 from hedgegrid_assets.sources.formats.binance.grammar import TIME
 from hedgegrid_assets.sources.formats.decimals import exact_decimal
+from hedgegrid_assets.tables import read_by
 
 TIME_AT_START: Final = re.compile(TIME)
 AT_ONCE: Final = 8_192
@@ -50,6 +51,12 @@ def read_message(text: str) -> dict[str, Any] | str:
     return value
 
 
+def flat(message: dict[str, Any], channel: Channel) -> dict[str, Any]:
+    """The members of a message, with those of the object inside it that its channel reads."""
+    inner = message.get(channel.inside) if channel.inside else None
+    return inner | message if isinstance(inner, dict) else message
+
+
 def _is_text(value: object) -> bool:
     """False with half of a surrogate pair in it, which JSON can spell and no text can hold."""
     try:
@@ -71,13 +78,14 @@ def read_fields(
     message = read_message(text)
     if isinstance(message, str):
         return Refusal(message)
+    message = flat(message, channel)
     values: dict[str, str | None] = {}
     for field in channel.fields:
         value = message.get(field.key)
         absent = Refusal(field.missing, field.key) if field.required else None
         read = absent if value is None else _read_value(value, field)
         if isinstance(read, Refusal):
-            if field.name not in single or (len(channel.tables) == 1 and read.reason != "id_too_large"):
+            if field.name not in single or (len(read_by(channel)) == 1 and read.reason != "id_too_large"):
                 return read
             wrong[field.name], read = read, None
         values[field.name] = read

@@ -8,7 +8,7 @@ import polars as pl
 from hedgegrid_assets.batch import Decimals
 from hedgegrid_assets.instruments import FLOAT_DIGITS
 from hedgegrid_assets.model import Channel, Field
-from hedgegrid_assets.sources.formats.binance.exact import read_message
+from hedgegrid_assets.sources.formats.binance.exact import flat, read_message
 from hedgegrid_assets.sources.formats.binance.text import first_of
 from hedgegrid_assets.sources.formats.decimals import DecimalsOf, exact_decimal, most_decimals, number_of
 
@@ -64,27 +64,29 @@ def decimals_of_lines(ours: pl.DataFrame, known: tuple[Channel, ...]) -> Decimal
         rows = ours.filter(pl.col("channel") == channel.name)
         for field in channel.fields:
             if field.kind == "decimal" and len(rows):
-                for (symbol,), part in _numbers(rows, field).group_by("symbol"):
+                for (symbol,), part in _numbers(rows, field, channel).group_by("symbol"):
                     found[channel.name, str(symbol), field.name] = most_decimals(part["value"], part["line"])
     return found
 
 
-def _numbers(rows: pl.DataFrame, field: Field) -> pl.DataFrame:
+def _numbers(rows: pl.DataFrame, field: Field, channel: Channel) -> pl.DataFrame:
     """``symbol``, ``line`` and ``value``, in plain digits, of all rows that have a decimal in this field."""
     found = rows.select("symbol", "line", "gate", "text", value=first_of(field.key, f'"({number_of(field.decimals)})"'))
     rest = found.filter(~pl.col("gate") | pl.col("value").is_null())
     odd = rest.filter(~pl.col("gate") | first_of(field.key, '"([^"]*[^-0-9"][^"]*)"').is_not_null())
     exact = odd.select(
-        "symbol", "line", value=pl.Series([_plain_digits(text, field) for text in odd["text"]], dtype=pl.String)
+        "symbol",
+        "line",
+        value=pl.Series([_plain_digits(text, field, channel) for text in odd["text"]], dtype=pl.String),
     )
     plain = found.filter("gate").select("symbol", "line", "value")
     return pl.concat([plain, exact]).filter(pl.col("value").is_not_null())
 
 
-def _plain_digits(text: str, field: Field) -> str | None:
+def _plain_digits(text: str, field: Field, channel: Channel) -> str | None:
     """A field that only the exact reader can find."""
     message = read_message(text)
-    value = message.get(field.key) if isinstance(message, dict) else None
+    value = flat(message, channel).get(field.key) if isinstance(message, dict) else None
     if not isinstance(value, str):
         return None
     return value if re.fullmatch(number_of(field.decimals), value) else exact_decimal(value, field.decimals)

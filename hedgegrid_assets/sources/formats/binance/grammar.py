@@ -26,4 +26,13 @@ MESSAGE: Final = f"(?:{WRAPPED}|{FLAT})"
 TIME: Final = (
     r"(?:[0-9]{19} |[0-9]{9,10}(?:\.[0-9]+)?: |[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{7}Z )"
 )
+BESIDE: Final = rf'"(?:E|s|ps)"{COLON}{SCALAR}'
+
+
+def gate(event: str, inside: str) -> str:
+    """As ``GATE``: messages of an event with a flat object in one member, behind members that it has none of the name of."""
+    message = rf'\{{{BLANKS}"e"{COLON}"{event}"(?:{COMMA}{BESIDE})*{COMMA}"{inside}"{COLON}{FLAT}{BLANKS}\}}'
+    return f"^{TIME}?(?:{in_stream(message)}|{message}){BLANKS}$"
+
+
 GATE: Final = f"^{TIME}?{MESSAGE}{BLANKS}$"

@@ -10,8 +10,8 @@ import pyarrow as pa
 from hedgegrid_assets.model import Channel, Field
 from hedgegrid_assets.sources.formats.binance import folded
 from hedgegrid_assets.sources.formats.binance.channels import symbol_key
-from hedgegrid_assets.sources.formats.binance.exact import AT_ONCE, TIME_AT_START, read_message
-from hedgegrid_assets.sources.formats.binance.grammar import GATE
+from hedgegrid_assets.sources.formats.binance.exact import AT_ONCE, TIME_AT_START, flat, read_message
+from hedgegrid_assets.sources.formats.binance.grammar import GATE, gate
 from hedgegrid_assets.sources.formats.decimals import number_of
 from hedgegrid_assets.sources.formats.lines import BOM, without_invalid
 from hedgegrid_assets.store import Block, line_array
@@ -92,7 +92,7 @@ def placed_lines(lines: Lines, known: Iterable[Channel]) -> pl.DataFrame:
     """
     by_event = {channel.event: channel for channel in known}
     frame = lines.frame.filter(pl.col("text").str.contains_any([f'"{event}"' for event in by_event]))
-    frame = local_ns(frame).with_columns(gate=pl.col("text").str.contains(GATE), event=first_of("e", '"([^"]*)"'))
+    frame = local_ns(frame).with_columns(gate=_is_sure(by_event.values()), event=first_of("e", '"([^"]*)"'))
     frame = frame.with_columns(symbol=_symbol(by_event.values()))
     exchange = _exchange_time(frame, by_event.values()) if frame["local"].null_count() else pl.lit(None, pl.Int64)
     frame = frame.with_columns(
@@ -108,6 +108,13 @@ def placed_lines(lines: Lines, known: Iterable[Channel]) -> pl.DataFrame:
         return frame
     exact = [_placed_exactly(part, by_event, lines) for part in odd.iter_slices(AT_ONCE)]
     return pl.concat([frame.filter(~pl.col("line").is_in(odd["line"].implode())), *exact]).sort("line")
+
+
+def _is_sure(known: Iterable[Channel]) -> pl.Expr:
+    """The first occurrence of each key is the field of this name."""
+    text = pl.col("text")
+    gates = [GATE, *(gate(channel.event, channel.inside) for channel in known if channel.inside)]
+    return pl.any_horizontal(text.str.contains(each) for each in gates) if len(gates) > 1 else text.str.contains(GATE)
 
 
 def _placed_exactly(odd: pl.DataFrame, by_event: Mapping[str, Channel], lines: Lines) -> pl.DataFrame:
@@ -148,7 +155,9 @@ def _exact_times(messages: Sequence[dict[str, Any] | str], known: Iterable[Chann
     """Exchange time of each message, None where it is not ours or has none."""
     found: list[int | None] = [None] * len(messages)
     for channel in known:
-        ours = {n: m for n, m in enumerate(messages) if isinstance(m, dict) and m.get("e") == channel.event}
+        ours = {
+            n: flat(m, channel) for n, m in enumerate(messages) if isinstance(m, dict) and m.get("e") == channel.event
+        }
         names = channel.ts_event.meta.root_names()
         keys = {field.name: field.key for field in channel.fields if field.name in names}
         times = {name: [_integer_or_none(message.get(key)) for message in ours.values()] for name, key in keys.items()}

@@ -1,0 +1,202 @@
+"""Bars: open, high, low, close and volume of a period; one table a period, as one folder of Nautilus holds one kind of them."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Final, NamedTuple
+
+import polars as pl
+
+from hedgegrid_assets.model import (
+    Column,
+    Encoding,
+    NautilusColumn,
+    NautilusForm,
+    Rule,
+    Severity,
+    Table,
+    TableMapping,
+)
+from hedgegrid_assets.tables import rules
+from hedgegrid_assets.timestamps import NS_PER_SECOND
+
+PRICES: Final = ("open", "high", "low", "close")
+OHLCV: Final = (*PRICES, "volume")
+_LARGEST_VOLUME: Final = 34_028_236_692_093
+_SLACK_NS: Final = NS_PER_SECOND
+"""A bar is stamped so shortly before the next one begins: venues write ..59.999 s."""
+
+
+class Period(NamedTuple):
+    """How long a bar is: as Binance writes it, and in the words of Nautilus' bar types."""
+
+    short: str
+    step: int
+    unit: str
+
+    @property
+    def ns(self) -> int:
+        """In ns."""
+        seconds = {"SECOND": 1, "MINUTE": 60, "HOUR": 3_600, "DAY": 86_400}[self.unit]
+        return self.step * seconds * NS_PER_SECOND
+
+    @property
+    def spec(self) -> str:
+        """As in a bar type: ``5-MINUTE``."""
+        return f"{self.step}-{self.unit}"
+
+    @property
+    def table(self) -> str:
+        """Name of its table."""
+        return f"bar_{self.step}_{self.unit.lower()}"
+
+
+_UNITS: Final = {"s": "SECOND", "m": "MINUTE", "h": "HOUR", "d": "DAY"}
+PERIODS: Final = tuple(
+    Period(short, int(short[:-1]), _UNITS[short[-1]])
+    for short in ("1m", "1s", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d")
+)
+"""Those that venues publish; the usual one first."""
+
+
+def _rules(period: Period) -> tuple[Rule, ...]:
+    high, low = pl.col("high"), pl.col("low")
+    number = pl.col("ts_event") // period.ns
+    return (
+        rules.positive("prices_positive", *PRICES),
+        Rule(
+            "ohlc_in_order",
+            Severity.ERROR,
+            "positive_prices",
+            "no open, low or close is above its high, and no open, high or close below its low",
+            fails=pl.any_horizontal(high < low, *(~pl.col(name).is_between(low, high) for name in ("open", "close"))),
+        ),
+        Rule(
+            "volume_possible",
+            Severity.ERROR,
+            "positive_prices",
+            "every volume is zero or above, and not above what Nautilus holds",
+            fails=~pl.col("volume").is_between(0, _LARGEST_VOLUME).fill_null(value=False),
+        ),
+        Rule(
+            "one_bar_a_period",
+            Severity.ERROR,
+            "rows_accounted_for",
+            "no two bars are of one period",
+            fails=number <= number.shift(1),
+        ),
+        Rule(
+            "known_at_its_close",
+            Severity.ERROR,
+            "rows_accounted_for",
+            "every bar is stamped with the end of its period, and none arrives before it",
+            fails=(pl.col("ts_init") < pl.col("ts_event")) | (pl.col("ts_event") % period.ns < period.ns - _SLACK_NS),
+        ),
+    )
+
+
+def _table(period: Period) -> Table:
+    kind = f"{{id}}-{period.spec}-LAST-EXTERNAL"
+    price = partial(Column, dtype=pl.Decimal(38, 16), precision="price", positive=True, maximum=17_014_118_346_046)
+    return Table(
+        name=period.table,
+        token="bars" if period is PERIODS[0] else f"bars_{period.short}",
+        folder=period.table,
+        nautilus={
+            1: NautilusForm(
+                cls="Bar",
+                folder="bar",
+                columns=tuple(NautilusColumn(name, name, Encoding.RAW16) for name in OHLCV),
+                precisions={"price_precision": "price", "size_precision": "size"},
+                named=kind,
+                named_in="bar_type",
+            ),
+        },
+        doc=f"Bars of {period.spec} on last prices, each known at its close and not before",
+        columns=(
+            *(price(name, doc=f"{name} of the period, quote units, above zero") for name in PRICES),
+            Column(
+                "volume",
+                pl.Decimal(38, 16),
+                "traded in the period: base units (contracts on coinm), not below zero",
+                precision="size",
+                unsigned=True,
+                maximum=_LARGEST_VOLUME,
+            ),
+        ),
+        gap_seconds=max(3 * period.ns / NS_PER_SECOND, 60.0),
+        rules=(
+            *_rules(period),
+            *rules.STORED,
+            rules.NO_TIME_GAPS,
+            rules.DAY_COVERED,
+            rules.on_tick(*PRICES),
+            *rules.OBSERVED,
+        ),
+        code_version=1,
+        kind_setting="bar_kind",
+    )
+
+
+BARS: Final = tuple(map(_table, PERIODS))
+"""A table for each period."""
+
+
+# ---------------------------------------------------------------- made of trades
+
+
+class _Bars:
+    """Bars of trades, cut by arrival: a bar holds what had arrived by its end, and is stamped with its last nanosecond.
+
+    A period without trades has none: no price is made up.
+    """
+
+    def __init__(self, period_ns: int) -> None:
+        self._period = period_ns
+        self._open: pl.DataFrame | None = None
+
+    def add(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Trades in order of arrival; the bars that are complete now."""
+        price = pl.col("price")
+        bars = rows.group_by(pl.col("ts_init") // self._period, maintain_order=True).agg(
+            open=price.first(),
+            high=price.max(),
+            low=price.min(),
+            close=price.last(),
+            volume=pl.col("size").sum(),
+            raw_row=pl.col("raw_row").last(),
+        )
+        if self._open is not None:
+            bars = _joined(pl.concat([self._open, bars]))
+        self._open = bars.tail(1)
+        return self._stamped(bars.head(-1))
+
+    def rest(self) -> pl.DataFrame | None:
+        """The last bar."""
+        return None if self._open is None else self._stamped(self._open)
+
+    def _stamped(self, bars: pl.DataFrame) -> pl.DataFrame:
+        end = (pl.col("ts_init") + 1) * self._period - 1
+        return bars.select(end.alias("ts_event"), end.alias("ts_init"), *OHLCV, "raw_row")
+
+
+def _joined(bars: pl.DataFrame) -> pl.DataFrame:
+    """Parts of a bar become one."""
+    column = pl.col
+    return bars.group_by("ts_init", maintain_order=True).agg(
+        column("open").first(),
+        column("high").max(),
+        column("low").min(),
+        column("close").last(),
+        column("volume").sum(),
+        column("raw_row").last(),
+    )
+
+
+def made_of_trades(trades: str, lineage: Mapping[str, tuple[str, ...]]) -> dict[str, TableMapping]:
+    """Bars of every period, of the rows of a table of trades; ``lineage``: the raw fields of ``price``, ``size`` and ``ts_init``."""
+    time = lineage.get("ts_init", lineage.get("ts_event", ()))
+    from_trades = {"ts_event": time, **dict.fromkeys(PRICES, lineage["price"]), "volume": lineage["size"]}
+    return {
+        period.table: TableMapping(columns={}, lineage=from_trades, made_of=trades, shape=partial(_Bars, period.ns))
+        for period in PERIODS
+    }

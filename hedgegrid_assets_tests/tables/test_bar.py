@@ -1,0 +1,266 @@
+"""Bars by every way in: the venue's candles once they are closed, and bars made of trades, cut by arrival."""
+
+import json
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+import pytest
+from nautilus_trader.model.data import Bar
+from nautilus_trader.persistence.catalog import ParquetDataCatalog
+
+from hedgegrid_assets.cli import run
+from hedgegrid_assets.inspect.validation import validate_catalog
+from hedgegrid_assets.model import InstrumentDay
+from hedgegrid_assets.stages.frames import read_blocks
+from hedgegrid_assets.stages.verdict import read_verdict
+from hedgegrid_assets.store import Places, plain
+from hedgegrid_assets.tables import TABLES
+from hedgegrid_assets.tables.bar import BARS, PERIODS, made_of_trades
+from hedgegrid_assets.timestamps import NS_PER_SECOND
+from hedgegrid_assets_tests.scenario import DAY, MIDNIGHT_MS, agg_trade, line
+
+ID: Final = "BTCUSDT-PERP.BINANCE"
+MINUTE: Final = 60_000
+PLACES: Final = Places(Path("data"), Path("data/catalog"))
+CAPTURE: Final = Path(__file__).parents[3] / "shared/data/captures/binance-usdm_sushi-akro-keep-ctk_2021-07-22.txt.gz"
+
+type Values = tuple[int, str, str, str, str, str, int]
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("HEDGEGRID_DATA", "HEDGEGRID_FEEDS"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def kline(minute: int, *, closed: bool = True, interval: str = "1m", late_ms: int = 7, **changed: Any) -> bytes:
+    opens = MIDNIGHT_MS + minute * MINUTE
+    candle = {"t": opens, "T": opens + MINUTE - 1, "s": "BTCUSDT", "i": interval, "f": 1, "L": 9}
+    candle |= {"o": "42000.10", "c": "42000.30", "h": "42000.50", "l": "41999.90", "v": "1.250", "n": 9, "x": closed}
+    message = {"e": "kline", "E": opens + MINUTE + 3, "s": "BTCUSDT", "k": candle | {"q": "52500.4"} | changed}
+    return line(message, (opens + MINUTE + late_ms) * 1_000_000)
+
+
+def trade(number: int, at_ns: int, price: str, size: str = "0.500") -> bytes:
+    return line(agg_trade(number, at_ns // 1_000_000 - 40, p=price, q=size), at_ns)
+
+
+def captured(*lines: bytes) -> None:
+    Path("c.jsonl").write_bytes(b"".join(lines))
+
+
+def replay(types: str, *more: str, symbol: str = "BTCUSDT", path: str = "c.jsonl") -> int:
+    command = ["replay-to-parquet", "--source", "websocket", "--symbol", symbol, "--input", path]
+    return run([*command, "--data-types", types, *more, "-q"])
+
+
+def bars(kind: str = "1-MINUTE") -> list[Bar]:
+    catalog = ParquetDataCatalog(str(Path("data/catalog").resolve()))
+    return catalog.bars(bar_types=[f"{ID}-{kind}-LAST-EXTERNAL"])
+
+
+def values(bar: Bar) -> tuple[Decimal, ...]:
+    return tuple(each.as_decimal() for each in (bar.open, bar.high, bar.low, bar.close, bar.volume))
+
+
+def verdict(table: str = "bar_1_minute") -> Any:
+    found = read_verdict(PLACES, TABLES[table], InstrumentDay(ID, DAY))
+    assert found is not None
+    return plain(found)
+
+
+# ---------------------------------------------------------------- candles
+
+
+def test_a_candle_becomes_a_bar_once_it_is_closed_and_of_its_own_period() -> None:
+    growing = [kline(0, closed=False, v=f"0.{number}") for number in range(1, 9)]
+    captured(*growing, kline(0), kline(1, closed=False), kline(1, o="42000.30"), kline(4, interval="5m"))
+    assert replay("bars,bars_5m") == 0
+    first, second = bars()
+    assert values(first) == tuple(map(Decimal, ("42000.10", "42000.50", "41999.90", "42000.30", "1.25")))
+    assert first.ts_event == (MIDNIGHT_MS + MINUTE - 1) * 1_000_000
+    assert first.ts_init == (MIDNIGHT_MS + MINUTE + 7) * 1_000_000
+    assert second.open.as_decimal() == Decimal("42000.30")
+    assert len(bars("5-MINUTE")) == 1
+    assert verdict()["rows"] == {
+        "exact_duplicates": 0, "in": 12, "not_applicable": 10, "other_symbols": 0, "out": 2, "rejected": 0
+    }  # fmt: skip
+
+
+def test_a_bar_is_never_known_before_its_close_though_the_clock_that_received_it_is_behind() -> None:
+    captured(kline(0, late_ms=-1_200))
+    assert replay("bars") == 0
+    (bar,) = bars()
+    assert bar.ts_init == bar.ts_event == (MIDNIGHT_MS + MINUTE - 1) * 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("changed", "rule"),
+    [
+        ({"h": "42000.20"}, "ohlc_in_order"),
+        ({"l": "42000.31"}, "ohlc_in_order"),
+        ({"T": MIDNIGHT_MS}, "known_at_its_close"),
+    ],
+)
+def test_a_day_with_a_candle_that_can_be_none_is_kept_out(changed: dict[str, Any], rule: str) -> None:
+    captured(kline(0), kline(1, **changed))
+    assert replay("bars") == 1
+    failed = {answer["name"] for answer in verdict()["rules"] if answer["passed"] is False}
+    assert rule in failed
+    assert verdict()["status"] == "blocked"
+    assert not Path("data/catalog/data/bar").exists()
+
+
+def test_two_candles_of_one_minute_that_differ_keep_the_day_out() -> None:
+    captured(kline(0), kline(0, v="1.300"))
+    assert replay("bars") == 1
+    assert "one_bar_a_period" in {answer["name"] for answer in verdict()["rules"] if answer["passed"] is False}
+
+
+def test_a_candle_sent_twice_is_one_bar() -> None:
+    captured(kline(0), kline(0), kline(1))
+    assert replay("bars") == 0
+    assert (len(bars()), verdict()["rows"]["exact_duplicates"]) == (2, 1)
+
+
+def test_missing_candles_are_a_gap() -> None:
+    captured(kline(0), kline(1), kline(9), kline(10))
+    assert replay("bars") == 0
+    (gap,) = verdict()["gaps"]
+    assert (gap["seconds"], verdict()["status"]) == (480.0, "partial")
+
+
+def test_a_candle_in_an_odd_spelling_is_read_all_the_same() -> None:
+    odd = kline(1).replace(b'"e":"kline",', b"").replace(b"}}", b'},"e":"kline"}')
+    assert odd != kline(1)
+    captured(kline(0), odd, kline(2, v="1.5e0"))
+    assert replay("bars") == 0
+    assert [bar.volume.as_decimal() for bar in bars()] == [Decimal("1.25"), Decimal("1.25"), Decimal("1.5")]
+
+
+@pytest.mark.skipif(not CAPTURE.exists(), reason="needs ../shared/data")
+def test_a_real_capture_gives_the_candles_that_closed_in_it() -> None:
+    assert replay("bars", symbol="SUSHIUSDT,CTKUSDT,AKROUSDT,KEEPUSDT", path=str(CAPTURE)) == 0
+    found = ParquetDataCatalog(str(Path("data/catalog").resolve())).bars()
+    assert {str(bar.bar_type).partition("-")[0]: str(bar.volume) for bar in found}.items() >= {
+        ("SUSHIUSDT", "3005"),
+        ("CTKUSDT", "11074"),
+    }
+    assert validate_catalog("data/catalog", deep=True).ok
+
+
+# ---------------------------------------------------------------- made of trades
+
+
+def minute_ns(minute: int) -> int:
+    return (MIDNIGHT_MS + minute * MINUTE) * 1_000_000
+
+
+TRADES: Final = [
+    trade(1, minute_ns(0) + 41_000_000, "42000.10"),
+    trade(2, minute_ns(0) + 90_000_000, "42000.70"),
+    trade(3, minute_ns(1) - 1, "41999.00", "0.250"),
+    trade(4, minute_ns(1), "41990.00"),
+    trade(5, minute_ns(5) + 41_000_000, "42100.00", "0.125"),
+]
+
+
+def test_bars_of_trades_are_cut_by_arrival_and_stamped_at_their_last_nanosecond() -> None:
+    captured(*TRADES)
+    assert replay("bars,bars_5m") == 0
+    assert [(bar.ts_init, *map(str, (bar.open, bar.high, bar.low, bar.close, bar.volume))) for bar in bars()] == [
+        (minute_ns(1) - 1, "42000.1", "42000.7", "41999.0", "41999.0", "1.250"),
+        (minute_ns(2) - 1, "41990.0", "41990.0", "41990.0", "41990.0", "0.500"),
+        (minute_ns(6) - 1, "42100.0", "42100.0", "42100.0", "42100.0", "0.125"),
+    ]
+    assert [str(bar.volume) for bar in bars("5-MINUTE")] == ["1.750", "0.125"]
+
+
+def test_every_trade_is_accounted_for_in_the_bars_made_of_it() -> None:
+    captured(*TRADES, trade(6, minute_ns(5) + 50_000_000, "0.00"), TRADES[-1])
+    assert replay("trades,bars") == 0
+    rows = verdict()["rows"]
+    assert (rows["in"], rows["out"], rows["rejected"], rows["exact_duplicates"]) == (7, 3, 1, 1)
+    conserved = next(answer for answer in verdict()["rules"] if answer["name"] == "rows_conserved")
+    assert (conserved["passed"], conserved["numbers"]["reshaped"]) == (True, -2)
+    assert sum(bar.volume.as_decimal() for bar in bars()) == Decimal("1.875")
+
+
+def test_trades_that_came_out_of_order_make_the_same_bars() -> None:
+    captured(*TRADES)
+    assert replay("bars") == 0
+    expected = [(bar.ts_init, *values(bar)) for bar in bars()]
+    captured(*reversed(TRADES), TRADES[2])
+    assert replay("bars", "--output", "other") == 0
+    found = ParquetDataCatalog(str(Path("other").resolve())).bars()
+    assert [(bar.ts_init, *values(bar)) for bar in found] == expected
+
+
+def test_candles_go_before_trades_and_one_series_holds_one_kind(capsys: pytest.CaptureFixture[str]) -> None:
+    captured(*TRADES, kline(0), kline(1))
+    command = ["replay-to-parquet", "--source", "websocket", "--symbol", "BTCUSDT", "--input", "c.jsonl"]
+    assert run([*command, "--data-types", "bars"]) == 0
+    assert "bars are made from kline" in capsys.readouterr().err
+    assert verdict()["series"] == "binance/kline"
+    Path("t.json").write_text(json.dumps({"bar_kind": "aggTrade"}))
+    assert run([*command, "--data-types", "bars", "--config", "t.json"]) == 1
+    assert "binance/kline" in capsys.readouterr().err
+
+
+def test_a_trace_of_a_bar_ends_at_the_trade_that_closed_it(capsys: pytest.CaptureFixture[str]) -> None:
+    captured(*TRADES)
+    assert replay("bars") == 0
+    capsys.readouterr()
+    assert run(["trace", ID, "bars", "2024-01-01T00:00:59.999999999Z", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert json.loads(told["steps"]["raw"]["text"].partition(" ")[2])["data"]["a"] == 3
+    assert told["steps"]["raw"]["columns"]["volume"] == ["q"]
+
+
+def test_every_command_that_shows_a_catalog_knows_bars() -> None:
+    captured(*TRADES)
+    assert replay("bars") == 0
+    assert run(["validate", "data/catalog", "--deep", "--table", "bars"]) == 0
+    assert run(["gaps", "data/catalog", "--table", "bars", "-q"]) == 0
+    assert run(["report", "data/catalog", "--output", "r.html", "-q"]) == 0
+    assert Path("r.html").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 5, 100])
+def test_blocks_of_any_size_make_the_same_bars(rows: int) -> None:
+    times = [minute_ns(0) + number * 7 * NS_PER_SECOND for number in range(60)]
+    prices = [Decimal(42_000) + number * number % 11 for number in range(60)]
+    frame = pl.DataFrame({"ts_init": times, "price": prices, "size": [Decimal("0.5")] * 60}).with_columns(
+        pl.col("price", "size").cast(pl.Decimal(38, 2)), raw_row=pl.int_range(pl.len(), dtype=pl.UInt32)
+    )
+    mapping = made_of_trades("t", {"price": (), "size": ()})[PERIODS[0].table]
+    assert mapping.shape is not None
+    shape = mapping.shape()
+    parts = [*(shape.add(part) for part in frame.iter_slices(rows)), shape.rest()]
+    made = pl.concat(part for part in parts if part is not None)
+    expected = frame.group_by(minute=pl.col("ts_init") // (60 * NS_PER_SECOND), maintain_order=True).agg(
+        open=pl.col("price").first(),
+        high=pl.col("price").max(),
+        low=pl.col("price").min(),
+        close=pl.col("price").last(),
+        volume=pl.col("size").sum(),
+        raw_row=pl.col("raw_row").last(),
+    )
+    assert made.drop("ts_event", "ts_init").rows() == expected.drop("minute").rows()
+
+
+def test_a_day_without_trades_has_no_bars() -> None:
+    for bar in BARS:
+        mapping = made_of_trades("t", {"price": (), "size": ()})[bar.name]
+        assert mapping.shape is not None
+        assert mapping.shape().rest() is None
+
+
+def test_frames_of_bars_are_read_by_their_token() -> None:
+    captured(*TRADES)
+    assert replay("bars_1h") == 0
+    (block,) = read_blocks(PLACES.frame(ID, "bar_1_hour", DAY), TABLES["bar_1_hour"])
+    assert block["raw_row"].to_list() == [4]
