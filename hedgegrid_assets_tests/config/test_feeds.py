@@ -17,7 +17,7 @@ from hedgegrid_assets.config.paths import data_path, feeds_path
 from hedgegrid_assets.config.settings import configuration, read_config
 from hedgegrid_assets.errors import FeedsFileError, UsageError
 from hedgegrid_assets.sources import SOURCES
-from hedgegrid_assets.tables import DEFAULT, TABLES
+from hedgegrid_assets.tables import DEFAULT, TABLES, TOKENS
 
 SHIPPED = Path(__file__).parents[2] / "feeds.yaml"
 
@@ -450,7 +450,7 @@ MISTAKES: dict[str, tuple[str, list[tuple[int, str, str]]]] = {
             (
                 11,
                 "settings.files.trade",
-                "unknown key (expected one of: trades, mark, index, funding, quotes; did you mean trades",
+                f"unknown key (expected one of: {', '.join(TOKENS)}; did you mean trades",
             ),
             (12, "settings.files.mark.file_path", "expected a value, found no such key"),
             (12, "settings.files.mark.path", "unknown key (expected one of: file_path"),
@@ -458,7 +458,7 @@ MISTAKES: dict[str, tuple[str, list[tuple[int, str, str]]]] = {
     ),
     "no files": (
         CAPTURES.replace('    landing: ["websocket/**/*.jsonl*"]\n', "") + "    settings: {files: {}}\n",
-        [(9, "settings.files", "expected at least one of trades, mark, index, funding, quotes, found none")],
+        [(9, "settings.files", f"expected at least one of {', '.join(TOKENS)}, found none")],
     ),
 }
 
