@@ -20,6 +20,7 @@ import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from functools import cache
 from types import TracebackType
 from typing import Final, Self
@@ -35,6 +36,7 @@ ENDED: Final = date(2024, 3, 31)
 """First day without bookTicker."""
 HEADER_SINCE: Final = date(2022, 8, 11)
 MICROSECONDS_SINCE: Final = date(2025, 1, 1)
+_INTERVALS: Final = {"1m": 1, "5m": 5, "15m": 15, "1h": 60, "4h": 240, "1d": 1_440}
 _PAGE: Final = 1_000
 _DAY_MS: Final = 86_400_000
 
@@ -188,7 +190,7 @@ class Library:
 
     def _vision(self, path: str) -> tuple[str, str, Rows] | None:
         match = re.fullmatch(
-            r"/data/(spot|futures/um|futures/cm)/(daily|monthly)/(\w+)/([^/]+)/(?:1m/)?([^/]+?)-(1m|[A-Za-z]+)-([\d-]+)\.zip",
+            r"/data/(spot|futures/um|futures/cm)/(daily|monthly)/(\w+)/([^/]+)/(?:(?:1m|\d+[mhd])/)?([^/]+?)-(\d+[mhd]|[A-Za-z]+)-([\d-]+)\.zip",
             path,
         )
         if match is None:
@@ -196,12 +198,19 @@ class Library:
         at, period, kind, symbol, again, word, text = match.groups()
         market = next(one for one in MARKETS if one.path == at)
         known = {*market.symbols, *(name.split("_")[0] for name in market.symbols)}
-        if symbol != again or symbol not in known or word != ("1m" if kind.endswith("Klines") else kind):
+        if (
+            symbol != again
+            or symbol not in known
+            or word not in ({"1m"} if kind.endswith("Klines") else _INTERVALS if kind == "klines" else {kind})
+        ):
             return None
         days = self._days_of(period, text)
         if not days:
             return None
-        header, rows = self._of_kind(market, kind, symbol, days, monthly=period == "monthly")
+        if kind == "klines":
+            header, rows = self._candles(market, symbol, days, _INTERVALS[word])
+        else:
+            header, rows = self._of_kind(market, kind, symbol, days, monthly=period == "monthly")
         return (f"{symbol}-{word}-{text}.csv", header, rows) if rows else None
 
     def _days_of(self, period: str, text: str) -> list[date]:
@@ -250,6 +259,25 @@ class Library:
                 ]
             return "calc_time,funding_interval_hours,last_funding_rate", rows
         return "", []
+
+    def _candles(self, market: Market, symbol: str, days: list[date], minutes: int) -> tuple[str, Rows]:
+        """Candles of the trades; a minute without any has the last price, and no volume."""
+        rows: Rows = []
+        last = ""
+        for day in days:
+            start, step = (day - date(1970, 1, 1)).days * _DAY_MS, minutes * 60_000
+            trades: dict[int, list[Trade]] = {}
+            for trade in self._trades(symbol, day):
+                trades.setdefault((trade.ms - start) // step, []).append(trade)
+            last = last or self._trades(symbol, day)[0].price
+            for number in range(_DAY_MS // step):
+                prices = [trade.price for trade in trades.get(number, ())] or [last]
+                volume = sum((Decimal(trade.size) for trade in trades.get(number, ())), Decimal(0))
+                high, low, last = max(prices, key=Decimal), min(prices, key=Decimal), prices[-1]
+                opens = self._time(market, start + number * step, day)
+                closes = self._time(market, start + (number + 1) * step, day) - 1
+                rows.append(f"{opens},{prices[0]},{high},{low},{last},{volume},{closes},0,{len(prices)},0,0,0")
+        return _CANDLE_HEADER if market.header and days[0] >= HEADER_SINCE else "", rows
 
     def _trades(self, symbol: str, day: date) -> tuple[Trade, ...]:
         return trades_of(symbol, day, self.trades_per_day, self.seed)
@@ -510,10 +538,12 @@ class Standin:
         return web.Response(text=text, content_type="application/xml")
 
     def _below(self, prefix: str) -> tuple[list[str], list[str]]:
-        match = re.fullmatch(r"data/(spot|futures/um|futures/cm)/(daily|monthly)/(\w+)/(?:([^/]+)/(?:(1m)/)?)?", prefix)
+        match = re.fullmatch(
+            r"data/(spot|futures/um|futures/cm)/(daily|monthly)/(\w+)/(?:([^/]+)/(?:(\d+[mhd])/)?)?", prefix
+        )
         if match is None:
             return [], []
-        at, period, kind, symbol, _ = match.groups()
+        at, period, kind, symbol, interval = match.groups()
         market = next(one for one in MARKETS if one.path == at)
         pairs = kind == "indexPriceKlines" and at == "futures/cm"
         names = sorted({name.split("_")[0] if pairs else name for name in market.symbols})
@@ -521,9 +551,10 @@ class Standin:
             return [f"{prefix}{name}/" for name in names], []
         if symbol not in names:
             return [], []
-        word = "1m" if kind.endswith("Klines") else kind
-        if word == "1m" and not prefix.endswith("1m/"):
-            return [f"{prefix}1m/"], []
+        intervals = _INTERVALS if kind == "klines" else {"1m"} if kind.endswith("Klines") else set()
+        if intervals and interval not in intervals:
+            return [f"{prefix}{name}/" for name in intervals], []
+        word = interval or kind
         dates = (
             [f"{day}" for day in self.library.days()]
             if period == "daily"
