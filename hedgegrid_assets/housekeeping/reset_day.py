@@ -50,7 +50,7 @@ def reset(places: Places, day: InstrumentDay, tables: Sequence[Table], *, remove
     with ExitStack() as stack:
         if remove:
             stack.enter_context(exclusive_lock(places.day_lock(day.instrument_id, day.date)))
-        found = _found(places, day, tuple(tables))
+        found = found_of(places, day, tuple(tables), RawFinder(places))
         if not found.removals:
             there = ", ".join(instruments(places)[:10]) or "no instrument"
             wanted = f"{day} {', '.join(table.token for table in tables)}"
@@ -67,7 +67,8 @@ def reset(places: Places, day: InstrumentDay, tables: Sequence[Table], *, remove
         return found
 
 
-def _found(places: Places, day: InstrumentDay, tables: tuple[Table, ...]) -> Reset:
+def found_of(places: Places, day: InstrumentDay, tables: tuple[Table, ...], finder: RawFinder) -> Reset:
+    """What goes of a day, and what stays; nothing is removed."""
     reset = Reset(day, tables)
     for table in tables:
         for what, path in _files(places, day, table):
@@ -76,7 +77,6 @@ def _found(places: Places, day: InstrumentDay, tables: tuple[Table, ...]) -> Res
             else:
                 reset.removals.append((f"{what} of {table.name}", path))
     needed = {sha for table in TABLES.values() if table not in tables for sha in _raw_of(places, day, table)}
-    finder = RawFinder(places)
     for sha in dict.fromkeys(sha for table in tables for sha in _raw_of(places, day, table)):
         raw = finder.find(day.instrument_id, day.date, [sha])
         if raw is None or not raw.same_bytes:

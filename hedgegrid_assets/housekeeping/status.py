@@ -20,7 +20,7 @@ from hedgegrid_assets.sources import SOURCES
 from hedgegrid_assets.stages import catalog as catalog_stage
 from hedgegrid_assets.stages.catalog.files import whole_day
 from hedgegrid_assets.stages.normalize import Recipe, judges_so
-from hedgegrid_assets.stages.raw import RawDay, RawKey, shown_name
+from hedgegrid_assets.stages.raw import RawDay, RawKey, read_pruned, shown_name
 from hedgegrid_assets.stages.verdict import Verdict, instrument_ids, read_verdict
 from hedgegrid_assets.store import Places, Size, names_in, size_of
 from hedgegrid_assets.tables import TABLES
@@ -190,15 +190,17 @@ def _feed(
     context: FeedContext, definitions: Mapping[str, Instrument], until: date, problems: list[str]
 ) -> FeedStanding:
     tables: list[TableStanding] = []
+    pruned = read_pruned(context.places, context.feed.name)
     for symbol in context.feed.symbols:
         instrument_id = context.feed.instrument_id(symbol)
         instrument = definitions.get(instrument_id)
         for name, (channel, made) in context.by_channel().items():
             raw = set(context.places.raw_days(context.feed.name, name, symbol))
+            due = {day for day in _due(context, raw, until) if not pruned.has(RawKey(name, symbol, day))}
             recipe = None if instrument is None else recipe_of(context, channel, instrument)
             for table in made:
                 look = _Look(context, instrument_id, symbol, channel, table, recipe, problems)
-                tables.append(look.standing(raw, _due(context, raw, until)))
+                tables.append(look.standing(raw, due))
     waiting = _waiting(context, problems)
     return FeedStanding(context.feed.name, context.source.name, context.feed.venue, tables, waiting)
 

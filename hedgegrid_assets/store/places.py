@@ -42,6 +42,10 @@ class Places:
         """Index of the landing files that a feed has imported."""
         return _below(self.data, "raw", feed, ".imports")
 
+    def pruned(self, feed: str) -> Path:
+        """Which days of a feed were pruned."""
+        return _below(self.data, "raw", feed, ".pruned.json")
+
     def raw_temp(self, feed: str) -> Path:
         """Temporary raw files, on the same filesystem."""
         return _below(self.data, "raw", feed, ".tmp")

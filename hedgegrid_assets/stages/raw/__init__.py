@@ -29,6 +29,7 @@ from hedgegrid_assets.stages.raw.manifest import Manifest, Origin, Received, rea
 from hedgegrid_assets.stages.raw.names import claims_data
 from hedgegrid_assets.stages.raw.own import OwnFiles
 from hedgegrid_assets.stages.raw.passes import shown_name
+from hedgegrid_assets.stages.raw.pruned import Pruned, forget_pruned, note_pruned, read_pruned
 
 __all__ = [
     "LINES_REMEDY",
@@ -44,12 +45,14 @@ __all__ = [
     "Origin",
     "OwnFiles",
     "Progress",
+    "Pruned",
     "RawDay",
     "RawKey",
     "Received",
     "claims_data",
     "fetch_day",
     "files_to_blame",
+    "forget_pruned",
     "import_landing",
     "imported_days",
     "imports",
@@ -57,10 +60,12 @@ __all__ = [
     "is_too_much",
     "landing_files",
     "landing_signature",
+    "note_pruned",
     "noted_day",
     "raw_day",
     "raw_days",
     "read_manifest",
+    "read_pruned",
     "request_of",
     "scan_landing",
     "shown_name",

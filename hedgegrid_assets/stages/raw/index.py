@@ -15,6 +15,7 @@ from hedgegrid_assets.errors import FileRefused
 from hedgegrid_assets.stages.raw.accounting import FileLines, LineCounts
 from hedgegrid_assets.stages.raw.days import RawDay, RawKey
 from hedgegrid_assets.stages.raw.manifest import Unplaced
+from hedgegrid_assets.stages.raw.pruned import read_pruned
 from hedgegrid_assets.store import Document, Places, read_document, write_document
 
 
@@ -201,14 +202,15 @@ class Imported:
 
 
 def imports(places: Places, feed: str) -> list[Imported]:
-    """All that a feed has imported, in the order of the imports."""
+    """All that a feed has imported, in the order of the imports, without days that were pruned."""
     found = []
+    pruned = read_pruned(places, feed)
     for path, index in indexes(places, feed).items():
         found.append(
             Imported(
                 f"{index.file}@{index.signature}",
                 path.stat().st_mtime_ns if index.at is None else index.at,
-                frozenset(index.days),
+                frozenset(key for key in index.days if not pruned.has(key)),
             )
         )
     return sorted(found, key=lambda imported: (imported.at, imported.name))

@@ -21,6 +21,7 @@ from hedgegrid_assets.stages.raw.index import (
 )
 from hedgegrid_assets.stages.raw.names import claims_data, is_document, is_unfinished
 from hedgegrid_assets.stages.raw.passes import LandingPass, Wanted, shown_name
+from hedgegrid_assets.stages.raw.pruned import Pruned, forget_pruned, read_pruned
 from hedgegrid_assets.stages.raw.publishing import publish, tell_gone
 from hedgegrid_assets.store import Places, exclusive_lock, remove_tree, working_folder, writing
 
@@ -80,13 +81,14 @@ def import_landing(
 
     With ``in_place`` a file that holds one symbol-day, and is alone in it, is not copied: its manifest points at it;
     with ``keep`` what was read of such a file is at hand in the report (``at_hand``), whose days the caller closes.
-    ``again``: also files that look unchanged.
+    ``again``: also files that look unchanged, and days that were pruned, which are left out otherwise.
     Landing files are never altered. Lines that belong to no table or day are kept as rejects of the landing file.
     A file that cannot be read, or is not what the checksum beside it says, raises FileRefused and nothing is published;
     with ``pass_over_damaged`` it is named in the report, and the others land.
     """
     with writing(places.data), exclusive_lock(places.imports(feed) / "lock"), ExitStack() as stack:
         report = ImportReport()
+        pruned = Pruned() if again else read_pruned(places, feed)
         wanted = Wanted(frozenset(channel.name for channel in channels), frozenset(symbols))
         work = stack.enter_context(working_folder(places.raw_temp(feed))) / "import"
         stack.callback(remove_tree, work)
@@ -96,7 +98,7 @@ def import_landing(
             try:
                 _refuse_unreadable(landing.path)
                 index = read_index(places, feed, landing)
-                known = index is not None and not again and _is_known(places, feed, index, wanted)
+                known = index is not None and not again and _is_known(places, feed, index, wanted, pruned)
                 if known and index is not None and _is_as_published(landing, index):
                     report.known.append(landing.path)
                     report.add(index)
@@ -120,12 +122,14 @@ def import_landing(
                 continue
             parts.append(importing)
             verified += [importing.name] if importing.verified else []
-        report.notes += publish(places, feed, source, parts, files, work, in_place=in_place, progress=progress)
+        report.notes += publish(
+            places, feed, source, parts, files, work, in_place=in_place, progress=progress, pruned=pruned
+        )
         for part in parts:
             report.read.append(part.landing.path)
             report.replaced += [part.name] if part.replaces else []
             report.add(part.index())
-            for key in sorted(part.counts):
+            for key in sorted(key for key in part.counts if not pruned.has(key)):
                 kept = part.kept_of(key)
                 if kept is not None:
                     day = raw_day(places, feed, key)
@@ -135,7 +139,21 @@ def import_landing(
             report.notes.append(f"verified by the checksums beside them: {_named(verified)}")
         if in_place:
             report.notes += tell_gone(places, feed)
+        if again:
+            forget_pruned(places, feed, report.days)
+        _leave_out(report, pruned)
         return report
+
+
+def _leave_out(report: ImportReport, pruned: Pruned) -> None:
+    """Days that were pruned are none of the days that were found; they are told."""
+    gone = {key for key in report.days if pruned.has(key)}
+    report.days -= gone
+    if gone:
+        first, last = min(key.day for key in gone), max(key.day for key in gone)
+        report.notes.append(
+            f"{len(gone):,} raw days of these files, {first} .. {last}, were pruned and stay out; --force takes them again"
+        )
 
 
 def _named(names: Sequence[str]) -> str:
@@ -169,8 +187,11 @@ def waiting_files(
 ) -> list[LandingFile]:
     """The landing files that an import would read: new ones, changed ones, and those read for fewer channels or symbols."""
     wanted = Wanted(frozenset(channel.name for channel in channels), frozenset(symbols))
+    pruned = read_pruned(places, feed)
     return [
-        landing for landing, index in _with_index(places, feed, files) if not _is_known(places, feed, index, wanted)
+        landing
+        for landing, index in _with_index(places, feed, files)
+        if not _is_known(places, feed, index, wanted, pruned)
     ]
 
 
@@ -180,11 +201,13 @@ def _with_index(places: Places, feed: str, files: Iterable[LandingFile]) -> Iter
             yield landing, read_index(places, feed, landing)
 
 
-def _is_known(places: Places, feed: str, index: Index | None, wanted: "Wanted") -> bool:
-    """The file was read for all that is wanted, and its raw days are still there."""
+def _is_known(places: Places, feed: str, index: Index | None, wanted: "Wanted", pruned: Pruned) -> bool:
+    """The file was read for all that is wanted, and its raw days are still there, or were pruned."""
     if index is None or index.index < READ_AGAIN_BEFORE or not wanted.covered_by(index):
         return False
-    return all(places.raw_manifest(feed, key.channel, key.symbol, key.day).exists() for key in index.days)
+    return all(
+        pruned.has(key) or places.raw_manifest(feed, key.channel, key.symbol, key.day).exists() for key in index.days
+    )
 
 
 def _is_as_published(landing: LandingFile, index: Index) -> bool:

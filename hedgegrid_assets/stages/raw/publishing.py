@@ -33,6 +33,7 @@ from hedgegrid_assets.stages.raw.index import (
 )
 from hedgegrid_assets.stages.raw.manifest import Manifest, Origin, read_manifest
 from hedgegrid_assets.stages.raw.passes import LINES_OPTIONS, LandingPass, Wanted, shown_name
+from hedgegrid_assets.stages.raw.pruned import Pruned
 from hedgegrid_assets.store import Places, atomic_write, parquet_writer, reading, sha256_of, write_document
 
 OF_RAW: Final = b"hedgegrid.raw_sha256"
@@ -49,8 +50,12 @@ def publish(
     *,
     in_place: bool,
     progress: Progress | None,
+    pruned: Pruned,
 ) -> list[str]:
-    """Compose the raw days of all files read, then note the files as imported; what to tell of files that are gone."""
+    """Compose the raw days of all files read, then note the files as imported; what to tell of files that are gone.
+
+    Days that were pruned are not made again.
+    """
     landed = {shown_name(places, landing.path): landing for landing in files}
     older = older_indexes(places, feed, {part.name: part.signature for part in imported})
     for part in imported:
@@ -59,6 +64,8 @@ def publish(
     gone = {key for indexes in older.values() for index in indexes.values() for key in index.days}
     missing = _Missing()
     for key in sorted(gone.union(*(part.counts for part in imported))):
+        if pruned.has(key):
+            continue
         giving = [part for part in imported if key in part.counts]
         held = _held_origins(places, feed, key, {part.name for part in imported})
         held = missing.without(places, key, held, giving)

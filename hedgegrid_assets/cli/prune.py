@@ -1,0 +1,132 @@
+"""The command that takes old days out: ``prune``."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from hedgegrid_assets.cli.output import (
+    Data,
+    Feeds,
+    Json,
+    Quiet,
+    TableName,
+    Verbose,
+    console,
+    megabytes,
+    print_json,
+    progress,
+    say,
+    set_logging,
+)
+from hedgegrid_assets.config.paths import data_path, feeds_path
+from hedgegrid_assets.errors import UsageError
+from hedgegrid_assets.names import check_lookup
+from hedgegrid_assets.timestamps import parse_day
+
+if TYPE_CHECKING:
+    from hedgegrid_assets.config.feeds import Feed
+    from hedgegrid_assets.housekeeping.prune import Plan
+
+_SHOWN: Final = 40
+"""So many instruments and raw folders are listed; all with --json."""
+
+
+def prune(
+    before: Annotated[str, typer.Option("--before", help="The first day that stays, YYYY-MM-DD.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go, and how much that is.")] = False,
+    instrument: Annotated[str | None, typer.Option("--instrument", help="Only this InstrumentId.")] = None,
+    table: TableName = None,
+    feed: Annotated[str | None, typer.Option("--feed", help="Only what this feed of feeds.yaml makes.")] = None,
+    catalog: Annotated[
+        Path | None, typer.Option("--catalog", help="Root of the catalog; default <data>/catalog.")
+    ] = None,
+    data: Data = None,
+    feeds: Feeds = None,
+    as_json: Json = False,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+) -> int:
+    """Take the days before a date out: frames, verdicts, rejects, Nautilus files, and the raw days they were made from.
+
+    Definitions, series, caches and landing files stay; landing files do not give pruned days again, unless --force of
+    replay-to-parquet or backfill takes them again. Files of others stay, and are told. Each day goes whole; a run that was
+    interrupted is finished by the next one.
+    """
+    from hedgegrid_assets.housekeeping.prune import Asked, carry_out, plan
+    from hedgegrid_assets.inspect.days import table_named
+    from hedgegrid_assets.store import Places
+
+    set_logging(verbose=verbose, quiet=quiet)
+    first = parse_day(before, "--before")
+    if instrument is not None:
+        check_lookup(instrument, "--instrument")
+    root = data or data_path()
+    places = Places(root, catalog or root / "catalog")
+    known = _feeds(feeds or feeds_path(), feed)
+    asked = Asked(first, instrument, table_named(table) if table else None, known[feed] if feed else None)
+    found = plan(places, asked)
+    if not dry_run:
+        with progress(quiet=quiet) as tick:
+            carry_out(places, found, lambda what: tick(what, 0))
+    notes = _fetched_again(found, known)
+    if as_json:
+        print_json({"done": not dry_run} | found.to_dict() | {"notes": notes})
+        return 0
+    if not quiet:
+        _show(found, dry_run=dry_run)
+    for note in notes if not quiet else ():
+        say(f"note: {note}")
+    return 0
+
+
+def _feeds(path: Path, wanted: str | None) -> "Mapping[str, Feed]":
+    """The feeds of the file, if there is one. Raises UsageError."""
+    if not path.is_file() and wanted is None:
+        return {}
+    from hedgegrid_assets.config.feeds import read_feeds
+
+    file = read_feeds(path)
+    if wanted is not None and wanted not in file.feeds:
+        raise UsageError(f"unknown feed ({path}): expected one of {', '.join(file.feeds) or 'none'}, found {wanted!r}")
+    return file.feeds
+
+
+def _fetched_again(found: "Plan", known: "Mapping[str, Feed]") -> list[str]:
+    """Feeds that would fetch the pruned days again when they are asked for all of their days."""
+    from hedgegrid_assets.sources import SOURCES
+
+    before = found.asked.before
+    return [
+        f"the feed {name} starts on {feed.start}, so that a backfill would fetch these days again: set start: {before} in "
+        "feeds.yaml"
+        for name, feed in known.items()
+        if name in found.marks and not SOURCES[feed.source].lands and feed.start < before
+    ]
+
+
+def _show(found: "Plan", *, dry_run: bool) -> None:
+    out = console()
+    will = "would go" if dry_run else "gone"
+    groups: dict[str, list[tuple[str, int]]] = {}
+    for each in found.gone:
+        groups.setdefault(each.what, []).append((str(each.day), len(each.removals)))
+    for what, days in list(groups.items())[:_SHOWN]:
+        out.print(what, markup=False, style="bold")
+        files = sum(count for _, count in days)
+        span = days[0][0] if len(days) == 1 else f"{days[0][0]} .. {days[-1][0]}"
+        out.print(f"    {will}: {len(days):,} day{'s' * (len(days) != 1)} {span}, {files:,} files", markup=False)
+    if len(groups) > _SHOWN:
+        out.print(f"and {len(groups) - _SHOWN:,} more; all with --json")
+    for kind, size in found.bytes.items():
+        out.print(f"  {kind:16}{megabytes(size):>12}", markup=False)
+    for why, path in found.kept:
+        out.print(f"stays ({why}): {path}", markup=False)
+    total = megabytes(sum(found.bytes.values()))
+    if not found.gone:
+        out.print(f"nothing is there of the days before {found.asked.before}", markup=False)
+    elif dry_run:
+        out.print(f"{found.files:,} files, {total}, would go; nothing was removed", markup=False)
+    else:
+        out.print(f"{found.files:,} files, {total}, removed", markup=False)
