@@ -1,6 +1,5 @@
 """A whole request: import or fetch, define instruments, then day by day normalize, judge and publish."""
 
-import asyncio
 import logging
 import threading
 import time
@@ -79,6 +78,8 @@ async def run_pipeline(
         DataError: Nothing found, or nothing usable.
         EnvironmentFault: Disk or permissions.
     """
+    import asyncio  # the caller has it; a command line has not
+
     asked = request(
         source_type,
         symbol,
