@@ -33,7 +33,10 @@ FORCED: Final = (
 )
 """The way out for what a run makes of raw days."""
 ROW_GROUP: Final = 65_536
-SCHEMA_VERSION: Final = "1"
+SCHEMA_VERSION: Final = "2"
+"""2: decimals have 18 digits where all of a day fit, which Parquet holds as 64-bit integers; in 1 they have 38."""
+_DIGITS: Final = 18
+_MOST_DIGITS: Final = 38
 _IDS_AT_ONCE: Final = 4_000_000
 _SHARED_SHOWN: Final = 10
 _TIMES: Final = frozenset({"ts_event", "ts_init"})
@@ -72,7 +75,7 @@ def frame_schema(table: Table, precisions: Precisions) -> pl.Schema:
 
 
 def arrow_schema(table: Table, precisions: Precisions, metadata: Mapping[str, str]) -> pa.Schema:
-    """Schema of the stored Parquet file."""
+    """Schema of the stored Parquet file, if its decimals have no more than 18 digits (see ``FrameWriter``)."""
     fields = [pa.field("instrument_id", pa.dictionary(pa.int32(), pa.string()), nullable=False)]
     nullable = {column.name for column in table.columns if column.nullable}
     times = time_columns(table)
@@ -94,7 +97,7 @@ def rising(table: Table) -> frozenset[str]:
 
 def _arrow_type(dtype: pl.DataType) -> pa.DataType:
     if isinstance(dtype, pl.Decimal):
-        return pa.decimal128(38, dtype.scale)
+        return pa.decimal128(_DIGITS if dtype.scale <= _DIGITS else _MOST_DIGITS, dtype.scale)
     if isinstance(dtype, pl.Enum):
         return pa.dictionary(pa.int32(), pa.string())
     plain = {
@@ -120,26 +123,60 @@ def parquet_options(schema: pa.Schema, compression: str, rising: Collection[str]
         "use_dictionary": [field.name for field in schema if pa.types.is_dictionary(field.type)] or False,
         "column_encoding": dict.fromkeys(sorted(names.intersection(rising)), "DELTA_BINARY_PACKED"),
         "write_statistics": sorted(names & _TIMES),
+        "store_decimal_as_integer": True,
         "store_schema": True,
     }
 
 
 class FrameWriter:
-    """Writes a frame to Parquet in row groups of one size, whatever the blocks are: same rows, same bytes."""
+    """Writes a frame to Parquet in row groups of one size, whatever the blocks are: same rows, same bytes.
+
+    Decimals have the digits of the schema; from the first value on that has more, all of the file have 38.
+    """
 
     def __init__(
         self, path: Path, instrument_id: str, table: Table, schema: pa.Schema, compression: str = "zstd"
     ) -> None:
-        self._schema = schema
-        self._instrument = instrument_id
-        self._file = pq.ParquetWriter(path, schema, **parquet_options(schema, compression, rising(table)))
+        self._path, self._instrument, self._table = path, instrument_id, table
+        self._schema, self._compression = schema, compression
+        self._file = self._open()
+
+    def _open(self) -> pq.ParquetWriter:
+        options = parquet_options(self._schema, self._compression, rising(self._table))
+        return pq.ParquetWriter(self._path, self._schema, **options)
 
     def write(self, group: pl.DataFrame) -> None:
         """Write one row group."""
+        if not self._holds(group):
+            self._begin_with_more_digits()
+        self._write(group)
+
+    def _holds(self, group: pl.DataFrame) -> bool:
+        few = [field for field in self._schema if pa.types.is_decimal(field.type) and field.type.precision == _DIGITS]
+        most = group.select(pl.col(field.name).abs().max() for field in few).row(0) if few else ()
+        return all(
+            value is None or value < 10 ** (_DIGITS - field.type.scale) for value, field in zip(most, few, strict=True)
+        )
+
+    def _write(self, group: pl.DataFrame) -> None:
         arrays: list[pa.Array] = [repeated(self._instrument, len(group))]
         for field in list(self._schema)[1:]:
             arrays.append(_stored(group[field.name], field.type))
         self._file.write_table(pa.table(arrays, schema=self._schema), row_group_size=len(group) or None)
+
+    def _begin_with_more_digits(self) -> None:
+        """Write anew what is written so far, group by group."""
+        self._file.close()
+        before = self._path.replace(self._path.with_name(f"before-{self._path.name}"))
+        fields = [
+            field.with_type(pa.decimal128(_MOST_DIGITS, field.type.scale)) if pa.types.is_decimal(field.type) else field
+            for field in self._schema
+        ]
+        self._schema = pa.schema(fields, metadata=self._schema.metadata)
+        self._file = self._open()
+        for group in read_blocks(before, self._table):
+            self._write(group)
+        before.unlink()
 
     def close(self) -> None:
         """Write the footer."""
@@ -160,6 +197,8 @@ def _stored(series: pl.Series, kind: pa.DataType) -> pa.Array:
     if isinstance(series.dtype, pl.Enum):
         codes = series.to_physical().cast(pl.Int32).to_arrow()
         return pa.DictionaryArray.from_arrays(codes, series.dtype.categories.to_arrow().cast(pa.string()))
+    if isinstance(series.dtype, pl.Decimal):
+        return series.cast(pl.Decimal(kind.precision, kind.scale)).to_arrow()
     return series.to_arrow().cast(kind)
 
 
@@ -240,7 +279,13 @@ def _blocks(path: Path, table: Table, columns: Collection[str] | None) -> Iterat
                     arrow = arrow.set_column(number, name, arrow.column(name).cast(pa.int64()))
             frame = pl.from_arrow(arrow)
             assert isinstance(frame, pl.DataFrame)
-            yield frame.select(names).with_columns(enums)
+            yield _with_all_digits(frame.select(names)).with_columns(enums)
+
+
+def _with_all_digits(frame: pl.DataFrame) -> pl.DataFrame:
+    """Decimals as frames have them in memory, whatever the file has."""
+    kinds = {name: kind.scale for name, kind in frame.schema.items() if isinstance(kind, pl.Decimal)}
+    return frame.with_columns(pl.col(name).cast(pl.Decimal(_MOST_DIGITS, scale)) for name, scale in kinds.items())
 
 
 def frame_metadata(path: Path) -> dict[str, str]:
@@ -421,4 +466,4 @@ def read_frame(
 
 def _stored_frame(path: Path) -> pl.DataFrame:
     with reading(path, "a frame", FORCED):
-        return pl.read_parquet(path)
+        return _with_all_digits(pl.read_parquet(path))

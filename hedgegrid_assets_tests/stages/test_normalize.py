@@ -453,7 +453,7 @@ def test_the_frame_is_the_one_that_its_verdict_names(yard: Yard) -> None:
     assert done.verdict.frame_sha256 == sha256_of(yard.frame_path())
     assert done.verdict.raw_sha256 == [yard.raw().sha256]
     assert frame_metadata(yard.frame_path()) == {
-        "hedgegrid.schema": "1",
+        "hedgegrid.schema": "2",
         "hedgegrid.series": "binance/aggTrade",
         "hedgegrid.raw_sha256": yard.raw().sha256,
         "hedgegrid.code_version": done.verdict.code_version,
@@ -553,8 +553,8 @@ def test_a_stored_frame_has_the_types_that_it_promises(yard: Yard) -> None:
             "instrument_id": text,
             "ts_event": time,
             "ts_init": time,
-            "price": pa.decimal128(38, 2),
-            "size": pa.decimal128(38, 3),
+            "price": pa.decimal128(18, 2),
+            "size": pa.decimal128(18, 3),
             "aggressor_side": text,
             "trade_id": pa.string(),
             "first_trade_id": pa.int64(),
@@ -565,14 +565,14 @@ def test_a_stored_frame_has_the_types_that_it_promises(yard: Yard) -> None:
             "instrument_id": text,
             "ts_event": time,
             "ts_init": time,
-            "mark_price": pa.decimal128(38, 8),
+            "mark_price": pa.decimal128(18, 8),
             "raw_row": pa.uint32(),
         },
         "index_price_update": {
             "instrument_id": text,
             "ts_event": time,
             "ts_init": time,
-            "index_price": pa.decimal128(38, 8),
+            "index_price": pa.decimal128(18, 8),
             "raw_row": pa.uint32(),
         },
         "funding_rate_update": {
