@@ -231,8 +231,24 @@ def _show_plan(asked: "Request", *, as_json: bool) -> int:
     return 0
 
 
+_MALLOC: Final = {"M_MMAP_THRESHOLD": (-3, 32 << 20), "M_TRIM_THRESHOLD": (-1, 64 << 20), "M_ARENA_MAX": (-8, 2)}
+"""glibc's name of an option -> (its number, its value): the first is the most that it takes."""
+
+
+def _keep_freed_memory() -> None:
+    """Let blocks of lines that are freed be used for the next ones: else each is new pages, which the kernel clears."""
+    import ctypes
+
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:  # glibc
+        for option, value in _MALLOC.values():
+            mallopt(option, value)
+
+
 def _run(asked: "Request", *, as_json: bool, quiet: bool) -> int:
     from hedgegrid_assets.pipeline.run import run
+
+    _keep_freed_memory()
 
     if asked.start and asked.end and not quiet:
         say(f"{(asked.end - asked.start).days} days: {asked.start} .. {asked.end - timedelta(days=1)}")

@@ -92,7 +92,8 @@ def from_nautilus(table: Table, data: pa.Table) -> pl.DataFrame:
     raw = {column.name for column in form.columns if _CODECS[column.encoding].kind == _F16}
     found: dict[str, Any] = {}
     for name in data.column_names:
-        column = data.column(name).combine_chunks()
+        chunks = data.column(name)
+        column = chunks.chunk(0) if chunks.num_chunks == 1 else chunks.combine_chunks()  # which copies
         found[name] = _as_decimals(column) if name in raw else column
     frame = pl.from_arrow(pa.table(found))
     assert isinstance(frame, pl.DataFrame)
