@@ -23,7 +23,7 @@ def convert(source: Path, target: Path) -> None:
     with pq.ParquetWriter(target, schema, use_dictionary=False, compression="zstd", compression_level=1) as file:
 
         def write(rows: pl.DataFrame) -> None:
-            file.write_table(nautilus.to_nautilus(TRADE_TICK, rows, schema), row_group_size=len(rows))
+            file.write_table(nautilus.to_nautilus(TRADE_TICK, rows, schema, INSTRUMENT), row_group_size=len(rows))
 
         writer = BackgroundWriter(write)
         reader = None

@@ -54,6 +54,8 @@ class Encoding(StrEnum):
     UINT16 = "uint16"
     NS = "ns"
     """A time in ns since 1970."""
+    TEXT = "text"
+    """A word, or a decimal in plain digits without zeros at its end."""
 
 
 class Period(StrEnum):
@@ -92,7 +94,7 @@ class NautilusForm:
     """A table as one generation of NautilusTrader stores it.
 
     Attributes:
-        cls: Class in ``nautilus_trader.model.data``.
+        cls: Class in ``nautilus_trader.model.data``, or in ``own``.
         folder: In ``data/`` of a catalog.
         columns: Those before ``ts_event`` and ``ts_init``, in the order of the file.
         precisions: Key in the footer -> the instrument's precision that it names.
@@ -101,6 +103,8 @@ class NautilusForm:
         period: Of one file.
         named: What it calls the rows of an instrument, with ``{id}`` for that one: the folder below ``folder``.
         named_in: Key in the footer that holds this name; empty: none.
+        own: Module of ours with the class, which decodes its rows itself: every row names its instrument and its class,
+            times are signed, and the footer says nothing. Empty: the class is Nautilus'.
     """
 
     cls: str
@@ -112,6 +116,7 @@ class NautilusForm:
     period: Period = Period.DAY
     named: str = "{id}"
     named_in: str = ""
+    own: str = ""
 
     def name_of(self, instrument_id: str) -> str:
         """What it calls the rows of an instrument."""

@@ -7,13 +7,18 @@ from hedgegrid_assets.model import Channel, Rule, Table, TableMapping
 from hedgegrid_assets.tables.bar import BARS
 from hedgegrid_assets.tables.funding_rate_update import FUNDING_RATE_UPDATE
 from hedgegrid_assets.tables.index_price_update import INDEX_PRICE_UPDATE
+from hedgegrid_assets.tables.liquidation import LIQUIDATION
 from hedgegrid_assets.tables.mark_price_update import MARK_PRICE_UPDATE
+from hedgegrid_assets.tables.open_interest import OPEN_INTEREST
 from hedgegrid_assets.tables.quote_tick import QUOTE_TICK
 from hedgegrid_assets.tables.trade_tick import TRADE_TICK
 
 TABLES: Final[Mapping[str, Table]] = {
     table.name: table
-    for table in (TRADE_TICK, MARK_PRICE_UPDATE, INDEX_PRICE_UPDATE, FUNDING_RATE_UPDATE, QUOTE_TICK, *BARS)
+    for table in (
+        *(TRADE_TICK, MARK_PRICE_UPDATE, INDEX_PRICE_UPDATE, FUNDING_RATE_UPDATE, QUOTE_TICK, *BARS),
+        *(LIQUIDATION, OPEN_INTEREST),
+    )
 }
 TOKENS: Final[Mapping[str, Table]] = {table.token: table for table in TABLES.values()}
 RULES: Final[Mapping[str, Rule]] = {rule.name: rule for table in TABLES.values() for rule in table.rules}

@@ -69,6 +69,9 @@ def _message(kind: str, number: int, **more: object) -> str:
         ohlcv = {"o": "42500.1", "h": more.pop("p", "42500.3"), "l": "42500", "c": "42500.2", "v": "0.5"}
         inner = {"t": MIDNIGHT_MS, "T": MIDNIGHT_MS + 59_999 + number % 2 * 60_000, "s": "BTCUSDT", "i": "1m", "f": 1}
         body = {"e": kind, "E": at, "s": "BTCUSDT", "k": inner | ohlcv | {"x": number != 2, "q": "1"}}
+    elif kind == "forceOrder":
+        order = {"s": "BTCUSDT", "S": "SELL", "p": more.pop("p", "42500.1"), "ap": "42500.123", "z": "0.5", "T": at}
+        body = {"e": kind, "E": at, "o": order | {"X": "NEW" if number == 2 else "FILLED", "o": "LIMIT"}}
     elif kind == "indexPriceUpdate":
         body = {"e": kind, "E": at, "i": "BTCUSD", "p": f"425{number}.1"}
     elif kind == "markPriceUpdate":
@@ -163,6 +166,7 @@ READERS: Final[Mapping[str, Reader]] = {
     "websocket bookTicker": Reader(websocket.SOURCE, "bookTicker", _messages("bookTicker")),
     "websocket aggTrade": Reader(websocket.SOURCE, "aggTrade", _messages("aggTrade")),
     "websocket kline": Reader(websocket.SOURCE, "kline", _messages("kline")),
+    "websocket forceOrder": Reader(websocket.SOURCE, "forceOrder", _messages("forceOrder")),
     "websocket trade": Reader(websocket.SOURCE, "trade", _messages("trade")),
     "websocket indexPrice": Reader(websocket.SOURCE, "indexPrice", _messages("indexPriceUpdate")),
     "websocket arrays of trades": Reader(websocket.SOURCE, "aggTrade", _arrays("aggTrade")),
@@ -203,6 +207,26 @@ READERS: Final[Mapping[str, Reader]] = {
             for bid in ("42500.1", "4e4", "", "x")
         ),
         "exchange,symbol,timestamp,local_timestamp,ask_amount,ask_price,bid_price,bid_amount",
+    ),
+    "tardis liquidations": Reader(
+        tardis.SOURCE,
+        "liquidations",
+        tuple(
+            _cells(at, at + 1, side=side, price=price)
+            for at in (1, 2)
+            for side, price in (("buy", "42500.1"), ("sell", "4e4"), ("", "1"), ("x", "2"), ("buy", "x"))
+        ),
+        _HEAD,
+    ),
+    "tardis open_interest": Reader(
+        tardis.SOURCE,
+        "open_interest",
+        tuple(
+            _tick(at, "42500.1", "0.0001").replace(",,,42499.5", f",{interest},,42499.5")
+            for at in (1, 2)
+            for interest in ("81250.125", "", "8e4", "x", "-1")
+        ),
+        _TICKER,
     ),
     "tardis replay bookTicker": Reader(tardis.SOURCE, "bookTicker", _messages("bookTicker", iso=True)),
     "archive aggTrade": Reader(

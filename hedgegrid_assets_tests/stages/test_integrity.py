@@ -72,6 +72,8 @@ def clean(table: Table) -> pl.DataFrame:
         **{name: pl.lit("42000.10") for name in ("open", "close", "low")},
         "high": pl.lit("42000.20"),
         "volume": pl.lit("1.5"),
+        "open_interest": pl.lit("81250.125"),
+        "side": pl.lit("BUY"),
         "bid_price": pl.lit("42000.10"),
         "ask_price": pl.lit("42000.20"),
         "bid_size": pl.lit("1.5"),
@@ -163,6 +165,7 @@ BROKEN: dict[str, Callable[[Day], Day]] = {
     "rejected_share": lambda day: day.counting(rows_in=len(day.frame) + 400, rejected=400).knowing(
         rejects_by_reason={"bad_decimal": 400}
     ),
+    "open_interest_not_negative": lambda day: day.with_frame(at(7, "open_interest", pl.lit("-1"))),
     "ohlc_in_order": lambda day: day.with_frame(at(7, "high", pl.lit("42000.09"))),
     "volume_possible": lambda day: day.with_frame(at(7, "volume", pl.lit("-0.001"))),
     "one_bar_a_period": lambda day: day.with_frame(at(7, "ts_event", pl.col("ts_event").shift(1))),

@@ -1,5 +1,6 @@
 """What each table declares of itself fits together, and nothing is taken for granted that it does not say."""
 
+from importlib import import_module
 from typing import Final
 
 import pyarrow as pa
@@ -41,6 +42,10 @@ def test_nautilus_columns_are_made_from_columns_of_the_frame(table: Table) -> No
 
 @EVERY
 def test_a_footer_names_the_precisions_of_the_columns_and_no_others(table: Table) -> None:
+    if table.form().own:
+        assert not table.form().precisions
+        assert nautilus.schema(table, "A.B", Precisions(price=1, size=2, mark=3)).metadata is None
+        return
     held = {column.made_from for column in table.form().columns}
     used = {column.precision for column in table.columns if column.name in held and column.precision is not None}
     assert set(table.form().precisions.values()) == used
@@ -53,20 +58,25 @@ def test_a_footer_names_the_precisions_of_the_columns_and_no_others(table: Table
 
 @EVERY
 def test_nautilus_own_schema_is_the_one_declared(table: Table) -> None:
-    from nautilus_trader.model import data
     from nautilus_trader.serialization.arrow.schema import NAUTILUS_ARROW_SCHEMA
+    from nautilus_trader.serialization.arrow.serializer import _SCHEMAS
 
     declared = nautilus.schema(table, "A.B", Precisions(1, 2, 3)).remove_metadata()
-    theirs: pa.Schema = NAUTILUS_ARROW_SCHEMA[getattr(data, table.form().cls)].remove_metadata()
+    theirs: pa.Schema = (NAUTILUS_ARROW_SCHEMA | _SCHEMAS)[_class_of(table)].remove_metadata()
     assert declared.equals(theirs)
 
 
 @EVERY
 def test_files_lie_where_nautilus_looks_for_its_class(table: Table) -> None:
-    from nautilus_trader.model import data
     from nautilus_trader.persistence.funcs import class_to_filename
 
-    assert table.form().folder == class_to_filename(getattr(data, table.form().cls))
+    assert table.form().folder == class_to_filename(_class_of(table))
+
+
+def _class_of(table: Table) -> type:
+    found = getattr(import_module(table.form().own or "nautilus_trader.model.data"), table.form().cls)
+    assert isinstance(found, type)
+    return found
 
 
 @EVERY

@@ -120,7 +120,7 @@ def _request(settings: Mapping[str, Any], symbol: str, channel: Channel, day: da
     found: dict[str, Any] = {"exchange": exchange_of(settings), "symbol": symbol, "date": str(day)}
     if _is_message(channel):
         return found | {"api": "replay", "channel": channel.name, "slices": MINUTES}
-    return found | {"api": "datasets", "data_type": channel.name}
+    return found | {"api": "datasets", "data_type": channel.event}
 
 
 def _cache(settings: Mapping[str, Any], folder: Path) -> Path:
@@ -143,7 +143,7 @@ def _download(
     if _is_message(channel):
         minutes = SliceDay(exchange_of(settings), channel.name, symbol, day, cache)
         return _replayed(minutes, settings, work, tick)
-    dataset = DatasetDay(exchange_of(settings), channel.name, symbol, day, cache)
+    dataset = DatasetDay(exchange_of(settings), channel.event, symbol, day, cache)
     return _as_file(dataset, settings, channel, work, tick)
 
 
@@ -200,7 +200,7 @@ def _plan(settings: Mapping[str, Any], symbol: str, channel: Channel, day: date,
     if _is_message(channel):
         cached = len(SliceDay(exchange, channel.name, symbol, day, cache).cached())
         return FetchPlan(MINUTES - cached, cached, is_free(day))
-    cached = int(DatasetDay(exchange, channel.name, symbol, day, cache).path().is_file())
+    cached = int(DatasetDay(exchange, channel.event, symbol, day, cache).path().is_file())
     return FetchPlan(1 - cached, cached, is_free(day))
 
 

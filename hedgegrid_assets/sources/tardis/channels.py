@@ -7,6 +7,7 @@ import polars as pl
 from hedgegrid_assets.model import Channel, Field, Identity, TableMapping
 from hedgegrid_assets.tables.bar import made_of_trades
 from hedgegrid_assets.tables.funding_rate_update import RATE_DECIMALS
+from hedgegrid_assets.tables.liquidation import order_side
 from hedgegrid_assets.tables.quote_tick import QUOTED
 from hedgegrid_assets.tables.trade_tick import side
 from hedgegrid_assets.timestamps import nanoseconds
@@ -154,4 +155,74 @@ def channels(exchange: str) -> tuple[Channel, ...]:
                 )
             },
         ),
+        _liquidations(exchange),
+        _open_interest(exchange),
+    )
+
+
+def _liquidations(exchange: str) -> Channel:
+    side = pl.col("side")
+    return Channel(
+        name="liquidations",
+        event="liquidations",
+        series=f"{exchange}/liquidations",
+        fields=(
+            *_TIMES,
+            Field("symbol", "symbol", "text", "exchange symbol"),
+            Field("side", "side", "text", "of the forced order: buy, a short was liquidated", missing="missing_side"),
+            Field("price", "price", "decimal", "quote units"),
+            Field("size", "amount", "decimal", "base units, or contracts"),
+        ),
+        ts_event=nanoseconds(pl.col("timestamp")),
+        contiguous_ids=False,
+        identity=Identity.EVERY_ROW,
+        tables={
+            "liquidation": TableMapping(
+                columns={
+                    "side": pl.when(side == "buy")
+                    .then(order_side("BUY"))
+                    .when(side == "sell")
+                    .then(order_side("SELL"))
+                    .otherwise(order_side("NO_ORDER_SIDE")),
+                    "price": pl.col("price"),
+                    "size": pl.col("size"),
+                    "average_price": pl.lit(None, pl.Decimal(38, 16)),
+                },
+                lineage={
+                    "ts_event": ("timestamp",),
+                    "ts_init": ("local_timestamp",),
+                    "side": ("side",),
+                    "price": ("price",),
+                    "size": ("amount",),
+                },
+            )
+        },
+    )
+
+
+def _open_interest(exchange: str) -> Channel:
+    """Of the tickers: polled, and so told under the time of the mark price before it; only its arrival is its own."""
+    return Channel(
+        name="open_interest",
+        event="derivative_ticker",
+        series=f"{exchange}/open_interest",
+        fields=(
+            _TIMES[1],
+            Field("symbol", "symbol", "text", "exchange symbol"),
+            Field("open_interest", "open_interest", "decimal", "base units, or contracts", required=False),
+        ),
+        ts_event=nanoseconds(pl.col("local_timestamp")),
+        contiguous_ids=False,
+        identity=Identity.EVERY_ROW,
+        tables={
+            "open_interest": TableMapping(
+                columns={"open_interest": pl.col("open_interest")},
+                lineage={
+                    "ts_event": ("local_timestamp",),
+                    "ts_init": ("local_timestamp",),
+                    "open_interest": ("open_interest",),
+                },
+                applies=pl.col("open_interest").is_not_null(),
+            )
+        },
     )

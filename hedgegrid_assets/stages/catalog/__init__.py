@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Final
 
@@ -128,7 +129,7 @@ class Draft:
     def __init__(
         self, places: Places, day: InstrumentDay, table: Table, precisions: Precisions, compression: str = "zstd"
     ) -> None:
-        self._table, self._date = table, day.date
+        self._table, self._date, self._instrument_id = table, day.date, day.instrument_id
         self._target = schema_of(day, table, precisions)
         self._options = frames.parquet_options(self._target, compression, nautilus.rising(table))
         self._stack = ExitStack()
@@ -150,7 +151,7 @@ class Draft:
         """Take rows of the frame, in stored order; a row group each."""
         part = nautilus.kept(self._table, group, self._before)
         if len(part):
-            arrow = nautilus.to_nautilus(self._table, part, self._target)
+            arrow = nautilus.to_nautilus(self._table, part, self._target, self._instrument_id)
             self._writer.write_table(arrow, row_group_size=len(part))
         self._before = group.tail(1)
         self.rows += len(group)
@@ -243,7 +244,6 @@ def rows_by_nautilus(places: Places, day: InstrumentDay, table: Table) -> int | 
     if not form.readable:
         return None
     from nautilus_trader.core import nautilus_pyo3
-    from nautilus_trader.model import data
     from nautilus_trader.persistence.catalog import ParquetDataCatalog
 
     if nautilus_pyo3.PRECISION_BYTES != 16:
@@ -253,9 +253,8 @@ def rows_by_nautilus(places: Places, day: InstrumentDay, table: Table) -> int | 
         )
     reader = ParquetDataCatalog(str(places.catalog.resolve()))
     start, end = iso(day_start(day.date)), iso(day_end(day.date) - 1)
-    return len(
-        reader.query(getattr(data, form.cls), identifiers=[form.name_of(day.instrument_id)], start=start, end=end)
-    )
+    cls = getattr(import_module(form.own or "nautilus_trader.model.data"), form.cls)
+    return len(reader.query(cls, identifiers=[form.name_of(day.instrument_id)], start=start, end=end))
 
 
 def _good_verdict(places: Places, day: InstrumentDay, table: Table, precisions: Precisions) -> Verdict:

@@ -19,12 +19,17 @@ from hedgegrid_assets.stages.frames import Precisions
 _F16: Final = pa.binary(16)
 _RAW: Final = pl.Decimal(38, 16)
 _TIMES: Final = ("ts_event", "ts_init")
+_OWN: Final[Mapping[str, pa.DataType]] = {"instrument_id": pa.string(), "type": pa.string()}
+"""What every row of a class of ours says."""
 
 
 def schema(table: Table, instrument_id: str, precisions: Precisions) -> pa.Schema:
     """Arrow schema with the metadata that Nautilus reads; equal in all files of a folder."""
     form = table.form()
     fields = [pa.field(column.name, _CODECS[column.encoding].kind, nullable=column.nullable) for column in form.columns]
+    if form.own:
+        fields += [pa.field(name, kind) for name, kind in (*_OWN.items(), *dict.fromkeys(_TIMES, pa.int64()).items())]
+        return pa.schema(field.with_nullable(True) for field in fields)
     fields += [pa.field(name, pa.uint64(), nullable=False) for name in _TIMES]
     decimals = {key: str(getattr(precisions, name)) for key, name in form.precisions.items()}
     named = {form.named_in: form.name_of(instrument_id)} if form.named_in else {}
@@ -34,7 +39,7 @@ def schema(table: Table, instrument_id: str, precisions: Precisions) -> pa.Schem
 def columns(table: Table) -> list[tuple[str, str, str]]:
     """Nautilus' column, its type, and the frame's column that it is made from."""
     own = [(column.name, str(_CODECS[column.encoding].kind), column.made_from) for column in table.form().columns]
-    return own + [(name, str(pa.uint64()), name) for name in _TIMES]
+    return own + [(name, str(pa.int64() if table.form().own else pa.uint64()), name) for name in _TIMES]
 
 
 def rising(table: Table) -> frozenset[str]:
@@ -75,11 +80,15 @@ def as_held(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(made_ids.shortened(frame[name]).alias(name) for name in ids)
 
 
-def to_nautilus(table: Table, frame: pl.DataFrame, target: pa.Schema) -> pa.Table:
+def to_nautilus(table: Table, frame: pl.DataFrame, target: pa.Schema, instrument_id: str) -> pa.Table:
     """Rows in memory form to an Arrow table in Nautilus' format; decimals go over as buffers, without a copy."""
     arrays = {
         column.name: _CODECS[column.encoding].write(frame[column.made_from]) for column in table.form().columns
-    } | {name: _unsigned(frame[name]) for name in _TIMES}
+    } | {name: frame[name].to_arrow() if table.form().own else _unsigned(frame[name]) for name in _TIMES}
+    if table.form().own:
+        said = zip(_OWN, (instrument_id, table.form().cls), strict=True)
+        arrays |= {name: pl.repeat(text, len(frame), dtype=pl.String, eager=True).to_arrow() for name, text in said}
+        arrays = {name: arrays[name].cast(target.field(name).type) for name in target.names}
     return pa.table([arrays[name] for name in target.names], schema=target)
 
 
@@ -156,6 +165,13 @@ def _json_decimal(series: pl.Series) -> pa.Array:
     return spelled.to_arrow().cast(pa.string()).cast(pa.binary())
 
 
+def _text(series: pl.Series) -> pa.Array:
+    if isinstance(series.dtype, pl.Decimal):
+        texts = series.cast(pl.Decimal(38, max(series.dtype.scale, 1))).cast(pl.String)
+        return texts.str.strip_chars_end("0").str.strip_chars_end(".").to_arrow().cast(pa.string())
+    return series.cast(pl.String).to_arrow().cast(pa.string())
+
+
 def _as_it_is(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     del dtype
     return column
@@ -169,5 +185,6 @@ _CODECS: Final[Mapping[Encoding, _Codec]] = {
         pa.binary(), _json_decimal, lambda column, dtype: column.cast(pl.String).str.strip_chars('"').cast(dtype)
     ),
     Encoding.UINT16: _Codec(pa.uint16(), pl.Series.to_arrow, _as_it_is),
+    Encoding.TEXT: _Codec(pa.string(), _text, lambda column, dtype: column.cast(dtype)),
     Encoding.NS: _Codec(pa.uint64(), _unsigned, lambda column, dtype: column.cast(dtype)),
 }

@@ -240,6 +240,12 @@ def positive(name: str, *columns: str) -> Rule:
     )
 
 
+def not_negative(name: str, column: str) -> Rule:
+    """Every value of a column is zero or above."""
+    fails = (pl.col(column) >= 0).not_().fill_null(value=True)
+    return Rule(name, _ERROR, "positive_prices", f"every {column} is zero or above", fails=fails)
+
+
 def on_tick(*columns: str) -> Rule:
     """Every price of some columns is a multiple of the instrument's increment."""
     off = (pl.col(column).to_physical() % pl.col("price_tick") != 0 for column in columns)

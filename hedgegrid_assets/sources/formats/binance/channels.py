@@ -7,6 +7,7 @@ import polars as pl
 from hedgegrid_assets.model import Channel, Field, Identity, TableMapping
 from hedgegrid_assets.tables.bar import OHLCV, PERIODS, made_of_trades
 from hedgegrid_assets.tables.funding_rate_update import RATE_DECIMALS
+from hedgegrid_assets.tables.liquidation import order_side
 from hedgegrid_assets.tables.quote_tick import QUOTED
 from hedgegrid_assets.tables.trade_tick import side
 from hedgegrid_assets.timestamps import nanoseconds
@@ -190,6 +191,7 @@ def channels(venue: str) -> tuple[Channel, ...]:
             },
         ),
         _klines(venue),
+        _forced_orders(venue),
     )
 
 
@@ -219,6 +221,47 @@ def _klines(venue: str) -> Channel:
                 known_from=pl.col("ts_event"),
             )
             for period in PERIODS
+        },
+    )
+
+
+def _forced_orders(venue: str) -> Channel:
+    """Liquidations; the venue sends the latest of each second."""
+    return Channel(
+        name="forceOrder",
+        event="forceOrder",
+        series=f"{venue}/forceOrder",
+        inside="o",
+        fields=(
+            Field("symbol", "s", "text", "exchange symbol"),
+            Field("side", "S", "text", "of the order: SELL, a long was liquidated", missing="missing_side"),
+            Field("price", "p", "decimal", "limit of the order, quote units"),
+            Field("average_price", "ap", "decimal", "of the fills", required=False),
+            Field("size", "z", "decimal", "filled so far, base units (contracts on coinm)"),
+            Field("status", "X", "text", "FILLED, or what came before"),
+            Field("trade_time", "T", "integer", "of the order, ms", required=False),
+            Field("event_time", "E", "integer", "sent, ms", required=False),
+        ),
+        ts_event=_TRADE_TIME,
+        contiguous_ids=False,
+        identity=Identity.CONTENT,
+        tables={
+            "liquidation": TableMapping(
+                columns={
+                    "side": pl.when(pl.col("side") == "SELL").then(order_side("SELL")).otherwise(order_side("BUY")),
+                    "price": pl.col("price"),
+                    "size": pl.col("size"),
+                    "average_price": pl.col("average_price"),
+                },
+                lineage={
+                    "ts_event": ("T", "E"),
+                    "side": ("S",),
+                    "price": ("p",),
+                    "size": ("z",),
+                    "average_price": ("ap",),
+                },
+                applies=pl.col("status") == "FILLED",
+            )
         },
     )
 

@@ -184,7 +184,7 @@ def _place_exactly(
     channel = by_event.get(str(message.get("e")))
     if channel is None:
         return row | {"gate": False, "channel": None, "event": str(message.get("e", "rest"))}
-    symbol = message.get(symbol_key(channel))
+    symbol = flat(message, channel).get(symbol_key(channel))
     symbol = symbol if isinstance(symbol, str) and symbol else None
     has_local = TIME_AT_START.match(row["text"].strip()) is not None
     ts_init = row["local"] if has_local else exchange
