@@ -163,7 +163,7 @@ def frame(
 ) -> pl.DataFrame:
     """All days of a normalized table; times in ns."""
     folder = Places(tmp_path, tmp_path / catalog).frame_folder(instrument, TABLES[table].folder)
-    rows = pl.concat([pl.read_parquet(path) for path in sorted(folder.glob("*.parquet"))])
+    rows = pl.concat([pl.read_parquet(path.local()) for path in folder.files(".parquet")])
     return rows.with_columns(pl.selectors.datetime().cast(pl.Int64), pl.selectors.categorical().cast(pl.String))
 
 
@@ -176,7 +176,7 @@ def rejects(
         .rejects(instrument, TABLES[table].folder, datetime(2024, 1, 1, tzinfo=UTC).date())
         .parent
     )
-    parts = [pl.read_parquet(path) for path in sorted(folder.glob("*.parquet"))]
+    parts = [pl.read_parquet(path.local()) for path in folder.files(".parquet")]
     return sorted((line, reason) for part in parts for line, reason in part.select("line", "reason").iter_rows())
 
 

@@ -125,11 +125,11 @@ def _days(ranges: Sequence[dict[str, Any]]) -> dict[str, set[str]]:
 @contextmanager
 def daemon_of(feed_context: FeedContext) -> Iterator[Daemon]:
     """The daemon of a feed that ``feed_context_of`` has made."""
-    root = feed_context.places.data.parent
+    root = feed_context.places.home.parent
     file = root / "location.py"
     file.write_text(
         "from pathlib import Path\nfrom hedgegrid_assets.defs import load\n"
-        f"defs = load(Path({str(root / 'feeds.yaml')!r}), Path({str(feed_context.places.data)!r}))\n"
+        f"defs = load(Path({str(root / 'feeds.yaml')!r}), Path({str(feed_context.places.home)!r}))\n"
     )
     origin = InProcessCodeLocationOrigin(
         LoadableTargetOrigin(executable_path=None, python_file=str(file), working_directory=str(root)),

@@ -157,5 +157,5 @@ def key_of(asset: str) -> dg.AssetKey:
 
 def catalog_files(feed_context: FeedContext, table: str) -> dict[str, bytes]:
     """Instrument/file -> bytes of the Nautilus files of a table."""
-    root = feed_context.places.catalog / "data" / table
+    root = feed_context.places.catalog.local() / "data" / table
     return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*.parquet")}

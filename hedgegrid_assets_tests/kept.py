@@ -88,13 +88,16 @@ class Home:
         return ["--feeds", str(self.root / "feeds.yaml")] if command == "status" else []
 
     def nautilus(self, day: date = FIRST) -> Path:
-        return self.places.catalog / f"data/trade_tick/{ID}/{day}T00-00-00-000000000Z_{day}T23-59-59-999999999Z.parquet"
+        return (
+            self.places.catalog.local()
+            / f"data/trade_tick/{ID}/{day}T00-00-00-000000000Z_{day}T23-59-59-999999999Z.parquet"
+        )
 
     def verdict(self, day: date = FIRST) -> Path:
-        return self.places.verdict(ID, "trade_tick", day)
+        return self.places.verdict(ID, "trade_tick", day).local()
 
     def frame(self, day: date = FIRST) -> Path:
-        return self.places.frame(ID, "trade_tick", day)
+        return self.places.frame(ID, "trade_tick", day).local()
 
     def files(self) -> dict[str, bytes]:
         """Every file of data and catalog but locks."""

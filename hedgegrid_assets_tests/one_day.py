@@ -18,7 +18,7 @@ from hedgegrid_assets.stages.frames import Precisions, frame_schema, read_blocks
 from hedgegrid_assets.stages.normalize import Recipe, normalize_day
 from hedgegrid_assets.stages.raw import Origin, RawDay, RawKey
 from hedgegrid_assets.stages.raw.kept import Kept
-from hedgegrid_assets.store import BlockReader, Places, blocks, plain
+from hedgegrid_assets.store import BlockReader, Places, blocks, local_file, plain
 from hedgegrid_assets.tables import TABLES
 from hedgegrid_assets_tests.yard import ALIKE, bare_manifest
 
@@ -86,7 +86,7 @@ def outcomes(
 ) -> dict[str, Outcome]:
     """Table -> what becomes of it. ``kept``: by way of what placing its lines has read, as when a day is imported and made in one go."""
     raw = raw_day(folder, channel, files, dialect)
-    places = Places(folder / "data", folder / f"catalog-{block}-{kept}-{raw.path.stem}-{channel.identity}")
+    places = Places(folder / "data", folder / f"catalog-{block}-{kept}-{local_file(raw.path).stem}-{channel.identity}")
     tables = [TABLES[name] for name in channel.tables if name not in ALIKE]
     with blocks_of(block):
         recipe = Recipe(source, channel, PRECISIONS, {})
@@ -102,7 +102,7 @@ def outcomes(
         found[each.table.name] = Outcome(
             frame,
             each.frame.read_bytes(),
-            pl.read_parquet(rejects) if rejects.exists() else pl.DataFrame(),
+            pl.read_parquet(rejects.local()) if rejects.exists() else pl.DataFrame(),
             plain(each.verdict),
         )
     return found

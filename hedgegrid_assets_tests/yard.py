@@ -18,7 +18,7 @@ from hedgegrid_assets.stages.frames import Precisions, read_blocks
 from hedgegrid_assets.stages.normalize import Normalized, Recipe, normalize_day
 from hedgegrid_assets.stages.raw import ImportReport, LandingFile, Manifest, Origin, RawDay, RawKey
 from hedgegrid_assets.stages.verdict import read_verdict
-from hedgegrid_assets.store import BlockReader, Places, blocks, plain
+from hedgegrid_assets.store import AnyFile, BlockReader, Places, blocks, plain
 from hedgegrid_assets.tables import TABLES, read_by
 from hedgegrid_assets.tables.bar import BARS
 from hedgegrid_assets_tests.scenario import BTC, DAY, SYMBOLS
@@ -109,7 +109,7 @@ class Yard:
         return pl.concat(read_blocks(self.frame_path(table, symbol, day), TABLES[table]))
 
     def frame_path(self, table: str = "trade_tick", symbol: str = BTC, day: date = DAY) -> Path:
-        return self.places.frame(f"{symbol}-PERP.BINANCE", TABLES[table].folder, day)
+        return self.places.frame(f"{symbol}-PERP.BINANCE", TABLES[table].folder, day).local()
 
     def verdict(self, table: str = "trade_tick", symbol: str = BTC, day: date = DAY) -> dict[str, Any]:
         """As it is stored."""
@@ -119,7 +119,7 @@ class Yard:
 
     def rejects(self, table: str = "trade_tick", symbol: str = BTC, day: date = DAY) -> pl.DataFrame:
         path = self.places.rejects(f"{symbol}-PERP.BINANCE", TABLES[table].folder, day)
-        return pl.read_parquet(path) if path.exists() else pl.DataFrame()
+        return pl.read_parquet(path.local()) if path.exists() else pl.DataFrame()
 
     def files(self, *below: str) -> dict[str, bytes]:
         """Every file below some folder, by its name: manifests without wall-clock and history, locks and indexes left out."""
@@ -140,7 +140,7 @@ def _without_clock(path: Path) -> bytes:
     return json.dumps(content, sort_keys=True).encode()
 
 
-def lines_of(path: Path) -> list[bytes]:
+def lines_of(path: AnyFile) -> list[bytes]:
     """The lines of a stored or landed file, line ends kept."""
     return b"".join(block.data for block in BlockReader(path)).splitlines(keepends=True)
 

@@ -15,7 +15,7 @@ from hedgegrid_assets.stages.catalog import ACCEPTED, is_current
 from hedgegrid_assets.stages.catalog.definitions import INSTRUMENT_FOLDERS
 from hedgegrid_assets.stages.catalog.files import days_in
 from hedgegrid_assets.stages.verdict import read_verdict
-from hedgegrid_assets.store import Places
+from hedgegrid_assets.store import Places, StorePath
 from hedgegrid_assets.tables import TABLES
 from hedgegrid_assets.timestamps import day_end, day_of, day_start
 
@@ -106,8 +106,8 @@ def cover(
     that is not allowed.
     """
     places = Places.of_catalog(catalog)
-    if not (catalog / "data").is_dir():
-        raise NoSuchCatalog(catalog)
+    if not (places.catalog / "data").is_dir():
+        raise NoSuchCatalog(places.catalog.address)
     _check_instruments(places, {instrument_id for _, instrument_id in streams})
     held = {stream: _held(places, *stream) for stream in streams}
     start_ns, end_ns = _range(held, start_ns, end_ns, catalog)
@@ -151,21 +151,20 @@ def _spelled(days: Sequence[tuple[Covered, DayFile]]) -> str:
 
 def _check_instruments(places: Places, wanted: set[str]) -> None:
     there = {
-        path.name
+        folder.name
         for kind in INSTRUMENT_FOLDERS
-        for path in (places.catalog / "data" / kind).glob("*")
-        if any(path.glob("*.parquet"))
+        for folder in places.catalog.joinpath("data", kind).folders()
+        if any(folder.files(".parquet"))
     }
     for instrument_id in sorted(wanted):
         if instrument_id.replace("/", "") not in there:
             raise InstrumentNotHeld(instrument_id, places.catalog, sorted(there))
 
 
-def _held(places: Places, table: str, instrument_id: str) -> dict[date, list[Path]]:
+def _held(places: Places, table: str, instrument_id: str) -> dict[date, list[StorePath]]:
     """Day -> files that may have rows of it, by their names."""
-    folder = places.nautilus_folder(table, instrument_id)
-    held: dict[date, list[Path]] = {}
-    for path in sorted(folder.glob("*.parquet")) if folder.is_dir() else []:
+    held: dict[date, list[StorePath]] = {}
+    for path in places.nautilus_folder(table, instrument_id).files(".parquet"):
         for day in days_in(path.name):
             held.setdefault(day, []).append(path)
     return held
@@ -192,7 +191,7 @@ def _dates(start_ns: int, end_ns: int) -> list[date]:
 
 
 def _covered(
-    places: Places, table: str, instrument_id: str, held: Mapping[date, Sequence[Path]], dates: Sequence[date]
+    places: Places, table: str, instrument_id: str, held: Mapping[date, Sequence[StorePath]], dates: Sequence[date]
 ) -> Covered:
     rows = TABLES[table]
     found = [_day(places, rows, InstrumentDay(instrument_id, day), held.get(day, ())) for day in dates]
@@ -202,8 +201,9 @@ def _covered(
     return Covered(table, instrument_id, days, _arrival(first), series)
 
 
-def _day(places: Places, table: Table, day: InstrumentDay, files: Sequence[Path]) -> tuple[DayFile, str]:
+def _day(places: Places, table: Table, day: InstrumentDay, held: Sequence[StorePath]) -> tuple[DayFile, str]:
     """A day and its series. Another writer may have several files of a day."""
+    files = [path.local() for path in held]
     verdict = read_verdict(places, table, day)
     if verdict is None:
         if not files:

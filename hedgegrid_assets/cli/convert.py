@@ -28,6 +28,7 @@ from hedgegrid_assets.errors import HedgegridError, UsageError
 if TYPE_CHECKING:
     from hedgegrid_assets.pipeline.request import Request
     from hedgegrid_assets.pipeline.summary import DaySummary, RunSummary
+    from hedgegrid_assets.store import StorePath
 
 Output = Annotated[Path, typer.Option("--output", help="Root of the catalog; made if it is not there.")]
 
@@ -262,7 +263,7 @@ def _run(asked: "Request", *, as_json: bool, quiet: bool) -> int:
     return 0 if summary.ok else 1
 
 
-def _show(summary: "RunSummary", catalog: Path) -> None:
+def _show(summary: "RunSummary", catalog: "Path | StorePath") -> None:
     """The closing summary: a row a day while they can be read, else a row an (instrument, table)."""
     from rich.table import Table
 

@@ -61,7 +61,7 @@ def doctor(
 
     places = Places(root, catalog or root / "catalog")
     if not places.catalog.is_dir():
-        raise NoSuchCatalog(places.catalog)
+        raise NoSuchCatalog(places.catalog.address)
     with progress(quiet=quiet) as tick:
         found = list(examine(places, lambda what: tick(what, 0), fix=fix))
     remain = [each for each in found if not each.done]

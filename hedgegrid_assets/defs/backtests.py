@@ -62,7 +62,7 @@ def _backtest(feed_context: FeedContext, name: str, declared: Backtest) -> dg.As
             pin = root / declared.pin if declared.pin else pin_of(setup.files[0])
             ran = run_backtest(
                 setup,
-                feed_context.places.data.parent / "artifacts",
+                feed_context.places.home.parent / "artifacts",
                 f"{feed_context.feed.name}-{name}",
                 pin=pin if declared.pin or pin.exists() else None,
                 overwrite=True,
@@ -85,7 +85,7 @@ def _setup(feed_context: FeedContext, declared: Backtest, root: Path, days: Days
     return read_setup(
         root / declared.config,
         root / declared.strategy if declared.strategy else None,
-        catalog=feed_context.places.catalog,
+        catalog=feed_context.places.catalog.local(),
         start_ns=instant(days.start, "start") if days.start else None,
         end_ns=instant(days.end, "end") if days.end else None,
         allow_gaps=declared.allow_gaps,

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final
 
 import dagster as dg
@@ -19,7 +18,7 @@ from hedgegrid_assets.stages.catalog import nautilus
 from hedgegrid_assets.stages.frames import Precisions
 from hedgegrid_assets.stages.raw import ImportReport, LandingFile, RawDay, shown_name
 from hedgegrid_assets.stages.verdict import Verdict
-from hedgegrid_assets.store import plain
+from hedgegrid_assets.store import StorePath, plain, uri_of
 from hedgegrid_assets.timestamps import iso
 
 type Metadata = dict[str, Any]
@@ -116,7 +115,7 @@ def of_raw(raw: RawDay, seconds: float) -> Metadata:
     ]
     return {
         **_rows(manifest.lines),
-        "dagster/uri": raw.path.absolute().as_uri(),
+        "dagster/uri": uri_of(raw.path),
         "sha256": raw.sha256,
         "bytes": manifest.bytes,
         "first_ts": _time(manifest.first_local_ns),
@@ -130,7 +129,7 @@ def of_raw(raw: RawDay, seconds: float) -> Metadata:
     }
 
 
-def of_frame(verdict: Verdict, frame: Path, seconds: float) -> Metadata:
+def of_frame(verdict: Verdict, frame: StorePath, seconds: float) -> Metadata:
     """A frame, from its verdict. What is zero is left out; silences across contiguous ids are quiet, and no gaps."""
     rows = plain(verdict.rows)
     lost = [gap for gap in verdict.gaps if gap.cause.is_loss]
@@ -143,7 +142,7 @@ def of_frame(verdict: Verdict, frame: Path, seconds: float) -> Metadata:
         "ids_missing": verdict.ids_missing,
     }
     return {
-        "dagster/uri": frame.absolute().as_uri(),
+        "dagster/uri": uri_of(frame),
         **_rows(rows["out"]),
         "rows_in": rows["in"],
         **{name: value for name, value in counted.items() if value},
@@ -153,7 +152,7 @@ def of_frame(verdict: Verdict, frame: Path, seconds: float) -> Metadata:
         "last_ts": _time(verdict.last_ts_init),
         "series": verdict.series,
         "sha256": verdict.frame_sha256,
-        "bytes": frame.stat().st_size,
+        "bytes": frame.size,
         "seconds": round(seconds, 3),
     }
 
@@ -169,15 +168,15 @@ def chart(feed_context: FeedContext, day: InstrumentDay, table: Table, verdict: 
     return {} if found is None else {"chart": dg.MetadataValue.md(found)}
 
 
-def of_catalog(verdict: Verdict, path: Path, rows: int, seconds: float) -> Metadata:
+def of_catalog(verdict: Verdict, path: StorePath, rows: int, seconds: float) -> Metadata:
     """A Nautilus file, and the verdict that let it in."""
     return {
         **_rows(rows),
-        "dagster/uri": path.absolute().as_uri(),
+        "dagster/uri": uri_of(path),
         "verdict": str(verdict.status),
         "first_ts": _time(verdict.first_ts_init),
         "last_ts": _time(verdict.last_ts_init),
-        "bytes": path.stat().st_size,
+        "bytes": path.size,
         "seconds": round(seconds, 3),
     }
 
@@ -276,7 +275,7 @@ def bad_rows(
 
 
 def _frame_rows(feed_context: FeedContext, day: InstrumentDay, table: Table, wanted: pl.Expr) -> pl.DataFrame:
-    frame = pl.scan_parquet(feed_context.places.frame(day.instrument_id, table.folder, day.date))
+    frame = pl.scan_parquet(feed_context.places.frame(day.instrument_id, table.folder, day.date).local())
     return frame.filter(wanted).head(FIRST_BAD).drop("instrument_id").select("raw_row", pl.exclude("raw_row")).collect()
 
 
@@ -285,7 +284,7 @@ def _rejects(feed_context: FeedContext, day: InstrumentDay, table: Table) -> pl.
     if not path.exists():
         return None
     return (
-        pl.scan_parquet(path)
+        pl.scan_parquet(path.local())
         .head(FIRST_BAD)
         .select("file", "line", "reason", "field", "value", pl.col("raw").str.head(120))
         .collect()

@@ -3,7 +3,8 @@
 HedgegridError
 ├── UsageError           exit 2: a flag, a date, a configuration file
 │   ├── BacktestFileError, BacktestRefused
-│   └── FeedsFileError
+│   ├── FeedsFileError
+│   └── NeedsDisk        what cannot be done to a catalog that is not on a disk
 ├── DataError            exit 1: what the data says
 │   ├── NoDataFetched
 │   ├── NoSuchCatalog, InstrumentNotHeld, CoverageRefused, EngineDied  what a backtest needs
@@ -31,6 +32,7 @@ HedgegridError
     ├── ImportFails
     ├── NautilusUnfit, NoNautilusForm
     ├── DocumentDamaged  a file of our own that is not what it must be
+    ├── StoreConflict    another has written what was to be written
     └── RemoteFault      a provider's answer, or none
         ├── ArchiveFileUnproven
         ├── KeyRequired
@@ -65,11 +67,13 @@ from hedgegrid_assets.errors.catalog import (
     ForeignDefinition,
     ForeignFile,
     NautilusUnfit,
+    NeedsDisk,
     NoGapThere,
     NoNautilusForm,
     Refused,
     RowsWouldBeLost,
     SeriesMixed,
+    StoreConflict,
     VerdictRefused,
 )
 from hedgegrid_assets.errors.csv_files import (
@@ -137,6 +141,7 @@ __all__ = [
     "LooksLikeFloats",
     "MissingColumns",
     "NautilusUnfit",
+    "NeedsDisk",
     "NoDataFetched",
     "NoGapThere",
     "NoNautilusForm",
@@ -153,6 +158,7 @@ __all__ = [
     "SeriesMixed",
     "SeveralInOne",
     "SidesUnknown",
+    "StoreConflict",
     "TimestampParsingFailed",
     "TooManyOddLines",
     "Unforeseen",

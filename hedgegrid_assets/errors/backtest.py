@@ -1,6 +1,7 @@
 """What a backtest does not find, or its engine does not take."""
 
 from collections.abc import Sequence
+from os import PathLike
 from pathlib import Path
 
 from hedgegrid_assets.errors.base import DataError, UsageError, listed, several
@@ -20,16 +21,16 @@ class BacktestFileError(UsageError):
 
 
 class NoSuchCatalog(DataError):
-    """There is no catalog where a run looks for one."""
+    """There is no catalog where one is looked for; ``catalog``: its absolute path."""
 
     code = "no_catalog"
 
-    def __init__(self, catalog: Path) -> None:
+    def __init__(self, catalog: str) -> None:
         super().__init__(
-            f"no catalog (data: catalog_path, or --catalog): expected a folder with data/ in it, found none at {catalog.absolute()}",
+            f"no catalog (data: catalog_path, or --catalog): expected a folder with data/ in it, found none at {catalog}",
             hint="make one with `hedgegrid demo`, `hedgegrid generate-sample-data` or `hedgegrid replay-to-parquet`, or name another "
             "with --catalog",
-            details={"catalog": str(catalog)},
+            details={"catalog": catalog},
         )
 
 
@@ -38,7 +39,7 @@ class InstrumentNotHeld(DataError):
 
     code = "instrument"
 
-    def __init__(self, instrument_id: str, catalog: Path, there: Sequence[str]) -> None:
+    def __init__(self, instrument_id: str, catalog: PathLike[str], there: Sequence[str]) -> None:
         super().__init__(
             f"{catalog} has no definition of {instrument_id}: expected one, found {listed(there) or 'none at all'}",
             hint="name an instrument that the catalog holds, or convert its data first: hedgegrid replay-to-parquet --help",

@@ -3,10 +3,10 @@
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from os import PathLike
 from typing import Final
 
-from hedgegrid_assets.errors.base import DataError, EnvironmentFault, listed
+from hedgegrid_assets.errors.base import DataError, EnvironmentFault, UsageError, listed
 
 NAUTILUS_WANTED: Final = ">=1.231,<2"
 """The versions of nautilus_trader that read our catalogs, as in pyproject.toml."""
@@ -49,7 +49,7 @@ class ForeignFile(Refused):
 
     code = "foreign_file"
 
-    def __init__(self, day: str, table: str, files: Sequence[Path], why: str, hint: str) -> None:
+    def __init__(self, day: str, table: str, files: Sequence[PathLike[str]], why: str, hint: str) -> None:
         shown = ", ".join(map(str, files[:5])) + (f" and {len(files) - 5} more" if len(files) > 5 else "")
         super().__init__(
             f"{day} {table} is refused: expected no file of another writer in its place, found {shown} ({why})",
@@ -63,15 +63,15 @@ class ForeignDefinition(Refused):
 
     code = "foreign_definition"
 
-    def __init__(self, instrument_id: str, files: Sequence[Path], catalog: Path) -> None:
-        aside = catalog / "set-aside"
+    def __init__(self, instrument_id: str, files: Sequence[PathLike[str]], catalog: PathLike[str]) -> None:
+        aside = f"{catalog}/set-aside"
         moved = shlex.join(map(str, files))
         super().__init__(
             f"{instrument_id} is refused: expected no definition of another writer, found {', '.join(map(str, files))}; "
             f"ours would only be inferred from the data",
             hint=f"the catalog keeps what it had; use another --output, or let the venue's own definition replace it with "
-            f"`hedgegrid instruments import`, or move theirs away and run again: mkdir -p {shlex.quote(str(aside))} && mv {moved} "
-            f"{shlex.quote(str(aside))}",
+            f"`hedgegrid instruments import`, or move theirs away and run again: mkdir -p {shlex.quote(aside)} && mv {moved} "
+            f"{shlex.quote(aside)}",
             details={"instrument_id": instrument_id, "files": [str(path) for path in files]},
         )
 
@@ -192,9 +192,35 @@ class DocumentDamaged(EnvironmentFault):
 
     code = "damaged"
 
-    def __init__(self, path: Path, kind: str, why: str, remedy: str) -> None:
+    def __init__(self, path: PathLike[str], kind: str, why: str, remedy: str) -> None:
         super().__init__(
             f"{path} is damaged: expected {kind}, found {why}",
             hint=remedy,
             details={"path": str(path), "expected": kind, "found": why},
+        )
+
+
+class StoreConflict(EnvironmentFault):
+    """Another writer was there first: what was to be replaced is not what was read, or a name is taken."""
+
+    code = "conflict"
+
+    def __init__(self, path: str, expected: str, found: str) -> None:
+        super().__init__(
+            f"{path} is being written by another: expected {expected}, found {found}",
+            hint="it was left as it is; run again when the other run is done",
+            details={"path": path, "expected": expected, "found": found},
+        )
+
+
+class NeedsDisk(UsageError):
+    """Something that only a catalog on a disk of this machine can have done to it."""
+
+    code = "disk"
+
+    def __init__(self, what: str, path: str) -> None:
+        super().__init__(
+            f"{what} needs a disk: expected a folder of this machine, found {path}",
+            hint="copy the catalog to a disk, do it there, and copy it back",
+            details={"path": path},
         )

@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from os import PathLike
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +21,7 @@ class RawDamaged(FileRefused):
 
     code = "raw_damaged"
 
-    def __init__(self, path: Path, why: str) -> None:
+    def __init__(self, path: PathLike[str], why: str) -> None:
         super().__init__(
             f"{path} cannot be trusted: {why}",
             hint="import or fetch the file again; nothing was published from it",
@@ -46,7 +47,7 @@ class SeveralInOne(FileRefused):
 
     code = "archive"
 
-    def __init__(self, path: Path, names: Sequence[str]) -> None:
+    def __init__(self, path: PathLike[str], names: Sequence[str]) -> None:
         shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
         super().__init__(
             f"{path} holds {len(names)} files{f' ({shown})' if shown else ''}: expected one",
@@ -157,7 +158,7 @@ class TooManyOddLines(DataError):
 
     code = "odd_lines"
 
-    def __init__(self, path: Path, cap: int) -> None:
+    def __init__(self, path: PathLike[str], cap: int) -> None:
         super().__init__(
             f"{path} is not what its source says: more than {cap:,} lines need the exact slow reader",
             hint="check that the file is in the format of its source; look at its first lines",

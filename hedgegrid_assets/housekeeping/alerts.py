@@ -137,7 +137,7 @@ def _is_there(context: FeedContext, day: InstrumentDay) -> bool:
 
 @contextmanager
 def _changing(places: Places) -> Iterator[Alerts]:
-    with exclusive_lock(places.alerts.with_suffix(".lock")):
+    with exclusive_lock(places.alerts.with_name("alerts.lock")):
         yield read_document(places.alerts, Alerts) or Alerts()
 
 

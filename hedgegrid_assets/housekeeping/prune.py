@@ -18,7 +18,7 @@ from hedgegrid_assets.stages import catalog as catalog_stage
 from hedgegrid_assets.stages.catalog.files import whole_day
 from hedgegrid_assets.stages.raw import note_pruned, read_manifest
 from hedgegrid_assets.stages.verdict import instrument_ids
-from hedgegrid_assets.store import Places, exclusive_lock, list_days, names_in, size_of
+from hedgegrid_assets.store import AnyFile, Places, StorePath, exclusive_lock, list_days, names_in, size_of
 from hedgegrid_assets.tables import TABLES
 
 KINDS: Final[Mapping[str, str]] = {
@@ -66,7 +66,7 @@ class Gone:
 
     what: str
     day: date
-    removals: Sequence[tuple[str, Path]]
+    removals: Sequence[tuple[str, StorePath]]
     of: InstrumentDay | None = None
 
 
@@ -77,7 +77,7 @@ class Plan:
     asked: Asked
     gone: Sequence[Gone]
     bytes: Mapping[str, int]
-    kept: Sequence[tuple[str, Path]] = ()
+    kept: Sequence[tuple[str, AnyFile]] = ()
     marks: Mapping[str, Mapping[tuple[str, str], date]] = field(default_factory=dict)
     """Feed -> (channel, symbol) -> the first day that is kept: its landing files give no earlier ones again."""
 
@@ -106,7 +106,7 @@ def plan(places: Places, asked: Asked) -> Plan:
     refuse_damaged(places)
     finder = RawFinder(places)
     gone: list[Gone] = []
-    kept: dict[Path, str] = {}
+    kept: dict[AnyFile, str] = {}
     for of in _days(places, asked):
         found = found_of(places, of, asked.tables(), finder)
         kept |= {path: why for why, path in found.kept}
@@ -128,7 +128,7 @@ def carry_out(places: Places, wanted: Plan, progress: Callable[[str], None]) -> 
     What the raw days were is noted first, so that no import in between gives them again.
     """
     for feed, marks in wanted.marks.items():
-        with exclusive_lock(places.imports(feed) / "lock"):
+        with exclusive_lock(places.import_lock(feed)):
             note_pruned(places, feed, marks)
     for burst in _bursts(wanted.gone):
         progress(f"{burst[0].what} {burst[0].day} .. {burst[-1].day}")
@@ -159,10 +159,10 @@ def _instruments(places: Places) -> list[str]:
     return list(instrument_ids(places).values())
 
 
-def _raw_alone(places: Places, asked: Asked, taken: set[Path], kept: dict[Path, str]) -> Iterator[Gone]:
+def _raw_alone(places: Places, asked: Asked, taken: set[StorePath], kept: dict[AnyFile, str]) -> Iterator[Gone]:
     """Raw days of which the catalog holds nothing (any more)."""
     for folder in places.raw_folders():
-        feed = folder.relative_to(places.landing).parts[0]
+        feed = folder.below(places.data / "raw").partition("/")[0]
         if asked.feed is not None and asked.feed.name != feed:
             continue
         for day in list_days(folder, ".json"):
@@ -193,7 +193,7 @@ def _marks(places: Places, gone: Sequence[Gone], before: date) -> dict[str, dict
     for path in folders.values():  # one of each folder
         manifest = read_manifest(path)
         if manifest is not None:
-            feed = path.relative_to(places.landing).parts[0]
+            feed = path.below(places.data / "raw").partition("/")[0]
             found[feed][manifest.channel, manifest.symbol] = before
     return dict(found)
 

@@ -127,7 +127,7 @@ def _received(manifest: Manifest) -> Iterator[raw_stage.Origin | Received]:
 def _replaced(context: FeedContext, files: Mapping[str, _File], progress: Progress) -> Iterator[Replaced]:
     assert context.source.remote is not None
     assert context.source.remote.published is not None
-    cache = context.places.data / "cache"
+    cache = context.places.cache
     now = context.source.remote.published.versions(
         context.settings, list(files), cache, lambda: progress(f"looking at {len(files)} files", 0)
     )
@@ -144,7 +144,7 @@ def _forget(context: FeedContext, replaced: list[Replaced], keys: list[RawKey]) 
     assert context.source.remote is not None
     assert context.source.remote.published is not None
     for one in replaced:
-        context.source.remote.published.forget(context.settings, one.url, context.places.data / "cache")
+        context.source.remote.published.forget(context.settings, one.url, context.places.cache)
     for key in keys:
         raw = context.noted(key)
         if raw is not None:
@@ -172,7 +172,7 @@ def _frames(context: FeedContext, key: RawKey) -> dict[str, pl.DataFrame | None]
     """Table -> its frame of a day, as it is."""
     made = context.feed.instrument_id(key.symbol)
     paths = {name: context.places.frame(made, folder, key.day) for name, folder in _tables(context, key)}
-    return {name: pl.read_parquet(path) if path.exists() else None for name, path in paths.items()}
+    return {name: pl.read_parquet(path.local()) if path.exists() else None for name, path in paths.items()}
 
 
 def _compared(context: FeedContext, key: RawKey, before: Mapping[str, pl.DataFrame | None]) -> Iterator[Difference]:

@@ -4,7 +4,6 @@ import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from hedgegrid_assets.errors import EnvironmentFault, NoDataFetched
 from hedgegrid_assets.inspect.days import instruments
@@ -12,7 +11,7 @@ from hedgegrid_assets.inspect.provenance import RawFinder
 from hedgegrid_assets.model import InstrumentDay, Table
 from hedgegrid_assets.stages import catalog as catalog_stage
 from hedgegrid_assets.stages.verdict import read_verdict
-from hedgegrid_assets.store import Places, exclusive_lock
+from hedgegrid_assets.store import AnyFile, Places, StorePath, exclusive_lock
 from hedgegrid_assets.tables import TABLES
 
 
@@ -22,8 +21,8 @@ class Reset:
 
     day: InstrumentDay
     tables: tuple[Table, ...]
-    removals: list[tuple[str, Path]] = field(default_factory=list)
-    kept: list[tuple[str, Path]] = field(default_factory=list)
+    removals: list[tuple[str, StorePath]] = field(default_factory=list)
+    kept: list[tuple[str, AnyFile]] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, object]:
         """For ``--json``."""
@@ -85,16 +84,16 @@ def found_of(places: Places, day: InstrumentDay, tables: tuple[Table, ...], find
             reset.kept.append(("another table was made from it", raw.path))
             continue
         reset.removals.append(("manifest of the raw day", raw.manifest_path))
-        if raw.in_place:
-            reset.kept.append(("a landing file", raw.path))
-        else:
+        if isinstance(raw.path, StorePath):
             reset.removals.append(("raw day", raw.path))
+        else:
+            reset.kept.append(("a landing file", raw.path))
         if raw.lines is not None:
             reset.removals.append(("line numbers of the raw day", raw.lines))
     return reset
 
 
-def _files(places: Places, day: InstrumentDay, table: Table) -> Iterator[tuple[str, Path]]:
+def _files(places: Places, day: InstrumentDay, table: Table) -> Iterator[tuple[str, StorePath]]:
     """What a catalog may hold of a day; Nautilus' file first, so that nothing of it is without its verdict."""
     at = day.instrument_id, table.folder, day.date
     kinds = {

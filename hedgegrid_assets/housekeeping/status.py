@@ -349,7 +349,7 @@ def _disk(places: Places) -> dict[str, Size]:
         "raw days": size_of(*own),
         "landing files": size_of(*landed),
         "rejected lines": size_of(places.data / "rejects"),
-        "cache": size_of(places.data / "cache"),
+        "cache": size_of(places.cache),
     }
 
 

@@ -1,6 +1,5 @@
 """Give an instrument finer precisions: its definition, then every frame, verdict and Nautilus file; no digit changes."""
 
-import os
 import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -29,7 +28,7 @@ from hedgegrid_assets.stages.frames import (
     read_blocks,
 )
 from hedgegrid_assets.stages.verdict import Verdict, read_verdict, store_verdict
-from hedgegrid_assets.store import Places, atomic_write, exclusive_lock, parquet_writer, remove_tree, sha256_of
+from hedgegrid_assets.store import Places, StorePath, atomic_write, exclusive_lock, on_disk, parquet_writer, sha256_of
 from hedgegrid_assets.tables import TABLES
 
 
@@ -43,7 +42,7 @@ class Widened:
 
 
 def widen_instrument(
-    catalog: Path,
+    catalog: Path | StorePath,
     instrument_id: str,
     *,
     price: int | None = None,
@@ -64,6 +63,7 @@ def widen_instrument(
     """
     catalog_stage.refuse_unfit_nautilus()
     places = Places.of_catalog(catalog)
+    on_disk(places.catalog, "giving an instrument finer precisions")
     catalog_stage.finish(places)
     known = read_definitions(catalog)
     if instrument_id not in known:
@@ -71,7 +71,7 @@ def widen_instrument(
             f"unknown instrument ({catalog}): expected one of {', '.join(known) or 'none yet'}, found {instrument_id!r}"
         )
     wider = widen(known[instrument_id], price, size, mark)
-    with exclusive_lock(places.catalog / ".hedgegrid" / "widening.lock"):
+    with exclusive_lock(places.widening_lock):
         staged = _Staged(places, wider)
         try:
             while days := staged.waiting():  # days that another process has made meanwhile come in the next round
@@ -81,17 +81,17 @@ def widen_instrument(
                     staged.add(day, table)
             renames = list(staged.renames())
             if renames or wider != known[instrument_id]:
-                moves = catalog_stage.Moves(_what(wider, catalog), wider, renames, folder=places.staging.catalog)
+                moves = catalog_stage.Moves(_what(wider, places.catalog), wider, renames, folder=places.staging.catalog)
                 catalog_stage.carry_out(places, moves)
             else:
                 write_definition(catalog, wider)
         finally:
             if catalog_stage.unfinished(places) is None:
-                remove_tree(places.staging.catalog)
+                places.staging.catalog.rmtree()
     return Widened(wider, staged.frames, staged.files)
 
 
-def _what(wider: Instrument, catalog: Path) -> str:
+def _what(wider: Instrument, catalog: StorePath) -> str:
     flags = (
         f"--price-precision {wider.price_precision} --size-precision {wider.size_precision} "
         f"--mark-precision {wider.mark_precision} --catalog {shlex.quote(str(catalog))}"
@@ -107,7 +107,7 @@ class _Staged:
         self._precisions = Precisions.from_instrument(wider)
         self._made_of: dict[tuple[InstrumentDay, str], str | None] = {}
         self.frames = self.files = 0
-        remove_tree(self._beside.catalog)  # what a run that was killed has left
+        self._beside.catalog.rmtree()  # what a run that was killed has left
 
     def waiting(self) -> list[tuple[InstrumentDay, Table]]:
         """Days of the catalog that were not looked at yet, or have changed since."""
@@ -120,7 +120,7 @@ class _Staged:
 
     def _days(self, table: Table) -> list[InstrumentDay]:
         """Days with a frame or a Nautilus file."""
-        files = folder_in(self._places, table, self._id).glob("*.parquet")
+        files = folder_in(self._places, table, self._id).files(".parquet")
         found = {*self._places.frame_days(self._id, table.folder)} | {whole_day(path.name) for path in files}
         return [InstrumentDay(self._id, day) for day in sorted(day for day in found if day is not None)]
 
@@ -145,7 +145,7 @@ class _Staged:
         known = read_verdict(self._beside, table, day) if wider else verdict
         accepted = known is not None and judged and known.status in catalog_stage.ACCEPTED
         made_from = catalog_stage.stamped_digest(final, day.date)
-        same = pq.read_schema(final).metadata == target.metadata
+        same = pq.read_schema(final.local()).metadata == target.metadata
         if accepted and known is not None and not (same and made_from in (None, known.content_digest)):
             if not wider:
                 self._link(day, table)
@@ -186,9 +186,10 @@ class _Staged:
     def _link(self, day: InstrumentDay, table: Table) -> None:
         """Frame and verdict as they are, for a Nautilus file that is made of them anew."""
         for place in (Places.frame, Places.verdict):
-            beside = place(self._beside, day.instrument_id, table.folder, day.date)
-            beside.parent.mkdir(parents=True, exist_ok=True)
-            os.link(place(self._places, day.instrument_id, table.folder, day.date), beside)
+            at = day.instrument_id, table.folder, day.date
+            on_disk(self._places.catalog, "linking a day").link(
+                place(self._places, *at).key, place(self._beside, *at).key
+            )
 
     def _relabel(self, day: InstrumentDay, table: Table, target: pa.Schema) -> None:
         """The catalog's last good file of a day that is blocked by now: the same values, the footer's precisions alone change."""
@@ -196,7 +197,7 @@ class _Staged:
         digest = catalog_stage.stamped_digest(source, day.date)
         stamp: dict[str, str] = {} if digest is None else stamp_of(day.date, digest)
         final = catalog_stage.file_of(self._beside, day, table)
-        with pq.ParquetFile(source) as file, atomic_write(final, self._beside.catalog_temp) as temporary:
+        with pq.ParquetFile(source.local()) as file, atomic_write(final, self._beside.catalog_temp) as temporary:
             with parquet_writer(temporary, target, parquet_options(target, "zstd", nautilus.rising(table))) as writer:
                 for group in range(file.num_row_groups):
                     writer.write_table(file.read_row_group(group).cast(target))
@@ -204,9 +205,10 @@ class _Staged:
                     writer.add_key_value_metadata(stamp)
             seal(temporary, stamp)
 
-    def renames(self) -> Iterator[tuple[Path, Path]]:
+    def renames(self) -> Iterator[tuple[StorePath, StorePath]]:
         """(file beside the catalog, its place in it)."""
         root = self._beside.catalog
-        for path in sorted(root.rglob("*")):
-            if path.is_file() and ".hedgegrid" not in path.relative_to(root).parts:
-                yield path, self._places.catalog / path.relative_to(root)
+        for path in sorted(root.tree()):
+            name = path.below(root)
+            if ".hedgegrid" not in name.split("/"):
+                yield path, self._places.catalog / name

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import BytesIO
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -20,7 +19,7 @@ import pyarrow.parquet as pq
 
 from hedgegrid_assets.model import Gap, InstrumentDay, Table
 from hedgegrid_assets.stages.frames import FORCED
-from hedgegrid_assets.store import Places, reading
+from hedgegrid_assets.store import AnyFile, Places, local_file, reading
 from hedgegrid_assets.timestamps import NS_PER_SECOND, day_end, day_start
 
 if TYPE_CHECKING:
@@ -73,11 +72,11 @@ class DaySeries:
         return "" if minutes == _MINUTES else f"  ({minutes} of {_MINUTES:,} minutes shown)"
 
 
-def day_series(path: Path, table: Table, day: InstrumentDay, buckets: int = BUCKETS) -> DaySeries | None:
+def day_series(path: AnyFile, table: Table, day: InstrumentDay, buckets: int = BUCKETS) -> DaySeries | None:
     """The numbers of a stored frame's chart; None for a frame without rows in its day."""
     value = table.columns[0].name
     ceiling = table.ceiling or value
-    with reading(path, f"a frame of {table.name}", FORCED), pq.ParquetFile(path) as file:
+    with reading(path, f"a frame of {table.name}", FORCED), pq.ParquetFile(local_file(path)) as file:
         if not file.metadata.num_rows:
             return None
         first, last = _ends(file)

@@ -93,7 +93,7 @@ def instruments(places: Places) -> list[str]:
     return sorted(
         instrument_id
         for folder, instrument_id in instrument_ids(places).items()
-        if any((places.catalog / folder).glob("*.verdict"))
+        if any(below.name.endswith(".verdict") for below in (places.catalog / folder).folders())
     )
 
 

@@ -10,7 +10,7 @@ import polars as pl
 
 from hedgegrid_assets.errors import DataError
 from hedgegrid_assets.model import Table
-from hedgegrid_assets.store import Places, list_days
+from hedgegrid_assets.store import Places, StorePath, list_days
 from hedgegrid_assets.tables import TABLES
 
 _EXACT: Final = pl.Decimal(38, 16)
@@ -110,8 +110,8 @@ def _days(places: Places) -> Iterator[tuple[str, str, date]]:
                 yield folder.parent.name, table.folder, day
 
 
-def _frame(path: Path) -> pl.DataFrame | None:
-    return pl.read_parquet(path) if path.exists() else None
+def _frame(path: StorePath) -> pl.DataFrame | None:
+    return pl.read_parquet(path.local()) if path.exists() else None
 
 
 def _values(table: Table, left: pl.DataFrame, right: pl.DataFrame, but: Sequence[str]) -> list[str]:

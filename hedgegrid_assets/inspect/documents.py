@@ -35,7 +35,7 @@ def damaged_for_nautilus(places: Places) -> Iterator[HedgegridError]:
 
 def damaged_raw(places: Places) -> Iterator[HedgegridError]:
     """What is wrong with the manifests of raw days, and the indexes of landing files, of all feeds."""
-    for path in sorted(places.landing.glob("*/.imports/*.json")):
+    for path in (places.data / "raw").glob("*/.imports/*.json"):
         yield from _wrong(partial(read_index_file, path))
     for folder in places.raw_folders():
         for day in list_days(folder, ".json"):

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from hedgegrid_assets.instruments import read_definitions
 from hedgegrid_assets.stages.raw import Manifest, read_manifest
-from hedgegrid_assets.store import Places, plain, raw_folder_name
+from hedgegrid_assets.store import AnyFile, Places, StorePath, plain, raw_folder_name
 
 _SHOWN_ORIGINS: Final = 20
 
@@ -17,12 +17,12 @@ _SHOWN_ORIGINS: Final = 20
 class RawFound:
     """A raw day on disk. ``same_bytes``: its manifest has the sha256 that was judged; else it has changed since."""
 
-    manifest_path: Path
+    manifest_path: StorePath
     manifest: Manifest
     same_bytes: bool
 
     @property
-    def path(self) -> Path:
+    def path(self) -> AnyFile:
         """The raw file; a landing file where the day is stored in place."""
         if self.in_place:
             return Path(self.manifest.file)
@@ -34,7 +34,7 @@ class RawFound:
         return self.manifest.in_place
 
     @property
-    def lines(self) -> Path | None:
+    def lines(self) -> StorePath | None:
         """Sidecar with the landing file and line of each raw row."""
         sidecar = self.manifest_path.with_name(f"{self.manifest.date}.lines.parquet")
         return sidecar if not self.in_place and sidecar.exists() else None
@@ -53,7 +53,7 @@ class RawFinder:
 
     def __init__(self, places: Places) -> None:
         self._places = places
-        self._folders: dict[str | None, list[Path]] = {}
+        self._folders: dict[str | None, list[StorePath]] = {}
         self._symbols = {each.id: each.raw_symbol for each in read_definitions(places.catalog).values()}
 
     def find(self, instrument_id: str, day: date, sha256s: Sequence[str]) -> RawFound | None:
@@ -71,7 +71,7 @@ class RawFinder:
                 found = found or RawFound(path, manifest, same_bytes=False)
         return found
 
-    def _folders_of(self, symbol: str | None) -> list[Path]:
+    def _folders_of(self, symbol: str | None) -> list[StorePath]:
         """Folders of raw days; all of them for an instrument without a definition: the sha256 tells."""
         if symbol not in self._folders:
             every = list(self._places.raw_folders())
@@ -79,6 +79,6 @@ class RawFinder:
         return self._folders[symbol]
 
 
-def _is_of(folder: Path, symbol: str) -> bool:
+def _is_of(folder: StorePath, symbol: str) -> bool:
     """Its name is the symbol's; versions before made two folders of a symbol with a slash."""
     return folder.name == raw_folder_name(symbol) or ("/" in symbol and folder.parts[-2:] == tuple(symbol.split("/")))

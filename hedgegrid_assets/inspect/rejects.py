@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
@@ -12,7 +11,7 @@ from hedgegrid_assets.errors import UsageError
 from hedgegrid_assets.inspect.days import Wanted, instruments
 from hedgegrid_assets.stages.frames import FORCED
 from hedgegrid_assets.stages.raw import REJECT_SCHEMA
-from hedgegrid_assets.store import Places, reading
+from hedgegrid_assets.store import Places, StorePath, reading
 from hedgegrid_assets.tables import TABLES
 
 COLUMNS: Final = ("instrument_id", "table", "date", "feed", *REJECT_SCHEMA.names())
@@ -50,7 +49,7 @@ MEANINGS: Final = {
 class RejectFile:
     """One stored file of rejects: of an (instrument, table, day), or of a landing file of a feed."""
 
-    path: Path
+    path: StorePath
     instrument_id: str | None = None
     table: str | None = None
     day: date | None = None
@@ -75,7 +74,7 @@ def reject_files(places: Places, wanted: Wanted) -> Iterator[RejectFile]:
                 if wanted.has(instrument_id, table.name, day):
                     yield RejectFile(places.rejects(instrument_id, table.folder, day), instrument_id, table.name, day)
     if wanted == Wanted():
-        for path in sorted((places.data / "rejects").glob(f"*/{_RAW_LINES}/*.parquet")):
+        for path in (places.data / "rejects").glob(f"*/{_RAW_LINES}/*.parquet"):
             yield RejectFile(path, feed=path.parent.parent.name)
 
 
@@ -132,7 +131,7 @@ def show(places: Places, file: str, line: int) -> list[dict[str, Any]]:
     return found
 
 
-def samples(path: Path, each: int, characters: int) -> list[dict[str, Any]]:
+def samples(path: StorePath, each: int, characters: int) -> list[dict[str, Any]]:
     """The first few rejects of every reason of a file of rejects, their text cut, most frequent reason first."""
     if not path.exists():
         return []
@@ -143,6 +142,6 @@ def samples(path: Path, each: int, characters: int) -> list[dict[str, Any]]:
     return first.with_columns(pl.col("raw").str.head(characters)).to_dicts()
 
 
-def _stored(path: Path) -> pl.DataFrame:
+def _stored(path: StorePath) -> pl.DataFrame:
     with reading(path, "rejects", FORCED):
-        return pl.read_parquet(path).select(pl.col(name).cast(kind) for name, kind in REJECT_SCHEMA.items())
+        return pl.read_parquet(path.local()).select(pl.col(name).cast(kind) for name, kind in REJECT_SCHEMA.items())

@@ -181,7 +181,7 @@ class _Page:
         self._outages = read_outages(self._places)
         lines, notes, candidates, joins = self._scan()
         return {
-            "catalog": str(self._places.catalog.resolve()),
+            "catalog": self._places.catalog.address,
             "made": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
             "version": version("hedgegrid-assets"),
             "start": str(first),

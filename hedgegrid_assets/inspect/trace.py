@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
@@ -21,7 +20,7 @@ from hedgegrid_assets.stages import frames
 from hedgegrid_assets.stages.catalog import nautilus
 from hedgegrid_assets.stages.raw import LINES_REMEDY
 from hedgegrid_assets.stages.verdict import Verdict
-from hedgegrid_assets.store import BlockReader, Places, reading, sha256_of
+from hedgegrid_assets.store import AnyFile, BlockReader, Places, reading, sha256_of
 from hedgegrid_assets.timestamps import NS_PER_SECOND, day_of, iso, parse_time
 
 type Row = Mapping[str, Any]
@@ -172,7 +171,7 @@ def _in_catalog(places: Places, judged: Judged, row: Row) -> dict[str, Any]:
         (held,) = made_ids.shortened(pl.Series([row[judged.table.id_column]], dtype=pl.String))
         row = {**row, judged.table.id_column: held}
         same &= pl.col(judged.table.id_column) == held
-    with reading(path, "a Nautilus file", frames.FORCED), pq.ParquetFile(path) as file:
+    with reading(path, "a Nautilus file", frames.FORCED), pq.ParquetFile(path.local()) as file:
         for group in range(file.num_row_groups):
             block = nautilus.from_nautilus(judged.table, file.read_row_group(group))
             rows = block.with_row_index("row").filter(same)
@@ -201,7 +200,7 @@ def _differing(found: Row, row: Row) -> list[str]:
 
 def _in_frame(places: Places, judged: Judged, number: int, row: Row) -> dict[str, Any]:
     path = places.frame(judged.day.instrument_id, judged.table.folder, judged.day.date)
-    small = path.stat().st_size <= _LONGEST_CHECKED
+    small = path.size <= _LONGEST_CHECKED
     same = sha256_of(path) == judged.verdict.frame_sha256 if small else None
     return {
         "ok": same,
@@ -253,12 +252,12 @@ def _in_landing(places: Places, raw: RawFound, raw_row: int, text: str | None) -
         name, line = str(raw.manifest.origin[0].path), raw_row + 1
     elif raw.lines is not None:
         with reading(raw.lines, "the lines of a raw day", LINES_REMEDY):
-            origin = pq.ParquetFile(raw.lines).read().slice(raw_row, 1).to_pylist()[0]
+            origin = pq.ParquetFile(raw.lines.local()).read().slice(raw_row, 1).to_pylist()[0]
             name, line = str(origin["file"]), int(origin["line"])
     else:
         return None
     about = next((each for each in raw.manifest.origin if each.path == name), None)
-    path = places.data / name
+    path = places.home / name
     step: dict[str, Any] = {
         "file": name,
         "line": line,
@@ -276,7 +275,7 @@ def _in_landing(places: Places, raw: RawFound, raw_row: int, text: str | None) -
     }
 
 
-def _line(path: Path, row: int, encoding: str | None = None) -> str | None:
+def _line(path: AnyFile, row: int, encoding: str | None = None) -> str | None:
     """One line of a file, counted from 0, without its line end; None if the file has no such line."""
     if not path.exists():
         return None

@@ -41,7 +41,7 @@ from hedgegrid_assets.stages.integrity import (
 )
 from hedgegrid_assets.stages.outages import Outage, read_outages, with_outages
 from hedgegrid_assets.stages.verdict import GAPS_STORED, RuleAnswer, Verdict, instrument_ids, read_verdict, status_of
-from hedgegrid_assets.store import Places, plain, reading, sha256_of
+from hedgegrid_assets.store import Places, StorePath, plain, reading, sha256_of
 from hedgegrid_assets.tables import TABLES
 from hedgegrid_assets.tables.rules.counters import Extent
 from hedgegrid_assets.tables.rules.gaps import Gaps
@@ -127,7 +127,7 @@ class DayReport:
 class ValidationReport:
     """What ``validate`` found. ``large_gaps_over_60s`` counts steps of ``ts_event`` between trades, as the guide does."""
 
-    catalog: Path
+    catalog: StorePath
     days: list[DayReport]
     joins: list[dict[str, Any]] = field(default_factory=list)
     missing_days: list[dict[str, str]] = field(default_factory=list)
@@ -180,14 +180,14 @@ class ValidationReport:
 
 
 def validate_catalog(
-    catalog: str | Path,
+    catalog: str | Path | StorePath,
     *,
     instrument: str | None = None,
     table: str | None = None,
     start: date | None = None,
     end: date | None = None,
     deep: bool = False,
-    data: str | Path | None = None,
+    data: str | Path | StorePath | None = None,
 ) -> ValidationReport:
     """Check a catalog, ours or another's, day by day; nothing is written.
 
@@ -209,7 +209,7 @@ def validate_catalog(
     if instrument is not None:
         check_lookup(instrument, "--instrument")
     catalog_stage.refuse_unfit_nautilus()
-    places = Places.of_catalog(Path(catalog)) if data is None else Places(Path(data), Path(catalog))
+    places = Places.of_catalog(catalog) if data is None else Places(data, catalog)
     found = [
         (instrument_id, TABLES[name], day)
         for instrument_id, name, day in sorted(_days(places))
@@ -233,7 +233,7 @@ def validate_catalog(
         for instrument_id, wanted, day in found
     ]
     return ValidationReport(
-        Path(catalog),
+        places.catalog,
         days,
         list(_joins(places, days, deep=deep)),
         list(_missing(found)),
@@ -261,14 +261,14 @@ def _days(places: Places) -> set[tuple[str, str, date]]:
             days = {*places.judged_days(instrument_id, table.folder), *places.frame_days(instrument_id, table.folder)}
             found |= {(instrument_id, table.name, day) for day in days}
         form = table.form()
-        for path in (places.catalog / "data" / form.folder).glob(f"{form.name_of('*')}/*.parquet"):
+        for path in places.catalog.joinpath("data", form.folder).glob(f"{form.name_of('*')}/*.parquet"):
             found |= {(_identifier(path), table.name, day) for day in days_in(path.name)}
     return found
 
 
-def _identifier(path: Path) -> str:
+def _identifier(path: StorePath) -> str:
     try:
-        metadata = pq.read_schema(path).metadata or {}
+        metadata = pq.read_schema(path.local()).metadata or {}
     except (pa.ArrowException, OSError):  # its day says so
         return path.parent.name
     return metadata.get(b"instrument_id", path.parent.name.encode()).decode()
@@ -416,7 +416,7 @@ def _ids_of(seen: Counted, table: Table) -> DayIds | None:
 
 
 def _results(
-    rules: DayRules, table: Table, verdict: Verdict | None, ids_from: Path | None
+    rules: DayRules, table: Table, verdict: Verdict | None, ids_from: StorePath | None
 ) -> tuple[Counted, tuple[RuleResult, ...]]:
     """Rules over the rows are evaluated anew; rules over what was seen while normalizing are as the verdict says."""
     conflicts = _repeated_ids(ids_from, table) if ids_from else 0
@@ -460,8 +460,8 @@ def _stored(rule: RuleAnswer, table: Table) -> RuleResult:
     return RuleResult(declared, rule.answer, rule.rows_failed, rule.numbers)
 
 
-def _repeated_ids(path: Path, table: Table) -> int:
-    ids = pl.read_parquet(path, columns=[str(table.id_column)])[str(table.id_column)]
+def _repeated_ids(path: StorePath, table: Table) -> int:
+    ids = pl.read_parquet(path.local(), columns=[str(table.id_column)])[str(table.id_column)]
     return int(ids.is_duplicated().sum())
 
 
@@ -500,10 +500,10 @@ def _look_at_nautilus(places: Places, day: InstrumentDay, table: Table, steps: _
 def _nautilus_blocks(places: Places, day: InstrumentDay, table: Table) -> Iterator[pl.DataFrame]:
     first, last = day_start(day.date), day_end(day.date)
     row = 0
-    for path in sorted(folder_in(places, table, day.instrument_id).glob("*.parquet")):
+    for path in folder_in(places, table, day.instrument_id).files(".parquet"):
         if day.date not in days_in(path.name):
             continue
-        with reading(path, "a Nautilus file", "its writer must make it anew"), pq.ParquetFile(path) as file:
+        with reading(path, "a Nautilus file", "its writer must make it anew"), pq.ParquetFile(path.local()) as file:
             for group in range(file.num_row_groups):
                 found = nautilus.from_nautilus(table, file.read_row_group(group))
                 unkept = {column.name: column.dtype for column in table.columns if column.name not in found.columns}
@@ -522,7 +522,7 @@ def _read_with_nautilus(places: Places, report: DayReport) -> None:
     foreign = report.frame_matches_verdict is None
     if not path.exists() and not foreign:
         return
-    expected = pq.read_metadata(path).num_rows if path.exists() else report.rows
+    expected = pq.read_metadata(path.local()).num_rows if path.exists() else report.rows
     found = catalog_stage.rows_by_nautilus(places, day, table)
     if found not in (None, expected):
         raise CatalogDiffers(str(day), table.name, f"Nautilus reads {found:,} rows, expected {expected:,}")
@@ -599,12 +599,12 @@ def _rows_of(places: Places, report: DayReport) -> pl.LazyFrame:
     if frame.exists():
         words, decimals = cs.by_dtype(pl.Categorical, pl.Enum), cs.decimal()
         return (
-            pl.scan_parquet(frame)
+            pl.scan_parquet(frame.local())
             .drop("instrument_id")
             .with_columns(words.cast(pl.String), decimals.cast(pl.Decimal(38, 16)))
         )
     folder = folder_in(places, table, report.instrument_id)
-    files = [path for path in sorted(folder.glob("*.parquet")) if report.date in days_in(path.name)]
+    files = [path.local() for path in folder.files(".parquet") if report.date in days_in(path.name)]
     arrived = pl.col("ts_init").cast(pl.Int64)
     return pl.scan_parquet(files).filter(arrived >= day_start(report.date), arrived < day_end(report.date))
 

@@ -13,21 +13,22 @@ import pyarrow.parquet as pq
 from hedgegrid_assets.errors import DataError
 from hedgegrid_assets.instruments.definition import Instrument
 from hedgegrid_assets.names import nautilus_takes_for_one
+from hedgegrid_assets.store import StorePath, stored
 
 
-def definitions_file(catalog: Path) -> Path:
+def definitions_file(catalog: Path | StorePath) -> StorePath:
     """The plain table of a catalog's definitions."""
-    return catalog / "instruments.parquet"
+    return stored(catalog) / "instruments.parquet"
 
 
-def read_definitions(catalog: Path) -> dict[str, Instrument]:
+def read_definitions(catalog: Path | StorePath) -> dict[str, Instrument]:
     """The definitions of a catalog by id; empty where it has none yet.
 
     Raises:
         DataError: ``instruments.parquet`` is there, but is no table of definitions.
     """
     path = definitions_file(catalog)
-    if not path.is_file():
+    if not path.exists():
         return {}
     try:
         content = path.read_bytes()

@@ -283,7 +283,7 @@ def _holds_rows(places: Places, table: Table, instrument_id: str) -> bool:
         verdict = read_verdict(places, table, InstrumentDay(instrument_id, day))
         if verdict is None or (verdict.status is not Status.BLOCKED and verdict.rows.rows_out):
             return True
-    return not judged and any(folder_in(places, table, instrument_id).glob("*.parquet"))
+    return not judged and any(folder_in(places, table, instrument_id).files(".parquet"))
 
 
 def _refuse_other_precision(pinned: Instrument, wanted: Instrument, undecided: Collection[str]) -> None:

@@ -51,9 +51,7 @@ def plan(asked: Request) -> list[PlannedDay]:
     context_for = by_month(context, keys)
     for key in keys:
         held = context.held(key)
-        would = remote.plan(
-            context_for(key).settings, key.symbol, by_name[key.channel], key.day, context.places.data / "cache"
-        )
+        would = remote.plan(context_for(key).settings, key.symbol, by_name[key.channel], key.day, context.places.cache)
         planned.append(
             PlannedDay(
                 symbol=key.symbol,

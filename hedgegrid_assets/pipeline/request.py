@@ -17,7 +17,7 @@ from hedgegrid_assets.names import check_instrument_id, check_symbol, check_venu
 from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.sources import SOURCES
 from hedgegrid_assets.stages.catalog import COMPRESSIONS
-from hedgegrid_assets.store import Places
+from hedgegrid_assets.store import Places, StorePath
 from hedgegrid_assets.tables import DEFAULT, TABLES, TOKENS
 from hedgegrid_assets.timestamps import parse_day
 from hedgegrid_assets.venues import Listing
@@ -36,8 +36,8 @@ class Request:
     origin: Origin
     start: date | None
     end: date | None
-    catalog: Path
-    data: Path
+    catalog: Path | StorePath
+    data: Path | StorePath
     compression: str = "zstd"
     jobs: int = 1
     force: bool = False
@@ -51,11 +51,11 @@ def request(
     start_date: str | None,
     end_date: str | None,
     *,
-    output_path: str | Path = DEFAULT_CATALOG,
+    output_path: str | Path | StorePath = DEFAULT_CATALOG,
     data_types: str | Sequence[str] | None = None,
     source_config: Mapping[str, Any] | None = None,
     exchange: str | None = None,
-    data: Path | None = None,
+    data: Path | StorePath | None = None,
     instrument: str | None = None,
     compression: str = "zstd",
     jobs: int = 1,
@@ -120,7 +120,8 @@ def request(
             "gaps": settings.get("gaps", {}),
         }
     )
-    return Request(origin, start, end, Path(output_path), data or data_path(), compression, jobs, force, spelled)
+    catalog = output_path if isinstance(output_path, StorePath) else Path(output_path)
+    return Request(origin, start, end, catalog, data or data_path(), compression, jobs, force, spelled)
 
 
 def _spelled(symbols: Sequence[str], venue: str, settings: Mapping[str, Any]) -> dict[str, Listing]:

@@ -35,7 +35,7 @@ from hedgegrid_assets.pipeline.summary import DaySummary, RunSummary, day_summar
 from hedgegrid_assets.stages.catalog import refuse_unfit_nautilus
 from hedgegrid_assets.stages.frames import few_far_finer
 from hedgegrid_assets.stages.raw import ImportReport, Progress, RawDay, RawKey
-from hedgegrid_assets.store import make_folder, plain
+from hedgegrid_assets.store import plain
 from hedgegrid_assets.venues.markets import NAMES
 
 _log: Final = logging.getLogger(__name__)
@@ -165,11 +165,11 @@ def _run(asked: Request, told: _Told, at_hand: dict[RawKey, RawDay]) -> RunSumma
     """``at_hand`` gets the days that the run has read, and that the caller closes."""
     started = time.monotonic()
     refuse_unfit_nautilus()
-    make_folder(asked.catalog)
     venue = asked.origin.venue
     for symbol, listing in asked.spelled.items():
         told.note(f"{symbol} is read as {NAMES[listing.market]} of {venue}: {listing.symbol}.{venue}")
     context = context_of(asked)
+    context.places.catalog.prepare()
     taken = (
         _import(context, asked, told, at_hand) if context.source.lands else _Taken(context, made_keys(context, asked))
     )

@@ -140,7 +140,7 @@ def day_summary(places: Places, done: TableDay) -> DaySummary:
         return failed_day(done.day, done.table, done.error)
     if done.error is not None:
         return _summary(places, done.day, done.table, 0, error=done.error)
-    size = done.written.bytes if done.written else catalog.file_of(places, done.day, done.table).stat().st_size
+    size = done.written.bytes if done.written else catalog.file_of(places, done.day, done.table).size
     made = done.made
     summary = _summary(places, done.day, done.table, size, skipped=done.current, made=made.verdict if made else None)
     return summary if made is None else replace(summary, note=made.note)

@@ -12,7 +12,7 @@ from hedgegrid_assets.model import InstrumentDay, Status, Table
 from hedgegrid_assets.stages.frames import read_blocks
 from hedgegrid_assets.stages.raw import RawDay, is_corrected
 from hedgegrid_assets.stages.verdict import Verdict, read_verdict
-from hedgegrid_assets.store import Places
+from hedgegrid_assets.store import AnyFile, Places, StorePath
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Earlier:
     day: InstrumentDay
     table: Table
     raw: RawDay
-    frame: Path
+    frame: StorePath
     verdict: Verdict
     corrected: bool
     force: bool = False
@@ -73,7 +73,7 @@ class Earlier:
         return int((~np.isin(before, after)).sum())
 
 
-def _hashes(frame: Path, table: Table) -> np.ndarray:
+def _hashes(frame: AnyFile, table: Table) -> np.ndarray:
     """8 bytes a row: of all that it says but its place in a file and its arrival."""
     columns = ["ts_event", *(column.name for column in table.columns if column.name not in table.whole_day)]
     decimals = pl.selectors.decimal().cast(pl.Decimal(38, 16))

@@ -21,7 +21,7 @@ from hedgegrid_assets.errors import NoDataFetched, UsageError
 from hedgegrid_assets.instruments import Instrument
 from hedgegrid_assets.model import Column, Table
 from hedgegrid_assets.names import check_lookup
-from hedgegrid_assets.store import Places, give_up, reading
+from hedgegrid_assets.store import AnyFile, Places, StorePath, give_up, local_file, reading
 from hedgegrid_assets.tables import TABLES, TOKENS
 from hedgegrid_assets.timestamps import parse_day
 
@@ -232,7 +232,7 @@ _ROWS_THAT_TELL: Final = 10_000
 
 
 def few_far_finer(
-    paths: Iterable[Path], table: Table, column: str, coarse: int, few: float
+    paths: Iterable[AnyFile], table: Table, column: str, coarse: int, few: float
 ) -> tuple[int, int, Decimal] | None:
     """Values of a decimal column that need more than ``coarse`` decimals, where they are a share of at most ``few``.
 
@@ -251,7 +251,7 @@ def few_far_finer(
     return None if first is None or found > few * rows else (found, rows, first)
 
 
-def read_blocks(path: Path, table: Table, columns: Collection[str] | None = None) -> Iterator[pl.DataFrame]:
+def read_blocks(path: AnyFile, table: Table, columns: Collection[str] | None = None) -> Iterator[pl.DataFrame]:
     """A stored frame in memory form, row group by row group; all columns, or some in their stored order.
 
     Raises DocumentDamaged for what is no frame of this table any more.
@@ -265,13 +265,13 @@ def read_blocks(path: Path, table: Table, columns: Collection[str] | None = None
         yield block
 
 
-def _blocks(path: Path, table: Table, columns: Collection[str] | None) -> Iterator[pl.DataFrame]:
+def _blocks(path: AnyFile, table: Table, columns: Collection[str] | None) -> Iterator[pl.DataFrame]:
     every = ["ts_event", "ts_init", *(column.name for column in table.columns), "raw_row"]
     names = [name for name in every if columns is None or name in columns]
     enums = [pl.col(column.name).cast(column.dtype) for column in table.columns if isinstance(column.dtype, pl.Enum)]
     enums = [enum for enum in enums if enum.meta.output_name() in names]
     times = time_columns(table)
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(local_file(path)) as file:
         for group in range(file.num_row_groups):
             arrow = file.read_row_group(group, columns=names)
             for number, name in enumerate(arrow.column_names):
@@ -288,10 +288,10 @@ def _with_all_digits(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(pl.col(name).cast(pl.Decimal(_MOST_DIGITS, scale)) for name, scale in kinds.items())
 
 
-def frame_metadata(path: Path) -> dict[str, str]:
+def frame_metadata(path: AnyFile) -> dict[str, str]:
     """The ``hedgegrid.*`` metadata of a stored frame."""
     with reading(path, "a frame", FORCED):
-        metadata = pq.read_schema(path).metadata or {}
+        metadata = pq.read_schema(local_file(path)).metadata or {}
     return {key.decode(): value.decode() for key, value in metadata.items() if key.startswith(b"hedgegrid.")}
 
 
@@ -422,7 +422,7 @@ def read_frame(
     start: str | date | None = None,
     end: str | date | None = None,
     *,
-    catalog: str | Path = "./data/catalog",
+    catalog: str | Path | StorePath = "./data/catalog",
     decimals: Literal["float", "exact"] = "float",
 ) -> "pd.DataFrame":
     """A normalized table as a pandas frame.
@@ -446,7 +446,7 @@ def read_frame(
     if found is None:
         raise UsageError(f"unknown table {table!r}: expected one of {', '.join((*TABLES, *TOKENS))}")
     check_lookup(instrument_id, "instrument_id")
-    places = Places.of_catalog(Path(catalog))
+    places = Places.of_catalog(catalog)
     folder = places.frame_folder(instrument_id, found.folder)
     first, last = (parse_day(str(day), name) if day else None for name, day in (("start", start), ("end", end)))
     days = [
@@ -464,6 +464,6 @@ def read_frame(
     return frame.to_pandas()
 
 
-def _stored_frame(path: Path) -> pl.DataFrame:
+def _stored_frame(path: StorePath) -> pl.DataFrame:
     with reading(path, "a frame", FORCED):
-        return _with_all_digits(pl.read_parquet(path))
+        return _with_all_digits(pl.read_parquet(path.local()))

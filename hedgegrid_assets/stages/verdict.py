@@ -3,7 +3,6 @@
 import contextlib
 from collections.abc import Sequence
 from datetime import date
-from pathlib import Path
 from typing import Any, ClassVar, Final
 
 import msgspec
@@ -24,7 +23,7 @@ from hedgegrid_assets.model import (
     Thresholds,
 )
 from hedgegrid_assets.stages.frames import Precisions
-from hedgegrid_assets.store import Document, Places, folder_of, read_document, write_document
+from hedgegrid_assets.store import Document, Places, StorePath, folder_of, read_document, write_document
 from hedgegrid_assets.tables import RULES
 from hedgegrid_assets.tables.rules.counters import Extent
 from hedgegrid_assets.tables.rules.gaps import Gaps
@@ -243,12 +242,15 @@ def instrument_ids(places: Places) -> dict[str, str]:
     known: dict[str, str] = {}
     with contextlib.suppress(DataError):  # whoever needs a definition is told
         known = {folder_of(instrument_id): instrument_id for instrument_id in read_definitions(places.catalog)}
-    kinds = ("*/*.verdict", "*/*.parquet")
-    folders = sorted({path.parent.name for kind in kinds for path in places.catalog.glob(kind) if path.is_dir()})
-    return {folder: known.get(folder) or _judged_as(places.catalog / folder) or folder for folder in folders}
+    folders = [folder for folder in places.catalog.folders() if _holds_days(folder)]
+    return {folder.name: known.get(folder.name) or _judged_as(folder) or folder.name for folder in folders}
 
 
-def _judged_as(folder: Path) -> str | None:
+def _holds_days(folder: StorePath) -> bool:
+    return any(below.name.endswith((".verdict", ".parquet")) for below in folder.folders())
+
+
+def _judged_as(folder: StorePath) -> str | None:
     """The id that a verdict of the folder names."""
     for path in folder.glob("*.verdict/*.json"):
         with contextlib.suppress(EnvironmentFault):  # whoever looks at its day is told

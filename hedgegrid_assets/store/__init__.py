@@ -1,4 +1,4 @@
-"""Where everything lies and how bytes get in and out: the one door of all modules to disk."""
+"""Where everything lies and how bytes get in and out: the one door of all modules to catalogs and raw data."""
 
 from hedgegrid_assets.store.blocks import LONGEST_LINE, Block, BlockReader
 from hedgegrid_assets.store.codecs import GZIP_MAGIC, content_crc, gunzip, gunzip_error, gunzipped
@@ -14,34 +14,42 @@ from hedgegrid_assets.store.documents import (
 )
 from hedgegrid_assets.store.lines import LineFile, bytes_of, line_array
 from hedgegrid_assets.store.listing import list_days
+from hedgegrid_assets.store.local import LocalStore, on_disk, stored
 from hedgegrid_assets.store.locks import abandoned, exclusive_lock, is_held, working_folder
+from hedgegrid_assets.store.objects import AnyFile, Entry, Level, Store, StorePath, bytes_in, local_file, uri_of
 from hedgegrid_assets.store.places import Places, cut_name, folder_of, raw_folder_name
 from hedgegrid_assets.store.publish import atomic_write, give_up, parquet_writer, publish_file, temporary_file
 from hedgegrid_assets.store.spool import Spool
 from hedgegrid_assets.store.threads import BackgroundWriter, ordered_map, prefetch
-from hedgegrid_assets.store.trees import SET_ASIDE, Size, files_below, names_in, put_back, set_aside, size_of
+from hedgegrid_assets.store.trees import SET_ASIDE, Size, names_in, put_back, set_aside, size_of
 
 __all__ = [
     "GZIP_MAGIC",
     "LONGEST_LINE",
     "MADE_ANEW",
     "SET_ASIDE",
+    "AnyFile",
     "BackgroundWriter",
     "Block",
     "BlockReader",
     "Document",
+    "Entry",
+    "Level",
     "LineFile",
+    "LocalStore",
     "Places",
     "Size",
     "Spool",
+    "Store",
+    "StorePath",
     "abandoned",
     "atomic_write",
+    "bytes_in",
     "bytes_of",
     "content_crc",
     "cut_name",
     "disk_fault",
     "exclusive_lock",
-    "files_below",
     "folder_of",
     "give_up",
     "gunzip",
@@ -50,8 +58,10 @@ __all__ = [
     "is_held",
     "line_array",
     "list_days",
+    "local_file",
     "make_folder",
     "names_in",
+    "on_disk",
     "ordered_map",
     "parquet_writer",
     "plain",
@@ -65,8 +75,10 @@ __all__ = [
     "set_aside",
     "sha256_of",
     "size_of",
+    "stored",
     "sync_folder",
     "temporary_file",
+    "uri_of",
     "working_folder",
     "write_document",
     "write_json",

@@ -4,12 +4,12 @@ import hashlib
 import os
 import zlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final, cast
 
 from hedgegrid_assets.batch import Block
 from hedgegrid_assets.errors import EnvironmentFault, RawDamaged, SeveralInOne
 from hedgegrid_assets.store.codecs import MAGIC, MemberStream, in_utf8
+from hedgegrid_assets.store.objects import AnyFile, bytes_in
 from hedgegrid_assets.store.threads import prefetch
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class BlockReader:
     of the file as stored and ``lines`` are known.
     """
 
-    def __init__(self, path: Path, block_bytes: int | None = None, *, quoted: bool = False) -> None:
+    def __init__(self, path: AnyFile, block_bytes: int | None = None, *, quoted: bool = False) -> None:
         self.path = path
         self.quoted = quoted
         self.sha256 = ""
@@ -54,7 +54,7 @@ class BlockReader:
     def _is_small(self) -> bool:
         """Read in one piece: no thread is worth it."""
         try:
-            return self.path.stat().st_size < _READ_BYTES
+            return bytes_in(self.path) < _READ_BYTES
         except OSError:  # reading it says why
             return False
 

@@ -3,10 +3,10 @@
 import bz2
 import codecs
 from collections.abc import Callable, Generator, Iterator
-from pathlib import Path
 from typing import Any, Final, Protocol, cast
 
 from hedgegrid_assets.errors import RawDamaged
+from hedgegrid_assets.store.objects import AnyFile
 
 _UNPACKED_BYTES: Final = 4 << 20
 """Most that is decompressed at a time: a few bytes of a stream can hold gigabytes."""
@@ -128,7 +128,7 @@ _DECOMPRESSORS: Final[dict[str, tuple[Callable[[], Decompressor], _Unpack]]] = {
 class MemberStream:
     """Members of a compressed file, one behind the other; what comes out is bounded at a time, whatever goes in."""
 
-    def __init__(self, kind: str, path: Path) -> None:
+    def __init__(self, kind: str, path: AnyFile) -> None:
         self._kind, self._path = kind, path
         self._member: Decompressor | None = None
 

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Final
 
 from hedgegrid_assets.errors import EnvironmentFault
+from hedgegrid_assets.store.objects import AnyFile, StorePath
 
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 @contextmanager
-def writing(place: Path) -> Iterator[None]:
+def writing(place: AnyFile) -> Iterator[None]:
     """Whatever the disk refuses in the block becomes an EnvironmentFault that names the file, or else the place."""
     try:
         yield
@@ -23,10 +24,11 @@ def writing(place: Path) -> Iterator[None]:
         raise disk_fault(error, place) from error
 
 
-def disk_fault(error: OSError, place: Path) -> EnvironmentFault:
+def disk_fault(error: OSError, place: AnyFile) -> EnvironmentFault:
     """What the disk refused, where, and what to do; a full disk is told with what is free."""
     if error.errno is not None and error.errno in _FULL:
-        where = next(folder for folder in (place, *place.absolute().parents) if folder.exists())
+        here = place.store.scratch(place.key) if isinstance(place, StorePath) else place
+        where = next(folder for folder in (here, *here.absolute().parents) if folder.exists())
         free = shutil.disk_usage(where).free
         return EnvironmentFault(
             f"cannot write {place}: {os.strerror(error.errno)}; {free / 1e6:,.1f} MB are free there",
@@ -61,7 +63,16 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def sha256_of(path: Path) -> str:
+def put_in_place(temporary: Path, final: Path) -> None:
+    """Let a complete file appear under its final name at once, safe against a power cut."""
+    make_folder(final.parent)
+    with temporary.open("rb") as file:
+        os.fsync(file.fileno())
+    temporary.replace(final)
+    sync_folder(final.parent)
+
+
+def sha256_of(path: AnyFile) -> str:
     """sha256 of a file's bytes, as ``sha256sum`` prints it."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

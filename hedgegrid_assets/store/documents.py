@@ -18,6 +18,7 @@ import msgspec
 
 from hedgegrid_assets.errors import DocumentDamaged, HedgegridError
 from hedgegrid_assets.store.disk import disk_fault
+from hedgegrid_assets.store.objects import AnyFile
 from hedgegrid_assets.store.publish import atomic_write
 
 MADE_ANEW: Final = "remove it and run again: it is made anew"
@@ -65,7 +66,7 @@ type Before[D: Document] = Callable[[bytes], D | None]
 """A document from a form of before that looks otherwise; None where it is none."""
 
 
-def decode[D: Document](data: bytes, of: type[D], path: Path, before: Before[D] | None = None) -> D:
+def decode[D: Document](data: bytes, of: type[D], path: AnyFile, before: Before[D] | None = None) -> D:
     """A document from what was written of it. Raises DocumentDamaged."""
     try:
         document = _decoder(of).decode(data)
@@ -97,13 +98,13 @@ def _decoder[D: Document](of: type[D]) -> msgspec.json.Decoder[D]:
     return msgspec.json.Decoder(of)
 
 
-def write_document(path: Path, tmp_dir: Path, document: Document) -> None:
+def write_document(path: AnyFile, tmp_dir: Path, document: Document) -> None:
     """Publish a document."""
     with atomic_write(path, tmp_dir) as temporary:
         temporary.write_bytes(encode(document))
 
 
-def read_document[D: Document](path: Path, of: type[D], before: Before[D] | None = None) -> D | None:
+def read_document[D: Document](path: AnyFile, of: type[D], before: Before[D] | None = None) -> D | None:
     """A document of our own, or None where there is none. Raises DocumentDamaged."""
     try:
         data = path.read_bytes()
@@ -114,14 +115,14 @@ def read_document[D: Document](path: Path, of: type[D], before: Before[D] | None
     return decode(data, of, path, before)
 
 
-def write_json(final: Path, tmp_dir: Path, value: object) -> None:
+def write_json(final: AnyFile, tmp_dir: Path, value: object) -> None:
     """Publish JSON with sorted keys: the same value gives the same bytes."""
     with atomic_write(final, tmp_dir) as temporary:
         temporary.write_text(json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 @contextmanager
-def reading(path: Path, kind: str, remedy: str) -> Iterator[None]:
+def reading(path: AnyFile, kind: str, remedy: str) -> Iterator[None]:
     """Whatever a reader of other people's making says of a file of ours in the block becomes one error that names it."""
     try:
         yield

@@ -8,13 +8,14 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
 from hedgegrid_assets.store.disk import make_folder, writing
+from hedgegrid_assets.store.objects import AnyFile, StorePath
 
 _AREA_PREFIX: Final = ".hedgegrid-"
 _OUR_ROOTS: Final = (".tmp", "tmp")
@@ -22,9 +23,14 @@ _OUR_PART: Final = re.compile(r"\.[0-9a-f]{12}\.part$")
 _ABANDONED_SECONDS: Final = 86_400.0
 
 
+def exclusive_lock(place: AnyFile) -> AbstractContextManager[None]:
+    """Hold a lock until the block ends: of a store, against all others who use it; of a file, against this machine's processes."""
+    return place.store.lock(place.key) if isinstance(place, StorePath) else locked_file(place)
+
+
 @contextmanager
-def exclusive_lock(path: Path) -> Iterator[None]:
-    """Hold a lock against all other processes of this machine until the block ends."""
+def locked_file(path: Path) -> Iterator[None]:
+    """Hold the lock of a file against all other processes of this machine; the file stays."""
     make_folder(path.parent)
     with writing(path):
         file = path.open("a")

@@ -1,15 +1,15 @@
 """Files that appear at once and whole, or not at all."""
 
 import contextlib
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from hedgegrid_assets.store.disk import make_folder, sync_folder, writing
+from hedgegrid_assets.store.disk import put_in_place, writing
 from hedgegrid_assets.store.locks import working_folder
+from hedgegrid_assets.store.objects import AnyFile, StorePath
 from hedgegrid_assets.store.places import cut_name
 
 if TYPE_CHECKING:
@@ -28,17 +28,16 @@ def temporary_file(name: str, tmp_dir: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def publish_file(temporary: Path, final: Path) -> None:
-    """Let a complete file appear under its final name at once, safe against a power cut."""
-    make_folder(final.parent)
-    with temporary.open("rb") as file:
-        os.fsync(file.fileno())
-    temporary.replace(final)
-    sync_folder(final.parent)
+def publish_file(temporary: Path, final: AnyFile) -> None:
+    """Let a complete file appear under its final name at once: an object of a store, or a user's own file."""
+    if isinstance(final, StorePath):
+        final.publish(temporary)
+    else:
+        put_in_place(temporary, final)
 
 
 @contextmanager
-def atomic_write(final: Path, tmp_dir: Path) -> Iterator[Path]:
+def atomic_write(final: AnyFile, tmp_dir: Path) -> Iterator[Path]:
     """A temporary path that becomes ``final`` at once when the block ends well, and vanishes when it does not.
 
     ``tmp_dir`` must be on the same filesystem. Raises EnvironmentFault if the place cannot be written.

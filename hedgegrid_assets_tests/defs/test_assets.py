@@ -20,6 +20,7 @@ from hedgegrid_assets.pipeline import feed_context as feed_contexts
 from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.sources import SOURCES
 from hedgegrid_assets.stages.raw import RawKey
+from hedgegrid_assets.store import local_file
 from hedgegrid_assets_tests.dagster_feeds import (
     BTC_DAY,
     CAPTURES,
@@ -162,8 +163,8 @@ def test_metadata_say_how_many_rows_from_where_and_how_good(
         "rejected": 1,
     }
     assert found["rejects_by_reason"] == {"zero_size": 1}
-    assert found["dagster/uri"] == frame.as_uri()
-    assert found["bytes"] == frame.stat().st_size
+    assert found["dagster/uri"] == frame.local().as_uri()
+    assert found["bytes"] == frame.size
     assert found["verdict"] == "complete"
     assert str(found["first_ts"]).startswith("2024-01-01T00:00:05.02")
     quality = evaluations(result)["captures/normalized/trade_tick", "quality"]
@@ -385,7 +386,7 @@ def test_a_damaged_raw_file_stops_its_channel_only(feed_context: FeedContext, in
     run_import(feed_context, instance)
     raw = feed_context.held(RawKey("aggTrade", BTC, DAY))
     assert raw is not None
-    raw.path.write_bytes(raw.path.read_bytes()[:-8] + b"\0" * 8)
+    local_file(raw.path).write_bytes(raw.path.read_bytes()[:-8] + b"\0" * 8)
     result = run(feed_context, instance)
     assert not result.success
     assert not evaluations(result)["captures/raw/aggTrade", "raw_intact"].passed
@@ -403,7 +404,7 @@ def test_a_damaged_raw_file_fails_a_run_that_goes_no_further_than_raw(
     run_import(feed_context, instance)
     raw = feed_context.held(RawKey("aggTrade", BTC, DAY))
     assert raw is not None
-    raw.path.write_bytes(raw.path.read_bytes()[:-1])
+    local_file(raw.path).write_bytes(raw.path.read_bytes()[:-1])
     result = run(feed_context, instance, only=["captures/raw/aggTrade", "captures/raw/markPrice"])
     assert not result.success
     assert "cannot be trusted" in failures(result)["captures/raw/aggTrade"]

@@ -44,9 +44,9 @@ def feed_context(tmp_path: Path) -> FeedContext:
 
 def filled(feed_context: FeedContext, instance: dg.DagsterInstance, **how: Any) -> BackfillSummary:
     """A backfill of the feed_context's feed."""
-    root = feed_context.places.data.parent
+    root = feed_context.places.home.parent
     return backfill(
-        feed_context.feed.name, instance=instance, feeds=root / "feeds.yaml", data=feed_context.places.data, **how
+        feed_context.feed.name, instance=instance, feeds=root / "feeds.yaml", data=feed_context.places.home, **how
     )
 
 
@@ -127,7 +127,7 @@ def test_a_damaged_manifest_is_told_with_the_days_that_need_it(tmp_path: Path, i
     feed_context = feed_context_of(tmp_path)
     drop(feed_context, day_of(0) + day_of(1))
     import_landing(feed_context)
-    feed_context.places.raw_manifest("captures", "aggTrade", "BTCUSDT", date(2024, 1, 2)).write_text("{")
+    feed_context.places.raw_manifest("captures", "aggTrade", "BTCUSDT", date(2024, 1, 2)).local().write_text("{")
     summary = filled(feed_context, instance)
     assert outcomes(summary)[1] == ("02", Outcome.FAILED)
     assert "2024-01-02.json is damaged" in summary.days[1].errors[0]
@@ -169,21 +169,21 @@ def test_a_day_that_the_catalog_forbids_is_refused_and_no_other(
     filled(feed_context, instance, start=date(2024, 1, 2))
     folder = feed_context.places.nautilus_folder("trade_tick", feed_context.feed.instrument_ids()[0])
     theirs = folder / "2024-01-01T02-00-00-000000000Z_2024-01-01T02-00-00-004000000Z.parquet"
-    content = next(folder.iterdir()).read_bytes()
-    theirs.write_bytes(content)
+    content = next(folder.files()).read_bytes()
+    theirs.local().write_bytes(content)
     summary = filled(feed_context, instance, force=True)
     assert outcomes(summary) == [("01", Outcome.REFUSED), ("02", Outcome.DONE)]
     assert not summary.ok
     assert theirs.name in summary.days[0].errors[0]
     assert theirs.read_bytes() == content
-    assert len(list(feed_context.places.nautilus_folder("mark_price_update", folder.name).iterdir())) == 2
+    assert len(list(feed_context.places.nautilus_folder("mark_price_update", folder.name).files())) == 2
     assert summary.to_dict()["refused"] == 1
 
 
 def test_a_lost_catalog_file_makes_its_day_stale(feed_context: FeedContext, instance: dg.DagsterInstance) -> None:
     drop(feed_context, day_of(0))
     filled(feed_context, instance)
-    (lost,) = (feed_context.places.catalog / "data/mark_price_update").rglob("*.parquet")
+    (lost,) = (feed_context.places.catalog / "data/mark_price_update").glob("*/*.parquet")
     lost.unlink()
     assert outcomes(filled(feed_context, instance)) == [("01", Outcome.DONE)]
     assert lost.exists()
@@ -274,14 +274,14 @@ def test_a_mistake_is_told_before_any_work(
 ) -> None:
     feeds = write_feeds(tmp_path, SIM, CAPTURES.replace("venue: BINANCE", "venue: binance"))
     with pytest.raises(UsageError, match=r"unknown feed .* expected one of sim, found 'simm'"):
-        backfill("simm", instance=instance, feeds=feeds, data=feed_context.places.data)
+        backfill("simm", instance=instance, feeds=feeds, data=feed_context.places.home)
     with pytest.raises(FeedsFileError, match="venue"):
-        backfill("captures", instance=instance, feeds=feeds, data=feed_context.places.data)
+        backfill("captures", instance=instance, feeds=feeds, data=feed_context.places.home)
     with pytest.raises(UsageError, match="unknown instrument"):
-        backfill("sim", instruments=["X.SIM"], instance=instance, feeds=feeds, data=feed_context.places.data)
+        backfill("sim", instruments=["X.SIM"], instance=instance, feeds=feeds, data=feed_context.places.home)
     with pytest.raises(UsageError, match="empty range"):
         backfill(
-            "sim", date(2024, 1, 2), date(2024, 1, 2), instance=instance, feeds=feeds, data=feed_context.places.data
+            "sim", date(2024, 1, 2), date(2024, 1, 2), instance=instance, feeds=feeds, data=feed_context.places.home
         )
     assert instance.get_runs_count() == 0
 

@@ -14,7 +14,7 @@ import pytest
 from hedgegrid_assets.cli import run
 from hedgegrid_assets.sources.client import limits
 from hedgegrid_assets.stages.catalog import files, moves
-from hedgegrid_assets.store import set_aside, write_document
+from hedgegrid_assets.store import set_aside, stored, write_document
 from hedgegrid_assets.timestamps import nautilus_file_name
 from hedgegrid_assets_tests import archive_cases, tardis_cases
 from hedgegrid_assets_tests.kept import FIRST, ID, Home, new_home
@@ -111,7 +111,7 @@ def another_precision(home: Home) -> None:
 
 
 def a_table_at_the_wrong_depth(home: Home) -> None:
-    foreign(home.places.catalog / "data/trades.parquet", home.nautilus())
+    foreign(home.places.catalog.local() / "data/trades.parquet", home.nautilus())
 
 
 def a_stray_frame(home: Home) -> None:
@@ -131,7 +131,7 @@ def a_damaged_verdict(home: Home) -> None:
 
 
 def a_damaged_definition(home: Home) -> None:
-    (path,) = (home.places.catalog / "data/crypto_perpetual" / ID).glob("*.parquet")
+    (path,) = (home.places.catalog.local() / "data/crypto_perpetual" / ID).glob("*.parquet")
     path.write_bytes(path.read_bytes()[:-9])
 
 
@@ -140,7 +140,7 @@ def no_definition_file(home: Home) -> None:
 
 
 def a_damaged_index(home: Home) -> None:
-    sorted(home.places.imports("tape").glob("*.json"))[0].write_text("nothing")
+    sorted(home.places.imports("tape").glob("*.json"))[0].local().write_text("nothing")
 
 
 def no_series(home: Home) -> None:
@@ -148,7 +148,7 @@ def no_series(home: Home) -> None:
 
 
 def raw_of(home: Home, ending: str) -> Path:
-    return home.places.raw_folder("tape", "aggTrade", "BTCUSDT") / f"{SECOND}.{ending}"
+    return home.places.raw_folder("tape", "aggTrade", "BTCUSDT").local() / f"{SECOND}.{ending}"
 
 
 def no_raw_file(home: Home) -> None:
@@ -171,7 +171,7 @@ def a_damaged_manifest(home: Home) -> None:
 def a_change_half_done(home: Home) -> None:
     """Two files were to go; the process was killed after it wrote that down."""
     stray = home.places.catalog / "old.parquet"
-    stray.touch()
+    stray.local().touch()
     noted = moves.Noted(
         what="taking a day out; finish it",
         definition=None,
@@ -184,7 +184,7 @@ def a_change_half_done(home: Home) -> None:
 
 
 def a_widening_that_was_killed(home: Home) -> None:
-    (home.places.staging.catalog / "x").mkdir(parents=True)
+    (home.places.staging.catalog / "x").local().mkdir(parents=True)
 
 
 def files_in_the_making(home: Home) -> None:
@@ -318,7 +318,7 @@ def test_without_a_catalog_it_says_so(tmp_path: Path, capsys: pytest.CaptureFixt
 def test_nothing_that_was_set_aside_is_replaced(tmp_path: Path) -> None:
     for text in ("one", "two", "three"):
         (tmp_path / "a.json").write_text(text)
-        set_aside(tmp_path / "a.json", tmp_path)
+        set_aside(stored(tmp_path) / "a.json", stored(tmp_path))
     assert sorted(path.read_text() for path in (tmp_path / "set-aside").iterdir()) == ["one", "three", "two"]
 
 

@@ -27,7 +27,7 @@ MOST_BYTES = 20_000
 def stored(tmp_path: Path, times: np.ndarray, *, group: int = 65_536) -> Places:
     """A frame of trades at these times, prices 100.00, 100.01, ..., each 20 ms after its exchange time."""
     places = Places(tmp_path / "data", tmp_path / "catalog")
-    path = places.frame(DAY.instrument_id, TRADES.folder, DAY.date)
+    path = places.frame(DAY.instrument_id, TRADES.folder, DAY.date).local()
     path.parent.mkdir(parents=True)
     count, precisions = len(times), Precisions(2, 3, 8)
     schema = frame_schema(TRADES, precisions)
@@ -51,7 +51,7 @@ def stored(tmp_path: Path, times: np.ndarray, *, group: int = 65_536) -> Places:
 
 
 def frame_of(places: Places) -> Path:
-    return places.frame(DAY.instrument_id, TRADES.folder, DAY.date)
+    return places.frame(DAY.instrument_id, TRADES.folder, DAY.date).local()
 
 
 def every(seconds: float, count: int, begin: float = 0) -> np.ndarray:

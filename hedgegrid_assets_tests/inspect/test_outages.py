@@ -169,7 +169,7 @@ def test_what_is_not_told_in_full_is_a_usage_error(yard: Yard, more: list[str]) 
 
 
 def test_damaged_outages_are_named(yard: Yard, capsys: pytest.CaptureFixture[str]) -> None:
-    yard.places.outages.write_text("{}")
+    yard.places.outages.local().write_text("{}")
     assert run(["validate", str(yard.places.catalog)]) == 1
     assert "known outages" in capsys.readouterr().out
     assert run(["gaps", str(yard.places.catalog)]) == 1
@@ -203,9 +203,9 @@ def test_outages_of_feeds_are_taken_over_and_forgotten_by_the_command(tmp_path: 
     command = ["gaps", "acknowledge", "--from-feeds", "--feeds", str(path), "--data", str(tmp_path / "data")]
     assert run(command) == 0
     assert sorted({each.feed for each in read_outages(places)}) == ["", "captures"]
-    before = places.outages.stat().st_mtime_ns
+    before = places.outages.entry().modified
     assert run(command) == 0
-    assert places.outages.stat().st_mtime_ns == before
+    assert places.outages.entry().modified == before
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ def test_a_day_is_told_with_rules_gaps_rejects_and_origin(yard: Yard) -> None:
 def test_a_day_between_without_a_verdict_is_missing(yard: Yard) -> None:
     verdict = yard.places.verdict("BTCUSDT-PERP.BINANCE", "trade_tick", DAY)
     other = of_before(json.loads(verdict.read_bytes())) | {"date": "2024-01-03", "first_id": "1050", "last_id": "1060"}
-    verdict.with_name("2024-01-03.json").write_text(json.dumps(other))
+    verdict.with_name("2024-01-03.json").local().write_text(json.dumps(other))
     content = reported(yard)
     assert [line[3] for line in content["lines"] if line[1] == 0] == ["DMD"]
     assert content["joins"] == [[0, "trade_tick", "2024-01-01", "2024-01-03", 10]]
@@ -141,7 +141,7 @@ def many_verdicts(yard: Yard, instruments: int, days: int, tables: int) -> Place
     for number in range(instruments):
         for table in list(TABLES.values())[:tables]:
             folder = places.verdict(f"SYM{number:02}USDT-PERP.SIM", table.folder, DAY).parent
-            folder.mkdir(parents=True)
+            folder.local().mkdir(parents=True)
             for offset in range(days):
                 day = DAY - timedelta(days=offset)
                 changed = model | {
@@ -149,7 +149,7 @@ def many_verdicts(yard: Yard, instruments: int, days: int, tables: int) -> Place
                     "table": table.name,
                     "date": str(day),
                 }
-                (folder / f"{day}.json").write_text(json.dumps(changed))
+                (folder / f"{day}.json").local().write_text(json.dumps(changed))
     return places
 
 

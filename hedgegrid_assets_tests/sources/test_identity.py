@@ -181,7 +181,7 @@ def test_a_long_id_keeps_its_text_in_the_frame_and_is_a_hash_in_the_catalog(tmp_
     places = Places(tmp_path / "data", tmp_path / "catalog")
     instrument = "BTCUSDT-PERP.BINANCE"
     (frame,) = places.frame_folder(instrument, "trade_tick").glob("*.parquet")
-    assert pl.read_parquet(frame)["trade_id"].to_list() == LONG
+    assert pl.read_parquet(frame.local())["trade_id"].to_list() == LONG
     ids = [str(trade.trade_id) for trade in held(tmp_path, instrument)]
     assert ids == made_ids.shortened(pl.Series(LONG)).to_list()
     assert ids[3:] == LONG[3:]

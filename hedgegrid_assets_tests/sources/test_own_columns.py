@@ -171,7 +171,7 @@ def test_a_frame_of_before_is_read_beside_one_of_now(tmp_path: Path) -> None:
     narrow = pl.from_arrow(table)
     assert isinstance(narrow, pl.DataFrame)
     narrow = narrow.with_columns(pl.col("funding_rate", "predicted_funding_rate").cast(pl.Decimal(38, 16)))
-    narrow.write_parquet(old)
+    narrow.write_parquet(old.local())
     both = read_frame(name, "funding", catalog=places.catalog, decimals="exact")
     assert both["funding_rate"].to_list() == [Decimal("0.0001"), Decimal(FINE)]
     report = validate_catalog(places.catalog)

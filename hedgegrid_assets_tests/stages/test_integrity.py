@@ -467,7 +467,7 @@ def test_a_verdict_is_sorted_json_without_a_clock(tmp_path: Path) -> None:
     texts = []
     for _ in range(2):
         store_verdict(places, TRADES, instrument_day(), verdict_of(day))
-        texts.append(places.verdict("BTCUSDT-PERP.BINANCE", "trade_tick", DAY).read_text())
+        texts.append(places.verdict("BTCUSDT-PERP.BINANCE", "trade_tick", DAY).local().read_text())
     assert texts[0] == texts[1]
     stored = json.loads(texts[0])
     assert list(stored) == sorted(stored)

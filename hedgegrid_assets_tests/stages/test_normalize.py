@@ -20,7 +20,7 @@ from hedgegrid_assets.model import Channel, InstrumentDay, Source, Status, Thres
 from hedgegrid_assets.stages import normalize
 from hedgegrid_assets.stages.frames import ContentDigest, Precisions, frame_metadata, read_frame
 from hedgegrid_assets.stages.normalize.sink import DayFrame
-from hedgegrid_assets.store import plain, sha256_of
+from hedgegrid_assets.store import local_file, plain, sha256_of
 from hedgegrid_assets.tables import TABLES
 from hedgegrid_assets_tests.scenario import (
     BAD_ID,
@@ -517,7 +517,7 @@ def test_the_content_digest_tells_every_change(yard: Yard, name: str) -> None:
 
 def test_a_raw_file_that_is_not_the_one_of_its_manifest_is_refused(yard: Yard) -> None:
     landed(yard, CLEAN)
-    path = yard.raw().path
+    path = local_file(yard.raw().path)
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)

@@ -61,7 +61,7 @@ def convert(folder: Path, text: str, entry: Mapping[str, Any] | None = None, ven
 
 
 def frame(folder: Path, name: str = ID) -> pl.DataFrame:
-    return pl.read_parquet(Places(folder, folder / "catalog").frame(name, "funding_rate", date(2024, 1, 1)))
+    return pl.read_parquet(Places(folder, folder / "catalog").frame(name, "funding_rate", date(2024, 1, 1)).local())
 
 
 def updates(folder: Path, name: str = ID) -> list[tuple[int, Decimal, int | None]]:

@@ -122,9 +122,9 @@ def test_where_there_is_none_nothing_is_read(tmp_path: Path) -> None:
 
 def test_a_form_of_before_that_looks_otherwise_is_read_too(tmp_path: Path) -> None:
     places = Places(tmp_path, tmp_path)
-    places.series.parent.mkdir()
+    places.series.local().parent.mkdir()
     held = {"BTCUSDT-PERP.BINANCE": {"trade_tick": "binance/trade"}}
-    places.series.write_text(json.dumps(held))
+    places.series.local().write_text(json.dumps(held))
     assert read_series(places) == held
     write_series(places, held)
     assert read_series(places) == held

@@ -5,13 +5,17 @@ from datetime import date
 from pathlib import Path
 
 import hedgegrid_assets
-from hedgegrid_assets.store import Places, list_days
+from hedgegrid_assets.store import Places, list_days, stored
 
 PACKAGE = Path(hedgegrid_assets.__file__).parent
 DOORS = {
     "cli/diff.py",
+    "cli/doctor.py",
     "cli/look.py",
     "cli/operate.py",
+    "cli/outages.py",
+    "cli/prune.py",
+    "cli/status.py",
     "defs/__init__.py",
     "pipeline/request.py",
     "inspect/validation.py",
@@ -36,9 +40,9 @@ def test_days_are_those_that_files_are_named_after(tmp_path: Path) -> None:
         "x.json",
     ):
         (tmp_path / name).touch()
-    assert list_days(tmp_path, ".json") == [date(2024, 1, 1), date(2024, 1, 2)]
-    assert list_days(tmp_path, ".parquet") == [date(2024, 1, 3)]
-    assert list_days(tmp_path / "none", ".json") == []
+    assert list_days(stored(tmp_path), ".json") == [date(2024, 1, 1), date(2024, 1, 2)]
+    assert list_days(stored(tmp_path), ".parquet") == [date(2024, 1, 3)]
+    assert list_days(stored(tmp_path / "none"), ".json") == []
 
 
 def test_each_kind_of_day_is_listed_where_it_is_written(tmp_path: Path) -> None:
@@ -52,8 +56,8 @@ def test_each_kind_of_day_is_listed_where_it_is_written(tmp_path: Path) -> None:
     }
     for path, listed in kinds.items():
         assert listed() == []
-        path.parent.mkdir(parents=True)
-        path.touch()
+        path.local().parent.mkdir(parents=True)
+        path.local().touch()
         assert listed() == [day]
 
 

@@ -4,7 +4,6 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 
 from hedgegrid_assets.errors import HedgegridError
 from hedgegrid_assets.housekeeping.doctor.documents import DAMAGED
@@ -17,7 +16,7 @@ from hedgegrid_assets.stages.catalog.files import whole_day
 from hedgegrid_assets.stages.catalog.series import read_series
 from hedgegrid_assets.stages.frames import Precisions
 from hedgegrid_assets.stages.verdict import Verdict, instrument_ids, read_verdict
-from hedgegrid_assets.store import Places, names_in
+from hedgegrid_assets.store import Places, StorePath, names_in
 from hedgegrid_assets.tables import TABLES
 
 _AGAIN = "run again what made it (hedgegrid backfill, or replay-to-parquet): it is made anew"
@@ -129,7 +128,7 @@ class _Look:
 
 
 def write_anew(
-    places: Places, definition: Instrument, table: Table, day: date, kind: str, why: str, path: Path | None = None
+    places: Places, definition: Instrument, table: Table, day: date, kind: str, why: str, path: StorePath | None = None
 ) -> Finding:
     """A file of Nautilus' that is made again from the frame of its day."""
     of = InstrumentDay(definition.id, day)

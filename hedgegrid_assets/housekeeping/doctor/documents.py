@@ -1,7 +1,6 @@
 """The small documents of a catalog and a data root, and the definitions that Nautilus reads."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from hedgegrid_assets.errors import HedgegridError
 from hedgegrid_assets.housekeeping.doctor.finding import Finding, in_the_way
@@ -9,7 +8,7 @@ from hedgegrid_assets.inspect.documents import damaged
 from hedgegrid_assets.instruments import Instrument, read_definitions
 from hedgegrid_assets.stages.catalog.definitions import check_definition, mend_definition
 from hedgegrid_assets.stages.raw.index import read_index_file
-from hedgegrid_assets.store import Places, names_in
+from hedgegrid_assets.store import Places, StorePath, names_in
 
 DAMAGED = "damaged document"
 
@@ -44,11 +43,11 @@ def _definitions(places: Places) -> Iterator[Finding]:
             )
 
 
-def _mended(catalog: Path, instrument: Instrument) -> str:
+def _mended(catalog: StorePath, instrument: Instrument) -> str:
     return "written anew" if mend_definition(catalog, instrument) else "another process has done it"
 
 
-def _index(places: Places, path: Path) -> Iterator[Finding]:
+def _index(places: Places, path: StorePath) -> Iterator[Finding]:
     try:
         read_index_file(path)
     except HedgegridError as error:

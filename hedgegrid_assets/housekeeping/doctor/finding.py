@@ -2,9 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from hedgegrid_assets.store import SET_ASIDE, set_aside, writing
+from hedgegrid_assets.store import SET_ASIDE, StorePath, set_aside, writing
 
 type Repair = Callable[[], str]
 """Mends it; says what was done. Raises HedgegridError where it cannot."""
@@ -29,12 +28,12 @@ class Finding:
     repair: Repair | None = field(default=None, compare=False, repr=False)
 
 
-def in_the_way(kind: str, path: Path, why: str, root: Path, *more: Path) -> Finding:
+def in_the_way(kind: str, path: StorePath, why: str, root: StorePath, *more: StorePath) -> Finding:
     """A file that is moved out of the way, with those that go with it."""
 
     def repair() -> str:
         with writing(path):
-            moved = [set_aside(each, root) for each in (path, *more) if each.exists()]
+            moved = [set_aside(each, root) for each in (path, *more) if each.exists() or each.is_dir()]
         return f"moved to {', '.join(map(str, moved))}"
 
     return Finding(kind, str(path), why, f"moved into {root / SET_ASIDE}, from where it can be taken back", repair)

@@ -4,7 +4,6 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping
 from datetime import date
-from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
@@ -19,7 +18,7 @@ from hedgegrid_assets.stages import catalog as catalog_stage
 from hedgegrid_assets.stages.catalog.files import Stray, days_in, interval, stamped_digest, whole_day
 from hedgegrid_assets.stages.frames import Precisions
 from hedgegrid_assets.stages.verdict import instrument_ids, read_verdict
-from hedgegrid_assets.store import SET_ASIDE, Places, files_below, folder_of, names_in, put_back, sha256_of, writing
+from hedgegrid_assets.store import SET_ASIDE, Places, StorePath, folder_of, names_in, put_back, sha256_of, writing
 from hedgegrid_assets.tables import TABLES
 from hedgegrid_assets.timestamps import nautilus_file_name
 
@@ -35,8 +34,8 @@ _UNREADABLE: Final = "file that cannot be read"
 def nautilus_folders(places: Places) -> Iterator[Finding]:
     """Of ``data/``: files at the wrong depth, overlaps, names without a time, precisions that are not the definition's."""
     root = places.catalog / "data"
-    for path in files_below(root):
-        if path.suffix == ".parquet" and len(path.relative_to(root).parts) < 3:
+    for path in sorted(root.tree()):
+        if path.name.endswith(".parquet") and len(path.parts) - len(root.parts) < 3:
             yield in_the_way(_STRAY, path, "Nautilus takes it for a table, and fails", places.catalog)
     definitions = _by_folder(places)
     for table in TABLES.values():
@@ -54,10 +53,12 @@ def _by_folder(places: Places) -> Mapping[str, Instrument]:
     return {folder_of(instrument_id): each for instrument_id, each in known.items()}
 
 
-def _nautilus_folder(places: Places, table: Table, folder: Path, definition: Instrument | None) -> Iterator[Finding]:
+def _nautilus_folder(
+    places: Places, table: Table, folder: StorePath, definition: Instrument | None
+) -> Iterator[Finding]:
     instrument_id = folder.name if definition is None else definition.id
     ours = {*places.judged_days(instrument_id, table.folder), *places.frame_days(instrument_id, table.folder)}
-    found: dict[Path, Finding] = {}
+    found: dict[StorePath, Finding] = {}
     for stray in catalog_stage.strays(folder, ours):
         for path, finding in _stray(places, stray, folder):
             if path not in found or finding.kind == _OVERLAP:
@@ -68,7 +69,7 @@ def _nautilus_folder(places: Places, table: Table, folder: Path, definition: Ins
             yield from _precision(places, table, path, definition)
 
 
-def _stray(places: Places, stray: Stray, folder: Path) -> Iterator[tuple[Path, Finding]]:
+def _stray(places: Places, stray: Stray, folder: StorePath) -> Iterator[tuple[StorePath, Finding]]:
     """Ours goes back to its name; another's is moved out of the way where it breaks queries or doubles rows."""
     path = stray.path
     own = _own_day(path)
@@ -89,7 +90,7 @@ def _stray(places: Places, stray: Stray, folder: Path) -> Iterator[tuple[Path, F
         yield path, Finding(_UNKNOWN, str(path), stray.why, f"it may be wanted, so it stays; if it is not: {command}")
 
 
-def _overlapping(ours: Path) -> list[Path]:
+def _overlapping(ours: StorePath) -> list[StorePath]:
     """Files of others that hold the times of one of ours; where there is none, that is two of ours, and one is it."""
     mine = interval(ours.name)
     found = []
@@ -100,10 +101,10 @@ def _overlapping(ours: Path) -> list[Path]:
     return [path for path in found if not _is_ours(path)] or [ours]
 
 
-def _own_day(path: Path) -> date | None:
+def _own_day(path: StorePath) -> date | None:
     """The day that our stamp in a file's footer names, where its name is not that of this day."""
     try:
-        keys = [key.decode() for key in pq.read_metadata(path).metadata or {}]
+        keys = [key.decode() for key in pq.read_metadata(path.local()).metadata or {}]
     except (pa.ArrowException, OSError, UnicodeDecodeError):
         return None
     stamped = next((key for key in keys if key.startswith("hedgegrid.frame.")), None)
@@ -111,11 +112,11 @@ def _own_day(path: Path) -> date | None:
     return day if day is not None and whole_day(path.name) != day else None
 
 
-def _is_ours(path: Path) -> bool:
+def _is_ours(path: StorePath) -> bool:
     return any(catalog_stage.is_ours(path, day) and stamped_digest(path, day) for day in days_in(path.name)[:1])
 
 
-def _renamed(path: Path, final: Path) -> Finding:
+def _renamed(path: StorePath, final: StorePath) -> Finding:
     def repair() -> str:
         with writing(final):
             put_back(path, final)
@@ -124,11 +125,11 @@ def _renamed(path: Path, final: Path) -> Finding:
     return Finding(_NAME, str(path), "this catalog's own file of a day, renamed", "given its name back", repair)
 
 
-def _precision(places: Places, table: Table, path: Path, definition: Instrument | None) -> Iterator[Finding]:
+def _precision(places: Places, table: Table, path: StorePath, definition: Instrument | None) -> Iterator[Finding]:
     """Nautilus reads nothing of a folder whose files differ in precision."""
     day = whole_day(path.name)
     try:
-        metadata = pq.read_schema(path).metadata or {}
+        metadata = pq.read_schema(path.local()).metadata or {}
     except (pa.ArrowException, OSError) as error:
         why = f"{str(error).strip().splitlines()[0]}; Nautilus fails at it"
         if day is not None and definition is not None and may_be_written(places, definition, table, day):
@@ -172,14 +173,14 @@ def own_folders(places: Places) -> Iterator[Finding]:
                         yield _misnamed(places, InstrumentDay(instrument_id, date.min), table, below / name)
 
 
-def _misnamed(places: Places, of: InstrumentDay, table: Table, path: Path) -> Finding:
-    final = _judged_place(places, of, table, path) if path.suffix == ".parquet" and path.is_file() else None
+def _misnamed(places: Places, of: InstrumentDay, table: Table, path: StorePath) -> Finding:
+    final = _judged_place(places, of, table, path) if path.name.endswith(".parquet") and path.exists() else None
     if final is not None:
         return _renamed(path, final)
     return in_the_way(_STRAY, path, "a reader of the folder takes it for a day of the table", places.catalog)
 
 
-def _judged_place(places: Places, of: InstrumentDay, table: Table, path: Path) -> Path | None:
+def _judged_place(places: Places, of: InstrumentDay, table: Table, path: StorePath) -> StorePath | None:
     """Where a frame belongs that a verdict was given of, by the sha256 of its bytes; None: nowhere, or it is there."""
     have = set(places.frame_days(of.instrument_id, table.folder))
     lost = [day for day in places.judged_days(of.instrument_id, table.folder) if day not in have]

@@ -8,11 +8,11 @@ from hedgegrid_assets.housekeeping.doctor.finding import Finding
 from hedgegrid_assets.stages import catalog as catalog_stage
 from hedgegrid_assets.store import (
     Places,
+    StorePath,
     abandoned,
     exclusive_lock,
     is_held,
     names_in,
-    remove_tree,
     working_folder,
     writing,
 )
@@ -34,8 +34,8 @@ def changes(places: Places) -> Iterator[Finding]:
             lambda: _finished(places),
         )
     staged = places.staging.catalog
-    lock = places.catalog / ".hedgegrid" / "widening.lock"
-    if begun is None and staged.exists() and not is_held(lock):
+    lock = places.widening_lock
+    if begun is None and staged.is_dir() and not is_held(lock.local()):
         yield Finding(
             "catalog in the making",
             str(staged),
@@ -49,9 +49,9 @@ def _finished(places: Places) -> str:
     return f"finished: {catalog_stage.finish(places) or 'another process has done it'}"
 
 
-def _unstaged(staged: Path, lock: Path) -> str:
+def _unstaged(staged: StorePath, lock: StorePath) -> str:
     with exclusive_lock(lock), writing(staged):
-        remove_tree(staged)
+        staged.rmtree()
     return "removed"
 
 

@@ -1,13 +1,12 @@
 """Raw days of which manifest and file do not go together."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from hedgegrid_assets.errors import HedgegridError
 from hedgegrid_assets.housekeeping.doctor.documents import DAMAGED
 from hedgegrid_assets.housekeeping.doctor.finding import Finding, in_the_way
 from hedgegrid_assets.stages.raw import Manifest, read_manifest
-from hedgegrid_assets.store import Places, list_days, names_in
+from hedgegrid_assets.store import Places, StorePath, list_days, names_in
 
 _GONE = "manifest without its raw file"
 _OTHER = "raw file that has changed"
@@ -35,20 +34,20 @@ def raw_days(places: Places) -> Iterator[Finding]:
                 named.add(manifest.file)
                 yield from _held(places, path, manifest)
         for name in names_in(folder):
-            if name not in named and (folder / name).is_file() and name[:10] in _days(folder, name):
+            if name not in named and (folder / name).exists() and name[:10] in _days(folder, name):
                 why = f"a run may have been killed before it was named; {_AGAIN}"
                 yield in_the_way(_ALONE, folder / name, why, places.data)
 
 
-def _days(folder: Path, name: str) -> set[str]:
+def _days(folder: StorePath, name: str) -> set[str]:
     """The name begins with a day."""
     return {str(day) for day in list_days(folder, name[10:])}
 
 
-def _held(places: Places, path: Path, manifest: Manifest) -> Iterator[Finding]:
+def _held(places: Places, path: StorePath, manifest: Manifest) -> Iterator[Finding]:
     file, lines = path.parent / manifest.file, path.with_name(f"{manifest.date}.lines.parquet")
-    if not file.is_file():
+    if not file.exists():
         yield in_the_way(_GONE, path, f"{file} is gone; {_AGAIN}", places.data, lines)
-    elif file.stat().st_size != manifest.bytes:
-        why = f"{file} has {file.stat().st_size:,} bytes instead of {manifest.bytes:,}; {_AGAIN}"
+    elif file.size != manifest.bytes:
+        why = f"{file} has {file.size:,} bytes instead of {manifest.bytes:,}; {_AGAIN}"
         yield in_the_way(_OTHER, path, why, places.data, lines, file)

@@ -42,6 +42,7 @@ from hedgegrid_assets.stages.verdict import Verdict, read_verdict
 from hedgegrid_assets.store import (
     BackgroundWriter,
     Places,
+    StorePath,
     exclusive_lock,
     give_up,
     plain,
@@ -64,7 +65,7 @@ class Written:
 
     day: InstrumentDay
     table: Table
-    path: Path
+    path: StorePath
     rows: int
     bytes: int
 
@@ -91,7 +92,7 @@ def _held_series(places: Places, instrument_id: str, table: Table) -> str | None
 
     Where it is noted no more (a catalog that was copied without it), the verdicts of published days say it.
     """
-    if not any(folder_in(places, table, instrument_id).glob("*.parquet")):
+    if not any(folder_in(places, table, instrument_id).files(".parquet")):
         return None
     noted = read_series(places).get(instrument_id, {}).get(table.name)
     if noted is not None:
@@ -201,7 +202,7 @@ def write_day(
                 )
         rows = _compare(frame, table, day, draft.path, schema_of(day, table, precisions))
         publish_file(draft.path, final)
-        return Written(day, table, final, rows, final.stat().st_size)
+        return Written(day, table, final, rows, final.size)
 
 
 def is_current(places: Places, day: InstrumentDay, table: Table) -> bool:
@@ -216,7 +217,7 @@ def is_current(places: Places, day: InstrumentDay, table: Table) -> bool:
     digest = stamped_digest(final, day.date)
     if digest is not None:
         return digest == verdict.content_digest
-    return is_ours(final, day.date) and final.stat().st_mtime_ns >= frame.stat().st_mtime_ns
+    return is_ours(final, day.date) and final.entry().modified >= frame.entry().modified
 
 
 def matches_frame(places: Places, day: InstrumentDay, table: Table) -> bool:
@@ -224,12 +225,18 @@ def matches_frame(places: Places, day: InstrumentDay, table: Table) -> bool:
     final = file_of(places, day, table)
     verdict = read_verdict(places, table, day)
     with reading(final, "a Nautilus file", frames.FORCED):
-        metadata = pq.read_schema(final).metadata
+        metadata = pq.read_schema(final.local()).metadata
     if verdict is not None and metadata != schema_of(day, table, verdict.precision).metadata:
         return False
     try:
         with reading(final, "a Nautilus file", frames.FORCED):
-            _compare(places.frame(day.instrument_id, table.folder, day.date), table, day, final, pq.read_schema(final))
+            _compare(
+                places.frame(day.instrument_id, table.folder, day.date),
+                table,
+                day,
+                final.local(),
+                pq.read_schema(final.local()),
+            )
     except CatalogDiffers:
         return False
     return True
@@ -251,7 +258,7 @@ def rows_by_nautilus(places: Places, day: InstrumentDay, table: Table) -> int | 
             f"this catalog holds 16-byte values: expected a 128-bit nautilus_trader, found {nautilus_pyo3.PRECISION_BYTES} bytes",
             hint="install the high-precision build (the Linux wheel is one)",
         )
-    reader = ParquetDataCatalog(str(places.catalog.resolve()))
+    reader = ParquetDataCatalog(str(places.catalog.local().resolve()))
     start, end = iso(day_start(day.date)), iso(day_end(day.date) - 1)
     cls = getattr(import_module(form.own or "nautilus_trader.model.data"), form.cls)
     return len(reader.query(cls, identifiers=[form.name_of(day.instrument_id)], start=start, end=end))
@@ -282,7 +289,7 @@ def _is_of(draft: Draft, verdict: Verdict) -> bool:
     return (draft.content_digest, draft.rows) == (verdict.content_digest, verdict.rows.rows_out)
 
 
-def _copy(frame: Path, table: Table, day: InstrumentDay, draft: Draft) -> None:
+def _copy(frame: StorePath, table: Table, day: InstrumentDay, draft: Draft) -> None:
     """Write and digest a stored frame."""
     digest = ContentDigest(day.instrument_id)
     with closing(BackgroundWriter(draft.add)) as behind:
@@ -292,7 +299,7 @@ def _copy(frame: Path, table: Table, day: InstrumentDay, draft: Draft) -> None:
     draft.finish(digest.hexdigest())
 
 
-def _judged_blocks(frame: Path, table: Table, day: InstrumentDay) -> Iterator[pl.DataFrame]:
+def _judged_blocks(frame: StorePath, table: Table, day: InstrumentDay) -> Iterator[pl.DataFrame]:
     """The blocks of a frame. Raises VerdictRefused where it cannot be read any more."""
     try:
         yield from frames.read_blocks(frame, table)
@@ -300,7 +307,7 @@ def _judged_blocks(frame: Path, table: Table, day: InstrumentDay) -> Iterator[pl
         raise VerdictRefused(str(day), table.name, f"the frame cannot be read ({error})") from error
 
 
-def _kept_blocks(frame: Path, table: Table) -> Iterator[pl.DataFrame]:
+def _kept_blocks(frame: StorePath, table: Table) -> Iterator[pl.DataFrame]:
     """The rows of a frame that the catalog holds, and of their columns those that it holds."""
     columns = [*(source for _, _, source in nautilus.columns(table)), *nautilus.deciding(table)]
     before = None
@@ -311,7 +318,7 @@ def _kept_blocks(frame: Path, table: Table) -> Iterator[pl.DataFrame]:
             yield part
 
 
-def _compare(frame: Path, table: Table, day: InstrumentDay, temporary: Path, target: pa.Schema) -> int:
+def _compare(frame: StorePath, table: Table, day: InstrumentDay, temporary: Path, target: pa.Schema) -> int:
     """Read the new file as a stranger would, and compare it with the frame, value by value; its rows."""
     rows = 0
     with pq.ParquetFile(temporary) as file, closing(prefetch(_kept_blocks(frame, table))) as expected:

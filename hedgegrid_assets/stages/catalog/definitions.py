@@ -23,7 +23,7 @@ from hedgegrid_assets.instruments import (
     read_definitions,
 )
 from hedgegrid_assets.stages.catalog.installed import refuse_unfit_nautilus
-from hedgegrid_assets.store import Places, atomic_write, exclusive_lock, folder_of
+from hedgegrid_assets.store import Places, StorePath, atomic_write, exclusive_lock, folder_of
 
 NAUTILUS_FILE: Final = "1970-01-01T00-00-00-000000000Z_1970-01-01T00-00-00-000000000Z.parquet"
 """The one file of an instrument: a definition holds from ts 0, and its name is the first that Nautilus lists."""
@@ -181,7 +181,7 @@ _POLARS: Final = {
 }
 
 
-def write_definition(catalog: Path, instrument: Instrument) -> bool:
+def write_definition(catalog: Path | StorePath, instrument: Instrument) -> bool:
     """Make this the catalog's definition of its instrument; False, with nothing touched, if it is that already.
 
     It replaces every earlier one, also of another class and also one that nautilus wrote: Nautilus would read both
@@ -199,20 +199,25 @@ def write_definition(catalog: Path, instrument: Instrument) -> bool:
         return put_definition(places, instrument)
 
 
-def refuse_foreign_definition(catalog: Path, instrument_id: str) -> None:
+def refuse_foreign_definition(catalog: Path | StorePath, instrument_id: str) -> None:
     """Raises ForeignDefinition where a file that we did not write defines the instrument."""
     places = Places.of_catalog(catalog)
     folders = [places.nautilus_folder(kind, instrument_id) for kind in INSTRUMENT_FOLDERS]
-    found = [path for folder in folders for path in sorted(folder.glob("*.parquet")) if not _is_ours(path)]
+    found = [
+        path
+        for folder in folders
+        for path in folder.files(".parquet")
+        if not _is_ours(pa.BufferReader(path.read_bytes()))
+    ]
     if found:
-        raise ForeignDefinition(instrument_id, found, catalog)
+        raise ForeignDefinition(instrument_id, found, places.catalog)
 
 
 def check_definition(places: Places, instrument: Instrument) -> None:
     """Raises DocumentDamaged where Nautilus' file of a definition of ours is gone, or says something else."""
     path = places.nautilus_folder(instrument.kind, instrument.id) / NAUTILUS_FILE
     folders = [places.nautilus_folder(kind, instrument.id) for kind in INSTRUMENT_FOLDERS]
-    files = [file for folder in folders for file in folder.glob("*.parquet")]
+    files = [file for folder in folders for file in folder.files(".parquet")]
     why = None
     if path in files:
         try:
@@ -232,7 +237,7 @@ def _what_else(content: bytes, instrument: Instrument) -> str | None:
     return None if same or not _is_ours(pa.BufferReader(content)) else "another one"
 
 
-def mend_definition(catalog: Path, instrument: Instrument) -> bool:
+def mend_definition(catalog: Path | StorePath, instrument: Instrument) -> bool:
     """Write Nautilus' file of a definition that the catalog holds again, if it is gone or damaged."""
     try:
         check_definition(Places.of_catalog(catalog), instrument)
@@ -258,19 +263,19 @@ def put_definition(places: Places, instrument: Instrument) -> bool:
 # ---------------------------------------------------------------- files
 
 
-def _publish(final: Path, table: pa.Table, tmp_dir: Path, *, checksums: bool = False) -> bool:
+def _publish(final: StorePath, table: pa.Table, tmp_dir: Path, *, checksums: bool = False) -> bool:
     """Write the table, maybe with ``checksums`` of its pages, unless the file holds exactly its bytes."""
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd", write_page_checksum=checksums)
     content = sink.getvalue().to_pybytes()
-    if final.is_file() and final.read_bytes() == content:
+    if final.exists() and final.read_bytes() == content:
         return False
     with atomic_write(final, tmp_dir) as temporary:
         temporary.write_bytes(content)
     return True
 
 
-def _is_ours(path: Path | pa.BufferReader) -> bool:
+def _is_ours(path: pa.BufferReader) -> bool:
     """Every definition of ours says in its info where it comes from."""
     try:
         infos = pq.ParquetFile(path).read(columns=["info"]).column("info").to_pylist()
@@ -279,19 +284,18 @@ def _is_ours(path: Path | pa.BufferReader) -> bool:
         return False
 
 
-def _remove_others(places: Places, instrument_id: str, final: Path) -> bool:
+def _remove_others(places: Places, instrument_id: str, final: StorePath) -> bool:
     """Remove every other definition of the instrument, and the folders that become empty."""
     others = [
         path
         for kind in INSTRUMENT_FOLDERS
-        for path in sorted(places.nautilus_folder(kind, instrument_id).glob("*.parquet"))
+        for path in places.nautilus_folder(kind, instrument_id).files(".parquet")
         if path != final
     ]
     for path in others:
         path.unlink()
     for folder in {path.parent for path in others} - {final.parent}:
-        if not any(folder.iterdir()):
-            folder.rmdir()
+        folder.rmdir()
     return bool(others)
 
 

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from hedgegrid_assets.errors import ForeignFile
 from hedgegrid_assets.model import InstrumentDay, Table
-from hedgegrid_assets.store import Places
+from hedgegrid_assets.store import AnyFile, Places, StorePath, local_file
 from hedgegrid_assets.timestamps import NS_PER_SECOND, day_end, day_of, day_start, nautilus_file_name
 
 _STAMP: Final = "hedgegrid.frame."
@@ -30,18 +30,18 @@ type Trouble = Literal["no time in its name", "overlaps", "unknown"]
 class Stray:
     """A file in one of Nautilus' folders that does not belong there, told by names alone."""
 
-    path: Path
+    path: StorePath
     trouble: Trouble
     why: str
 
 
-def folder_in(places: Places, table: Table, instrument_id: str) -> Path:
+def folder_in(places: Places, table: Table, instrument_id: str) -> StorePath:
     """Nautilus' own folder of an (instrument, table)."""
     form = table.form()
     return places.nautilus_folder(form.folder, form.name_of(instrument_id))
 
 
-def file_of(places: Places, day: InstrumentDay, table: Table) -> Path:
+def file_of(places: Places, day: InstrumentDay, table: Table) -> StorePath:
     """Where Nautilus expects the day."""
     return folder_in(places, table, day.instrument_id) / nautilus_file_name(day.date)
 
@@ -82,7 +82,7 @@ def _varint(number: int) -> bytes:
     return bytes([number]) if number < 128 else bytes([number & 127 | 128]) + _varint(number >> 7)
 
 
-def stamped_digest(path: Path, day: date) -> str | None:
+def stamped_digest(path: AnyFile, day: date) -> str | None:
     """The digest of the frame that our file of a day was made from; None if it has no such stamp, or cannot be read."""
     metadata = _footer(path)
     return None if metadata is None else _stamped(metadata, day)
@@ -93,7 +93,7 @@ def _stamped(metadata: pq.FileMetaData, day: date) -> str | None:
     return next((key[len(prefix) :].decode() for key in metadata.metadata or {} if key.startswith(prefix)), None)
 
 
-def is_ours(path: Path, day: date) -> bool:
+def is_ours(path: AnyFile, day: date) -> bool:
     """A file with the name of a whole day was written by us, or has no rows that could be lost.
 
     Ours have the stamp; older ones are known by what Nautilus' own writer never does: no column has a dictionary.
@@ -106,9 +106,9 @@ def is_ours(path: Path, day: date) -> bool:
     return metadata.created_by.startswith("parquet-cpp-arrow") and not any("DICT" in each for each in encodings)
 
 
-def _footer(path: Path) -> pq.FileMetaData | None:
+def _footer(path: AnyFile) -> pq.FileMetaData | None:
     try:
-        return pq.read_metadata(path)
+        return pq.read_metadata(local_file(path))
     except (pa.ArrowException, OSError):
         return None
 
@@ -181,9 +181,9 @@ def refuse_unlike(places: Places, day: InstrumentDay, table: Table, target: pa.S
         )
 
 
-def _schema_of(path: Path) -> pa.Schema:
+def _schema_of(path: StorePath) -> pa.Schema:
     try:
-        return pq.read_schema(path)
+        return pq.read_schema(path.local())
     except (pa.ArrowException, OSError):
         return pa.schema([])
 
@@ -193,23 +193,22 @@ def _is_whole_day(name: str) -> bool:
     return name[10:31] == _FROM and name[41:] == _TO and name[:10] == name[31:41]
 
 
-def _files(folder: Path) -> list[Path]:
+def _files(folder: StorePath) -> Iterator[StorePath]:
     """All that Nautilus would take for a file of the folder, also hidden ones and those of folders below."""
-    return sorted(folder.rglob("*.parquet")) if folder.is_dir() else []
+    yield from folder.files(".parquet")
+    for below in folder.folders():
+        yield from _files(below)
 
 
-def _strangers(folder: Path) -> list[Path]:
+def _strangers(folder: StorePath) -> list[StorePath]:
     """Those of them that have not the name of a whole day. Asked for each day, of folders that hold thousands."""
-    return sorted(
-        Path(below, name)
-        for below, _, names in os.walk(folder)
-        for name in names
-        if name.endswith(".parquet") and not (_is_whole_day(name) and below == str(folder))
-    )
+    level = folder.store.level(folder.key)
+    here = [folder / name for name in level.files if name.endswith(".parquet") and not _is_whole_day(name)]
+    return sorted([*here, *(path for name in level.folders for path in _files(folder / name))])
 
 
 def _foreign(
-    places: Places, day: InstrumentDay, table: Table, final: Path, found: list[Path], why: str = ""
+    places: Places, day: InstrumentDay, table: Table, final: StorePath, found: list[StorePath], why: str = ""
 ) -> ForeignFile:
     moved = [path for path in found if path != final and stamped_digest(path, day.date) is not None]
     if moved == found and len(found) == 1 and not final.exists():
@@ -233,14 +232,14 @@ def _foreign(
     return ForeignFile(str(day), table.name, found, why, hint)
 
 
-def strays(folder: Path, ours: Collection[date]) -> Iterator[Stray]:
+def strays(folder: StorePath, ours: Collection[date]) -> Iterator[Stray]:
     """Files of one (table, instrument) folder that make Nautilus give rows that we do not stand for.
 
     ``ours``: days that this catalog has verdicts or frames of. In a folder without any, files may have any times, as
     long as no two of them overlap.
     """
-    timed: list[tuple[int, int, Path]] = []
-    for path in _files(folder):
+    timed: list[tuple[int, int, StorePath]] = []
+    for path in sorted(_files(folder)):
         times = interval(path.name)
         if times is None or path.parent != folder:
             told = "Nautilus reads it with every query of the instrument, and stops at names that it cannot parse"
@@ -249,7 +248,7 @@ def strays(folder: Path, ours: Collection[date]) -> Iterator[Stray]:
         timed.append((*times, path))
         if ours and whole_day(path.name) not in ours:
             yield Stray(path, "unknown", "no verdict of this catalog names it; its rows were never judged")
-    latest: tuple[int, Path] | None = None
+    latest: tuple[int, StorePath] | None = None
     for start, end, path in sorted(timed):
         if latest is not None and start <= latest[0]:
             yield Stray(path, "overlaps", f"{latest[1].name} holds the same times: Nautilus gives the rows of both")

@@ -1,9 +1,7 @@
 """Many files of a catalog changed as one: written down first, then done in one burst, and finished by the next run."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar, Final
 
 from hedgegrid_assets.errors import DocumentDamaged
@@ -13,10 +11,10 @@ from hedgegrid_assets.stages.catalog.series import read_series, write_series
 from hedgegrid_assets.store import (
     Document,
     Places,
+    StorePath,
     exclusive_lock,
+    on_disk,
     read_document,
-    remove_tree,
-    sync_folder,
     write_document,
     writing,
 )
@@ -37,10 +35,10 @@ class Moves:
 
     what: str
     definition: Instrument | None = None
-    renames: Sequence[tuple[Path, Path]] = ()
-    removals: Sequence[Path] = ()
+    renames: Sequence[tuple[StorePath, StorePath]] = ()
+    removals: Sequence[StorePath] = ()
     unclaimed: Sequence[tuple[str, str]] = ()
-    folder: Path | None = None
+    folder: StorePath | None = None
 
 
 _REMEDY: Final = "remove it, then run the command that was interrupted again (validate says what is not whole)"
@@ -104,18 +102,16 @@ def _do(places: Places, noted: Noted) -> None:
     removals = [_path(places, path) for path in noted.removals]
     for source, target in renames:
         if source.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            source.replace(target)
+            on_disk(target, "moving files in one burst").move(source.key, target.key)
     for path in removals:
         path.unlink(missing_ok=True)
     for folder in sorted({path.parent for path in (*removals, *(target for _, target in renames))}):
-        if folder.is_dir():
-            sync_folder(folder)
+        folder.settle()
     _unclaim(places, noted.unclaimed)
     if noted.folder:
-        remove_tree(_path(places, noted.folder))
+        _path(places, noted.folder).rmtree()
     places.moves.unlink(missing_ok=True)
-    sync_folder(places.moves.parent)
+    places.moves.parent.settle()
 
 
 def _unclaim(places: Places, gone: Sequence[tuple[str, str]]) -> None:
@@ -126,13 +122,14 @@ def _unclaim(places: Places, gone: Sequence[tuple[str, str]]) -> None:
         write_series(places, {key: value for key, value in held.items() if value})
 
 
-def _noted(places: Places, path: Path) -> str:
-    return str(path.relative_to(places.catalog)) if path.is_relative_to(places.catalog) else str(path.absolute())
+def _noted(places: Places, path: StorePath) -> str:
+    return path.below(places.catalog) if path.is_below(places.catalog) else path.address
 
 
-def _path(places: Places, noted: str) -> Path:
-    """A path that was noted. Raises DocumentDamaged for one that leads out of the catalog and the data root."""
-    path = Path(os.path.normpath(places.catalog.absolute() / noted))
-    if any(path.is_relative_to(os.path.normpath(root.absolute())) for root in (places.catalog, places.data)):
-        return path
+def _path(places: Places, noted: str) -> StorePath:
+    """What was noted. Raises DocumentDamaged for a name that leads out of the catalog and the data root."""
+    for root in (places.catalog, places.data):
+        found = root.named(noted)
+        if found is not None:
+            return found
     raise DocumentDamaged(places.moves, "paths in the catalog or the data root", noted, _REMEDY)

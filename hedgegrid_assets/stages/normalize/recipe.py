@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -12,7 +11,7 @@ from hedgegrid_assets.model import Channel, Identity, InstrumentDay, Source, Sta
 from hedgegrid_assets.stages.frames import Precisions, frame_metadata
 from hedgegrid_assets.stages.raw import RawDay, files_to_blame
 from hedgegrid_assets.stages.verdict import Verdict, read_verdict
-from hedgegrid_assets.store import Places
+from hedgegrid_assets.store import Places, StorePath
 from hedgegrid_assets.tables import TABLES
 from hedgegrid_assets.tables.rules import FILES_TOLD
 
@@ -24,7 +23,7 @@ class Normalized:
     day: InstrumentDay
     table: Table
     verdict: Verdict
-    frame: Path | None
+    frame: StorePath | None
     error: DataError | None = None
     note: str | None = None
     """What a person should know of what the frame has replaced."""
@@ -97,7 +96,7 @@ def judges_so(verdict: Verdict, table: Table, raw: RawDay, recipe: Recipe) -> bo
     )
 
 
-def _is_made_from(frame: Path, raw: RawDay) -> bool:
+def _is_made_from(frame: StorePath, raw: RawDay) -> bool:
     """A frame is there, and its own footer says the same: an older one may have been put back."""
     try:
         return frame_metadata(frame).get("hedgegrid.raw_sha256") == raw.sha256

@@ -22,7 +22,7 @@ from hedgegrid_assets.stages.normalize.last_rows import LastRows
 from hedgegrid_assets.stages.normalize.recipe import Recipe
 from hedgegrid_assets.stages.normalize.reshaped import Reshaped
 from hedgegrid_assets.stages.raw import RawDay
-from hedgegrid_assets.store import BackgroundWriter, Places, publish_file, sha256_of, temporary_file
+from hedgegrid_assets.store import BackgroundWriter, Places, StorePath, publish_file, sha256_of, temporary_file
 from hedgegrid_assets.timestamps import day_end
 
 
@@ -98,7 +98,7 @@ class DayFrame:
             self.reshaped = self.rows - taken
         return self._opened().complete()
 
-    def publish(self) -> tuple[Path, str, str, DayRules]:
+    def publish(self) -> tuple[StorePath, str, str, DayRules]:
         """Finish the file: its path, sha256, content digest, and the rules that saw every row."""
         return self._opened().publish()
 
@@ -189,7 +189,7 @@ class FrameFile:
         self._end()
         return self._temporary
 
-    def publish(self) -> tuple[Path, str, str, DayRules]:
+    def publish(self) -> tuple[StorePath, str, str, DayRules]:
         """Finish the file: its path, sha256, content digest, and the rules that saw every row."""
         self._end()
         sha256 = sha256_of(self._temporary)

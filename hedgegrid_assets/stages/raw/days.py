@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import json
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,7 +20,16 @@ from hedgegrid_assets.errors import DocumentDamaged, RawDamaged
 from hedgegrid_assets.model import Channel, Source
 from hedgegrid_assets.stages.raw.kept import Kept
 from hedgegrid_assets.stages.raw.manifest import Manifest, Origin, read_manifest
-from hedgegrid_assets.store import BlockReader, Places, atomic_write, ordered_map, write_document
+from hedgegrid_assets.store import (
+    AnyFile,
+    BlockReader,
+    Places,
+    StorePath,
+    atomic_write,
+    bytes_in,
+    ordered_map,
+    write_document,
+)
 
 type Progress = Callable[[str, int], None]
 """Told what is worked on, and how many lines are done since the last call."""
@@ -66,9 +74,9 @@ class RawDay:
     """
 
     key: RawKey
-    path: Path
+    path: AnyFile
     manifest: Manifest
-    lines: Path | None
+    lines: StorePath | None
     kept: Kept | None = field(default=None, compare=False, repr=False)
 
     def batches(self, source: Source, channel: Channel) -> Iterator[Batch]:
@@ -178,7 +186,7 @@ def raw_day(places: Places, feed: str, key: RawKey) -> RawDay | None:
         return None
     if not day.path.exists():
         raise RawDamaged(day.path, "the file that the manifest names is gone")
-    size, expected = day.path.stat().st_size, day.manifest.bytes
+    size, expected = bytes_in(day.path), day.manifest.bytes
     if size != expected:
         raise RawDamaged(day.path, f"expected {expected:,} bytes as in its manifest, found {size:,}")
     return day
@@ -190,7 +198,9 @@ def noted_day(places: Places, feed: str, key: RawKey) -> RawDay | None:
     if manifest is None:
         return None
     in_place = manifest.in_place
-    path = Path(manifest.file) if in_place else places.raw_folder(feed, key.channel, key.symbol) / manifest.file
+    path: AnyFile = (
+        Path(manifest.file) if in_place else places.raw_folder(feed, key.channel, key.symbol) / manifest.file
+    )
     return RawDay(key, path, manifest, None if in_place else places.raw_lines(feed, key.channel, key.symbol, key.day))
 
 
@@ -306,9 +316,8 @@ def is_corrected(places: Places, raw: RawDay, judged: Sequence[str]) -> bool:
     wanted, names = set(judged), _origins(raw.manifest)
     if raw.manifest.had(wanted):
         return True
-    for channel in places.landing.glob("*/*/"):
-        path = places.raw_manifest(channel.parent.name, channel.name, raw.key.symbol, raw.key.day)
-        other = read_manifest(path)
+    for feed, channel in places.raw_channels():
+        other = read_manifest(places.raw_manifest(feed, channel, raw.key.symbol, raw.key.day))
         if other and other.had(wanted) and names & _origins(other):
             return True
     return False
@@ -344,8 +353,7 @@ def keep_unplaced(places: Places, feed: str, name: str, unplaced: Sequence[pl.Da
         pl.concat(rows).cast(REJECT_SCHEMA).write_parquet(temporary, compression="zstd")
 
 
-def _forget_old_name(old: Path, name: str) -> None:
+def _forget_old_name(old: StorePath, name: str) -> None:
     """Remove the rejects that earlier versions kept of this file, under a name that other files may have as well."""
-    is_there = os.path.isfile(old)  # noqa: PTH113 - a name too long is no file
-    if is_there and pl.read_parquet(old, columns=["file"])["file"].unique().to_list() == [name]:
+    if old.exists() and pl.read_parquet(old.local(), columns=["file"])["file"].unique().to_list() == [name]:
         old.unlink()

@@ -26,7 +26,6 @@ from hedgegrid_assets.store import (
     exclusive_lock,
     ordered_map,
     publish_file,
-    raw_folder_name,
     working_folder,
     writing,
 )
@@ -120,8 +119,8 @@ def _download_day(
     assert source.remote is not None
     remote, request = source.remote, request_of(source, key, settings)
     channel = _remote_channel(source, key, settings)
-    lock = places.raw_temp(feed) / "locks" / f"{key.channel}-{raw_folder_name(key.symbol)}-{key.day}"
-    with exclusive_lock(lock), working_folder(places.raw_temp(feed)) as work, ExitStack() as stack:
+    lock = exclusive_lock(places.fetch_lock(feed, key.channel, key.symbol, key.day))
+    with lock, working_folder(places.raw_temp(feed)) as work, ExitStack() as stack:
         try:
             held = raw_day(places, feed, key)
         except RawDamaged:  # it can be had again
@@ -129,7 +128,7 @@ def _download_day(
         if held is not None and held.manifest.request == request:
             return held
         download, seen = _received(
-            lambda: remote.download(settings, key.symbol, channel, key.day, places.data / "cache", work, tick),
+            lambda: remote.download(settings, key.symbol, channel, key.day, places.cache, work, tick),
             partial(_look_through, source=source, channel=channel, tick=tick, keep=work if keep else None),
         )
         if seen.kept is not None:

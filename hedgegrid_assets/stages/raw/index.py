@@ -16,7 +16,7 @@ from hedgegrid_assets.stages.raw.accounting import FileLines, LineCounts
 from hedgegrid_assets.stages.raw.days import RawDay, RawKey
 from hedgegrid_assets.stages.raw.manifest import Unplaced
 from hedgegrid_assets.stages.raw.pruned import read_pruned
-from hedgegrid_assets.store import Document, Places, read_document, write_document
+from hedgegrid_assets.store import Document, Places, StorePath, read_document, write_document
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +145,11 @@ def landing_signature(landing: LandingFile) -> str:
     return f"{signature(landing.path)}-{how}" if how else signature(landing.path)
 
 
-def _index_path(places: Places, feed: str, path: Path, signed: str) -> Path:
+def _index_path(places: Places, feed: str, path: Path, signed: str) -> StorePath:
     return places.imports(feed) / f"{hashlib.sha256(f'{path.resolve()}|{signed}'.encode()).hexdigest()[:32]}.json"
 
 
-def index_path(places: Places, feed: str, landing: LandingFile) -> Path:
+def index_path(places: Places, feed: str, landing: LandingFile) -> StorePath:
     """Where it is noted what was found in this content of a landing file."""
     return _index_path(places, feed, landing.path, landing_signature(landing))
 
@@ -159,7 +159,7 @@ def read_index(places: Places, feed: str, landing: LandingFile) -> Index | None:
     return read_index_file(index_path(places, feed, landing))
 
 
-def read_index_file(path: Path) -> Index | None:
+def read_index_file(path: StorePath) -> Index | None:
     """What an index file says, or None where there is none. Raises DocumentDamaged."""
     return read_document(path, Index)
 
@@ -177,15 +177,15 @@ def last_import(places: Places, feed: str) -> int:
     return max((imported.at for imported in imports(places, feed)), default=0)
 
 
-def indexes(places: Places, feed: str) -> dict[Path, Index]:
+def indexes(places: Places, feed: str) -> dict[StorePath, Index]:
     """All index files of a feed."""
-    read = ((path, read_index_file(path)) for path in sorted(places.imports(feed).glob("*.json")))
+    read = ((path, read_index_file(path)) for path in places.imports(feed).glob("*.json"))
     return {path: index for path, index in read if index is not None}
 
 
-def older_indexes(places: Places, feed: str, signatures: Mapping[str, str]) -> dict[str, dict[Path, Index]]:
+def older_indexes(places: Places, feed: str, signatures: Mapping[str, str]) -> dict[str, dict[StorePath, Index]]:
     """Name of each landing file (``signatures``: that of its content now) -> index files of its earlier contents."""
-    found: dict[str, dict[Path, Index]] = {name: {} for name in signatures}
+    found: dict[str, dict[StorePath, Index]] = {name: {} for name in signatures}
     for path, index in indexes(places, feed).items() if signatures else ():
         if signatures.get(index.file, index.signature) != index.signature:
             found[index.file][path] = index
@@ -209,7 +209,7 @@ def imports(places: Places, feed: str) -> list[Imported]:
         found.append(
             Imported(
                 f"{index.file}@{index.signature}",
-                path.stat().st_mtime_ns if index.at is None else index.at,
+                path.entry().modified if index.at is None else index.at,
                 frozenset(key for key in index.days if not pruned.has(key)),
             )
         )

@@ -86,7 +86,7 @@ def import_landing(
     A file that cannot be read, or is not what the checksum beside it says, raises FileRefused and nothing is published;
     with ``pass_over_damaged`` it is named in the report, and the others land.
     """
-    with writing(places.data), exclusive_lock(places.imports(feed) / "lock"), ExitStack() as stack:
+    with writing(places.data), exclusive_lock(places.import_lock(feed)), ExitStack() as stack:
         report = ImportReport()
         pruned = Pruned() if again else read_pruned(places, feed)
         wanted = Wanted(frozenset(channel.name for channel in channels), frozenset(symbols))

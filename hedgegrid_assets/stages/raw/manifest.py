@@ -2,12 +2,11 @@
 
 from collections.abc import Iterable
 from datetime import date
-from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import msgspec
 
-from hedgegrid_assets.store import Document, read_document
+from hedgegrid_assets.store import AnyFile, Document, read_document
 
 
 class Unplaced(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -126,6 +125,6 @@ class Manifest(Document, frozen=True, kw_only=True):
         return not {self.sha256, *self.replaces}.isdisjoint(sha256s)
 
 
-def read_manifest(path: Path) -> Manifest | None:
+def read_manifest(path: AnyFile) -> Manifest | None:
     """A manifest, or None where there is none. Raises DocumentDamaged."""
     return read_document(path, Manifest)

@@ -26,6 +26,7 @@ from hedgegrid_assets.store import (
     BlockReader,
     LineFile,
     Places,
+    StorePath,
     bytes_of,
     content_crc,
     line_array,
@@ -133,7 +134,7 @@ class LandingPass:
         self.earlier: frozenset[RawKey] = frozenset()
         self.verified = False
         self._told: Unplaced | None = None
-        self.before: dict[Path, Index] | None = None
+        self.before: dict[StorePath, Index] | None = None
         self.former: frozenset[RawKey] = frozenset()
         self.replaces = False
         self._keeping = keeping
@@ -465,5 +466,5 @@ def _by_name(symbol_of: Callable[[str], str], symbols: Collection[str]) -> dict[
 
 def shown_name(places: Places, path: Path) -> str:
     """A landing file's name in manifests and rejects: below the data root where it lies there."""
-    resolved, root = path.resolve(), places.data.resolve()
+    resolved, root = path.resolve(), places.home.resolve()
     return str(resolved.relative_to(root)) if resolved.is_relative_to(root) else str(resolved)

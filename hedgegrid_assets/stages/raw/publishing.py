@@ -34,7 +34,17 @@ from hedgegrid_assets.stages.raw.index import (
 from hedgegrid_assets.stages.raw.manifest import Manifest, Origin, read_manifest
 from hedgegrid_assets.stages.raw.passes import LINES_OPTIONS, LandingPass, Wanted, shown_name
 from hedgegrid_assets.stages.raw.pruned import Pruned
-from hedgegrid_assets.store import Places, atomic_write, parquet_writer, reading, sha256_of, write_document
+from hedgegrid_assets.store import (
+    AnyFile,
+    Places,
+    StorePath,
+    atomic_write,
+    local_file,
+    parquet_writer,
+    reading,
+    sha256_of,
+    write_document,
+)
 
 OF_RAW: Final = b"hedgegrid.raw_sha256"
 """Metadata of a sidecar: the raw file that its lines are of."""
@@ -79,7 +89,7 @@ def publish(
         wanted = Wanted(frozenset({key.channel}), frozenset({key.symbol}))
         for name in [each.path for each in held if not each.stored_bytes]:  # so far in place
             folder = work / hashlib.sha256(name.encode()).hexdigest()[:16]
-            landing = landed.get(name, LandingFile(places.data / name))
+            landing = landed.get(name, LandingFile(places.home / name))
             said = next(each.origin.settings for each in held if each.path == name)
             again = LandingPass(places, replace(landing, settings=said) if said else landing, wanted, folder)
             again.run(source, alone=False, progress=progress)
@@ -146,7 +156,7 @@ class _Missing:
         kept: list[_Held] = []
         for each in held:
             name = each.path
-            if (places.data / name).is_file():
+            if (places.home / name).is_file():
                 kept.append(each)
                 continue
             heir = next((part for part in giving if part.is_content_of(each.origin)), None)
@@ -182,7 +192,7 @@ def tell_gone(places: Places, feed: str) -> list[str]:
     """What to tell of files that days were read from in place and that are gone: once, since there is nothing to do."""
     found: list[str] = []
     for path, index in indexes(places, feed).items():
-        there = (places.data / index.file).is_file()
+        there = (places.home / index.file).is_file()
         if there == (not index.gone):
             continue
         write_document(path, places.raw_temp(feed), msgspec.structs.replace(index, gone=not there))
@@ -226,7 +236,7 @@ def _is_whole(places: Places, feed: str, key: RawKey, manifest: Manifest) -> boo
     if not path.exists() or not lines.exists():
         return False
     try:
-        of = (pq.read_schema(lines).metadata or {}).get(OF_RAW, b"").decode()
+        of = (pq.read_schema(lines.local()).metadata or {}).get(OF_RAW, b"").decode()
     except (pa.ArrowException, OSError, UnicodeDecodeError):  # damaged: the landing files have it all
         return False
     return of == manifest.sha256 and sha256_of(path) == manifest.sha256
@@ -252,7 +262,7 @@ def _publish_in_place(places: Places, feed: str, source: Source, key: RawKey, pa
         copy.unlink(missing_ok=True)
 
 
-def _raw_file(places: Places, feed: str, source: Source, key: RawKey) -> Path:
+def _raw_file(places: Places, feed: str, source: Source, key: RawKey) -> StorePath:
     return places.raw_folder(feed, key.channel, key.symbol) / f"{key.day}.{source.extension}.zst"
 
 
@@ -267,7 +277,9 @@ def _publish_day(
     """Join the parts in the order of their landing files: zstd frames are laid end to end, nothing is recompressed."""
     final = _raw_file(places, feed, source, key)
     lines_final = places.raw_lines(feed, key.channel, key.symbol, key.day)
-    pieces = [(_Held(part.origin(key)), part.parts[key].path, part.parts[key].lines_path) for part in giving]
+    pieces: list[tuple[_Held, AnyFile, AnyFile]] = [
+        (_Held(part.origin(key)), part.parts[key].path, part.parts[key].lines_path) for part in giving
+    ]
     pieces += [(each, final, lines_final) for each in held]
     pieces.sort(key=lambda piece: piece[0].path)
     if not pieces:
@@ -297,7 +309,7 @@ def _publish_day(
     write_manifest(places, feed, key, manifest)
 
 
-def _range(path: Path, start: int, length: int) -> Iterator[bytes]:
+def _range(path: AnyFile, start: int, length: int) -> Iterator[bytes]:
     with path.open("rb") as file:
         file.seek(start)
         while length > 0:
@@ -308,9 +320,9 @@ def _range(path: Path, start: int, length: int) -> Iterator[bytes]:
             yield chunk
 
 
-def _numbers(path: Path, start: int, count: int) -> Iterator[pa.Table]:
+def _numbers(path: AnyFile, start: int, count: int) -> Iterator[pa.Table]:
     """Some rows of a sidecar, row group by row group."""
-    with reading(path, "the lines of a raw day", LINES_REMEDY), pq.ParquetFile(path) as file:
+    with reading(path, "the lines of a raw day", LINES_REMEDY), pq.ParquetFile(local_file(path)) as file:
         first = 0
         for group in range(file.num_row_groups):
             rows = file.metadata.row_group(group).num_rows

@@ -240,7 +240,7 @@ def test_feeds_take_their_venue_and_spelling_in_dagster_too(tmp_path: Path) -> N
     with dg.DagsterInstance.ephemeral() as instance:
         assert run_import(feed_context, instance).success
         assert run(feed_context, instance, "2024-01-01|BTCUSDT-LINEAR.BYBIT").success
-    rows = pl.read_parquet(feed_context.places.frame("BTCUSDT-LINEAR.BYBIT", "trade_tick", date(2024, 1, 1)))
+    rows = pl.read_parquet(feed_context.places.frame("BTCUSDT-LINEAR.BYBIT", "trade_tick", date(2024, 1, 1)).local())
     assert [int(price) for price in rows["price"]] == [4]
 
 

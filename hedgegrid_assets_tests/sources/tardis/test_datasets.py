@@ -32,7 +32,7 @@ from hedgegrid_assets.sources.tardis.names import file_symbol
 from hedgegrid_assets.stages import catalog
 from hedgegrid_assets.stages.normalize import Normalized
 from hedgegrid_assets.stages.raw import RawKey
-from hedgegrid_assets.store import Block
+from hedgegrid_assets.store import Block, local_file
 from hedgegrid_assets.tables import TABLES
 from hedgegrid_assets.venues.exchanges import listing_of, venues_of
 from hedgegrid_assets_tests import one_day
@@ -63,7 +63,7 @@ def normalized(feed: FeedContext, key: RawKey, *tables: str) -> list[Normalized]
 
 def frame_of(done: Normalized) -> pl.DataFrame:
     assert done.frame is not None
-    return pl.read_parquet(done.frame)
+    return pl.read_parquet(done.frame.local())
 
 
 # ---------------------------------------------------------------- against Nautilus' loader
@@ -416,7 +416,7 @@ def test_a_raw_file_and_its_cached_file_are_one_on_disk(server: Standin, tmp_pat
     raw = feed_context(tmp_path, server).raw(TRADES)
     (cached,) = (tmp_path / "data/cache").rglob("*.csv.gz")
     assert raw is not None
-    assert cached.stat().st_ino == raw.path.stat().st_ino
+    assert cached.stat().st_ino == local_file(raw.path).stat().st_ino
 
 
 def test_a_raw_day_that_was_damaged_is_had_again_from_the_cache(server: Standin, tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def ready(yard: Yard, data: bytes = CLEAN, precisions: Precisions = PRECISIONS) 
 
 
 def file_of(yard: Yard, table: str, day: date = DAY) -> Path:
-    return catalog.file_of(yard.places, instrument_day(day=day), TABLES[table])
+    return catalog.file_of(yard.places, instrument_day(day=day), TABLES[table]).local()
 
 
 def query(yard: Yard, table: str, **options: Any) -> list[Any]:
@@ -382,7 +382,7 @@ def test_a_frame_that_cannot_be_read_is_refused(yard: Yard, damage: bytes) -> No
 
 
 def forged(yard: Yard, **changes: Any) -> None:
-    path = yard.places.verdict(ID, "trade_tick", DAY)
+    path = yard.places.verdict(ID, "trade_tick", DAY).local()
     path.write_text(json.dumps(of_before(json.loads(path.read_text())) | changes))
 
 
@@ -416,7 +416,7 @@ def test_a_status_that_its_own_rules_contradict_is_not_believed(yard: Yard) -> N
 
 def test_a_verdict_of_another_shape_is_refused(yard: Yard) -> None:
     ready(yard)
-    yard.places.verdict(ID, "trade_tick", DAY).write_text("{}")
+    yard.places.verdict(ID, "trade_tick", DAY).local().write_text("{}")
     with pytest.raises(VerdictRefused):
         yard.publish()
 

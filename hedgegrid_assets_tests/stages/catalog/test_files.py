@@ -217,7 +217,7 @@ def test_a_table_that_another_has_written_into_stops_no_other_table(
 ) -> None:
     yard = Yard(tmp_path)
     yard.drop("capture.jsonl", CLEAN)
-    recorded(yard.places.catalog, day_start(DAY) + 2 * HOUR)
+    recorded(yard.places.catalog.local(), day_start(DAY) + 2 * HOUR)
     command = [
         "replay-to-parquet",
         "--source",
@@ -271,7 +271,7 @@ def test_the_digest_of_the_frame_stands_in_the_footer_where_nautilus_does_not_se
 
 def test_the_stamp_is_a_key_without_a_value_which_the_rust_reader_passes_over(tmp_path: Path) -> None:
     """With a value, its copies of the metadata of all files would slow down every batch of rows."""
-    path = ready(Yard(tmp_path)).publish().path
+    path = ready(Yard(tmp_path)).publish().path.local()
     (key,) = [key for key in pq.read_metadata(path).metadata if key.startswith(b"hedgegrid")]
     content = path.read_bytes()
     assert content.count(key) == 1
@@ -282,7 +282,7 @@ def test_the_stamp_is_a_key_without_a_value_which_the_rust_reader_passes_over(tm
 
 def test_an_older_file_that_looks_new_is_not_current(tmp_path: Path) -> None:
     yard = ready(Yard(tmp_path))
-    older = yard.publish().path
+    older = yard.publish().path.local()
     kept = shutil.copy(older, tmp_path / "kept.parquet")
     ready(yard, MORE).publish()
     assert catalog.is_current(yard.places, instrument_day(), TRADES)
@@ -308,7 +308,7 @@ def without_stamp(path: Path, **options: Any) -> None:
 
 def test_files_of_before_the_stamp_are_taken_as_they_are_until_redone(tmp_path: Path) -> None:
     yard = ready(Yard(tmp_path))
-    path = yard.publish().path
+    path = yard.publish().path.local()
     without_stamp(path)
     assert catalog.stamped_digest(path, DAY) is None
     assert catalog.is_current(yard.places, instrument_day(), TRADES)
@@ -320,7 +320,7 @@ def test_files_of_before_the_stamp_are_taken_as_they_are_until_redone(tmp_path: 
 
 def test_a_whole_day_that_nautilus_wrote_over_ours_is_not_ours_any_more(tmp_path: Path) -> None:
     yard = ready(Yard(tmp_path))
-    path = yard.publish().path
+    path = yard.publish().path.local()
     without_stamp(path, compression="snappy")  # as Nautilus writes
     assert not catalog.is_current(yard.places, instrument_day(), TRADES)
     with pytest.raises(ForeignFile, match="no file of another writer"):

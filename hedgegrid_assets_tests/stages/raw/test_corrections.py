@@ -282,10 +282,10 @@ def test_a_day_that_is_not_there_is_named_with_what_is(tmp_path: Path, capsys: p
 def test_when_the_last_day_is_out_another_series_may_come_in(tmp_path: Path) -> None:
     write(tmp_path / "data/raw/csv/x.csv", range(0, 24, 4))
     assert convert(tmp_path) == 0
-    held = json.loads(places(tmp_path).series.read_text())["held"]
+    held = json.loads(places(tmp_path).series.read_bytes())["held"]
     assert ID in held
     assert reset(tmp_path, "--yes") == 0
-    assert ID not in json.loads(places(tmp_path).series.read_text())["held"]
+    assert ID not in json.loads(places(tmp_path).series.read_bytes())["held"]
 
 
 # ---------------------------------------------------------------- killed at every step
@@ -348,7 +348,7 @@ def test_what_a_catalog_of_strangers_notes_outside_of_it_is_not_touched(
     mine = tmp_path / "mine.txt"
     mine.write_text("mine")
     noted: dict[str, Any] = {"what": "x", "definition": None, "renames": [], "removals": [way.format(root=tmp_path)]}
-    places(tmp_path).moves.write_text(json.dumps(noted | {"unclaimed": [], "folder": None}))
+    places(tmp_path).moves.local().write_text(json.dumps(noted | {"unclaimed": [], "folder": None}))
     assert run(["instruments", "widen", ID, "--price-precision", "3", "--catalog", str(tmp_path / "catalog")]) == 1
     assert "expected paths in the catalog or the data root" in capsys.readouterr().err.replace("\n", " ")
     assert mine.read_text() == "mine"

@@ -82,7 +82,7 @@ def test_lines_without_a_place_are_kept_with_file_line_and_text(yard: Yard, name
     landed = yard.drop(f"capture{variant.suffix}", variant.data)
     yard.bring_in()
     rejects = yard.places.line_rejects(FEED, f"raw/websocket/{landed.name}")
-    found = pl.read_parquet(rejects)
+    found = pl.read_parquet(rejects.local())
     assert Counter(found["reason"]) == Counter(variant.unplaced)
     assert set(found["stage"]) == {"raw"}
     assert set(found["file"]) == {f"raw/websocket/{landed.name}"}
@@ -269,7 +269,7 @@ def test_raw_days_that_were_deleted_are_made_again(yard: Yard) -> None:
     yard.drop("capture.jsonl", CLEAN)
     yard.bring_in()
     before = yard.files("data")
-    for path in yard.places.raw_folder(FEED, "aggTrade", BTC).iterdir():
+    for path in yard.places.raw_folder(FEED, "aggTrade", BTC).files():
         path.unlink()
     assert len(raw.waiting_files(yard.places, FEED, yard.landed(), [], [])) == 1
     yard.bring_in()
@@ -286,7 +286,7 @@ def test_a_file_of_one_symbol_and_day_is_not_copied(yard: Yard) -> None:
         assert yard.raw(channel).path == landed
         assert yard.raw(channel).manifest.stored == "in_place"
         raw.verify(yard.raw(channel))
-    assert not list(yard.places.data.rglob("*.zst"))
+    assert not list(yard.places.home.rglob("*.zst"))
     assert yard.raw("markPrice").manifest.first_local_ns == received(BAD_MS)
 
 

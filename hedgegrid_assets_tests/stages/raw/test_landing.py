@@ -115,7 +115,7 @@ def test_nor_are_they_by_a_link(tmp_path: Path, what: str) -> None:
     feed_context = everything(feed_context_of(tmp_path))
     dropped = drop(feed_context, day_of(0, trades=range(20)))
     import_landing(feed_context)
-    folder = feed_context.places.raw_folder("captures", "aggTrade", "BTCUSDT")
+    folder = feed_context.places.raw_folder("captures", "aggTrade", "BTCUSDT").local()
     to = {"file": folder / "2024-01-01.jsonl.zst", "folder": folder, "feed": folder.parent.parent}[what]
     (dropped.parent / "link.jsonl.zst").symlink_to(to.resolve(), target_is_directory=to.is_dir())
     deep = FeedContext(
@@ -128,9 +128,9 @@ def test_nor_what_lies_in_the_cache_the_rejects_and_the_catalog(tmp_path: Path) 
     feed_context = everything(feed_context_of(tmp_path))
     dropped = drop(feed_context, day_of(0))
     for folder in (
-        feed_context.places.data / "cache/x",
-        feed_context.places.data / "rejects/x",
-        feed_context.places.catalog / "data",
+        feed_context.places.home / "cache/x",
+        feed_context.places.home / "rejects/x",
+        feed_context.places.catalog.local() / "data",
     ):
         folder.mkdir(parents=True)
         (folder / "a.jsonl").write_bytes(day_of(1))

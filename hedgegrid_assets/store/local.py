@@ -1,0 +1,162 @@
+"""The store on a local disk: objects are files, keys are their paths below a root."""
+
+import errno
+import filecmp
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from hedgegrid_assets.errors import NeedsDisk, StoreConflict
+from hedgegrid_assets.store.disk import make_folder, put_in_place, remove_tree, sync_folder
+from hedgegrid_assets.store.locks import locked_file
+from hedgegrid_assets.store.objects import Entry, Level, StorePath
+
+_NOTHING: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG})
+
+
+@dataclass(frozen=True, slots=True)
+class LocalStore:
+    """Publishes by rename, safe against a power cut; locks by ``flock``, against the processes of this machine.
+
+    A version is the file's number, size and time of change: one question to the disk, where a digest would read what may be
+    gigabytes. A file that takes another's place by rename never has its number, so that even two of one size in
+    one tick of the clock differ. What is checked before a rename can change until it: the locks keep writers apart.
+    """
+
+    root: Path
+
+    def path(self, key: str) -> Path:
+        """The file or folder of a key."""
+        return self.root / key if key else self.root
+
+    def find(self, key: str) -> Entry | None:
+        """One question to the disk."""
+        try:
+            status = self.path(key).stat()
+        except OSError as error:
+            if error.errno in _NOTHING:
+                return None
+            raise
+        return None if stat.S_ISDIR(status.st_mode) else _entry(key, status)
+
+    def list(self, prefix: str) -> Iterator[Entry]:
+        """Walks the folder."""
+        level = self.level(prefix)
+        below = f"{prefix}/" if prefix else ""
+        for name in sorted([*level.folders, *level.files]):
+            if name in level.folders:
+                yield from self.list(below + name)
+            else:
+                yield _entry(below + name, self.path(below + name).stat())
+
+    def level(self, prefix: str) -> Level:
+        """One folder, without a look at its files."""
+        folders: list[str] = []
+        files: list[str] = []
+        try:
+            with os.scandir(self.path(prefix)) as found:
+                for each in found:
+                    (folders if each.is_dir() else files).append(each.name)
+        except (FileNotFoundError, NotADirectoryError):
+            return Level([], [])
+        return Level(sorted(folders), sorted(files))
+
+    def get(self, key: str, to: Path) -> None:
+        """Copies the file."""
+        shutil.copyfile(self.path(key), to)
+
+    def local(self, key: str) -> Path:
+        """The file itself."""
+        return self.path(key)
+
+    def put_new(self, key: str, file: Path) -> None:
+        """Renames the file, which must be on the same file system."""
+        final = self.path(key)
+        if not final.exists():
+            put_in_place(file, final)
+        elif not filecmp.cmp(file, final, shallow=False):
+            raise StoreConflict(self.shown(key), "no other content under this name", "one of another writer")
+
+    def put_over(self, key: str, file: Path, version: str | None) -> None:
+        """Renames the file, which must be on the same file system."""
+        if version is not None:
+            found = self.find(key)
+            if found is None or found.version != version:
+                raise StoreConflict(self.shown(key), "what was read before", "another content" if found else "nothing")
+        put_in_place(file, self.path(key))
+
+    def delete(self, key: str) -> None:
+        """Unlinks the file; its folder stays."""
+        self.path(key).unlink()
+
+    def drop_folder(self, key: str) -> None:
+        """Nothing for a folder with something in it."""
+        path = self.path(key)
+        if path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
+
+    def drop_tree(self, prefix: str) -> None:
+        """Removes the folder with all in it."""
+        remove_tree(self.path(prefix))
+
+    def settle(self, key: str) -> None:
+        """Syncs the folder, if it is there."""
+        path = self.path(key)
+        if path.is_dir():
+            sync_folder(path)
+
+    def prepare(self, prefix: str) -> None:
+        """Makes the folder."""
+        make_folder(self.path(prefix))
+
+    def lock(self, key: str) -> AbstractContextManager[None]:
+        """A file of this name, which stays."""
+        return locked_file(self.path(key))
+
+    def scratch(self, key: str) -> Path:
+        """A folder below the root: files are renamed from there."""
+        return self.path(key)
+
+    def shown(self, key: str) -> str:
+        """The path."""
+        return str(self.path(key))
+
+    def address(self, key: str) -> str:
+        """The absolute path; links are not followed."""
+        return os.path.abspath(self.path(key))  # noqa: PTH100 - `resolve` would follow them
+
+    # ---------------------------------------------------------------- what other stores cannot do
+
+    def move(self, source: str, target: str) -> None:
+        """Give an object another name, in the place of what is there; ``settle`` makes it last."""
+        final = self.path(target)
+        final.parent.mkdir(parents=True, exist_ok=True)
+        self.path(source).replace(final)
+
+    def link(self, source: str, target: str) -> None:
+        """Give an object a second name, without a copy."""
+        final = self.path(target)
+        final.parent.mkdir(parents=True, exist_ok=True)
+        os.link(self.path(source), final)
+
+
+def _entry(key: str, status: os.stat_result) -> Entry:
+    version = f"{status.st_ino}-{status.st_size}-{status.st_mtime_ns}"
+    return Entry(key, status.st_size, version, status.st_mtime_ns)
+
+
+def on_disk(place: StorePath, what: str) -> LocalStore:
+    """The local store that something lies in. Raises NeedsDisk for ``what`` no other can do."""
+    if not isinstance(place.store, LocalStore):
+        raise NeedsDisk(what, str(place))
+    return place.store
+
+
+def stored(root: str | Path | StorePath) -> StorePath:
+    """A folder of this machine as the root of a store, or what is in one already."""
+    return root if isinstance(root, StorePath) else StorePath(LocalStore(Path(root)))
