@@ -4,6 +4,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
+from hedgegrid_assets.dialect import Dialect, Stored
+
 if TYPE_CHECKING:
     import polars as pl
 
@@ -129,10 +131,6 @@ class Batch:
     decoded: Mapping[str, Decoded]
 
 
-type Dialect = Mapping[str, Any]
-"""JSON values, kept in the manifest; ``header_lines`` (0 if absent) are passed over at the start of a file."""
-
-
 class Reader(Protocol):
     """Reads the blocks of a file, or of a part of one, whose lines are of one dialect; in several threads, in any order."""
 
@@ -147,7 +145,7 @@ class Reader(Protocol):
 class Opens(Protocol):
     """How a source reads lines of a dialect that is known."""
 
-    def __call__(self, dialect: Dialect, rows: Collection[str] = (), *, placing: bool = True) -> Reader:
+    def __call__(self, dialect: Dialect | Stored, rows: Collection[str] = (), *, placing: bool = True) -> Reader:
         """A reader; ``rows``: the channels whose rows are wanted, ``placing``: it is wanted where the lines belong."""
 
 
@@ -161,14 +159,14 @@ class Begins(Protocol):
 class OtherHeader(Exception):
     """Raised by ``read``: in this line (0-based in the file) begin rows of other columns than those of the dialect."""
 
-    def __init__(self, line: int, names: Sequence[str]) -> None:
-        super().__init__(line, names)
-        self.line, self.names = line, names
+    def __init__(self, line: int, names: Sequence[str], expected: Sequence[str]) -> None:
+        super().__init__(line, names, expected)
+        self.line, self.names, self.expected = line, names, expected
 
 
 class ReadAgain(Exception):
     """Raised by ``read``: a later line says how the ones before it are to be read; ``held`` is what ``begin`` has to be told."""
 
-    def __init__(self, held: Mapping[str, Any]) -> None:
+    def __init__(self, held: object) -> None:
         super().__init__(held)
         self.held = held

@@ -12,7 +12,8 @@ from unittest.mock import patch
 
 import polars as pl
 
-from hedgegrid_assets.batch import Block, Decoded, Dialect, Placed
+from hedgegrid_assets.batch import Block, Decoded, Placed
+from hedgegrid_assets.dialect import Dialect, Stored, stored
 from hedgegrid_assets.model import Channel, InstrumentDay, Source
 from hedgegrid_assets.stages.frames import Precisions, frame_schema, read_blocks
 from hedgegrid_assets.stages.normalize import Recipe, normalize_day
@@ -54,7 +55,7 @@ def blocks_of(size: int | None) -> Iterator[None]:
         yield
 
 
-def raw_day(folder: Path, channel: Channel, files: Sequence[bytes], dialect: Dialect | None = None) -> RawDay:
+def raw_day(folder: Path, channel: Channel, files: Sequence[bytes], dialect: Dialect | Stored | None = None) -> RawDay:
     """A raw day of the lines of some landing files, laid end to end."""
     path = folder / f"{hashlib.sha256(b'|'.join(files)).hexdigest()[:12]}.raw"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -67,7 +68,7 @@ def raw_day(folder: Path, channel: Channel, files: Sequence[bytes], dialect: Dia
             sha256="",
             stored_lines=text.count(b"\n"),
             lines=text.count(b"\n"),
-            dialect=dict(dialect or {}),
+            dialect=stored(dialect or {}),
         )
         for number, text in enumerate(files)
     ]
@@ -80,7 +81,7 @@ def outcomes(
     source: Source,
     channel: Channel,
     *files: bytes,
-    dialect: Dialect | None = None,
+    dialect: Dialect | Stored | None = None,
     block: int | None = None,
     kept: bool = False,
 ) -> dict[str, Outcome]:
@@ -117,14 +118,14 @@ def _as_imported(folder: Path, source: Source, channel: Channel, raw: RawDay) ->
     return replace(raw, kept=kept)
 
 
-def placed(source: Source, block: Block, dialect: Dialect | None = None) -> Placed:
+def placed(source: Source, block: Block, dialect: Dialect | Stored | None = None) -> Placed:
     """Where the lines of a block belong."""
     found = source.open(dialect or {}).read(block).placed
     assert found is not None
     return found
 
 
-def decoded(source: Source, block: Block, channel: Channel, dialect: Dialect | None = None) -> Decoded:
+def decoded(source: Source, block: Block, channel: Channel, dialect: Dialect | Stored | None = None) -> Decoded:
     """What the lines of a block give to a channel."""
     return source.open(dialect or {}, [channel.name], placing=False).read(block).decoded[channel.name]
 

@@ -6,9 +6,11 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from hedgegrid_assets.batch import Begins, Dialect, Opens
+from hedgegrid_assets.batch import Begins, Opens
+from hedgegrid_assets.dialect import Dialect
 from hedgegrid_assets.model.channels import Channel
 from hedgegrid_assets.venues import Listing
+from hedgegrid_assets.venues.markets import Says
 
 if TYPE_CHECKING:
     from hedgegrid_assets.fields import Settings
@@ -25,7 +27,7 @@ class Download:
     path: Path
     suffix: str
     origin: Mapping[str, Any]
-    dialect: Dialect = field(default_factory=dict)
+    dialect: Dialect = field(default_factory=Dialect)
     discard: Callable[[], None] | None = None
 
 
@@ -148,7 +150,7 @@ class Source:
         code_version: Raised by hand when a mapping changes.
         quoted: A line end may stand inside quotes, where no block is cut.
         begin: A reader of a file, from its first block and what is said of it, for formats that say in a header how
-            they are to be read. None: every line speaks for itself, in the dialect ``{}``.
+            they are to be read. None: every line speaks for itself.
         culprit: (a line's text, its dialect, the reason why it has no place) -> (field, value) to show; None: not known.
         says: (first block) -> what its lines say of venue and market (see ``markets``), where there is no header.
         settings: What it takes in feeds.yaml and ``--config``.
@@ -170,7 +172,7 @@ class Source:
     fetch: MakesDay | None = None
     precisions: Callable[[str], tuple[int, int, int]] | None = None
     begin: Begins | None = None
-    says: Callable[[bytes], Mapping[str, Any]] | None = None
+    says: Callable[[bytes], Says | None] | None = None
     culprit: Callable[[str, Dialect, str], tuple[str | None, str | None]] | None = None
     quoted: bool = False
     remote: Remote | None = None

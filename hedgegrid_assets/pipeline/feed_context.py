@@ -67,12 +67,12 @@ class FeedContext:
         Raises SeriesMixed if its files are of several series.
         """
         channel = next(channel for channel in self.channels if channel.name == raw.key.channel)
-        views = [origin.dialect.get("views", {}).get(channel.name, {}) for origin in raw.manifest.origin]
-        held, *others = list(dict.fromkeys(view.get("series", channel.series) for view in views)) or [channel.series]
+        views = raw.manifest.views(channel.name)
+        held, *others = list(dict.fromkeys(view.series or channel.series for view in views)) or [channel.series]
         if others:
             table = next(iter(channel.tables))
             raise SeriesMixed(f"the raw day {raw.key.symbol} {raw.key.day}", table, held, others[0])
-        gaps = [view["gap_seconds"] for view in views if "gap_seconds" in view]
+        gaps = [view.gap_seconds for view in views if view.gap_seconds is not None]
         return replace(channel, series=held, gap_seconds=max(gaps)) if gaps else channel
 
     @property

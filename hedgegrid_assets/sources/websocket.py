@@ -1,14 +1,14 @@
 """Captured WebSocket messages of Binance, one or several a line, dropped into the landing zone."""
 
 import re
-from collections.abc import Mapping
 from functools import cache, partial
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from hedgegrid_assets.fields import unsaid
 from hedgegrid_assets.model import Source
 from hedgegrid_assets.sources.formats import binance
 from hedgegrid_assets.sources.formats.settings import BarKind, LandingSettings, TradeKind
+from hedgegrid_assets.venues.markets import Says
 
 
 class WebsocketSettings(LandingSettings):
@@ -26,10 +26,10 @@ _SPOT: Final = re.compile(rb'"e"\s*:\s*"(?:trade|aggTrade)"[^\n{}]*"M"\s*:\s*(?:
 _LOOKED_AT: Final = 4 << 20
 
 
-def says(data: bytes) -> Mapping[str, Any]:
+def says(data: bytes) -> Says | None:
     """The market of the messages, where the first of them say it."""
     found = _SPOT.search(data, 0, _LOOKED_AT)
-    return {"what": "trades of Binance spot", "market": "spot"} if found else {}
+    return Says("trades of Binance spot", market="spot") if found else None
 
 
 _CHANNELS: Final = binance.channels("binance")

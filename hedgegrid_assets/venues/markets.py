@@ -7,6 +7,8 @@ from decimal import Decimal
 from pathlib import PurePath
 from typing import Any, Final
 
+import msgspec
+
 from hedgegrid_assets.errors import FileContradicts
 from hedgegrid_assets.venues import Market, markets_of
 
@@ -25,6 +27,32 @@ _WORDS: Final[Mapping[str, Market]] = {
     "delivery": "coinm",
 }
 _FOLDERS: Final = 8
+
+
+class Contract(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the rows of a symbol say of its contract; ``multiplier``: the value of one unit of their sizes."""
+
+    inverse: bool | None = None
+    multiplier: str | None = None
+
+
+class Says(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a file itself says, by its columns and rows.
+
+    Attributes:
+        what: What it is, in words.
+        venues: Nautilus venues whose files look so; none: anybody's.
+        market: Of all that is in it; where ``at`` names venues, of theirs only.
+        markets: Symbol -> its market.
+        contracts: Symbol -> what its rows say.
+    """
+
+    what: str = ""
+    venues: tuple[str, ...] = ()
+    market: Market | None = None
+    at: tuple[str, ...] = ()
+    markets: dict[str, Market] = msgspec.field(default_factory=dict)
+    contracts: dict[str, Contract] = msgspec.field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,27 +88,20 @@ class Taken:
     definition: Mapping[str, Any] = field(default_factory=dict)
 
 
-type Files = Iterable[tuple[str, Mapping[str, Any]]]
-"""(path, dialect) of each file of a raw day, as its manifest has them."""
+type Files = Iterable[tuple[str, Says | None]]
+"""(path, what it says) of each file of a raw day, as its manifest has them."""
 
 
 def evidence_of(files: Files, venue: str, symbol: str) -> Iterator[Evidence]:
     """What each file of a raw day says of a symbol."""
-    for path, dialect in files:
-        says = dialect.get("says", {})
-        contract = says.get("contracts", {}).get(symbol, {})
-        market: Market | None = says.get("market") if venue in says.get("at", [venue]) else None
-        market = says.get("markets", {}).get(symbol, market)
-        if "inverse" in contract:
-            market = "coinm" if contract["inverse"] else "usdm"
-        yield Evidence(
-            path,
-            says.get("what", ""),
-            tuple(says.get("venues", ())),
-            market,
-            named_market(path),
-            contract.get("multiplier"),
-        )
+    for path, told in files:
+        says = told or Says()
+        contract = says.contracts.get(symbol, Contract())
+        market = says.market if not says.at or venue in says.at else None
+        market = says.markets.get(symbol, market)
+        if contract.inverse is not None:
+            market = "coinm" if contract.inverse else "usdm"
+        yield Evidence(path, says.what, says.venues, market, named_market(path), contract.multiplier)
 
 
 def named_market(path: str) -> Market | None:

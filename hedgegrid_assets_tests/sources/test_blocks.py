@@ -10,8 +10,9 @@ from uuid import uuid4
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
-from hedgegrid_assets.batch import Dialect
+from hedgegrid_assets.dialect import Dialect
 from hedgegrid_assets.model import Channel, Source
 from hedgegrid_assets.sources import SOURCES, archive, csv, synthetic, tardis, websocket
 from hedgegrid_assets.sources.archive import layouts
@@ -46,9 +47,9 @@ class Reader:
         if self.source is archive.SOURCE:
             columns = ARCHIVES["binance-futures"].kind(self.channel).columns
             found = layouts.dialect_of(data.split(b"\n")[0].decode(), columns, self.made_of, "BTCUSDT", "a file")
-            return {**found, "exchange": "binance-futures"}
+            return structs.replace(found, exchange="binance-futures")
         if self.source.begin is None:
-            return {}
+            return Dialect()
         said = {
             "path": "BTCUSDT.csv",
             "symbols": ["BTCUSDT"],

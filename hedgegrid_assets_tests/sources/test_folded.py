@@ -3,7 +3,7 @@
 import asyncio
 import gzip
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from nautilus_trader.persistence.catalog import ParquetDataCatalog
 
 from hedgegrid_assets import RunSummary, run_pipeline
 from hedgegrid_assets.batch import Decoded, Placed
+from hedgegrid_assets.dialect import Stored
 from hedgegrid_assets.errors import NoDataFetched, NotOneMessageALine, SeriesMixed
 from hedgegrid_assets.inspect.trace import trace
 from hedgegrid_assets.model import InstrumentDay
@@ -75,7 +76,7 @@ def scanned(*lines: str) -> Placed:
     return one_day.placed(SOURCE, Block("".join(f"{line}\n" for line in lines).encode(), 0))
 
 
-def decoded(*lines: str, channel: Any = AGG_TRADE, dialect: Mapping[str, Any] | None = None) -> Decoded:
+def decoded(*lines: str, channel: Any = AGG_TRADE, dialect: Stored | None = None) -> Decoded:
     return one_day.decoded(SOURCE, Block("".join(f"{line}\n" for line in lines).encode(), 0), channel, dialect)
 
 

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from hedgegrid_assets.batch import Dialect, Reader
+from hedgegrid_assets.batch import Reader
+from hedgegrid_assets.dialect import Dialect, Stored
 from hedgegrid_assets.errors import UsageError
 from hedgegrid_assets.model import Channel, Download, FetchPlan, Remote, Source
 from hedgegrid_assets.sources.archive.archives import ARCHIVES, UNTESTED, Archive
 from hedgegrid_assets.sources.archive.files import Place, cache_of
+from hedgegrid_assets.sources.archive.layouts import ArchiveDialect
 from hedgegrid_assets.sources.archive.rows import ArchiveReader
 from hedgegrid_assets.sources.archive.settings import ArchiveSettings
 from hedgegrid_assets.venues import Listing
@@ -47,9 +49,10 @@ def _channel(exchange: str, name: str) -> Channel:
     return ARCHIVES[exchange].kind(name).channel
 
 
-def _open(dialect: Dialect, rows: Collection[str] = (), *, placing: bool = True) -> Reader:
-    channel = _channel(dialect["exchange"], dialect["channel"])
-    return ArchiveReader(channel, dialect, channel.name in rows, placing)
+def _open(dialect: Dialect | Stored, rows: Collection[str] = (), *, placing: bool = True) -> Reader:
+    of_file = ArchiveDialect.of(dialect)
+    channel = _channel(of_file.exchange, of_file.channel)
+    return ArchiveReader(channel, of_file, channel.name in rows, placing)
 
 
 # ---------------------------------------------------------------- days

@@ -62,7 +62,7 @@ def _found(archive: Archive, files: Files, place: Place, day: date) -> str:
         return error.message
     layout = files.columns.at(day)
     known = {*layout.names, *layout.more}
-    unknown = [name for name in found["names"] if name not in known] if found["header_lines"] else []
+    unknown = [name for name in found.names if name not in known] if found.header_lines else []
     told = [
         notes_of(found, layout, place.what),
         f"columns that the row does not know: {', '.join(unknown)}" if unknown else "",

@@ -14,13 +14,14 @@ from typing import Any, Final
 from uuid import uuid4
 
 import polars as pl
+from msgspec import structs
 
-from hedgegrid_assets.batch import Dialect
+from hedgegrid_assets.dialect import View
 from hedgegrid_assets.errors import NoDataFetched
 from hedgegrid_assets.model import Channel, Download
 from hedgegrid_assets.sources.archive.archives import Archive, Files, Period
 from hedgegrid_assets.sources.archive.files import Missing, Place, cache_of, have
-from hedgegrid_assets.sources.archive.layouts import dialect_of, notes_of
+from hedgegrid_assets.sources.archive.layouts import ArchiveDialect, dialect_of, notes_of
 from hedgegrid_assets.sources.archive.splitting import day_file, split
 from hedgegrid_assets.sources.client.cache import linked
 from hedgegrid_assets.sources.formats import csv_cells as cells
@@ -165,7 +166,7 @@ def _as_received(wanted: Wanted, work: Path, tick: Tick) -> Download:
     return Download(path, suffix, proof, dialect, place.forget)
 
 
-def _dialect(wanted: Wanted, place: Place) -> Dialect:
+def _dialect(wanted: Wanted, place: Place) -> ArchiveDialect:
     first = first_line(place.file)
     if not first.strip():  # no line is in it
         first = ",".join(wanted.files.columns.at(wanted.day).names)
@@ -173,7 +174,7 @@ def _dialect(wanted: Wanted, place: Place) -> Dialect:
     note = notes_of(found, wanted.files.columns.at(wanted.day), place.what)
     if note:
         _log.warning("%s", note)
-    return dict(found) | {"exchange": wanted.archive.exchange}
+    return structs.replace(found, exchange=wanted.archive.exchange)
 
 
 def first_line(path: Path) -> str:
@@ -192,7 +193,7 @@ def _cut_out(wanted: Wanted, period: Period, work: Path, tick: Tick) -> Download
     """The day's lines of one file or of several, one behind the other."""
     parts: list[Path] = []
     proofs: list[dict[str, Any]] = []
-    dialect: dict[str, Any] = {}
+    dialect: ArchiveDialect | None = None
     make_folder(work)
     days = wanted.days() if period == "daily" else [wanted.day]
     for day in days:
@@ -201,28 +202,28 @@ def _cut_out(wanted: Wanted, period: Period, work: Path, tick: Tick) -> Download
             proof = have(place, wanted.accepted, tick)
             folder, index = split(place, proof, wanted.files.columns, wanted.files.channel, wanted.symbol, tick)
         proofs.append(proof)
-        if str(wanted.day) in index["days"]:
+        if str(wanted.day) in index.days:
             parts.append(day_file(folder, wanted.day))
-            dialect = dialect or index["dialect"]
-    if not parts:
+            dialect = dialect or index.dialect
+    if dialect is None:
         raise _NoRows(f"{proofs[0]['url'].rpartition('/')[2]} is there, and holds no row of this day")
     path = linked(parts[0], work) if len(parts) == 1 else _joined(parts, work)
     origin = {"url": proofs[0]["url"], "files": proofs} | _identity(path)
-    dialect |= {"exchange": wanted.archive.exchange} | _with_interval(path, dialect)
+    dialect = structs.replace(_with_interval(path, dialect), exchange=wanted.archive.exchange)
     return Download(path, ".csv.zst", origin, dialect)
 
 
-def _with_interval(path: Path, dialect: Mapping[str, Any]) -> dict[str, Any]:
-    """The longest silence that rates of this day allow, where their rows say how often they are paid."""
-    place = dialect["columns"].get("interval_hours")
+def _with_interval(path: Path, dialect: ArchiveDialect) -> ArchiveDialect:
+    """With the longest silence that rates of this day allow, where their rows say how often they are paid."""
+    place = dialect.columns.get("interval_hours")
     if place is None:
-        return {}
+        return dialect
     texts = [
-        cells.read(block, len(dialect["names"]), ",", [place]).frame[cells.name(place)] for block in BlockReader(path)
+        cells.read(block, len(dialect.names), ",", [place]).frame[cells.name(place)] for block in BlockReader(path)
     ]
     hours = pl.concat(texts).cast(pl.Float64, strict=False).max() or 8.0
     seconds = float(str(hours)) * 3_600 + _SETTLED_LATE_SECONDS
-    return {"views": {dialect["channel"]: {"gap_seconds": seconds}}}
+    return structs.replace(dialect, views={dialect.channel: View(gap_seconds=seconds)})
 
 
 def _joined(parts: Sequence[Path], work: Path) -> Path:

@@ -4,9 +4,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any, Final
+from typing import Final
 
-from hedgegrid_assets.batch import Dialect
+from hedgegrid_assets.dialect import Dialect
 from hedgegrid_assets.errors import DataError
 from hedgegrid_assets.model import Channel
 
@@ -62,7 +62,27 @@ def squeezed(name: str) -> str:
     return _SQUEEZED.sub("", name.split("/")[0]).lower()
 
 
-def dialect_of(first_line: str, columns: Columns, channel: Channel, symbol: str, what: str) -> Dialect:
+class ArchiveDialect(Dialect, frozen=True, kw_only=True, omit_defaults=True):
+    """Of a published file.
+
+    Attributes:
+        names: Of its columns, in order.
+        columns: Key of a channel's field -> position.
+        channel: What it is read as; ``symbol``: whose rows.
+        file: What it is, for messages.
+        exchange: Whose archive has it; empty as long as its file is not made a raw day.
+    """
+
+    header_lines: int
+    names: tuple[str, ...]
+    columns: dict[str, int]
+    symbol: str
+    channel: str
+    file: str = ""
+    exchange: str = ""
+
+
+def dialect_of(first_line: str, columns: Columns, channel: Channel, symbol: str, what: str) -> ArchiveDialect:
     """What must be known of a file to read its lines, from its first one. Raises DataError for columns that it lacks."""
     cells = [cell.strip(' "') for cell in first_line.removeprefix(_BOM).strip("\r\n").split(",")]
     header = any(re.search(r"[A-Za-z]", cell) for cell in cells) and not _is_row(cells)
@@ -77,14 +97,14 @@ def dialect_of(first_line: str, columns: Columns, channel: Channel, symbol: str,
             hint="this is not the file that was asked for, or its format has changed: report it, with its first line",
             details={"missing": missing, "found": cells[:50]},
         )
-    return {
-        "header_lines": int(header),
-        "names": list(names),
-        "columns": {key: places[key] for key in sorted(places)},
-        "symbol": symbol,
-        "channel": channel.name,
-        "file": what,
-    }
+    return ArchiveDialect(
+        header_lines=int(header),
+        names=tuple(names),
+        columns={key: places[key] for key in sorted(places)},
+        symbol=symbol,
+        channel=channel.name,
+        file=what,
+    )
 
 
 def _is_row(cells: Sequence[str]) -> bool:
@@ -111,8 +131,8 @@ def _places(names: Sequence[str], columns: Columns) -> dict[str, int]:
     return found
 
 
-def notes_of(dialect: Mapping[str, Any], layout: Layout, what: str) -> str:
+def notes_of(dialect: ArchiveDialect, layout: Layout, what: str) -> str:
     """Where a file shows itself otherwise than its day lets expect; empty: it does not."""
-    if bool(dialect["header_lines"]) != layout.header:
-        return f"{what}: expected {'a' if layout.header else 'no'} header line, found {'one' if dialect['header_lines'] else 'none'}"
+    if bool(dialect.header_lines) != layout.header:
+        return f"{what}: expected {'a' if layout.header else 'no'} header line, found {'one' if dialect.header_lines else 'none'}"
     return ""

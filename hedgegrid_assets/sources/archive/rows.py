@@ -12,8 +12,9 @@ from typing import Any, Final
 
 import polars as pl
 
-from hedgegrid_assets.batch import Batch, Block, Decoded, Dialect, Placed
+from hedgegrid_assets.batch import Batch, Block, Decoded, Placed
 from hedgegrid_assets.model import Channel, Field
+from hedgegrid_assets.sources.archive.layouts import ArchiveDialect
 from hedgegrid_assets.sources.formats import csv_cells as cells
 from hedgegrid_assets.sources.formats.decimals import decimals_of, exact_decimal, most_decimals, usual
 from hedgegrid_assets.sources.formats.lines import FAULTS_SCHEMA, PLACED_SCHEMA, RAW_SHOWN, REJECTS_SCHEMA, numbered
@@ -38,7 +39,7 @@ class ArchiveReader:
     """Reads files of one layout; ``rows``: they are wanted, ``placing``: it is wanted where the lines belong."""
 
     channel: Channel
-    dialect: Dialect
+    dialect: ArchiveDialect
     rows: bool
     placing: bool
 
@@ -47,7 +48,7 @@ class ArchiveReader:
         keys = [
             field.key
             for field in self.channel.fields
-            if (self.rows or field.kind == "decimal") and field.key in self.dialect["columns"]
+            if (self.rows or field.kind == "decimal") and field.key in self.dialect.columns
         ]
         found = _placed(block, self.dialect, keys)
         placed = _places(found, block, self.dialect, self.channel) if self.placing else None
@@ -70,21 +71,20 @@ def times_of(texts: pl.Series) -> pl.Series:
 # ---------------------------------------------------------------- placing
 
 
-def _placed(block: Block, dialect: Dialect, keys: list[str]) -> pl.DataFrame:
+def _placed(block: Block, dialect: ArchiveDialect, keys: list[str]) -> pl.DataFrame:
     """``line, ts, symbol, reason`` of every line but headers, and the cells of these keys; blank lines have ``blank``."""
-    columns: Mapping[str, int] = dialect["columns"]
-    names = dialect["names"]
+    columns, names = dialect.columns, dialect.names
     wanted = [columns[key] for key in (*keys, "time", "symbol") if key in columns]
     found = cells.read(block, len(names), ",", wanted)
     time = cells.name(columns["time"])
     frame = found.frame
-    if dialect["header_lines"]:  # some are in another encoding; and what was laid end to end has several
-        is_header = (pl.col("line") < dialect["header_lines"]) | (pl.col(time) == names[columns["time"]])
+    if dialect.header_lines:  # some are in another encoding; and what was laid end to end has several
+        is_header = (pl.col("line") < dialect.header_lines) | (pl.col(time) == names[columns["time"]])
         frame = frame.filter(~is_header)
-        found.broken = {line: why for line, why in found.broken.items() if line >= dialect["header_lines"]}
-    symbol = pl.col(cells.name(columns["symbol"])) if "symbol" in columns else pl.lit(dialect["symbol"])
+        found.broken = {line: why for line, why in found.broken.items() if line >= dialect.header_lines}
+    symbol = pl.col(cells.name(columns["symbol"])) if "symbol" in columns else pl.lit(dialect.symbol)
     frame = frame.with_columns(times_of(frame[time]).alias("ts"), symbol.alias("symbol"))
-    _tell_units(frame[time], dialect.get("file", ""))
+    _tell_units(frame[time], dialect.file)
     lost = frame["ts"].is_null()
     if not lost.any() and not found.broken:
         return frame.with_columns(reason=pl.lit(None, pl.String), blank=pl.lit(value=False))
@@ -126,7 +126,7 @@ def _tell(file: str, units: str) -> None:
     _log.warning("%s has times of several units (%s): each is read by its own size", file, units)
 
 
-def _places(placed: pl.DataFrame, block: Block, dialect: Dialect, channel: Channel) -> Placed:
+def _places(placed: pl.DataFrame, block: Block, dialect: ArchiveDialect, channel: Channel) -> Placed:
     blank = int(placed["blank"].sum())
     rows = placed.filter(~pl.col("blank")) if blank else placed
     is_good = rows["reason"].is_null()
@@ -142,7 +142,7 @@ def _places(placed: pl.DataFrame, block: Block, dialect: Dialect, channel: Chann
     if bad:
         lines = _with_lost(lines, [text[:RAW_SHOWN] for text in bad])
     good = rows.filter(is_good)
-    header = int(dialect["header_lines"]) if block.first_line == 0 else 0
+    header = int(dialect.header_lines) if block.first_line == 0 else 0
     counts = {channel.event: len(good)} | ({"header": header} if header else {})
     return Placed(lines.cast(PLACED_SCHEMA), counts, 0, blank, len(bad), _decimals(good, dialect, channel))
 
@@ -156,15 +156,15 @@ def _with_lost(lines: pl.DataFrame, texts: list[str]) -> pl.DataFrame:
     return lines.with_columns(*nothing, raw)
 
 
-def _decimals(rows: pl.DataFrame, dialect: Dialect, channel: Channel) -> dict[tuple[str, str, str], Any]:
+def _decimals(rows: pl.DataFrame, dialect: ArchiveDialect, channel: Channel) -> dict[tuple[str, str, str], Any]:
     found: dict[tuple[str, str, str], Any] = {}
     if not len(rows):
         return found
-    mine = rows.filter(pl.col("symbol") == dialect["symbol"])
+    mine = rows.filter(pl.col("symbol") == dialect.symbol)
     for field in channel.fields:
-        if field.kind != "decimal" or field.key not in dialect["columns"] or not len(mine):
+        if field.kind != "decimal" or field.key not in dialect.columns or not len(mine):
             continue
-        texts = mine.select("line", text=cells.name(dialect["columns"][field.key]))
+        texts = mine.select("line", text=cells.name(dialect.columns[field.key]))
         plain = texts["text"].str.contains(usual(field.decimals))
         if not plain.all():
             odd = texts.filter(~plain)
@@ -172,21 +172,21 @@ def _decimals(rows: pl.DataFrame, dialect: Dialect, channel: Channel) -> dict[tu
             odd = odd.with_columns(text=pl.Series(exact, dtype=pl.String)).drop_nulls("text")
             texts = pl.concat([texts.filter(plain), odd])
         if len(texts):
-            found[channel.name, dialect["symbol"], field.name] = most_decimals(texts["text"], texts["line"])
+            found[channel.name, dialect.symbol, field.name] = most_decimals(texts["text"], texts["line"])
     return found
 
 
 # ---------------------------------------------------------------- decoding
 
 
-def _decode(placed: pl.DataFrame, block: Block, dialect: Dialect, channel: Channel) -> Decoded:
+def _decode(placed: pl.DataFrame, block: Block, dialect: ArchiveDialect, channel: Channel) -> Decoded:
     rows = placed.filter(pl.col("reason").is_null())
     wrong = _Wrong(rows)
-    if "symbol" in dialect["columns"]:
-        wrong.mark(rows["symbol"] != dialect["symbol"], "wrong_type", "symbol", rows["symbol"])
+    if "symbol" in dialect.columns:
+        wrong.mark(rows["symbol"] != dialect.symbol, "wrong_type", "symbol", rows["symbol"])
     wrong.mark(rows[cells.EXTRA] != "", "wrong_type", "row", rows[cells.EXTRA])
     values = {
-        field.name: _value(field, rows, dialect["columns"], wrong)
+        field.name: _value(field, rows, dialect.columns, wrong)
         for field in channel.fields
         if field.name not in {"ts_event", "symbol"}
     }

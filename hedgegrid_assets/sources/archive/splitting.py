@@ -1,6 +1,5 @@
 """Files of more than one day of UTC, cut into days: verbatim, in one pass, once."""
 
-import json
 import shutil
 from collections.abc import Callable
 from datetime import date
@@ -8,19 +7,36 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
+import msgspec
 import polars as pl
 
 from hedgegrid_assets.batch import Block
 from hedgegrid_assets.errors import RawDamaged
 from hedgegrid_assets.model import Channel
 from hedgegrid_assets.sources.archive.files import Place
-from hedgegrid_assets.sources.archive.layouts import Columns, dialect_of
+from hedgegrid_assets.sources.archive.layouts import ArchiveDialect, Columns, dialect_of
 from hedgegrid_assets.sources.archive.rows import times_of
 from hedgegrid_assets.sources.formats import csv_cells as cells
 from hedgegrid_assets.store import BlockReader, LineFile, bytes_of, line_array, make_folder
 from hedgegrid_assets.timestamps import NS_PER_DAY, day_of
 
 _INDEX: Final = "days.json"
+
+
+class DayFile(msgspec.Struct, frozen=True):
+    """The lines of one day."""
+
+    sha256: str
+    bytes: int
+    lines: int
+
+
+class DaysOfFile(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The index of a file that was cut into days. ``sha256``: of the file; ``dialect``: of the days, None if it is empty."""
+
+    sha256: str
+    days: dict[str, DayFile]
+    dialect: ArchiveDialect | None = None
 
 
 def split(
@@ -30,8 +46,8 @@ def split(
     channel: Channel,
     symbol: str,
     tick: Callable[[], None] | None,
-) -> tuple[Path, dict[str, Any]]:
-    """The folder with a file for each day, and its index: ``days`` (lines, bytes, sha256), ``dialect``.
+) -> tuple[Path, DaysOfFile]:
+    """The folder with a file for each day, and its index.
 
     Lines without a time go into the day of the line before.
     """
@@ -43,7 +59,7 @@ def split(
     make_folder(work)
     try:
         index = _split(place, proof, columns, channel, symbol, work, tick)
-        (work / _INDEX).write_text(json.dumps(index, indent=1, sort_keys=True))
+        (work / _INDEX).write_bytes(msgspec.json.format(msgspec.json.encode(index, order="sorted"), indent=1))
         shutil.rmtree(folder, ignore_errors=True)
         work.replace(folder)
     finally:
@@ -51,12 +67,12 @@ def split(
     return folder, index
 
 
-def _index(folder: Path, proof: dict[str, Any]) -> dict[str, Any] | None:
+def _index(folder: Path, proof: dict[str, Any]) -> DaysOfFile | None:
     try:
-        index: dict[str, Any] = json.loads((folder / _INDEX).read_text())
-    except (OSError, ValueError):
+        index = msgspec.json.decode((folder / _INDEX).read_bytes(), type=DaysOfFile)
+    except (OSError, ValueError):  # it is made anew
         return None
-    return index if index.get("sha256") == proof["sha256"] else None
+    return index if index.sha256 == proof["sha256"] else None
 
 
 def _split(
@@ -67,39 +83,39 @@ def _split(
     symbol: str,
     work: Path,
     tick: Callable[[], None] | None,
-) -> dict[str, Any]:
+) -> DaysOfFile:
     reader = BlockReader(place.file)
-    dialect: dict[str, Any] = {}
+    dialect: ArchiveDialect | None = None
     files: dict[int, LineFile] = {}
     last = 0
     for block in reader:
-        if not dialect:
+        if dialect is None:
             first = block.data.split(b"\n", 1)[0].decode(errors="replace")
-            dialect = dict(dialect_of(first, columns, channel, symbol, place.what))
+            dialect = dialect_of(first, columns, channel, symbol, place.what)
         last = _hand_out(block, dialect, files, work, last)
         if tick:
             tick()
     if reader.truncated or reader.sha256 != proof["sha256"]:
         raise RawDamaged(place.file, "it is not what was received")
     days = {
-        str(day_of(number * NS_PER_DAY)): {"sha256": file.close(), "bytes": file.bytes, "lines": file.lines}
+        str(day_of(number * NS_PER_DAY)): DayFile(sha256=file.close(), bytes=file.bytes, lines=file.lines)
         for number, file in sorted(files.items())
     }
-    return {"sha256": proof["sha256"], "dialect": dialect | {"header_lines": 0}, "days": days}
+    return DaysOfFile(sha256=proof["sha256"], dialect=dialect.cut() if dialect else None, days=days)
 
 
-def _hand_out(block: Block, dialect: dict[str, Any], files: dict[int, LineFile], work: Path, last: int) -> int:
+def _hand_out(block: Block, dialect: ArchiveDialect, files: dict[int, LineFile], work: Path, last: int) -> int:
     """Add the lines of a block to their days; the day of the last one."""
-    columns = dialect["columns"]
+    columns = dialect.columns
     place = columns["time"]
     wanted = [columns[key] for key in ("time", "symbol") if key in columns]
-    texts = cells.read(block, len(dialect["names"]), ",", wanted).frame
+    texts = cells.read(block, len(dialect.names), ",", wanted).frame
     days = times_of(texts[cells.name(place)]) // NS_PER_DAY
     found = pl.DataFrame({"line": texts["line"] - block.first_line, "day": days})
     if "symbol" in columns:  # a file of all symbols
-        found = found.filter(texts[cells.name(columns["symbol"])] == dialect["symbol"])
+        found = found.filter(texts[cells.name(columns["symbol"])] == dialect.symbol)
     if block.first_line == 0:
-        found = found.filter(pl.col("line") >= dialect["header_lines"])
+        found = found.filter(pl.col("line") >= dialect.header_lines)
     found = found.with_columns(pl.col("day").forward_fill().fill_null(last))
     if not len(found):
         return last

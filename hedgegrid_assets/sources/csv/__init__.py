@@ -1,6 +1,6 @@
 """CSV files of any exchange, vendor or tool, dropped into the landing zone or named in a configuration.
 
-What a file's columns mean is told once, from its first block (``dialects``), and kept in the manifest. Values are read
+What a file's columns mean is told once, from its first block (``telling``), and kept in the manifest. Values are read
 as text and stay exact. Names that are known: ``names``; times: ``times``; quotes and line ends: ``cells``.
 """
 

@@ -1,7 +1,7 @@
 """The columns of a file of candles: which value, stamped when, and what its series is called."""
 
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import polars as pl
 
@@ -14,9 +14,17 @@ from hedgegrid_assets.sources.csv.times import format_for, ns_of, spec_of, unit_
 from hedgegrid_assets.sources.formats import csv_cells as cells
 
 
+class Series(NamedTuple):
+    """What is said of candles: their series, the longest usual silence, and how much later than stamped they are known."""
+
+    name: str | None = None
+    gap_seconds: float | None = None
+    later_ns: int = 0
+
+
 def of_candles(
     first: FirstRows, token: str, columns: dict[str, int], fmt: str | None, path: Path, *, explicit: bool
-) -> tuple[dict[str, int], dict[str, Any]]:
+) -> tuple[dict[str, int], Series]:
     """The columns of a file of candles, and what is said of its series.
 
     Each value gets the last moment of its candle, when it is known at the earliest (the open: the first).
@@ -26,7 +34,7 @@ def of_candles(
     if token == "trades":
         raise MissingColumns(path, token, ["price"], first.head.names, {}, NO_TRADES, WITHOUT_CANDLES)
     if token not in candle_prices.SERIES or value is None or (which := candle_part(first.head.names[value])) is None:
-        return columns, {}
+        return columns, Series()
     whose = candle_prices.whose(path)
     if whose not in (None, token):
         raise CandlesRefused(path, token, columns_to_map(first.head), what_is_named(whose))
@@ -53,7 +61,7 @@ def of_candles(
     column = first.head.names[columns[TIMESTAMP]]
     after = f"{later / 10**9:,.9g} s after {column}, the opening of its candle" if later else f"its {column}"
     first.head.notes.append(f"candles of {candle_prices.name_of(length)}: each {which} is stamped {after}")
-    return columns, {"series": series, "gap_seconds": float(3 * length)} | ({"later_ns": later} if later else {})
+    return columns, Series(series, float(3 * length), later)
 
 
 def _ns_of(first: FirstRows, place: int | None, fmt: str | None, path: Path) -> tuple[pl.Series, str | None]:

@@ -1,14 +1,15 @@
 """What the columns of a public dump say of its venue and market, and its first rows of the contracts in it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
 
 from hedgegrid_assets.sources.csv.names import front, squeezed
 from hedgegrid_assets.venues import Market
+from hedgegrid_assets.venues.markets import Contract, Says
 
 _ROWS: Final = 2_000
 _NOTIONAL: Final = ("size", "homenotional", "foreignnotional")
@@ -69,14 +70,13 @@ LAYOUTS: Final = (
 )
 
 
-def says_of(names: Sequence[str]) -> dict[str, Any]:
-    """What the names of the columns say, in JSON values: ``what``, ``venues``, ``market``, ``at``; empty: nothing."""
+def says_of(names: Sequence[str]) -> Says:
+    """What the names of the columns say."""
     found = {squeezed(front(name)) for name in names}
     for layout in LAYOUTS:
         if layout.has <= found and not (layout.whole and found - layout.has - layout.may):
-            told = {"what": layout.what, "venues": list(layout.venues), "market": layout.market, "at": list(layout.at)}
-            return {name: value for name, value in told.items() if value}
-    return {}
+            return Says(layout.what, layout.venues, layout.market, layout.at)
+    return Says()
 
 
 def notional_columns(names: Sequence[str]) -> list[int]:
@@ -85,9 +85,9 @@ def notional_columns(names: Sequence[str]) -> list[int]:
     return [found.index(name) for name in _NOTIONAL] if all(name in found for name in _NOTIONAL) else []
 
 
-def contract_of(size: pl.Series, home: pl.Series, foreign: pl.Series) -> dict[str, Any]:
-    """``inverse`` and ``multiplier`` as the rows have them: the size is the value in quote currency (inverse), or in
-    base currency, or a fixed part of it. Empty where the rows do not agree, or say both.
+def contract_of(size: pl.Series, home: pl.Series, foreign: pl.Series) -> Contract | None:
+    """A contract as the rows have it: the size is the value in quote currency (inverse), or in base currency, or a
+    fixed part of it. None where the rows do not agree, or say both.
     """
     rows = [
         row
@@ -95,16 +95,16 @@ def contract_of(size: pl.Series, home: pl.Series, foreign: pl.Series) -> dict[st
         if (row := _decimals(texts)) is not None
     ]
     if not rows:
-        return {}
+        return None
     in_quote, in_base = all(a == c for a, _, c in rows), all(a == b for a, b, _ in rows)
     if in_quote != in_base:
-        return {"inverse": in_quote, "multiplier": "1"}
+        return Contract(inverse=in_quote, multiplier="1")
     first = rows[0]
     if in_quote or any(b * first[0] != first[1] * a for a, b, _ in rows):
-        return {}
+        return None
     worth = first[1] / first[0]
     exact = worth * first[0] == first[1] and -worth.normalize().as_tuple().exponent <= 16  # type: ignore[operator]
-    return {"inverse": False, "multiplier": f"{worth.normalize():f}"} if exact else {}
+    return Contract(inverse=False, multiplier=f"{worth.normalize():f}") if exact else None
 
 
 def _decimals(texts: Sequence[str]) -> tuple[Decimal, Decimal, Decimal] | None:
@@ -113,8 +113,3 @@ def _decimals(texts: Sequence[str]) -> tuple[Decimal, Decimal, Decimal] | None:
     except InvalidOperation:
         return None
     return (a, b, c) if a and a.is_finite() and b.is_finite() and c.is_finite() else None
-
-
-def merged(given: Mapping[str, Any], contracts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """What columns and rows say together; empty where they say nothing."""
-    return dict(given) | ({"contracts": {name: dict(one) for name, one in contracts.items()}} if contracts else {})

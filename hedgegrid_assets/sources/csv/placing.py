@@ -3,15 +3,16 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
 
-from hedgegrid_assets.batch import Block, Decimals, Dialect, OtherHeader, Placed, ReadAgain
+from hedgegrid_assets.batch import Block, Decimals, OtherHeader, Placed, ReadAgain
 from hedgegrid_assets.sources.csv.beginning import comments_in, split
+from hedgegrid_assets.sources.csv.dialect import CsvDialect, CsvView, Seen
 from hedgegrid_assets.sources.csv.header import is_header
 from hedgegrid_assets.sources.csv.names import CLOCK, LOCAL, TIMESTAMP
-from hedgegrid_assets.sources.csv.spellings import Asked, spellings_of, venue_in
+from hedgegrid_assets.sources.csv.spellings import spellings_of, venue_in
 from hedgegrid_assets.sources.csv.time_columns import joined
 from hedgegrid_assets.sources.csv.times import lacking_digits, ns_of
 from hedgegrid_assets.sources.formats import csv_cells as cells
@@ -54,41 +55,40 @@ class Rows:
         return _good(self.frame)
 
 
-def places_of(dialect: Dialect, view: Mapping[str, Any]) -> set[int]:
+def places_of(dialect: CsvDialect, view: CsvView) -> set[int]:
     """Positions of the cells that tell where a row belongs."""
-    columns: Mapping[str, int] = view["columns"]
-    said = [columns.get(name) for name in (TIMESTAMP, LOCAL, CLOCK)]
-    return {place for place in (*said, dialect["symbol_column"], dialect.get("venue_column")) if place is not None}
+    said = [view.columns.get(name) for name in (TIMESTAMP, LOCAL, CLOCK)]
+    return {place for place in (*said, dialect.symbol_column, dialect.venue_column) if place is not None}
 
 
-def numbers_of(view: Mapping[str, Any]) -> dict[str, int]:
+def numbers_of(view: CsvView) -> dict[str, int]:
     """Our columns of numbers whose decimals an instrument is told by, and their positions."""
-    return {name: place for name, place in view["columns"].items() if name in _DECIMALS}
+    return {name: place for name, place in view.columns.items() if name in _DECIMALS}
 
 
-def without_comments(block: Block, dialect: Dialect) -> tuple[Block, list[int]]:
+def without_comments(block: Block, dialect: CsvDialect) -> tuple[Block, list[int]]:
     """A block whose comments are empty lines, and their numbers."""
-    comments = comments_in(block, dialect["header_lines"]) if dialect.get("comments") else []
+    comments = comments_in(block, dialect.header_lines) if dialect.comments else []
     return cells.without_lines(block, comments), comments
 
 
-def records_of(block: Block, dialect: Dialect, read: cells.Cells, comments: Sequence[int]) -> Records:
+def records_of(block: Block, dialect: CsvDialect, read: cells.Cells, comments: Sequence[int]) -> Records:
     """The rows among the records that were read of a block."""
     frame, header = _without_header(read.frame, block, dialect)
     frame = frame.filter(~pl.col("line").is_in(comments)) if comments else frame
     return Records(block, frame, read.broken, read.inside, header, len(comments))
 
 
-def rows_of(records: Records, dialect: Dialect, view: Mapping[str, Any]) -> Rows:
+def rows_of(records: Records, dialect: CsvDialect, view: CsvView) -> Rows:
     """Rows as one channel reads them."""
     frame = _with_places(records.frame, dialect, view)
-    times = [view["columns"][name] for name in (TIMESTAMP, LOCAL) if name in view["columns"]]
+    times = [view.columns[name] for name in (TIMESTAMP, LOCAL) if name in view.columns]
     return _without_blank(_with_reasons(frame, records, dialect, times), records)
 
 
-def placed(records: Records, dialect: Dialect, rows: Mapping[str, Rows]) -> Placed:
+def placed(records: Records, dialect: CsvDialect, rows: Mapping[str, Rows]) -> Placed:
     """Say of every line of a block what it is; ``rows``: those of each channel of the dialect."""
-    views: Mapping[str, Mapping[str, Any]] = dialect["views"]
+    views = dialect.views
     found: list[pl.DataFrame] = []
     decimals: DecimalsOf = {}
     inside, header, blank = records.inside, records.header, 0
@@ -130,44 +130,44 @@ def placed(records: Records, dialect: Dialect, rows: Mapping[str, Rows]) -> Plac
 # ---------------------------------------------------------------- rows
 
 
-def _without_header(frame: pl.DataFrame, block: Block, dialect: Dialect) -> tuple[pl.DataFrame, int]:
+def _without_header(frame: pl.DataFrame, block: Block, dialect: CsvDialect) -> tuple[pl.DataFrame, int]:
     """Without the lines before the rows, and without repetitions of the header (files that were laid end to end)."""
-    names = dialect["names"]
-    times = {view["columns"][TIMESTAMP] for view in dialect["views"].values()}
+    names = dialect.names
+    times = {view.columns[TIMESTAMP] for view in dialect.views.values()}
     repeated = pl.all_horizontal(pl.col(cells.name(place)) == names[place] for place in times)
-    lines = dialect["header_lines"]
+    lines = dialect.header_lines
     rows = frame.filter(pl.col("line") >= lines) if block.first_line < lines else frame
     again = rows.filter(repeated)
     if not len(again):
         return rows, len(frame) - len(rows)
     texts = cells.texts_of(block, again["line"])
-    headers = again["line"].filter(pl.Series([split(text, dialect["delimiter"]) == names for text in texts]))
+    headers = again["line"].filter(pl.Series([tuple(split(text, dialect.delimiter)) == names for text in texts]))
     kept = rows.filter(~pl.col("line").is_in(headers.implode()))
     return kept, len(frame) - len(kept)
 
 
-def _with_places(frame: pl.DataFrame, dialect: Dialect, view: Mapping[str, Any]) -> pl.DataFrame:
-    columns, specs = view["columns"], view["times"]
+def _with_places(frame: pl.DataFrame, dialect: CsvDialect, view: CsvView) -> pl.DataFrame:
+    columns, specs = view.columns, view.times
     texts = frame[cells.name(columns[TIMESTAMP])]
     if CLOCK in columns:
         texts = joined(texts, frame[cells.name(columns[CLOCK])])
     event = ns_of(texts, specs[TIMESTAMP])
-    if "later_ns" in view:  # candles: from the opening to the last moment
-        event = event + view["later_ns"]
+    if view.later_ns:  # candles: from the opening to the last moment
+        event = event + view.later_ns
     init = ns_of(frame[cells.name(columns[LOCAL])], specs[LOCAL]) if LOCAL in columns else event
-    if dialect["symbol_column"] is None:
-        symbol = texts = pl.Series([dialect["symbol"]], dtype=pl.String).new_from_index(0, len(frame))
+    if dialect.symbol_column is None:
+        symbol = texts = pl.Series([dialect.symbol], dtype=pl.String).new_from_index(0, len(frame))
     else:
-        texts = frame[cells.name(dialect["symbol_column"])]
+        texts = frame[cells.name(dialect.symbol_column)]
         symbol = _symbols(texts, dialect)
-    if dialect.get("venue_column") is not None:
-        symbol = _of_venue(symbol, texts, frame[cells.name(dialect["venue_column"])], dialect["venue"])
+    if dialect.venue_column is not None:
+        symbol = _of_venue(symbol, texts, frame[cells.name(dialect.venue_column)], dialect.venue)
     return frame.with_columns(event.alias("ts_event"), init.alias("ts_init"), symbol.alias("symbol"))
 
 
-def _symbols(texts: pl.Series, dialect: Dialect) -> pl.Series:
+def _symbols(texts: pl.Series, dialect: CsvDialect) -> pl.Series:
     """The symbol asked for where it is spelled as the dialect says, else the text itself."""
-    spelled = {spelling: symbol for symbol, spelling in dialect.get("spellings", {}).items()}
+    spelled = {spelling: symbol for symbol, spelling in dialect.spellings.items()}
     found = {text: spelled.get(text.casefold(), text) for text in texts.unique()}
     if all(text == symbol for text, symbol in found.items()):
         return texts
@@ -186,31 +186,31 @@ def _of_venue(symbols: pl.Series, texts: pl.Series, venues: pl.Series, mine: str
     return pl.select(pl.when(prefix == "").then(symbols).otherwise(prefix + texts).alias("symbol")).to_series()
 
 
-def _look_for_better_spellings(frame: pl.DataFrame, dialect: Dialect) -> None:
+def _look_for_better_spellings(frame: pl.DataFrame, dialect: CsvDialect) -> None:
     """Raises ReadAgain where a later line has a spelling that fits what is asked for better than those before it."""
-    asked = Asked(tuple(dialect["symbols"]), dialect["asked"]["venue"], dialect["asked"]["market"])
-    if dialect["venue_column"] is not None:
-        venues = frame[cells.name(dialect["venue_column"])].unique(maintain_order=True).to_list()
-        better = venue_in(filter(None, venues), asked, dialect["venue"])
-        if better != dialect["venue"]:
-            raise ReadAgain({"venue": better, "spellings": {}})
-    if dialect["symbol_column"] is not None:
-        name = pl.col(cells.name(dialect["symbol_column"]))
-        if dialect["venue_column"] is not None:
-            mine = dialect["venue"] or ""
-            name = name.filter(pl.col(cells.name(dialect["venue_column"])).str.to_lowercase() == mine)
+    asked = dialect.wanted
+    if dialect.venue_column is not None:
+        venues = frame[cells.name(dialect.venue_column)].unique(maintain_order=True).to_list()
+        better = venue_in(filter(None, venues), asked, dialect.venue)
+        if better != dialect.venue:
+            raise ReadAgain(Seen(better))
+    if dialect.symbol_column is not None:
+        name = pl.col(cells.name(dialect.symbol_column))
+        if dialect.venue_column is not None:
+            mine = dialect.venue or ""
+            name = name.filter(pl.col(cells.name(dialect.venue_column)).str.to_lowercase() == mine)
         texts = frame.select(name.unique(maintain_order=True)).to_series().to_list()
-        held = dialect["spellings"]
+        held = dialect.spellings
         better_ones = spellings_of(texts, asked, held)
         if better_ones != held:
-            raise ReadAgain({"venue": dialect["venue"], "spellings": better_ones})
+            raise ReadAgain(Seen(dialect.venue, better_ones))
 
 
 def _good(frame: pl.DataFrame) -> pl.DataFrame:
     return frame if frame["reason"].null_count() == len(frame) else frame.filter(pl.col("reason").is_null())
 
 
-def _with_reasons(frame: pl.DataFrame, records: Records, dialect: Dialect, times: Iterable[int]) -> pl.DataFrame:
+def _with_reasons(frame: pl.DataFrame, records: Records, dialect: CsvDialect, times: Iterable[int]) -> pl.DataFrame:
     block, broken = records.block, records.broken
     lost = pl.col("ts_event").is_null() | pl.col("ts_init").is_null()
     rounded = pl.lit(value=False)
@@ -239,10 +239,10 @@ def _with_reasons(frame: pl.DataFrame, records: Records, dialect: Dialect, times
     return frame
 
 
-def _is_cut_off(block: Block, dialect: Dialect) -> bool:
+def _is_cut_off(block: Block, dialect: CsvDialect) -> bool:
     """A last line without line end has lost its end if the stream ended too early, or cells are missing."""
     last = block.data.rpartition(b"\n")[2]
-    return block.truncated or last.count(str(dialect["delimiter"]).encode()) < len(dialect["names"]) - 1
+    return block.truncated or last.count(dialect.delimiter.encode()) < len(dialect.names) - 1
 
 
 def _without_blank(frame: pl.DataFrame, records: Records) -> Rows:
@@ -277,17 +277,17 @@ def _unplaced(lost: pl.DataFrame, block: Block) -> pl.DataFrame:
     return lost.select("line", *nothing, "reason", raw=pl.Series(texts, dtype=pl.String)).cast(PLACED_SCHEMA)
 
 
-def _look_for_another_header(unplaced: pl.DataFrame, dialect: Dialect) -> None:
+def _look_for_another_header(unplaced: pl.DataFrame, dialect: CsvDialect) -> None:
     """Raises OtherHeader where files of several layouts were laid end to end: what follows would be misread."""
-    columns = {place for view in dialect["views"].values() for place in view["columns"].values()}
-    names = [name.casefold() for name in dialect["names"]]
+    columns = {place for view in dialect.views.values() for place in view.columns.values()}
+    names = [name.casefold() for name in dialect.names]
     named = unplaced.filter(pl.col("raw").str.contains(_LETTER)).unique("raw", maintain_order=True).head(_HEADERS_TRIED)
     for line, text in named.select("line", "raw").iter_rows():
-        row = split(text, dialect["delimiter"])
+        row = split(text, dialect.delimiter)
         if not is_header(row):
             continue
         if any(place >= len(row) or row[place].casefold() != names[place] for place in columns):
-            raise OtherHeader(line, row)
+            raise OtherHeader(line, row, dialect.names)
 
 
 def _decimals(rows: pl.DataFrame, channel: str, numbers: Mapping[str, int]) -> dict[tuple[str, str, str], Decimals]:

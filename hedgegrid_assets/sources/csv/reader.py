@@ -3,9 +3,10 @@
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from hedgegrid_assets.batch import Batch, Block, Dialect
+from hedgegrid_assets.batch import Batch, Block
+from hedgegrid_assets.dialect import Dialect, Stored
 from hedgegrid_assets.sources.csv.channels import CHANNELS
-from hedgegrid_assets.sources.csv.dialects import told_by
+from hedgegrid_assets.sources.csv.dialect import CsvDialect
 from hedgegrid_assets.sources.csv.placing import (
     Records,
     numbers_of,
@@ -15,6 +16,7 @@ from hedgegrid_assets.sources.csv.placing import (
     rows_of,
     without_comments,
 )
+from hedgegrid_assets.sources.csv.telling import told_by
 from hedgegrid_assets.sources.csv.values import no_values, values_of
 from hedgegrid_assets.sources.formats import csv_cells as cells
 
@@ -26,7 +28,7 @@ class RowReader:
 
     def __init__(
         self,
-        dialect: Dialect,
+        dialect: CsvDialect,
         wanted: Collection[str],
         *,
         placing: bool,
@@ -34,7 +36,7 @@ class RowReader:
     ) -> None:
         self.dialect = dialect
         self._wanted, self._placing, self._begun = wanted, placing, begun
-        self._views: Mapping[str, Mapping[str, Any]] = dialect["views"]
+        self._views = dialect.views
         self._needed = [name for name in self._views if placing or name in wanted]
         self._places = sorted({place for name in self._needed for place in self._places_of(name)})
 
@@ -55,7 +57,7 @@ class RowReader:
 
     def _places_of(self, channel: str) -> set[int]:
         view = self._views[channel]
-        values = view["columns"] if channel in self._wanted else numbers_of(view)
+        values = view.columns if channel in self._wanted else numbers_of(view)
         return places_of(self.dialect, view) | set(values.values())
 
     def _records(self, block: Block) -> Records:
@@ -64,13 +66,13 @@ class RowReader:
         if begun is not None and begun[0] is block:
             read = begun[1].read(self._places)
         else:
-            read = cells.read(shown, len(self.dialect["names"]), self.dialect["delimiter"], self._places)
+            read = cells.read(shown, len(self.dialect.names), self.dialect.delimiter, self._places)
         return records_of(block, self.dialect, read, comments)
 
 
-def open_rows(dialect: Dialect, rows: Collection[str] = (), *, placing: bool = True) -> RowReader:
+def open_rows(dialect: Dialect | Stored, rows: Collection[str] = (), *, placing: bool = True) -> RowReader:
     """A reader of rows; see ``Opens``."""
-    return RowReader(dialect, frozenset(rows), placing=placing)
+    return RowReader(CsvDialect.of(dialect), frozenset(rows), placing=placing)
 
 
 def begin(block: Block, said: Mapping[str, Any], rows: Collection[str] = ()) -> RowReader:

@@ -11,6 +11,7 @@ import polars as pl
 from hedgegrid_assets.errors import MissingColumns, listed
 from hedgegrid_assets.sources.csv import spellings
 from hedgegrid_assets.sources.csv.columns import place_of
+from hedgegrid_assets.sources.csv.dialect import Seen
 from hedgegrid_assets.sources.csv.first_rows import FirstRows
 from hedgegrid_assets.sources.csv.header import Head
 from hedgegrid_assets.sources.csv.names import MAYBE_VENUE_NAMES, SYMBOL, VENUE_NAMES, alike, found_by
@@ -34,7 +35,7 @@ class Venues:
         return [] if self.place is None else [self.place]
 
 
-def venue_of(first: FirstRows, symbol_column: int | None, asked: spellings.Asked, held: Mapping[str, Any]) -> Venues:
+def venue_of(first: FirstRows, symbol_column: int | None, asked: spellings.Asked, seen: Seen) -> Venues:
     """The column that holds the venue; several venues in one file are told."""
     for name in (*VENUE_NAMES, *MAYBE_VENUE_NAMES):
         for place in alike(name, first.head.names):
@@ -43,7 +44,7 @@ def venue_of(first: FirstRows, symbol_column: int | None, asked: spellings.Asked
             may_be_one = not texts or bool(named) if name in VENUE_NAMES else spellings.are_venues(named)
             if place == symbol_column or not may_be_one:
                 continue
-            spelling = spellings.venue_in(named, asked, held.get("venue"))
+            spelling = spellings.venue_in(named, asked, seen.venue)
             others = [text for text in named if text.casefold() != spelling]
             if spelling is None and named:
                 first.head.notes.append(
@@ -71,14 +72,13 @@ def spelled_in(
     symbol_column: int | None,
     venues: Venues,
     asked: spellings.Asked,
-    held: Mapping[str, Any],
+    seen: Seen,
 ) -> dict[str, str]:
     """Symbol -> the spelling of it that counts, without case."""
     if symbol_column is None:
         return {}
     rows = of_venue(first.rows([symbol_column, *venues.places], None), venues)
-    before: Mapping[str, str] = held.get("spellings", {})
-    return spellings.spellings_of(_in_order(rows[cells.name(symbol_column)]), asked, before)
+    return spellings.spellings_of(_in_order(rows[cells.name(symbol_column)]), asked, seen.spellings)
 
 
 def _in_order(texts: pl.Series) -> list[str]:

@@ -1,6 +1,6 @@
 """Which column holds the time of a row, told by the values: whole times, not days alone, not times of day alone."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
@@ -8,7 +8,7 @@ from typing import Final
 import polars as pl
 
 from hedgegrid_assets.sources.csv.names import squeezed
-from hedgegrid_assets.sources.csv.times import ISO, lacking_digits, ns_of, shown, spec_of, unit_of
+from hedgegrid_assets.sources.csv.times import ISO, TimeSpec, lacking_digits, ns_of, shown, spec_of, unit_of
 from hedgegrid_assets.timestamps import NS_PER_DAY
 
 _SAMPLE: Final = 20_000
@@ -94,9 +94,9 @@ def joined(days: pl.Series, clocks: pl.Series) -> pl.Series:
 def format_of(texts: pl.Series) -> str:
     """The ``timestamp_format`` that takes the values of a column as they are, for a hint."""
     spec, _ = spec_of(texts, None)
-    if spec is None or "unit" in spec:
+    if spec is None or spec.unit is not None:
         return (unit_of(texts, spec) if spec else None) or "ms"
-    if spec["format"] != ISO:
+    if spec.format != ISO:
         return shown(spec)
     return (
         "%Y-%m-%d %H:%M:%S"
@@ -107,9 +107,9 @@ def format_of(texts: pl.Series) -> str:
     )
 
 
-def _has(texts: pl.Series, spec: Mapping[str, str], pattern: str, *directives: str) -> bool:
-    if "unit" in spec:
+def _has(texts: pl.Series, spec: TimeSpec, pattern: str, *directives: str) -> bool:
+    if spec.unit is not None:
         return True
-    if spec["format"] == ISO:
+    if spec.format == ISO:
         return bool(texts.str.contains(pattern).any())
-    return any(directive in spec["format"] for directive in directives)
+    return any(directive in (spec.format or "") for directive in directives)

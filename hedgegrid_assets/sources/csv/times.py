@@ -4,19 +4,27 @@ import re
 from collections.abc import Iterator, Mapping
 from decimal import ROUND_FLOOR, Context, Decimal
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, Literal
 
+import msgspec
 import polars as pl
 
 from hedgegrid_assets.timestamps import FACTORS, LARGEST, NS_PER_DAY, NS_PER_SECOND, RANGES, nanoseconds
 
-type TimeSpec = Mapping[str, str]
-"""How texts are read.
 
-``{"unit": "any"}``: numbers since 1970, each of the unit that its size tells; ``{"unit": "ms"}``: of this unit only;
-``{"format": "iso"}`` or a strptime format: text; both, where nothing is known yet: what is no number is text.
-``"exponents": "shortest"`` says that only zeros are left out of numbers like ``1.7040672E9``.
-"""
+class TimeSpec(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How texts are read: as numbers (``unit``), as text (``format``), or what is no number as text (both).
+
+    Attributes:
+        unit: Of numbers since 1970; ``any``: each of the unit that its size tells.
+        format: ``iso`` or a strptime format.
+        exponents: ``shortest``: only zeros are left out of numbers like ``1.7040672E9``.
+    """
+
+    unit: str | None = None
+    format: str | None = None
+    exponents: Literal["shortest"] | None = None
+
 
 ISO: Final = "iso"
 ANY: Final = "any"
@@ -122,7 +130,7 @@ def spec_of(sample: pl.Series, fmt: str | None) -> tuple[TimeSpec | None, int | 
     says, a format or a unit; else numbers are read by their size, and text by the first format that reads most.
     """
     if not len(sample) and not fmt:
-        return {"unit": ANY, "format": ISO}, None
+        return TimeSpec(ANY, ISO), None
     told = [_told(fmt)] if fmt else _candidates(sample)
     best: tuple[int, TimeSpec, int | None] | None = None
     for spec in told:
@@ -130,14 +138,14 @@ def spec_of(sample: pl.Series, fmt: str | None) -> tuple[TimeSpec | None, int | 
         count = len(read) - read.null_count()
         if best is None or count > best[0]:
             best = (count, spec, read.is_null().arg_max() if count < len(read) else None)
-        if count == len(sample) or ("unit" in spec and count > len(sample) * _LEAST):
+        if count == len(sample) or (spec.unit and count > len(sample) * _LEAST):
             break
     assert best is not None
     return (None if best[0] < len(sample) * _LEAST else best[1]), best[2]
 
 
 def _told(fmt: str) -> TimeSpec:
-    return {"unit": fmt} if fmt in FACTORS else {"format": fmt}
+    return TimeSpec(unit=fmt) if fmt in FACTORS else TimeSpec(format=fmt)
 
 
 def _candidates(sample: pl.Series) -> Iterator[TimeSpec]:
@@ -145,27 +153,27 @@ def _candidates(sample: pl.Series) -> Iterator[TimeSpec]:
         _lacks_digits(text) for text in sample.filter(sample.str.contains(_EXPONENT)).head(_FEW) if _is_time(text)
     ]
     if lacking and sum(lacking) * 2 <= len(lacking):
-        yield {"unit": ANY, "exponents": "shortest"}
-    yield {"unit": ANY}
+        yield TimeSpec(ANY, exponents="shortest")
+    yield TimeSpec(ANY)
     for fmt in FORMATS:
-        yield {"format": fmt}
+        yield TimeSpec(format=fmt)
 
 
 def unit_of(texts: pl.Series, spec: TimeSpec) -> str | None:
     """The finest unit that numbers of a column are in; None: they are text."""
-    units = reversed(_units(spec["unit"])) if "unit" in spec else ()
-    return next((unit for unit in units if ns_of(texts, {"unit": unit}).null_count() < len(texts)), None)
+    units = reversed(_units(spec.unit)) if spec.unit else ()
+    return next((unit for unit in units if ns_of(texts, TimeSpec(unit)).null_count() < len(texts)), None)
 
 
 def shown(spec: TimeSpec) -> str:
     """A format as people write it in ``timestamp_format``."""
-    return spec.get("format", "").replace("%.f", "").replace("%.z", "")
+    return (spec.format or "").replace("%.f", "").replace("%.z", "")
 
 
 def format_for(text: str) -> str | None:
     """A ``timestamp_format`` that reads one text, for a hint."""
     for fmt in (*FORMATS[1:], *EXAMPLES):
-        if ns_of(pl.Series([text]), {"format": fmt}).null_count() == 0:
+        if ns_of(pl.Series([text]), TimeSpec(format=fmt)).null_count() == 0:
             fits = fmt.replace("%.f", ".%f" if "." in text.rpartition(":")[2] else "")
             zone = re.search(rf"( ?){_ZONE}$", text) if "%.z" in fits else None
             return fits.replace("%.z", f"{zone[1]}%z" if zone else "")
@@ -191,13 +199,13 @@ def format_problem(fmt: str) -> str | None:
 
 def ns_of(texts: pl.Series, spec: TimeSpec) -> pl.Series:
     """Nanoseconds since 1970 UTC (Int64), null where a text is no time of this spec. Finer digits are cut off."""
-    if "unit" not in spec:
-        return _texts(texts, spec["format"])
-    ns = _numbers(texts, spec["unit"], shortest="exponents" in spec)
+    if spec.unit is None:
+        return _texts(texts, spec.format or ISO)
+    ns = _numbers(texts, spec.unit, shortest=spec.exponents is not None)
     rest = ns.is_null() & (texts != "")
-    if "format" not in spec or not rest.any():
+    if spec.format is None or not rest.any():
         return ns
-    return ns.scatter(rest.arg_true(), _texts(texts.filter(rest), spec["format"]))
+    return ns.scatter(rest.arg_true(), _texts(texts.filter(rest), spec.format))
 
 
 def lacking_digits(texts: pl.Series) -> pl.Series:

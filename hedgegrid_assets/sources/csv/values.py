@@ -1,12 +1,13 @@
 """The exact values of a CSV file's rows: texts become typed columns, or rejects and faults."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
 
 from hedgegrid_assets.batch import Block, Decoded
 from hedgegrid_assets.model import Channel
+from hedgegrid_assets.sources.csv.dialect import CsvView
 from hedgegrid_assets.sources.csv.sides import FLAGS, MAKER_FLAGS, SIDES
 from hedgegrid_assets.sources.csv.times import lacking_digits, ns_of
 from hedgegrid_assets.sources.formats import csv_cells as cells
@@ -25,9 +26,9 @@ def no_values(channel: Channel) -> Decoded:
     return Decoded(pl.DataFrame(schema=_schema(channel)), pl.DataFrame(schema=REJECTS_SCHEMA))
 
 
-def values_of(rows: pl.DataFrame, block: Block, channel: Channel, view: Mapping[str, Any]) -> Decoded:
+def values_of(rows: pl.DataFrame, block: Block, channel: Channel, view: CsvView) -> Decoded:
     """The rows of one channel, typed: those of a block that have a place (see ``placing``)."""
-    work = _Work(rows, view["columns"], view)
+    work = _Work(rows, view)
     work.refuse("wrong_type", "row", rows[cells.EXTRA], rows[cells.EXTRA] != "")
     _READERS[channel.name](work)
     frame = numbered(
@@ -52,8 +53,8 @@ def values_of(rows: pl.DataFrame, block: Block, channel: Channel, view: Mapping[
 class _Work:
     """The texts of a block on their way to typed columns; remembers the first thing wrong with each row."""
 
-    def __init__(self, rows: pl.DataFrame, columns: Mapping[str, int], view: Mapping[str, Any]) -> None:
-        self.rows, self.columns, self.view = rows, columns, view
+    def __init__(self, rows: pl.DataFrame, view: CsvView) -> None:
+        self.rows, self.columns, self.view = rows, view.columns, view
         self.values: dict[str, pl.Series] = {}
         self.reason: pl.Series | None = None
         self._field = self._value = pl.Series([], dtype=pl.String)
@@ -147,16 +148,16 @@ def _nulls(count: int, dtype: pl.DataType) -> pl.Series:
 def _read_trades(work: _Work) -> None:
     work.decimal("price", required=True)
     work.decimal("size", required=True)
-    if work.view["signed"]:
+    if work.view.signed:
         size = work.values["size"]
-        below, above = ("BUYER", "SELLER") if work.view.get("maker") else ("SELLER", "BUYER")
+        below, above = ("BUYER", "SELLER") if work.view.maker else ("SELLER", "BUYER")
         side = pl.select(pl.when(size < 0).then(pl.lit(below)).otherwise(pl.lit(above)).alias("side"))["side"]
         work.values["side"] = side.cast(AGGRESSOR_SIDES)
         work.values["size"] = pl.select(pl.when(size < 0).then(-size).otherwise(size).alias("size"))["size"].cast(
             pl.Decimal(38, 16)
         )
     elif "aggressor_side" in work.columns:
-        _read_side(work, "aggressor_side", work.view.get("sides", SIDES))
+        _read_side(work, "aggressor_side", SIDES if work.view.sides is None else work.view.sides)
     elif "is_buyer_maker" in work.columns:
         _read_side(work, "is_buyer_maker", MAKER_FLAGS)
     else:
@@ -193,7 +194,7 @@ def _read_funding(work: _Work) -> None:
         work.values["predicted_funding_rate"] = _nulls(len(work.rows), pl.Decimal(38, RATE_DECIMALS))
     if "next_funding_time" in work.columns:
         texts = _emptied(work.text("next_funding_time"))
-        times = ns_of(texts, work.view["times"]["next_funding_time"])
+        times = ns_of(texts, work.view.times["next_funding_time"])
         lost = times.is_null() & ~texts.is_in(["", "0", "0.0"])
         if lost.any():
             work.refuse("time_rounded", "next_funding_time", texts, lost & lacking_digits(texts))
@@ -208,7 +209,7 @@ def _read_funding(work: _Work) -> None:
 def _settled(work: _Work) -> pl.Series:
     """Rows that are settlements, not estimates."""
     if "is_settlement" not in work.columns:
-        return pl.Series([bool(work.view.get("settled"))]).new_from_index(0, len(work.rows))
+        return pl.Series([bool(work.view.settled)]).new_from_index(0, len(work.rows))
     texts = _emptied(work.text("is_settlement"))
     known = {text: FLAGS.get(text.lower()) for text in texts.unique()}
     flags = texts.replace_strict(known, return_dtype=pl.Boolean) if len(texts) else texts.cast(pl.Boolean)

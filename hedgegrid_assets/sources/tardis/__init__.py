@@ -9,13 +9,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
-from hedgegrid_assets.batch import Batch, Block, Dialect, Placed, Reader
+from hedgegrid_assets.batch import Batch, Block, Placed, Reader
+from hedgegrid_assets.dialect import Dialect, Stored
 from hedgegrid_assets.errors import EnvironmentFault, UsageError
 from hedgegrid_assets.model import Channel, Download, FetchPlan, Remote, Source
 from hedgegrid_assets.sources.formats import binance
 from hedgegrid_assets.sources.tardis import datasets, files, slices
 from hedgegrid_assets.sources.tardis.channels import channels
 from hedgegrid_assets.sources.tardis.connection import Connection, is_free
+from hedgegrid_assets.sources.tardis.datasets import TardisDialect
 from hedgegrid_assets.sources.tardis.files import DatasetDay
 from hedgegrid_assets.sources.tardis.names import DEFAULT_EXCHANGE, exchange_of
 from hedgegrid_assets.sources.tardis.settings import TardisSettings
@@ -79,10 +81,11 @@ def _is_message(channel: Channel) -> bool:
 # ---------------------------------------------------------------- lines
 
 
-def _open(dialect: Dialect, rows: Collection[str] = (), *, placing: bool = True) -> Reader:
-    if "data_type" in dialect:  # the file of a day without data has not even a header
-        channel = _csv(DEFAULT_EXCHANGE)[dialect["data_type"]]
-        return datasets.DatasetReader(channel, dialect, channel.name in rows, placing)
+def _open(dialect: Dialect | Stored, rows: Collection[str] = (), *, placing: bool = True) -> Reader:
+    of_file = TardisDialect.of(dialect)
+    if of_file.data_type is not None:  # the file of a day without data has not even a header
+        channel = _csv(DEFAULT_EXCHANGE)[of_file.data_type]
+        return datasets.DatasetReader(channel, of_file, channel.name in rows, placing)
     messages = binance.open_messages(dialect, rows, placing=placing, known=_messages(DEFAULT_EXCHANGE))
     return _ReplayReader(messages)
 
@@ -179,7 +182,7 @@ def _as_file(wanted: DatasetDay, settings: Mapping[str, Any], channel: Channel, 
 
         header = call(lambda: fetch_dataset(wanted, connection, work), tick)
     path, sha256, size = files.as_raw(wanted, work)
-    dialect = datasets.dialect_of(header, channel, wanted.symbol) if header else {}
+    dialect = datasets.dialect_of(header, channel, wanted.symbol) if header else TardisDialect()
     origin = {"url": f"{connection.datasets_endpoint}{wanted.query()}", "bytes": size, "sha256": sha256}
     return Download(path, ".csv.gz", origin, dialect, partial(files.discard, wanted) if was_cached else None)
 

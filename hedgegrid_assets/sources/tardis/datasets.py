@@ -10,7 +10,8 @@ from typing import Final
 
 import polars as pl
 
-from hedgegrid_assets.batch import Batch, Block, Decimals, Decoded, Dialect, Placed
+from hedgegrid_assets.batch import Batch, Block, Decimals, Decoded, Placed
+from hedgegrid_assets.dialect import Dialect
 from hedgegrid_assets.errors import DataError
 from hedgegrid_assets.model import Channel, Field
 from hedgegrid_assets.sources.formats.decimals import most_decimals, plain_digits, usual
@@ -32,7 +33,15 @@ _CELLS_TRIED: Final = 100
 _EXTRA: Final = "\0extra"
 
 
-def dialect_of(header: bytes, channel: Channel, symbol: str) -> Dialect:
+class TardisDialect(Dialect, frozen=True, kw_only=True, omit_defaults=True):
+    """Of a data set: what it is, and its columns. Messages, and the file of a day without data, have none of it."""
+
+    data_type: str | None = None
+    symbol: str = ""
+    columns: tuple[str, ...] = ()
+
+
+def dialect_of(header: bytes, channel: Channel, symbol: str) -> TardisDialect:
     """What must be known of a file to read its lines. Raises DataError if columns are missing."""
     names = header.removeprefix(BOM).decode(errors="backslashreplace").strip().split(",")
     missing = sorted({field.key for field in channel.fields} - set(names))
@@ -42,13 +51,13 @@ def dialect_of(header: bytes, channel: Channel, symbol: str) -> Dialect:
             hint="this is not the data set that was asked for, or its format has changed",
             details={"missing": missing},
         )
-    return {"data_type": channel.name, "symbol": symbol, "columns": names}
+    return TardisDialect(data_type=channel.name, symbol=symbol, columns=tuple(names))
 
 
 # ---------------------------------------------------------------- cells
 
 
-def _cells(block: Block, dialect: Dialect, wanted: Sequence[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _cells(block: Block, dialect: TardisDialect, wanted: Sequence[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The rows of a block as text, and rejects for lines that are not UTF-8.
 
     ``line``, the columns wanted in the order of the file, and ``_EXTRA``, the first cell too many.
@@ -69,8 +78,8 @@ def _cells(block: Block, dialect: Dialect, wanted: Sequence[str]) -> tuple[pl.Da
     return frame, rejects
 
 
-def _read(data: bytes, dialect: Dialect, wanted: Sequence[str]) -> pl.DataFrame:
-    names = [*dialect["columns"], _EXTRA]
+def _read(data: bytes, dialect: TardisDialect, wanted: Sequence[str]) -> pl.DataFrame:
+    names = [*dialect.columns, _EXTRA]
     places = [place for place, name in enumerate(names) if name in wanted or name == _EXTRA]
     if not data:
         return pl.DataFrame(
@@ -118,7 +127,7 @@ class DatasetReader:
     """Reads a data set; ``rows``: they are wanted, too."""
 
     channel: Channel
-    dialect: Dialect
+    dialect: TardisDialect
     rows: bool
     placing: bool
 
@@ -133,28 +142,34 @@ class DatasetReader:
 
 
 def _place(
-    block: Block, dialect: Dialect, channel: Channel, cells: pl.DataFrame, other: pl.DataFrame, *, by_rule: bool = False
+    block: Block,
+    dialect: TardisDialect,
+    channel: Channel,
+    cells: pl.DataFrame,
+    other: pl.DataFrame,
+    *,
+    by_rule: bool = False,
 ) -> Placed:
     """``by_rule``: all cells are known to be spelled as usual."""
     numbers = [field for field in channel.fields if field.kind == "decimal"]
     times = _time(cells["local_timestamp"])
     blank = 0
     if times.null_count():  # a blank line, maybe: only all of its cells tell
-        cells, other = _cells(block, dialect, dialect["columns"])
+        cells, other = _cells(block, dialect, dialect.columns)
         rows = cells.filter(~_is_blank())
         blank = len(cells) - len(rows)
         cells, times = rows, _time(rows["local_timestamp"].str.strip_chars())
     placed = cells.select(
         "line",
         pl.lit(channel.name).alias("channel"),
-        pl.lit(dialect["symbol"]).alias("symbol"),
+        pl.lit(dialect.symbol).alias("symbol"),
         times.alias("ts_init"),
         pl.lit(None, pl.String).alias("reason"),
         pl.lit(None, pl.String).alias("raw"),
     )
     counts = {channel.event: len(cells) + len(other)} | ({"header": 1} if block.first_line == 0 else {})
     most = {field.name: _most_decimals(cells, field, by_rule=by_rule) for field in numbers}
-    decimals = {(channel.name, dialect["symbol"], name): seen for name, seen in most.items() if seen is not None}
+    decimals = {(channel.name, dialect.symbol, name): seen for name, seen in most.items() if seen is not None}
     return Placed(placed.cast(PLACED_SCHEMA), counts, 0, blank, 0, decimals)
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 import polars as pl
 
-from hedgegrid_assets.batch import Dialect
+from hedgegrid_assets.dialect import Dialect
 from hedgegrid_assets.errors import LinesUnplaced
 from hedgegrid_assets.model import Source
 from hedgegrid_assets.stages.raw.manifest import Manifest, Unplaced

@@ -15,7 +15,8 @@ import msgspec
 import polars as pl
 import pyarrow as pa
 
-from hedgegrid_assets.batch import Batch, Block, Decimals, Dialect, Placed
+from hedgegrid_assets.batch import Batch, Block, Decimals, Placed
+from hedgegrid_assets.dialect import Stored
 from hedgegrid_assets.errors import DocumentDamaged, RawDamaged
 from hedgegrid_assets.model import Channel, Source
 from hedgegrid_assets.stages.raw.kept import Kept
@@ -141,9 +142,9 @@ class RawDay:
                 return f"{found.example} ({origin.path or self.path}{line})"
         return ""
 
-    def _dialects(self) -> list[Dialect]:
+    def _dialects(self) -> list[Stored]:
         """The dialect of each landing file; of all, if they have one."""
-        dialects: list[Dialect] = [origin.dialect for origin in self.manifest.origin]
+        dialects: list[Stored] = [origin.dialect for origin in self.manifest.origin]
         return dialects[:1] if all(dialect == dialects[0] for dialect in dialects) else dialects
 
     def _by_dialect(self, blocks: Iterable[Block]) -> Iterator[tuple[Block, int]]:

@@ -12,6 +12,7 @@ from typing import Any, Final
 import polars as pl
 
 from hedgegrid_assets.batch import Block
+from hedgegrid_assets.dialect import stored
 from hedgegrid_assets.errors import RawDamaged
 from hedgegrid_assets.model import Channel, Download, Source
 from hedgegrid_assets.stages.raw.accounting import unplaced_of
@@ -151,7 +152,7 @@ def _download_day(
             unplaced=told,
             decimals=tally.decimals_of(key),
             disconnects_ns=sorted(seen.disconnects),
-            dialect=dict(download.dialect),
+            dialect=stored(download.dialect),
         )
         keep_unplaced(places, feed, f"{key.channel}/{key.symbol}/{final.name}", seen.unplaced)
         manifest = manifest_of(

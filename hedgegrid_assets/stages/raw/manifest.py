@@ -6,7 +6,9 @@ from typing import Any, ClassVar, Literal
 
 import msgspec
 
+from hedgegrid_assets.dialect import Dialect, View
 from hedgegrid_assets.store import AnyFile, Document, read_document
+from hedgegrid_assets.venues.markets import Says
 
 
 class Unplaced(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -45,7 +47,7 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         lines: Of the file; ``stored_lines`` and ``stored_bytes``: those that the raw day has of it (no bytes: in place).
         by_stream: Lines by what they call themselves; ``connection``, ``blank``, ``unreadable``: those that are no message.
         decimals: Field -> decimals, as ``model.Decimals``; what is only known of long numbers is left out without one.
-        dialect: How its lines are read; ``settings``: what was said of that.
+        dialect: How its lines are read, for its source's ``Dialect``; ``settings``: what was said of that.
     """
 
     path: str | None = None
@@ -116,9 +118,13 @@ class Manifest(Document, frozen=True, kw_only=True):
         return self.stored == "in_place"
 
     @property
-    def files(self) -> "list[tuple[str, dict[str, Any]]]":
-        """(path or nothing, dialect) of each landing file."""
-        return [(origin.path or "", origin.dialect) for origin in self.origin]
+    def files(self) -> list[tuple[str, Says | None]]:
+        """(path or nothing, what it says) of each landing file."""
+        return [(origin.path or "", Dialect.of(origin.dialect).says) for origin in self.origin]
+
+    def views(self, channel: str) -> list[View]:
+        """How a channel reads each landing file, as far as all sources have it in common."""
+        return [Dialect.of(origin.dialect).views.get(channel, View()) for origin in self.origin]
 
     def had(self, sha256s: Iterable[str]) -> bool:
         """The raw day has one of these contents, or had it before."""

@@ -11,7 +11,8 @@ from typing import Any, Final
 import polars as pl
 import pyarrow as pa
 
-from hedgegrid_assets.batch import REST, Batch, Block, Dialect, OtherHeader, Placed, ReadAgain, Reader
+from hedgegrid_assets.batch import REST, Batch, Block, OtherHeader, Placed, ReadAgain, Reader
+from hedgegrid_assets.dialect import Dialect, stored
 from hedgegrid_assets.errors import FileRefused, HeaderChanges, NotOneMessageALine, OtherFormat, RawDamaged
 from hedgegrid_assets.model import Source
 from hedgegrid_assets.stages.frames import repeated
@@ -140,7 +141,7 @@ class LandingPass:
         self._keeping = keeping
         self._kept: dict[str, Kept] = {}
         self._work = work
-        self._held: Mapping[str, Any] = {}
+        self._held: object = None
         self._called: dict[str, Mapping[str, Sequence[str]]] = {}
         self._reset()
 
@@ -161,7 +162,7 @@ class LandingPass:
         self.placed = self._content_bytes = self._content_crc = 0
         self.examples: list[tuple[int, str]] = []
         self.several = False
-        self.dialect: Dialect = {}
+        self.dialect = Dialect()
         self.copied = True
 
     def run(self, source: Source, *, alone: bool, progress: Progress | None) -> None:
@@ -205,7 +206,7 @@ class LandingPass:
             try:
                 return self._read(source, progress)
             except ReadAgain as again:
-                self._held, copied = {**self._held, **again.held}, self.copied
+                self._held, copied = again.held, self.copied
                 self._reset()
                 self.copied = copied
 
@@ -254,10 +255,10 @@ class LandingPass:
     def _begin(self, source: Source, block: Block) -> Reader:
         rows = [name for name in self.wanted.channels if self._may_give(name) and self._keeping and not self.copied]
         if source.begin is not None:
-            held = {"held": self._held} if self._held else {}
+            held = {} if self._held is None else {"held": self._held}
             return source.begin(block, {**self.landing.settings, "path": str(self.landing.path), **held}, rows)
         says = source.says(block.data) if source.says is not None else None
-        return source.open({"says": says} if says else {}, rows)
+        return source.open(Dialect(says=says), rows)
 
     def _refuse_other_formats(self, start: bytes) -> None:
         """Also of what was packed: lines of a tar archive look right but for those beside the names of its members."""
@@ -270,8 +271,7 @@ class LandingPass:
         try:
             return block, reader.read(block)
         except OtherHeader as other:
-            expected = reader.dialect.get("names", ())
-            raise HeaderChanges(self.landing.path, other.line + 1, expected, other.names) from None
+            raise HeaderChanges(self.landing.path, other.line + 1, other.expected, other.names) from None
 
     def _keep(self, source: Source, batch: Batch) -> None:
         for name in batch.decoded if not self.copied else ():
@@ -391,7 +391,7 @@ class LandingPass:
         name = next(
             (name for name, symbols in self._called.get(key.channel, {}).items() if key.symbol in symbols), key.symbol
         )
-        dialect = dict(self.dialect) | ({"header_lines": 0} if part and self.dialect else {})
+        dialect = self.dialect.cut() if part else self.dialect
         return Origin(
             path=self.name,
             bytes=self.reader.bytes,
@@ -408,7 +408,7 @@ class LandingPass:
             first_local_ns=self.spans[key][0],
             last_local_ns=self.spans[key][1],
             disconnects_ns=sorted(self.disconnects),
-            dialect=dialect | ({"symbol": name, "date": str(key.day)} if self.several else {}),
+            dialect=stored(dialect.of_day(name, key.day) if self.several else dialect),
             settings=dict(self.landing.settings),
             stored_lines=part.count if part else self.counts[key],
             stored_bytes=part.size if part else 0,
@@ -416,7 +416,7 @@ class LandingPass:
 
     def index(self) -> Index:
         """What is noted of this file, so that the same content is not read again."""
-        notes = list(self.dialect.get("notes", ()))
+        notes = list(self.dialect.notes)
         if self.reader.truncated:
             notes.append("the compressed stream ends too early; the lines up to there are used")
         rest = self.tally.by_stream[REST]

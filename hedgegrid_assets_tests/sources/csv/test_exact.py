@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from hedgegrid_assets.errors import SidesUnknown
 from hedgegrid_assets.sources.csv import SOURCE
-from hedgegrid_assets.sources.csv.times import ns_of
+from hedgegrid_assets.sources.csv.dialect import CsvDialect
+from hedgegrid_assets.sources.csv.times import TimeSpec, ns_of
 from hedgegrid_assets.sources.formats import csv_cells as cells
 from hedgegrid_assets.store import Block
 
@@ -148,11 +149,9 @@ def fast(text: str, delimiter: str) -> dict[int, Outcome]:
     except SidesUnknown:  # nobody can tell the sides of so few rows
         assume(condition=False)
         raise
-    dialect = reader.dialect
-    assert dialect["delimiter"] == delimiter
-    assume(
-        dialect["views"]["trade"]["times"]["timestamp"] == {"unit": "any"}
-    )  # not by chance one of shortest exponents
+    dialect = CsvDialect.of(reader.dialect)
+    assert dialect.delimiter == delimiter
+    assume(dialect.views["trade"].times["timestamp"] == TimeSpec("any"))  # not by chance one of shortest exponents
     batch = reader.read(block)
     scan, decoded = batch.placed, batch.decoded[channel.name]
     assert scan is not None
@@ -310,7 +309,7 @@ def test_times_are_what_strptime_makes_of_them(moment: datetime, fmt: str) -> No
     text = moment.strftime(fmt)
     expected = datetime.strptime(text, fmt).replace(tzinfo=UTC)
     whole = int((expected.replace(microsecond=0)).timestamp()) * 10**9 + expected.microsecond * 1000
-    assert ns_of(pl.Series([text]), {"format": fmt})[0] == (whole if whole > 0 and expected.year < 2262 else None)
+    assert ns_of(pl.Series([text]), TimeSpec(format=fmt))[0] == (whole if whole > 0 and expected.year < 2262 else None)
 
 
 def test_times_that_no_calendar_has_are_none() -> None:
@@ -323,8 +322,8 @@ def test_times_that_no_calendar_has_are_none() -> None:
         "2024-01-01 23:59:60",
         "1969-12-31",
     ]
-    assert ns_of(pl.Series(bad), {"format": "iso"}).null_count() == len(bad)
-    assert ns_of(pl.Series(["2024-02-29", "2000-02-29"]), {"format": "iso"}).null_count() == 0
+    assert ns_of(pl.Series(bad), TimeSpec(format="iso")).null_count() == len(bad)
+    assert ns_of(pl.Series(["2024-02-29", "2000-02-29"]), TimeSpec(format="iso")).null_count() == 0
 
 
 def test_a_cell_is_found_in_its_place_whatever_else_is_in_the_line() -> None:

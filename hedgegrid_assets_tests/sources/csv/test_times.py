@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hedgegrid_assets.errors import TimestampParsingFailed, UsageError
-from hedgegrid_assets.sources.csv.times import lacking_digits, ns_of, spec_of
+from hedgegrid_assets.sources.csv.times import TimeSpec, lacking_digits, ns_of, spec_of
 from hedgegrid_assets.sources.formats import binance
 from hedgegrid_assets.sources.tardis.channels import channels
 from hedgegrid_assets.timestamps import FACTORS, nanoseconds
@@ -47,20 +47,20 @@ def test_every_instant_of_this_century_is_read_in_every_unit_whatever_stands_bes
         * 10 ** max(len(str(FACTORS[unit])) - 1 - digits, 0)
         for ns, unit, digits in made
     ]
-    assert ns_of(texts, {"unit": "any"}).to_list() == kept
+    assert ns_of(texts, TimeSpec("any")).to_list() == kept
 
 
 @given(instants, units, units)
 def test_a_unit_that_is_said_reads_its_own_numbers_and_no_others(ns: int, unit: str, said: str) -> None:
-    read = ns_of(pl.Series([str(ns // FACTORS[unit])]), {"unit": said})[0]
+    read = ns_of(pl.Series([str(ns // FACTORS[unit])]), TimeSpec(said))[0]
     assert read == (ns // FACTORS[unit] * FACTORS[unit] if unit == said else None)
 
 
 @given(st.integers(-(2**63), 2**63 - 1))
 def test_a_number_has_one_unit_at_most(value: int) -> None:
-    fits = [unit for unit in FACTORS if ns_of(pl.Series([str(value)]), {"unit": unit})[0] is not None]
+    fits = [unit for unit in FACTORS if ns_of(pl.Series([str(value)]), TimeSpec(unit))[0] is not None]
     assert len(fits) <= 1
-    assert ns_of(pl.Series([str(value)]), {"unit": "any"}).null_count() == (not fits)
+    assert ns_of(pl.Series([str(value)]), TimeSpec("any")).null_count() == (not fits)
     assert pl.DataFrame({"v": [value]}).select(nanoseconds(pl.col("v"))).to_series().null_count() == (not fits)
 
 
@@ -68,7 +68,7 @@ def test_a_number_has_one_unit_at_most(value: int) -> None:
     "text", ["-1704067200", "0", "5", "20240101", "202401010000", "20240101000000", "9223372036.9", "1e999", "0x10"]
 )
 def test_what_is_a_time_in_no_unit_is_none(text: str) -> None:
-    assert ns_of(pl.Series([text]), {"unit": "any"})[0] is None
+    assert ns_of(pl.Series([text]), TimeSpec("any"))[0] is None
 
 
 def test_units_may_change_within_a_file_and_nothing_is_lost(tmp_path: Path) -> None:
@@ -195,7 +195,7 @@ def test_offsets_are_read_by_an_explicit_format_too(tmp_path: Path, fmt: str, te
     ],
 )
 def test_what_no_clock_shows_is_none(text: str) -> None:
-    assert ns_of(pl.Series([text]), {"format": "iso"})[0] is None
+    assert ns_of(pl.Series([text]), TimeSpec(format="iso"))[0] is None
 
 
 def test_the_format_that_a_refusal_offers_works_when_followed(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from hedgegrid_assets.batch import Batch, Block, Decoded, Dialect
+from hedgegrid_assets.batch import Batch, Block, Decoded
+from hedgegrid_assets.dialect import Dialect, Stored
 from hedgegrid_assets.model import Channel, Field, Identity, InstrumentDay, Source, Status, TableMapping
 from hedgegrid_assets.sources.csv.settings import CsvSettings
 from hedgegrid_assets.stages.frames import Precisions, read_blocks
@@ -40,7 +41,7 @@ REJECTS = {name: REJECT_SCHEMA[name] for name in ("raw_row", "reason", "field", 
 class PricesReader:
     """Lines such as ``{"t": 5, "p": ["1.1", "1.2"]}``: as many rows as prices; a line that is none is a reject."""
 
-    dialect: Dialect = {}  # noqa: RUF012 - never changed
+    dialect = Dialect()
 
     def read(self, block: Block, /) -> Batch:
         rows: list[tuple[Any, ...]] = []
@@ -61,7 +62,7 @@ class PricesReader:
         return Batch(block.lines, None, {CHANNEL.name: decoded})
 
 
-def opened(dialect: Dialect, rows: Collection[str] = (), *, placing: bool = True) -> PricesReader:
+def opened(dialect: Dialect | Stored, rows: Collection[str] = (), *, placing: bool = True) -> PricesReader:
     assert (dialect, list(rows), placing) == ({}, [CHANNEL.name], False)
     return PricesReader()
 

@@ -6,9 +6,11 @@ from datetime import date
 
 import polars as pl
 
-from hedgegrid_assets.batch import Batch, Block, Decoded, Dialect
+from hedgegrid_assets.batch import Batch, Block, Decoded
+from hedgegrid_assets.dialect import Dialect, Stored
 from hedgegrid_assets.model import Channel
 from hedgegrid_assets.sources.formats.binance.by_shape import all_by_shape, by_shape
+from hedgegrid_assets.sources.formats.binance.dialect import MessageDialect
 from hedgegrid_assets.sources.formats.binance.placing import placed_block
 from hedgegrid_assets.sources.formats.binance.rows import decoded_block
 from hedgegrid_assets.sources.formats.lines import numbered
@@ -24,7 +26,7 @@ class MessageReader:
     """
 
     known: tuple[Channel, ...]
-    dialect: Dialect
+    dialect: MessageDialect
     wanted: frozenset[str]
     placing: bool
 
@@ -48,10 +50,10 @@ class MessageReader:
         return [channel for channel in self.known if channel.name in self.wanted]
 
     def _rows(self, block: Block, channel: Channel, certain: pl.DataFrame | None) -> Decoded:
-        symbol = self.dialect.get("symbol")
+        symbol, day = self.dialect.symbol, self.dialect.date
         decoded = decoded_block(block, channel, self.known, certain, symbol)
-        if symbol is not None:
-            decoded = _of_day(decoded, symbol, date.fromisoformat(self.dialect["date"]))
+        if symbol is not None and day is not None:
+            decoded = _of_day(decoded, symbol, day)
         return replace(decoded, rows=numbered(decoded.rows))
 
 
@@ -63,7 +65,7 @@ def _of_day(decoded: Decoded, symbol: str, day: date) -> Decoded:
 
 
 def open_messages(
-    dialect: Dialect, rows: Collection[str] = (), *, placing: bool = True, known: tuple[Channel, ...]
+    dialect: Dialect | Stored, rows: Collection[str] = (), *, placing: bool = True, known: tuple[Channel, ...]
 ) -> MessageReader:
     """A reader of messages; see ``Opens``."""
-    return MessageReader(known, dialect, frozenset(rows), placing)
+    return MessageReader(known, MessageDialect.of(dialect), frozenset(rows), placing)

@@ -5,23 +5,26 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import polars as pl
 
-from hedgegrid_assets.batch import Block, Dialect
+from hedgegrid_assets.batch import Block
 from hedgegrid_assets.errors import DaysOnly, DecimalComma, TimestampParsingFailed, UsageError, listed
 from hedgegrid_assets.sources.csv import layouts, spellings
-from hedgegrid_assets.sources.csv.candle_columns import of_candles
+from hedgegrid_assets.sources.csv.candle_columns import Series, of_candles
 from hedgegrid_assets.sources.csv.columns import USUAL, named, views_of
+from hedgegrid_assets.sources.csv.dialect import AskedVenue, CsvDialect, CsvView, Seen
 from hedgegrid_assets.sources.csv.first_rows import FirstRows
 from hedgegrid_assets.sources.csv.header import head_of
 from hedgegrid_assets.sources.csv.names import CLOCK, LOCAL, REQUIRED, SYMBOL, TIMESTAMP, candles, found_by, squeezed
-from hedgegrid_assets.sources.csv.settlements import mark_settled
+from hedgegrid_assets.sources.csv.settlements import settled
 from hedgegrid_assets.sources.csv.sides import MAKER_FLAGS, check_said, check_values, told_sides
 from hedgegrid_assets.sources.csv.symbols import of_venue, spelled_in, symbol_of, venue_of
 from hedgegrid_assets.sources.csv.time_columns import Holds, TimeColumn, choose, format_of, holds
 from hedgegrid_assets.sources.csv.times import TimeSpec, format_for, format_problem, lacking_digits, shown, spec_of
 from hedgegrid_assets.sources.formats import csv_cells as cells
 from hedgegrid_assets.venues import is_makers
+from hedgegrid_assets.venues.markets import Contract, Says
 
 TIMES: Final = (TIMESTAMP, LOCAL, "next_funding_time")
 _NEGATIVE: Final = r"^-[0-9.]*[1-9]"
@@ -34,7 +37,7 @@ _MARKS: Final = r",|\..*\."
 _OPEN_ZERO: Final = ("0", "0.0", "")
 
 
-def told_by(block: Block, said: Mapping[str, Any]) -> tuple[Dialect, cells.Table]:
+def told_by(block: Block, said: Mapping[str, Any]) -> tuple[CsvDialect, cells.Table]:
     """How the lines of a file are read; and the cells of its first block, which were read for that.
 
     Args:
@@ -65,49 +68,61 @@ def told_by(block: Block, said: Mapping[str, Any]) -> tuple[Dialect, cells.Table
     _refuse_commas(first, views, path)
     asked = spellings.Asked(tuple(said.get("symbols", ())), said.get("venue", "BINANCE"), said.get("market"))
     symbol_column, symbol = symbol_of(first, said, mappings, path, asked)
-    venues = venue_of(first, symbol_column, asked, said.get("held", {}))
-    spelled = spelled_in(first, symbol_column, venues, asked, said.get("held", {}))
-    made: dict[str, Any] = {}
-    for token, columns in views.items():
-        fmt = mappings.get(token, {}).get("timestamp_format") or said.get("timestamp_format")
-        columns = {name: place for name, place in columns.items() if name != SYMBOL}
-        explicit = bool(mappings.get(token, {}).get("columns"))
-        as_candles: dict[str, Any] = {}
-        if not candles(head.names):
-            columns = _of_whole_times(first, token, columns, fmt, path, explicit=explicit)
-        else:
-            columns, as_candles = of_candles(first, token, columns, fmt, path, explicit=explicit)
-        channel = "aggTrade" if token == "trades" and {"first_trade_id", "last_trade_id"} <= set(columns) else token
-        made["trade" if channel == "trades" else channel] = {
-            "columns": columns,
-            "times": _times(first, columns, fmt, path),
-            "signed": token == "trades" and _signed(first, columns),
-        } | as_candles
-        if token == "trades":
-            mine = {**said, **{key: value for key, value in mappings.get(token, {}).items() if key in _OF_SIDES}}
-            view = made["trade" if channel == "trades" else channel]
-            view.update(_sides(first, columns, mine, path, signed=view["signed"]))
+    seen: Seen = said.get("held") or Seen()
+    venues = venue_of(first, symbol_column, asked, seen)
+    spelled = spelled_in(first, symbol_column, venues, asked, seen)
+    made = dict(_view(first, token, columns, said, path) for token, columns in views.items())
     if "funding" in made:
-        said_so = mappings.get("funding", {}).get("settled")
-        places = [made["funding"]["columns"][TIMESTAMP], *([] if symbol_column is None else [symbol_column])]
-        rows = of_venue(first.rows([*places, *venues.places], made["funding"]["columns"].get(CLOCK)), venues)
-        head.notes.extend(mark_settled(made["funding"], head.names, rows, symbol_column, said_so))
-    found = {
-        "header_lines": head.lines,
-        "comments": head.comments,
-        "delimiter": head.delimiter,
-        "names": list(written),
-        "views": made,
-        "symbol_column": symbol_column,
-        "symbol": symbol,
-        "symbols": sorted(said.get("symbols", ())),
-        "spellings": spelled,
-        "asked": {"venue": asked.venue, "market": asked.market},
-        "venue_column": venues.place,
-        "venue": venues.spelling,
-        "notes": list(dict.fromkeys(head.notes)),
-    } | _says(first, symbol_column, symbol, asked, spelled)
-    return found, first.table
+        view, said_so = made["funding"], mappings.get("funding", {}).get("settled")
+        places = [view.columns[TIMESTAMP], *([] if symbol_column is None else [symbol_column])]
+        rows = of_venue(first.rows([*places, *venues.places], view.columns.get(CLOCK)), venues)
+        is_settled, notes = settled(view, head.names, rows, symbol_column, said_so)
+        made["funding"] = msgspec.structs.replace(view, settled=is_settled)
+        head.notes.extend(notes)
+    dialect = CsvDialect(
+        header_lines=head.lines,
+        comments=head.comments,
+        delimiter=head.delimiter,
+        names=tuple(written),
+        views=made,
+        symbol_column=symbol_column,
+        symbol=symbol,
+        symbols=tuple(sorted(asked.symbols)),
+        spellings=spelled,
+        asked=AskedVenue(asked.venue, asked.market),
+        venue_column=venues.place,
+        venue=venues.spelling,
+        notes=tuple(dict.fromkeys(head.notes)),
+        says=_says(first, symbol_column, symbol, asked, spelled),
+    )
+    return dialect, first.table
+
+
+def _view(
+    first: FirstRows, token: str, columns: Mapping[str, int], said: Mapping[str, Any], path: Path
+) -> tuple[str, CsvView]:
+    """How a data type is read, and the name of its channel."""
+    entry: Mapping[str, Any] = (said.get("files") or {}).get(token, {})
+    fmt = entry.get("timestamp_format") or said.get("timestamp_format")
+    places = {name: place for name, place in columns.items() if name != SYMBOL}
+    explicit, as_candles = bool(entry.get("columns")), Series()
+    if not candles(first.head.names):
+        places = _of_whole_times(first, token, places, fmt, path, explicit=explicit)
+    else:
+        places, as_candles = of_candles(first, token, places, fmt, path, explicit=explicit)
+    view = CsvView(
+        columns=places,
+        times=_times(first, places, fmt, path),
+        signed=token == "trades" and _signed(first, places),
+        series=as_candles.name,
+        gap_seconds=as_candles.gap_seconds,
+        later_ns=as_candles.later_ns,
+    )
+    if token != "trades":
+        return token, view
+    mine = {**said, **{key: value for key, value in entry.items() if key in _OF_SIDES}}
+    view = _with_sides(view, first, mine, path)
+    return "aggTrade" if {"first_trade_id", "last_trade_id"} <= set(places) else "trade", view
 
 
 def _says(
@@ -116,9 +131,9 @@ def _says(
     symbol: str | None,
     asked: spellings.Asked,
     spelled: Mapping[str, str],
-) -> dict[str, Any]:
-    """What columns and first rows say of venue, market and contracts: ``says``, where they say something."""
-    contracts: dict[str, dict[str, Any]] = {}
+) -> Says | None:
+    """What columns and first rows say of venue, market and contracts; None: nothing."""
+    contracts: dict[str, Contract] = {}
     places = layouts.notional_columns(first.head.names)
     if places:
         wanted = places if symbol_column is None else [*places, symbol_column]
@@ -129,11 +144,10 @@ def _says(
             found = layouts.contract_of(*(mine[cells.name(place)] for place in places))
             if name is not None and found:
                 contracts[name] = found
-    says = layouts.merged(layouts.says_of(first.head.names), contracts)
-    markets = {name: spellings.market_said(text.upper()) for name, text in spelled.items()}
-    if asked.market is None and any(markets.values()):
-        says["markets"] = {name: market for name, market in markets.items() if market}
-    return {"says": says} if says else {}
+    said = {name: spellings.market_said(text.upper()) for name, text in spelled.items()}
+    markets = {name: market for name, market in said.items() if market} if asked.market is None else {}
+    says = msgspec.structs.replace(layouts.says_of(first.head.names), contracts=contracts, markets=markets)
+    return None if says == Says() else says
 
 
 def _with_index_of_times(first: FirstRows) -> FirstRows:
@@ -191,7 +205,7 @@ def _times(first: FirstRows, columns: Mapping[str, int], fmt: str | None, path: 
             name, rounded = first.head.names[columns[column]], bool(lacking_digits(sample["text"])[bad or 0])
             raise TimestampParsingFailed(path, line, name, text, fmt, format_for(text), rounded=rounded)
         specs[column] = spec
-        if spec.get("format", "").startswith(("%m/%d", "%d/%m")) and not fmt:
+        if (spec.format or "").startswith(("%m/%d", "%d/%m")) and not fmt:
             first.head.notes.append(f"times are read as {shown(spec)}: give timestamp_format if that is wrong")
     return specs
 
@@ -243,21 +257,20 @@ def _signed(first: FirstRows, columns: Mapping[str, int]) -> bool:
     return signed
 
 
-def _sides(
-    first: FirstRows, columns: Mapping[str, int], said: Mapping[str, Any], path: Path, *, signed: bool
-) -> dict[str, Any]:
-    """How the sides are read, where it is not the usual way: ``sides``, or ``maker`` for signs.
+def _with_sides(view: CsvView, first: FirstRows, said: Mapping[str, Any], path: Path) -> CsvView:
+    """With how the sides are read, where it is not the usual way: ``sides``, or ``maker`` for signs.
 
     Raises SidesUnknown where they cannot be told, UsageError for what cannot be said of this file.
     """
-    check_said(columns, said, path, signed=signed)
-    if signed:
-        return {"maker": True} if said.get("side_is") == "maker" else {}
+    columns = view.columns
+    check_said(columns, said, path, signed=view.signed)
+    if view.signed:
+        return msgspec.structs.replace(view, maker=said.get("side_is") == "maker")
     if "aggressor_side" not in columns:
         if "is_buyer_maker" in columns:
             place = columns["is_buyer_maker"]
             check_values(first.column(place)["text"], MAKER_FLAGS, first.head.names[place], path, given=False)
-        return {}
+        return view
     place = columns["aggressor_side"]
     name, own = first.head.names[place], said.get("side_is")
     by_venue = own is None and is_makers(said.get("venue", ""), name)
@@ -271,4 +284,4 @@ def _sides(
             f"{name} is the maker's side at {said['venue']}: the taker's is the other one "
             '("side_is": "taker" in the file of --config if it is turned already)'
         )
-    return {"sides": sides} if given or maker else {}
+    return msgspec.structs.replace(view, sides=sides) if given or maker else view
