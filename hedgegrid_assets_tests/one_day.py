@@ -17,7 +17,7 @@ from hedgegrid_assets.dialect import Dialect, Stored, stored
 from hedgegrid_assets.model import Channel, InstrumentDay, Source
 from hedgegrid_assets.stages.frames import Precisions, frame_schema, read_blocks
 from hedgegrid_assets.stages.normalize import Recipe, normalize_day
-from hedgegrid_assets.stages.raw import Origin, RawDay, RawKey
+from hedgegrid_assets.stages.raw import FileOrigin, RawDay, RawKey
 from hedgegrid_assets.stages.raw.kept import Kept
 from hedgegrid_assets.store import BlockReader, Places, blocks, local_file, plain
 from hedgegrid_assets.tables import TABLES
@@ -62,7 +62,7 @@ def raw_day(folder: Path, channel: Channel, files: Sequence[bytes], dialect: Dia
     data = b"".join(files)
     path.write_bytes(data)
     origins = [
-        Origin(
+        FileOrigin(
             path=f"landing-{number}",
             bytes=len(text),
             sha256="",

@@ -16,7 +16,7 @@ from hedgegrid_assets.sources import websocket
 from hedgegrid_assets.stages import catalog, raw
 from hedgegrid_assets.stages.frames import Precisions, read_blocks
 from hedgegrid_assets.stages.normalize import Normalized, Recipe, normalize_day
-from hedgegrid_assets.stages.raw import ImportReport, LandingFile, Manifest, Origin, RawDay, RawKey
+from hedgegrid_assets.stages.raw import FileOrigin, ImportReport, LandingFile, Manifest, RawDay, RawKey
 from hedgegrid_assets.stages.verdict import read_verdict
 from hedgegrid_assets.store import AnyFile, BlockReader, Places, blocks, plain
 from hedgegrid_assets.tables import TABLES, read_by
@@ -164,7 +164,7 @@ def of_before(document: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in document.items() if key != "checksum"} | dict.fromkeys(kinds, 1)
 
 
-def bare_manifest(sha256: str, origins: Sequence[Origin]) -> Manifest:
+def bare_manifest(sha256: str, origins: Sequence[FileOrigin]) -> Manifest:
     """A manifest that says where lines are from, and no more."""
     return Manifest(
         feed="x",

@@ -31,7 +31,7 @@ from hedgegrid_assets.names import check_lookup
 from hedgegrid_assets.timestamps import day_end, iso, parse_day
 
 if TYPE_CHECKING:
-    from hedgegrid_assets.inspect.days import Wanted
+    from hedgegrid_assets.inspect.days import DayFilter
     from hedgegrid_assets.inspect.gaps import GapReport
     from hedgegrid_assets.inspect.trace import Trace
     from hedgegrid_assets.store import Places
@@ -413,10 +413,10 @@ def _places(catalog: Path, data: Path | None) -> "Places":
     return Places(data or data_path(), catalog)
 
 
-def _wanted(instrument: str | None, table: str | None, start: str | None, end: str | None) -> "Wanted":
-    from hedgegrid_assets.inspect.days import Wanted, table_named
+def _wanted(instrument: str | None, table: str | None, start: str | None, end: str | None) -> "DayFilter":
+    from hedgegrid_assets.inspect.days import DayFilter, table_named
 
-    return Wanted(
+    return DayFilter(
         check_lookup(instrument, "--instrument") if instrument is not None else None,
         table_named(table).name if table else None,
         parse_day(start, "--start") if start else None,

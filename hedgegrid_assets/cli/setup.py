@@ -16,7 +16,7 @@ from hedgegrid_assets.names import check_instrument_id, check_venue
 
 if TYPE_CHECKING:
     from hedgegrid_assets.instruments import Instrument
-    from hedgegrid_assets.instruments.exchange_info import Listed
+    from hedgegrid_assets.instruments.exchange_info import ExchangeInfo
 
 FOLDERS: Final = ("data/raw/csv", "data/raw/websocket", "data/catalog", "data/cache/binance-futures", "configs")
 FILES: Final = ("feeds.yaml", "workspace.yaml", "dagster.yaml", "configs", "examples")
@@ -177,7 +177,7 @@ def _json(file: Path) -> object:
         raise UsageError(f"{file} is not usable: expected JSON, found it nested too deep to read") from None
 
 
-def _chosen(listed: "Listed", symbol: str | None, file: Path) -> "dict[str, Instrument]":
+def _chosen(listed: "ExchangeInfo", symbol: str | None, file: Path) -> "dict[str, Instrument]":
     """The definitions asked for. Raises UsageError that names those that are not there."""
     if symbol is None:
         return dict(listed.definitions)

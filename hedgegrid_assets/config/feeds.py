@@ -32,7 +32,7 @@ from hedgegrid_assets.sources import SOURCES
 _VERSION: Final = 1
 _NO_ADDRESS: Final = "expected the name of an environment variable that holds the address, as ${SLACK_WEBHOOK}, found something else (an address is never kept in this file)"
 _FEED_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
-_TAKEN: Final = (*sorted(name for name, source in SOURCES.items() if source.lands), "cli")
+_TAKEN: Final = (*sorted(name for name, source in SOURCES.items() if source.has_landing_zone), "cli")
 """Folders of ``data/raw`` in which the command line looks for dropped files: a feed's raw days must not lie there."""
 
 type BacktestName = Annotated[
@@ -110,11 +110,11 @@ class Feed(Origin):
         if "source" not in info.data or "settings" not in info.data:
             return landing
         source = SOURCES[info.data["source"]]
-        if landing and not source.lands:
+        if landing and not source.has_landing_zone:
             raise ValueError(f"expected no landing: source {source.name} makes or fetches its days itself")
         if landing and "files" in info.data["settings"]:
             raise ValueError("expected landing or settings.files, found both")
-        if source.lands and not landing and "files" not in info.data["settings"]:
+        if source.has_landing_zone and not landing and "files" not in info.data["settings"]:
             raise ValueError(f"source {source.name} reads files: expected landing or settings.files, found neither")
         return landing
 

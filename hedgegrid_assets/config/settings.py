@@ -89,7 +89,7 @@ def configuration(source: str) -> type[BaseModel]:
 
     Those of a source that makes its data up are its own alone.
     """
-    others = [other.settings for other in SOURCES.values() if other.lands or other.remote]
+    others = [other.settings for other in SOURCES.values() if other.has_landing_zone or other.remote]
     fields: dict[str, Any] = {}
     for settings in (SOURCES[source].settings, _Shared, *others):
         for name, field in settings.model_fields.items():

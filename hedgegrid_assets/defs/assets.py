@@ -14,7 +14,7 @@ def assets_of(
 ) -> list[dg.AssetsDefinition]:
     """All assets of a feed. ``block``: days that one run covers; ``observer``: is told each day that is dealt with."""
     return [
-        *([landing_asset(feed_context)] if feed_context.source.lands else []),
+        *([landing_asset(feed_context)] if feed_context.source.has_landing_zone else []),
         instruments_asset(feed_context),
         days_of(feed_context, block=block, observer=observer),
         *backtests_of(feed_context),

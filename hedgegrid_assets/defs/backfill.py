@@ -83,7 +83,7 @@ class DayDone:
 
 @dataclass(frozen=True, slots=True)
 class BackfillSummary:
-    """What a backfill did; days that a source that lands has no data of are counted, not listed."""
+    """What a backfill did; days that a source of landing files has no data of are counted, not listed."""
 
     feed: str
     days: tuple[DayDone, ...]
@@ -157,10 +157,10 @@ def backfill(
     refuse_unfit_nautilus()
     (feed_context,) = feed_contexts_of([_feed(feed_name, feeds or feeds_path())], data or data_path())
     days = _days(feed_context, start, end, instruments)
-    damaged = _import_landing(feed_context, instance, again=force) if feed_context.source.lands else ()
-    wanted = with_raw(feed_context, days) if feed_context.source.lands else days
+    damaged = _import_landing(feed_context, instance, again=force) if feed_context.source.has_landing_zone else ()
+    wanted = with_raw(feed_context, days) if feed_context.source.has_landing_zone else days
     if not wanted:
-        where = str(feed_context.places.landing) if feed_context.source.lands else feed_context.source.doc
+        where = str(feed_context.places.landing) if feed_context.source.has_landing_zone else feed_context.source.doc
         asked = f"{feed_name} {start or feed_context.feed.start} .. {end or feed_context.feed.end or 'today'}"
         raise NoDataFetched(asked, where, "; ".join(damaged) or "nothing of these days and instruments")
     take_over_outages(feed_context)

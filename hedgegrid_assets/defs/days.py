@@ -42,7 +42,7 @@ def days_of(
     """
     partitions = partitions_of(feed_context)
     specs = daily_specs(feed_context, partitions)
-    once = [landing_key(feed_context)] if feed_context.source.lands else []
+    once = [landing_key(feed_context)] if feed_context.source.has_landing_zone else []
 
     @dg.multi_asset(
         name=f"{feed_context.feed.name}__days",
@@ -55,7 +55,7 @@ def days_of(
     def days(context: dg.AssetExecutionContext) -> Iterator[Event]:
         keys = sorted(context.partition_keys)
         selected = context.selected_asset_keys
-        if feed_context.source.lands and selected & {
+        if feed_context.source.has_landing_zone and selected & {
             raw_key(feed_context, channel) for channel in feed_context.by_channel()
         }:
             yield from _import_landing(context, feed_context, keys)

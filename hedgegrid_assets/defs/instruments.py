@@ -47,7 +47,7 @@ def instruments_asset(feed_context: FeedContext) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=instruments_key(feed_context),
-        deps=[landing_key(feed_context)] if feed_context.source.lands else [],
+        deps=[landing_key(feed_context)] if feed_context.source.has_landing_zone else [],
         description=(
             f"The Nautilus instrument definitions of **{feed.name}**: precisions, currencies, fees. They come from {', else '.join(said)}, "
             "and are pinned: a day never changes them. Days define what they need themselves, so this asset is for looking."

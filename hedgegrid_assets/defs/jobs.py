@@ -32,7 +32,7 @@ def jobs_of(feed_context: FeedContext) -> list[Job]:
         selection=dg.AssetSelection.assets(*daily_keys(feed_context)),
         description=f"Days of one instrument of {feed}, from raw to catalog; a run may cover a block of days.",
     )
-    if not feed_context.source.lands:
+    if not feed_context.source.has_landing_zone:
         return [days]
     landing = dg.define_asset_job(
         import_job(feed_context),

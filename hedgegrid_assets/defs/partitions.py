@@ -25,7 +25,7 @@ def partitions_of(feed_context: FeedContext) -> dg.MultiPartitionsDefinition:
     days = dg.DailyPartitionsDefinition(
         start_date=str(feed.start),
         end_date=str(feed.end) if feed.end else None,
-        end_offset=1 if feed_context.source.lands else 0,
+        end_offset=1 if feed_context.source.has_landing_zone else 0,
     )
     return dg.MultiPartitionsDefinition(
         {DATE: days, INSTRUMENT: dg.StaticPartitionsDefinition(list(feed.instrument_ids()))}
@@ -34,7 +34,7 @@ def partitions_of(feed_context: FeedContext) -> dg.MultiPartitionsDefinition:
 
 def dates_of(feed_context: FeedContext, today: date) -> list[date]:
     """The dates of the feed's partitions on a day."""
-    return feed_context.feed.days(today + timedelta(days=1) if feed_context.source.lands else today)
+    return feed_context.feed.days(today + timedelta(days=1) if feed_context.source.has_landing_zone else today)
 
 
 def key_of(day: InstrumentDay) -> dg.MultiPartitionKey:

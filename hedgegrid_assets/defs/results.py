@@ -356,7 +356,7 @@ def _no_data(feed_context: FeedContext, day: InstrumentDay, channels: Sequence[s
     others = [
         each.name for each in feed_context.source.channels if each.name not in channels and wanted & each.tables.keys()
     ]
-    if feed_context.source.lands and others:
+    if feed_context.source.has_landing_zone and others:
         found += f" in {', '.join(channels)} (files with {others[0]} need `settings: {{trade_kind: {others[0]}}}`)"
-    looked_in = str(feed_context.places.landing) if feed_context.source.lands else feed_context.source.doc
+    looked_in = str(feed_context.places.landing) if feed_context.source.has_landing_zone else feed_context.source.doc
     return NoDataFetched(f"{day} {', '.join(channels)}", looked_in, found)

@@ -61,7 +61,7 @@ class Cursor:
 
 def sensors_of(feed_context: FeedContext, jobs: Sequence[Job]) -> list[dg.SensorDefinition]:
     """The landing sensor of a feed that has a landing zone; it runs the feed's jobs."""
-    if not feed_context.source.lands:
+    if not feed_context.source.has_landing_zone:
         return []
     partitions = partitions_of(feed_context)
     name = f"{feed_context.feed.name}_landing"

@@ -65,10 +65,12 @@ def catalog_described(feed_context: FeedContext, table: Table) -> dict[str, Any]
 def _raw(
     feed_context: FeedContext, channel: Channel, tables: Sequence[Table], partitions: dg.PartitionsDefinition
 ) -> dg.AssetSpec:
-    origin = "split out of the landing files" if feed_context.source.lands else f"from {feed_context.source.doc}"
+    origin = (
+        "split out of the landing files" if feed_context.source.has_landing_zone else f"from {feed_context.source.doc}"
+    )
     return dg.AssetSpec(
         raw_key(feed_context, channel.name),
-        deps=[landing_key(feed_context)] if feed_context.source.lands else [],
+        deps=[landing_key(feed_context)] if feed_context.source.has_landing_zone else [],
         description=(
             f"Raw: messages of the stream `{channel.name}` exactly as received, {origin}: one file for each day and symbol, "
             f"with a manifest beside it that says where it came from. It becomes {', '.join(table.name for table in tables)}. "

@@ -118,7 +118,7 @@ def _published(context: FeedContext) -> Iterator[tuple[str, _File]]:
     yield from found.items()
 
 
-def _received(manifest: Manifest) -> Iterator[raw_stage.Origin | Received]:
+def _received(manifest: Manifest) -> Iterator[raw_stage.FileOrigin | Received]:
     """Each file that a raw day was fetched from."""
     for origin in manifest.origin:
         yield from origin.files or [origin]

@@ -207,7 +207,7 @@ def _feed(
 
 def _due(context: FeedContext, landed: set[date], until: date) -> set[date]:
     """Days that a feed should have by now: since its start where days are fetched, else between those that landed."""
-    if not context.source.lands:
+    if not context.source.has_landing_zone:
         return set(context.feed.days(until))
     return set(days_between(min(landed), max(landed))) if landed else set()
 
@@ -296,7 +296,7 @@ def _others(places: Places, known: Sequence[FeedStanding], problems: list[str]) 
 
 
 def _waiting(context: FeedContext, problems: list[str]) -> list[str]:
-    if not context.source.lands:
+    if not context.source.has_landing_zone:
         return []
     try:
         return [shown_name(context.places, landing.path) for landing in waiting_files(context)]

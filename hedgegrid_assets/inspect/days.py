@@ -14,7 +14,7 @@ from hedgegrid_assets.tables import TABLES, TOKENS
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class DayFilter:
     """Which days of a catalog; None: all. ``table`` is Nautilus' name, ``end`` is exclusive."""
 
     instrument: str | None = None
@@ -75,7 +75,7 @@ def table_named(name: str) -> Table:
     return found
 
 
-def judged_days(places: Places, wanted: Wanted) -> Iterator[Judged]:
+def judged_days(places: Places, wanted: DayFilter) -> Iterator[Judged]:
     """The verdicts that are wanted, by instrument, table (in the order of ``TABLES``) and day; read one by one."""
     outages = read_outages(places)
     for instrument_id in instruments(places):
@@ -97,14 +97,14 @@ def instruments(places: Places) -> list[str]:
     )
 
 
-def some(days: Sequence[Judged], places: Places, wanted: Wanted) -> Sequence[Judged]:
+def some(days: Sequence[Judged], places: Places, wanted: DayFilter) -> Sequence[Judged]:
     """The same days. Raises NoDataFetched if there are none."""
     if not days:
         raise nothing_found(places, wanted)
     return days
 
 
-def nothing_found(places: Places, wanted: Wanted) -> NoDataFetched:
+def nothing_found(places: Places, wanted: DayFilter) -> NoDataFetched:
     """What is there instead."""
     there = ", ".join(instruments(places)[:10])
     found = f"verdicts of {there}" if there else "no verdicts: run `hedgegrid validate` for the catalogs of others"

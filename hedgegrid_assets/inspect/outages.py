@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 
 from hedgegrid_assets.errors import NoGapThere
-from hedgegrid_assets.inspect.days import Judged, Wanted, judged_days, some
+from hedgegrid_assets.inspect.days import DayFilter, Judged, judged_days, some
 from hedgegrid_assets.inspect.gaps import Hole, gap_report
 from hedgegrid_assets.model import Table
 from hedgegrid_assets.stages.outages import Outage
@@ -52,8 +52,8 @@ def unmatched(
             }
 
 
-def _wanted(outage: Outage) -> Wanted:
+def _wanted(outage: Outage) -> DayFilter:
     """The days of an outage and their neighbours: a missing day, or ids between two days, are seen from both sides."""
     one = timedelta(days=1)
     start, end = outage.days[0] - one, outage.days[-1] + 2 * one
-    return Wanted(outage.instrument_id, outage.table or None, start, end)
+    return DayFilter(outage.instrument_id, outage.table or None, start, end)

@@ -8,7 +8,7 @@ from typing import Any, Final
 import polars as pl
 
 from hedgegrid_assets.errors import UsageError
-from hedgegrid_assets.inspect.days import Wanted, instruments
+from hedgegrid_assets.inspect.days import DayFilter, instruments
 from hedgegrid_assets.stages.frames import FORCED
 from hedgegrid_assets.stages.raw import REJECT_SCHEMA
 from hedgegrid_assets.store import Places, StorePath, reading
@@ -66,20 +66,20 @@ class RejectFile:
         )
 
 
-def reject_files(places: Places, wanted: Wanted) -> Iterator[RejectFile]:
+def reject_files(places: Places, wanted: DayFilter) -> Iterator[RejectFile]:
     """The files that may hold what is wanted; lines that belong to no table or day only if no such thing is asked for."""
     for instrument_id in instruments(places):
         for table in TABLES.values():
             for day in places.reject_days(instrument_id, table.folder):
                 if wanted.has(instrument_id, table.name, day):
                     yield RejectFile(places.rejects(instrument_id, table.folder, day), instrument_id, table.name, day)
-    if wanted == Wanted():
+    if wanted == DayFilter():
         for path in (places.data / "rejects").glob(f"*/{_RAW_LINES}/*.parquet"):
             yield RejectFile(path, feed=path.parent.parent.name)
 
 
 def read_rejects(
-    places: Places, wanted: Wanted, reason: str | None = None, limit: int | None = None
+    places: Places, wanted: DayFilter, reason: str | None = None, limit: int | None = None
 ) -> tuple[pl.DataFrame, int]:
     """The first ``limit`` rejects that are wanted, and how many there are in all."""
     if reason is not None and reason not in MEANINGS:
@@ -96,7 +96,7 @@ def read_rejects(
     return (pl.concat(taken) if taken else pl.DataFrame(schema=_SCHEMA)), count
 
 
-def summary(places: Places, wanted: Wanted) -> list[dict[str, Any]]:
+def summary(places: Places, wanted: DayFilter) -> list[dict[str, Any]]:
     """Counts by instrument, table, day (or feed and landing file) and reason."""
     found: list[dict[str, Any]] = []
     for file in reject_files(places, wanted):
@@ -125,7 +125,7 @@ def summary(places: Places, wanted: Wanted) -> list[dict[str, Any]]:
 def show(places: Places, file: str, line: int) -> list[dict[str, Any]]:
     """All rejects of one line of a file, in full: a message may feed several tables. The file by its name or its end."""
     found: list[dict[str, Any]] = []
-    for each in reject_files(places, Wanted()):
+    for each in reject_files(places, DayFilter()):
         rows = each.read().filter((pl.col("line") == line) & pl.col("file").str.ends_with(file))
         found += rows.iter_rows(named=True)
     return found

@@ -19,7 +19,7 @@ import numpy as np
 
 from hedgegrid_assets.errors import DocumentDamaged, HedgegridError
 from hedgegrid_assets.inspect.charts import DaySeries, day_series
-from hedgegrid_assets.inspect.days import Judged, Wanted, instruments, judged_days, nothing_found
+from hedgegrid_assets.inspect.days import DayFilter, Judged, instruments, judged_days, nothing_found
 from hedgegrid_assets.inspect.documents import damaged_raw
 from hedgegrid_assets.inspect.gaps import day_holes
 from hedgegrid_assets.inspect.provenance import RawFinder, RawFound
@@ -100,7 +100,7 @@ def write_report(
     places: Places,
     output: Path,
     *,
-    wanted: Wanted | None = None,
+    wanted: DayFilter | None = None,
     detail_bytes: int = _DETAIL_BYTES,
     progress: Progress | None = None,
 ) -> Written:
@@ -118,7 +118,7 @@ def write_report(
         DocumentDamaged: A document of the catalog is.
     """
     damaged = tuple(damaged_raw(places))
-    page = _Page(places, wanted or Wanted(), detail_bytes, progress or (lambda _what, _count: None))
+    page = _Page(places, wanted or DayFilter(), detail_bytes, progress or (lambda _what, _count: None))
     content = page.content()
     text = (
         TEMPLATE.read_text(encoding="utf-8")
@@ -163,7 +163,7 @@ def _fills() -> str:
 class _Page:
     """Gathers what the page is made of."""
 
-    def __init__(self, places: Places, wanted: Wanted, detail_bytes: int, progress: Progress) -> None:
+    def __init__(self, places: Places, wanted: DayFilter, detail_bytes: int, progress: Progress) -> None:
         self._places, self._wanted, self._room, self._progress = places, wanted, detail_bytes, progress
         self._finder = RawFinder(places)
         self._rules = {rule.name: number for number, rule in enumerate(_rules())}

@@ -10,7 +10,7 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from hedgegrid_assets.errors import NoDataFetched, UsageError
-from hedgegrid_assets.inspect.days import Judged, Wanted, judged_days, some
+from hedgegrid_assets.inspect.days import DayFilter, Judged, judged_days, some
 from hedgegrid_assets.inspect.provenance import RawFinder, RawFound
 from hedgegrid_assets.model import Table
 from hedgegrid_assets.sources import SOURCES
@@ -69,7 +69,7 @@ def trace(places: Places, instrument_id: str, table: Table, asked: str) -> Trace
         NoDataFetched: No such row.
         UsageError: Neither an id nor a time.
     """
-    wanted = Wanted(instrument_id, table.name)
+    wanted = DayFilter(instrument_id, table.name)
     days = some(list(judged_days(places, wanted)), places, wanted)
     found = _by_id(places, days, table, asked) if table.id_column else None
     by = f"{table.id_column} = {asked}"

@@ -12,9 +12,9 @@ from hedgegrid_assets.instruments.define import (
 from hedgegrid_assets.instruments.definition import (
     DEFAULT_MARK_PRECISION,
     MAX_PRECISION,
+    DefinedBy,
     Instrument,
     Kind,
-    Origin,
     market_of,
 )
 from hedgegrid_assets.instruments.infer import FAR_FINER, FEW, FLOAT_DIGITS, far_finer, tick_decimals
@@ -33,9 +33,9 @@ __all__ = [
     "FLOAT_DIGITS",
     "MAX_PRECISION",
     "UNKNOWN_CONTRACT",
+    "DefinedBy",
     "Instrument",
     "Kind",
-    "Origin",
     "amended",
     "check_names",
     "define",

@@ -8,7 +8,7 @@ from hedgegrid_assets.venues import Market
 type Kind = Literal["crypto_perpetual", "crypto_future", "currency_pair"]
 """Nautilus' folder of the instrument class."""
 
-type Origin = Literal["feeds.yaml", "imported", "inferred"]
+type DefinedBy = Literal["feeds.yaml", "imported", "inferred"]
 """Who said the precisions: the feed's YAML, an exchange's document, or the data itself."""
 
 MAX_PRECISION: Final = 16
@@ -76,7 +76,7 @@ class Instrument:
     taker_fee: str = "0"
     activation_ns: int | None = None
     expiration_ns: int | None = None
-    origin: Origin = "inferred"
+    origin: DefinedBy = "inferred"
     fees_known: bool = False
 
 

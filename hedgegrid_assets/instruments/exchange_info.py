@@ -26,7 +26,7 @@ _KINDS: Final[Mapping[str, Kind]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ExchangeInfo:
     """A document, read.
 
     Attributes:
@@ -40,7 +40,7 @@ class Listed:
     passed_over: Mapping[str, str]
 
 
-def read(document: object, where: str) -> Listed:
+def read(document: object, where: str) -> ExchangeInfo:
     """The definitions in a document. Raises UsageError if it is no exchangeInfo."""
     if not _lists_symbols(document):
         raise UsageError(
@@ -60,7 +60,7 @@ def read(document: object, where: str) -> Listed:
             passed_over[symbol] = f"it has no {absent.args[0]}"
         except (AttributeError, TypeError, ValueError) as error:
             passed_over[symbol] = f"it is not as Binance writes it ({error})"
-    return Listed(market, definitions, passed_over)
+    return ExchangeInfo(market, definitions, passed_over)
 
 
 # ---------------------------------------------------------------- steps

@@ -26,11 +26,11 @@ from hedgegrid_assets.model.forms import (
     GENERATION,
     Column,
     Encoding,
-    Kept,
     NautilusColumn,
     NautilusForm,
     Period,
     Precision,
+    RowFilter,
 )
 from hedgegrid_assets.model.sources import (
     Download,
@@ -82,7 +82,6 @@ __all__ = [
     "InstrumentDay",
     "Judgement",
     "Judges",
-    "Kept",
     "LastRow",
     "LineCounts",
     "MakesDay",
@@ -96,6 +95,7 @@ __all__ = [
     "Remote",
     "RequestOf",
     "RowCounts",
+    "RowFilter",
     "Rows",
     "Rule",
     "RuleResult",

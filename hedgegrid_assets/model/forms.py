@@ -75,7 +75,7 @@ class NautilusColumn(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class RowFilter:
     """Which rows of a frame a Nautilus file holds, where it does not hold all.
 
     Attributes:
@@ -111,7 +111,7 @@ class NautilusForm:
     folder: str
     columns: tuple[NautilusColumn, ...]
     precisions: Mapping[str, Precision]
-    kept: Kept | None = None
+    kept: RowFilter | None = None
     readable: bool = True
     period: Period = Period.DAY
     named: str = "{id}"

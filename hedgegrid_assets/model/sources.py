@@ -145,7 +145,7 @@ class Source:
         doc: One sentence.
         extension: Of the daily raw files, without compression.
         channels: In order of preference for a table.
-        lands: Users drop files into the landing zone (else the source makes or fetches days itself).
+        has_landing_zone: Users drop files into the landing zone (else the source makes or fetches days itself).
         open: A reader of lines of a dialect.
         code_version: Raised by hand when a mapping changes.
         quoted: A line end may stand inside quotes, where no block is cut.
@@ -165,7 +165,7 @@ class Source:
     doc: str
     extension: str
     channels: tuple[Channel, ...]
-    lands: bool
+    has_landing_zone: bool
     open: Opens
     code_version: int
     settings: "type[Settings]"

@@ -134,7 +134,7 @@ def recipe_of(context: FeedContext, channel: Channel, instrument: Instrument, co
 
 def refuse_other_market(context: FeedContext, raw: RawDay) -> None:
     """Raises FileContradicts where a file of a raw day is not of the venue and market that the feed takes it for."""
-    if not context.source.lands:
+    if not context.source.has_landing_zone:
         return
     symbol = raw.key.symbol
     instrument_id = context.feed.instrument_id(symbol)

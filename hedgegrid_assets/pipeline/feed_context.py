@@ -96,14 +96,18 @@ class FeedContext:
 
     def raw(self, key: RawKey, tick: Callable[[], None] | None = None, *, keep: bool = False) -> RawDay | None:
         """The raw day on disk; a source that makes or fetches its days gets it now (see ``raw.fetch_day``)."""
-        if self.source.lands:
+        if self.source.has_landing_zone:
             return raw_day(self.places, self.feed.name, key)
         return fetch_day(self.places, self.feed.name, self.source, key, self.settings, tick, keep=keep)
 
     def held(self, key: RawKey) -> RawDay | None:
         """The raw day on disk, if ``raw`` would keep it; nothing is imported, made or fetched."""
         raw = raw_day(self.places, self.feed.name, key)
-        kept = raw is None or self.source.lands or raw.manifest.request == request_of(self.source, key, self.settings)
+        kept = (
+            raw is None
+            or self.source.has_landing_zone
+            or raw.manifest.request == request_of(self.source, key, self.settings)
+        )
         return raw if kept else None
 
     def noted(self, key: RawKey) -> RawDay | None:

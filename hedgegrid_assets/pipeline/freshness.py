@@ -35,7 +35,7 @@ def with_raw(feed_context: FeedContext, days: Iterable[InstrumentDay]) -> list[I
 def is_fresh(feed_context: FeedContext, day: InstrumentDay) -> bool:
     """Every table that has raw data was made from it, by today's rules, and is in the catalog.
 
-    A source that lands may lack a channel on a day; any other source must have all of them on disk.
+    A source of landing files may lack a channel on a day; any other source must have all of them on disk.
     """
     try:
         found = raw_of(feed_context, day)
@@ -45,7 +45,9 @@ def is_fresh(feed_context: FeedContext, day: InstrumentDay) -> bool:
     if instrument is None or not any(raw for _, _, raw in found):
         return False
     return all(
-        feed_context.source.lands if raw is None else _is_current(feed_context, day, instrument, channel, tables, raw)
+        feed_context.source.has_landing_zone
+        if raw is None
+        else _is_current(feed_context, day, instrument, channel, tables, raw)
         for channel, tables, raw in found
     )
 

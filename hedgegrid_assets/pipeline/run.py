@@ -171,11 +171,13 @@ def _run(asked: Request, told: _Told, at_hand: dict[RawKey, RawDay]) -> RunSumma
     context = context_of(asked)
     context.places.catalog.prepare()
     taken = (
-        _import(context, asked, told, at_hand) if context.source.lands else _Taken(context, made_keys(context, asked))
+        _import(context, asked, told, at_hand)
+        if context.source.has_landing_zone
+        else _Taken(context, made_keys(context, asked))
     )
     context, keys = taken.context, taken.keys
     note_missing_tables(context, keys, told.note, taken.not_understood)
-    failed = contradicted(context, keys) if context.source.lands else {}
+    failed = contradicted(context, keys) if context.source.has_landing_zone else {}
     _refuse_none_left(keys, failed)
     if context.source.remote is not None:
         at_once = max(asked.jobs, FETCHED_AT_ONCE)
@@ -243,7 +245,7 @@ def _define_instruments(
 
     Gives those whose precisions were inferred.
     """
-    made = not context.source.lands and context.source.remote is None and context.source.precisions is None
+    made = not context.source.has_landing_zone and context.source.remote is None and context.source.precisions is None
     inferred: list[Instrument] = []
     for symbol in sorted({key.symbol for key in keys if key not in failed}):
         mine = [key for key in keys if key.symbol == symbol]

@@ -44,7 +44,7 @@ def narrowed(names: frozenset[str]) -> Source:
         doc="captured WebSocket messages (JSONL, plain, gzip or zstd)",
         extension="jsonl",
         channels=known,
-        lands=True,
+        has_landing_zone=True,
         open=partial(binance.open_messages, known=known),
         says=says,
         code_version=1,

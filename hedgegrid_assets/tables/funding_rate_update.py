@@ -4,7 +4,7 @@ from typing import Final
 
 import polars as pl
 
-from hedgegrid_assets.model import Column, Encoding, Kept, LastRow, NautilusColumn, NautilusForm, Table
+from hedgegrid_assets.model import Column, Encoding, LastRow, NautilusColumn, NautilusForm, RowFilter, Table
 from hedgegrid_assets.tables import rules
 
 RATE_DECIMALS: Final = 28
@@ -40,7 +40,9 @@ FUNDING_RATE_UPDATE: Final = Table(
                 NautilusColumn("next_funding_ns", "next_funding_time", Encoding.NS, nullable=True),
             ),
             precisions={},
-            kept=Kept(_settled_or_changed(), ("is_settlement",), "the catalog holds changes only: same rate as before"),
+            kept=RowFilter(
+                _settled_or_changed(), ("is_settlement",), "the catalog holds changes only: same rate as before"
+            ),
         ),
     },
     doc="Funding rates, every observation; the catalog holds each settlement, and of estimates the first of the day and each change",

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from hedgegrid_assets.cli import run
-from hedgegrid_assets.inspect.days import Judged, Wanted, judged_days
+from hedgegrid_assets.inspect.days import DayFilter, Judged, judged_days
 from hedgegrid_assets.inspect.gaps import ABSENT, EDGE, INSIDE, JOIN, GapReport, gap_report
 from hedgegrid_assets_tests.scenario import (
     BTC,
@@ -47,7 +47,7 @@ def yard_with(tmp_path: Path, data: bytes, *days: int) -> Yard:
 
 
 def report_of(yard: Yard) -> GapReport:
-    return gap_report(list(judged_days(yard.places, Wanted())))
+    return gap_report(list(judged_days(yard.places, DayFilter())))
 
 
 def test_silences_across_contiguous_ids_are_quiet_and_no_loss(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_a_day_without_a_verdict_inside_the_range_is_missing(tmp_path: Path) -> 
 
 def test_gaps_that_a_verdict_only_counts_are_told(tmp_path: Path) -> None:
     yard = yard_with(tmp_path, CLEAN, 0)
-    (judged,) = judged_days(yard.places, Wanted())
+    (judged,) = judged_days(yard.places, DayFilter())
     short = replace(judged.verdict, gaps=judged.verdict.gaps[:5], gaps_total=39)
     (total,) = gap_report([Judged(judged.day, judged.table, short)]).by_table.values()
     assert total.unlisted == 34
@@ -123,7 +123,7 @@ def test_a_real_capture_with_a_hundred_trades_cut_out_reports_exactly_them(tmp_p
     catalog = tmp_path / "catalog"
     options = ["--symbol", "ETHUSDT", "--output", str(catalog), "--data", str(tmp_path / "data"), "-q"]
     assert run(["replay-to-parquet", "--source", "websocket", "--input", str(file), *options]) == 0
-    (judged,) = judged_days(Yard(tmp_path).places, Wanted())
+    (judged,) = judged_days(Yard(tmp_path).places, DayFilter())
     holes = gap_report([judged]).holes
     assert [(hole.start, hole.end, hole.ids_missing) for hole in holes if hole.kind == INSIDE] == [(before, after, 100)]
     assert judged.status == "partial"

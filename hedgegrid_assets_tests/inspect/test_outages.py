@@ -8,7 +8,7 @@ import pytest
 
 from hedgegrid_assets.cli import run
 from hedgegrid_assets.config.feeds import read_feeds
-from hedgegrid_assets.inspect.days import Wanted, judged_days
+from hedgegrid_assets.inspect.days import DayFilter, judged_days
 from hedgegrid_assets.inspect.gaps import gap_report
 from hedgegrid_assets.inspect.validation import validate_catalog
 from hedgegrid_assets.model import Status
@@ -52,12 +52,12 @@ def yard(tmp_path: Path) -> Yard:
 
 
 def status(yard: Yard) -> str:
-    (judged,) = judged_days(yard.places, Wanted())
+    (judged,) = judged_days(yard.places, DayFilter())
     return judged.status
 
 
 def gap_of(yard: Yard) -> dict[str, Any]:
-    (judged,) = judged_days(yard.places, Wanted())
+    (judged,) = judged_days(yard.places, DayFilter())
     (lost,) = [hole for hole in gap_report([judged]).holes if hole.is_loss]
     return lost.to_dict()
 
@@ -126,7 +126,7 @@ def test_one_of_two_gaps_does_not_make_the_day_good(tmp_path: Path) -> None:
     yard.drop("day.jsonl", without(1010, 1030))
     yard.bring_in([BTC], ["aggTrade"])
     yard.normalize()
-    (judged,) = judged_days(yard.places, Wanted())
+    (judged,) = judged_days(yard.places, DayFilter())
     first, second = [hole for hole in gap_report([judged]).holes if hole.is_loss]
     acknowledge(yard.places, [Outage(ID, "", first.start, first.end, "one")])
     assert status(yard) == "degraded"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hedgegrid_assets.cli import run
-from hedgegrid_assets.inspect.days import Wanted
+from hedgegrid_assets.inspect.days import DayFilter
 from hedgegrid_assets.inspect.rejects import MEANINGS, read_rejects, samples, show, summary
 from hedgegrid_assets.tables import TABLES
 from hedgegrid_assets_tests.scenario import BAD_ID, BTC, DAY, btc_line, clean_lines, inserted, spoiled
@@ -26,7 +26,7 @@ def spoilt_yard(tmp_path: Path, data: bytes) -> Yard:
 
 def test_a_rejected_row_is_listed_with_file_line_reason_and_text(tmp_path: Path) -> None:
     yard = spoilt_yard(tmp_path, spoiled(p="0"))
-    rows, count = read_rejects(yard.places, Wanted())
+    rows, count = read_rejects(yard.places, DayFilter())
     assert count == 1
     (row,) = rows.to_dicts()
     assert (row["file"], row["line"], row["reason"]) == ("raw/websocket/day.jsonl", btc_line() + 1, "zero_price")
@@ -36,9 +36,9 @@ def test_a_rejected_row_is_listed_with_file_line_reason_and_text(tmp_path: Path)
 
 def test_lines_of_no_table_are_listed_only_where_nothing_is_asked_for(tmp_path: Path) -> None:
     yard = spoilt_yard(tmp_path, inserted(b'{"e":"aggTrade", broken\n'))
-    rows, count = read_rejects(yard.places, Wanted())
+    rows, count = read_rejects(yard.places, DayFilter())
     assert (count, rows["feed"].to_list(), rows["instrument_id"].to_list()) == (1, ["captures"], [None])
-    assert read_rejects(yard.places, Wanted(instrument=BTC_ID))[1] == 0
+    assert read_rejects(yard.places, DayFilter(instrument=BTC_ID))[1] == 0
 
 
 def test_the_limit_cuts_the_list_and_not_the_count(tmp_path: Path) -> None:
@@ -46,9 +46,9 @@ def test_the_limit_cuts_the_list_and_not_the_count(tmp_path: Path) -> None:
     for number in range(1005, 1009):
         lines[btc_line(number)] = re.sub(rb'"q":"[^"]*"', b'"q":"0"', lines[btc_line(number)])
     yard = spoilt_yard(tmp_path, b"".join(lines))
-    rows, count = read_rejects(yard.places, Wanted(), "zero_size", 2)
+    rows, count = read_rejects(yard.places, DayFilter(), "zero_size", 2)
     assert (len(rows), count) == (2, 4)
-    assert summary(yard.places, Wanted())[0] | {"meaning": ""} == {
+    assert summary(yard.places, DayFilter())[0] | {"meaning": ""} == {
         "instrument_id": BTC_ID,
         "table": "trade_tick",
         "date": str(DAY),

@@ -6,7 +6,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from hedgegrid_assets.stages.raw import LineCounts, is_too_much
+from hedgegrid_assets.stages.raw import FileCounts, is_too_much
 from hedgegrid_assets_tests.dagster_feeds import (
     BTC_DAY,
     CAPTURES,
@@ -59,9 +59,9 @@ def test_the_days_of_a_file_are_blocked_above_a_share(lines: int, unplaced: int,
 
 
 def test_lines_that_do_not_add_up_are_seen() -> None:
-    assert LineCounts(10, 6, 1, 2, 1).add_up
-    assert not LineCounts(10, 6, 1, 2, 2).add_up
-    assert not LineCounts(10, 12, 1, -4, 1).add_up
+    assert FileCounts(10, 6, 1, 2, 1).add_up
+    assert not FileCounts(10, 6, 1, 2, 2).add_up
+    assert not FileCounts(10, 12, 1, -4, 1).add_up
 
 
 def test_the_summary_says_where_every_line_went(home: Home) -> None:

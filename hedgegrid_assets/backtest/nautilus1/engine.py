@@ -53,17 +53,17 @@ def run(job: Job) -> Outcome | Refusal:
     """Run a job; its tables are left in its folder, also where a strategy raises."""
     sys.path += [path for path in job.paths if path not in sys.path]
     try:
-        house = _House(job)
+        backtest = _Backtest(job)
     except NotUsable as error:
         return error.refusal
     started, cpu = time.monotonic(), time.process_time()
-    raised = house.run()
+    raised = backtest.run()
     seconds, cpu_seconds = time.monotonic() - started, time.process_time() - cpu
-    house.write(Path(job.folder))
-    return house.outcome(raised, seconds, cpu_seconds)
+    backtest.write(Path(job.folder))
+    return backtest.outcome(raised, seconds, cpu_seconds)
 
 
-class _House:
+class _Backtest:
     """An engine with all that a job names, built before any data is read."""
 
     def __init__(self, job: Job) -> None:

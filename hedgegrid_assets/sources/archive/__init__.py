@@ -76,15 +76,15 @@ def _download(
     work: Path,
     tick: Callable[[], None] | None = None,
 ) -> Download:
-    from hedgegrid_assets.sources.archive.days import Wanted, download
+    from hedgegrid_assets.sources.archive.days import ArchiveDay, download
 
-    return download(Wanted.of(archive_of(settings), settings, symbol, channel, day, cache_folder), work, tick)
+    return download(ArchiveDay.of(archive_of(settings), settings, symbol, channel, day, cache_folder), work, tick)
 
 
 def _plan(settings: Mapping[str, Any], symbol: str, channel: Channel, day: date, cache_folder: Path) -> FetchPlan:
-    from hedgegrid_assets.sources.archive.days import Wanted, plan
+    from hedgegrid_assets.sources.archive.days import ArchiveDay, plan
 
-    requests, cached = plan(Wanted.of(archive_of(settings), settings, symbol, channel, day, cache_folder))
+    requests, cached = plan(ArchiveDay.of(archive_of(settings), settings, symbol, channel, day, cache_folder))
     return FetchPlan(requests, cached, free=True)
 
 
@@ -157,7 +157,7 @@ SOURCE: Final = Source(
     + ", inverse contracts of bybit (untested)",
     extension="csv",
     channels=tuple(files.channel for files in ARCHIVES[_DEFAULT].files),
-    lands=False,
+    has_landing_zone=False,
     open=_open,
     code_version=1,
     settings=ArchiveSettings,

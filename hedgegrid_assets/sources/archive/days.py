@@ -36,7 +36,7 @@ type Tick = Callable[[], None] | None
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ArchiveDay:
     """A day of a symbol in one kind of file.
 
     Attributes:
@@ -64,7 +64,7 @@ class Wanted:
         channel: Channel,
         day: date,
         cache_folder: Path,
-    ) -> "Wanted":
+    ) -> "ArchiveDay":
         """From a source's settings."""
         accepted = settings.get("accept_checksum", ())
         period = settings.get("period")
@@ -102,7 +102,7 @@ class Wanted:
         return [self.day] if not self.archive.day_begins else [self.day, self.day + timedelta(days=1)]
 
 
-def download(wanted: Wanted, work: Path, tick: Tick) -> Download:
+def download(wanted: ArchiveDay, work: Path, tick: Tick) -> Download:
     """The lines of a day. Raises NoDataFetched, RemoteFault, ArchiveFileUnproven, DataError."""
     today = datetime.now(UTC).date()
     if wanted.day >= today:
@@ -129,7 +129,7 @@ def download(wanted: Wanted, work: Path, tick: Tick) -> Download:
         raise NoDataFetched(str(wanted), wanted.archive.name, why) from None
 
 
-def plan(wanted: Wanted) -> tuple[int, int]:
+def plan(wanted: ArchiveDay) -> tuple[int, int]:
     """(requests that fetching takes, files that are at hand)."""
     period = wanted.usual_period
     days = wanted.days() if period == "daily" else [wanted.day]
@@ -149,14 +149,14 @@ class _NoRows(Exception):
     """A file is there, and holds no row of a day."""
 
 
-def _of_period(wanted: Wanted, period: Period, work: Path, tick: Tick) -> Download:
+def _of_period(wanted: ArchiveDay, period: Period, work: Path, tick: Tick) -> Download:
     """From files of a day or of a month. Raises Missing, _NoRows."""
     if period == "daily" and not wanted.archive.day_begins:
         return _as_received(wanted, work, tick)
     return _cut_out(wanted, period, work, tick)
 
 
-def _as_received(wanted: Wanted, work: Path, tick: Tick) -> Download:
+def _as_received(wanted: ArchiveDay, work: Path, tick: Tick) -> Download:
     place = wanted.place("daily", wanted.day)
     with exclusive_lock(place.lock):
         proof = have(place, wanted.accepted, tick)
@@ -166,7 +166,7 @@ def _as_received(wanted: Wanted, work: Path, tick: Tick) -> Download:
     return Download(path, suffix, proof, dialect, place.forget)
 
 
-def _dialect(wanted: Wanted, place: Place) -> ArchiveDialect:
+def _dialect(wanted: ArchiveDay, place: Place) -> ArchiveDialect:
     first = first_line(place.file)
     if not first.strip():  # no line is in it
         first = ",".join(wanted.files.columns.at(wanted.day).names)
@@ -189,7 +189,7 @@ def first_line(path: Path) -> str:
         return ""
 
 
-def _cut_out(wanted: Wanted, period: Period, work: Path, tick: Tick) -> Download:
+def _cut_out(wanted: ArchiveDay, period: Period, work: Path, tick: Tick) -> Download:
     """The day's lines of one file or of several, one behind the other."""
     parts: list[Path] = []
     proofs: list[dict[str, Any]] = []

@@ -10,7 +10,7 @@ import polars as pl
 
 from hedgegrid_assets.batch import Block
 from hedgegrid_assets.errors import DaysOnly, DecimalComma, TimestampParsingFailed, UsageError, listed
-from hedgegrid_assets.sources.csv import layouts, spellings
+from hedgegrid_assets.sources.csv import fingerprints, spellings
 from hedgegrid_assets.sources.csv.candle_columns import Series, of_candles
 from hedgegrid_assets.sources.csv.columns import USUAL, named, views_of
 from hedgegrid_assets.sources.csv.dialect import AskedVenue, CsvDialect, CsvView, Seen
@@ -134,19 +134,19 @@ def _says(
 ) -> Says | None:
     """What columns and first rows say of venue, market and contracts; None: nothing."""
     contracts: dict[str, Contract] = {}
-    places = layouts.notional_columns(first.head.names)
+    places = fingerprints.notional_columns(first.head.names)
     if places:
         wanted = places if symbol_column is None else [*places, symbol_column]
         rows = first.read(wanted)
         frame = rows.frame.filter(pl.col("line") >= first.head.lines)
         for name in asked.symbols if symbol_column is not None else [symbol]:
             mine = frame if symbol_column is None else frame.filter(pl.col(cells.name(symbol_column)) == name)
-            found = layouts.contract_of(*(mine[cells.name(place)] for place in places))
+            found = fingerprints.contract_of(*(mine[cells.name(place)] for place in places))
             if name is not None and found:
                 contracts[name] = found
     said = {name: spellings.market_said(text.upper()) for name, text in spelled.items()}
     markets = {name: market for name, market in said.items() if market} if asked.market is None else {}
-    says = msgspec.structs.replace(layouts.says_of(first.head.names), contracts=contracts, markets=markets)
+    says = msgspec.structs.replace(fingerprints.says_of(first.head.names), contracts=contracts, markets=markets)
     return None if says == Says() else says
 
 

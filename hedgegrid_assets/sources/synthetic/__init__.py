@@ -83,7 +83,7 @@ SOURCE: Final = Source(
     doc="made-up trades, mark prices and funding rates, in Binance's message format, for the venue SIM",
     extension="jsonl",
     channels=_MESSAGES,
-    lands=False,
+    has_landing_zone=False,
     open=partial(binance.open_messages, known=_MESSAGES),
     code_version=1,
     fetch=_fetch,

@@ -12,7 +12,7 @@ from typing import Final
 from hedgegrid_assets.errors import TooManyOddLines
 from hedgegrid_assets.model import InstrumentDay, Table
 from hedgegrid_assets.stages.earlier import Earlier
-from hedgegrid_assets.stages.normalize.day import TableDay
+from hedgegrid_assets.stages.normalize.day import TableWriter
 from hedgegrid_assets.stages.normalize.recipe import Normalized, Recipe, is_current, judges_so
 from hedgegrid_assets.stages.normalize.sink import FrameSink
 from hedgegrid_assets.stages.raw import RawDay
@@ -44,7 +44,7 @@ def normalize_day(
     locked = exclusive_lock(places.day_lock(day.instrument_id, day.date))
     with writing(places.catalog), locked, ExitStack() as stack:
         others = sinks or {}
-        days = [TableDay(places, day, raw, table, recipe, others.get(table.name)) for table in tables]
+        days = [TableWriter(places, day, raw, table, recipe, others.get(table.name)) for table in tables]
         earlier = {table.name: Earlier.of(places, day, table, raw, force=force) for table in tables}
         for table_day in days:
             stack.callback(table_day.close)

@@ -15,7 +15,7 @@ from hedgegrid_assets.stages.verdict import Verdict, make_verdict, store_verdict
 from hedgegrid_assets.store import Places
 
 
-class TableDay:
+class TableWriter:
     """One table of one day on its way from decoded rows to stored files."""
 
     def __init__(

@@ -6,7 +6,7 @@ from hedgegrid_assets.batch import Decoded
 from hedgegrid_assets.model import LineCounts
 
 
-class Lines:
+class LineCounter:
     """Counts the lines of decoded blocks; no line is in two of them."""
 
     def __init__(self) -> None:

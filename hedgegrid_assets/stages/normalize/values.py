@@ -11,7 +11,7 @@ from hedgegrid_assets.instruments import FAR_FINER, FLOAT_DIGITS
 from hedgegrid_assets.model import Table
 from hedgegrid_assets.sources.formats import synthetic_ids
 from hedgegrid_assets.stages.frames import frame_schema
-from hedgegrid_assets.stages.normalize.lines import Lines
+from hedgegrid_assets.stages.normalize.lines import LineCounter
 from hedgegrid_assets.stages.normalize.recipe import Recipe
 from hedgegrid_assets.stages.normalize.rejects import Rejects
 from hedgegrid_assets.tables import A_NUMBER, needs
@@ -36,7 +36,7 @@ class TableRows:
             column.name: column for column in table.columns if isinstance(column.dtype, pl.Decimal) and column.precision
         }
         self.rows_in = self.not_applicable = 0
-        self.lines = Lines()
+        self.lines = LineCounter()
         self.left_empty: Counter[str] = Counter()
         self.too_fine: dict[str, tuple[int, int]] = {}
 

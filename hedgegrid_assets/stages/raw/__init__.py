@@ -1,6 +1,6 @@
 """Stage 1: bytes as received become immutable daily raw files, each with a manifest and its line numbers."""
 
-from hedgegrid_assets.stages.raw.accounting import FileLines, LineCounts, files_to_blame, is_too_much
+from hedgegrid_assets.stages.raw.accounting import FileCounts, FileLines, files_to_blame, is_too_much
 from hedgegrid_assets.stages.raw.days import (
     LINES_REMEDY,
     LINES_SCHEMA,
@@ -25,7 +25,7 @@ from hedgegrid_assets.stages.raw.index import (
     signature,
 )
 from hedgegrid_assets.stages.raw.landing import Landed, import_landing, landing_files, scan_landing, waiting_files
-from hedgegrid_assets.stages.raw.manifest import Manifest, Origin, Received, read_manifest
+from hedgegrid_assets.stages.raw.manifest import FileOrigin, Manifest, Received, read_manifest
 from hedgegrid_assets.stages.raw.names import claims_data
 from hedgegrid_assets.stages.raw.own import OwnFiles
 from hedgegrid_assets.stages.raw.passes import shown_name
@@ -35,14 +35,14 @@ __all__ = [
     "LINES_REMEDY",
     "LINES_SCHEMA",
     "REJECT_SCHEMA",
+    "FileCounts",
     "FileLines",
+    "FileOrigin",
     "ImportReport",
     "Imported",
     "Landed",
     "LandingFile",
-    "LineCounts",
     "Manifest",
-    "Origin",
     "OwnFiles",
     "Progress",
     "Pruned",

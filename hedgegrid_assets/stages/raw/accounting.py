@@ -23,7 +23,7 @@ HEADER: Final = "header"
 _VALUE_SHOWN: Final = 200
 
 
-class LineCounts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class FileCounts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where the lines of a file went: ``lines`` is the sum of the others.
 
     Attributes:
@@ -40,8 +40,8 @@ class LineCounts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     other: int = 0
     unplaced: int = 0
 
-    def __add__(self, more: "LineCounts") -> "LineCounts":
-        return LineCounts(*(a + b for a, b in zip(self._values, more._values, strict=True)))
+    def __add__(self, more: "FileCounts") -> "FileCounts":
+        return FileCounts(*(a + b for a, b in zip(self._values, more._values, strict=True)))
 
     @property
     def _values(self) -> tuple[int, ...]:
@@ -73,7 +73,7 @@ class FileLines:
     """
 
     name: str
-    counts: LineCounts
+    counts: FileCounts
     reasons: Mapping[str, int]
     first: Mapping[str, Any]
     gives_days: bool = True

@@ -18,7 +18,7 @@ from hedgegrid_assets.model import Channel, Download, Source
 from hedgegrid_assets.stages.raw.accounting import unplaced_of
 from hedgegrid_assets.stages.raw.days import RawDay, RawKey, Tally, keep_unplaced, manifest_of, raw_day, write_manifest
 from hedgegrid_assets.stages.raw.kept import Kept
-from hedgegrid_assets.stages.raw.manifest import Origin
+from hedgegrid_assets.stages.raw.manifest import FileOrigin
 from hedgegrid_assets.store import (
     BlockReader,
     LineFile,
@@ -87,7 +87,7 @@ def _make_day(places: Places, feed: str, source: Source, key: RawKey, settings: 
             file.append(data, lines)
             first_line += lines
         sha256 = file.close()
-    origin = Origin(
+    origin = FileOrigin(
         sha256=sha256,
         bytes=file.bytes,
         lines=file.lines,
@@ -141,7 +141,7 @@ def _download_day(
         finally:
             download.path.unlink(missing_ok=True)
         told = unplaced_of(seen.unplaced, seen.reasons, source, download.dialect)
-        origin = Origin(
+        origin = FileOrigin(
             **download.origin,
             lines=reader.lines,
             stored_lines=reader.lines,

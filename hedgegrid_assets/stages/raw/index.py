@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final
 import msgspec
 
 from hedgegrid_assets.errors import FileRefused
-from hedgegrid_assets.stages.raw.accounting import FileLines, LineCounts
+from hedgegrid_assets.stages.raw.accounting import FileCounts, FileLines
 from hedgegrid_assets.stages.raw.days import RawDay, RawKey
 from hedgegrid_assets.stages.raw.manifest import Unplaced
 from hedgegrid_assets.stages.raw.pruned import read_pruned
@@ -50,7 +50,7 @@ class Index(Document, frozen=True, kw_only=True):
     file: str
     signature: str
     sha256: str | None = None
-    counts: LineCounts = LineCounts()
+    counts: FileCounts = FileCounts()
     by_stream: dict[str, int] = msgspec.field(default_factory=dict)
     other: dict[str, int] = msgspec.field(default_factory=dict)
     unplaced: Unplaced = Unplaced()
@@ -89,7 +89,7 @@ class ImportReport:
     read: list[Path] = field(default_factory=list)
     known: list[Path] = field(default_factory=list)
     days: set[RawKey] = field(default_factory=set)
-    counts: LineCounts = field(default_factory=LineCounts)
+    counts: FileCounts = field(default_factory=FileCounts)
     by_stream: Counter[str] = field(default_factory=Counter)
     other: Counter[str] = field(default_factory=Counter)
     unknown_symbols: Counter[str] = field(default_factory=Counter)

@@ -22,7 +22,7 @@ class Unplaced(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
 
 
 class Received(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One file of several that a download is made of, as ``Origin`` says it of one."""
+    """One file of several that a download is made of, as ``FileOrigin`` says it of one."""
 
     url: str
     bytes: int
@@ -33,7 +33,7 @@ class Received(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     accepted: str | None = None
 
 
-class Origin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+class FileOrigin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """What one landing file, or one download, gives to a raw day. What does not apply to it is None, and not written.
 
     Attributes:
@@ -105,7 +105,7 @@ class Manifest(Document, frozen=True, kw_only=True):
     decoded_to_end: bool | None = None
     first_local_ns: int | None
     last_local_ns: int | None
-    origin: list[Origin]
+    origin: list[FileOrigin]
     request: dict[str, Any] | None
     disconnects_ns: list[int]
     fetched_at: str

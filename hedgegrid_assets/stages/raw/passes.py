@@ -16,12 +16,12 @@ from hedgegrid_assets.dialect import Dialect, stored
 from hedgegrid_assets.errors import FileRefused, HeaderChanges, NotOneMessageALine, OtherFormat, RawDamaged
 from hedgegrid_assets.model import Source
 from hedgegrid_assets.stages.frames import repeated
-from hedgegrid_assets.stages.raw.accounting import HEADER, LineCounts, unplaced_of
+from hedgegrid_assets.stages.raw.accounting import HEADER, FileCounts, unplaced_of
 from hedgegrid_assets.stages.raw.checksums import checksum_file, verify_checksum
 from hedgegrid_assets.stages.raw.days import LINES_SCHEMA, Progress, RawKey, Tally
 from hedgegrid_assets.stages.raw.index import Index, LandingFile, landing_signature
 from hedgegrid_assets.stages.raw.kept import Kept
-from hedgegrid_assets.stages.raw.manifest import Origin, Unplaced
+from hedgegrid_assets.stages.raw.manifest import FileOrigin, Unplaced
 from hedgegrid_assets.store import (
     BackgroundWriter,
     BlockReader,
@@ -188,12 +188,12 @@ class LandingPass:
             )
 
     @property
-    def line_counts(self) -> LineCounts:
+    def line_counts(self) -> FileCounts:
         """Where every line of the file went."""
         streams, tally = self.tally.by_stream, self.tally
         header = streams.get(HEADER, 0)
         other = streams.total() - header - self.placed + tally.connection + tally.blank
-        return LineCounts(self.reader.lines, self.placed, header, other, tally.unreadable)
+        return FileCounts(self.reader.lines, self.placed, header, other, tally.unreadable)
 
     @property
     def content(self) -> str:
@@ -385,14 +385,14 @@ class LandingPass:
             idle.pause()
         return part
 
-    def origin(self, key: RawKey) -> Origin:
+    def origin(self, key: RawKey) -> FileOrigin:
         """The origin entry of a manifest. Where lines hold several messages, the dialect says which of them are of the day."""
         part = self.parts.get(key)
         name = next(
             (name for name, symbols in self._called.get(key.channel, {}).items() if key.symbol in symbols), key.symbol
         )
         dialect = self.dialect.cut() if part else self.dialect
-        return Origin(
+        return FileOrigin(
             path=self.name,
             bytes=self.reader.bytes,
             sha256=self.reader.sha256,
@@ -446,7 +446,7 @@ class LandingPass:
             former=sorted(self.former),
         )
 
-    def is_content_of(self, origin: Origin) -> bool:
+    def is_content_of(self, origin: FileOrigin) -> bool:
         """An origin of a raw day had this very content, under this name or another."""
         same_file = origin.sha256 == self.reader.sha256
         return same_file or (origin.content == self.content and origin.lines == self.reader.lines)

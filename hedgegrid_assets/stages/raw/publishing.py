@@ -31,7 +31,7 @@ from hedgegrid_assets.stages.raw.index import (
     older_indexes,
     write_index,
 )
-from hedgegrid_assets.stages.raw.manifest import Manifest, Origin, read_manifest
+from hedgegrid_assets.stages.raw.manifest import FileOrigin, Manifest, read_manifest
 from hedgegrid_assets.stages.raw.passes import LINES_OPTIONS, LandingPass, Wanted, shown_name
 from hedgegrid_assets.stages.raw.pruned import Pruned
 from hedgegrid_assets.store import (
@@ -114,7 +114,7 @@ def publish(
 class _Held:
     """What a landing file gives to a raw day, and where that begins in the day's file and in its sidecar."""
 
-    origin: Origin
+    origin: FileOrigin
     start_bytes: int = 0
     start_lines: int = 0
 

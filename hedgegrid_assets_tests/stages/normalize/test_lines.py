@@ -17,7 +17,7 @@ from hedgegrid_assets.model import Channel, Field, Identity, InstrumentDay, Sour
 from hedgegrid_assets.sources.csv.settings import CsvSettings
 from hedgegrid_assets.stages.frames import Precisions, read_blocks
 from hedgegrid_assets.stages.normalize import Normalized, Recipe, buckets, held, normalize_day
-from hedgegrid_assets.stages.raw import REJECT_SCHEMA, Origin, RawDay, RawKey
+from hedgegrid_assets.stages.raw import REJECT_SCHEMA, FileOrigin, RawDay, RawKey
 from hedgegrid_assets.store import Places, sha256_of
 from hedgegrid_assets.tables import TABLES
 from hedgegrid_assets_tests.yard import bare_manifest, with_blocks_of
@@ -67,14 +67,16 @@ def opened(dialect: Dialect | Stored, rows: Collection[str] = (), *, placing: bo
     return PricesReader()
 
 
-SOURCE = Source("test", "prices", "jsonl", (CHANNEL,), lands=False, open=opened, code_version=1, settings=CsvSettings)
+SOURCE = Source(
+    "test", "prices", "jsonl", (CHANNEL,), has_landing_zone=False, open=opened, code_version=1, settings=CsvSettings
+)
 
 
 def normalized(folder: Path, lines: list[bytes]) -> tuple[Normalized, list[tuple[int, str]]]:
     """What becomes of a day of these lines, and its (second, price) in stored order."""
     path = folder / "day.jsonl"
     path.write_bytes(b"\n".join(lines) + b"\n")
-    origin = Origin(path="day.jsonl", bytes=0, sha256="", lines=len(lines), stored_lines=len(lines))
+    origin = FileOrigin(path="day.jsonl", bytes=0, sha256="", lines=len(lines), stored_lines=len(lines))
     manifest = bare_manifest(sha256_of(path), [origin])
     raw = RawDay(RawKey("prices", "X", DAY), path, manifest, None)
     places = Places(folder / "data", folder / "catalog")

@@ -23,7 +23,7 @@ from hedgegrid_assets.stages.normalize import identity as identity_of_rows
 from hedgegrid_assets.stages.normalize.identity import Likeness
 from hedgegrid_assets.stages.normalize.order import InOrder
 from hedgegrid_assets.stages.normalize.sink import DayFrame
-from hedgegrid_assets.stages.raw import Origin, RawDay, RawKey
+from hedgegrid_assets.stages.raw import FileOrigin, RawDay, RawKey
 from hedgegrid_assets.store import Places
 from hedgegrid_assets.tables import TABLES
 from hedgegrid_assets_tests.stages.normalize.in_memory import InMemory, ordered
@@ -124,7 +124,7 @@ def through_the_stage(
 ) -> InMemory:
     places = Places(folder / "data", folder / "catalog")
     lengths = [end - first for first, end in pairwise([0, *origins])]
-    given = [Origin(bytes=0, sha256="", lines=0, stored_lines=length) for length in (*lengths, 1)]
+    given = [FileOrigin(bytes=0, sha256="", lines=0, stored_lines=length) for length in (*lengths, 1)]
     manifest = bare_manifest("0", given)
     raw = RawDay(RawKey("x", "X", DAY), folder, manifest, None)
     with ExitStack() as stack:

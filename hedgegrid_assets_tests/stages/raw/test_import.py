@@ -18,7 +18,7 @@ import pytest
 
 from hedgegrid_assets.errors import EnvironmentFault, RawDamaged
 from hedgegrid_assets.stages import raw
-from hedgegrid_assets.stages.raw import Origin, RawKey
+from hedgegrid_assets.stages.raw import FileOrigin, RawKey
 from hedgegrid_assets.store import BlockReader, plain
 from hedgegrid_assets_tests import scenario
 from hedgegrid_assets_tests.scenario import (
@@ -47,7 +47,7 @@ def yard(tmp_path: Path) -> Yard:
     return Yard(tmp_path)
 
 
-def accounted(origin: Origin) -> int:
+def accounted(origin: FileOrigin) -> int:
     counted = (origin.connection, origin.blank, origin.unreadable)
     return sum((origin.by_stream or {}).values()) + sum(number or 0 for number in counted)
 

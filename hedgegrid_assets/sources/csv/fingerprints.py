@@ -16,7 +16,7 @@ _NOTIONAL: Final = ("size", "homenotional", "foreignnotional")
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class Fingerprint:
     """Columns that only some venues' dumps have.
 
     Attributes:
@@ -39,27 +39,27 @@ class Layout:
 
 
 _BINANCE: Final = ("BINANCE", "BINANCE_US", "SIM")
-LAYOUTS: Final = (
-    Layout("trades of Binance spot", frozenset({"isbestmatch"}), _BINANCE, "spot"),
-    Layout("trades of Binance spot", frozenset({"bestmatch"}), _BINANCE, "spot"),
-    Layout(
+FINGERPRINTS: Final = (
+    Fingerprint("trades of Binance spot", frozenset({"isbestmatch"}), _BINANCE, "spot"),
+    Fingerprint("trades of Binance spot", frozenset({"bestmatch"}), _BINANCE, "spot"),
+    Fingerprint(
         "trades of Binance COIN-M", frozenset({"baseqty", "isbuyermaker"}), ("BINANCE", "BINANCE_DELIVERY"), "coinm"
     ),
-    Layout(
+    Fingerprint(
         "trades of BitMEX or Bybit",
         frozenset({"trdmatchid", "grossvalue", "homenotional", "foreignnotional"}),
         ("BITMEX", "BYBIT"),
     ),
-    Layout("trades of OKX", frozenset({"instrumentname", "tradeid", "createdtime"}), ("OKX", "OKEX")),
-    Layout(
+    Fingerprint("trades of OKX", frozenset({"instrumentname", "tradeid", "createdtime"}), ("OKX", "OKEX")),
+    Fingerprint(
         "trades of OKX",
         frozenset({"tradeid", "side", "size", "price", "createdtime"}),
         ("OKX", "OKEX"),
         whole=True,
     ),
-    Layout("funding rates of OKX", frozenset({"instrumentname", "fundingrate", "fundingtime"}), ("OKX", "OKEX")),
-    Layout("trades of Deribit", frozenset({"tradeseq", "instrumentname", "direction"}), ("DERIBIT",)),
-    Layout(
+    Fingerprint("funding rates of OKX", frozenset({"instrumentname", "fundingrate", "fundingtime"}), ("OKX", "OKEX")),
+    Fingerprint("trades of Deribit", frozenset({"tradeseq", "instrumentname", "direction"}), ("DERIBIT",)),
+    Fingerprint(
         "trades of Bybit spot",
         frozenset({"id", "timestamp", "price", "volume", "side"}),
         market="spot",
@@ -73,9 +73,9 @@ LAYOUTS: Final = (
 def says_of(names: Sequence[str]) -> Says:
     """What the names of the columns say."""
     found = {squeezed(front(name)) for name in names}
-    for layout in LAYOUTS:
-        if layout.has <= found and not (layout.whole and found - layout.has - layout.may):
-            return Says(layout.what, layout.venues, layout.market, layout.at)
+    for dump in FINGERPRINTS:
+        if dump.has <= found and not (dump.whole and found - dump.has - dump.may):
+            return Says(dump.what, dump.venues, dump.market, dump.at)
     return Says()
 
 
