@@ -6,6 +6,7 @@ import polars as pl
 
 from hedgegrid_assets.model import Channel, Field, Identity, TableMapping
 from hedgegrid_assets.tables.bar import made_of_trades
+from hedgegrid_assets.tables.funding_rate_update import RATE_DECIMALS
 from hedgegrid_assets.tables.quote_tick import QUOTED
 
 _TIMES: Final = (
@@ -88,14 +89,18 @@ def _prices(name: str, table: str, column: str) -> Channel:
     )
 
 
+def _rate(name: str, doc: str) -> Field:
+    return Field(name, name, "decimal", doc, required=False, decimals=RATE_DECIMALS)
+
+
 _FUNDING: Final = Channel(
     name="funding",
     event="funding",
     series="csv/funding",
     fields=(
         *_TIMES,
-        Field("funding_rate", "funding_rate", "decimal", "fraction per interval", required=False),
-        Field("predicted_funding_rate", "predicted_funding_rate", "decimal", "the same, next interval", required=False),
+        _rate("funding_rate", "fraction per interval"),
+        _rate("predicted_funding_rate", "the same, next interval"),
         Field("next_funding_time", "next_funding_time", "text", "as the times", required=False),
         Field("interval_minutes", "interval_minutes", "integer", "or interval_hours", required=False),
         Field(

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Final
 
 from hedgegrid_assets.batch import Block
 from hedgegrid_assets.errors import EncodingUnknown, FileRefused, MissingColumns, RawDamaged, listed
@@ -21,9 +20,7 @@ from hedgegrid_assets.sources.csv.beginning import (
     split,
 )
 from hedgegrid_assets.sources.csv.encodings import guess
-from hedgegrid_assets.sources.csv.names import REQUIRED, TIMESTAMP, found_by, headerless
-
-_HEADER_VALUES: Final = ("price", "size", "mark_price", "index_price", "funding_rate", "bid_price")
+from hedgegrid_assets.sources.csv.names import NUMBERS, REQUIRED, TIMESTAMP, found_by, headerless
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +131,7 @@ def _without_header(row: Line) -> Head | None:
 def is_header(row: Sequence[str]) -> bool:
     """A line in the middle of a file that can be nothing else: names, among them those of a time and of a value."""
     return are_names(row, cells=2) and all(
-        any(found_by(column, row) for column in columns) for columns in ((TIMESTAMP,), _HEADER_VALUES)
+        any(found_by(column, row) for column in columns) for columns in ((TIMESTAMP,), NUMBERS)
     )
 
 
@@ -142,5 +139,5 @@ def _is_known_header(row: Sequence[str], mapped: set[str]) -> bool:
     """Names, not values, and one of them means something: a banner line has none."""
     if not are_names(row, cells=2):
         return False
-    known = any(found_by(column, row) for column in (TIMESTAMP, "price", "size", "funding_rate", "mark_price"))
+    known = any(found_by(column, row) for column in (TIMESTAMP, *NUMBERS))
     return known or bool(mapped & {name.lower() for name in row})

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from hedgegrid_assets.tables.quote_tick import QUOTED
 
@@ -93,32 +93,41 @@ VENUE_NAMES: Final = ("exchange", "venue", "exchange_name", "exchange_id", "exch
 MAYBE_VENUE_NAMES: Final = ("feed", "source", "market")
 """Columns that hold it where all of their values are venues."""
 
-REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {
-    "trades": (TIMESTAMP, "price", "size"),
-    "mark": (TIMESTAMP, "mark_price"),
-    "index": (TIMESTAMP, "index_price"),
-    "funding": (TIMESTAMP, "funding_rate"),
-    "quotes": (TIMESTAMP, *QUOTED),
-}
-"""Data type -> the columns that it cannot be made without."""
-OPTIONAL: Final[Mapping[str, tuple[str, ...]]] = {
-    "trades": (LOCAL, SYMBOL, "aggressor_side", "is_buyer_maker", "trade_id", "first_trade_id", "last_trade_id"),
-    "mark": (LOCAL, SYMBOL),
-    "index": (LOCAL, SYMBOL),
-    "funding": (
-        *(LOCAL, SYMBOL, "predicted_funding_rate", "next_funding_time", "interval_hours", "interval_minutes"),
-        "is_settlement",
+
+class DataType(NamedTuple):
+    """The columns of a data type.
+
+    Attributes:
+        needs: Numbers that it cannot be made without.
+        may_have: Others, besides the times and the symbol.
+        alone: Names that mean its one number only where the file is said to hold nothing else.
+    """
+
+    needs: tuple[str, ...]
+    may_have: tuple[str, ...] = ()
+    alone: tuple[str, ...] = ()
+
+
+DATA_TYPES: Final[Mapping[str, DataType]] = {
+    "trades": DataType(
+        ("price", "size"), ("aggressor_side", "is_buyer_maker", "trade_id", "first_trade_id", "last_trade_id")
     ),
-    "quotes": (LOCAL, SYMBOL),
+    "mark": DataType(("mark_price",), alone=("price", "close", "p", "value")),
+    "index": DataType(("index_price",), alone=("price", "close", "i", "p", "value")),
+    "funding": DataType(
+        ("funding_rate",),
+        ("predicted_funding_rate", "next_funding_time", "interval_hours", "interval_minutes", "is_settlement"),
+        alone=("rate", "value"),
+    ),
+    "quotes": DataType(QUOTED),
 }
-VALUES: Final[Mapping[str, str]] = {"mark": "mark_price", "index": "index_price", "funding": "funding_rate"}
+REQUIRED: Final = {token: (TIMESTAMP, *kind.needs) for token, kind in DATA_TYPES.items()}
+"""Data type -> the columns that it cannot be made without."""
+OPTIONAL: Final = {token: (LOCAL, SYMBOL, *kind.may_have) for token, kind in DATA_TYPES.items()}
+VALUES: Final = {token: kind.needs[0] for token, kind in DATA_TYPES.items() if kind.alone}
 """Data type -> the column of its value."""
-_VALUE_TOO: Final[Mapping[str, tuple[str, ...]]] = {
-    "mark": ("price", "close", "p", "value"),
-    "index": ("price", "close", "i", "p", "value"),
-    "funding": ("rate", "value"),
-}
-"""Names that mean the value only where the file is said to hold nothing else."""
+NUMBERS: Final = tuple(dict.fromkeys(name for kind in DATA_TYPES.values() for name in kind.needs))
+"""All columns that some data type cannot be made without, but the time."""
 _CANDLE: Final = re.compile(r"(?:px|price)?(o|h|l|c|open|high|low|close)(?:px|price)?")
 _CANDLE_PARTS: Final[Mapping[str, str]] = {"o": "open", "h": "high", "l": "low", "c": "close"}
 
@@ -131,7 +140,7 @@ def squeezed(text: str) -> str:
 def found_by(column: str, names: Sequence[str], token: str | None = None) -> list[int]:
     """Positions of the columns that may be ours, in the order of the names looked for."""
     value = VALUES.get(token or "") == column
-    aliases = (*ALIASES[column], *(_VALUE_TOO[str(token)] if value else ()))
+    aliases = (*ALIASES[column], *(DATA_TYPES[str(token)].alone if value else ()))
     exact, alike = _places(tuple(names))
     places = (
         place

@@ -11,18 +11,16 @@ from hedgegrid_assets.batch import Block, Decimals, OtherHeader, Placed, ReadAga
 from hedgegrid_assets.sources.csv.beginning import comments_in, split
 from hedgegrid_assets.sources.csv.dialect import CsvDialect, CsvView, Seen
 from hedgegrid_assets.sources.csv.header import is_header
-from hedgegrid_assets.sources.csv.names import CLOCK, LOCAL, TIMESTAMP
+from hedgegrid_assets.sources.csv.names import CLOCK, LOCAL, NUMBERS, TIMESTAMP
 from hedgegrid_assets.sources.csv.spellings import spellings_of, venue_in
 from hedgegrid_assets.sources.csv.time_columns import joined
 from hedgegrid_assets.sources.csv.times import lacking_digits, ns_of
 from hedgegrid_assets.sources.formats import csv_cells as cells
 from hedgegrid_assets.sources.formats.decimals import DecimalsOf, exact_decimal, most_decimals, usual
 from hedgegrid_assets.sources.formats.lines import PLACED_SCHEMA, RAW_SHOWN
-from hedgegrid_assets.tables.quote_tick import QUOTED
 
 _LETTER: Final = r"^[^0-9]*[A-Za-z]"
 _HEADERS_TRIED: Final = 1_000
-_DECIMALS: Final = ("price", "size", "mark_price", "index_price", "funding_rate", *QUOTED)
 TICKER: Final = "ticker"
 """What lines are counted as that belong to several channels."""
 
@@ -63,7 +61,7 @@ def places_of(dialect: CsvDialect, view: CsvView) -> set[int]:
 
 def numbers_of(view: CsvView) -> dict[str, int]:
     """Our columns of numbers whose decimals an instrument is told by, and their positions."""
-    return {name: place for name, place in view.columns.items() if name in _DECIMALS}
+    return {name: place for name, place in view.columns.items() if name in NUMBERS}
 
 
 def without_comments(block: Block, dialect: CsvDialect) -> tuple[Block, list[int]]:

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 import msgspec
 import polars as pl
 
+from hedgegrid_assets.sources.formats.times import billionths, with_fraction
 from hedgegrid_assets.timestamps import FACTORS, LARGEST, NS_PER_DAY, NS_PER_SECOND, RANGES, nanoseconds
 
 
@@ -234,9 +235,9 @@ def _numbers(texts: pl.Series, unit: str, *, shortest: bool) -> pl.Series:
         return ns
     split = pl.DataFrame({"text": texts.filter(odd)}).with_columns(
         whole=pl.col("text").str.extract(r"^([0-9]{1,18})[.,][0-9]{1,40}$", 1).cast(pl.Int64),
-        fraction=pl.col("text").str.extract(r"[.,]([0-9]+)$", 1).str.pad_end(9, "0").str.head(9),
+        part=billionths(pl.col("text").str.extract(r"[.,]([0-9]+)$", 1)),
     )
-    split = split.with_columns(ns=_with_fraction(unit))
+    split = split.with_columns(ns=with_fraction(pl.col("whole"), pl.col("part"), _units(unit)))
     strange = split.filter(pl.col("whole").is_null())["text"].unique()
     if len(strange):
         exact = {text: _exact_number(text, unit) for text in strange if shortest or not _lacks_digits(text)}
@@ -255,17 +256,6 @@ def _whole_numbers(whole: pl.Series, unit: str) -> pl.Series:
             return (whole * FACTORS[name]).alias("ns")
     number = pl.col("whole")
     return pl.DataFrame({"whole": whole}).select(ns=nanoseconds(number, _units(unit)))["ns"]
-
-
-def _with_fraction(unit: str) -> pl.Expr:
-    """From ``whole`` and the nine digits of ``fraction`` behind its point."""
-    ns = pl.lit(None, pl.Int64)
-    for name in _units(unit):
-        first, last = RANGES[name]
-        part = pl.col("fraction").cast(pl.Int64, strict=False).floordiv(10**9 // FACTORS[name])
-        fits = pl.col("whole").is_between(first, last - 1)
-        ns = pl.when(fits).then(pl.col("whole") * FACTORS[name] + part).otherwise(ns)
-    return ns
 
 
 def _units(unit: str) -> tuple[str, ...]:
@@ -351,9 +341,7 @@ def _ns(found: Mapping[str, str]) -> pl.Expr:
     day = number("day", 0)
     hour = _hour(found, number)
     minute, second = number("minute", 0), number("second", 0)
-    fraction = (
-        pl.col(found["fraction"]).fill_null("").str.pad_end(9, "0").cast(pl.Int64) if "fraction" in found else pl.lit(0)
-    )
+    fraction = billionths(pl.col(found["fraction"])).fill_null(0) if "fraction" in found else pl.lit(0)
     offset, is_offset = _offset(found)
     exists = (
         is_offset

@@ -1,24 +1,25 @@
 """The exact values of a CSV file's rows: texts become typed columns, or rejects and faults."""
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 import polars as pl
 
 from hedgegrid_assets.batch import Block, Decoded
-from hedgegrid_assets.model import Channel
+from hedgegrid_assets.model import Channel, Field
 from hedgegrid_assets.sources.csv.dialect import CsvView
+from hedgegrid_assets.sources.csv.names import NUMBERS
 from hedgegrid_assets.sources.csv.sides import FLAGS, MAKER_FLAGS, SIDES
 from hedgegrid_assets.sources.csv.times import lacking_digits, ns_of
 from hedgegrid_assets.sources.formats import csv_cells as cells
 from hedgegrid_assets.sources.formats.decimals import decimals_of
 from hedgegrid_assets.sources.formats.lines import FAULTS_SCHEMA, RAW_SHOWN, REJECTS_SCHEMA, numbered
 from hedgegrid_assets.tables import A_NUMBER
-from hedgegrid_assets.tables.funding_rate_update import RATE_DECIMALS
-from hedgegrid_assets.tables.quote_tick import QUOTED
 from hedgegrid_assets.tables.trade_tick import AGGRESSOR_SIDES
 
 _VALUE_SHOWN: Final = 200
+_PLACE: Final = frozenset({"symbol", "ts_event", "ts_init"})
+_DTYPES: Final[Mapping[str, pl.DataType]] = {"integer": pl.Int64(), "text": pl.String(), "flag": pl.Boolean()}
 
 
 def no_values(channel: Channel) -> Decoded:
@@ -30,7 +31,8 @@ def values_of(rows: pl.DataFrame, block: Block, channel: Channel, view: CsvView)
     """The rows of one channel, typed: those of a block that have a place (see ``placing``)."""
     work = _Work(rows, view)
     work.refuse("wrong_type", "row", rows[cells.EXTRA], rows[cells.EXTRA] != "")
-    _READERS[channel.name](work)
+    for field in _fields(channel):
+        _read(work, field)
     frame = numbered(
         pl.DataFrame({"raw_row": rows["line"], "ts_event": rows["ts_event"], "ts_init": rows["ts_init"]} | work.values)
     )
@@ -100,39 +102,61 @@ class _Work:
 
     # -- values
 
-    def decimal(self, name: str, *, required: bool, optional: bool = False, decimals: int = 16) -> None:
+    def decimal(self, field: Field) -> None:
         """Exact decimals; an empty cell is a reject, or no value.
 
-        ``optional``: so is a number that the column cannot hold, which is counted.
+        A number that the column cannot hold is counted, and left empty, where no row needs it.
         """
-        texts = self.text(name)
-        if not required:
-            texts = _emptied(texts)
-        values = decimals_of(texts, decimals)
+        name = field.key
+        if name not in self.columns:
+            self.values[field.name] = _nulls(len(self.rows), pl.Decimal(38, field.decimals))
+            return
+        texts = self.text(name) if field.required else _emptied(self.text(name))
+        values = decimals_of(texts, field.decimals)
         empty = texts == ""
-        if required:
-            self.refuse("missing_field", name, texts, empty)
+        if field.required:
+            self.refuse(field.missing, name, texts, empty)
         bad = values.is_null() & ~empty
-        if optional:
+        if name not in NUMBERS:
             unheld = bad & texts.str.contains(A_NUMBER)
             self.leave_empty("bad_decimal", name, texts, unheld)
             bad &= ~unheld
         self.refuse("bad_decimal", name, texts, bad)
-        self.values[name] = values
+        self.values[field.name] = values
 
-    def integer(self, name: str) -> None:
+    def integer(self, field: Field) -> None:
         """Whole numbers of 63 bits; an empty cell is no value."""
-        texts = _emptied(self.text(name)) if name in self.columns else None
-        if texts is None:
-            self.values[name] = _nulls(len(self.rows), pl.Int64())
+        name = field.key
+        if name not in self.columns:
+            self.values[field.name] = _nulls(len(self.rows), pl.Int64())
             return
+        texts = _emptied(self.text(name))
         values = texts.cast(pl.Int64, strict=False)
         wrong = values.is_null() & (texts != "")
         if wrong.any():
             large = texts.str.contains(r"^[+-]?[0-9]{19,}$")
             self.leave_empty("id_too_large", name, texts, wrong & large)
             self.refuse("wrong_type", name, texts, wrong & ~large)
-        self.values[name] = values
+        self.values[field.name] = values
+
+    def words(self, field: Field) -> None:
+        """A text; an empty cell is none."""
+        if field.key not in self.columns:
+            self.values[field.name] = _nulls(len(self.rows), pl.String())
+            return
+        texts = _emptied(self.text(field.key))
+        self.values[field.name] = pl.select(pl.when(texts != "").then(texts).alias("text"))["text"]
+
+    def flag(self, field: Field) -> None:
+        """True or false; an empty cell is neither."""
+        if field.key not in self.columns:
+            self.values[field.name] = _nulls(len(self.rows), pl.Boolean())
+            return
+        texts = _emptied(self.text(field.key))
+        known = {text: FLAGS.get(text.lower()) for text in texts.unique()}
+        flags = texts.replace_strict(known, return_dtype=pl.Boolean) if len(texts) else texts.cast(pl.Boolean)
+        self.refuse("wrong_type", field.key, texts, flags.is_null() & (texts != ""))
+        self.values[field.name] = flags
 
 
 def _emptied(texts: pl.Series) -> pl.Series:
@@ -145,120 +169,109 @@ def _nulls(count: int, dtype: pl.DataType) -> pl.Series:
     return pl.Series([None], dtype=dtype).new_from_index(0, count)
 
 
-def _read_trades(work: _Work) -> None:
-    work.decimal("price", required=True)
-    work.decimal("size", required=True)
+# ---------------------------------------------------------------- fields that are not read as all of their kind are
+
+
+def _read_side(work: _Work, field: Field) -> None:
+    """The sign of the size, a column of sides, or of who was the maker."""
     if work.view.signed:
         size = work.values["size"]
         below, above = ("BUYER", "SELLER") if work.view.maker else ("SELLER", "BUYER")
         side = pl.select(pl.when(size < 0).then(pl.lit(below)).otherwise(pl.lit(above)).alias("side"))["side"]
-        work.values["side"] = side.cast(AGGRESSOR_SIDES)
         work.values["size"] = pl.select(pl.when(size < 0).then(-size).otherwise(size).alias("size"))["size"].cast(
             pl.Decimal(38, 16)
         )
-    elif "aggressor_side" in work.columns:
-        _read_side(work, "aggressor_side", SIDES if work.view.sides is None else work.view.sides)
+        work.values[field.name] = side.cast(AGGRESSOR_SIDES)
+    elif field.key in work.columns:
+        _read_words(work, field, field.key, SIDES if work.view.sides is None else work.view.sides)
     elif "is_buyer_maker" in work.columns:
-        _read_side(work, "is_buyer_maker", MAKER_FLAGS)
+        _read_words(work, field, "is_buyer_maker", MAKER_FLAGS)
     else:
-        work.values["side"] = pl.Series(["NO_AGGRESSOR"], dtype=AGGRESSOR_SIDES).new_from_index(0, len(work.rows))
-    if "trade_id" in work.columns:
-        ids = _emptied(work.text("trade_id"))
-        work.values["id"] = pl.select(pl.when(ids != "").then(ids).alias("id"))["id"]
-    else:
-        work.values["id"] = _nulls(len(work.rows), pl.String())
-    work.integer("first_trade_id")
-    work.integer("last_trade_id")
+        nobody = pl.Series(["NO_AGGRESSOR"], dtype=AGGRESSOR_SIDES)
+        work.values[field.name] = nobody.new_from_index(0, len(work.rows))
 
 
-def _read_side(work: _Work, name: str, sides: Mapping[str, str]) -> None:
+def _read_words(work: _Work, field: Field, name: str, sides: Mapping[str, str]) -> None:
     texts = work.text(name)
     known = {text: sides.get(text.lower()) for text in texts.unique()}
     side = texts.replace_strict(known, return_dtype=AGGRESSOR_SIDES) if len(texts) else texts.cast(AGGRESSOR_SIDES)
-    work.refuse("missing_side", name, texts, side.is_null())
-    work.values["side"] = side
+    work.refuse(field.missing, name, texts, side.is_null())
+    work.values[field.name] = side
 
 
-def _read_price(name: str) -> Callable[[_Work], None]:
-    def read(work: _Work) -> None:
-        work.decimal(name, required=False)
-
-    return read
-
-
-def _read_funding(work: _Work) -> None:
-    work.decimal("funding_rate", required=False, decimals=RATE_DECIMALS)
-    if "predicted_funding_rate" in work.columns:
-        work.decimal("predicted_funding_rate", required=False, optional=True, decimals=RATE_DECIMALS)
-    else:
-        work.values["predicted_funding_rate"] = _nulls(len(work.rows), pl.Decimal(38, RATE_DECIMALS))
-    if "next_funding_time" in work.columns:
-        texts = _emptied(work.text("next_funding_time"))
-        times = ns_of(texts, work.view.times["next_funding_time"])
-        lost = times.is_null() & ~texts.is_in(["", "0", "0.0"])
-        if lost.any():
-            work.refuse("time_rounded", "next_funding_time", texts, lost & lacking_digits(texts))
-            work.refuse("unknown_time", "next_funding_time", texts, lost)
-        work.values["next_funding_time"] = times
-    else:
-        work.values["next_funding_time"] = _nulls(len(work.rows), pl.Int64())
-    work.values["interval_minutes"] = _minutes(work)
-    work.values["settled"] = _settled(work)
+def _read_time(work: _Work, field: Field) -> None:
+    """A time that may be open."""
+    if field.key not in work.columns:
+        work.values[field.name] = _nulls(len(work.rows), pl.Int64())
+        return
+    texts = _emptied(work.text(field.key))
+    times = ns_of(texts, work.view.times[field.key])
+    lost = times.is_null() & ~texts.is_in(["", "0", "0.0"])
+    if lost.any():
+        work.refuse("time_rounded", field.key, texts, lost & lacking_digits(texts))
+        work.refuse("unknown_time", field.key, texts, lost)
+    work.values[field.name] = times
 
 
-def _settled(work: _Work) -> pl.Series:
+def _read_settled(work: _Work, field: Field) -> None:
     """Rows that are settlements, not estimates."""
-    if "is_settlement" not in work.columns:
-        return pl.Series([bool(work.view.settled)]).new_from_index(0, len(work.rows))
-    texts = _emptied(work.text("is_settlement"))
-    known = {text: FLAGS.get(text.lower()) for text in texts.unique()}
-    flags = texts.replace_strict(known, return_dtype=pl.Boolean) if len(texts) else texts.cast(pl.Boolean)
-    work.refuse("wrong_type", "is_settlement", texts, flags.is_null() & (texts != ""))
-    return flags.fill_null(value=False)
+    if field.key in work.columns:
+        work.flag(field)
+        work.values[field.name] = work.values[field.name].fill_null(value=False)
+    else:
+        work.values[field.name] = pl.Series([bool(work.view.settled)]).new_from_index(0, len(work.rows))
 
 
-def _minutes(work: _Work) -> pl.Series:
+def _read_minutes(work: _Work, field: Field) -> None:
     """Length of the funding interval in minutes."""
     name, factor = ("interval_minutes", 1) if "interval_minutes" in work.columns else ("interval_hours", 60)
     if name not in work.columns:
-        return _nulls(len(work.rows), pl.UInt16())
+        work.values[field.name] = _nulls(len(work.rows), pl.UInt16())
+        return
     texts = _emptied(work.text(name))
     minutes = decimals_of(texts) * factor
     whole = minutes.cast(pl.Int64, strict=False)
     good = whole.is_between(1, 65_535) & (whole.cast(pl.Decimal(38, 16)) == minutes)
     work.refuse("wrong_type", name, texts, ~good.fill_null(value=False) & (texts != ""))
-    return pl.select(pl.when(good).then(whole).alias("m"))["m"].cast(pl.UInt16)
+    work.values[field.name] = pl.select(pl.when(good).then(whole).alias("m"))["m"].cast(pl.UInt16)
 
 
-def _read_quotes(work: _Work) -> None:
-    for name in QUOTED:
-        work.decimal(name, required=False)
+class _OfItsOwn(NamedTuple):
+    """How a field is read that is not read as its kind is, and what it becomes."""
+
+    read: Callable[[_Work, Field], None]
+    dtype: pl.DataType
 
 
-_READERS: Final[Mapping[str, Callable[[_Work], None]]] = {
-    "trade": _read_trades,
-    "aggTrade": _read_trades,
-    "mark": _read_price("mark_price"),
-    "index": _read_price("index_price"),
-    "funding": _read_funding,
-    "quotes": _read_quotes,
+_OF_ITS_OWN: Final[Mapping[str, _OfItsOwn]] = {
+    "side": _OfItsOwn(_read_side, AGGRESSOR_SIDES),
+    "next_funding_time": _OfItsOwn(_read_time, pl.Int64()),
+    "interval_minutes": _OfItsOwn(_read_minutes, pl.UInt16()),
+    "settled": _OfItsOwn(_read_settled, pl.Boolean()),
 }
-_TYPES: Final[Mapping[str, pl.DataType]] = {
-    "price": pl.Decimal(38, 16),
-    "size": pl.Decimal(38, 16),
-    "side": AGGRESSOR_SIDES,
-    "id": pl.String(),
-    "first_trade_id": pl.Int64(),
-    "last_trade_id": pl.Int64(),
-    "mark_price": pl.Decimal(38, 16),
-    "index_price": pl.Decimal(38, 16),
-    "funding_rate": pl.Decimal(38, RATE_DECIMALS),
-    "predicted_funding_rate": pl.Decimal(38, RATE_DECIMALS),
-    "next_funding_time": pl.Int64(),
-    "interval_minutes": pl.UInt16(),
-    "settled": pl.Boolean(),
-    **dict.fromkeys(QUOTED, pl.Decimal(38, 16)),
+_BY_KIND: Final[Mapping[str, Callable[[_Work, Field], None]]] = {
+    "decimal": _Work.decimal,
+    "integer": _Work.integer,
+    "text": _Work.words,
+    "flag": _Work.flag,
 }
+
+
+def _fields(channel: Channel) -> list[Field]:
+    """What is read of a row beside its place."""
+    return [field for field in channel.fields if field.name not in _PLACE]
+
+
+def _read(work: _Work, field: Field) -> None:
+    own = _OF_ITS_OWN.get(field.name)
+    reads = _BY_KIND[field.kind] if own is None else own.read
+    reads(work, field)
+
+
+def _dtype(field: Field) -> pl.DataType:
+    if field.name in _OF_ITS_OWN:
+        return _OF_ITS_OWN[field.name].dtype
+    return pl.Decimal(38, field.decimals) if field.kind == "decimal" else _DTYPES[field.kind]
 
 
 def _schema(channel: Channel) -> dict[str, pl.DataType]:
@@ -268,4 +281,4 @@ def _schema(channel: Channel) -> dict[str, pl.DataType]:
         "ts_event": pl.Int64(),
         "ts_init": pl.Int64(),
     }
-    return head | {field.name: _TYPES[field.name] for field in channel.fields if field.name in _TYPES}
+    return head | {field.name: _dtype(field) for field in _fields(channel)}

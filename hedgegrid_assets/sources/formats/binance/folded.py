@@ -28,8 +28,8 @@ from hedgegrid_assets.sources.formats.binance.grammar import (
     TIME,
     in_stream,
 )
+from hedgegrid_assets.sources.formats.times import billionths, with_fraction
 from hedgegrid_assets.store import Block, bytes_of
-from hedgegrid_assets.timestamps import FACTORS, RANGES
 
 RECEIVED: Final = (
     *("local_timestamp", "local_ts", "local_time", "localTimestamp", "localTime", "localTs"),
@@ -173,18 +173,15 @@ def nanoseconds(stamp: pl.Expr) -> pl.Expr:
     Exact: what is finer than a nanosecond is cut off. Without an offset it is UTC.
     """
     whole = stamp.str.extract(r"^([0-9]{9,19})(?:\.[0-9]+)?$", 1).cast(pl.Int64, strict=False)
-    billionths = stamp.str.extract(r"[.,]([0-9]+)", 1).str.pad_end(9, "0").str.head(9).cast(pl.Int64).fill_null(0)
-    number = pl.lit(None, pl.Int64)
-    for unit, (first, last) in RANGES.items():
-        value = whole * FACTORS[unit] + billionths * FACTORS[unit] // 10**9
-        number = pl.when(whole.is_between(first, last - 1)).then(value).otherwise(number)
+    part = billionths(stamp.str.extract(r"[.,]([0-9]+)", 1)).fill_null(0)
+    number = with_fraction(whole, part)
     moment = stamp.str.extract(r"^([0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:]{8})", 1).str.replace("T", " ", literal=True)
     seconds = moment.str.to_datetime("%Y-%m-%d %H:%M:%S", time_unit="ns", strict=False).cast(pl.Int64)
     offset = r"[0-9] ?([+-])([0-9]{2}):?([0-9]{2})?$"
     hours, minutes = (stamp.str.extract(offset, group).cast(pl.Int64).fill_null(0) for group in (2, 3))
     east = (hours * 60 + minutes) * pl.when(stamp.str.extract(offset, 1) == "-").then(-1).otherwise(1)
     zoned = stamp.str.contains(r"^[^ T]+[ T][^+-]+ ?[+-]")
-    iso = seconds + billionths - pl.when(zoned).then(east).otherwise(0) * 60 * 10**9
+    iso = seconds + part - pl.when(zoned).then(east).otherwise(0) * 60 * 10**9
     return pl.coalesce(number, iso)
 
 
