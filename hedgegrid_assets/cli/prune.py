@@ -102,7 +102,7 @@ def _fetched_again(found: "Plan", known: "Mapping[str, Feed]") -> list[str]:
         f"the feed {name} starts on {feed.start}, so that a backfill would fetch these days again: set start: {before} in "
         "feeds.yaml"
         for name, feed in known.items()
-        if name in found.marks and not SOURCES[feed.source].lands and feed.start < before
+        if name in found.marks and not SOURCES[feed.source].has_landing_zone and feed.start < before
     ]
 
 
