@@ -4,7 +4,7 @@ from typing import Final
 
 import polars as pl
 
-from hedgegrid_assets.model import Column, Encoding, Kept, NautilusColumn, NautilusForm, Table
+from hedgegrid_assets.model import Column, Encoding, NautilusColumn, NautilusForm, RowFilter, Table
 from hedgegrid_assets.tables import rules
 
 _COLUMN: Final = "open_interest"
@@ -20,7 +20,7 @@ OPEN_INTEREST: Final = Table(
             folder="custom_open_interest",
             columns=(NautilusColumn(_COLUMN, _COLUMN, Encoding.TEXT),),
             precisions={},
-            kept=Kept(_CHANGED, (), "the catalog holds changes only: same as before"),
+            kept=RowFilter(_CHANGED, (), "the catalog holds changes only: same as before"),
             own="hedgegrid_assets.stages.catalog.classes",
         ),
     },
