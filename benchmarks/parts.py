@@ -19,7 +19,7 @@ from hedgegrid_assets.model import InstrumentDay, Thresholds
 from hedgegrid_assets.sources.tardis import datasets
 from hedgegrid_assets.sources.tardis.channels import channels
 from hedgegrid_assets.stages import catalog, frames, integrity
-from hedgegrid_assets.stages.raw.kept import RowFilter
+from hedgegrid_assets.stages.raw.kept import Kept
 from hedgegrid_assets.store import BlockReader, Places
 from hedgegrid_assets.tables import TABLES
 
@@ -61,7 +61,7 @@ def _measured(rows: int) -> dict[str, float]:
     read = clock.take("split, prove and type cells; place lines", lambda: [reader.read(block) for block in blocks])
 
     def keep() -> list[pl.DataFrame]:
-        kept = RowFilter(_BENCH, _CHANNEL)
+        kept = Kept(_BENCH, _CHANNEL)
         for batch in read:
             kept.add(batch)
         found = [batch.decoded[_CHANNEL.name].rows for batch in kept]

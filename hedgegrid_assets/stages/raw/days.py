@@ -20,7 +20,7 @@ from hedgegrid_assets.dialect import Stored
 from hedgegrid_assets.errors import DocumentDamaged, RawDamaged
 from hedgegrid_assets.model import Channel, Source
 from hedgegrid_assets.stages.raw.kept import Kept
-from hedgegrid_assets.stages.raw.manifest import Manifest, FileOrigin, read_manifest
+from hedgegrid_assets.stages.raw.manifest import FileOrigin, Manifest, read_manifest
 from hedgegrid_assets.store import (
     AnyFile,
     BlockReader,
