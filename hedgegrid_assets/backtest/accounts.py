@@ -264,10 +264,16 @@ def _account(
         samples=samples,
         max_drawdown=lowest.quantize(unit, ROUND_HALF_EVEN),
         max_drawdown_share=share,
-        below_zero_ns=next((each.ts for each in samples if each.equity < 0 or (each.balance or 0) < 0), None),
+        below_zero_ns=_below_zero(samples, engine.rows.get(currency, ())),
         balances=abs(difference) <= allowed if engine.is_comparable and currency in engine.last else None,
         difference=difference.quantize(unit, ROUND_HALF_EVEN),
     )
+
+
+def _below_zero(samples: Sequence[Sample], balances: Sequence[tuple[int, Decimal]]) -> int | None:
+    """The first moment of a balance below zero, or of a sample with such equity: Nautilus trades on in silence."""
+    moments = [ts for ts, balance in balances if balance < 0] + [each.ts for each in samples if each.equity < 0]
+    return min(moments, default=None)
 
 
 def _sample(

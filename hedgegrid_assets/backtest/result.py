@@ -223,7 +223,9 @@ class Result:
                 yield f"{each.instrument_id}: tick and lot are inferred from the data; import the venue's own with `hedgegrid instruments import`."
         if not self.setup.run.hedgegrid.funding.pay:
             yield "Funding is not paid (hedgegrid: funding: pay: false)."
-        yield "Nobody is liquidated: equity below zero is told, and the run goes on."
+        yield "Nobody is liquidated: equity or a balance below zero is told, and the run goes on."
+        step = (self.times[1] - self.times[0]) / 1e9
+        yield f"Equity and drawdown are taken every {step:g} s: a fall that is over within that time is not in them."
 
     def _data_assumptions(self) -> Iterator[str]:
         for each in self.coverage.streams:

@@ -267,3 +267,25 @@ def test_rows_of_another_day_under_a_days_name_are_not_passed_over(tmp_path: Pat
     two.unlink()
     run = ran(tmp_path, settings_of(catalog, scripted([]), tables=("TradeTick",), end="2024-01-02"))
     assert "expected all 120 rows of its files to be of the run, found 0" in run.result["problems"][0]
+
+
+def test_a_balance_below_zero_is_told_though_it_is_over_before_the_next_sample(tmp_path: Path) -> None:
+    """The engine trades on in silence: 1000 become -500 or less, and then more than before."""
+    prices = ["43000"] * 20 + ["41500"] * 40 + ["43500"] * 60
+    trades = [
+        (MIDNIGHT + (number + 1) * SECOND, price, "50", ("buy", "sell")[number % 2])
+        for number, price in enumerate(prices)
+    ]
+    catalog = Market(trades=trades).build(tmp_path)
+    plan = [(MIDNIGHT + int(second * SECOND), side, "1", "LEG") for second, side in ((10.5, "BUY"), (30.5, "SELL"))]
+    plan += [(MIDNIGHT + int(second * SECOND), side, "1", "NEXT") for second, side in ((40.5, "BUY"), (80.5, "SELL"))]
+    values = settings_of(
+        catalog,
+        scripted(plan),
+        tables=("TradeTick",),
+        venue={"starting_balances": ["1000 USDT"]},
+        hedgegrid={"equity_every_s": 3600},
+    )
+    account = ran(tmp_path, values).result["accounts"]["USDT"]
+    assert Decimal(account["end"]) > 1000
+    assert account["below_zero"].startswith("2024-01-01T00:00:30")

@@ -2,7 +2,6 @@
 
 import gc
 import importlib.metadata
-import resource
 import sys
 import time
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from nautilus_trader.model.identifiers import Venue
 from nautilus_trader.trading.config import ImportableStrategyConfig, StrategyFactory
 
 from hedgegrid_assets.backtest.job import Job, Outcome, Refusal, Stream
+from hedgegrid_assets.backtest.memory import peak_bytes
 from hedgegrid_assets.backtest.nautilus1.desk import FundingDesk
 from hedgegrid_assets.backtest.nautilus1.making import (
     NotUsable,
@@ -161,7 +161,7 @@ class _Backtest:
             raised=raised,
             seconds=seconds,
             cpu_seconds=cpu_seconds,
-            peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            peak_bytes=peak_bytes(),
         )
 
     def write(self, folder: Path) -> None:
