@@ -140,7 +140,7 @@ def _with_ns(frame: pl.DataFrame, column: str) -> Iterator[tuple[int, dict[str, 
 
 
 def sample_times(start_ns: int, end_ns: int, every_s: int) -> list[int]:
-    """From start to end, the end included."""
+    """From start to end, both included; what is done after the end counts at it."""
     step = every_s * 10**9
     return [*range(start_ns, end_ns, step), end_ns]
 
@@ -234,7 +234,8 @@ def _account(
     done = 0
     balance_times = [ts for ts, _ in engine.rows.get(currency, ())]
     for number, time in enumerate(times):
-        while done < len(moves) and moves[done][0] <= time:
+        is_last = number == len(times) - 1
+        while done < len(moves) and (is_last or moves[done][0] <= time):
             _, move = moves[done]
             if isinstance(move, Payment):
                 funding += move.amount
@@ -244,7 +245,7 @@ def _account(
                 fees += move.commission if move.currency == currency else _ZERO
             done += 1
         profit = sum((book.profit(prices[name].at[number]) for name, book in books.items()), _ZERO)
-        place = bisect_right(balance_times, time) - 1
+        place = len(balance_times) - 1 if is_last else bisect_right(balance_times, time) - 1
         balance = engine.rows[currency][place][1] if place >= 0 else None
         samples.append(_sample(time, start + profit - fees + funding, balance, books, prices, number))
     profit = sum((book.profit(prices[name].at[-1]) for name, book in books.items()), _ZERO)

@@ -25,7 +25,6 @@ type Arrival = Literal["recorded", "assumed"]
 MISSING: Final = "missing"
 STALE: Final = "stale"
 UNJUDGED: Final = "not judged"
-_MOST_GAPS: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +36,12 @@ class DayFile:
     files: Sequence[Path] = ()
     rows: int = 0
     gaps: Sequence[tuple[int, int]] = ()
+    gaps_unlisted: int = 0
+
+    @property
+    def number_of_gaps(self) -> int:
+        """Also those that are counted and not listed."""
+        return len(self.gaps) + self.gaps_unlisted
 
     @property
     def is_good(self) -> bool:
@@ -76,7 +81,7 @@ class Covered:
                     "date": str(day.date),
                     "status": day.status,
                     "rows": day.rows,
-                    "gaps": len(day.gaps),
+                    "gaps": day.number_of_gaps,
                     "gap_seconds": round(sum(end - start for start, end in day.gaps) / 1e9, 1),
                 }
                 for day in self.days
@@ -217,7 +222,7 @@ def _day(places: Places, table: Table, day: InstrumentDay, held: Sequence[StoreP
     if not is_current(places, day, table):
         return DayFile(day.date, STALE), series
     gaps = [(gap.start, gap.end) for gap in verdict.gaps if gap.cause.is_loss]
-    return DayFile(day.date, status, files, verdict.rows.rows_out, gaps[:_MOST_GAPS]), series
+    return DayFile(day.date, status, files, verdict.rows.rows_out, gaps, verdict.gaps_unlisted), series
 
 
 def _rows(file: Path) -> int:
@@ -229,6 +234,28 @@ def _arrival(file: Path | None) -> Arrival:
         return "assumed"
     differs = pl.scan_parquet(file).select((pl.col("ts_init") != pl.col("ts_event")).any()).collect().item()
     return "recorded" if differs else "assumed"
+
+
+def data_span(coverage: Coverage) -> tuple[int, int]:
+    """First and last arrival of the run; its whole range if there are not two."""
+    edges = [edge for stream in coverage.streams for file in _outer(stream) for edge in _arrivals(file)]
+    inside = [edge for edge in edges if coverage.start_ns <= edge < coverage.end_ns]
+    whole = coverage.start_ns, coverage.end_ns
+    if len(set(inside)) < len(whole):
+        return whole
+    first, last = min(edges), max(edges)
+    return max(first, coverage.start_ns), min(last, coverage.end_ns)
+
+
+def _outer(stream: Covered) -> list[Path]:
+    """The first and the last file of a stream that have rows."""
+    files = [day.files for day in stream.days if day.files and day.rows]
+    return [files[0][0], files[-1][-1]] if files else []
+
+
+def _arrivals(file: Path) -> tuple[int, int]:
+    times = pl.scan_parquet(file).select(first=pl.col("ts_init").min(), last=pl.col("ts_init").max()).collect()
+    return int(times["first"][0]), int(times["last"][0])
 
 
 def whole_rows(coverage: Coverage, stream: Covered) -> int | None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 PAGE: Final = "report.html"
 TEMPLATE: Final = Path(__file__).with_name("report_template.html")
+_MOST_GAPS: Final = 2_000
 _MOST_MARKS: Final = 4_000
 _MOST_ROWS: Final = 500
 _LOG_CHARACTERS: Final = 20_000
@@ -60,7 +61,7 @@ def _content(folder: Path, result: "Result", document: Mapping[str, Any]) -> dic
         "description": result.setup.run.hedgegrid.description,
         "drawn": _drawn(result.main),
         "marks": _marks(result.played.fills, traded),
-        "gaps": list(_gaps(result)),
+        "gaps": sorted(_gaps(result), key=lambda each: each[0] - each[1])[:_MOST_GAPS],
         "payments": list(_payments(result)),
         "fills": [_fill(each) for each in result.played.fills[:_MOST_ROWS]],
         "positions": _positions(folder),

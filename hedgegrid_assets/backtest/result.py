@@ -235,12 +235,12 @@ class Result:
                 else "arrivals are assumed to be the exchange's own times: no delay on the way"
             )
             out = each.left_out
-            missing = f"; {len(out)} of {len(each.days)} days are left out" if out else ""
-            gaps = sum(len(day.gaps) for day in each.days)
+            missing = f"; of {len(each.days)} days {len(out)} {'are' if len(out) > 1 else 'is'} left out" if out else ""
+            gaps = sum(day.number_of_gaps for day in each.days)
             seconds = sum(end - start for day in each.days for start, end in day.gaps) / 1e9
-            silent = f"; {gaps} gaps inside days, {seconds:,.0f} s in all" if gaps else ""
+            silent = f"; {gaps} gap{'s' if gaps > 1 else ''} inside days, {seconds:,.0f} s in all" if gaps else ""
             poor = sorted({day.status for day in each.days if day.status in ("partial", "degraded")})
-            short = "".join(f"; {sum(day.status == status for day in each.days)} days are {status}" for status in poor)
+            short = "".join(f"; {_days(sum(day.status == status for day in each.days))} {status}" for status in poor)
             unjudged = "; not judged by this catalog" if any(day.status == UNJUDGED for day in each.days) else ""
             yield f"{each.instrument_id} {each.table}: {told}{missing}{short}{silent}{unjudged}."
         tables = {each.table for each in self.coverage.streams}
@@ -350,6 +350,10 @@ def _latency(venue: Any) -> str:
         for what in ("insert", "update", "cancel")
     )
     return f"orders take their time: {told}" if "LatencyModel" in model.latency_model_path else model.latency_model_path
+
+
+def _days(count: int) -> str:
+    return "1 day is" if count == 1 else f"{count} days are"
 
 
 def _on(value: bool) -> str:

@@ -130,8 +130,9 @@ class _Maker:
     def __init__(self, setup: Setup, coverage: Coverage, folder: Path, say: Say) -> None:
         self._setup, self._coverage, self._folder, self._say = setup, coverage, folder, say
         self._settlements = self._find_settlements()
-        every = setup.run.hedgegrid.equity_every_s or _usual_step(coverage)
-        self._times = sample_times(coverage.start_ns, coverage.end_ns, every)
+        first, last = covering.data_span(coverage)
+        every = setup.run.hedgegrid.equity_every_s or _usual_step(first, last)
+        self._times = sample_times(first, last, every)
         self._prices: dict[str, Prices] | None = None
 
     def make(self, run_id: str, *, stress: bool, pinned: "pinning.Pin | None") -> dict[str, Any]:
@@ -283,8 +284,8 @@ class _Maker:
             remove_tree(folder)
 
 
-def _usual_step(coverage: Coverage) -> int:
-    seconds = (coverage.end_ns - coverage.start_ns) // 10**9
+def _usual_step(first_ns: int, last_ns: int) -> int:
+    seconds = (last_ns - first_ns) // 10**9
     return min(max(-(-seconds // _SAMPLES), _SHORTEST_S), _LONGEST_S)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from hedgegrid_assets.backtest.coverage import cover
+from hedgegrid_assets.backtest.coverage import cover, data_span
 from hedgegrid_assets.errors import CoverageRefused, InstrumentNotHeld, NoDataFetched, NoSuchCatalog
 from hedgegrid_assets.model import InstrumentDay, Status
 from hedgegrid_assets.stages.verdict import read_verdict, store_verdict
@@ -95,6 +95,16 @@ def test_no_catalog_no_instrument_and_no_day_are_told(days: Path, tmp_path: Path
         cover(days, [("funding_rate_update", ID)], MIDNIGHT, MIDNIGHT + DAY, allow_gaps=True)
     with pytest.raises(NoDataFetched, match=r"2024-01-01 \.\. 2024-01-04"):
         cover(days, [TRADES], MIDNIGHT + 100 * DAY, MIDNIGHT + 101 * DAY, allow_gaps=True)
+
+
+def test_the_span_of_a_run_is_that_of_its_rows(days: Path) -> None:
+    """A capture of minutes is drawn and valued over its minutes, not over its day."""
+    found = cover(days, [TRADES, MARKS], MIDNIGHT, MIDNIGHT + DAY, allow_gaps=False)
+    assert data_span(found) == (MIDNIGHT, MIDNIGHT + 900 * SECOND)
+    later = cover(days, [TRADES], MIDNIGHT + SECOND, MIDNIGHT + DAY + 4 * SECOND, allow_gaps=False)
+    assert data_span(later) == (MIDNIGHT + SECOND, MIDNIGHT + DAY + 4 * SECOND)
+    nothing = cover(days, [TRADES], MIDNIGHT + HOUR, MIDNIGHT + 2 * HOUR, allow_gaps=False)
+    assert data_span(nothing) == (MIDNIGHT + HOUR, MIDNIGHT + 2 * HOUR)
 
 
 def _judge_anew(catalog: Path, **changed: object) -> None:

@@ -48,12 +48,13 @@ def chunks(stream: Stream, start_ns: int, end_ns: int, folder: Path) -> Chunks:
 
 def _checked(file: Path, stream: Stream, last: int) -> int:
     """The last arrival of a file, all of whose rows come in their order and not before ``last``."""
-    arrivals = pl.Series(pq.read_table(file, columns=["ts_init"]).column(0))
-    if arrivals.is_empty():
-        return last
-    if int(arrivals[0]) < last or not arrivals.is_sorted():
-        raise RuntimeError(f"{stream.name}: rows are not in the order of their arrival in {file.name}")
-    return int(arrivals[-1])
+    with pq.ParquetFile(file, pre_buffer=False) as source:
+        for batch in source.iter_batches(_CHUNK * 10, columns=["ts_init"], use_threads=False):
+            arrivals = batch.column(0).to_numpy()
+            if len(arrivals) and (arrivals[0] < last or (arrivals[1:] < arrivals[:-1]).any()):
+                raise RuntimeError(f"{stream.name}: rows are not in the order of their arrival in {file.name}")
+            last = int(arrivals[-1]) if len(arrivals) else last
+    return last
 
 
 def _by_rust(kind: NautilusDataType, path: Path) -> Chunks:
