@@ -30,7 +30,6 @@ TABLES_FOR_PEOPLE = "a tenth of a second, which --quiet, --json and a caller in 
 
 LATE = (
     Late("__main__", "hedgegrid_assets.cli", "after the settings that numpy and the collector of garbage must find"),
-    Late("backtest.config", "hedgegrid_assets.backtest.earlier", "which reads earlier files as values of that module"),
     Late("backtest.nautilus1", "pandas", "half a second; only an equity curve has such times"),
     Late("backtest.picture", "PIL", "only a picture that is drawn needs it"),
     Late("backtest.result", "ruamel.yaml", "a tenth of a second, at the end of a run"),

@@ -57,8 +57,9 @@ def run_backtest(
     Example: hedgegrid run-backtest --backtest-config configs/backtest/btcusdt_mark_trades_funding.yaml
     --strategy-config configs/strategies/hedge_grid_v1.yaml
     """
-    from hedgegrid_assets.backtest.config import instant, read_setup
+    from hedgegrid_assets.backtest.config import instant
     from hedgegrid_assets.backtest.run import run_backtest as run
+    from hedgegrid_assets.backtest.setup import read_setup
 
     set_logging(verbose=verbose, quiet=quiet)
     setup = read_setup(

@@ -235,8 +235,8 @@ def _run_snippet(catalog: Path, instrument: str, first: date, last: date) -> Non
 
 def _run_backtest(catalog: Path, first: date, last: date) -> "Ran":
     """The shipped backtest on the days of the demo, beside the data; the run of an earlier demo is replaced."""
-    from hedgegrid_assets.backtest.config import read_setup
     from hedgegrid_assets.backtest.run import run_backtest
+    from hedgegrid_assets.backtest.setup import read_setup
 
     configs = starter_root() / "configs"
     setup = read_setup(

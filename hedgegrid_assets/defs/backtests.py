@@ -7,11 +7,12 @@ from typing import Any, Final
 
 import dagster as dg
 
-from hedgegrid_assets.backtest.config import Setup, instant, read_setup
+from hedgegrid_assets.backtest.config import Setup, instant
 from hedgegrid_assets.backtest.files import STREAMED
 from hedgegrid_assets.backtest.picture import equity_markdown
 from hedgegrid_assets.backtest.pin import pin_of
 from hedgegrid_assets.backtest.run import Ran, run_backtest
+from hedgegrid_assets.backtest.setup import read_setup
 from hedgegrid_assets.config.feeds import Feed
 from hedgegrid_assets.config.fields import Backtest
 from hedgegrid_assets.config.paths import feeds_path

@@ -40,7 +40,15 @@ from hedgegrid_assets.stages.integrity import (
     DayRules,
 )
 from hedgegrid_assets.stages.outages import Outage, read_outages, with_outages
-from hedgegrid_assets.stages.verdict import GAPS_STORED, RuleAnswer, Verdict, instrument_ids, read_verdict, status_of
+from hedgegrid_assets.stages.verdict import (
+    GAPS_STORED,
+    RuleAnswer,
+    Verdict,
+    handed_on,
+    instrument_ids,
+    read_verdict,
+    status_of,
+)
 from hedgegrid_assets.store import Places, StorePath, plain, reading, sha256_of
 from hedgegrid_assets.tables import TABLES
 from hedgegrid_assets.tables.rules.counters import Extent
@@ -369,7 +377,8 @@ def _look_at_frame(
             stored,
             gaps,
         )
-    rules = DayRules(table, day.date, verdict.thresholds if verdict else Thresholds())
+    before = handed_on(places, table, day, verdict.series) if verdict else None
+    rules = DayRules(table, day.date, verdict.thresholds if verdict else Thresholds(), before)
     digest = frames.ContentDigest(day.instrument_id)
     rows = 0
     for block in frames.read_blocks(path, table):

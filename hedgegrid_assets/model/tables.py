@@ -40,10 +40,12 @@ class Rows(NamedTuple):
 class Counter[R](Protocol):
     """Counts something of the rows of one day of a table as they pass; rules are judged by what it finds.
 
-    ``needs``: counters that its result is made with.
+    ``needs``: counters that its result is made with. ``state``: the type of what it hands on to the next day, small and
+    known to msgspec, as a verdict keeps it; None: it hands nothing on.
     """
 
     needs: ClassVar[tuple["type[Counter[Any]]", ...]] = ()
+    state: ClassVar[type[Any] | None] = None
 
     def __init__(self, held: Held) -> None: ...
 
@@ -55,10 +57,10 @@ class Counter[R](Protocol):
         ...
 
     def resume(self, state: Any) -> None:
-        """Begin with what the counter of the day before has handed on."""
+        """Begin with what the counter of the day before has handed on; before any rows."""
 
     def hand_on(self) -> Any:
-        """What the counter of the next day begins with; None: nothing."""
+        """What the counter of the next day begins with, a ``state``; None: nothing."""
         return None
 
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+import msgspec
 import polars as pl
 
 from hedgegrid_assets.model import (
@@ -21,21 +22,29 @@ from hedgegrid_assets.tables.rules.counters import Extent, FailingRows
 from hedgegrid_assets.tables.rules.gaps import Gaps
 
 
+class HandedOn(NamedTuple):
+    """What the counters of a day have handed on to the next, by their names, and the digest of that day's content."""
+
+    states: Mapping[str, Any]
+    content_digest: str | None
+
+
 class DayRules:
     """Takes the blocks of one (instrument-day, table) in stored order; then judges.
 
     Works on what is stored, so that a tampered frame is found by giving it in again. ``before``: what the counters of
-    the day before have handed on.
+    the day before have handed on; ``began_with``: the content digest of that day, where one was of use.
     """
 
-    def __init__(
-        self, table: Table, day: date, thresholds: Thresholds, before: Mapping[str, Any] | None = None
-    ) -> None:
+    def __init__(self, table: Table, day: date, thresholds: Thresholds, before: HandedOn | None = None) -> None:
         self._held = Held(table, day, thresholds)
         self._counters = {kind: kind(self._held) for kind in counters_of(table)}
-        for kind, counter in self._counters.items():
-            if before and kind.__name__ in before:
-                counter.resume(before[kind.__name__])
+        self.began_with: str | None = None
+        for kind, counter in self._counters.items() if before else ():
+            state = _state_of(kind, before)
+            if state is not None:
+                counter.resume(state)
+                self.began_with = before.content_digest if before else None
         self._carry: pl.DataFrame | None = None
 
     def add(self, block: pl.DataFrame) -> None:
@@ -56,14 +65,29 @@ class DayRules:
         return gaps.ids_rise
 
     def hand_on(self) -> dict[str, Any]:
-        """What the counters of the next day begin with."""
-        states = {kind.__name__: counter.hand_on() for kind, counter in self._counters.items()}
-        return {name: state for name, state in states.items() if state is not None}
+        """What the counters of the next day begin with, as a verdict keeps it: by the names of the counters."""
+        states = {kind.__name__: counter.hand_on() for kind, counter in self._counters.items() if kind.state}
+        return {name: msgspec.to_builtins(state) for name, state in states.items() if state is not None}
 
     def judge(self, known: DayContext) -> tuple[Counted, tuple[RuleResult, ...]]:
         """All that was counted, and the answer of every rule."""
         day = _Day(self._held, known, self._counters)
         return day, tuple(_answer(rule, day) for rule in self._held.table.rules)
+
+
+def hands_on(table: Table) -> bool:
+    """Some counter of the table has something to say to the next day."""
+    return any(kind.state is not None for kind in counters_of(table))
+
+
+def _state_of(kind: type[Counter[Any]], before: HandedOn | None) -> Any:
+    """What a counter begins with; None: nothing, or what this counter does not know any more."""
+    if before is None or kind.state is None or kind.__name__ not in before.states:
+        return None
+    try:
+        return msgspec.convert(before.states[kind.__name__], kind.state)
+    except msgspec.ValidationError:
+        return None
 
 
 def counters_of(table: Table) -> tuple[type[Counter[Any]], ...]:

@@ -1,8 +1,9 @@
 """The verdict of an instrument-day: what the rules of a table said of its frame, bound to the frame's content."""
 
 import contextlib
-from collections.abc import Sequence
-from datetime import date
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import date, timedelta
 from typing import Any, ClassVar, Final
 
 import msgspec
@@ -23,6 +24,7 @@ from hedgegrid_assets.model import (
     Thresholds,
 )
 from hedgegrid_assets.stages.frames import Precisions
+from hedgegrid_assets.stages.integrity import HandedOn, hands_on
 from hedgegrid_assets.store import Document, Places, StorePath, folder_of, read_document, write_document
 from hedgegrid_assets.tables import RULES
 from hedgegrid_assets.tables.rules.counters import Extent
@@ -72,6 +74,8 @@ class Verdict(Document, frozen=True, kw_only=True):
         gaps: At most ``GAPS_STORED``; ``gaps_total`` is how many there are, where there are more.
         identity: When two rows were taken for one, where it is not by the id (if there are ids) or by the content.
         read_as: Digest of what was said of how to read its files, where something was said.
+        state: Counter -> what it hands on to the next day, where it has something to say.
+        began_with: Content digest of the day before, where counters have begun with what it hands on.
     """
 
     kind: ClassVar[str] = "verdict"
@@ -100,6 +104,8 @@ class Verdict(Document, frozen=True, kw_only=True):
     gaps_total: int | None = None
     identity: Identity | None = None
     read_as: str | None = None
+    state: dict[str, Any] = msgspec.field(default_factory=dict)
+    began_with: str | None = None
 
     @property
     def number_of_gaps(self) -> int:
@@ -194,6 +200,8 @@ def make_verdict(
     thresholds: Thresholds,
     identity: Identity = Identity.ID,
     read_as: str | None = None,
+    state: Mapping[str, Any] | None = None,
+    began_with: str | None = None,
 ) -> Verdict:
     """The verdict of an instrument-day."""
     span, found = seen.of(Extent), seen.of(Gaps)
@@ -221,6 +229,8 @@ def make_verdict(
         gaps_total=len(found.gaps) if len(found.gaps) > GAPS_STORED else None,
         identity=None if identity is _usual_identity(table) else identity,
         read_as=read_as,
+        state=dict(state or {}),
+        began_with=began_with,
     )
 
 
@@ -232,6 +242,21 @@ def store_verdict(places: Places, table: Table, day: InstrumentDay, verdict: Ver
 def read_verdict(places: Places, table: Table, day: InstrumentDay) -> Verdict | None:
     """The stored verdict, or None. Raises DocumentDamaged."""
     return read_document(places.verdict(day.instrument_id, table.folder, day.date), Verdict)
+
+
+def handed_on(places: Places, table: Table, day: InstrumentDay, series: str) -> HandedOn | None:
+    """What the counters of the day before hand on, if it is there, of the same series, and good.
+
+    A day whose day before is made anew later is not made anew for that: ``began_with`` tells which one it has seen.
+    """
+    if not hands_on(table):
+        return None
+    before: Verdict | None = None
+    with contextlib.suppress(EnvironmentFault):  # whoever looks at that day is told
+        before = read_verdict(places, table, replace(day, date=day.date - timedelta(days=1)))
+    if before is None or before.status is Status.BLOCKED or before.series != series or not before.state:
+        return None
+    return HandedOn(before.state, before.content_digest)
 
 
 def instrument_ids(places: Places) -> dict[str, str]:

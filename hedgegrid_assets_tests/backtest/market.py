@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from ruamel.yaml import YAML
 
-from hedgegrid_assets.backtest.config import Setup, read_setup
+from hedgegrid_assets.backtest.config import Setup
+from hedgegrid_assets.backtest.setup import read_setup
 from hedgegrid_assets.pipeline.request import request
 from hedgegrid_assets.pipeline.run import run
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from hedgegrid_assets.backtest.config import FeeShares, instant, read_setup
+from hedgegrid_assets.backtest.config import FeeShares, instant
+from hedgegrid_assets.backtest.setup import read_setup
 from hedgegrid_assets.errors import BacktestFileError, UsageError
 from hedgegrid_assets_tests.backtest.market import ID, MIDNIGHT, SECOND, file_of, scripted, settings_of, setup_of
 

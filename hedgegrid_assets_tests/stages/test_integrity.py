@@ -32,7 +32,7 @@ from hedgegrid_assets.model import (
     Thresholds,
 )
 from hedgegrid_assets.stages.frames import frame_schema
-from hedgegrid_assets.stages.integrity import DayRules, counters_of
+from hedgegrid_assets.stages.integrity import DayRules, HandedOn, counters_of
 from hedgegrid_assets.stages.verdict import RuleAnswer, Verdict, make_verdict, status_of, store_verdict
 from hedgegrid_assets.store import Places
 from hedgegrid_assets.tables import RULES, TABLES
@@ -481,6 +481,8 @@ def test_a_verdict_is_sorted_json_without_a_clock(tmp_path: Path) -> None:
 class Crossings(Counter[int]):
     """Rows above the one before, which may be the last of the day before."""
 
+    state = Decimal
+
     def __init__(self, held: Held) -> None:
         del held
         self._found, self._last = 0, None
@@ -517,7 +519,7 @@ def test_a_counter_begins_with_what_it_has_handed_on_the_day_before() -> None:
     table = counting(Crossings)
     first = DayRules(table, DAY, USUAL)
     first.add(frames[0])
-    for before, found in ((None, 0), (first.hand_on(), 1)):
+    for before, found in ((None, 0), (HandedOn(first.hand_on(), "of the day before"), 1)):
         second = DayRules(table, DAY, USUAL, before)
         second.add(frames[1])
         assert second.judge(DayContext())[1][0].numbers == {"found": found}

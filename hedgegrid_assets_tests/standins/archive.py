@@ -22,14 +22,13 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import cache
-from types import TracebackType
-from typing import Final, Self
+from typing import Final, override
 from xml.sax.saxutils import escape
 
 from aiohttp import web
 
 from hedgegrid_assets.sources.synthetic import generate
-from hedgegrid_assets_tests.standins.tardis import Fault, Logged
+from hedgegrid_assets_tests.standins.server import Fault, Server
 
 SINCE: Final = date(2019, 12, 31)
 ENDED: Final = date(2024, 3, 31)
@@ -388,33 +387,22 @@ def rows_in(body: bytes) -> Rows:
 # ---------------------------------------------------------------- the server
 
 
-class Standin:
+class Standin(Server):
     """The server, in a thread of its own."""
 
     def __init__(self, *, port: int = 0, trades_per_day: int = 1_500, seed: int = 7, until: date | None = None) -> None:
+        super().__init__(port)
         self.library = Library(trades_per_day, seed, until or datetime.now(UTC).date())
-        self.log: list[Logged] = []
-        self.delay_seconds = 0.0
-        self._faults: list[Fault] = []
-        self._port = port
-        self._loop = asyncio.new_event_loop()
-        self._ready = threading.Event()
-        self._stop = asyncio.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
 
     @property
     def endpoint(self) -> str:
         """What replaces scheme and host of every address."""
-        return f"http://127.0.0.1:{self._port}"
+        return self.root
 
-    def inject(self, *faults: Fault) -> None:
-        """Break the requests that match; the first fault that strikes counts."""
-        self._faults += faults
-
+    @override
     def clear(self) -> None:
         """Forget faults, changes and log."""
-        self._faults.clear()
-        self.log.clear()
+        super().clear()
         self.library.restore()
         self.delay_seconds = 0.0
 
@@ -422,53 +410,9 @@ class Standin:
         """Publish a file with other rows."""
         self.library.change(path, change)
 
-    def requests(self, part: str = "") -> list[Logged]:
-        """The requests with ``part`` in path or query."""
-        return [entry for entry in self.log if part in entry.target]
-
-    # -- life
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        if not self._ready.wait(20):
-            raise RuntimeError("the stand-in did not start")
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(10)
-
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        self._loop.run_until_complete(self._serve())
-        self._loop.close()
-
-    async def _serve(self) -> None:
-        app = web.Application()
-        app.router.add_route("*", "/{tail:.*}", self._answer)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", self._port)
-        await site.start()
-        self._port = runner.addresses[0][1]
-        self._ready.set()
-        await self._stop.wait()
-        await runner.cleanup()
-
     # -- answers
 
-    async def _answer(self, request: web.Request) -> web.StreamResponse:
-        entry = Logged(time.monotonic(), request.method, str(request.rel_url), dict(request.headers))
-        self.log.append(entry)
-        try:
-            response = await self._respond(request)
-            entry.status = response.status
-            return response
-        finally:
-            entry.ended = time.monotonic()
-
+    @override
     async def _respond(self, request: web.Request) -> web.StreamResponse:
         target = str(request.rel_url)
         fault = next((fault for fault in self._faults if fault.strikes(target, None)), None)

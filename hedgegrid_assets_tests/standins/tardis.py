@@ -15,19 +15,19 @@ import sys
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, override
 
 import polars as pl
 import zstandard
 from aiohttp import web
 
 from hedgegrid_assets.sources.synthetic import generate
+from hedgegrid_assets_tests.standins.server import Fault, Server
 
 KEY: Final = "standin-key"
 MINUTES: Final = 1_440
@@ -110,57 +110,6 @@ EXCHANGES: Final[Mapping[str, Exchange]] = {
 
 
 # ---------------------------------------------------------------- faults and the log
-
-
-@dataclass(slots=True)
-class Fault:
-    """One thing to do wrong.
-
-    ``kind``: status, reset, slow, stall, truncated, garbage, html, zero, second_member, zstd, no_slice_size,
-    small_slice_size, lines, rows.
-
-    Attributes:
-        path: Part of the path and query that it is for.
-        minute: Minute of the day of the slice; None: any.
-        times: How often; None: for ever.
-        after: Matching requests that are answered well before.
-        status: For ``status``.
-        retry_after: Its header, in seconds or any text.
-        body: For ``status``; None: Tardis' JSON.
-        seconds: For ``slow`` and ``stall``.
-        change: For ``lines`` and ``rows``: the text of the body before and after.
-    """
-
-    kind: str
-    path: str = ""
-    minute: int | None = None
-    times: int | None = 1
-    after: int = 0
-    status: int = 500
-    retry_after: str | None = None
-    body: str | None = None
-    seconds: float = 30.0
-    change: Callable[[bytes], bytes] = lambda data: data
-    seen: int = field(default=0, init=False)
-
-    def strikes(self, target: str, minute: int | None) -> bool:
-        """Whether this request is to be broken; counts those that match."""
-        if self.path not in target or (self.minute is not None and self.minute != minute):
-            return False
-        self.seen += 1
-        return self.seen > self.after and (self.times is None or self.seen <= self.after + self.times)
-
-
-@dataclass(slots=True)
-class Logged:
-    """One request: times on the monotonic clock, ``status`` as sent (0: broken off)."""
-
-    at: float
-    method: str
-    target: str
-    headers: Mapping[str, str]
-    status: int = 0
-    ended: float = 0.0
 
 
 # ---------------------------------------------------------------- messages
@@ -423,11 +372,10 @@ class Refusal(Exception):
         self.status = status
 
 
-class Standin:
+class Standin(Server):
     """The server, in a thread of its own, on 127.0.0.1.
 
     Attributes:
-        log: Every request, in order of arrival.
         library: Where its days come from.
         keys: Key -> (first day, first day not allowed any more), or None for all days.
         wrong_key_on_free_days: Whether an unknown key is served on a free day, as no key is.
@@ -442,44 +390,24 @@ class Standin:
         trades_per_day: int = 2_000,
         seed: int = 7,
     ) -> None:
+        super().__init__(port)
         self.library = Library(trades_per_day, seed)
         self.keys: Mapping[str, tuple[date, date] | None] = {KEY: None} if keys is None else keys
-        self.log: list[Logged] = []
         self.wrong_key_on_free_days = True
         self.instruments_open = False
-        self.delay_seconds = 0.0
         self.zstd = False
-        self._faults: list[Fault] = []
-        self._port = port
         self._datasets: dict[tuple[str, bool], bytes] = {}
         self._lock = threading.Lock()
-        self._loop = asyncio.new_event_loop()
-        self._ready = threading.Event()
-        self._stop = asyncio.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
 
     @property
     def endpoint(self) -> str:
         """Root of the API."""
-        return f"http://127.0.0.1:{self._port}/v1"
+        return f"{self.root}/v1"
 
     @property
     def datasets_endpoint(self) -> str:
         """Root of the datasets."""
-        return f"http://127.0.0.1:{self._port}/datasets/v1"
-
-    def inject(self, *faults: Fault) -> None:
-        """Break the requests that match; the first fault that strikes counts."""
-        self._faults += faults
-
-    def clear(self) -> None:
-        """Forget faults and log."""
-        self._faults.clear()
-        self.log.clear()
-
-    def requests(self, part: str = "") -> list[Logged]:
-        """The requests with ``part`` in path or query."""
-        return [entry for entry in self.log if part in entry.target]
+        return f"{self.root}/datasets/v1"
 
     def most_at_once(self, part: str = "") -> int:
         """Largest number of requests in flight together."""
@@ -492,49 +420,9 @@ class Standin:
             most = max(most, now)
         return most
 
-    # -- life
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        if not self._ready.wait(20):
-            raise RuntimeError("the stand-in did not start")
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(10)
-
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        self._loop.run_until_complete(self._serve())
-        self._loop.close()
-
-    async def _serve(self) -> None:
-        app = web.Application()
-        app.router.add_route("*", "/{tail:.*}", self._answer)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", self._port)
-        await site.start()
-        self._port = runner.addresses[0][1]
-        self._ready.set()
-        await self._stop.wait()
-        await runner.cleanup()
-
     # -- answers
 
-    async def _answer(self, request: web.Request) -> web.StreamResponse:
-        entry = Logged(time.monotonic(), request.method, str(request.rel_url), dict(request.headers))
-        self.log.append(entry)
-        try:
-            response = await self._respond(request)
-            entry.status = response.status
-            return response
-        finally:
-            entry.ended = time.monotonic()
-
+    @override
     async def _respond(self, request: web.Request) -> web.StreamResponse:
         minute = _minute(request)
         fault = next((fault for fault in self._faults if fault.strikes(str(request.rel_url), minute)), None)

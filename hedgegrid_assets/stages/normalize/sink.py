@@ -22,6 +22,7 @@ from hedgegrid_assets.stages.normalize.last_rows import LastRows
 from hedgegrid_assets.stages.normalize.recipe import Recipe
 from hedgegrid_assets.stages.normalize.reshaped import Reshaped
 from hedgegrid_assets.stages.raw import RawDay
+from hedgegrid_assets.stages.verdict import handed_on
 from hedgegrid_assets.store import BackgroundWriter, Places, StorePath, publish_file, sha256_of, temporary_file
 from hedgegrid_assets.timestamps import day_end
 
@@ -139,7 +140,8 @@ class FrameFile:
         schema = arrow_schema(table, recipe.precisions, metadata)
         self._writer = FrameWriter(self._temporary, day.instrument_id, table, schema, recipe.compression)
         self._digest = ContentDigest(day.instrument_id)
-        self._rules = DayRules(table, day.date, recipe.thresholds_of(table))
+        before = handed_on(places, table, day, recipe.channel.series)
+        self._rules = DayRules(table, day.date, recipe.thresholds_of(table), before)
         self._groups = Regrouped()
         self._takers: list[Callable[[pl.DataFrame], None]] = [self._writer.write, self._digest.add, self._rules.add]
         if other is not None:
