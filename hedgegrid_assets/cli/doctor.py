@@ -13,6 +13,7 @@ import typer
 
 from hedgegrid_assets.cli.output import Data, Json, Quiet, Verbose, console, print_json, progress, set_logging
 from hedgegrid_assets.config.paths import data_path
+from hedgegrid_assets.errors import NoSuchCatalog
 from hedgegrid_assets.timestamps import parse_day
 
 if TYPE_CHECKING:
@@ -55,7 +56,6 @@ def doctor(
     root = data or data_path()
     if online:
         return _online(root, endpoint, parse_day(day, "--day") if day else None, as_json=as_json, quiet=quiet)
-    from hedgegrid_assets.errors import NoSuchCatalog
     from hedgegrid_assets.housekeeping.doctor import examine
     from hedgegrid_assets.store import Places
 
