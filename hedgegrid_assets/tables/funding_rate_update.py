@@ -4,7 +4,18 @@ from typing import Final
 
 import polars as pl
 
-from hedgegrid_assets.model import Column, Encoding, LastRow, NautilusColumn, NautilusForm, RowFilter, Table
+from hedgegrid_assets.model import (
+    Column,
+    Effect,
+    Encoding,
+    LastRow,
+    NautilusColumn,
+    NautilusForm,
+    RowFilter,
+    Rule,
+    Severity,
+    Table,
+)
 from hedgegrid_assets.tables import rules
 
 RATE_DECIMALS: Final = 28
@@ -25,6 +36,31 @@ def _settled_or_changed() -> pl.Expr:
     is_due = (pl.col("ts_init") < pl.col("next_funding_time")).fill_null(value=False)
     return changed | (pl.col("is_settlement") & ~is_due)
 
+
+_LATE: Final = 60 * 10**9
+"""Venues stamp a settlement some moments after it."""
+
+
+def _lost_before() -> pl.Expr:
+    """Settlements of a known interval with another one lost before them, or at the start of the day.
+
+    Intervals divide a day and change at settlements, so of two that follow each other the longer one counts.
+    """
+    settled = pl.col("is_settlement") & pl.col("next_funding_time").is_null()
+    interval = pl.col("interval_minutes").cast(pl.Int64) * (60 * 10**9)
+    longer = pl.max_horizontal(interval, interval.shift(1))
+    after = pl.col("ts_init") - pl.col("ts_init").shift(1) - longer > _LATE
+    return settled & after.fill_null(pl.col("ts_init") - pl.col("day_start") - interval > -_LATE)
+
+
+_SETTLEMENTS_FOLLOW: Final = Rule(
+    "settlements_follow",
+    Severity.WARN,
+    "gap_report",
+    "each settlement comes an interval after the one before, where the source says the interval",
+    fails=_lost_before(),
+    effect=Effect.DEGRADES,
+)
 
 FUNDING_RATE_UPDATE: Final = Table(
     name="funding_rate_update",
@@ -68,7 +104,14 @@ FUNDING_RATE_UPDATE: Final = Table(
         ),
     ),
     whole_day={"is_settlement": LastRow("next_funding_time", among=_is_due)},
-    rules=(*rules.STORED, rules.NO_TIME_GAPS, rules.DAY_COVERED, rules.CADENCE_AS_EXPECTED, *rules.OBSERVED),
+    rules=(
+        *rules.STORED,
+        rules.NO_TIME_GAPS,
+        rules.DAY_COVERED,
+        _SETTLEMENTS_FOLLOW,
+        rules.CADENCE_AS_EXPECTED,
+        *rules.OBSERVED,
+    ),
     code_version=2,
     default=True,
 )

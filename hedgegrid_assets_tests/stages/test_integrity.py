@@ -176,6 +176,15 @@ BROKEN: dict[str, Callable[[Day], Day]] = {
     "no_sequence_gaps": lambda day: day.with_frame(without(20)),
     "day_covered": lambda day: day.with_frame(lambda frame: frame.slice(len(frame) // 2)),
     "cadence_as_expected": lambda day: day.with_frame(lambda frame: frame.filter(pl.col("raw_row") % 50 > 0)),
+    "settlements_follow": lambda day: day.with_frame(
+        lambda frame: without(20, len(frame) // 3)(
+            frame.with_columns(
+                is_settlement=pl.lit(value=True),
+                next_funding_time=pl.lit(None, frame.schema["next_funding_time"]),
+                interval_minutes=pl.lit(1, frame.schema["interval_minutes"]),
+            )
+        )
+    ),
     "aggressor_sides_mixed": lambda day: day.with_frame(lambda frame: pl.concat([frame] * 20)),
     "prices_on_tick": lambda day: replace(day, thresholds=Thresholds(price_increment="0.25")),
     "ts_event_sorted": lambda day: day.with_frame(at(7, "ts_event", later("ts_event"))),

@@ -103,6 +103,40 @@ def test_candles_that_are_missing_or_doubled_are_seen(server: Standin, tmp_path:
     assert [gap["seconds"] for gap in found["gaps"]] == [360.0]
 
 
+FOUR = date(2024, 1, 10)
+"""A day of settlements every four hours, among days of three."""
+
+
+@pytest.mark.parametrize(
+    ("lost", "status"),
+    [
+        (None, "complete"),
+        ((FOUR, 12), "degraded"),  # between two others
+        ((FOUR, 0), "degraded"),  # the first of a day
+        ((FOUR, 20), "partial"),  # the last one
+        ((date(2024, 1, 11), 0), "degraded"),  # the first of a day with three
+    ],
+)
+def test_a_lost_settlement_is_seen_on_a_day_of_its_own_interval(
+    lost: tuple[date, int] | None, status: str, server: Standin, tmp_path: Path
+) -> None:
+    def settled(rows: Rows) -> Rows:
+        del rows
+        days = [date(2024, 1, day) for day in range(8, 14)]
+        times = [(day, hour) for day in days for hour in range(0, 24, 4 if day == FOUR else 8) if (day, hour) != lost]
+        starts = [int(datetime(day.year, day.month, day.day, hour, tzinfo=UTC).timestamp()) for day, hour in times]
+        step = [4 if day == FOUR else 8 for day, _ in times]
+        return [f"{at}00{hours % 7},{hours},0.0001" for at, hours in zip(starts, step, strict=True)]
+
+    server.change(month_of("fundingRate"), settled)
+    assert convert(tmp_path, server, "--data-types", "funding", "-q", start="2024-01-08", end="2024-01-13") == 0
+    days = [date(2024, 1, day) for day in range(8, 13)]
+    of_day = {day: verdict(tmp_path, "funding_rate", day=day) for day in days}
+    where = lost[0] if lost else FOUR
+    assert of_day.pop(where)["status"] == status
+    assert {found["status"] for found in of_day.values()} == {"complete"}
+
+
 def test_a_file_of_two_units_is_read_line_by_line(
     server: Standin, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
