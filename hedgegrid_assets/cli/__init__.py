@@ -9,7 +9,20 @@ from typing import Final
 
 import typer
 
-from hedgegrid_assets.cli import backtest, convert, diff, doctor, inspect, look, operate, outages, prune, setup, status
+from hedgegrid_assets.cli import (
+    backtest,
+    backup,
+    convert,
+    diff,
+    doctor,
+    inspect,
+    look,
+    operate,
+    outages,
+    prune,
+    setup,
+    status,
+)
 from hedgegrid_assets.cli.output import CommandWithTables, GroupOfOne, show_error
 from hedgegrid_assets.errors import HedgegridError, Unforeseen
 from hedgegrid_assets.inspect.visible import visible
@@ -77,6 +90,8 @@ app.command("generate-sample-data")(_exits(convert.generate_sample_data))
 app.command("backfill")(_exits(operate.backfill))
 app.command("status")(_exits(status.status))
 app.command("doctor")(_exits(doctor.doctor))
+app.command("backup")(_exits(backup.backup))
+app.command("restore")(_exits(backup.restore))
 app.command("prune", cls=CommandWithTables)(_exits(prune.prune))
 app.command("refresh")(_exits(diff.refresh))
 app.command("reset-day", cls=CommandWithTables)(_exits(operate.reset_day))

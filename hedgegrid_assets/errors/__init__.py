@@ -25,7 +25,8 @@ HedgegridError
 │   │   ├── LinesUnplaced, EncodingUnknown, NotOneMessageALine
 │   │   └── MissingColumns, DecimalComma, CandlesRefused, DaysOnly, HeaderChanges, SidesUnknown, TimestampParsingFailed
 │   ├── TooManyOddLines
-│   └── CatalogDiffers
+│   ├── CatalogDiffers
+│   └── BackupRefused    an archive that is not whole, or not ours
 ├── Unforeseen           exit 1: what nobody has thought of, with what was worked on
 └── EnvironmentFault     exit 1: disk, permissions, network, installed versions
     ├── AlertsWait
@@ -61,6 +62,7 @@ from hedgegrid_assets.errors.base import (
 )
 from hedgegrid_assets.errors.catalog import (
     NAUTILUS_WANTED,
+    BackupRefused,
     CatalogDiffers,
     DayBlocked,
     DocumentDamaged,
@@ -113,6 +115,7 @@ __all__ = [
     "ArchiveFileUnproven",
     "BacktestFileError",
     "BacktestRefused",
+    "BackupRefused",
     "CandlesRefused",
     "CatalogDiffers",
     "ChecksumDiffers",

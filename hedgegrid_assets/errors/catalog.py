@@ -224,3 +224,16 @@ class NeedsDisk(UsageError):
             hint="copy the catalog to a disk, do it there, and copy it back",
             details={"path": path},
         )
+
+
+class BackupRefused(DataError):
+    """An archive that cannot be restored; what stands stays as it is."""
+
+    code = "backup"
+
+    def __init__(self, archive: PathLike[str], why: str) -> None:
+        super().__init__(
+            f"{archive} is refused: expected a whole backup of `hedgegrid backup`, found that {why}",
+            hint="nothing was changed; take another copy of it, or an earlier backup",
+            details={"path": str(archive), "why": why},
+        )

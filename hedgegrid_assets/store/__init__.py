@@ -20,8 +20,10 @@ from hedgegrid_assets.store.objects import AnyFile, Entry, Level, Store, StorePa
 from hedgegrid_assets.store.places import Places, cut_name, folder_of, raw_folder_name
 from hedgegrid_assets.store.publish import atomic_write, give_up, parquet_writer, publish_file, temporary_file
 from hedgegrid_assets.store.spool import Spool
+from hedgegrid_assets.store.swap import exchange
+from hedgegrid_assets.store.tar import Member, TarFault, tar_members, tar_writer
 from hedgegrid_assets.store.threads import BackgroundWriter, ordered_map, prefetch
-from hedgegrid_assets.store.trees import SET_ASIDE, Size, names_in, put_back, set_aside, size_of
+from hedgegrid_assets.store.trees import SET_ASIDE, Size, files_below, names_in, put_back, set_aside, size_of
 
 __all__ = [
     "GZIP_MAGIC",
@@ -37,11 +39,13 @@ __all__ = [
     "Level",
     "LineFile",
     "LocalStore",
+    "Member",
     "Places",
     "Size",
     "Spool",
     "Store",
     "StorePath",
+    "TarFault",
     "abandoned",
     "atomic_write",
     "bytes_in",
@@ -49,7 +53,9 @@ __all__ = [
     "content_crc",
     "cut_name",
     "disk_fault",
+    "exchange",
     "exclusive_lock",
+    "files_below",
     "folder_of",
     "give_up",
     "gunzip",
@@ -77,6 +83,8 @@ __all__ = [
     "size_of",
     "stored",
     "sync_folder",
+    "tar_members",
+    "tar_writer",
     "temporary_file",
     "uri_of",
     "working_folder",

@@ -2,6 +2,7 @@
 
 import os
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -55,6 +56,13 @@ def _size_here(roots: list[Path]) -> Size:
             files += 1
             total += status.st_size
     return Size(files, total, on_disk)
+
+
+def files_below(root: Path) -> Iterator[Path]:
+    """Every file below a folder of this machine, in order of its path; none where there is no folder."""
+    for folder, names, files in os.walk(root):
+        names.sort()
+        yield from (Path(folder, name) for name in sorted(files))
 
 
 def names_in(folder: AnyFile) -> list[str]:

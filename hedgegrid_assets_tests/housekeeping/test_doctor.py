@@ -193,6 +193,11 @@ def files_in_the_making(home: Home) -> None:
         (root / ".hedgegrid-1-0a1b2c3d/x.part").write_text("half")
 
 
+def a_restore_that_was_killed(home: Home) -> None:
+    (home.root / "data/.catalog.restoring").mkdir()
+    (home.root / "data/.catalog.restoring/instruments.parquet").touch()
+
+
 @dataclass(frozen=True)
 class Case:
     """``kinds``: what is found; ``same``: afterwards every file but those set aside is as it was before."""
@@ -229,6 +234,7 @@ CASES = (
     Case(a_change_half_done, {"unfinished change": 1}),
     Case(a_widening_that_was_killed, {"catalog in the making": 1}),
     Case(files_in_the_making, {"left by a killed run": 2}),
+    Case(a_restore_that_was_killed, {"left by a killed run": 1}),
 )
 
 

@@ -4,15 +4,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hedgegrid_assets.errors import HedgegridError
+from hedgegrid_assets.housekeeping.backup import lock_of, restoring, targets_of
 from hedgegrid_assets.housekeeping.doctor.finding import Finding
 from hedgegrid_assets.stages import catalog as catalog_stage
 from hedgegrid_assets.store import (
+    LocalStore,
     Places,
     StorePath,
     abandoned,
     exclusive_lock,
     is_held,
     names_in,
+    remove_tree,
     working_folder,
     writing,
 )
@@ -58,7 +61,7 @@ def _unstaged(staged: StorePath, lock: StorePath) -> str:
 def leftovers(places: Places) -> Iterator[Finding]:
     """Files and folders in the making that no living process holds."""
     feeds = [name for name in names_in(places.landing) if places.raw_temp(name).is_dir()]
-    for root in (places.catalog_temp, *map(places.raw_temp, feeds)):
+    for root in (places.catalog_temp, places.landing, *map(places.raw_temp, feeds)):
         for path in abandoned(root):
             yield Finding(
                 "left by a killed run",
@@ -67,6 +70,24 @@ def leftovers(places: Places) -> Iterator[Finding]:
                 "removed: its run makes it anew",
                 lambda root=root, path=path: _removed(root, path),
             )
+    here = isinstance(places.catalog.store, LocalStore) and isinstance(places.data.store, LocalStore)
+    for target in targets_of(places).values() if here else ():
+        folder = restoring(target)
+        if folder.exists() and not is_held(lock_of(folder)):
+            yield Finding(
+                "left by a killed run",
+                str(folder),
+                "a restore was killed before anything took its place",
+                "removed: the archive has it all",
+                lambda folder=folder: _forgotten(folder),
+            )
+
+
+def _forgotten(folder: Path) -> str:
+    with writing(folder):
+        remove_tree(folder)
+        lock_of(folder).unlink(missing_ok=True)
+    return "removed"
 
 
 def _removed(root: Path, path: Path) -> str:
