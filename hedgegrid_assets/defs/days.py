@@ -64,10 +64,11 @@ def days_of(
         maker = DayMaker(feed_context, selected, force=context.run.tags.get(FORCE_TAG) == "yes")
         faults: list[Fault] = []
         missing: list[NoDataFetched] = []
-        for day in map(day_of, keys):
+        for key in keys:
+            day = day_of(key)
             results: list[AssetResult] = []
             try:
-                results = maker.make(day)
+                results = maker.make(day, columns=key == keys[-1])
             except NoDataFetched as error:
                 missing.append(error)
                 found = [Fault(day, f"{feed_context.feed.name}/raw", error)]

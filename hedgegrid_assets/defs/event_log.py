@@ -6,12 +6,16 @@ before: an instance may be opened with either. Private parts that this leans on 
 """
 
 import logging
+import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
 from typing import Any, Final, Self, override
 
 import dagster as dg
+import msgspec
 from dagster._core.storage.event_log import ConsolidatedSqliteEventLogStorage, SqliteEventLogStorage
+from dagster._core.storage.event_log.sqlite.consolidated_sqlite_event_log import SQLITE_EVENT_LOG_FILENAME
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -22,6 +26,10 @@ _log: Final = logging.getLogger(__name__)
 KNOWN: Final = "1.13."
 """Versions of Dagster whose private parts these classes were tried with."""
 _BUSY_SECONDS: Final = 60
+_EVENT: Final = '{"__class__": "EventLogEntry"'
+"""How the JSON of an event begins."""
+_PAGE_BYTES: Final = 16_384
+"""Of new databases: an event is 2 to 15 kB, and SQLite's usual 4 kB would be half empty."""
 _SHARDS: Final = 4
 """Databases of runs that are kept open, besides the index: a run writes to its own."""
 
@@ -37,7 +45,12 @@ class KeptSqliteEventLog(SqliteEventLogStorage):
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._engines: dict[str, Engine] = {}
         self._tables: set[str] = set()
+        index = Path(base_dir, f"{INDEX_SHARD_NAME}.db")
+        is_new = not index.exists()
         super().__init__(base_dir, inst_data)
+        if is_new:
+            self._forget(INDEX_SHARD_NAME)
+            _use_large_pages(index)
 
     @classmethod
     @override
@@ -72,16 +85,19 @@ class KeptSqliteEventLog(SqliteEventLogStorage):
         if shard not in self._engines:
             runs = [name for name in self._engines if name != INDEX_SHARD_NAME]
             for name in runs[: max(0, len(runs) - _SHARDS + 1)]:
-                self._engines.pop(name).dispose()
+                self._forget(name)
             self._engines[shard] = _engine(self.conn_string_for_shard(shard))
         return self._engines[shard]
+
+    def _forget(self, shard: str) -> None:
+        if shard in self._engines:
+            self._engines.pop(shard).dispose()
 
     @override
     def dispose(self) -> None:
         """Close all databases."""
-        for engine in self._engines.values():
-            engine.dispose()
-        self._engines.clear()
+        for shard in list(self._engines):
+            self._forget(shard)
         super().dispose()
 
 
@@ -91,7 +107,11 @@ class KeptEventLog(ConsolidatedSqliteEventLogStorage):
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._engine: Engine | None = None
         self._tables: set[str] = set()
+        is_new = not Path(base_dir, f"{SQLITE_EVENT_LOG_FILENAME}.db").exists()
         super().__init__(base_dir, inst_data)
+        if is_new and is_known():
+            self._forget()
+            _use_large_pages(Path(self.get_db_path()))
 
     @classmethod
     @override
@@ -123,12 +143,15 @@ class KeptEventLog(ConsolidatedSqliteEventLogStorage):
             self._engine = _engine(self._conn_string)
         return self._engine
 
-    @override
-    def dispose(self) -> None:
-        """Close the database."""
+    def _forget(self) -> None:
         if self._engine is not None:
             self._engine.dispose()
             self._engine = None
+
+    @override
+    def dispose(self) -> None:
+        """Close the database."""
+        self._forget()
         super().dispose()
 
 
@@ -140,8 +163,33 @@ def _engine(address: str) -> Engine:
     @event.listens_for(made, "connect")
     def relaxed(connection: Any, _: object) -> None:  # with WAL, a power cut may cost the last events, never the file
         connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute(f"PRAGMA page_size={_PAGE_BYTES}")  # has no effect on a database that is there
+
+    @event.listens_for(made, "before_cursor_execute", retval=True)
+    def compact(
+        _connection: Connection, _cursor: object, statement: str, parameters: Any, _context: object, many: bool
+    ) -> tuple[str, Any]:
+        if not many and isinstance(parameters, tuple):
+            parameters = tuple(map(_compact, parameters))
+        return statement, parameters
 
     return made
+
+
+def _compact(value: object) -> object:
+    """An event without the spaces in its JSON: a twentieth of it."""
+    is_event = isinstance(value, str) and value.startswith(_EVENT)
+    return msgspec.json.format(value, indent=-1) if is_event else value
+
+
+def _use_large_pages(path: Path) -> None:
+    """Of a database that was made just now. Where others have opened it meanwhile, it stays as it is."""
+    with closing(sqlite3.connect(path)) as connection, suppress(sqlite3.OperationalError):
+        connection.execute("PRAGMA journal_mode=DELETE")
+        connection.execute(f"PRAGMA page_size={_PAGE_BYTES}")
+        connection.execute("VACUUM")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
 
 
 def _has_table(engine: Engine, name: str) -> bool:

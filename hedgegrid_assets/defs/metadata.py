@@ -25,6 +25,8 @@ type Metadata = dict[str, Any]
 
 FIRST_BAD: Final = 10
 _SHOWN_FILES: Final = 50
+_NOT_OF_ORIGIN: Final = {"content", "decimals", "disconnects_ns", "first_local_ns", "last_local_ns", "stored_bytes"}
+"""Of a part of a raw day: lists, and what is said of the raw day itself."""
 _INSTRUMENT: Final = (
     "id",
     "price_precision",
@@ -107,12 +109,13 @@ def _schema(columns: list[tuple[str, str, str, bool]]) -> dg.TableSchema:
 
 
 def of_raw(raw: RawDay, seconds: float) -> Metadata:
-    """A raw day, from its manifest."""
+    """A raw day, from its manifest. What is zero is left out."""
     manifest = raw.manifest
     shown = [
-        {name: value for name, value in plain(part).items() if name not in {"decimals", "disconnects_ns"}}
+        {name: value for name, value in plain(part).items() if value and name not in _NOT_OF_ORIGIN}
         for part in manifest.origin[:FIRST_BAD]
     ]
+    disconnects = len(manifest.disconnects_ns)
     return {
         **_rows(manifest.lines),
         "dagster/uri": uri_of(raw.path),
@@ -122,9 +125,9 @@ def of_raw(raw: RawDay, seconds: float) -> Metadata:
         "last_ts": _time(manifest.last_local_ns),
         "received_as": manifest.stored,
         "fetched_at": manifest.fetched_at,
-        "disconnects": len(manifest.disconnects_ns),
+        **({"disconnects": disconnects} if disconnects else {}),
         "origin": dg.MetadataValue.json(shown),
-        "origins": len(manifest.origin),
+        **({"origins": len(manifest.origin)} if len(manifest.origin) > len(shown) else {}),
         "seconds": round(seconds, 3),
     }
 
@@ -169,13 +172,11 @@ def chart(feed_context: FeedContext, day: InstrumentDay, table: Table, verdict: 
 
 
 def of_catalog(verdict: Verdict, path: StorePath, rows: int, seconds: float) -> Metadata:
-    """A Nautilus file, and the verdict that let it in."""
+    """A Nautilus file, and the verdict that let it in. Its first and last times are those of its frame."""
     return {
         **_rows(rows),
         "dagster/uri": uri_of(path),
         "verdict": str(verdict.status),
-        "first_ts": _time(verdict.first_ts_init),
-        "last_ts": _time(verdict.last_ts_init),
         "bytes": path.size,
         "seconds": round(seconds, 3),
     }

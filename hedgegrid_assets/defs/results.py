@@ -83,9 +83,14 @@ class DayMaker:
         self._feed_context, self._selected, self._force = feed_context, selected, force
         self._checks = daily_checks(feed_context)
         self._patient = True
+        self._columns = True
 
-    def make(self, day: InstrumentDay) -> list[AssetResult]:
-        """All results of a day, upstream first. Raises NoDataFetched where there are no raw data at all."""
+    def make(self, day: InstrumentDay, *, columns: bool = True) -> list[AssetResult]:
+        """All results of a day, upstream first. Raises NoDataFetched where there are no raw data at all.
+
+        ``columns``: say which columns there are and where they come from; of a block it is enough to hear it once.
+        """
+        self._columns = columns
         with ExitStack() as stack:
             raws = {channel: self._raw(RawKey(channel, *self._place(day))) for channel in self._channels()}
             for raw in raws.values():
@@ -267,13 +272,18 @@ class DayMaker:
                 **({"failed": dg.MetadataValue.md(failed)} if failed else {}),
                 **metadata.chart(self._feed_context, day, table, verdict),
                 **metadata.of_frame(verdict, frame, seconds),
-                **normalized_described(self._feed_context, table),
-                "dagster/column_schema": metadata.frame_columns(table, verdict.precision),
+                **self._frame_columns(table, verdict),
             }
         answers = [check.judged(verdict, self._first_bad(day, table, verdict, check)) for check in self._checks[key]]
         version = None if error is not None or frame is None else str(verdict.content_digest)
         notes = (done.made.note,) if done.made.note else ()
         return AssetResult(key, day, version, told, tuple(answers), error, notes)
+
+    def _frame_columns(self, table: Table, verdict: Verdict) -> Metadata:
+        if not self._columns:
+            return {}
+        exact = metadata.frame_columns(table, verdict.precision)
+        return {**normalized_described(self._feed_context, table), "dagster/column_schema": exact}
 
     def _first_bad(self, day: InstrumentDay, table: Table, verdict: Verdict, check: Check) -> str | None:
         mine = {rule.name for rule in check.rules}
@@ -303,10 +313,9 @@ class DayMaker:
         stored = read_verdict(self._feed_context.places, table, day)
         assert stored is not None  # it let the day in
         verdict = with_outages(stored, read_outages(self._feed_context.places))
-        told = {
-            **metadata.of_catalog(verdict, written.path, written.rows, seconds),
-            "dagster/column_lineage": catalog_described(self._feed_context, table)["dagster/column_lineage"],
-        }
+        told = metadata.of_catalog(verdict, written.path, written.rows, seconds)
+        if self._columns:
+            told["dagster/column_lineage"] = catalog_described(self._feed_context, table)["dagster/column_lineage"]
         answers = [check.result(passed=True, rows=written.rows) for check in self._checks[key]]
         return AssetResult(key, day, str(verdict.content_digest), told, tuple(answers))
 

@@ -15,9 +15,13 @@ from typer.testing import CliRunner
 from hedgegrid_assets.cli import app
 from hedgegrid_assets.defs import definitions_of, results
 from hedgegrid_assets.defs.assets import assets_of
+from hedgegrid_assets.defs.keys import daily_keys
+from hedgegrid_assets.defs.results import DayMaker
 from hedgegrid_assets.errors import RemoteFault
+from hedgegrid_assets.model import InstrumentDay
 from hedgegrid_assets.pipeline import feed_context as feed_contexts
 from hedgegrid_assets.pipeline.feed_context import FeedContext
+from hedgegrid_assets.pipeline.landing import import_landing
 from hedgegrid_assets.sources import SOURCES
 from hedgegrid_assets.stages.raw import RawKey
 from hedgegrid_assets.store import local_file
@@ -180,6 +184,21 @@ def test_a_column_is_traced_from_the_raw_field_to_nautilus(clean: Day) -> None:
         ("captures/normalized/mark_price_update", "mark_price")
     ]
     assert made_from("captures/normalized/mark_price_update", "mark_price") == [("captures/raw/markPrice", "p")]
+
+
+def test_of_a_block_the_columns_are_told_once(feed_context: FeedContext) -> None:
+    drop(feed_context, day_of(0))
+    import_landing(feed_context)
+    maker = DayMaker(feed_context, set(daily_keys(feed_context)))
+    told = [
+        {
+            name
+            for result in maker.make(InstrumentDay("BTCUSDT-PERP.BINANCE", DAY), columns=last)
+            for name in result.metadata
+        }
+        for last in (False, True)
+    ]
+    assert told[1] - told[0] == {"dagster/column_schema", "dagster/column_lineage"}
 
 
 def test_a_lineage_names_columns_of_its_own_schema_and_of_the_one_upstream(feed_context: FeedContext) -> None:

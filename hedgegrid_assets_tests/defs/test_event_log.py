@@ -1,7 +1,10 @@
 """The event logs that keep their engines: the same history as Dagster's own, and nothing but that with a Dagster not known."""
 
 import logging
+import sqlite3
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -63,6 +66,27 @@ def test_one_line_of_settings_gives_one_database_for_all_runs(home: Path, tmp_pa
         assert instance.get_materialized_partitions(KEY) == {partition(0)}
     assert (home / "event_log.db").exists()
     assert not (home / "history" / "runs").exists() or not list((home / "history" / "runs").glob("*-*.db"))
+    assert asked(home / "event_log.db", "PRAGMA page_size") == [16_384]
+    assert asked(home / "event_log.db", "PRAGMA journal_mode") == ["wal"]
+
+
+def test_events_are_stored_without_the_spaces_of_their_json_and_read_as_before(home: Path, tmp_path: Path) -> None:
+    said = dg.AssetMaterialization("one", metadata={"text": '"a": "b", "c"', "number": 1.5})
+    with instance_for(tmp_path) as instance:
+        assert type(instance.event_log_storage) is KeptSqliteEventLog
+        instance.report_runless_asset_event(said)
+    with of_dagster(home) as instance:
+        event = instance.get_latest_materialization_event(dg.AssetKey("one"))
+    assert event
+    assert event.asset_materialization == said
+    (stored,) = asked(home / "history" / "runs" / "index.db", "SELECT event FROM event_logs")
+    assert stored.startswith('{"__class__":"EventLogEntry","')
+
+
+def asked(path: Path, query: str) -> list[Any]:
+    """The first column of an answer."""
+    with closing(sqlite3.connect(path)) as connection:
+        return [row[0] for row in connection.execute(query)]
 
 
 def test_with_a_dagster_that_is_not_known_the_log_is_dagsters_own_and_says_so(
