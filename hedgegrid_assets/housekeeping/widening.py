@@ -198,7 +198,8 @@ class _Staged:
         stamp: dict[str, str] = {} if digest is None else stamp_of(day.date, digest)
         final = catalog_stage.file_of(self._beside, day, table)
         with pq.ParquetFile(source.local()) as file, atomic_write(final, self._beside.catalog_temp) as temporary:
-            with parquet_writer(temporary, target, parquet_options(target, "zstd", nautilus.rising(table))) as writer:
+            options = parquet_options(target, "zstd", nautilus.rising(table), nautilus.repeating(table))
+            with parquet_writer(temporary, target, options) as writer:
                 for group in range(file.num_row_groups):
                     writer.write_table(file.read_row_group(group).cast(target))
                 if stamp:

@@ -74,7 +74,7 @@ class DaySeries:
 
 def day_series(path: AnyFile, table: Table, day: InstrumentDay, buckets: int = BUCKETS) -> DaySeries | None:
     """The numbers of a stored frame's chart; None for a frame without rows in its day."""
-    value = table.columns[0].name
+    value = table.value
     ceiling = table.ceiling or value
     with reading(path, f"a frame of {table.name}", FORCED), pq.ParquetFile(local_file(path)) as file:
         if not file.metadata.num_rows:

@@ -188,7 +188,7 @@ class _Page:
             "days": (last - first).days + 1,
             "instruments": names,
             "tables": [
-                {"name": table.name, "token": table.token, "doc": table.doc, "value": table.columns[0].name}
+                {"name": table.name, "token": table.token, "doc": table.doc, "value": table.value}
                 for table in TABLES.values()
             ],
             "statuses": [

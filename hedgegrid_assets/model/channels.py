@@ -39,12 +39,19 @@ class Order(StrEnum):
 class Shape(Protocol):
     """Makes the rows of one day of a table of those of another, or of its own as the source has them."""
 
+    def see(self, rows: pl.DataFrame) -> None:
+        """Rows come by in any order, all of them before the first is taken, some maybe twice."""
+
     def add(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Take the next rows, in stored order and memory form; the rows that are complete now."""
         ...
 
     def rest(self) -> pl.DataFrame | None:
         """All rows are in: those that are left; None: nothing was ever taken."""
+        ...
+
+    def told(self) -> Mapping[str, int]:
+        """What -> how many rows more than it has taken it gave for that; below zero: fewer."""
         ...
 
 
@@ -64,7 +71,8 @@ class Field:
     """One field of a source's message or row: ``key`` is its name there, ``name`` ours; ``doc`` its unit and meaning.
 
     ``decimal`` is text that holds a number, ``integer`` fits into 63 bits, ``flag`` is true or false; ``missing`` is
-    the reject reason where a required one is absent. ``decimals``: most digits behind the point that are kept.
+    the reject reason where a required one is absent. ``decimals``: most digits behind the point that are kept. ``words``:
+    all that a text may be; empty: any.
     """
 
     name: str
@@ -74,6 +82,7 @@ class Field:
     required: bool = True
     missing: str = "missing_field"
     decimals: int = 16
+    words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

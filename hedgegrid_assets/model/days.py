@@ -139,7 +139,7 @@ class DayContext:
         unique_ids: An id names one row.
         unplaced_files: Files of the day of which too many lines have no place, each with ``file, lines, unplaced``.
         left_empty: Column -> values that it could not hold.
-        reshaped: Rows that were made besides those of the source; below zero: rows that others have taken in.
+        reshaped: What -> how many rows more than the source has were made so; below zero: fewer.
     """
 
     counts: RowCounts | None = None
@@ -155,7 +155,7 @@ class DayContext:
     unique_ids: bool = True
     unplaced_files: Sequence[Mapping[str, Any]] = ()
     left_empty: Mapping[str, int] = field(default_factory=dict)
-    reshaped: int = 0
+    reshaped: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, order=True)

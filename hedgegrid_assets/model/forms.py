@@ -26,6 +26,7 @@ class Column:
         maximum: Largest value that Nautilus' 16-byte raw value holds; larger ones are rejected.
         is_time: A time in ns: stored as a timestamp, shown as one.
         rises: Its numbers rise (or nearly so) from row to row: stored as differences.
+        repeats: It has few values, or ever the same ones again: stored by a dictionary.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Column:
     maximum: int | None = None
     is_time: bool = False
     rises: bool = False
+    repeats: bool = False
 
 
 class Encoding(StrEnum):
@@ -51,7 +53,9 @@ class Encoding(StrEnum):
     """A text, or a hash of one that is longer than Nautilus can hold."""
     JSON_DECIMAL = "json_decimal"
     """A decimal as the bytes of a JSON text."""
+    UINT8 = "uint8"
     UINT16 = "uint16"
+    UINT64 = "uint64"
     NS = "ns"
     """A time in ns since 1970."""
     TEXT = "text"
@@ -66,12 +70,16 @@ class Period(StrEnum):
 
 
 class NautilusColumn(NamedTuple):
-    """A column of a Nautilus file: its name there, the frame's column that it is made from, and how."""
+    """A column of a Nautilus file: its name there, the frame's column that it is made from, and how.
+
+    ``repeats``: as in ``Column``.
+    """
 
     name: str
     made_from: str
     encoding: Encoding
     nullable: bool = False
+    repeats: bool = False
 
 
 @dataclass(frozen=True, slots=True)

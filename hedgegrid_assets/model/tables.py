@@ -225,6 +225,7 @@ class Table:
         whole_day: Flags that are known only when all rows of the day have been seen, unless the source sets them.
         members: Columns with the first and last id of what a row is an aggregate of.
         default: Made where nobody names the tables that are wanted.
+        drawn: Column that a picture shows; empty: the first one.
         ceiling: Column whose highest values a picture shows above the first column's; empty: the first column itself.
         charted: A picture of each day is worth its place in Dagster.
         kind_setting: The setting that chooses between the channels of a source that give it.
@@ -244,10 +245,16 @@ class Table:
     whole_day: Mapping[str, LastRow] = field(default_factory=dict)
     members: tuple[str, str] | None = None
     default: bool = False
+    drawn: str = ""
     ceiling: str = ""
     charted: bool = False
     is_trades: bool = False
     kind_setting: str = ""
+
+    @property
+    def value(self) -> str:
+        """The column that stands for a row."""
+        return self.drawn or self.columns[0].name
 
     def form(self, generation: int = GENERATION) -> NautilusForm:
         """How a generation of NautilusTrader stores it. Raises NoNautilusForm where none is declared."""

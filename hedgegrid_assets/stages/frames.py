@@ -95,6 +95,11 @@ def rising(table: Table) -> frozenset[str]:
     return time_columns(table) | {"raw_row"} | {column.name for column in table.columns if column.rises}
 
 
+def repeating(table: Table) -> frozenset[str]:
+    """Columns of a frame that have ever the same values again."""
+    return frozenset(column.name for column in table.columns if column.repeats)
+
+
 def _arrow_type(dtype: pl.DataType) -> pa.DataType:
     if isinstance(dtype, pl.Decimal):
         return pa.decimal128(_DIGITS if dtype.scale <= _DIGITS else _MOST_DIGITS, dtype.scale)
@@ -103,6 +108,7 @@ def _arrow_type(dtype: pl.DataType) -> pa.DataType:
     plain = {
         pl.String(): pa.string(),
         pl.Int64(): pa.int64(),
+        pl.UInt8(): pa.uint8(),
         pl.UInt16(): pa.uint16(),
         pl.UInt32(): pa.uint32(),
         pl.Boolean(): pa.bool_(),
@@ -110,7 +116,9 @@ def _arrow_type(dtype: pl.DataType) -> pa.DataType:
     return next(arrow for kind, arrow in plain.items() if kind == dtype)
 
 
-def parquet_options(schema: pa.Schema, compression: str, rising: Collection[str]) -> dict[str, Any]:
+def parquet_options(
+    schema: pa.Schema, compression: str, rising: Collection[str], repeating: Collection[str] = ()
+) -> dict[str, Any]:
     """How frames and Nautilus tables are stored.
 
     Numbers that rise are kept as differences: half the size of a table of trades, for less work.
@@ -120,7 +128,10 @@ def parquet_options(schema: pa.Schema, compression: str, rising: Collection[str]
     return {
         "compression": compression,
         "compression_level": 1 if compression == "zstd" else None,
-        "use_dictionary": [field.name for field in schema if pa.types.is_dictionary(field.type)] or False,
+        "use_dictionary": [
+            field.name for field in schema if pa.types.is_dictionary(field.type) or field.name in repeating
+        ]
+        or False,
         "column_encoding": dict.fromkeys(sorted(names.intersection(rising)), "DELTA_BINARY_PACKED"),
         "write_statistics": sorted(names & _TIMES),
         "store_decimal_as_integer": True,
@@ -142,7 +153,7 @@ class FrameWriter:
         self._file = self._open()
 
     def _open(self) -> pq.ParquetWriter:
-        options = parquet_options(self._schema, self._compression, rising(self._table))
+        options = parquet_options(self._schema, self._compression, rising(self._table), repeating(self._table))
         return pq.ParquetWriter(self._path, self._schema, **options)
 
     def write(self, group: pl.DataFrame) -> None:

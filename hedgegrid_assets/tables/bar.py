@@ -153,6 +153,14 @@ class _Bars:
     def __init__(self, period_ns: int) -> None:
         self._period = period_ns
         self._open: pl.DataFrame | None = None
+        self._more = 0
+
+    def see(self, rows: pl.DataFrame) -> None:
+        """They are not looked at before."""
+
+    def told(self) -> Mapping[str, int]:
+        """How many rows became part of others."""
+        return {"merged": self._more} if self._more else {}
 
     def add(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Trades in order of arrival; the bars that are complete now."""
@@ -168,11 +176,15 @@ class _Bars:
         if self._open is not None:
             bars = _joined(pl.concat([self._open, bars]))
         self._open = bars.tail(1)
+        self._more += len(bars) - 1 - len(rows)
         return self._stamped(bars.head(-1))
 
     def rest(self) -> pl.DataFrame | None:
         """The last bar."""
-        return None if self._open is None else self._stamped(self._open)
+        if self._open is None:
+            return None
+        self._more += 1
+        return self._stamped(self._open)
 
     def _stamped(self, bars: pl.DataFrame) -> pl.DataFrame:
         end = (pl.col("ts_init") + 1) * self._period - 1

@@ -6,15 +6,7 @@ import polars as pl
 
 from hedgegrid_assets.model import Column, Encoding, NautilusColumn, NautilusForm, Table
 from hedgegrid_assets.tables import rules
-
-ORDER_SIDES: Final = pl.Enum(["NO_ORDER_SIDE", "BUY", "SELL"])
-"""In the order of Nautilus' codes 0, 1, 2."""
-
-
-def order_side(name: str) -> pl.Expr:
-    """A side as a literal."""
-    return pl.lit(name, dtype=ORDER_SIDES)
-
+from hedgegrid_assets.tables.rules.sides import ORDER_SIDES
 
 LIQUIDATION: Final = Table(
     name="liquidation",
@@ -61,4 +53,5 @@ LIQUIDATION: Final = Table(
         *rules.OBSERVED,
     ),
     code_version=1,
+    drawn="price",
 )

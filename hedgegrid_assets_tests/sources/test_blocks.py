@@ -209,6 +209,22 @@ READERS: Final[Mapping[str, Reader]] = {
         ),
         "exchange,symbol,timestamp,local_timestamp,ask_amount,ask_price,bid_price,bid_amount",
     ),
+    "tardis incremental_book_L2": Reader(
+        tardis.SOURCE,
+        "incremental_book_L2",
+        tuple(
+            f"binance-futures,BTCUSDT,{MIDNIGHT_MS + at}000,{MIDNIGHT_MS + at}500,{level}"
+            for at in (1, 2, 3)
+            for level in (
+                "true,bid,42500.1,1",
+                "false,ask,42500.2,0",
+                "false,ask,4e4,1.5",
+                "TRUE,bid,1,1",
+                "false,x,1,1",
+            )
+        ),
+        "exchange,symbol,timestamp,local_timestamp,is_snapshot,side,price,amount",
+    ),
     "tardis liquidations": Reader(
         tardis.SOURCE,
         "liquidations",

@@ -45,6 +45,7 @@ from hedgegrid_assets_tests.yard import ALIKE, PRECISIONS, USUAL, Yard, instrume
 TRADES = TABLES["trade_tick"]
 MARK = TABLES["mark_price_update"]
 BAR = TABLES["bar_1_minute"]
+DELTAS = TABLES["order_book_deltas"]
 START = day_start(DAY)
 
 
@@ -82,6 +83,8 @@ def clean(table: Table) -> pl.DataFrame:
         "is_settlement": pl.lit(value=False),
         "raw_row": numbers,
     }
+    if table is DELTAS:
+        values |= _deltas(numbers)
     schema = frame_schema(table, PRECISIONS)
     return pl.select(numbers).select(
         (pl.lit(values[name]) if isinstance(values.get(name), pl.Series) else values.get(name, pl.lit(None)))
@@ -89,6 +92,21 @@ def clean(table: Table) -> pl.DataFrame:
         .alias(name)
         for name, dtype in schema.items()
     )
+
+
+def _deltas(numbers: pl.Series) -> dict[str, Any]:
+    """A book of one bid, which is told every second, and twice cleared for a snapshot, of none of its levels, before."""
+    clears = numbers.is_in([0, 2])
+    return {
+        "action": pl.select(pl.when(clears).then(pl.lit("CLEAR")).otherwise(pl.lit("UPDATE"))).to_series(),
+        "side": pl.select(pl.when(clears).then(pl.lit("NO_ORDER_SIDE")).otherwise(pl.lit("BUY"))).to_series(),
+        "price": pl.select(pl.when(clears).then(pl.lit("0")).otherwise(pl.lit("42000.10"))).to_series(),
+        "size": pl.select(pl.when(clears).then(pl.lit("0")).otherwise(pl.lit("0.012"))).to_series(),
+        "order_id": pl.lit(0),
+        "flags": pl.select(pl.when(clears).then(160).otherwise(128)).to_series(),
+        "sequence": numbers,
+        "previous": numbers - 1,
+    }
 
 
 def counted(frame: pl.DataFrame) -> DayContext:
@@ -165,6 +183,14 @@ BROKEN: dict[str, Callable[[Day], Day]] = {
     "rejected_share": lambda day: day.counting(rows_in=len(day.frame) + 400, rejected=400).knowing(
         rejects_by_reason={"bad_decimal": 400}
     ),
+    "levels_possible": lambda day: day.with_frame(at(7, "size", pl.lit("0"))),
+    "events_end": lambda day: day.with_frame(at(7, "flags", pl.lit(0))),
+    "sequence_continuous": lambda day: day.with_frame(at(7, "previous", pl.lit(3))),
+    "starts_with_snapshot": lambda day: day.with_frame(without(0)),
+    "book_not_crossed": lambda day: day.with_frame(at(7, "side", pl.lit("SELL"))).with_frame(
+        at(7, "price", pl.lit("41999"))
+    ),
+    "snapshots_agree": lambda day: day.with_frame(at(3, "price", pl.lit("42000.20"))),
     "open_interest_not_negative": lambda day: day.with_frame(at(7, "open_interest", pl.lit("-1"))),
     "ohlc_in_order": lambda day: day.with_frame(at(7, "high", pl.lit("42000.09"))),
     "volume_possible": lambda day: day.with_frame(at(7, "volume", pl.lit("-0.001"))),

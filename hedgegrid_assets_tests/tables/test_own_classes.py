@@ -114,8 +114,9 @@ def test_liquidations_of_tardis_keep_the_side_of_the_order() -> None:
     ]
 
 
-def test_a_class_of_ours_is_imported_only_where_rows_are_read() -> None:
+def test_a_frame_and_a_report_tell_liquidations() -> None:
     assert captured(forced(1)) == 0
+    assert run(["report", "data/catalog", "--output", "r.html", "-q"]) == 0
     frame = read_frame(ID, "liquidations", catalog="data/catalog", decimals="exact")
     assert [str(size) for size in frame["size"]] == ["0.014"]
 

@@ -62,7 +62,8 @@ def test_nautilus_own_schema_is_the_one_declared(table: Table) -> None:
     from nautilus_trader.serialization.arrow.serializer import _SCHEMAS
 
     declared = nautilus.schema(table, "A.B", Precisions(1, 2, 3)).remove_metadata()
-    theirs: pa.Schema = (NAUTILUS_ARROW_SCHEMA | _SCHEMAS)[_class_of(table)].remove_metadata()
+    cls = _class_of(table)
+    theirs: pa.Schema = (NAUTILUS_ARROW_SCHEMA | _SCHEMAS)[cls].remove_metadata()
     assert declared.equals(theirs)
 
 

@@ -30,7 +30,7 @@ _REPLAYED: Final = ("binance-futures",)
 
 _OPEN: Final = ("bitmex",)
 """Exchanges whose definitions need no key."""
-_OF_SPOT: Final = ("trades", "quotes")
+_OF_SPOT: Final = ("trades", "quotes", "incremental_book_L2")
 
 type Tick = Callable[[], None] | None
 

@@ -7,8 +7,9 @@ import polars as pl
 from hedgegrid_assets.model import Channel, Field, Identity, TableMapping
 from hedgegrid_assets.tables.bar import made_of_trades
 from hedgegrid_assets.tables.funding_rate_update import RATE_DECIMALS
-from hedgegrid_assets.tables.liquidation import order_side
+from hedgegrid_assets.tables.order_book_deltas import BY_ARRIVAL, columns_of
 from hedgegrid_assets.tables.quote_tick import QUOTED
+from hedgegrid_assets.tables.rules.sides import order_side
 from hedgegrid_assets.tables.trade_tick import side
 from hedgegrid_assets.timestamps import nanoseconds
 
@@ -157,6 +158,7 @@ def channels(exchange: str) -> tuple[Channel, ...]:
         ),
         _liquidations(exchange),
         _open_interest(exchange),
+        _book_changes(exchange),
     )
 
 
@@ -195,6 +197,47 @@ def _liquidations(exchange: str) -> Channel:
                     "price": ("price",),
                     "size": ("amount",),
                 },
+            )
+        },
+    )
+
+
+def _book_changes(exchange: str) -> Channel:
+    """Changes of the book; what arrived together was one message."""
+    columns = columns_of(
+        pl.when(pl.col("side") == "bid").then(order_side("BUY")).otherwise(order_side("SELL")),
+        pl.col("price"),
+        pl.col("size"),
+        pl.col("is_snapshot") == "true",
+    )
+    return Channel(
+        name="incremental_book_L2",
+        event="incremental_book_L2",
+        series=f"{exchange}/incremental_book_L2",
+        fields=(
+            *_TIMES,
+            Field("symbol", "symbol", "text", "exchange symbol"),
+            Field("is_snapshot", "is_snapshot", "text", "true: of the whole book", words=("true", "false")),
+            Field("side", "side", "text", "bid or ask", missing="missing_side", words=("bid", "ask")),
+            Field("price", "price", "decimal", "of the level, quote units"),
+            Field("size", "amount", "decimal", "base units, or contracts; 0: the level is gone"),
+        ),
+        ts_event=nanoseconds(pl.col("timestamp")),
+        contiguous_ids=False,
+        identity=Identity.EVERY_ROW,
+        tables={
+            "order_book_deltas": TableMapping(
+                columns=columns | {"sequence": pl.lit(0, pl.Int64), "previous": pl.lit(None, pl.Int64)},
+                lineage={
+                    "ts_event": ("timestamp",),
+                    "ts_init": ("local_timestamp",),
+                    "action": ("is_snapshot", "amount"),
+                    "side": ("side",),
+                    "price": ("price",),
+                    "size": ("amount",),
+                    "flags": ("is_snapshot", "local_timestamp"),
+                },
+                shape=BY_ARRIVAL,
             )
         },
     )

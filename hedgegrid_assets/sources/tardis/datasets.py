@@ -236,6 +236,8 @@ def _usual(field: Field, cells: pl.DataFrame) -> tuple[pl.Expr, pl.Expr]:
             is_usual = (text.str.len_bytes() == length) & (value >= 10 ** (length - 1)).fill_null(value=False)
             if not 0 < length <= _DIGITS:
                 is_usual = pl.lit(value=False)
+        case _ if field.words:
+            return text, pl.any_horizontal(text == word for word in field.words)
         case _:
             return text, text != "" if field.required else pl.lit(value=True)
     return value, is_usual if field.required else is_usual | (text == "")
@@ -301,6 +303,8 @@ def _tests(cells: pl.DataFrame, field: Field) -> list[tuple[pl.Expr, str]]:
     tests: list[tuple[pl.Expr, str]] = []
     if field.kind == "integer":
         tests.append(((value != "") & ~value.str.contains(_INTEGER), "wrong_type"))
+    if field.words:
+        tests.append((~value.is_in(field.words), "wrong_type"))
     if field.kind == "decimal":
         _, bad = _plain(cells, field.key, field.decimals)
         if bad:

@@ -132,7 +132,9 @@ class Draft:
     ) -> None:
         self._table, self._date, self._instrument_id = table, day.date, day.instrument_id
         self._target = schema_of(day, table, precisions)
-        self._options = frames.parquet_options(self._target, compression, nautilus.rising(table))
+        self._options = frames.parquet_options(
+            self._target, compression, nautilus.rising(table), nautilus.repeating(table)
+        )
         self._stack = ExitStack()
         self.path = self._stack.enter_context(temporary_file(nautilus_file_name(day.date), places.catalog_temp))
         self.rows = 0

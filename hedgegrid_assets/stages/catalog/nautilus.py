@@ -44,7 +44,13 @@ def columns(table: Table) -> list[tuple[str, str, str]]:
 
 def rising(table: Table) -> frozenset[str]:
     """Columns whose numbers rise, or nearly so: they are stored as differences."""
-    return frozenset(_TIMES) | {column.name for column in table.form().columns if column.encoding is Encoding.NS}
+    numbers = {Encoding.NS, Encoding.UINT64}
+    return frozenset(_TIMES) | {column.name for column in table.form().columns if column.encoding in numbers}
+
+
+def repeating(table: Table) -> frozenset[str]:
+    """Columns that have ever the same values again: they are stored by a dictionary."""
+    return frozenset(column.name for column in table.form().columns if column.repeats)
 
 
 def deciding(table: Table) -> tuple[str, ...]:
@@ -184,6 +190,8 @@ _CODECS: Final[Mapping[Encoding, _Codec]] = {
     Encoding.JSON_DECIMAL: _Codec(
         pa.binary(), _json_decimal, lambda column, dtype: column.cast(pl.String).str.strip_chars('"').cast(dtype)
     ),
+    Encoding.UINT8: _Codec(pa.uint8(), pl.Series.to_arrow, _as_it_is),
+    Encoding.UINT64: _Codec(pa.uint64(), _unsigned, lambda column, dtype: column.cast(dtype)),
     Encoding.UINT16: _Codec(pa.uint16(), pl.Series.to_arrow, _as_it_is),
     Encoding.TEXT: _Codec(pa.string(), _text, lambda column, dtype: column.cast(dtype)),
     Encoding.NS: _Codec(pa.uint64(), _unsigned, lambda column, dtype: column.cast(dtype)),

@@ -58,6 +58,10 @@ class LastRows:
             np.bitwise_or.at(bits, numbers >> 3, np.uint8(1) << (numbers & 7).astype(np.uint8))
         return bits
 
+    def told(self) -> Mapping[str, int]:
+        """Rows are as they came."""
+        return {}
+
     def take_back(self) -> Iterator[pl.DataFrame]:
         """Give back all rows, one block after the other, and begin anew."""
         spool = self._spool

@@ -1,6 +1,6 @@
 """Rows of which others are made: they wait on disk until the day's order is known."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import polars as pl
@@ -17,6 +17,7 @@ class Reshaped:
 
     def add(self, frame: pl.DataFrame) -> None:
         """Take rows."""
+        self._shape.see(frame)
         self._spool.append(frame)
 
     def __iter__(self) -> Iterator[pl.DataFrame]:
@@ -30,6 +31,10 @@ class Reshaped:
         rest = self._shape.rest()
         if rest is not None:
             yield rest
+
+    def told(self) -> Mapping[str, int]:
+        """What the shape has made more of than it has taken."""
+        return self._shape.told()
 
     def take_back(self) -> Iterator[pl.DataFrame]:
         """Give back all rows, one block after the other, and begin anew."""

@@ -1,7 +1,7 @@
 """A frame on its way to disk: written, digested and judged as it grows, and given back if its rows must be sorted anew."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
@@ -41,7 +41,7 @@ class FrameSink(Protocol):
 
 
 class DayFrame:
-    """The frame of one (table, day), filled in stored order; ``rows`` are in it so far, ``reshaped`` more than were taken."""
+    """The frame of one (table, day), filled in stored order; ``rows`` are in it so far, ``reshaped``: see ``DayContext``."""
 
     def __init__(
         self,
@@ -57,7 +57,8 @@ class DayFrame:
         self._names = frame_schema(recipe.base_of(table), recipe.precisions).names()
         self._waiting = self._whole_day()
         self._file: FrameFile | None = None
-        self.rows = self.reshaped = 0
+        self.rows = 0
+        self.reshaped: Mapping[str, int] = {}
 
     def _whole_day(self) -> "LastRows | Reshaped | None":
         """Where rows wait until all of them are there in order; None: they need not."""
@@ -92,11 +93,11 @@ class DayFrame:
     def complete(self) -> Path:
         """Write what is left; the file, not published yet."""
         if self._waiting is not None:
-            taken, self.rows = self.rows, 0
+            self.rows = 0
             for frame in self._waiting.complete():
                 self.rows += len(frame)
                 self._opened().add(frame)
-            self.reshaped = self.rows - taken
+            self.reshaped = self._waiting.told()
         return self._opened().complete()
 
     def publish(self) -> tuple[StorePath, str, str, DayRules]:

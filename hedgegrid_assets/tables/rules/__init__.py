@@ -6,7 +6,15 @@ import msgspec
 import polars as pl
 
 from hedgegrid_assets.model import Counted, Effect, Judgement, Rule, Severity, Shows
-from hedgegrid_assets.tables.rules.counters import LONGEST_MS, Extent, FailingRows, Latency, Members, Sides, Steps
+from hedgegrid_assets.tables.rules.counters import (
+    LONGEST_MS,
+    Extent,
+    FailingRows,
+    Latency,
+    Members,
+    Sides,
+    Steps,
+)
 from hedgegrid_assets.tables.rules.gaps import Gaps, cadence_seconds
 from hedgegrid_assets.timestamps import NS_PER_SECOND, day_end, day_start
 
@@ -38,11 +46,11 @@ def _rows_conserved(day: Counted) -> Judgement:
     accounted = (
         counts.rows_out + counts.rejected + counts.exact_duplicates + counts.other_symbols + counts.not_applicable
     )
-    lost = abs(counts.rows_in + day.known.reshaped - accounted) + abs(counts.rows_out - stored)
+    lost = abs(counts.rows_in + sum(day.known.reshaped.values()) - accounted) + abs(counts.rows_out - stored)
     refused = day.known.too_fine > 0  # precision_fits says why nothing was stored
     numbers: dict[str, Any] = msgspec.to_builtins(counts) | {"stored": stored}
     if day.known.reshaped:
-        numbers["reshaped"] = day.known.reshaped
+        numbers["reshaped"] = dict(day.known.reshaped)
     if day.known.lines is not None:
         numbers["lines"] = day.known.lines.to_dict()
     return Judgement(refused or lost == 0, 0 if refused else lost, numbers)

@@ -7,8 +7,8 @@ import polars as pl
 from hedgegrid_assets.model import Channel, Field, Identity, TableMapping
 from hedgegrid_assets.tables.bar import OHLCV, PERIODS, made_of_trades
 from hedgegrid_assets.tables.funding_rate_update import RATE_DECIMALS
-from hedgegrid_assets.tables.liquidation import order_side
 from hedgegrid_assets.tables.quote_tick import QUOTED
+from hedgegrid_assets.tables.rules.sides import order_side
 from hedgegrid_assets.tables.trade_tick import side
 from hedgegrid_assets.timestamps import nanoseconds
 

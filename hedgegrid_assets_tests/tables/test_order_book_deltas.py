@@ -1,0 +1,290 @@
+"""Order books from Tardis: events by arrival, cleared once a snapshot; where Nautilus' own loader is right, equal to it."""
+
+import gzip
+import json
+from collections.abc import Iterable, Sequence
+from datetime import date
+from pathlib import Path
+from random import Random
+from typing import Any, Final
+
+import polars as pl
+import pytest
+from nautilus_trader.adapters.tardis.loaders import TardisCSVDataLoader
+from nautilus_trader.model.data import OrderBookDelta
+from nautilus_trader.model.identifiers import InstrumentId
+from nautilus_trader.persistence.catalog import ParquetDataCatalog
+
+from hedgegrid_assets.cli import run
+from hedgegrid_assets.inspect.validation import validate_catalog
+from hedgegrid_assets.model import InstrumentDay
+from hedgegrid_assets.stages.verdict import read_verdict
+from hedgegrid_assets.store import Places, plain
+from hedgegrid_assets.tables import TABLES
+from hedgegrid_assets_tests.scenario import MIDNIGHT_MS
+
+ID: Final = "BTCUSDT-PERP.BINANCE"
+HEAD: Final = "exchange,symbol,timestamp,local_timestamp,is_snapshot,side,price,amount"
+DERIBIT: Final = Path(__file__).parents[3] / "shared/data/tardis/deribit_incremental_book_L2_BTC-PERPETUAL.csv"
+
+type Values = tuple[str, str, str, str, int, int, int]
+type Row = tuple[int, int, str, str, str, str]
+"""(exchange time and arrival in ms of the day, is_snapshot, side, price, amount)."""
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("HEDGEGRID_DATA", "HEDGEGRID_FEEDS", "TARDIS_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def text_of(rows: Iterable[Row]) -> str:
+    lines = [
+        f"binance-futures,BTCUSDT,{MIDNIGHT_MS + at}000,{MIDNIGHT_MS + arrived}000,{','.join(cells)}"
+        for at, arrived, *cells in rows
+    ]
+    return "".join(f"{line}\n" for line in [HEAD, *lines])
+
+
+def fetched(rows: Iterable[Row], *more: str) -> int:
+    """What a data set of Tardis that is in the cache becomes."""
+    path = Path("cache/datasets/binance-futures_incremental_book_L2_2024-01-01_BTCUSDT.csv.gz")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(gzip.compress(text_of(rows).encode()))
+    defined = {"BTCUSDT": {"price_precision": 1, "size_precision": 3, "mark_precision": 8}}
+    Path("t.json").write_text(json.dumps({"cache_dir": "cache", "instruments": defined}))
+    days = ["--start", "2024-01-01", "--end", "2024-01-02", "--config", "t.json", "--data-types", "deltas", "-q"]
+    return run(["replay-to-parquet", "--source", "tardis", "--symbol", "BTCUSDT", *days, *more])
+
+
+def loaded(rows: Iterable[Row]) -> list[OrderBookDelta]:
+    """As Nautilus' own loader reads the file."""
+    path = Path("theirs.csv")
+    path.write_text(text_of(rows))
+    loader = TardisCSVDataLoader(price_precision=1, size_precision=3, instrument_id=InstrumentId.from_str(ID))
+    return list(loader.load_deltas(path))
+
+
+def ours() -> list[OrderBookDelta]:
+    return list(ParquetDataCatalog(str(Path("data/catalog").resolve())).order_book_deltas(instrument_ids=[ID]))
+
+
+def values(deltas: Sequence[OrderBookDelta], *, snapshot_flag: bool = False) -> list[Values]:
+    """Action, side, price, size, flags and times; the flag of snapshots, which the loader never sets on levels, if asked."""
+    return [
+        (
+            delta.action.name,
+            delta.order.side.name,
+            f"{delta.order.price.as_decimal().normalize():f}",
+            f"{delta.order.size.as_decimal().normalize():f}",
+            delta.flags if snapshot_flag or delta.action.name == "CLEAR" else delta.flags & ~32,
+            delta.ts_event,
+            delta.ts_init,
+        )
+        for delta in deltas
+    ]
+
+
+def told(deltas: Sequence[OrderBookDelta]) -> list[str]:
+    """Action, price, size and flags, shortly."""
+    return [f"{each[0]} {each[2]} {each[3]} {each[4]}" for each in values(deltas, snapshot_flag=True)]
+
+
+def verdict() -> Any:
+    places = Places(Path("data"), Path("data/catalog"))
+    found = read_verdict(places, TABLES["order_book_deltas"], InstrumentDay(ID, date(2024, 1, 1)))
+    assert found is not None
+    return plain(found)
+
+
+def rule(name: str) -> Any:
+    return next(answer for answer in verdict()["rules"] if answer["name"] == name)
+
+
+def snapshot(at: int, arrived: int, bid: str = "9", ask: str = "11") -> list[Row]:
+    return [(at, arrived, "true", "bid", bid, "1"), (at, arrived, "true", "ask", ask, "2")]
+
+
+def update(at: int, arrived: int, *levels: tuple[str, str, str]) -> list[Row]:
+    return [(at, arrived, "false", *level) for level in levels]
+
+
+def walk(rows: int, *, seed: int = 7) -> list[Row]:
+    """A market that walks, with a snapshot at its start and some later ones."""
+    rng, made, at, mid = Random(seed), snapshot(0, 1), 10, 420_000
+    while len(made) < rows:
+        at, mid = at + rng.randint(1, 40), mid + rng.choice((-1, 0, 0, 1))
+        if rng.random() < 0.01:
+            made += snapshot(at, at + 3, f"{(mid - 1) / 10}", f"{(mid + 1) / 10}")
+            continue
+        for _ in range(rng.randint(1, 20)):
+            side, away = rng.choice((("bid", -1), ("ask", 1))), rng.randint(1, 99)
+            amount = rng.choice(("0", "0.0", f"{rng.randint(1, 9_999) / 1_000}"))
+            made.append((at, at + 3, "false", side[0], f"{(mid + side[1] * away) / 10}", amount))
+    return made
+
+
+# ---------------------------------------------------------------- where both are right
+
+
+def test_a_file_becomes_what_nautilus_own_loader_makes_of_it_but_for_the_flag_of_snapshots() -> None:
+    rows = walk(4_000)
+    assert fetched(rows) == 0
+    assert values(ours()) == values(loaded(rows))
+    assert all(delta.flags & 32 for delta in ours() if delta.action.name in {"ADD", "CLEAR"})
+    assert validate_catalog("data/catalog", deep=True).ok
+
+
+@pytest.mark.skipif(not DERIBIT.exists(), reason="needs ../shared/data")
+def test_the_head_of_a_real_file_is_read_as_nautilus_reads_it() -> None:
+    text = DERIBIT.read_text().splitlines()[1:]
+    stamp = MIDNIGHT_MS * 1_000 - 1_585_699_200_000_000
+    rows: list[Row] = []
+    for line in text:
+        _, _, at, arrived, *cells = line.split(",")
+        times = [(int(time) + stamp) // 1_000 - MIDNIGHT_MS for time in (at, arrived)]
+        rows.append((times[0], times[1], cells[0], cells[1], cells[2], cells[3]))
+    assert fetched(rows) == 0
+    assert len(ours()) == len(rows) + 1 == 16
+    assert values(ours()) == values(loaded(rows))
+
+
+def test_a_delta_takes_six_bytes_at_most(tmp_path: Path) -> None:
+    assert fetched(walk(60_000)) == 0
+    (file,) = (tmp_path / "data/catalog/data/order_book_deltas").rglob("*.parquet")
+    assert file.stat().st_size / len(ours()) < 6
+
+
+# ---------------------------------------------------------------- where the loader is not
+
+
+def test_messages_of_one_exchange_time_are_events_of_their_own() -> None:
+    rows = [*snapshot(0, 1), *update(5, 6, ("bid", "9", "3")), *update(5, 8, ("bid", "8", "4"))]
+    assert fetched(rows) == 0
+    assert told(ours())[3:] == ["UPDATE 9 3 128", "UPDATE 8 4 128"]
+    assert [each.flags for each in loaded(rows)][3:] == [0, 128]
+
+
+def test_a_message_of_two_exchange_times_is_one_event() -> None:
+    rows = [*snapshot(0, 1), *update(5, 8, ("bid", "9", "3")), *update(6, 8, ("bid", "8", "4"))]
+    assert fetched(rows) == 0
+    assert told(ours())[3:] == ["UPDATE 9 3 0", "UPDATE 8 4 128"]
+    assert [each.flags for each in loaded(rows)][3:] == [128, 128]
+
+
+def test_a_snapshot_of_two_exchange_times_is_cleared_for_once() -> None:
+    rows = [(0, 5, "true", "bid", "9", "1"), (1, 5, "true", "ask", "11", "2")]
+    assert fetched(rows) == 0
+    assert told(ours()) == ["CLEAR 0 0 32", "ADD 9 1 32", "ADD 11 2 160"]
+    assert [each.action.name for each in loaded(rows)].count("CLEAR") == 2
+
+
+def test_two_snapshots_of_one_exchange_time_are_each_cleared_for() -> None:
+    rows = [*snapshot(0, 1), *snapshot(0, 7, "8", "12")]
+    assert fetched(rows) == 0
+    assert [text.split()[0] for text in told(ours())] == ["CLEAR", "ADD", "ADD"] * 2
+    assert [each.action.name for each in loaded(rows)].count("CLEAR") == 1
+
+
+def test_updates_before_the_first_snapshot_are_counted_and_left_out() -> None:
+    early = update(1, 2, ("bid", "9.5", "1"), ("bid", "9.4", "1"))
+    rows = [*early, *update(3, 4, ("ask", "9.2", "1")), *snapshot(5, 6), *update(7, 8, ("bid", "9", "0"))]
+    assert fetched(rows) == 0
+    assert told(ours()) == ["CLEAR 0 0 32", "ADD 9 1 32", "ADD 11 2 160", "DELETE 9 0 128"]
+    assert rule("rows_conserved")["numbers"]["reshaped"] == {"before_snapshot": -3, "clears": 1}
+    assert rule("starts_with_snapshot")["numbers"]["before_snapshot"] == -3
+    assert loaded(rows)[0].action.name == "UPDATE"
+
+
+def test_an_update_of_the_exchange_time_of_the_snapshot_behind_it_ends_its_event() -> None:
+    rows = [*snapshot(0, 1), *update(5, 6, ("bid", "9", "3")), *snapshot(5, 9)]
+    assert fetched(rows) == 0
+    assert told(ours())[3:5] == ["UPDATE 9 3 128", "CLEAR 0 0 32"]
+    assert loaded(rows)[3].flags == 0
+
+
+def test_the_last_event_ends_wherever_a_file_is_cut_into_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = walk(3_000, seed=3)
+    assert fetched(rows) == 0
+    expected = values(ours(), snapshot_flag=True)
+    assert expected[-1][4] & 128
+    monkeypatch.setattr("hedgegrid_assets.store.blocks.BLOCK_BYTES", 2_000)
+    assert fetched(rows, "--output", "small", "--force") == 0
+    found = ParquetDataCatalog(str(Path("small").resolve())).order_book_deltas(instrument_ids=[ID])
+    assert values(list(found), snapshot_flag=True) == expected
+
+
+# ---------------------------------------------------------------- what a book may be
+
+
+def test_a_day_without_a_snapshot_is_kept_and_said_so() -> None:
+    rows = [row for at in range(0, 86_400_000, 50_000) for row in update(at, at + 1, ("bid", "9", "3"))]
+    assert fetched(rows) == 0
+    assert len(ours()) == len(rows)
+    assert (rule("starts_with_snapshot")["passed"], verdict()["status"]) == (False, "degraded")
+
+
+def test_a_crossed_book_is_told_with_its_rows_and_degrades_the_day() -> None:
+    rows = [*snapshot(0, 1), *update(5, 6, ("bid", "11.5", "1")), *update(9, 10, ("bid", "11.5", "0"))]
+    rows += [row for at in range(20, 86_400_000, 50_000) for row in update(at, at + 1, ("bid", "9", "3"))]
+    assert fetched(rows) == 0
+    numbers = rule("book_not_crossed")["numbers"]
+    assert (numbers["crossed"], numbers["locked"], numbers["first_bad_raw_rows"]) == (1, 0, [3])
+    assert verdict()["status"] == "degraded"
+
+
+def test_a_book_that_is_crossed_inside_a_message_only_is_fine() -> None:
+    rows = [*snapshot(0, 1), *update(5, 6, ("bid", "11.5", "1"), ("ask", "11", "0"), ("ask", "12", "1"))]
+    assert fetched(rows) == 0
+    assert rule("book_not_crossed")["numbers"] == {
+        "crossed": 0, "events": 2, "levels": 3, "locked": 0, "unknown_deletes": 0
+    }  # fmt: skip
+
+
+def test_a_snapshot_that_contradicts_the_book_is_told() -> None:
+    assert fetched([*snapshot(0, 1), *snapshot(5, 6), *snapshot(8, 9, "8.5", "12.5")]) == 0
+    assert rule("snapshots_agree")["numbers"] == {"least_agreeing": 0.0, "snapshots": 2, "threshold": 0.9}
+    assert fetched([*snapshot(0, 1), *snapshot(5, 6)], "--force") == 0
+    assert rule("snapshots_agree")["passed"]
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ((5, 6, "TRUE", "bid", "9", "1"), "wrong_type"),
+        ((5, 6, "false", "buy", "9", "1"), "wrong_type"),
+        ((5, 6, "false", "bid", "", "1"), "missing_field"),
+        ((5, 6, "false", "bid", "9", "-1"), "negative"),
+        ((5, 6, "false", "bid", "x", "1"), "bad_decimal"),
+    ],
+)
+def test_a_row_that_can_be_no_level_is_rejected_with_its_reason(row: Row, reason: str) -> None:
+    assert fetched([*snapshot(0, 1), row, *update(7, 8, ("bid", "9", "2"))]) == 0
+    assert verdict()["rejects_by_reason"] == {reason: 1}
+    assert len(ours()) == 4
+
+
+def test_rows_that_came_out_of_order_are_sorted_before_events_are_made_of_them() -> None:
+    rows = [*snapshot(0, 1), *update(9, 10, ("bid", "9", "3")), *update(5, 6, ("bid", "8", "4"))]
+    assert fetched(rows) == 0
+    assert told(ours())[3:] == ["UPDATE 8 4 128", "UPDATE 9 3 128"]
+    assert rule("nothing_cleaned")["numbers"]["out_of_order"] == 1
+
+
+def test_every_command_that_shows_a_catalog_knows_books(capsys: pytest.CaptureFixture[str]) -> None:
+    assert fetched(walk(300)) == 0
+    assert run(["validate", "data/catalog", "--deep", "--table", "deltas"]) == 0
+    assert run(["report", "data/catalog", "--output", "r.html", "-q"]) == 0
+    capsys.readouterr()
+    assert run(["trace", ID, "deltas", "2024-01-01T00:00:00.001Z", "--json"]) == 0
+    steps = json.loads(capsys.readouterr().out)["steps"]
+    assert steps["raw"]["columns"]["price"] == ["price"]
+
+
+def test_a_frame_says_which_level_each_row_is() -> None:
+    assert fetched(walk(300)) == 0
+    (path,) = Path(f"data/catalog/{ID}/order_book_delta.parquet").glob("*.parquet")
+    frame = pl.read_parquet(path)
+    assert set(frame["action"].unique()) == {"CLEAR", "ADD", "UPDATE", "DELETE"}
+    assert isinstance(frame.schema["price"], pl.Decimal)
