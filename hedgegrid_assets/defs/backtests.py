@@ -21,6 +21,7 @@ from hedgegrid_assets.defs.keys import backtest_key, catalog_key
 from hedgegrid_assets.defs.specs import common
 from hedgegrid_assets.errors import HedgegridError
 from hedgegrid_assets.pipeline.feed_context import FeedContext
+from hedgegrid_assets.store import folder_on_disk
 from hedgegrid_assets.tables import TABLES
 
 PINNED: Final = "result_as_pinned"
@@ -86,7 +87,7 @@ def _setup(feed_context: FeedContext, declared: Backtest, root: Path, days: Days
     return read_setup(
         root / declared.config,
         root / declared.strategy if declared.strategy else None,
-        catalog=feed_context.places.catalog.local(),
+        catalog=folder_on_disk(feed_context.places.catalog, "a backtest"),
         start_ns=instant(days.start, "start") if days.start else None,
         end_ns=instant(days.end, "end") if days.end else None,
         allow_gaps=declared.allow_gaps,

@@ -69,7 +69,7 @@ def _place(feed_context: FeedContext, day: InstrumentDay, verdict: Verdict, raw_
         return None
     if raw.lines is None:
         return f"{raw.manifest.origin[0].path or raw.path}:{raw_row + 1}"
-    taken = pq.ParquetFile(raw.lines).read().take([raw_row]).to_pylist()
+    taken = pq.ParquetFile(raw.lines.local()).read().take([raw_row]).to_pylist()
     return f"{taken[0]['file']}:{taken[0]['line']}" if taken else None
 
 

@@ -14,7 +14,7 @@ from hedgegrid_assets.store.documents import (
 )
 from hedgegrid_assets.store.lines import LineFile, bytes_of, line_array
 from hedgegrid_assets.store.listing import list_days
-from hedgegrid_assets.store.local import LocalStore, on_disk, stored
+from hedgegrid_assets.store.local import LocalStore, folder_on_disk, on_disk, stored
 from hedgegrid_assets.store.locks import abandoned, exclusive_lock, is_held, working_folder
 from hedgegrid_assets.store.objects import AnyFile, Entry, Level, Store, StorePath, bytes_in, local_file, uri_of
 from hedgegrid_assets.store.places import Places, cut_name, folder_of, raw_folder_name
@@ -57,6 +57,7 @@ __all__ = [
     "exclusive_lock",
     "files_below",
     "folder_of",
+    "folder_on_disk",
     "give_up",
     "gunzip",
     "gunzip_error",

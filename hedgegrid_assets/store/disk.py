@@ -27,7 +27,7 @@ def writing(place: AnyFile) -> Iterator[None]:
 def disk_fault(error: OSError, place: AnyFile) -> EnvironmentFault:
     """What the disk refused, where, and what to do; a full disk is told with what is free."""
     if error.errno is not None and error.errno in _FULL:
-        here = place.store.scratch(place.key) if isinstance(place, StorePath) else place
+        here = place.scratch() if isinstance(place, StorePath) else place
         where = next(folder for folder in (here, *here.absolute().parents) if folder.exists())
         free = shutil.disk_usage(where).free
         return EnvironmentFault(

@@ -15,7 +15,7 @@ from typing import Final
 from uuid import uuid4
 
 from hedgegrid_assets.store.disk import make_folder, writing
-from hedgegrid_assets.store.objects import AnyFile, StorePath
+from hedgegrid_assets.store.objects import AnyFile, StorePath, local_file
 
 _AREA_PREFIX: Final = ".hedgegrid-"
 _OUR_ROOTS: Final = (".tmp", "tmp")
@@ -120,10 +120,10 @@ def abandoned(root: Path) -> list[Path]:
     return sorted([*(path for path in root.glob(f"{_AREA_PREFIX}*") if not is_held(path)), *_old_parts(root)])
 
 
-def is_held(path: Path) -> bool:
+def is_held(place: AnyFile) -> bool:
     """Whether a living process holds the lock of a file or folder; nobody holds what is not there."""
     try:
-        handle = os.open(path, os.O_RDONLY)
+        handle = os.open(local_file(place), os.O_RDONLY)
     except FileNotFoundError:
         return False
     try:

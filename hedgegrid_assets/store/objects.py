@@ -243,6 +243,10 @@ class StorePath:
         """The object as a file on this machine, to be read."""
         return self.store.local(self.key)
 
+    def scratch(self) -> Path:
+        """The folder on this machine from which files are published to this one."""
+        return self.store.scratch(self.key)
+
     def open(self, mode: str = "rb") -> BufferedReader:
         """The object's bytes, to be read. Raises FileNotFoundError."""
         if mode != "rb":

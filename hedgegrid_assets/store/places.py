@@ -37,9 +37,7 @@ class Places:
 
     def __init__(self, data: str | Path | StorePath, catalog: str | Path | StorePath, home: Path | None = None) -> None:
         roots = stored(data), stored(catalog)
-        for name, value in zip(
-            ("data", "catalog", "home"), (*roots, home or roots[0].store.scratch(roots[0].key)), strict=True
-        ):
+        for name, value in zip(("data", "catalog", "home"), (*roots, home or roots[0].scratch()), strict=True):
             object.__setattr__(self, name, value)
 
     @classmethod
@@ -71,7 +69,7 @@ class Places:
 
     def raw_temp(self, feed: str) -> Path:
         """Temporary raw files, where they are published from."""
-        return self.data.store.scratch(_below(self.data, "raw", feed, ".tmp").key)
+        return _below(self.data, "raw", feed, ".tmp").scratch()
 
     def fetch_lock(self, feed: str, channel: str, symbol: str, day: date) -> StorePath:
         """Lock around getting a raw day from a provider."""
@@ -168,7 +166,7 @@ class Places:
     @property
     def catalog_temp(self) -> Path:
         """Temporary catalog files: outside ``data/``, where a stray Parquet file breaks every query."""
-        return self.catalog.store.scratch(_below(self.catalog, ".hedgegrid", "tmp").key)
+        return _below(self.catalog, ".hedgegrid", "tmp").scratch()
 
     @property
     def catalog_lock(self) -> StorePath:
@@ -193,7 +191,7 @@ class Places:
     @property
     def data_temp(self) -> Path:
         """Temporary files of the data root's own documents."""
-        return self.data.store.scratch(_below(self.data, ".hedgegrid", "tmp").key)
+        return _below(self.data, ".hedgegrid", "tmp").scratch()
 
     def day_lock(self, instrument_id: str, day: date) -> StorePath:
         """Lock of one instrument-day."""

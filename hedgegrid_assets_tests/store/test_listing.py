@@ -9,6 +9,7 @@ from hedgegrid_assets.store import Places, list_days, stored
 
 PACKAGE = Path(hedgegrid_assets.__file__).parent
 DOORS = {
+    "cli/backup.py",
     "cli/diff.py",
     "cli/doctor.py",
     "cli/look.py",

@@ -38,7 +38,7 @@ def changes(places: Places) -> Iterator[Finding]:
         )
     staged = places.staging.catalog
     lock = places.widening_lock
-    if begun is None and staged.is_dir() and not is_held(lock.local()):
+    if begun is None and staged.is_dir() and not is_held(lock):
         yield Finding(
             "catalog in the making",
             str(staged),

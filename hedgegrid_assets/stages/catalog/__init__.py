@@ -44,6 +44,7 @@ from hedgegrid_assets.store import (
     Places,
     StorePath,
     exclusive_lock,
+    folder_on_disk,
     give_up,
     plain,
     prefetch,
@@ -260,7 +261,7 @@ def rows_by_nautilus(places: Places, day: InstrumentDay, table: Table) -> int | 
             f"this catalog holds 16-byte values: expected a 128-bit nautilus_trader, found {nautilus_pyo3.PRECISION_BYTES} bytes",
             hint="install the high-precision build (the Linux wheel is one)",
         )
-    reader = ParquetDataCatalog(str(places.catalog.local().resolve()))
+    reader = ParquetDataCatalog(str(folder_on_disk(places.catalog, "reading with NautilusTrader").resolve()))
     start, end = iso(day_start(day.date)), iso(day_end(day.date) - 1)
     cls = getattr(import_module(form.own or "nautilus_trader.model.data"), form.cls)
     return len(reader.query(cls, identifiers=[form.name_of(day.instrument_id)], start=start, end=end))

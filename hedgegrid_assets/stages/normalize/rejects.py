@@ -55,7 +55,7 @@ class Rejects:
         rows = rejects["raw_row"].to_list()
         if self._raw.lines is not None and self._raw.lines.exists():
             with reading(self._raw.lines, "the lines of a raw day", LINES_REMEDY):
-                origins = pq.ParquetFile(self._raw.lines).read().take(rejects["raw_row"].to_arrow())
+                origins = pq.ParquetFile(self._raw.lines.local()).read().take(rejects["raw_row"].to_arrow())
             files, lines = origins.column("file").to_pylist(), origins.column("line").to_pylist()
         else:
             name = self._raw.manifest.origin[0].path or str(self._raw.path)

@@ -26,7 +26,7 @@ class OwnFiles:
 
     @cached_property
     def _folders(self) -> tuple[Path, ...]:
-        data, catalog = self.places.home.resolve(), self.places.catalog.local().resolve()
+        data, catalog = self.places.home.resolve(), self.places.catalog.scratch().resolve()
         folders = (data / "rejects", data / "cache", catalog, catalog / "data", catalog / ".hedgegrid")
         return tuple(folder for folder in folders if not self._landing.is_relative_to(folder))
 
