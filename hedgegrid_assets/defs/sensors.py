@@ -17,7 +17,7 @@ from hedgegrid_assets.errors import ImportFails, UsageError
 from hedgegrid_assets.model import InstrumentDay
 from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.pipeline.landing import waiting_files
-from hedgegrid_assets.stages.raw import Imported, LandingFile, imports, landing_signature
+from hedgegrid_assets.stages.raw import Imported, imports, landing_signature
 
 SECONDS: Final = 30
 DAYS_A_TICK: Final = 300
@@ -82,7 +82,8 @@ def sensors_of(feed_context: FeedContext, jobs: Sequence[Job]) -> list[dg.Sensor
             waiting = waiting_files(feed_context)[:WATCHED]
         except UsageError as error:  # a file that the settings name is not there yet
             return dg.SensorResult(skip_reason=error.message, cursor=context.cursor)
-        contents = {_digest([_content(feed_context, file)]): file for file in waiting}
+        asked = ",".join(sorted((*feed_context.feed.symbols, *feed_context.by_channel())))
+        contents = {_digest([f"{file.path}|{landing_signature(file)}|{asked}"]): file for file in waiting}
         settled = [digest for digest in contents if digest in before.waiting]
         days, after = _days(feed_context, partitions, before)
         requests = [*days, *_lost(feed_context, context.instance, name)]
@@ -131,21 +132,20 @@ def _days(
     The run key names the days and all landing content that they are made of: several files of one day make one run.
     """
     known = imports(feed_context.places, feed_context.feed.name)
-    contents = _contents(feed_context, known)
+    days_of = _Wanted(feed_context)
     wanted: list[InstrumentDay] = []
     after = before
     for imported in known:
         if (imported.at, imported.name) < (before.at, before.name):
             continue
         done = before.days if (imported.at, imported.name) == (before.at, before.name) else 0
-        days = sorted(
-            day for day in _instrument_days(feed_context, imported) if partitions.has_partition_key(key_of(day))
-        )
+        days = sorted(day for day in days_of(imported) if partitions.has_partition_key(key_of(day)))
         taken = days[done : done + DAYS_A_TICK - len(wanted)]
         wanted += taken
         after = Cursor((), imported.at, imported.name, done + len(taken))
         if done + len(taken) < len(days):
             break
+    contents = days_of.contents(known) if wanted else {}
     return [_block(feed_context, block, contents) for block in blocks_of(set(wanted), BLOCK_DAYS)], after
 
 
@@ -184,30 +184,29 @@ def _lost(feed_context: FeedContext, instance: dg.DagsterInstance, sensor: str) 
         )
 
 
-def _contents(feed_context: FeedContext, known: Iterable[Imported]) -> dict[InstrumentDay, set[tuple[str, str]]]:
-    """Day -> (landing content, channel) that it is made of."""
-    found: dict[InstrumentDay, set[tuple[str, str]]] = {}
-    for imported in known:
-        for day, channels in _instrument_days(feed_context, imported).items():
-            found.setdefault(day, set()).update((imported.name, channel) for channel in channels)
-    return found
+class _Wanted:
+    """The days of imports that a feed wants."""
 
+    def __init__(self, feed_context: FeedContext) -> None:
+        feed = feed_context.feed
+        self._ids = dict(zip(feed.symbols, feed.instrument_ids(), strict=True))
+        self._channels = frozenset(feed_context.by_channel())
 
-def _instrument_days(feed_context: FeedContext, imported: Imported) -> dict[InstrumentDay, set[str]]:
-    """Days that the feed wants -> the channels of the import that it wants."""
-    found: dict[InstrumentDay, set[str]] = {}
-    for key in imported.days:
-        if key.symbol in feed_context.feed.symbols and key.channel in feed_context.by_channel():
-            found.setdefault(InstrumentDay(feed_context.feed.instrument_id(key.symbol), key.day), set()).add(
-                key.channel
-            )
-    return found
+    def __call__(self, imported: Imported) -> dict[InstrumentDay, set[str]]:
+        """Days -> the channels of the import."""
+        found: dict[InstrumentDay, set[str]] = {}
+        for key in imported.days:
+            if key.symbol in self._ids and key.channel in self._channels:
+                found.setdefault(InstrumentDay(self._ids[key.symbol], key.day), set()).add(key.channel)
+        return found
 
-
-def _content(feed_context: FeedContext, file: LandingFile) -> str:
-    """What would be imported: the file, its content, and what the feed wants of it."""
-    wanted = sorted((*feed_context.feed.symbols, *feed_context.by_channel()))
-    return f"{file.path}|{landing_signature(file)}|{','.join(wanted)}"
+    def contents(self, known: Iterable[Imported]) -> dict[InstrumentDay, set[tuple[str, str]]]:
+        """Day -> (landing content, channel) that it is made of."""
+        found: dict[InstrumentDay, set[tuple[str, str]]] = {}
+        for imported in known:
+            for day, channels in self(imported).items():
+                found.setdefault(day, set()).update((imported.name, channel) for channel in channels)
+        return found
 
 
 def _digest(parts: Sequence[str]) -> str:

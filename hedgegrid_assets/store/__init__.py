@@ -2,7 +2,7 @@
 
 from hedgegrid_assets.store.blocks import LONGEST_LINE, Block, BlockReader
 from hedgegrid_assets.store.codecs import GZIP_MAGIC, content_crc, gunzip, gunzip_error, gunzipped
-from hedgegrid_assets.store.disk import disk_fault, make_folder, remove_tree, sha256_of, sync_folder, writing
+from hedgegrid_assets.store.disk import RealPaths, disk_fault, make_folder, remove_tree, sha256_of, sync_folder, writing
 from hedgegrid_assets.store.documents import (
     MADE_ANEW,
     Document,
@@ -41,6 +41,7 @@ __all__ = [
     "LocalStore",
     "Member",
     "Places",
+    "RealPaths",
     "Size",
     "Spool",
     "Store",

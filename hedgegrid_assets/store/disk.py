@@ -24,6 +24,22 @@ def writing(place: AnyFile) -> Iterator[None]:
         raise disk_fault(error, place) from error
 
 
+class RealPaths:
+    """Paths with all symbolic links followed, as text; each folder is looked at once, so keep it for one look only."""
+
+    def __init__(self) -> None:
+        self._folders: dict[str, str] = {}
+
+    def of(self, path: Path) -> str:
+        """Where a file really lies."""
+        if path.is_symlink():
+            return str(path.resolve())
+        folder, _, name = str(path).rpartition(os.sep)
+        if folder not in self._folders:
+            self._folders[folder] = str(path.parent.resolve()).removesuffix(os.sep)
+        return f"{self._folders[folder]}{os.sep}{name}"
+
+
 def disk_fault(error: OSError, place: AnyFile) -> EnvironmentFault:
     """What the disk refused, where, and what to do; a full disk is told with what is free."""
     if error.errno is not None and error.errno in _FULL:

@@ -14,6 +14,7 @@ from hedgegrid_assets.defs.sensors import DAYS_A_TICK, WATCHED
 from hedgegrid_assets.errors import ImportFails
 from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.pipeline.landing import import_landing
+from hedgegrid_assets.stages.raw.index import _read_index as read_index_again
 from hedgegrid_assets_tests.dagster_feeds import (
     BTC_DAY,
     CAPTURES,
@@ -22,7 +23,9 @@ from hedgegrid_assets_tests.dagster_feeds import (
     catalog_files,
     day_of,
     drop,
+    failures,
     feed_context_of,
+    metadata,
     partition,
     run,
     run_import,
@@ -212,6 +215,41 @@ def test_the_cursor_stays_small_whatever_lies_there(feed_context: FeedContext, t
     ticks.next()
     assert len(json.loads(ticks.cursor or "")["waiting"]) == WATCHED
     assert len(ticks.cursor or "") < 32_000
+
+
+def test_files_that_are_known_are_not_read_again_by_later_ticks(feed_context: FeedContext, ticks: Ticks) -> None:
+    for number in range(50):
+        drop(feed_context, day_of(number % 5, trades=range(number, number + 2), marks=False), f"{number:02}.jsonl")
+    import_landing(feed_context)
+    ticks.next()
+    before = read_index_again.cache_info().misses
+    for _ in range(3):
+        assert not ticks.next()
+    assert read_index_again.cache_info().misses == before
+
+
+def test_a_file_that_cannot_be_read_keeps_no_other_waiting_and_is_red(
+    feed_context: FeedContext, ticks: Ticks, instance: dg.DagsterInstance
+) -> None:
+    drop(feed_context, day_of(0))
+    drop(feed_context, b"\x1f\x8b\x08 no gzip stream", "broken.jsonl.gz")
+    drop(feed_context, day_of(1, symbol="DOGEUSDT"), "unknown.jsonl")
+    ticks.next()
+    ticks.next()
+    failed = run_import(feed_context, instance)
+    assert not failed.success
+    assert "broken.jsonl.gz" in str(failures(failed))
+    assert metadata(failed, "captures/landing")["unknown_symbols"] == {"DOGEUSDT": 4}
+    found = ticks.next()
+    good, again = sorted(found, key=lambda request: request.job_name != "captures_days")
+    assert good.partition_key == partition(0)
+    launch_fails(feed_context, instance, again)
+    (again,) = ticks.next()
+    launch_fails(feed_context, instance, again)
+    with pytest.raises(ImportFails):
+        ticks.next()
+    (feed_context.places.landing / "websocket/broken.jsonl.gz").rename(feed_context.places.landing / "websocket/x.part")
+    assert not ticks.next()
 
 
 # ---------------------------------------------------------------- what the machine loses

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -16,7 +17,7 @@ from hedgegrid_assets.stages.raw.accounting import FileCounts, FileLines
 from hedgegrid_assets.stages.raw.days import RawDay, RawKey
 from hedgegrid_assets.stages.raw.manifest import Unplaced
 from hedgegrid_assets.stages.raw.pruned import read_pruned
-from hedgegrid_assets.store import Document, Places, StorePath, read_document, write_document
+from hedgegrid_assets.store import Document, Places, RealPaths, StorePath, read_document, write_document
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,22 +146,34 @@ def landing_signature(landing: LandingFile) -> str:
     return f"{signature(landing.path)}-{how}" if how else signature(landing.path)
 
 
-def _index_path(places: Places, feed: str, path: Path, signed: str) -> StorePath:
-    return places.imports(feed) / f"{hashlib.sha256(f'{path.resolve()}|{signed}'.encode()).hexdigest()[:32]}.json"
+def _index_path(places: Places, feed: str, path: Path, signed: str, real: RealPaths | None = None) -> StorePath:
+    lies = (real or RealPaths()).of(path)
+    return places.imports(feed) / f"{hashlib.sha256(f'{lies}|{signed}'.encode()).hexdigest()[:32]}.json"
 
 
-def index_path(places: Places, feed: str, landing: LandingFile) -> StorePath:
+def index_path(places: Places, feed: str, landing: LandingFile, real: RealPaths | None = None) -> StorePath:
     """Where it is noted what was found in this content of a landing file."""
-    return _index_path(places, feed, landing.path, landing_signature(landing))
+    return _index_path(places, feed, landing.path, landing_signature(landing), real)
 
 
-def read_index(places: Places, feed: str, landing: LandingFile) -> Index | None:
+def read_index(places: Places, feed: str, landing: LandingFile, real: RealPaths | None = None) -> Index | None:
     """What was found in this content of a landing file, or None if it was not imported."""
-    return read_index_file(index_path(places, feed, landing))
+    return read_index_file(index_path(places, feed, landing, real))
 
 
 def read_index_file(path: StorePath) -> Index | None:
     """What an index file says, or None where there is none. Raises DocumentDamaged."""
+    try:
+        found = path.store.find(path.key)
+    except OSError:
+        return read_document(path, Index)  # which tells what is wrong
+    return None if found is None else _read_index(path, found.version)
+
+
+@lru_cache(maxsize=20_000)
+def _read_index(path: StorePath, version: str) -> Index | None:
+    """Each version is read once in a process: a sensor asks for all of them twice a minute."""
+    del version
     return read_document(path, Index)
 
 

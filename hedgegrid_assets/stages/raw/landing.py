@@ -1,16 +1,19 @@
 """The landing zone: files that users drop, imported once for each content."""
 
 import os
+import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
+from datetime import date
+from operator import attrgetter
 from pathlib import Path
 from typing import Final
 
 from hedgegrid_assets.errors import EnvironmentFault, FileRefused, FileUnreadable
 from hedgegrid_assets.model import Channel, Source
 from hedgegrid_assets.stages.raw.checksums import checksum_file, expected_sha256
-from hedgegrid_assets.stages.raw.days import Progress, raw_day
+from hedgegrid_assets.stages.raw.days import Progress, RawKey, raw_day
 from hedgegrid_assets.stages.raw.index import (
     READ_AGAIN_BEFORE,
     ImportReport,
@@ -23,7 +26,7 @@ from hedgegrid_assets.stages.raw.names import claims_data, is_document, is_unfin
 from hedgegrid_assets.stages.raw.passes import LandingPass, Wanted, shown_name
 from hedgegrid_assets.stages.raw.pruned import Pruned, forget_pruned, read_pruned
 from hedgegrid_assets.stages.raw.publishing import publish, tell_gone
-from hedgegrid_assets.store import Places, exclusive_lock, remove_tree, working_folder, writing
+from hedgegrid_assets.store import Places, RealPaths, exclusive_lock, remove_tree, working_folder, writing
 
 _NAMED: Final = 5
 
@@ -41,12 +44,15 @@ def scan_landing(root: Path, patterns: Sequence[str], is_ours: Callable[[Path], 
 
     Hidden, empty and half-written files never land, nor what ``is_ours``. Documents and checksum files are passed over.
     """
-    matched = sorted({path for pattern in patterns for path in root.glob(pattern) if _may_land(root, path)})
-    found = [path for path in matched if not is_ours(path)]
-    files = [path for path in found if not is_document(path.name)]
-    used = {beside for path in files if (beside := checksum_file(path)) is not None}
-    others = [path for path in found if is_document(path.name) and path not in used]
-    return Landed([LandingFile(path) for path in files], others)
+    below = len(f"{root}{os.sep}")
+    matched = {str(path): path for pattern in patterns for path in root.glob(pattern)}
+    landed = [path for text, path in matched.items() if _may_land(path, text[below:])]
+    found = [path for path in sorted(landed, key=attrgetter("parts")) if not is_ours(path)]
+    others = [path for path in found if is_document(path.name)]
+    documents = set(others)
+    files = [path for path in found if path not in documents] if others else found
+    used = {beside for path in files if (beside := checksum_file(path)) is not None} if others else set()
+    return Landed([LandingFile(path) for path in files], [path for path in others if path not in used])
 
 
 def landing_files(root: Path, patterns: Sequence[str]) -> list[LandingFile]:
@@ -54,13 +60,15 @@ def landing_files(root: Path, patterns: Sequence[str]) -> list[LandingFile]:
     return scan_landing(root, patterns).files
 
 
-def _may_land(root: Path, path: Path) -> bool:
-    if is_unfinished(path.name) or any(part.startswith(".") for part in path.relative_to(root).parts):
+def _may_land(path: Path, below: str) -> bool:
+    """``below``: the same, from the root of the landing zone."""
+    if is_unfinished(path.name) or below.startswith(".") or f"{os.sep}." in below:
         return False
     try:
-        return path.is_file() and path.stat().st_size > 0
+        status = path.stat()
     except OSError:  # it has gone since
         return False
+    return stat.S_ISREG(status.st_mode) and status.st_size > 0
 
 
 def import_landing(
@@ -89,6 +97,7 @@ def import_landing(
     with writing(places.data), exclusive_lock(places.import_lock(feed)), ExitStack() as stack:
         report = ImportReport()
         pruned = Pruned() if again else read_pruned(places, feed)
+        held = _Held(places, feed)
         wanted = Wanted(frozenset(channel.name for channel in channels), frozenset(symbols))
         work = stack.enter_context(working_folder(places.raw_temp(feed))) / "import"
         stack.callback(remove_tree, work)
@@ -98,7 +107,7 @@ def import_landing(
             try:
                 _refuse_unreadable(landing.path)
                 index = read_index(places, feed, landing)
-                known = index is not None and not again and _is_known(places, feed, index, wanted, pruned)
+                known = index is not None and not again and _is_known(index, wanted, held)
                 if known and index is not None and _is_as_published(landing, index):
                     report.known.append(landing.path)
                     report.add(index)
@@ -187,27 +196,37 @@ def waiting_files(
 ) -> list[LandingFile]:
     """The landing files that an import would read: new ones, changed ones, and those read for fewer channels or symbols."""
     wanted = Wanted(frozenset(channel.name for channel in channels), frozenset(symbols))
-    pruned = read_pruned(places, feed)
-    return [
-        landing
-        for landing, index in _with_index(places, feed, files)
-        if not _is_known(places, feed, index, wanted, pruned)
-    ]
+    held = _Held(places, feed)
+    return [landing for landing, index in _with_index(places, feed, files) if not _is_known(index, wanted, held)]
 
 
 def _with_index(places: Places, feed: str, files: Iterable[LandingFile]) -> Iterator[tuple[LandingFile, Index | None]]:
+    real = RealPaths()
     for landing in files:
         with suppress(FileNotFoundError):  # it has gone since
-            yield landing, read_index(places, feed, landing)
+            yield landing, read_index(places, feed, landing, real)
 
 
-def _is_known(places: Places, feed: str, index: Index | None, wanted: "Wanted", pruned: Pruned) -> bool:
+class _Held:
+    """Raw days that are there, or were pruned; each folder is listed once, so keep it for one look only."""
+
+    def __init__(self, places: Places, feed: str) -> None:
+        self._places, self._feed = places, feed
+        self._pruned = read_pruned(places, feed)
+        self._days: dict[tuple[str, str], frozenset[date]] = {}
+
+    def has(self, key: RawKey) -> bool:
+        folder = key.channel, key.symbol
+        if folder not in self._days:
+            self._days[folder] = frozenset(self._places.raw_days(self._feed, *folder))
+        return key.day in self._days[folder] or self._pruned.has(key)
+
+
+def _is_known(index: Index | None, wanted: "Wanted", held: _Held) -> bool:
     """The file was read for all that is wanted, and its raw days are still there, or were pruned."""
     if index is None or index.index < READ_AGAIN_BEFORE or not wanted.covered_by(index):
         return False
-    return all(
-        pruned.has(key) or places.raw_manifest(feed, key.channel, key.symbol, key.day).exists() for key in index.days
-    )
+    return all(map(held.has, index.days))
 
 
 def _is_as_published(landing: LandingFile, index: Index) -> bool:

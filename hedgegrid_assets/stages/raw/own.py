@@ -1,5 +1,6 @@
 """What lies under the data root and the catalog because we put it there: none of it is ever a landing file."""
 
+import os
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -7,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from hedgegrid_assets.config.paths import RESERVED_PREFIX
-from hedgegrid_assets.store import Places
+from hedgegrid_assets.store import Places, RealPaths
 
 _RAW_DAY: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})\.")
 
@@ -19,6 +20,7 @@ class OwnFiles:
     places: Places
     feed: str
     _feeds: dict[str, bool] = field(default_factory=dict)
+    _real: RealPaths = field(default_factory=RealPaths)
 
     @cached_property
     def _landing(self) -> Path:
@@ -30,18 +32,26 @@ class OwnFiles:
         folders = (data / "rejects", data / "cache", catalog, catalog / "data", catalog / ".hedgegrid")
         return tuple(folder for folder in folders if not self._landing.is_relative_to(folder))
 
+    @cached_property
+    def _ours(self) -> tuple[str, ...]:
+        return tuple(f"{folder}{os.sep}" for folder in self._folders)
+
+    @cached_property
+    def _zone(self) -> str:
+        return f"{self._landing}{os.sep}"
+
     def has(self, path: Path) -> bool:
         """A raw day, an index, a cache, a reject, a temporary file or a part of the catalog."""
-        real = path.resolve()
-        if any(real.is_relative_to(folder) for folder in self._folders):
+        real = self._real.of(path)
+        if real.startswith(self._ours):
             return True
-        if not real.is_relative_to(self._landing):
+        if not real.startswith(self._zone):
             return False
-        below = real.relative_to(self._landing).parts
+        below = Path(real.removeprefix(self._zone)).parts
         if len(below) > 1 and below[1] in {".imports", ".tmp"}:
             return True
         deep = (4, 5)  # versions before made two folders of a symbol with a slash
-        return len(below) in deep and (_is_raw_day(real) or (self._is_feed(below[0]) and below[1] in _channels()))
+        return len(below) in deep and (_is_raw_day(Path(real)) or (self._is_feed(below[0]) and below[1] in _channels()))
 
     def _is_feed(self, name: str) -> bool:
         if name not in self._feeds:
