@@ -18,6 +18,8 @@ class Case:
         memory: Most MB (10^6 bytes) that ours may take; ``{rows: MB}``.
         disk: Most that our tables may take, as a share of the last peer's.
         memory_share: Peer -> how many times its memory ours may be.
+        of_peer: Peer -> kind of its own input.
+        full_only: Not among the quick ones, unless it is named.
         by_cpu: Ratios are of processor time; else of the clock.
         rows: (fast, full).
         rounds: (fast, full).
@@ -31,6 +33,8 @@ class Case:
     memory: Mapping[int, float] = field(default_factory=dict)
     disk: float | None = None
     memory_share: Mapping[str, float] = field(default_factory=dict)
+    of_peer: Mapping[str, str] = field(default_factory=dict)
+    full_only: bool = False
     by_cpu: bool = False
     rows: tuple[int, int] = (2_000_000, 20_000_000)
     rounds: tuple[int, int] = (3, 3)
@@ -88,5 +92,25 @@ CASES: Final = (
         by_cpu=True,
         rows=(200_000, 2_000_000),
         rounds=(1, 1),
+    ),
+    Case(
+        "a published month of aggregates, against a day of as many rows",
+        "agg-month",
+        ("ours_archive_month", "ours_archive_day"),
+        at_most={"ours_archive_day": 1.15},
+        memory={2_000_000: 600, 20_000_000: 600},
+        by_cpu=True,
+        of_peer={"ours_archive_day": "agg-day"},
+        full_only=True,
+        rounds=(1, 2),
+    ),
+    Case(
+        "a published day of aggregates, against a script of today",
+        "agg-day",
+        ("ours_archive_day", "script_of_today", "script_at_its_best"),
+        at_least={"script_of_today": 10.0},
+        full_only=True,
+        rows=(2_000_000, 2_000_000),
+        rounds=(1, 2),
     ),
 )

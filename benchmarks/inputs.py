@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from benchmarks import DAY, SYMBOL
+from benchmarks.published import PERIODS, published
 from hedgegrid_assets.pipeline.request import request
 from hedgegrid_assets.pipeline.run import run
 from hedgegrid_assets.sources import synthetic
@@ -27,7 +28,10 @@ def made(kind: str, rows: int, folder: Path) -> Path:
 
     ``aggTrade`` holds captured messages, one a line, with a receive time in front. ``catalog`` is no file but a folder:
     the catalog of a synthetic day of so many trades, with a mark price a second and funding rates; ``week``: of seven.
+    ``agg-day`` and ``agg-month`` are folders as well, see ``published``.
     """
+    if kind in PERIODS:
+        return published(kind, rows, folder)
     if kind in _DAYS:
         return _catalog(kind, rows, folder)
     suffix = "jsonl" if kind == "aggTrade" else "csv"

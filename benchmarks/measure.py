@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -16,6 +16,8 @@ from benchmarks.cases import Case
 _HERE: Final = Path(__file__).resolve().parent.parent
 _ENVIRONMENT: Final = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 """As on a user's machine, where Python compiles a module once and not in every process."""
+
+_ONE_FOR_ALL: Final[Mapping[str, Path]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,19 +94,26 @@ def run(side: str, source: Path, work: Path, *, again: bool = False) -> Sample:
 
 
 def compare(
-    case: Case, rows: int, rounds: int, source: Path, work: Path, warm_up: Path | None = None
+    case: Case,
+    rows: int,
+    rounds: int,
+    source: Path,
+    work: Path,
+    warm_up: Path | None = None,
+    of_peer: Mapping[str, Path] = _ONE_FOR_ALL,
 ) -> list[Measured]:
     """All sides of a case, in turn, so that a machine whose speed drifts is as fair to one as to the other.
 
-    ``warm_up``: a small input, on which each side runs once before.
+    ``warm_up``: a small input, on which each side runs once before. ``of_peer``: the inputs of sides that have their own.
     """
     samples: dict[str, list[Sample]] = {side: [] for side in case.sides}
     if warm_up is not None:
         for side in case.sides:
-            run(side, warm_up, work / side)
+            if side not in of_peer:
+                run(side, warm_up, work / side)
     for number in range(rounds):
         for side in case.sides:
-            sample = run(side, source, work / side)
+            sample = run(side, of_peer.get(side, source), work / side)
             samples[side].append(sample)
             sys.stderr.write(
                 f"  round {number + 1} of {rounds}  {side:<20} {sample.seconds:7.2f} s {sample.memory:6,.0f} MB\n"

@@ -7,16 +7,19 @@ import gzip
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Iterable
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks import DAY, INSTRUMENT, SYMBOL
+from benchmarks.published import zip_of
 
 if TYPE_CHECKING:
+    import pandas as pd
     from nautilus_trader.adapters.tardis.loaders import TardisCSVDataLoader
     from nautilus_trader.persistence.catalog import ParquetDataCatalog
 
@@ -87,6 +90,58 @@ def ours_csv(source: Path, work: Path) -> None:
 def ours_messages(source: Path, work: Path) -> None:
     """A capture, everything on."""
     _convert(work, "--source", "websocket", "--input", str(source), "--data-types", "trades")
+
+
+def ours_archive_day(source: Path, work: Path) -> None:
+    """A published day of aggregates, everything on; its checksum is looked at, nobody is asked."""
+    _archive(source, work, _NEXT)
+
+
+def ours_archive_month(source: Path, work: Path) -> None:
+    """A published month, cut into its days once."""
+    _archive(source, work, DAY.replace(month=DAY.month + 1))
+
+
+def _archive(source: Path, work: Path, end: date) -> None:
+    cache = work / "cache"
+    shutil.copytree(source, cache, copy_function=os.link)
+    config = work / "config.json"
+    config.write_text(json.dumps({"cache_dir": str(cache), "endpoint": "http://127.0.0.1:9"}))
+    days = ("--start", str(DAY), "--end", str(end))
+    _convert(work, "--source", "archive", *days, "--data-types", "trades", "--config", str(config))
+
+
+def script_of_today(source: Path, work: Path) -> None:
+    """As people do it: the file of a download script, pandas, a TradeTick a row, ``write_data``."""
+    _script(source, work, lambda frame: (row for _, row in frame.iterrows()))
+
+
+def script_at_its_best(source: Path, work: Path) -> None:
+    """The same by whoever knows that ``itertuples`` is faster than ``iterrows``."""
+    _script(source, work, lambda frame: frame.itertuples())
+
+
+def _script(source: Path, work: Path, rows_of: Callable[["pd.DataFrame"], Iterable[Any]]) -> None:
+    import pandas as pd
+    from nautilus_trader.model.data import TradeTick
+    from nautilus_trader.model.enums import AggressorSide
+    from nautilus_trader.model.identifiers import InstrumentId, TradeId
+    from nautilus_trader.model.objects import Price, Quantity
+
+    instrument = InstrumentId.from_str(INSTRUMENT)
+    trades = [
+        TradeTick(
+            instrument,
+            Price(row.price, 1),
+            Quantity(row.quantity, 3),
+            AggressorSide.SELLER if row.is_buyer_maker else AggressorSide.BUYER,
+            TradeId(str(row.agg_trade_id)),
+            row.transact_time * 1_000_000,
+            row.transact_time * 1_000_000,
+        )
+        for row in rows_of(pd.read_csv(zip_of(source)))
+    ]
+    _catalog(work).write_data(trades)
 
 
 def ours_bare(source: Path, work: Path) -> None:
@@ -246,6 +301,10 @@ SIDES: Final[dict[str, Callable[[Path, Path], None]]] = {
         ours_funding,
         ours_csv,
         ours_messages,
+        ours_archive_day,
+        ours_archive_month,
+        script_of_today,
+        script_at_its_best,
         ours_bare,
         ours_days,
         ours_tables,
