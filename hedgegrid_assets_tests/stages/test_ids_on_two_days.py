@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hedgegrid_assets.cli import run
-from hedgegrid_assets.inspect import validation
+from hedgegrid_assets.inspect.validation import joins
 from hedgegrid_assets.stages import frames
 from hedgegrid_assets.stages.frames import shared_ids
 from hedgegrid_assets.timestamps import parse_day
@@ -105,7 +105,7 @@ def test_very_many_are_compared_where_a_deep_look_is_asked_for(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     catalog = catalog_of(tmp_path, row(-9, "a"), row(-5, "b"), row(5, "b", price="101"), row(9, "c"))
-    monkeypatch.setattr(validation, "_COMPARED_ROWS", 3)
+    monkeypatch.setattr(joins, "_COMPARED_ROWS", 3)
     _, (join,) = validated(catalog, capsys)
     assert (join["ids_shared"], join["trades_twice"], join["shared"]) == (None, None, [])
     assert run(["validate", str(catalog)]) == 0

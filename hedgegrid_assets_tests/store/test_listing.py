@@ -19,7 +19,7 @@ DOORS = {
     "cli/status.py",
     "defs/__init__.py",
     "pipeline/request.py",
-    "inspect/validation.py",
+    "inspect/validation/__init__.py",
 }
 """Where both roots are said."""
 
