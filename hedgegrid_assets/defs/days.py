@@ -50,7 +50,6 @@ def days_of(
         check_specs=[check.spec(partitions) for found in daily_checks(feed_context).values() for check in found],
         can_subset=True,
         backfill_policy=dg.BackfillPolicy.multi_run(block or BLOCK_DAYS),
-        pool=f"{feed_context.source.name}_api" if feed_context.source.remote is not None else None,
     )
     def days(context: dg.AssetExecutionContext) -> Iterator[Event]:
         keys = sorted(context.partition_keys)

@@ -15,7 +15,7 @@ from hedgegrid_assets.store.documents import (
 from hedgegrid_assets.store.lines import LineFile, bytes_of, line_array
 from hedgegrid_assets.store.listing import list_days
 from hedgegrid_assets.store.local import LocalStore, folder_on_disk, on_disk, stored
-from hedgegrid_assets.store.locks import abandoned, exclusive_lock, is_held, working_folder
+from hedgegrid_assets.store.locks import abandoned, exclusive_lock, is_held, try_file, working_folder
 from hedgegrid_assets.store.objects import AnyFile, Entry, Level, Store, StorePath, bytes_in, local_file, uri_of
 from hedgegrid_assets.store.places import Places, cut_name, folder_of, raw_folder_name
 from hedgegrid_assets.store.publish import atomic_write, give_up, parquet_writer, publish_file, temporary_file
@@ -88,6 +88,7 @@ __all__ = [
     "tar_members",
     "tar_writer",
     "temporary_file",
+    "try_file",
     "uri_of",
     "working_folder",
     "write_document",

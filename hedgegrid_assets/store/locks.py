@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 from uuid import uuid4
 
 from hedgegrid_assets.store.disk import make_folder, writing
@@ -37,6 +37,19 @@ def locked_file(path: Path) -> Iterator[None]:
     with file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def try_file(path: Path) -> IO[str] | None:
+    """Hold the lock of a file, until what is returned is closed or the process ends; None: somebody holds it."""
+    make_folder(path.parent)
+    with writing(path):
+        file = path.open("a")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return None
+    return file
 
 
 @dataclass(slots=True)

@@ -12,8 +12,9 @@ from hedgegrid_assets.errors import ArchiveFileUnproven, RemoteFault
 from hedgegrid_assets.sources.archive.files import Missing, Place
 from hedgegrid_assets.sources.client import limits
 from hedgegrid_assets.sources.client.answers import Broken
-from hedgegrid_assets.sources.client.loop import at_most, each
+from hedgegrid_assets.sources.client.loop import each
 from hedgegrid_assets.sources.client.proof import gzip_members
+from hedgegrid_assets.sources.client.slots import slot
 from hedgegrid_assets.sources.client.transfers import body_of, head_of, reliably, resume, session
 from hedgegrid_assets.store import make_folder, sha256_of
 
@@ -28,7 +29,7 @@ async def fetch(place: Place, accepted: tuple[str, ...]) -> dict[str, Any]:
     async with session(provider, limits.in_force.file_total) as opened:
 
         async def transfer() -> dict[str, Any]:
-            async with at_most(limits.in_force.files_at_once, "archive files"):
+            async with slot(place.slots, limits.in_force.files_at_once, place.archive.exchange):
                 headers = await resume(opened, place.url, part, provider)
                 try:
                     return await to_thread.run_sync(_look, place, part, headers)

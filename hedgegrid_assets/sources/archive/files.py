@@ -56,6 +56,11 @@ class Place:
         return self.cache / ".locks" / name
 
     @property
+    def slots(self) -> Path:
+        """Folder of the slots that all who fetch into this cache share."""
+        return self.cache / ".slots"
+
+    @property
     def what(self) -> str:
         """For people."""
         return self.path.rpartition("/")[2]

@@ -28,6 +28,7 @@ from hedgegrid_assets.venues.exchanges import is_spot, listing_of, venues_of
 _REPLAYED: Final = ("binance-futures",)
 """Exchanges whose own messages can be read."""
 
+_SLOTS: Final = ".slots"
 _OPEN: Final = ("bitmex",)
 """Exchanges whose definitions need no key."""
 _OF_SPOT: Final = ("trades", "quotes", "incremental_book_L2")
@@ -142,11 +143,11 @@ def _download(
     tick: Tick = None,
 ) -> Download:
     _need_packages()
-    cache = _cache(settings, cache_folder)
+    cache, slots = _cache(settings, cache_folder), cache_folder / _SLOTS
     if _is_message(channel):
-        minutes = SliceDay(exchange_of(settings), channel.name, symbol, day, cache)
+        minutes = SliceDay(exchange_of(settings), channel.name, symbol, day, cache, slots)
         return _replayed(minutes, settings, work, tick)
-    dataset = DatasetDay(exchange_of(settings), channel.event, symbol, day, cache)
+    dataset = DatasetDay(exchange_of(settings), channel.event, symbol, day, cache, slots)
     return _as_file(dataset, settings, channel, work, tick)
 
 
@@ -201,9 +202,9 @@ def _plan(settings: Mapping[str, Any], symbol: str, channel: Channel, day: date,
     _need_packages()
     exchange, cache = exchange_of(settings), _cache(settings, cache_folder)
     if _is_message(channel):
-        cached = len(SliceDay(exchange, channel.name, symbol, day, cache).cached())
+        cached = len(SliceDay(exchange, channel.name, symbol, day, cache, cache_folder / _SLOTS).cached())
         return FetchPlan(MINUTES - cached, cached, is_free(day))
-    cached = int(DatasetDay(exchange, channel.event, symbol, day, cache).path().is_file())
+    cached = int(DatasetDay(exchange, channel.event, symbol, day, cache, cache_folder / _SLOTS).path().is_file())
     return FetchPlan(1 - cached, cached, is_free(day))
 
 

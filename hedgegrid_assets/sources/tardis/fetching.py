@@ -10,7 +10,8 @@ from anyio import to_thread
 
 from hedgegrid_assets.errors import RemoteFault
 from hedgegrid_assets.sources.client import limits
-from hedgegrid_assets.sources.client.loop import at_most, each
+from hedgegrid_assets.sources.client.loop import each
+from hedgegrid_assets.sources.client.slots import slot
 from hedgegrid_assets.sources.client.transfers import reliably, save, session
 from hedgegrid_assets.sources.tardis.availability import refuse_unavailable, with_availability
 from hedgegrid_assets.sources.tardis.bodies import Body, check_file, check_slice
@@ -70,7 +71,7 @@ async def _fetch_slice(
     async def transfer() -> Body:
         staged = work / f"{uuid4().hex}.slice"
         try:
-            async with at_most(limits.in_force.slices_at_once, "slices"):
+            async with slot(wanted.slots, limits.in_force.slices_at_once, "slices"):
                 await save(opened, url, staged, connection.provider)
                 body = await to_thread.run_sync(check_slice, staged, moment)
             final.parent.mkdir(parents=True, exist_ok=True)
@@ -110,7 +111,7 @@ async def _fetch_file(wanted: DatasetDay, final: Path, connection: Connection, w
         async def transfer() -> bytes:
             staged = work / f"{uuid4().hex}.file"
             try:
-                async with at_most(limits.in_force.files_at_once, "files"):
+                async with slot(wanted.slots, limits.in_force.files_at_once, "files"):
                     await save(opened, url, staged, connection.provider)
                     found = await to_thread.run_sync(check_file, staged, wanted.exchange, wanted.kind, wanted.symbol)
                 final.parent.mkdir(parents=True, exist_ok=True)

@@ -18,13 +18,14 @@ _log: Final = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class DatasetDay:
-    """A CSV file of one day, type and symbol."""
+    """A CSV file of one day, type and symbol. ``slots``: folder of the slots that all who ask Tardis share."""
 
     exchange: str
     kind: str
     symbol: str
     day: date
     cache: Path
+    slots: Path
 
     def __str__(self) -> str:
         return f"{self.exchange} {self.kind} {self.symbol}"

@@ -22,13 +22,17 @@ MINUTES: Final = 1_440
 
 @dataclass(frozen=True, slots=True)
 class SliceDay:
-    """A day of one channel and symbol, minute by minute, in the cache that tardis-client lays out."""
+    """A day of one channel and symbol, minute by minute, in the cache that tardis-client lays out.
+
+    ``slots``: folder of the slots that all who ask Tardis share.
+    """
 
     exchange: str
     channel: str
     symbol: str
     day: date
     cache: Path
+    slots: Path
 
     def __str__(self) -> str:
         return f"{self.exchange} {self.channel} {self.symbol}"

@@ -1,4 +1,4 @@
-"""A feed of an archive in Dagster: free history by partition, several kinds of files a day, one pool for the server."""
+"""A feed of an archive in Dagster: free history by partition, several kinds of files a day."""
 
 from pathlib import Path
 
@@ -63,7 +63,7 @@ def test_a_kind_of_file_that_is_missing_stops_no_other(server: Standin, feed_con
     assert not list(feeds.catalog_files(feed_context, "mark_price_update"))
 
 
-def test_the_step_shares_one_pool_for_the_archive(feed_context: FeedContext) -> None:
+def test_no_pool_is_held_for_a_whole_block_as_the_client_holds_its_limit_by_request(feed_context: FeedContext) -> None:
     repository = feeds.definitions_of([feed_context])
     (raw,) = [node for node in repository.resolve_job_def("free_days").nodes if node.name == "free__days"]
-    assert raw.definition.pools == {"archive_api"}
+    assert not raw.definition.pools

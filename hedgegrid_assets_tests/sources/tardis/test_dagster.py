@@ -79,10 +79,10 @@ def test_a_wrong_key_fails_the_day_with_the_way_out_and_is_not_shown(
     assert len(server.requests("/trades/")) == 1
 
 
-def test_the_step_shares_one_pool_for_the_api(feed_context: FeedContext) -> None:
+def test_no_pool_is_held_for_a_whole_block_as_the_client_holds_its_limit_by_request(feed_context: FeedContext) -> None:
     repository = feeds.definitions_of([feed_context])
     (raw,) = [node for node in repository.resolve_job_def("tardis_usdm_days").nodes if node.name == "tardis_usdm__days"]
-    assert raw.definition.pools == {"tardis_api"}
+    assert not raw.definition.pools
 
 
 @pytest.mark.usefixtures("server")

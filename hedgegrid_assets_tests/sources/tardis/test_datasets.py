@@ -406,7 +406,7 @@ def test_final_answers_are_told_at_once(
 
 def test_a_file_has_the_name_that_tardis_dev_gives_it(tmp_path: Path) -> None:
     for symbol in ("BTCUSDT", "tBTCUSD:F0", "XBT/USD"):
-        wanted = DatasetDay("binance-futures", "trades", symbol, PAID, tmp_path)
+        wanted = DatasetDay("binance-futures", "trades", symbol, PAID, tmp_path, tmp_path / "slots")
         moment = datetime(PAID.year, PAID.month, PAID.day, tzinfo=UTC)
         name = tardis_dev.default_file_name(wanted.exchange, wanted.kind, moment, file_symbol(symbol), "csv")
         assert wanted.path() == tmp_path / "datasets" / name
