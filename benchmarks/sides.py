@@ -157,11 +157,6 @@ def ours_days(source: Path, work: Path) -> None:
     _synthetic(work, days, "trades", "--jobs", str(jobs))
 
 
-def ours_tables(source: Path, work: Path) -> None:
-    """Small days, all tables: what ``ours_backfill`` does without Dagster."""
-    _synthetic(work, int(source.name), "trades,mark,index,funding")
-
-
 def _synthetic(work: Path, days: int, types: str, *arguments: str) -> None:
     config = work / "config.json"
     config.write_text(json.dumps({"trades_per_day": 1_000}))
@@ -172,17 +167,6 @@ def _synthetic(work: Path, days: int, types: str, *arguments: str) -> None:
 def ours_help(source: Path, work: Path) -> None:  # noqa: ARG001 - all sides have one signature
     """How long a user waits for ``--help``."""
     _run("--help")
-
-
-def ours_backfill(source: Path, work: Path) -> None:
-    """Days of the synthetic feed, all tables and checks, through Dagster: ``source`` names how many."""
-    feeds = work / "feeds.yaml"
-    feeds.write_text(
-        f"version: 1\nfeeds:\n  sim: {{source: synthetic, venue: SIM, symbols: [{SYMBOL}], start: {DAY}, "
-        f"end: {DAY + timedelta(days=int(source.name))}, settings: {{trades_per_day: 1000}}}}\n"
-    )
-    os.environ |= {"DAGSTER_HOME": str(work), "HEDGEGRID_DATA": str(work / "data"), "HEDGEGRID_FEEDS": str(feeds)}
-    _run("backfill", "sim", "--quiet")
 
 
 def _catalog(work: Path) -> "ParquetDataCatalog":
@@ -307,9 +291,7 @@ SIDES: Final[dict[str, Callable[[Path, Path], None]]] = {
         script_at_its_best,
         ours_bare,
         ours_days,
-        ours_tables,
         ours_help,
-        ours_backfill,
         nautilus_documented,
         nautilus_fastest,
         nautilus_funding,
