@@ -16,6 +16,7 @@ from hedgegrid_assets.cli import (
     diff,
     doctor,
     inspect,
+    legacy,
     look,
     operate,
     outages,
@@ -91,6 +92,7 @@ app.command("backfill")(_exits(operate.backfill))
 app.command("status")(_exits(status.status))
 app.command("doctor")(_exits(doctor.doctor))
 app.command("backup")(_exits(backup.backup))
+app.command("import-legacy")(_exits(legacy.import_legacy))
 app.command("restore")(_exits(backup.restore))
 app.command("prune", cls=CommandWithTables)(_exits(prune.prune))
 app.command("refresh")(_exits(diff.refresh))

@@ -17,6 +17,7 @@ from hedgegrid_assets.cli.output import (
     set_logging,
 )
 from hedgegrid_assets.config.paths import data_path
+from hedgegrid_assets.errors import UsageError
 
 Archive = Annotated[Path, typer.Argument(metavar="FILE", help="A tar file: .tar, or .tar.zst.")]
 Catalog = Annotated[Path | None, typer.Option("--catalog", help="Root of the catalog; default <data>/catalog.")]
@@ -70,7 +71,6 @@ def restore(
     What stood there is kept beside it, as <name>.replaced. An archive that is damaged, cut, or holds names that lead out
     of its place is refused, and a run that is interrupted leaves what stood there as it was.
     """
-    from hedgegrid_assets.errors import UsageError
     from hedgegrid_assets.housekeeping.backup import restore as bring_back
     from hedgegrid_assets.store import Places, names_in
 
