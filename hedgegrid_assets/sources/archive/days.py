@@ -14,13 +14,13 @@ from typing import Any, Final
 from uuid import uuid4
 
 import polars as pl
-from msgspec import structs
+from msgspec import structs, to_builtins
 
 from hedgegrid_assets.dialect import View
 from hedgegrid_assets.errors import NoDataFetched
 from hedgegrid_assets.model import Channel, Download
 from hedgegrid_assets.sources.archive.archives import Archive, Files, Period
-from hedgegrid_assets.sources.archive.files import Missing, Place, cache_of, have
+from hedgegrid_assets.sources.archive.files import Missing, Place, Proof, cache_of, have
 from hedgegrid_assets.sources.archive.layouts import ArchiveDialect, dialect_of, notes_of
 from hedgegrid_assets.sources.archive.splitting import day_file, split
 from hedgegrid_assets.sources.client.cache import linked
@@ -163,7 +163,7 @@ def _as_received(wanted: ArchiveDay, work: Path, tick: Tick) -> Download:
         path = linked(place.file, work)
     suffix = ".csv.zip" if place.path.endswith(".zip") else ".csv.gz"
     dialect = _dialect(wanted, place)
-    return Download(path, suffix, proof, dialect, place.forget)
+    return Download(path, suffix, to_builtins(proof), dialect, place.forget)
 
 
 def _dialect(wanted: ArchiveDay, place: Place) -> ArchiveDialect:
@@ -192,7 +192,7 @@ def first_line(path: Path) -> str:
 def _cut_out(wanted: ArchiveDay, period: Period, work: Path, tick: Tick) -> Download:
     """The day's lines of one file or of several, one behind the other."""
     parts: list[Path] = []
-    proofs: list[dict[str, Any]] = []
+    proofs: list[Proof] = []
     dialect: ArchiveDialect | None = None
     make_folder(work)
     days = wanted.days() if period == "daily" else [wanted.day]
@@ -206,9 +206,9 @@ def _cut_out(wanted: ArchiveDay, period: Period, work: Path, tick: Tick) -> Down
             parts.append(day_file(folder, wanted.day))
             dialect = dialect or index.dialect
     if dialect is None:
-        raise _NoRows(f"{proofs[0]['url'].rpartition('/')[2]} is there, and holds no row of this day")
+        raise _NoRows(f"{proofs[0].url.rpartition('/')[2]} is there, and holds no row of this day")
     path = linked(parts[0], work) if len(parts) == 1 else _joined(parts, work)
-    origin = {"url": proofs[0]["url"], "files": proofs} | _identity(path)
+    origin = {"url": proofs[0].url, "files": to_builtins(proofs)} | _identity(path)
     dialect = structs.replace(_with_interval(path, dialect), exchange=wanted.archive.exchange)
     return Download(path, ".csv.zst", origin, dialect)
 

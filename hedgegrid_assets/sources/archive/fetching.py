@@ -1,15 +1,15 @@
 """Fetching files of an archive: by parts, proved by their checksums."""
 
-import json
 import zipfile
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from anyio import to_thread
+from msgspec import structs
 
 from hedgegrid_assets.errors import ArchiveFileUnproven, RemoteFault
-from hedgegrid_assets.sources.archive.files import Missing, Place
+from hedgegrid_assets.sources.archive.files import Missing, Place, Proof
 from hedgegrid_assets.sources.client import limits
 from hedgegrid_assets.sources.client.answers import Broken
 from hedgegrid_assets.sources.client.loop import each
@@ -21,14 +21,14 @@ from hedgegrid_assets.store import make_folder, sha256_of
 _CHECKSUM_DIGITS: Final = 64
 
 
-async def fetch(place: Place, accepted: tuple[str, ...]) -> dict[str, Any]:
+async def fetch(place: Place, accepted: tuple[str, ...]) -> Proof:
     """Put a file into its place: its proof. Raises Missing, RemoteFault, ArchiveFileUnproven."""
     make_folder(place.file.parent)
     part = place.file.with_name(f"{place.file.name}.partial")
     provider = place.provider
     async with session(provider, limits.in_force.file_total) as opened:
 
-        async def transfer() -> dict[str, Any]:
+        async def transfer() -> Proof:
             async with slot(place.slots, limits.in_force.files_at_once, place.archive.exchange):
                 headers = await resume(opened, place.url, part, provider)
                 try:
@@ -48,12 +48,12 @@ async def fetch(place: Place, accepted: tuple[str, ...]) -> dict[str, Any]:
             raise
         if place.archive.checksum:
             try:
-                proof |= await _proved(place, proof["sha256"], checksum, accepted)
+                proof = await _proved(place, proof, checksum, accepted)
             except ArchiveFileUnproven:
                 part.unlink(missing_ok=True)
                 raise
     part.replace(place.file)
-    place.proof.write_text(json.dumps(proof, indent=1, sort_keys=True))
+    proof.write(place.proof)
     return proof
 
 
@@ -82,20 +82,20 @@ async def versions(places: Mapping[str, Place]) -> dict[str, Mapping[str, str] |
 
 
 async def _proved(
-    place: Place, found: str, checksum: Callable[[], Awaitable[str]], accepted: tuple[str, ...]
-) -> dict[str, Any]:
-    """What says that a file is the one that was published. Raises ArchiveFileUnproven."""
+    place: Place, proof: Proof, checksum: Callable[[], Awaitable[str]], accepted: tuple[str, ...]
+) -> Proof:
+    """With what says that the file is the one that was published. Raises ArchiveFileUnproven."""
     try:
         expected = await reliably(checksum, f"{place.what}{place.archive.checksum}", place.provider)
     except RemoteFault as error:
         if error.details.get("status") not in place.archive.missing:
             raise
         expected = ""
-    if found == expected:
-        return {"checksum": expected}
-    if found in accepted:
-        return {"checksum": expected, "accepted": found}
-    raise ArchiveFileUnproven(place.url, f"{place.what}{place.archive.checksum}", expected, found)
+    if proof.sha256 == expected:
+        return structs.replace(proof, checksum=expected)
+    if proof.sha256 in accepted:
+        return structs.replace(proof, checksum=expected, accepted=proof.sha256)
+    raise ArchiveFileUnproven(place.url, f"{place.what}{place.archive.checksum}", expected, proof.sha256)
 
 
 def _sha256_in(body: bytes, place: Place) -> str:
@@ -107,14 +107,14 @@ def _sha256_in(body: bytes, place: Place) -> str:
     return words[0].lower()
 
 
-def _look(place: Place, part: Path, headers: Mapping[str, str]) -> dict[str, Any]:
+def _look(place: Place, part: Path, headers: Mapping[str, str]) -> Proof:
     """What a body is. Raises Broken for one that is no file of this archive, or not whole."""
     if place.path.endswith(".zip"):
         _check_zip(part, place.what, whole=not place.archive.checksum)
     else:
         gzip_members(part, lambda _: None)
-    told = {"etag": headers.get("ETag", ""), "last_modified": headers.get("Last-Modified", "")}
-    return {"url": place.url, "bytes": part.stat().st_size, "sha256": sha256_of(part)} | told
+    etag, modified = headers.get("ETag", ""), headers.get("Last-Modified", "")
+    return Proof(place.url, part.stat().st_size, sha256_of(part), etag, modified)
 
 
 def _check_zip(path: Path, name: str, *, whole: bool) -> None:

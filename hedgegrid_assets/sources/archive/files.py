@@ -1,17 +1,48 @@
 """Files of an archive: where they are had, and where they are kept, as the archive lays them out."""
 
 import hashlib
-import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from hedgegrid_assets.sources.archive.archives import Archive
 from hedgegrid_assets.sources.client.provider import Provider
 
 _log: Final = logging.getLogger(__name__)
+
+
+class Proof(msgspec.Struct, frozen=True):
+    """What a file was when it was received, kept beside it.
+
+    Attributes:
+        url: Where it was fetched.
+        etag: What the server said of its version, as ``last_modified``; empty: nothing.
+        checksum: The sha256 that its publisher gives, where there is one; ``accepted``: the one that it has instead.
+    """
+
+    url: str
+    bytes: int
+    sha256: str
+    etag: str = ""
+    last_modified: str = ""
+    checksum: str | msgspec.UnsetType = msgspec.UNSET
+    accepted: str | msgspec.UnsetType = msgspec.UNSET
+
+    def write(self, path: Path) -> None:
+        """Keep it."""
+        path.write_bytes(msgspec.json.format(msgspec.json.encode(self, order="sorted"), indent=1))
+
+    @classmethod
+    def read(cls, path: Path) -> "Proof | None":
+        """What was kept; None: nothing that is whole."""
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=cls)
+        except (OSError, ValueError):
+            return None
 
 
 class Missing(Exception):
@@ -74,14 +105,10 @@ class Place:
         }
         return Provider(self.archive.name, hints=hints)
 
-    def held(self) -> dict[str, Any] | None:
+    def held(self) -> Proof | None:
         """The proof of a file that is kept; None: it is not, or is another one than was proved."""
-        try:
-            proof: dict[str, Any] = json.loads(self.proof.read_text())
-            size = self.file.stat().st_size
-        except (OSError, ValueError):
-            return None
-        return proof if size == proof.get("bytes") else None
+        proof = Proof.read(self.proof)
+        return proof if proof is not None and self.file.is_file() and self.file.stat().st_size == proof.bytes else None
 
     def forget(self, why: str = "it is damaged") -> None:
         """Remove a file that is not what it was proved to be, or was published."""
@@ -96,7 +123,7 @@ def cache_of(settings: Mapping[str, Any], folder: Path) -> Path:
     return Path(str(given)) if given else folder / "archive"
 
 
-def have(place: Place, accepted: tuple[str, ...], tick: Callable[[], None] | None) -> dict[str, Any]:
+def have(place: Place, accepted: tuple[str, ...], tick: Callable[[], None] | None) -> Proof:
     """Have a file, proved: its proof. Raises Missing, RemoteFault, ArchiveFileUnproven."""
     proof = place.held()
     if proof is not None:

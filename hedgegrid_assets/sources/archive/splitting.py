@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from uuid import uuid4
 
 import msgspec
@@ -13,7 +13,7 @@ import polars as pl
 from hedgegrid_assets.batch import Block
 from hedgegrid_assets.errors import RawDamaged
 from hedgegrid_assets.model import Channel
-from hedgegrid_assets.sources.archive.files import Place
+from hedgegrid_assets.sources.archive.files import Place, Proof
 from hedgegrid_assets.sources.archive.layouts import ArchiveDialect, Columns, dialect_of
 from hedgegrid_assets.sources.archive.rows import times_of
 from hedgegrid_assets.sources.formats import csv_cells as cells
@@ -41,7 +41,7 @@ class DaysOfFile(msgspec.Struct, frozen=True, omit_defaults=True):
 
 def split(
     place: Place,
-    proof: dict[str, Any],
+    proof: Proof,
     columns: Columns,
     channel: Channel,
     symbol: str,
@@ -67,17 +67,17 @@ def split(
     return folder, index
 
 
-def _index(folder: Path, proof: dict[str, Any]) -> DaysOfFile | None:
+def _index(folder: Path, proof: Proof) -> DaysOfFile | None:
     try:
         index = msgspec.json.decode((folder / _INDEX).read_bytes(), type=DaysOfFile)
     except (OSError, ValueError):  # it is made anew
         return None
-    return index if index.sha256 == proof["sha256"] else None
+    return index if index.sha256 == proof.sha256 else None
 
 
 def _split(
     place: Place,
-    proof: dict[str, Any],
+    proof: Proof,
     columns: Columns,
     channel: Channel,
     symbol: str,
@@ -95,13 +95,13 @@ def _split(
         last = _hand_out(block, dialect, files, work, last)
         if tick:
             tick()
-    if reader.truncated or reader.sha256 != proof["sha256"]:
+    if reader.truncated or reader.sha256 != proof.sha256:
         raise RawDamaged(place.file, "it is not what was received")
     days = {
         str(day_of(number * NS_PER_DAY)): DayFile(sha256=file.close(), bytes=file.bytes, lines=file.lines)
         for number, file in sorted(files.items())
     }
-    return DaysOfFile(sha256=proof["sha256"], dialect=dialect.cut() if dialect else None, days=days)
+    return DaysOfFile(sha256=proof.sha256, dialect=dialect.cut() if dialect else None, days=days)
 
 
 def _hand_out(block: Block, dialect: ArchiveDialect, files: dict[int, LineFile], work: Path, last: int) -> int:
