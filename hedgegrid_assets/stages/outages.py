@@ -11,7 +11,7 @@ import msgspec
 
 from hedgegrid_assets.model import Effect, Gap, Status
 from hedgegrid_assets.stages.verdict import RuleAnswer, Verdict
-from hedgegrid_assets.store import Document, Places, exclusive_lock, read_document, write_document
+from hedgegrid_assets.store import Document, Places, change_document, exclusive_lock, read_document
 from hedgegrid_assets.tables import RULES
 from hedgegrid_assets.tables.rules import (
     CADENCE_AS_EXPECTED,
@@ -103,9 +103,11 @@ def _what(outage: Outage) -> tuple[object, ...]:
 
 
 def _change(places: Places, change: Callable[[Sequence[Outage]], Iterable[Outage]]) -> None:
+    def changed(found: Outages | None) -> Outages:
+        return Outages(known=sorted(set(change(found.known if found else []))))
+
     with exclusive_lock(places.catalog_lock):
-        known = sorted(set(change(read_outages(places))))
-        write_document(places.outages, places.catalog_temp, Outages(known=known))
+        change_document(places.outages, places.catalog_temp, Outages, changed)
 
 
 # ---------------------------------------------------------------- what they make of a verdict

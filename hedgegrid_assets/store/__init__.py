@@ -6,6 +6,7 @@ from hedgegrid_assets.store.disk import RealPaths, disk_fault, make_folder, remo
 from hedgegrid_assets.store.documents import (
     MADE_ANEW,
     Document,
+    change_document,
     plain,
     read_document,
     reading,
@@ -18,7 +19,7 @@ from hedgegrid_assets.store.local import LocalStore, folder_on_disk, on_disk, st
 from hedgegrid_assets.store.locks import abandoned, exclusive_lock, is_held, try_file, working_folder
 from hedgegrid_assets.store.objects import AnyFile, Entry, Level, Store, StorePath, bytes_in, local_file, uri_of
 from hedgegrid_assets.store.places import Places, cut_name, folder_of, raw_folder_name
-from hedgegrid_assets.store.publish import atomic_write, give_up, parquet_writer, publish_file, temporary_file
+from hedgegrid_assets.store.publish import atomic_write, give_up, parquet_writer, publish_file, retried, temporary_file
 from hedgegrid_assets.store.spool import Spool
 from hedgegrid_assets.store.swap import exchange
 from hedgegrid_assets.store.tar import Member, TarFault, tar_members, tar_writer
@@ -51,6 +52,7 @@ __all__ = [
     "atomic_write",
     "bytes_in",
     "bytes_of",
+    "change_document",
     "content_crc",
     "cut_name",
     "disk_fault",
@@ -80,6 +82,7 @@ __all__ = [
     "read_document",
     "reading",
     "remove_tree",
+    "retried",
     "set_aside",
     "sha256_of",
     "size_of",

@@ -17,9 +17,9 @@ from typing import Any, ClassVar, Final
 import msgspec
 
 from hedgegrid_assets.errors import DocumentDamaged, HedgegridError
-from hedgegrid_assets.store.disk import disk_fault
-from hedgegrid_assets.store.objects import AnyFile
-from hedgegrid_assets.store.publish import atomic_write
+from hedgegrid_assets.store.disk import disk_fault, writing
+from hedgegrid_assets.store.objects import AnyFile, StorePath
+from hedgegrid_assets.store.publish import atomic_write, retried, temporary_file
 
 MADE_ANEW: Final = "remove it and run again: it is made anew"
 """The way out for a document that a run writes where it finds none."""
@@ -102,6 +102,25 @@ def write_document(path: AnyFile, tmp_dir: Path, document: Document) -> None:
     """Publish a document."""
     with atomic_write(path, tmp_dir) as temporary:
         temporary.write_bytes(encode(document))
+
+
+def change_document[D: Document](
+    path: StorePath, tmp_dir: Path, of: type[D], change: Callable[[D | None], D | None], before: Before[D] | None = None
+) -> None:
+    """Read a document, change it, and publish it over what was read; ``change`` gives None where nothing is to be written.
+
+    It is called again where another writer was faster, so that no change is lost. Raises DocumentDamaged.
+    """
+
+    def once() -> None:
+        held = path.found()
+        new = change(read_document(path, of, before))
+        if new is not None:
+            with writing(path), temporary_file(path.name, tmp_dir) as temporary:
+                temporary.write_bytes(encode(new))
+                path.publish_over(temporary, held)
+
+    retried(once)
 
 
 def read_document[D: Document](path: AnyFile, of: type[D], before: Before[D] | None = None) -> D | None:

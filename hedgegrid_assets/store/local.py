@@ -6,14 +6,14 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from hedgegrid_assets.errors import NeedsDisk, StoreConflict
 from hedgegrid_assets.store.disk import make_folder, put_in_place, remove_tree, sync_folder
-from hedgegrid_assets.store.locks import locked_file
+from hedgegrid_assets.store.locks import lock_handle, locked_file
 from hedgegrid_assets.store.objects import Entry, Level, StorePath
 
 _NOTHING: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG})
@@ -25,7 +25,7 @@ class LocalStore:
 
     A version is the file's number, size and time of change: one question to the disk, where a digest would read what may be
     gigabytes. A file that takes another's place by rename never has its number, so that even two of one size in
-    one tick of the clock differ. What is checked before a rename can change until it: the locks keep writers apart.
+    one tick of the clock differ. From the check of a version to the rename the folder is locked.
     """
 
     root: Path
@@ -77,18 +77,23 @@ class LocalStore:
     def put_new(self, key: str, file: Path) -> None:
         """Renames the file, which must be on the same file system."""
         final = self.path(key)
-        if not final.exists():
-            put_in_place(file, final)
-        elif not filecmp.cmp(file, final, shallow=False):
-            raise StoreConflict(self.shown(key), "no other content under this name", "one of another writer")
+        with _alone_in(final.parent):
+            if not final.exists():
+                put_in_place(file, final)
+            elif not filecmp.cmp(file, final, shallow=False):
+                raise StoreConflict(self.shown(key), "no other content under this name", "one of another writer")
 
     def put_over(self, key: str, file: Path, version: str | None) -> None:
         """Renames the file, which must be on the same file system."""
-        if version is not None:
+        final = self.path(key)
+        if version is None:
+            put_in_place(file, final)
+            return
+        with _alone_in(final.parent):
             found = self.find(key)
             if found is None or found.version != version:
                 raise StoreConflict(self.shown(key), "what was read before", "another content" if found else "nothing")
-        put_in_place(file, self.path(key))
+            put_in_place(file, final)
 
     def delete(self, key: str) -> None:
         """Unlinks the file; its folder stays."""
@@ -143,6 +148,18 @@ class LocalStore:
         final = self.path(target)
         final.parent.mkdir(parents=True, exist_ok=True)
         os.link(self.path(source), final)
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """No other publishes into a folder under a condition; nothing of it is left, and a file system without such locks has none."""
+    make_folder(folder)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        lock_handle(handle)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _entry(key: str, status: os.stat_result) -> Entry:

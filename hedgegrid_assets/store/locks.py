@@ -94,12 +94,12 @@ def _new_area(root: Path) -> _Area:
     make_folder(root)
     handle = os.open(root, os.O_RDONLY)
     try:
-        _lock(handle, fcntl.LOCK_EX)  # nobody looks between making a folder and locking it
+        lock_handle(handle, fcntl.LOCK_EX)  # nobody looks between making a folder and locking it
         _remove_unheld(root)
         path = root / f"{_AREA_PREFIX}{os.getpid()}-{uuid4().hex[:8]}"
         path.mkdir()
         held = os.open(path, os.O_RDONLY)
-        _lock(held, fcntl.LOCK_EX)
+        lock_handle(held, fcntl.LOCK_EX)
         return _Area(path, held)
     finally:
         os.close(handle)
@@ -111,7 +111,7 @@ def _remove_unheld(root: Path) -> None:
         with contextlib.suppress(OSError):  # its process may just have gone, with all it had
             handle = os.open(path, os.O_RDONLY)
             try:
-                if _lock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB):
+                if lock_handle(handle, fcntl.LOCK_EX | fcntl.LOCK_NB):
                     shutil.rmtree(path, ignore_errors=True)
             finally:
                 os.close(handle)
@@ -140,13 +140,13 @@ def is_held(place: AnyFile) -> bool:
     except FileNotFoundError:
         return False
     try:
-        return not _lock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return not lock_handle(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     finally:
         os.close(handle)
 
 
-def _lock(handle: int, how: int) -> bool:
-    """False where another holds it, or where the file system has no locks for folders: then nothing is removed."""
+def lock_handle(handle: int, how: int = fcntl.LOCK_EX) -> bool:
+    """Hold the lock of an open file or folder until it is closed; False where another holds it, or where the file system has no locks for folders: then nothing is removed."""
     try:
         fcntl.flock(handle, how)
     except OSError:

@@ -191,7 +191,7 @@ class StorePath:
 
     def exists(self) -> bool:
         """There is an object of this name."""
-        return self.store.find(self.key) is not None
+        return self.found() is not None
 
     def is_dir(self) -> bool:
         """There is something below this name."""
@@ -200,7 +200,7 @@ class StorePath:
 
     def entry(self) -> Entry:
         """Size and version. Raises FileNotFoundError."""
-        found = self.store.find(self.key)
+        found = self.found()
         if found is None:
             raise FileNotFoundError(2, "No such file or directory", str(self))
         return found
@@ -260,6 +260,17 @@ class StorePath:
     def publish(self, file: Path) -> None:
         """A complete local file appears here at once, in the place of what is there."""
         self.store.put_over(self.key, file, None)
+
+    def publish_over(self, file: Path, held: Entry | None) -> None:
+        """As ``publish``, if there still is what was ``held``, or nothing. Raises StoreConflict."""
+        if held is None:
+            self.store.put_new(self.key, file)
+        else:
+            self.store.put_over(self.key, file, held.version)
+
+    def found(self) -> Entry | None:
+        """Size and version; None where there is no object."""
+        return self.store.find(self.key)
 
     def unlink(self, missing_ok: bool = False) -> None:
         """Remove the object. Raises FileNotFoundError."""

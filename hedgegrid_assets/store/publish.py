@@ -1,12 +1,15 @@
 """Files that appear at once and whole, or not at all."""
 
 import contextlib
-from collections.abc import Iterator
+import random
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
+from hedgegrid_assets.errors import StoreConflict
 from hedgegrid_assets.store.disk import put_in_place, writing
 from hedgegrid_assets.store.locks import working_folder
 from hedgegrid_assets.store.objects import AnyFile, StorePath
@@ -15,6 +18,10 @@ from hedgegrid_assets.store.places import cut_name
 if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
+
+_TRIES: Final = 20
+_LONGEST_PAUSE: Final = 0.2
+"""Seconds."""
 
 
 @contextmanager
@@ -45,6 +52,18 @@ def atomic_write(final: AnyFile, tmp_dir: Path) -> Iterator[Path]:
     with writing(final), temporary_file(final.name, tmp_dir) as temporary:
         yield temporary
         publish_file(temporary, final)
+
+
+def retried[T](work: Callable[[], T]) -> T:
+    """What ``work`` gives: it reads, changes and publishes over what it has read, and is done again where another was faster.
+
+    A lock keeps off the others of this machine; versions keep off those of another. Raises StoreConflict in the end.
+    """
+    for _ in range(_TRIES - 1):
+        with contextlib.suppress(StoreConflict):
+            return work()
+        time.sleep(random.uniform(0, _LONGEST_PAUSE))
+    return work()
 
 
 @contextmanager

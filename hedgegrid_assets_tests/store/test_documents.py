@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hedgegrid_assets.errors import DocumentDamaged
-from hedgegrid_assets.stages.catalog.series import read_series, write_series
+from hedgegrid_assets.stages.catalog.series import change_series, read_series
 from hedgegrid_assets.store import Document, Places, read_document, write_document
 from hedgegrid_assets.store.documents import decode, encode
 
@@ -126,6 +126,6 @@ def test_a_form_of_before_that_looks_otherwise_is_read_too(tmp_path: Path) -> No
     held = {"BTCUSDT-PERP.BINANCE": {"trade_tick": "binance/trade"}}
     places.series.local().write_text(json.dumps(held))
     assert read_series(places) == held
-    write_series(places, held)
+    change_series(places, lambda _: held)
     assert read_series(places) == held
     assert json.loads(places.series.read_bytes())["held"] == held

@@ -25,6 +25,7 @@ ON_DISK: Final = {
     "defs/backtests.py": OF_A_RUN,
     "defs/metadata.py": LANDING,
     "housekeeping/backup.py": "links all of a catalog at one moment; says that it needs a disk",
+    "housekeeping/legacy/": "reads the tree of another program",
     "housekeeping/runs.py": OF_DAGSTER,
     "inspect/report.py": OF_A_USER,
     "pipeline/landing.py": LANDING,

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from hedgegrid_assets.store import (
     Store,
     StorePath,
     atomic_write,
+    change_document,
     exclusive_lock,
     list_days,
     on_disk,
@@ -197,3 +199,26 @@ def test_a_folder_that_cannot_be_made_is_told_before_any_work(tmp_path: Path) ->
     (tmp_path / "file").touch()
     with pytest.raises(EnvironmentFault, match="cannot make the folder"):
         stored(tmp_path / "file" / "catalog").prepare()
+
+
+def test_no_change_of_a_shared_document_is_lost_without_a_lock(store: Store) -> None:
+    """Locks hold within a machine; between machines the version that was read has to be the one that is replaced."""
+    places = Places(StorePath(store, "data"), StorePath(store, "catalog"))
+
+    def add(number: int) -> None:
+        change_document(places.series, places.catalog_temp, Series, lambda held: with_one(held, number))
+
+    def with_one(held: Series | None, number: int) -> Series:
+        return Series(held={**(held.held if held else {}), f"{number}.X": {"trade_tick": "z"}})
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(add, range(12)))
+    found = read_document(places.series, Series)
+    assert found is not None
+    assert len(found.held) == 12
+
+
+def test_a_change_of_nothing_writes_nothing(store: Store) -> None:
+    places = Places(StorePath(store, "data"), StorePath(store, "catalog"))
+    change_document(places.series, places.catalog_temp, Series, lambda _: None)
+    assert not places.series.exists()

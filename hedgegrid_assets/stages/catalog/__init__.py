@@ -36,7 +36,7 @@ from hedgegrid_assets.stages.catalog.files import (
 )
 from hedgegrid_assets.stages.catalog.installed import refuse_unfit_nautilus
 from hedgegrid_assets.stages.catalog.moves import Moves, carry_out, finish, unfinished
-from hedgegrid_assets.stages.catalog.series import read_series, write_series
+from hedgegrid_assets.stages.catalog.series import Held, change_series, read_series
 from hedgegrid_assets.stages.frames import ContentDigest, Precisions
 from hedgegrid_assets.stages.verdict import Verdict, read_verdict
 from hedgegrid_assets.store import (
@@ -78,26 +78,28 @@ def schema_of(day: InstrumentDay, table: Table, precisions: Precisions) -> pa.Sc
 
 def claim_series(places: Places, instrument_id: str, table: Table, series: str) -> None:
     """Note which series an (instrument, table) is to hold. Raises SeriesMixed if it holds another one already."""
-    with exclusive_lock(places.catalog_lock):
-        held = _held_series(places, instrument_id, table)
+
+    def claimed(noted: Held) -> Held | None:
+        held = _held_series(places, instrument_id, table, noted)
         if held not in {None, series}:
             raise SeriesMixed(instrument_id, table.name, str(held), series)
-        noted = read_series(places)
-        if noted.get(instrument_id, {}).get(table.name) != series:
-            noted.setdefault(instrument_id, {})[table.name] = series
-            write_series(places, noted)
+        mine = noted.get(instrument_id, {})
+        return None if mine.get(table.name) == series else {**noted, instrument_id: {**mine, table.name: series}}
+
+    with exclusive_lock(places.catalog_lock):
+        change_series(places, claimed)
 
 
-def _held_series(places: Places, instrument_id: str, table: Table) -> str | None:
+def _held_series(places: Places, instrument_id: str, table: Table, noted: Held) -> str | None:
     """The series of what is published; None before that, as days that were blocked or refused bind nobody.
 
     Where it is noted no more (a catalog that was copied without it), the verdicts of published days say it.
     """
     if not any(folder_in(places, table, instrument_id).files(".parquet")):
         return None
-    noted = read_series(places).get(instrument_id, {}).get(table.name)
-    if noted is not None:
-        return noted
+    mine = noted.get(instrument_id, {}).get(table.name)
+    if mine is not None:
+        return mine
     for day in places.judged_days(instrument_id, table.folder):
         verdict = read_verdict(places, table, InstrumentDay(instrument_id, day))
         if verdict is not None and verdict.status in ACCEPTED:

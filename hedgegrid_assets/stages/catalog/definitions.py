@@ -23,7 +23,7 @@ from hedgegrid_assets.instruments import (
     read_definitions,
 )
 from hedgegrid_assets.stages.catalog.installed import refuse_unfit_nautilus
-from hedgegrid_assets.store import Places, StorePath, atomic_write, exclusive_lock, folder_of
+from hedgegrid_assets.store import Entry, Places, StorePath, exclusive_lock, folder_of, retried, temporary_file, writing
 
 NAUTILUS_FILE: Final = "1970-01-01T00-00-00-000000000Z_1970-01-01T00-00-00-000000000Z.parquet"
 """The one file of an instrument: a definition holds from ts 0, and its name is the first that Nautilus lists."""
@@ -248,30 +248,36 @@ def mend_definition(catalog: Path | StorePath, instrument: Instrument) -> bool:
 
 def put_definition(places: Places, instrument: Instrument) -> bool:
     """``write_definition`` for one who holds the catalog's lock."""
+    return retried(lambda: _put_definition(places, instrument))
+
+
+def _put_definition(places: Places, instrument: Instrument) -> bool:
     row = nautilus_row(instrument)
     final = places.nautilus_folder(instrument.kind, instrument.id) / NAUTILUS_FILE
+    held = definitions_file(places.catalog).found()
     known = read_definitions(places.catalog)
     check_names([*known, instrument.id])
-    changed = _publish(final, row, places.catalog_temp)
+    changed = _publish(final, row, places.catalog_temp, final.found())
     changed |= _remove_others(places, instrument.id, final)
     if known.get(instrument.id) != instrument:
         merged = definitions_table({**known, instrument.id: instrument}.values())
-        changed |= _publish(definitions_file(places.catalog), merged, places.catalog_temp, checksums=True)
+        changed |= _publish(definitions_file(places.catalog), merged, places.catalog_temp, held, checksums=True)
     return changed
 
 
 # ---------------------------------------------------------------- files
 
 
-def _publish(final: StorePath, table: pa.Table, tmp_dir: Path, *, checksums: bool = False) -> bool:
-    """Write the table, maybe with ``checksums`` of its pages, unless the file holds exactly its bytes."""
+def _publish(final: StorePath, table: pa.Table, tmp_dir: Path, held: Entry | None, *, checksums: bool = False) -> bool:
+    """Write the table over what is ``held``, maybe with ``checksums`` of its pages, unless that has exactly its bytes."""
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd", write_page_checksum=checksums)
     content = sink.getvalue().to_pybytes()
-    if final.exists() and final.read_bytes() == content:
+    if held is not None and final.read_bytes() == content:
         return False
-    with atomic_write(final, tmp_dir) as temporary:
+    with writing(final), temporary_file(final.name, tmp_dir) as temporary:
         temporary.write_bytes(content)
+        final.publish_over(temporary, held)
     return True
 
 

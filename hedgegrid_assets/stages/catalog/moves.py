@@ -7,7 +7,7 @@ from typing import ClassVar, Final
 from hedgegrid_assets.errors import DocumentDamaged
 from hedgegrid_assets.instruments import Instrument
 from hedgegrid_assets.stages.catalog.definitions import put_definition
-from hedgegrid_assets.stages.catalog.series import read_series, write_series
+from hedgegrid_assets.stages.catalog.series import Held, change_series
 from hedgegrid_assets.store import (
     Document,
     Places,
@@ -115,11 +115,15 @@ def _do(places: Places, noted: Noted) -> None:
 
 
 def _unclaim(places: Places, gone: Sequence[tuple[str, str]]) -> None:
-    held = read_series(places)
-    for instrument_id, table in gone:
-        held.get(instrument_id, {}).pop(table, None)
+    def without(held: Held) -> Held:
+        left = {
+            instrument_id: {table: series for table, series in tables.items() if (instrument_id, table) not in gone}
+            for instrument_id, tables in held.items()
+        }
+        return {key: value for key, value in left.items() if value}
+
     if gone:
-        write_series(places, {key: value for key, value in held.items() if value})
+        change_series(places, without)
 
 
 def _noted(places: Places, path: StorePath) -> str:

@@ -1,11 +1,12 @@
 """Which series each (instrument, table) of a catalog holds: one document for the whole catalog."""
 
 import contextlib
+from collections.abc import Callable
 from typing import ClassVar
 
 import msgspec
 
-from hedgegrid_assets.store import Document, Places, read_document, write_document
+from hedgegrid_assets.store import Document, Places, change_document, read_document
 
 
 class Series(Document, frozen=True, kw_only=True):
@@ -24,9 +25,18 @@ def read_series(places: Places) -> dict[str, dict[str, str]]:
     return found.held if found else {}
 
 
-def write_series(places: Places, held: dict[str, dict[str, str]]) -> None:
-    """Publish it. The caller holds the lock of the catalog."""
-    write_document(places.series, places.catalog_temp, Series(held=held))
+type Held = dict[str, dict[str, str]]
+"""Instrument -> table -> series."""
+
+
+def change_series(places: Places, change: Callable[[Held], Held | None]) -> None:
+    """Publish what ``change`` makes of it, or nothing for None. The caller holds the lock of the catalog."""
+
+    def changed(found: Series | None) -> Series | None:
+        held = change(found.held if found else {})
+        return None if held is None else Series(held=held)
+
+    change_document(places.series, places.catalog_temp, Series, changed, before=_of_before)
 
 
 def _of_before(data: bytes) -> Series | None:

@@ -27,7 +27,7 @@ from hedgegrid_assets.inspect.validation import validate_catalog
 from hedgegrid_assets.stages import catalog
 from hedgegrid_assets.stages.catalog import nautilus
 from hedgegrid_assets.stages.catalog.files import days_in, interval
-from hedgegrid_assets.stages.catalog.series import read_series, write_series
+from hedgegrid_assets.stages.catalog.series import change_series, read_series
 from hedgegrid_assets.stages.frames import parquet_options
 from hedgegrid_assets.store import Places
 from hedgegrid_assets.tables import TABLES
@@ -238,7 +238,7 @@ def test_another_series_is_refused_too(tmp_path: Path, capsys: pytest.CaptureFix
     assert convert(tmp_path, file) == 0
     places = Places(tmp_path, tmp_path / "catalog")
     held = read_series(places)
-    write_series(places, {name: dict.fromkeys(tables, "binance/aggTrade") for name, tables in held.items()})
+    change_series(places, lambda _: {name: dict.fromkeys(tables, "binance/aggTrade") for name, tables in held.items()})
     assert convert(tmp_path, csv_of(tmp_path / "x.csv", range(23))) == 1
     shown = capsys.readouterr()
     assert "refused" in shown.out
