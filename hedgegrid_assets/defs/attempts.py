@@ -6,10 +6,14 @@ ours carry the number of the attempt, and what counts is what still waits.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 import dagster as dg
 from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
+
+from hedgegrid_assets.defs.partitions import RANGE_END, RANGE_START, day_of, key_of
+from hedgegrid_assets.model import InstrumentDay
 
 CONTENT_TAG: Final = "hedgegrid/content"
 """What a run is to bring in, as a short digest."""
@@ -62,6 +66,18 @@ def attempts_of(instance: dg.DagsterInstance, job: str, content: str) -> Attempt
 def is_in_flight(instance: dg.DagsterInstance, job: str) -> bool:
     """Some run of a job is not over."""
     return bool(instance.get_runs(dg.RunsFilter(job_name=job, statuses=list(IN_PROGRESS_RUN_STATUSES)), limit=1))
+
+
+def in_flight(instance: dg.DagsterInstance, job: str) -> set[str]:
+    """Partition keys of the runs of a job that are not over."""
+    found: set[str] = set()
+    for run in instance.get_runs(dg.RunsFilter(job_name=job, statuses=list(IN_PROGRESS_RUN_STATUSES))):
+        first, last = (run.tags.get(tag) or run.tags.get("dagster/partition") for tag in (RANGE_START, RANGE_END))
+        if first and last:
+            day, end = day_of(first), day_of(last).date
+            dates = (day.date + timedelta(days=number) for number in range((end - day.date).days + 1))
+            found |= {str(key_of(InstrumentDay(day.instrument_id, date))) for date in dates}
+    return found
 
 
 def lost_runs(instance: dg.DagsterInstance, job: str, sensor: str, limit: int) -> Sequence[dg.DagsterRun]:

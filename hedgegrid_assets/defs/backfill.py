@@ -20,7 +20,7 @@ from hedgegrid_assets.config.feeds import Feed, read_feeds
 from hedgegrid_assets.config.origin import Origin
 from hedgegrid_assets.config.paths import data_path, feeds_path
 from hedgegrid_assets.defs import definitions_of, feed_contexts_of
-from hedgegrid_assets.defs.days import BLOCK_DAYS, FORCE_TAG
+from hedgegrid_assets.defs.days import BLOCK_DAYS, FORCE_TAG, MONTH_DAYS
 from hedgegrid_assets.defs.event_log import KeptSqliteEventLog, is_known
 from hedgegrid_assets.defs.failures import Fault
 from hedgegrid_assets.defs.instruments import instruments_materialized
@@ -30,6 +30,7 @@ from hedgegrid_assets.defs.partitions import blocks_of, dates_of, key_of, range_
 from hedgegrid_assets.errors import EnvironmentFault, FeedsFileError, NoDataFetched, Refused, UsageError
 from hedgegrid_assets.model import InstrumentDay
 from hedgegrid_assets.pipeline.feed_context import FeedContext
+from hedgegrid_assets.pipeline.fetch import has_months
 from hedgegrid_assets.pipeline.freshness import is_fresh, with_raw
 from hedgegrid_assets.pipeline.outages import take_over_outages
 from hedgegrid_assets.stages.catalog import refuse_unfit_nautilus
@@ -175,7 +176,9 @@ def backfill(
     tags = {BACKFILL_TAG: f"{datetime.now(UTC):%Y%m%dT%H%M%S}/{platform.node()}-{os.getpid()}"} | (
         {FORCE_TAG: "yes"} if force else {}
     )
-    for days_of_block in blocks_of(stale, block):
+    if months := block == BLOCK_DAYS and has_months(feed_context):
+        block = MONTH_DAYS
+    for days_of_block in blocks_of(stale, block, in_months=months):
         _run(job, days_of_block, instance, tags, told)
     if stale:
         instance.report_runless_asset_event(instruments_materialized(feed_context))

@@ -12,13 +12,16 @@ from hedgegrid_assets.defs.partitions import day_of, partitions_of
 from hedgegrid_assets.defs.reporting import Event, Reporter
 from hedgegrid_assets.defs.results import AssetResult, DayMaker
 from hedgegrid_assets.defs.specs import daily_checks, daily_specs
-from hedgegrid_assets.errors import HedgegridError, NoDataFetched
+from hedgegrid_assets.errors import HedgegridError, NoDataFetched, NotPublished
 from hedgegrid_assets.model import InstrumentDay
 from hedgegrid_assets.pipeline.feed_context import FeedContext
+from hedgegrid_assets.pipeline.fetch import has_months
 from hedgegrid_assets.pipeline.outages import take_over_outages
 
 BLOCK_DAYS: Final = 30
 """Days of one instrument that one run covers: its own share of the work is then small."""
+MONTH_DAYS: Final = 31
+"""The same for sources with files of a month."""
 FORCE_TAG: Final = "hedgegrid/force"
 """``yes`` on a run: a day may be replaced by one of another origin that lacks rows of it."""
 _AUTOMATIC: Final = frozenset({"dagster/backfill", "dagster/schedule_name", "dagster/sensor_name"})
@@ -49,7 +52,7 @@ def days_of(
         specs=specs,
         check_specs=[check.spec(partitions) for found in daily_checks(feed_context).values() for check in found],
         can_subset=True,
-        backfill_policy=dg.BackfillPolicy.multi_run(block or BLOCK_DAYS),
+        backfill_policy=dg.BackfillPolicy.multi_run(block or (MONTH_DAYS if has_months(feed_context) else BLOCK_DAYS)),
     )
     def days(context: dg.AssetExecutionContext) -> Iterator[Event]:
         keys = sorted(context.partition_keys)
@@ -60,7 +63,9 @@ def days_of(
             yield from _import_landing(context, feed_context, keys)
         take_over_outages(feed_context)
         reporter = Reporter(context.instance, specs, once, selected, context.selected_asset_check_keys)
-        maker = DayMaker(feed_context, selected, force=context.run.tags.get(FORCE_TAG) == "yes")
+        force = context.run.tags.get(FORCE_TAG) == "yes"
+        maker = DayMaker(feed_context, selected, [day_of(key) for key in keys], force=force)
+        automatic = bool(context.run.tags.keys() & _AUTOMATIC)
         faults: list[Fault] = []
         missing: list[NoDataFetched] = []
         for key in keys:
@@ -73,6 +78,9 @@ def days_of(
                 found = [Fault(day, f"{feed_context.feed.name}/raw", error)]
             else:
                 found = _faults(results)
+                if automatic:
+                    missing += [fault.error for fault in found if isinstance(fault.error, NotPublished)]
+                    found = [fault for fault in found if not isinstance(fault.error, NotPublished)]
                 faults += found
             yield from reporter.events(results)
             for note in (note for result in results for note in result.notes):
@@ -81,7 +89,7 @@ def days_of(
                 observer(day, found)
         if faults:
             raise failure_of(faults, len(keys))
-        if len(missing) == len(keys) and not context.run.tags.keys() & _AUTOMATIC:
+        if len(missing) == len(keys) and not automatic:
             raise failure(missing[0])
         for error in missing:
             context.log.warning(error.message)

@@ -42,13 +42,16 @@ def key_of(day: InstrumentDay) -> dg.MultiPartitionKey:
     return dg.MultiPartitionKey({DATE: str(day.date), INSTRUMENT: day.instrument_id})
 
 
-def blocks_of(days: Iterable[InstrumentDay], length: int) -> list[list[InstrumentDay]]:
-    """Days of one instrument that follow each other, so many at most: what one run can cover. The earliest block first."""
+def blocks_of(days: Iterable[InstrumentDay], length: int, *, in_months: bool = False) -> list[list[InstrumentDay]]:
+    """Days of one instrument that follow each other, so many at most: what one run can cover. The earliest block first.
+
+    ``in_months``: of one month each.
+    """
     blocks: list[list[InstrumentDay]] = []
     for day in sorted(days, key=lambda day: (day.instrument_id, day.date)):
         last = blocks[-1] if blocks else []
         follows = last and last[-1] == InstrumentDay(day.instrument_id, day.date - timedelta(days=1))
-        if follows and len(last) < length:
+        if follows and len(last) < length and not (in_months and day.date.day == 1):
             last.append(day)
         else:
             blocks.append([day])

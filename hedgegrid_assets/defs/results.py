@@ -31,6 +31,7 @@ from hedgegrid_assets.model import InstrumentDay, Table
 from hedgegrid_assets.pipeline.days import TableDay, make_tables
 from hedgegrid_assets.pipeline.definitions import instrument_of
 from hedgegrid_assets.pipeline.feed_context import FeedContext
+from hedgegrid_assets.pipeline.fetch import by_month
 from hedgegrid_assets.stages import catalog
 from hedgegrid_assets.stages import raw as raw_stage
 from hedgegrid_assets.stages.frames import Precisions
@@ -42,6 +43,8 @@ _log: Final = logging.getLogger(__name__)
 
 RETRY_AFTER_SECONDS: Final = (15, 60)
 """For faults of a provider alone, for each day; after a day that was asked for in vain, the others are asked for once."""
+MOST_OF_A_MONTH: Final = 0.5
+"""Its file takes about as long as those of all its days."""
 EMPTY: Final = "no such data that day"
 _NO_ROWS: Final = "empty"
 """Data version of what has no rows as there are no such data."""
@@ -76,14 +79,24 @@ class DayMaker:
     Args:
         feed_context: The feed.
         selected: The assets that are asked for.
+        days: All days that will be: where they are most of a month, its file is fetched.
         force: A day may be replaced by one of another origin that lacks rows of it.
     """
 
-    def __init__(self, feed_context: FeedContext, selected: Collection[dg.AssetKey], *, force: bool = False) -> None:
+    def __init__(
+        self,
+        feed_context: FeedContext,
+        selected: Collection[dg.AssetKey],
+        days: Sequence[InstrumentDay] = (),
+        *,
+        force: bool = False,
+    ) -> None:
         self._feed_context, self._selected, self._force = feed_context, selected, force
         self._checks = daily_checks(feed_context)
         self._patient = True
         self._columns = True
+        keys = [RawKey(channel, *self._place(day)) for day in days for channel in self._channels()]
+        self._context_of = by_month(feed_context, keys, MOST_OF_A_MONTH)
 
     def make(self, day: InstrumentDay, *, columns: bool = True) -> list[AssetResult]:
         """All results of a day, upstream first. Raises NoDataFetched where there are no raw data at all.
@@ -136,7 +149,7 @@ class DayMaker:
             return _or_error(lambda: raw_stage.raw_day(feed_context.places, feed_context.feed.name, key), key)
         pauses = RETRY_AFTER_SECONDS if self._patient else ()
         for pause in (*pauses, None):
-            found = _or_error(lambda: feed_context.raw(key, keep=True), key)
+            found = _or_error(lambda: self._context_of(key).raw(key, keep=True), key)
             if not _may_pass(found):
                 self._patient = True
                 return found

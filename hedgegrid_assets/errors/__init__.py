@@ -7,6 +7,7 @@ HedgegridError
 │   └── NeedsDisk        what cannot be done to a catalog that is not on a disk
 ├── DataError            exit 1: what the data says
 │   ├── NoDataFetched
+│   │   └── NotPublished
 │   ├── NoSuchCatalog, InstrumentNotHeld, CoverageRefused, EngineDied  what a backtest needs
 │   ├── NoGapThere
 │   ├── PrecisionTooFine
@@ -54,6 +55,7 @@ from hedgegrid_assets.errors.base import (
     FeedsFileError,
     HedgegridError,
     NoDataFetched,
+    NotPublished,
     Unforeseen,
     UsageError,
     listed,
@@ -150,6 +152,7 @@ __all__ = [
     "NoNautilusForm",
     "NoSuchCatalog",
     "NotOneMessageALine",
+    "NotPublished",
     "OtherFormat",
     "PrecisionTooFine",
     "PrecisionUnknown",

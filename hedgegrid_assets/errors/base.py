@@ -90,6 +90,12 @@ class NoDataFetched(DataError):
         )
 
 
+class NotPublished(NoDataFetched):
+    """A provider has not published it yet: it is asked for again later."""
+
+    code = "not_published"
+
+
 class EnvironmentFault(HedgegridError):
     """Disk, permissions, network or installed versions."""
 

@@ -119,6 +119,7 @@ class Remote:
         reachable: (settings) -> whether the provider answers, soon.
         published: Says of published files what they are now, and forgets those that were replaced; None: files of this
             provider are never looked at again.
+        published_until: (settings, tick) -> the first day that is not published yet; None: not known. Raises RemoteFault.
         untested: (settings, symbol) -> nobody has compared what is known of the provider with its own server yet.
     """
 
@@ -133,6 +134,7 @@ class Remote:
     account: Callable[[Mapping[str, Any]], list[str]]
     reachable: Callable[[Mapping[str, Any]], bool]
     published: Publishes | None = None
+    published_until: Callable[[Mapping[str, Any], Callable[[], None] | None], date | None] | None = None
     untested: Callable[[Mapping[str, Any], str], bool] = lambda settings, symbol: False  # noqa: ARG005
 
 

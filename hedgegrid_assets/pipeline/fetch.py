@@ -66,12 +66,17 @@ def fetch(
     return {key: failed[key] for key in keys if key in failed}
 
 
-def by_month(context: FeedContext, keys: Sequence[RawKey]) -> Callable[[RawKey], FeedContext]:
+def has_months(context: FeedContext) -> bool:
+    """The source has files of a day and of a month, and is not told which to take."""
+    return "period" in context.source.settings.model_fields and "period" not in context.settings
+
+
+def by_month(context: FeedContext, keys: Sequence[RawKey], share: float = 1.0) -> Callable[[RawKey], FeedContext]:
     """The context in which each day is fetched: with files of a month for days of a month that is wanted whole.
 
-    Of use for sources that have both and are not told which to take.
+    Of use for sources that have both and are not told which to take. ``share``: of a month that counts as the whole.
     """
-    if "period" not in context.source.settings.model_fields or "period" in context.settings:
+    if not has_months(context):
         return lambda _: context
     wanted = Counter((key.channel, key.symbol, f"{key.day:%Y-%m}") for key in set(keys))
     settings = {**context.feed.settings, "period": "monthly"}
@@ -79,7 +84,7 @@ def by_month(context: FeedContext, keys: Sequence[RawKey]) -> Callable[[RawKey],
 
     def of(key: RawKey) -> FeedContext:
         whole = monthrange(key.day.year, key.day.month)[1]
-        return monthly if wanted[key.channel, key.symbol, f"{key.day:%Y-%m}"] == whole else context
+        return monthly if wanted[key.channel, key.symbol, f"{key.day:%Y-%m}"] >= share * whole else context
 
     return of
 

@@ -4,11 +4,12 @@ from collections.abc import Iterable
 
 from hedgegrid_assets.errors import DocumentDamaged, RawDamaged
 from hedgegrid_assets.instruments import Instrument, read_definitions
-from hedgegrid_assets.model import Channel, InstrumentDay, Table
+from hedgegrid_assets.model import Channel, InstrumentDay, Status, Table
 from hedgegrid_assets.pipeline.days import recipe_of
 from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.stages import catalog, normalize
 from hedgegrid_assets.stages.raw import RawDay, RawKey, raw_days
+from hedgegrid_assets.stages.verdict import read_verdict
 
 
 def raw_of(feed_context: FeedContext, day: InstrumentDay) -> list[tuple[Channel, tuple[Table, ...], RawDay | None]]:
@@ -59,10 +60,41 @@ def _is_current(
     channel: Channel,
     tables: tuple[Table, ...],
     raw: RawDay,
+    *,
+    or_blocked: bool = False,
 ) -> bool:
     recipe = recipe_of(feed_context, channel, instrument)
     return all(
         normalize.is_current(feed_context.places, day, table, raw, recipe)
-        and catalog.is_current(feed_context.places, day, table)
+        and (
+            catalog.is_current(feed_context.places, day, table)
+            or (or_blocked and _is_blocked(feed_context, day, table))
+        )
         for table in tables
     )
+
+
+def open_channels(feed_context: FeedContext, day: InstrumentDay) -> frozenset[str]:
+    """The channels of a day that something is left to do for: not there, not made, or not in the catalog although they may be.
+
+    A day that is blocked is made: making it again would block it again.
+    """
+    everything = frozenset(feed_context.by_channel())
+    try:
+        found = raw_of(feed_context, day)
+    except (RawDamaged, DocumentDamaged):
+        return everything
+    instrument = read_definitions(feed_context.places.catalog).get(day.instrument_id)
+    if instrument is None:
+        return everything
+    return frozenset(
+        channel.name
+        for channel, tables, raw in found
+        if (raw is None and not feed_context.source.has_landing_zone)
+        or (raw is not None and not _is_current(feed_context, day, instrument, channel, tables, raw, or_blocked=True))
+    )
+
+
+def _is_blocked(feed_context: FeedContext, day: InstrumentDay, table: Table) -> bool:
+    verdict = read_verdict(feed_context.places, table, day)
+    return verdict is not None and verdict.status is Status.BLOCKED

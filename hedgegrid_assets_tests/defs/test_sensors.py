@@ -1,8 +1,7 @@
-"""The landing sensor and the daily schedule: what they ask for, once and not too much at a time."""
+"""The landing sensor: what it asks for, once and not too much at a time."""
 
 import json
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
@@ -327,33 +326,3 @@ def test_a_day_that_the_machine_loses_is_asked_for_again_and_one_that_fails_by_i
 
 def test_a_feed_that_does_not_land_has_no_sensor(tmp_path: Path) -> None:
     assert not definitions_of([feed_context_of(tmp_path, SIM)]).sensors
-
-
-# ---------------------------------------------------------------- schedule
-
-
-def scheduled(feed_context: FeedContext, instance: dg.DagsterInstance, at: datetime) -> list[dg.RunRequest]:
-    """What the daily schedule asks for at a time."""
-    repository = definitions_of([feed_context]).get_repository_def()
-    schedule = repository.get_schedule_def("sim_daily")
-    context = dg.build_schedule_context(instance, scheduled_execution_time=at, repository_def=repository)
-    return list(schedule.evaluate_tick(context).run_requests or [])
-
-
-def test_the_schedule_asks_for_yesterday_and_for_earlier_days_that_are_not_there(
-    tmp_path: Path, instance: dg.DagsterInstance
-) -> None:
-    feed_context = feed_context_of(tmp_path, SIM + '    schedule: {at: "06:30", look_back_days: 1}\n')
-    at = datetime(2024, 1, 3, 6, 30, tzinfo=UTC)
-    sim = "BTCUSDT-PERP.SIM"
-    requests = scheduled(feed_context, instance, at)
-    assert [request.partition_key for request in requests] == [partition(0, sim), partition(1, sim)]
-    assert [request.run_key for request in requests] == [f"{request.partition_key}@2024-01-03" for request in requests]
-    assert run(feed_context, instance, partition(0, sim)).success
-    assert [request.partition_key for request in scheduled(feed_context, instance, at)] == [partition(1, sim)]
-
-
-def test_the_schedule_asks_for_nothing_outside_the_feed(tmp_path: Path, instance: dg.DagsterInstance) -> None:
-    feed_context = feed_context_of(tmp_path, SIM + '    schedule: {at: "06:30", look_back_days: 0}\n')
-    assert not scheduled(feed_context, instance, datetime(2024, 1, 1, 6, 30, tzinfo=UTC))
-    assert not scheduled(feed_context, instance, datetime(2024, 1, 9, 6, 30, tzinfo=UTC))

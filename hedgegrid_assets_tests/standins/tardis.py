@@ -284,6 +284,7 @@ class Library:
         self.trades_per_day = trades_per_day
         self.seed = seed
         self.empty: set[tuple[str, date]] = set()
+        self.exported_until: date | None = None
         self.disconnects: dict[tuple[str, date], list[int]] = {}
         self._recorded: dict[tuple[str, str, str, date], Lines] = {}
         self._recorded_days: set[tuple[str, str, date]] = set()
@@ -508,7 +509,7 @@ class Standin(Server):
             case ["exchanges"]:
                 value: Any = [{"id": name, "name": name, "enabled": True} for name in EXCHANGES]
             case ["exchanges", name] if name in EXCHANGES:
-                value = _details(EXCHANGES[name])
+                value = _details(EXCHANGES[name], self.library.exported_until)
             case ["api-key-info"]:
                 self._key(request)
                 value = [_key_info(name) for name in EXCHANGES]
@@ -664,9 +665,9 @@ def _filters(request: web.Request, exchange: Exchange) -> list[dict[str, Any]]:
     return filters
 
 
-def _details(exchange: Exchange) -> dict[str, Any]:
+def _details(exchange: Exchange, exported: date | None = None) -> dict[str, Any]:
     since = f"{exchange.since}T00:00:00.000Z"
-    until = f"{datetime.now(UTC).date()}T00:00:00.000Z"
+    until = f"{exported or datetime.now(UTC).date()}T00:00:00.000Z"
     symbols = [{"id": name, "type": entry[0], "availableSince": since} for name, entry in exchange.symbols.items()]
     kinds = {
         name: ["trades", "quotes", *(["derivative_ticker"] if exchange.has_ticker(name) else [])]

@@ -17,7 +17,7 @@ import polars as pl
 from msgspec import structs, to_builtins
 
 from hedgegrid_assets.dialect import View
-from hedgegrid_assets.errors import NoDataFetched
+from hedgegrid_assets.errors import NoDataFetched, NotPublished
 from hedgegrid_assets.model import Channel, Download
 from hedgegrid_assets.sources.archive.archives import Archive, Files, Period
 from hedgegrid_assets.sources.archive.files import Missing, Place, Proof, cache_of, have
@@ -106,7 +106,7 @@ def download(wanted: ArchiveDay, work: Path, tick: Tick) -> Download:
     """The lines of a day. Raises NoDataFetched, RemoteFault, ArchiveFileUnproven, DataError."""
     today = datetime.now(UTC).date()
     if wanted.day >= today:
-        raise NoDataFetched(str(wanted), wanted.archive.name, f"the day is not over (today is {today}, UTC)")
+        raise NotPublished(str(wanted), wanted.archive.name, f"the day is not over (today is {today}, UTC)")
     ended = wanted.files.ended
     if ended is not None and wanted.day >= ended:
         why = f"{wanted.files.channel.name} is not published any more since {ended}"
@@ -125,8 +125,10 @@ def download(wanted: ArchiveDay, work: Path, tick: Tick) -> Download:
     except Missing:
         from hedgegrid_assets.sources.archive.listing import why_missing
 
-        why = why_missing(wanted.archive, wanted.endpoint, wanted.files, period, wanted.symbol, wanted.day, tick)
-        raise NoDataFetched(str(wanted), wanted.archive.name, why) from None
+        why, not_yet = why_missing(
+            wanted.archive, wanted.endpoint, wanted.files, period, wanted.symbol, wanted.day, tick
+        )
+        raise (NotPublished if not_yet else NoDataFetched)(str(wanted), wanted.archive.name, why) from None
 
 
 def plan(wanted: ArchiveDay) -> tuple[int, int]:

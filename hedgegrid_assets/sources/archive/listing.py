@@ -50,18 +50,18 @@ def why_missing(
     symbol: str,
     day: date,
     tick: Callable[[], None] | None,
-) -> str:
-    """Why a file of a day is not there, from the listing where there is one."""
+) -> tuple[str, bool]:
+    """Why a file of a day is not there, from the listing where there is one, and whether it is only not there yet."""
     wanted = f"{day:%Y-%m}" if period == "monthly" else f"{day}"
     what = f"{'the month' if period == 'monthly' else 'the day'} {wanted}"
     try:
         if archive.listing and files.folders:
             return _by_listing(archive, endpoint, files, period, symbol, what, wanted, tick)
     except RemoteFault as error:
-        return f"{what} is not in the archive, whose listing cannot be had ({error.message})"
+        return f"{what} is not in the archive, whose listing cannot be had ({error.message})", False
     today = datetime.now(UTC).date()
     late = (today - day).days <= 3
-    return f"{what} is not in the archive" + (f": a day is published {archive.published}" if late else "")
+    return f"{what} is not in the archive" + (f": a day is published {archive.published}" if late else ""), late
 
 
 def _by_listing(
@@ -73,7 +73,7 @@ def _by_listing(
     what: str,
     wanted: str,
     tick: Callable[[], None] | None,
-) -> str:
+) -> tuple[str, bool]:
     folder = files.folders[period]
     of = pair_of(symbol) if files.by_pair else symbol
     path = files.path(period, symbol, date.min)
@@ -83,15 +83,15 @@ def _by_listing(
     if not dates:
         names = call(lambda: _list(archive, endpoint, folder), tick).folders
         near = difflib.get_close_matches(of.upper(), names, 3) or list(names[:5])
-        return f"no symbol {of} in this part of the archive (such as {', '.join(near) or 'none at all'})"
+        return f"no symbol {of} in this part of the archive (such as {', '.join(near) or 'none at all'})", False
     if wanted > dates[-1]:
         usual = (
             "a month is published after its end" if period == "monthly" else f"a day is published {archive.published}"
         )
-        return f"{what} is not published yet: the last one is {dates[-1]}; {usual}"
+        return f"{what} is not published yet: the last one is {dates[-1]}; {usual}", True
     if wanted < dates[0]:
-        return f"{what} lies before the first one of {of}, which is {dates[0]}"
-    return f"{what} is missing in the archive, which has {dates[0]} .. {dates[-1]} of {of}"
+        return f"{what} lies before the first one of {of}, which is {dates[0]}", False
+    return f"{what} is missing in the archive, which has {dates[0]} .. {dates[-1]} of {of}", False
 
 
 def reachable(archive: Archive, endpoint: str) -> bool:

@@ -247,6 +247,16 @@ def _account(settings: Mapping[str, Any]) -> list[str]:
     return lines or [f"key: nothing for {exchange}"]
 
 
+def _published_until(settings: Mapping[str, Any], tick: Tick) -> date | None:
+    if _api(settings) != "datasets":
+        return None
+    from hedgegrid_assets.sources.client.loop import call
+    from hedgegrid_assets.sources.tardis.availability import details, exported_until
+
+    connection, exchange = Connection.of(settings), exchange_of(settings)
+    return exported_until(call(lambda: details(exchange, connection), tick))
+
+
 def _reachable(settings: Mapping[str, Any]) -> bool:
     from hedgegrid_assets.sources.client.loop import call
     from hedgegrid_assets.sources.tardis.account import reachable
@@ -274,5 +284,6 @@ SOURCE: Final = Source(
         definition=_definition,
         account=_account,
         reachable=_reachable,
+        published_until=_published_until,
     ),
 )

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import anyio
 
-from hedgegrid_assets.errors import NoDataFetched, RemoteFault
+from hedgegrid_assets.errors import NoDataFetched, NotPublished, RemoteFault
 from hedgegrid_assets.sources.client import limits
 from hedgegrid_assets.sources.client.answers import Answered, Broken, in_words, retry_after
 from hedgegrid_assets.sources.client.transfers import reliably
@@ -58,13 +58,15 @@ async def metadata[T](ask: Callable[[], Awaitable[T]], what: str, connection: Co
 
 
 async def with_availability(
-    error: RemoteFault, exchange: str, symbol: str, day: date, connection: Connection
+    error: RemoteFault, exchange: str, symbol: str, day: date, connection: Connection, *, dataset: bool = False
 ) -> RemoteFault | NoDataFetched:
     """Where the server refused what may not exist, say what does."""
     if error.details.get("status") not in {400, 404}:
         return error
     try:
-        why = unavailable(await details(exchange, connection), symbol, None, day)
+        found = await details(exchange, connection)
+        why = unavailable(found, symbol, None, day)
+        later = "" if why or not dataset else not_exported(found, day)
     except RemoteFault as other:
         if other.details.get("status") == 404:
             return RemoteFault(
@@ -74,6 +76,8 @@ async def with_availability(
                 transient=False,
             )
         return error
+    if later:
+        return NotPublished(str(error.details["what"]), "Tardis", later)
     return NoDataFetched(str(error.details["what"]), "Tardis", why) if why else error
 
 
@@ -81,7 +85,10 @@ async def refuse_unavailable(
     what: str, exchange: str, symbol: str, kind: str | None, day: date, connection: Connection
 ) -> None:
     """An empty day counts as proven empty only where Tardis says that it has the symbol and the day. Raises NoDataFetched."""
-    why = unavailable(await details(exchange, connection), symbol, kind, day)
+    found = await details(exchange, connection)
+    why = unavailable(found, symbol, kind, day)
+    if why and kind and why == not_exported(found, day):
+        raise NotPublished(f"{what} {day}", "Tardis", why)
     if why:
         raise NoDataFetched(f"{what} {day}", "Tardis", why)
 
@@ -111,7 +118,18 @@ def unavailable(found: Mapping[str, Any], symbol: str, kind: str | None, day: da
     until = entry.get("availableTo")
     if until and str(day) >= str(until)[:10]:
         return f"{symbol} on {found.get('id')} was available until {str(until)[:10]}"
-    exported = datasets.get("exportedUntil")
-    if kind and exported and str(day) >= str(exported)[:10]:
-        return f"data sets are exported until {str(exported)[:10]}; a day is ready about 06:00 UTC of the next"
-    return ""
+    return not_exported(found, day) if kind else ""
+
+
+def not_exported(found: Mapping[str, Any], day: date) -> str:
+    """Why the data sets of a day cannot be there yet, from an exchange's details; empty if they should be."""
+    until = exported_until(found)
+    if until is None or day < until:
+        return ""
+    return f"data sets are exported until {until}; a day is ready about 06:00 UTC of the next"
+
+
+def exported_until(found: Mapping[str, Any]) -> date | None:
+    """The first day whose data sets are not there yet, from an exchange's details; None: not said."""
+    said = str((found.get("datasets") or {}).get("exportedUntil") or "")[:10]
+    return date.fromisoformat(said) if said else None

@@ -94,7 +94,8 @@ async def fetch_dataset(wanted: DatasetDay, connection: Connection, work: Path) 
     try:
         header = await _fetch_file(wanted, final, connection, work)
     except RemoteFault as error:
-        raise await with_availability(error, wanted.exchange, wanted.symbol, wanted.day, connection) from None
+        fault = await with_availability(error, wanted.exchange, wanted.symbol, wanted.day, connection, dataset=True)
+        raise fault from None
     if not header:
         try:
             await refuse_unavailable(str(wanted), wanted.exchange, wanted.symbol, wanted.kind, wanted.day, connection)
