@@ -63,14 +63,15 @@ class Shapes(Protocol):
         ...
 
 
-type FieldKind = Literal["text", "integer", "decimal", "flag"]
+type FieldKind = Literal["text", "integer", "decimal", "flag", "levels"]
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
     """One field of a source's message or row: ``key`` is its name there, ``name`` ours; ``doc`` its unit and meaning.
 
-    ``decimal`` is text that holds a number, ``integer`` fits into 63 bits, ``flag`` is true or false; ``missing`` is
+    ``decimal`` is text that holds a number, ``integer`` fits into 63 bits, ``flag`` is true or false, ``levels`` are those
+    of a book, a row each; ``missing`` is
     the reject reason where a required one is absent. ``decimals``: most digits behind the point that are kept. ``words``:
     all that a text may be; empty: any.
     """

@@ -63,7 +63,10 @@ _IMPOSSIBLE: Final = pl.any_horizontal(
     (pl.col("size") > 0) != _sets,
     pl.col("size") < 0,
 )
-_BEGINS: Final = pl.any_horizontal(pl.col(name) != pl.col(name).shift(1) for name in ("ts_init", "sequence"))
+_OTHER_KIND: Final = (pl.col("sequence") > 0) & ((_flags & SNAPSHOT) != (_flags.shift(1) & SNAPSHOT))
+_BEGINS: Final = _OTHER_KIND | pl.any_horizontal(
+    pl.col(name) != pl.col(name).shift(1) for name in ("ts_init", "sequence")
+)
 _ENDED: Final = (_flags.shift(1) & LAST) > 0
 _BROKEN: Final = _ENDED & pl.when((_flags.shift(1) & SNAPSHOT) > 0).then(
     pl.col("previous") > pl.col("sequence").shift(1)
@@ -200,7 +203,7 @@ ORDER_BOOK_DELTAS: Final = Table(
             pl.Decimal(38, 16),
             "of the level, quote units, above zero; 0 where the book is cleared",
             precision="price",
-            unsigned=True,
+            positive=True,
             maximum=17_014_118_346_046,
             repeats=True,
         ),
@@ -350,16 +353,16 @@ class _Events:
         self._floor = int(snapshot["sequence"][0])
         seen = before if self._recent is None else pl.concat([self._recent, before])
         arrived = pl.lit(snapshot["ts_init"][0], pl.Int64)
-        newer = (pl.col("sequence") > self._floor) & ((_flags & SNAPSHOT) == 0)
+        newer = (pl.col("sequence") >= self._floor) & ((_flags & SNAPSHOT) == 0)
         again = seen.filter(newer).with_columns(ts_init=arrived)
         self._count("clears", 1)
         self._count("told_again", len(again))
         return [_clear(snapshot.head(1)), snapshot, again]
 
     def _not_older(self, rows: pl.DataFrame) -> pl.DataFrame:
-        if self._floor is None or not len(rows) or rows["sequence"][0] > self._floor:
+        if self._floor is None or not len(rows) or rows["sequence"][0] >= self._floor:
             return rows
-        newer = rows.filter(pl.col("sequence") > self._floor)
+        newer = rows.filter(pl.col("sequence") >= self._floor)
         self._count("older_than_snapshot", len(newer) - len(rows))
         return newer
 

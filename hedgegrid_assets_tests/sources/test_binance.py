@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from hedgegrid_assets.batch import Decoded, Placed
 from hedgegrid_assets.model import Channel
-from hedgegrid_assets.sources.websocket import SOURCE
+from hedgegrid_assets.sources.websocket import SOURCE, narrowed
 from hedgegrid_assets.store import Block
 from hedgegrid_assets.timestamps import RANGES
 from hedgegrid_assets_tests import one_day, scenario
@@ -39,10 +39,12 @@ from hedgegrid_assets_tests.scenario import (
 )
 
 AGG_TRADE, TRADE, MARK_PRICE, INDEX_PRICE, *_ = SOURCE.channels
+BEFORE_BOOKS = narrowed(frozenset({"aggTrade", "trade", "markPrice", "indexPrice", "bookTicker"}))
+"""Without the streams whose messages are no flat objects."""
 
 
 def scanned(data: bytes, *, cut: bool = False) -> Placed:
-    return one_day.placed(SOURCE, Block(data, 0, cut=cut))
+    return one_day.placed(BEFORE_BOOKS, Block(data, 0, cut=cut))
 
 
 def decoded(data: bytes, channel: Channel = AGG_TRADE, first_line: int = 0) -> Decoded:
@@ -373,7 +375,7 @@ class Reference:
             self.broken.add(number)
             return
         message = value.get("data", value)
-        channel = next((channel for channel in SOURCE.channels if channel.event == message.get("e")), None)
+        channel = next((channel for channel in BEFORE_BOOKS.channels if channel.event == message.get("e")), None)
         self.by_stream[str(message.get("e", "rest"))] += 1
         if channel is None:
             return
@@ -585,7 +587,7 @@ def _compare(lines: list[str]) -> None:
     assert scan.connection + scan.blank == 0
     broken = {number: reason for number, reason in unplaced.items() if number in expected.broken}
     assert {number: reason for number, reason in unplaced.items() if number not in broken} == expected.unplaced
-    for channel in SOURCE.channels:
+    for channel in BEFORE_BOOKS.channels:
         found = decoded(data, channel)
         rejects = dict(zip(found.rejects["raw_row"], found.rejects["reason"], strict=True))
         here = {number: reason for number, reason in rejects.items() if number in expected.broken}

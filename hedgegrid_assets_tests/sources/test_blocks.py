@@ -70,6 +70,10 @@ def _message(kind: str, number: int, **more: object) -> str:
         ohlcv = {"o": "42500.1", "h": more.pop("p", "42500.3"), "l": "42500", "c": "42500.2", "v": "0.5"}
         inner = {"t": MIDNIGHT_MS, "T": MIDNIGHT_MS + 59_999 + number % 2 * 60_000, "s": "BTCUSDT", "i": "1m", "f": 1}
         body = {"e": kind, "E": at, "s": "BTCUSDT", "k": inner | ohlcv | {"x": number != 2, "q": "1"}}
+    elif kind == "depthUpdate":
+        levels = [[str(more.pop("p", f"425{number}.1")), "0.5"], ["42400.5", "0"]]
+        body = {"e": kind, "E": at, "T": at, "s": "BTCUSDT", "U": number, "u": number, "pu": number - 1}
+        body |= {"b": levels, "a": [] if number % 2 else [["42600", "1"]]}
     elif kind == "forceOrder":
         order = {"s": "BTCUSDT", "S": "SELL", "p": more.pop("p", "42500.1"), "ap": "42500.123", "z": "0.5", "T": at}
         body = {"e": kind, "E": at, "o": order | {"X": "NEW" if number == 2 else "FILLED", "o": "LIMIT"}}
@@ -167,6 +171,15 @@ READERS: Final[Mapping[str, Reader]] = {
     "websocket bookTicker": Reader(websocket.SOURCE, "bookTicker", _messages("bookTicker")),
     "websocket aggTrade": Reader(websocket.SOURCE, "aggTrade", _messages("aggTrade")),
     "websocket kline": Reader(websocket.SOURCE, "kline", _messages("kline")),
+    "websocket depth": Reader(
+        websocket.SOURCE,
+        "depth",
+        (
+            *_messages("depthUpdate"),
+            _received(4, '{"stream":"btcusdt@depthSnapshot","data":{"lastUpdateId":2,"bids":[["1","2"]],"asks":[]}}'),
+            _received(4, '{"lastUpdateId":3,"symbol":"BTCUSDT","bids":[["1","2"],["x","1"]],"asks":[["3","4"]]}'),
+        ),
+    ),
     "websocket forceOrder": Reader(websocket.SOURCE, "forceOrder", _messages("forceOrder")),
     "websocket trade": Reader(websocket.SOURCE, "trade", _messages("trade")),
     "websocket indexPrice": Reader(websocket.SOURCE, "indexPrice", _messages("indexPriceUpdate")),

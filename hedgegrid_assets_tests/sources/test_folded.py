@@ -21,7 +21,7 @@ from hedgegrid_assets.dialect import Stored
 from hedgegrid_assets.errors import NoDataFetched, NotOneMessageALine, SeriesMixed
 from hedgegrid_assets.inspect.trace import trace
 from hedgegrid_assets.model import InstrumentDay
-from hedgegrid_assets.sources.websocket import SOURCE
+from hedgegrid_assets.sources.websocket import SOURCE, narrowed
 from hedgegrid_assets.stages.frames import read_blocks
 from hedgegrid_assets.stages.verdict import read_verdict
 from hedgegrid_assets.store import Block, Places
@@ -33,6 +33,8 @@ from hedgegrid_assets_tests.yard import DAY
 MS = 1_704_067_200_000
 NS = MS * 1_000_000
 _CHANNELS = {channel.name: channel for channel in SOURCE.channels}
+BEFORE_BOOKS = narrowed(frozenset({"aggTrade", "trade", "markPrice", "indexPrice", "bookTicker"}))
+"""Without the streams whose messages are no flat objects."""
 AGG_TRADE, MARK_PRICE, INDEX_PRICE = (_CHANNELS[name] for name in ("aggTrade", "markPrice", "indexPrice"))
 TRADE = json.dumps(agg_trade(1000, MS), separators=(",", ":"))
 IN_STREAM = f'{{"stream":"btcusdt@aggTrade","data":{TRADE}}}'
@@ -73,7 +75,7 @@ STAMPED = {
 
 
 def scanned(*lines: str) -> Placed:
-    return one_day.placed(SOURCE, Block("".join(f"{line}\n" for line in lines).encode(), 0))
+    return one_day.placed(BEFORE_BOOKS, Block("".join(f"{line}\n" for line in lines).encode(), 0))
 
 
 def decoded(*lines: str, channel: Any = AGG_TRADE, dialect: Stored | None = None) -> Decoded:

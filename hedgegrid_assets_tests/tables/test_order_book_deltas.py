@@ -51,7 +51,7 @@ def fetched(rows: Iterable[Row], *more: str) -> int:
     """What a data set of Tardis that is in the cache becomes."""
     path = Path("cache/datasets/binance-futures_incremental_book_L2_2024-01-01_BTCUSDT.csv.gz")
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(gzip.compress(text_of(rows).encode()))
+    path.write_bytes(gzip.compress(text_of(rows).encode(), mtime=0))
     defined = {"BTCUSDT": {"price_precision": 1, "size_precision": 3, "mark_precision": 8}}
     Path("t.json").write_text(json.dumps({"cache_dir": "cache", "instruments": defined}))
     days = ["--start", "2024-01-01", "--end", "2024-01-02", "--config", "t.json", "--data-types", "deltas", "-q"]

@@ -9,6 +9,7 @@ import polars as pl
 from hedgegrid_assets.model import Channel, Field
 from hedgegrid_assets.sources.formats import json_lines as shaped
 from hedgegrid_assets.sources.formats.binance import folded
+from hedgegrid_assets.sources.formats.binance.depth import has_levels, usual_updates
 from hedgegrid_assets.sources.formats.binance.grammar import GATE
 from hedgegrid_assets.sources.formats.decimals import number_of
 from hedgegrid_assets.store import Block, bytes_of, line_array
@@ -35,6 +36,8 @@ def by_shape(block: Block, channel: Channel) -> pl.DataFrame | None:
 
     Decimals are texts. None if no line tells a shape.
     """
+    if has_levels(channel):
+        return usual_updates(block, channel)
     data, numbers = _of_event(block, channel.event)
     required = {field.key for field in channel.fields if field.required} | {"e"}
     start = data[:_GLANCE].decode(errors="replace")
@@ -103,6 +106,6 @@ def _by_kind(lines: shaped.Lines, field: Field) -> shaped.Read:
             return lines.integer(field.key, field.name)
         case "flag":
             return lines.flag(field.key)
-        case "text":
+        case "text" | "levels":
             value, proof = lines.text(field.key, field.name)
             return value, proof & (pl.col(field.name) != "") if field.required else proof

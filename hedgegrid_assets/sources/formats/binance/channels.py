@@ -7,6 +7,7 @@ import polars as pl
 from hedgegrid_assets.model import Channel, Field, Identity, TableMapping
 from hedgegrid_assets.tables.bar import OHLCV, PERIODS, made_of_trades
 from hedgegrid_assets.tables.funding_rate_update import RATE_DECIMALS
+from hedgegrid_assets.tables.order_book_deltas import BY_LINE, columns_of
 from hedgegrid_assets.tables.quote_tick import QUOTED
 from hedgegrid_assets.tables.rules.sides import order_side
 from hedgegrid_assets.tables.trade_tick import side
@@ -192,6 +193,7 @@ def channels(venue: str) -> tuple[Channel, ...]:
         ),
         _klines(venue),
         _forced_orders(venue),
+        _depth(venue),
     )
 
 
@@ -221,6 +223,47 @@ def _klines(venue: str) -> Channel:
                 known_from=pl.col("ts_event"),
             )
             for period in PERIODS
+        },
+    )
+
+
+def _depth(venue: str) -> Channel:
+    """Changes of the book, and the snapshots that are fetched beside them: a message a line, a row a level."""
+    return Channel(
+        name="depth",
+        event="depthUpdate",
+        series=f"{venue}/depth",
+        fields=(
+            Field("symbol", "s", "text", "exchange symbol"),
+            Field("event_time", "E", "integer", "sent, ms", required=False),
+            Field("trade_time", "T", "integer", "by the matching engine, ms", required=False),
+            Field("first_id", "U", "integer", "first change in the message", required=False),
+            Field("last_id", "u", "integer", "last change in the message; lastUpdateId of a snapshot"),
+            Field("previous_id", "pu", "integer", "u of the message before; none at spot", required=False),
+            Field("bids", "b", "levels", "price and size of levels; size 0: it is gone"),
+            Field("asks", "a", "levels", "price and size of levels; size 0: it is gone"),
+            Field("is_snapshot", "snapshot", "flag", "the whole book, as far as the venue tells it", required=False),
+        ),
+        ts_event=_TRADE_TIME,
+        contiguous_ids=False,
+        identity=Identity.CONTENT,
+        tables={
+            "order_book_deltas": TableMapping(
+                columns=columns_of(
+                    pl.col("side"), pl.col("price"), pl.col("size"), pl.col("is_snapshot").fill_null(value=False)
+                )
+                | {"sequence": pl.col("last_id"), "previous": pl.coalesce("previous_id", pl.col("first_id") - 1)},
+                lineage={
+                    "ts_event": ("T", "E"),
+                    "action": ("b", "a"),
+                    "side": ("b", "a"),
+                    "price": ("b", "a"),
+                    "size": ("b", "a"),
+                    "sequence": ("u",),
+                    "previous": ("pu", "U"),
+                },
+                shape=BY_LINE,
+            )
         },
     )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from hedgegrid_assets.model import Channel, Field
+from hedgegrid_assets.sources.formats.binance.depth import as_update, has_levels
 from hedgegrid_assets.sources.formats.binance.grammar import TIME
 from hedgegrid_assets.sources.formats.decimals import exact_decimal
 from hedgegrid_assets.tables import read_by
@@ -47,12 +48,21 @@ def read_message(text: str) -> dict[str, Any] | str:
     data = value.get("data")
     if isinstance(data, dict):
         stream = str(value.get("stream", ""))
-        return data if "e" in data or "@" not in stream else data | {"e": stream.split("@")[1]}
+        return (
+            data if "e" in data or "@" not in stream else data | {"e": stream.split("@")[1]} | _symbol_in(stream, data)
+        )
     return value
+
+
+def _symbol_in(stream: str, data: dict[str, Any]) -> dict[str, Any]:
+    """A snapshot is of the symbol that its stream is named after."""
+    return {"s": stream.split("@")[0].upper()} if "lastUpdateId" in data and "s" not in data else {}
 
 
 def flat(message: dict[str, Any], channel: Channel) -> dict[str, Any]:
     """The members of a message, with those of the object inside it that its channel reads."""
+    if "lastUpdateId" in message and has_levels(channel):
+        return as_update(message, str(message.get("s", "")))
     inner = message.get(channel.inside) if channel.inside else None
     return inner | message if isinstance(inner, dict) else message
 
@@ -92,6 +102,19 @@ def read_fields(
     return values
 
 
+def _levels(value: list[Any], field: Field) -> str | Refusal:
+    """Levels, each of a price and a size at least, in the usual spelling."""
+    found: list[str] = []
+    for level in value:
+        if not isinstance(level, list) or len(level) < 2 or not all(isinstance(cell, str) for cell in level[:2]):
+            return Refusal("wrong_type", field.key, str(level)[:200])
+        price, size = (exact_decimal(cell, field.decimals) for cell in level[:2])
+        if price is None or size is None:
+            return Refusal("bad_decimal", field.key, str(level)[:200])
+        found.append(f'["{price}","{size}"]')
+    return f"[{','.join(found)}]"
+
+
 def _read_value(value: Any, field: Field) -> str | Refusal | None:
     shown = str(value)[:200]
     match field.kind:
@@ -101,6 +124,8 @@ def _read_value(value: Any, field: Field) -> str | Refusal | None:
             return value
         case "integer" if isinstance(value, int) and not isinstance(value, bool):
             return str(value) if -_LARGEST <= value <= _LARGEST else Refusal("id_too_large", field.key, shown)
+        case "levels" if isinstance(value, list):
+            return _levels(value, field)
         case "decimal" if isinstance(value, str) and not isinstance(value, _Number):
             if value == "" and not field.required:
                 return None

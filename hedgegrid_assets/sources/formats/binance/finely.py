@@ -8,13 +8,16 @@ import polars as pl
 from hedgegrid_assets.batch import Decimals
 from hedgegrid_assets.instruments import FLOAT_DIGITS
 from hedgegrid_assets.model import Channel, Field
-from hedgegrid_assets.sources.formats.binance.exact import flat, read_message
+from hedgegrid_assets.sources.formats.binance.depth import decimals_in, has_levels
+from hedgegrid_assets.sources.formats.binance.exact import Refusal, flat, read_fields, read_message
 from hedgegrid_assets.sources.formats.binance.text import first_of
 from hedgegrid_assets.sources.formats.decimals import DecimalsOf, exact_decimal, most_decimals, number_of
 
 
 def decimals_of_rows(rows: pl.DataFrame, channel: Channel) -> DecimalsOf:
     """Of rows of a channel that are read by shape."""
+    if has_levels(channel):
+        return decimals_in(rows, channel)
     names = [field.name for field in channel.fields if field.kind == "decimal"]
     if (rows["symbol"] == rows["symbol"][0]).all():
         return _decimals_in([rows], names, channel)
@@ -62,11 +65,24 @@ def decimals_of_lines(ours: pl.DataFrame, known: tuple[Channel, ...]) -> Decimal
     found: DecimalsOf = {}
     for channel in known:
         rows = ours.filter(pl.col("channel") == channel.name)
+        if has_levels(channel) and len(rows):
+            found |= decimals_in(_levels_of(rows, channel), channel)
         for field in channel.fields:
             if field.kind == "decimal" and len(rows):
                 for (symbol,), part in _numbers(rows, field, channel).group_by("symbol"):
                     found[channel.name, str(symbol), field.name] = most_decimals(part["value"], part["line"])
     return found
+
+
+def _levels_of(lines: pl.DataFrame, channel: Channel) -> pl.DataFrame:
+    """``line, symbol, bids, asks`` of lines that only the exact reader can find these in."""
+    read = [read_fields(text, channel, (), {}) for text in lines["text"]]
+    rows = [
+        {"line": line, "symbol": symbol, "bids": values["bids"], "asks": values["asks"]}
+        for values, line, symbol in zip(read, lines["line"], lines["symbol"], strict=True)
+        if not isinstance(values, Refusal)
+    ]
+    return pl.DataFrame(rows, schema=dict.fromkeys(("symbol", "bids", "asks"), pl.String) | {"line": pl.UInt32})
 
 
 def _numbers(rows: pl.DataFrame, field: Field, channel: Channel) -> pl.DataFrame:

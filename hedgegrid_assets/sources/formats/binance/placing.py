@@ -12,6 +12,7 @@ from hedgegrid_assets.batch import REST, Block, Placed
 from hedgegrid_assets.model import Channel
 from hedgegrid_assets.sources.formats.binance import folded
 from hedgegrid_assets.sources.formats.binance.by_shape import all_by_shape
+from hedgegrid_assets.sources.formats.binance.depth import only_symbol
 from hedgegrid_assets.sources.formats.binance.exact import read_message
 from hedgegrid_assets.sources.formats.binance.finely import decimals_of_lines, decimals_of_rows
 from hedgegrid_assets.sources.formats.binance.grammar import GATE
@@ -44,7 +45,7 @@ def placed_block(
     other_form = None if numbers is not None else unfolded(rest, known, None)
     if other_form is not None:
         rest = replace(rest, frame=rest.frame.filter(~pl.col("line").is_in(other_form.taken.implode())))
-    placed = placed_lines(rest, known)
+    placed = placed_lines(rest, known, only_symbol(rest.frame, by_channel))
     ours = placed.filter(pl.col("channel").is_not_null() & pl.col("reason").is_null())
     lost = placed.filter(pl.col("reason").is_not_null())
     others = rest.frame.join(placed.filter(pl.col("event").is_not_null()), on="line", how="anti")

@@ -9,6 +9,7 @@ from hedgegrid_assets.batch import Block, Decoded
 from hedgegrid_assets.model import Channel, Field
 from hedgegrid_assets.sources.formats.binance import folded
 from hedgegrid_assets.sources.formats.binance.by_shape import by_shape
+from hedgegrid_assets.sources.formats.binance.depth import has_levels, typed_levels
 from hedgegrid_assets.sources.formats.binance.exact import AT_ONCE, Refusal, read_fields
 from hedgegrid_assets.sources.formats.binance.text import Lines, extracted, lines_of, placed_lines, unfolded
 from hedgegrid_assets.sources.formats.lines import FAULTS_SCHEMA, RAW_SHOWN, REJECTS_SCHEMA, shown
@@ -46,7 +47,11 @@ def decoded_block(
         rows = rows.filter(~pl.col("line").is_in(refused["raw_row"].implode()))
         rejects = pl.concat([rejects, refused]).sort("raw_row")
         faults = None if faults is None else faults.join(refused, on="raw_row", how="anti")
-    decoded = Decoded(rows.rename({"line": "raw_row"}), rejects, odd, faults)
+    without_rows = 0
+    if has_levels(channel):
+        rows, refused, without_rows = typed_levels(rows)
+        rejects = pl.concat([rejects, refused]).sort("raw_row") if len(refused) else rejects
+    decoded = Decoded(rows.rename({"line": "raw_row"}), rejects, odd, faults, without_rows)
     return decoded if others is None else _together(decoded, others)
 
 
@@ -75,7 +80,7 @@ def _decode_other_form(
     if faults is not None:
         faults = faults.with_columns(raw_row=numbers.gather(faults["raw_row"]))
     rows = made.rows.with_columns(raw_row=numbers.gather(made.rows["raw_row"]))
-    return Decoded(rows, rejects, made.odd + other_form.odd, faults)
+    return Decoded(rows, rejects, made.odd + other_form.odd, faults, made.without_rows)
 
 
 def _without_shared_faults(made: Decoded, block: Block, numbers: pl.Series) -> Decoded:
@@ -106,6 +111,7 @@ def _together(one: Decoded, other: Decoded) -> Decoded:
         pl.concat([each.faults for each in (one, other) if each.faults is not None])
         if one.faults is not None or other.faults is not None
         else None,
+        one.without_rows + other.without_rows,
     )
 
 
@@ -113,7 +119,9 @@ def _decode_by_expressions(
     lines: Lines, channel: Channel, known: tuple[Channel, ...]
 ) -> tuple[pl.DataFrame, pl.DataFrame, int, pl.DataFrame | None]:
     """Rows with fields as text, rejects, how many lines only the exact reader could read, and faults."""
-    placed = placed_lines(lines, known).filter((pl.col("channel") == channel.name) & pl.col("reason").is_null())
+    placed = placed_lines(lines, known, _OF_THE_DAY).filter(
+        (pl.col("channel") == channel.name) & pl.col("reason").is_null()
+    )
     texts = placed.select("line", "ts_init", "local", "gate", "text", *(extracted(field) for field in channel.fields))
     fast = _is_certain(channel)
     rows = texts.filter(fast).select("line", "ts_init", *(field.name for field in channel.fields))
@@ -125,6 +133,8 @@ def _decode_by_expressions(
     return rows.with_columns(typed).with_columns(ts_event=channel.ts_event), rejects, len(odd), faults
 
 
+_OF_THE_DAY: Final = "?"
+"""Symbol of snapshots that do not say it: where they belong is decided where lines are placed."""
 _ROW: Final = ("line", "ts_init", "ts_event")
 
 
@@ -195,6 +205,8 @@ def _decode_some(odd: pl.DataFrame, channel: Channel) -> tuple[pl.DataFrame, pl.
                 }
             )
         else:
+            if values.get("is_snapshot") and values["event_time"] is None:  # at spot it says no time
+                values["event_time"] = str(row["ts_init"] // 1_000_000)
             good.append({"line": row["line"], "ts_init": row["ts_init"], **values})
             faulty += [(row["line"], name, why.reason, why.field, why.value) for name, why in wrong.items()]
     return (

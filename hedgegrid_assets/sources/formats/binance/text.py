@@ -10,8 +10,10 @@ import pyarrow as pa
 from hedgegrid_assets.model import Channel, Field
 from hedgegrid_assets.sources.formats.binance import folded
 from hedgegrid_assets.sources.formats.binance.channels import symbol_key
+from hedgegrid_assets.sources.formats.binance.depth import SNAPSHOT, as_update, has_levels, is_snapshot
 from hedgegrid_assets.sources.formats.binance.exact import AT_ONCE, TIME_AT_START, flat, read_message
 from hedgegrid_assets.sources.formats.binance.grammar import GATE, gate
+from hedgegrid_assets.sources.formats.binance.stamps import local_ns
 from hedgegrid_assets.sources.formats.decimals import number_of
 from hedgegrid_assets.sources.formats.lines import BOM, without_invalid
 from hedgegrid_assets.store import Block, line_array
@@ -21,6 +23,7 @@ _EXTRACT: Final = {
     "text": r'"([^"]*)"',
     "integer": r"(-?[0-9]{1,18})\s*[,}]",
     "flag": r"(true|false)",
+    "levels": r"(\[[^{}]*\])",
 }
 
 
@@ -63,32 +66,12 @@ def extracted(field: Field) -> pl.Expr:
     return first_of(field.key, caught).alias(field.name)
 
 
-def local_ns(frame: pl.DataFrame) -> pl.DataFrame:
-    """Add ``local``: the receive time in front of the line in ns, null where there is none that can be read.
-
-    Exact: no float. What is finer than a nanosecond is cut off.
-    """
-    text = pl.col("text")
-    if frame.select(text.str.starts_with("{").all()).item():
-        return frame.with_columns(local=pl.lit(None, pl.Int64))
-    frame = frame.with_columns(local=text.str.extract(r"^\s*([0-9]{19}) ", 1).cast(pl.Int64, strict=False))
-    if frame["local"].null_count() == 0:
-        return frame
-    seconds = text.str.extract(r"^\s*([0-9]{9,10})(?:\.[0-9]+)?: ", 1).cast(pl.Int64, strict=False)
-    fraction = text.str.extract(r"^\s*[0-9]{9,10}\.([0-9]{1,9})[0-9]*: ", 1).str.pad_end(9, "0").cast(pl.Int64)
-    stamp = text.str.extract(r"^\s*([0-9]{4}-[0-9T:-]{14})\.[0-9]{7}Z ", 1)
-    stamp_ns = stamp.str.to_datetime("%Y-%m-%dT%H:%M:%S", time_unit="ns", strict=False).cast(pl.Int64)
-    hundreds = text.str.extract(r"^\s*[0-9T:-]{19}\.([0-9]{7})Z ", 1).cast(pl.Int64)
-    return frame.with_columns(
-        local=pl.coalesce("local", seconds * 1_000_000_000 + fraction.fill_null(0), stamp_ns + hundreds * 100)
-    )
-
-
-def placed_lines(lines: Lines, known: Iterable[Channel]) -> pl.DataFrame:
+def placed_lines(lines: Lines, known: Iterable[Channel], only: str = "") -> pl.DataFrame:
     """The lines that may hold one of our messages: ``line, text, gate, event, channel, symbol, ts_init, local, reason``.
 
     ``reason`` is set where the line cannot be given to a channel, symbol and day; ``channel`` is null where it turned
-    out to be another message, and ``event`` as well where it is no message at all.
+    out to be another message, and ``event`` as well where it is no message at all. ``only``: the symbol of snapshots that
+    do not say it; without one they are of no stream that is known.
     """
     by_event = {channel.event: channel for channel in known}
     frame = lines.frame.filter(pl.col("text").str.contains_any([f'"{event}"' for event in by_event]))
@@ -104,8 +87,16 @@ def placed_lines(lines: Lines, known: Iterable[Channel]) -> pl.DataFrame:
     )
     untimed = pl.col("local").is_null() & ~pl.col("text").str.starts_with("{")
     odd = frame.filter(~pl.col("gate") | untimed | pl.any_horizontal(pl.col("symbol", "ts_init", "event").is_null()))
-    if not len(odd):
-        return frame
+    frame = frame if not len(odd) else _with_exact(frame, odd, by_event, lines)
+    deep = [channel for channel in by_event.values() if has_levels(channel)]
+    return (
+        pl.concat([frame, *(_snapshots(lines, channel, frame.schema, only) for channel in deep)]).sort("line")
+        if deep
+        else frame
+    )
+
+
+def _with_exact(frame: pl.DataFrame, odd: pl.DataFrame, by_event: Mapping[str, Channel], lines: Lines) -> pl.DataFrame:
     exact = [_placed_exactly(part, by_event, lines) for part in odd.iter_slices(AT_ONCE)]
     return pl.concat([frame.filter(~pl.col("line").is_in(odd["line"].implode())), *exact]).sort("line")
 
@@ -115,6 +106,23 @@ def _is_sure(known: Iterable[Channel]) -> pl.Expr:
     text = pl.col("text")
     gates = [GATE, *(gate(channel.event, channel.inside) for channel in known if channel.inside)]
     return pl.any_horizontal(text.str.contains(each) for each in gates) if len(gates) > 1 else text.str.contains(GATE)
+
+
+def _snapshots(lines: Lines, channel: Channel, schema: pl.Schema, only: str) -> pl.DataFrame:
+    """Lines with snapshots."""
+    found = local_ns(lines.frame.filter(is_snapshot(pl.col("text"))))
+    placed: list[dict[str, Any]] = []
+    for row in found.iter_rows(named=True):
+        message = read_message(row["text"])
+        if not isinstance(message, dict) or "lastUpdateId" not in message:
+            continue
+        update = as_update(message, str(message.get("s", only)))
+        times = [time for key in ("T", "E") if (time := _integer_or_none(update.get(key))) is not None]
+        arrived = row["local"] if row["local"] is not None else times[0] * 1_000_000 if times else None
+        if isinstance(update["s"], str) and update["s"] and arrived is not None:
+            names = {"gate": False, "event": SNAPSHOT, "channel": channel.name, "reason": None}
+            placed.append(row | names | {"symbol": update["s"], "ts_init": arrived})
+    return pl.DataFrame(placed, schema=schema, orient="row")
 
 
 def _placed_exactly(odd: pl.DataFrame, by_event: Mapping[str, Channel], lines: Lines) -> pl.DataFrame:

@@ -1,0 +1,166 @@
+"""Messages with levels of a book: updates of the stream ``depth``, and the snapshots that are fetched beside it.
+
+Updates are read by expressions where they are spelled as the venue spells them; any other, and snapshots, of which there
+are few, by Python. Levels are texts until they are typed: ``[["price","size"],...]``, to the letter.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import polars as pl
+
+from hedgegrid_assets.batch import Block
+from hedgegrid_assets.model import Channel
+from hedgegrid_assets.sources.formats.binance.grammar import TIME
+from hedgegrid_assets.sources.formats.binance.stamps import local_ns
+from hedgegrid_assets.sources.formats.decimals import DecimalsOf, decimals_of, most_decimals, usual
+from hedgegrid_assets.sources.formats.lines import REJECTS_SCHEMA
+from hedgegrid_assets.store import line_array
+from hedgegrid_assets.tables.rules.sides import order_side
+
+SNAPSHOT: Final = "depthSnapshot"
+"""What a snapshot is called, in the name of its stream; fetched as it is, it has no name."""
+_IS_SNAPSHOT: Final = r'"lastUpdateId"\s*:\s*[0-9]'
+_NUMBER: Final = "([0-9]{1,18})"
+_WORD: Final = r'"([^"\\]+)"'
+_HEAD: Final = (
+    rf'^({TIME})?(\{{"stream":"[^"\\]*","data":)?\{{"e":"depthUpdate","E":{_NUMBER}(?:,"T":{_NUMBER})?,"s":{_WORD}'
+    rf'(?:,"ps":"[^"\\]*")?,"U":{_NUMBER},"u":{_NUMBER}(?:,"pu":{_NUMBER})?,$'
+)
+_LEVEL: Final = r'\["[0-9]+(?:\.[0-9]+)?","[0-9]+(?:\.[0-9]+)?"\]'
+_LEVELS: Final = rf"^\[(?:{_LEVEL}(?:,{_LEVEL})*)?\]$"
+_SIDES: Final = {"bids": "BUY", "asks": "SELL"}
+_NONE: Final = "[]"
+
+
+def has_levels(channel: Channel) -> bool:
+    """Its messages hold levels of a book."""
+    return any(field.kind == "levels" for field in channel.fields)
+
+
+# ---------------------------------------------------------------- updates
+
+
+def usual_updates(block: Block, channel: Channel) -> pl.DataFrame | None:
+    """The updates that are spelled as usual: ``line, ts_init, ts_event`` and the fields; None if there is none."""
+    lines = pl.DataFrame({"text": pl.Series(line_array(block.data), dtype=pl.Binary)}).with_row_index(
+        "line", offset=block.first_line
+    )
+    ours = lines.filter(pl.col("text").bin.contains(b'"e":"depthUpdate"'))
+    try:
+        ours = ours.with_columns(pl.col("text").cast(pl.String))
+    except pl.exceptions.ComputeError:
+        return None
+    if not len(ours):
+        return None
+    text = pl.col("text").str.strip_chars_end("\r\n")
+    parts = ours.select("line", text.str.split_exact('"b":', 1).struct.rename_fields(["head", "rest"]).alias("parts"))
+    parts = parts.unnest("parts").with_columns(
+        pl.col("rest").str.split_exact(',"a":', 1).struct.rename_fields(["bids", "tail"]).alias("parts")
+    )
+    parts = parts.unnest("parts").with_columns(
+        pl.col("head").str.extract_groups(_HEAD).struct.rename_fields(list(_HEAD_NAMES)).alias("parts"),
+        asks=pl.col("tail").str.strip_suffix("}").str.strip_suffix("}"),
+    )
+    parts = parts.unnest("parts")
+    closing = pl.when(pl.col("stream").is_null()).then(pl.lit("}")).otherwise(pl.lit("}}"))
+    sure = (
+        pl.col("last_id").is_not_null()
+        & pl.col("bids").str.contains(_LEVELS)
+        & pl.col("asks").str.contains(_LEVELS)
+        & (pl.col("tail") == pl.concat_str("asks", closing))
+    )
+    found = parts.filter(sure.fill_null(value=False))
+    numbers = [pl.col(name).cast(pl.Int64) for name in ("event_time", "trade_time", *_IDS)]
+    found = found.with_columns(numbers).with_columns(ts_event=channel.ts_event, local=_local(found))
+    found = found.with_columns(
+        ts_init=pl.coalesce("local", pl.when(pl.col("time").is_null()).then("ts_event")),
+        is_snapshot=pl.lit(value=False),
+    )
+    found = found.filter(pl.col("ts_init").is_not_null() & pl.col("ts_event").is_not_null())
+    return found.select(
+        pl.col("line").cast(pl.UInt32), "ts_init", "ts_event", *(field.name for field in channel.fields)
+    )
+
+
+_IDS: Final = ("first_id", "last_id", "previous_id")
+_HEAD_NAMES: Final = ("time", "stream", "event_time", "trade_time", "symbol", *_IDS)
+
+
+def _local(found: pl.DataFrame) -> pl.Series:
+    return local_ns(found.select(text=pl.col("time").fill_null("{")))["local"]
+
+
+# ---------------------------------------------------------------- snapshots
+
+
+def is_snapshot(text: pl.Expr) -> pl.Expr:
+    """A line with a snapshot."""
+    return text.str.contains(_IS_SNAPSHOT)
+
+
+def as_update(message: Mapping[str, Any], symbol: str) -> dict[str, Any]:
+    """A snapshot in the words of an update; ``symbol``: where it does not say it itself."""
+    times = {key: message[key] for key in ("E", "T") if key in message}
+    return {
+        "e": SNAPSHOT,
+        "s": message.get("symbol", symbol),
+        "u": message.get("lastUpdateId"),
+        "b": message.get("bids"),
+        "a": message.get("asks"),
+        "snapshot": True,
+    } | times
+
+
+def only_symbol(lines: pl.DataFrame, by_channel: Sequence[tuple[Channel, pl.DataFrame]]) -> str:
+    """The symbol of all updates of a block, those read already and others; empty: they are of none, or of several."""
+    texts = lines.filter(pl.col("text").str.contains('"depthUpdate"', literal=True))
+    symbols = set(texts.select(pl.col("text").str.head(400).str.extract(rf'"s"\s*:\s*{_WORD}', 1))["text"].unique())
+    for channel, rows in by_channel:
+        symbols |= set(rows["symbol"].unique()) if has_levels(channel) else set()
+    return str(symbols.pop()) if len(symbols) == 1 and None not in symbols else ""
+
+
+# ---------------------------------------------------------------- levels
+
+
+def levels_of(rows: pl.DataFrame) -> pl.DataFrame:
+    """A row a level, of rows a message: bids before asks, in their order; ``side``, ``price`` and ``size`` as texts."""
+    parts = []
+    for name, side in _SIDES.items():
+        texts = pl.col(name).str.strip_prefix('[["').str.strip_suffix('"]]').str.split('"],["')
+        part = rows.filter(pl.col(name) != _NONE).with_columns(level=texts).drop(*_SIDES).explode("level")
+        level = pl.col("level").str.split_exact('","', 1).struct.rename_fields(["price", "size"])
+        parts.append(part.with_columns(level.alias("level"), side=order_side(side)).unnest("level"))
+    return pl.concat(parts).sort("line", maintain_order=True)
+
+
+def typed_levels(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, int]:
+    """Rows of levels with exact decimals, rejects for those that are none, and how many lines have no level."""
+    without = int(((rows["bids"] == _NONE) & (rows["asks"] == _NONE)).sum())
+    levels = levels_of(rows)
+    typed = levels.with_columns(decimals_of(levels[name]).alias(f"{name} typed") for name in ("price", "size"))
+    bad = typed.filter(pl.any_horizontal(pl.col("price typed", "size typed").is_null()))
+    wrong = pl.when(pl.col("price typed").is_null())
+    rejects = bad.select(
+        raw_row="line",
+        reason=pl.lit("bad_decimal"),
+        field=wrong.then(pl.lit("price")).otherwise(pl.lit("size")),
+        value=wrong.then("price").otherwise("size"),
+        raw=pl.lit(None, pl.String),
+        ts_init="ts_init",
+    )
+    good = typed if not len(bad) else typed.filter(pl.all_horizontal(pl.col("price typed", "size typed").is_not_null()))
+    good = good.drop("price", "size").rename({"price typed": "price", "size typed": "size"})
+    return good, rejects.cast(REJECTS_SCHEMA), without
+
+
+def decimals_in(rows: pl.DataFrame, channel: Channel) -> DecimalsOf:
+    """How finely the levels of some messages are written."""
+    found: DecimalsOf = {}
+    levels = levels_of(rows.select("line", "symbol", *_SIDES))
+    for name in ("price", "size"):
+        plain = levels.filter(pl.col(name).str.contains(usual(16)))
+        for (symbol,), part in plain.group_by("symbol"):
+            found[channel.name, str(symbol), name] = most_decimals(part[name], part["line"])
+    return found

@@ -1,0 +1,254 @@
+"""Order books from captured streams: updates chained by their numbers around snapshots that were fetched beside them."""
+
+import gzip
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from nautilus_trader.model.book import OrderBook
+from nautilus_trader.model.data import OrderBookDelta
+from nautilus_trader.model.enums import BookType
+from nautilus_trader.model.identifiers import InstrumentId
+from nautilus_trader.persistence.catalog import ParquetDataCatalog
+
+from hedgegrid_assets.cli import run
+from hedgegrid_assets.inspect.validation import validate_catalog
+from hedgegrid_assets.model import InstrumentDay
+from hedgegrid_assets.stages.verdict import read_verdict
+from hedgegrid_assets.store import Places, plain
+from hedgegrid_assets.tables import TABLES
+from hedgegrid_assets_tests.scenario import DAY, MIDNIGHT_MS
+
+ID: Final = "BTCUSDT-PERP.BINANCE"
+CAPTURES: Final = Path(__file__).parents[3] / "shared/data/captures"
+CAPTURE: Final = CAPTURES / "binance-usdm_ethusdt_2024-08-08.jsonl.gz"
+needs_captures = pytest.mark.skipif(not CAPTURE.exists(), reason="needs ../shared/data")
+
+type Levels = Sequence[tuple[str, str]]
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("HEDGEGRID_DATA", "HEDGEGRID_FEEDS"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def stamped(second: float, message: dict[str, Any]) -> str:
+    at = int((MIDNIGHT_MS + second * 1_000) * 1_000_000)
+    return f"{at} {json.dumps(message, separators=(',', ':'))}\n"
+
+
+def update(
+    number: int, bids: Levels = (), asks: Levels = (), *, at: float | None = None, spot: bool = False, **changed: Any
+) -> str:
+    """The message of this number: changes ``10 n + 1`` to ``10 n + 10``."""
+    ms = MIDNIGHT_MS + number * 1_000
+    times = {"E": ms} if spot else {"E": ms, "T": ms - 1}
+    ids = {"U": 10 * number + 1, "u": 10 * number + 10}
+    if not spot:
+        ids["pu"] = 10 * number
+    message = {"e": "depthUpdate", **times, "s": "BTCUSDT", **ids, "b": [*map(list, bids)], "a": [*map(list, asks)]}
+    return stamped(number + 0.02 if at is None else at, {"stream": "btcusdt@depth@100ms", "data": message | changed})
+
+
+def snapshot(last: int, at: float, bids: Levels, asks: Levels, *, wrapped: bool = True) -> str:
+    body = {"lastUpdateId": last, "bids": [*map(list, bids)], "asks": [*map(list, asks)]}
+    return stamped(at, {"stream": "btcusdt@depthSnapshot", "generated": True, "data": body} if wrapped else body)
+
+
+def replay(*lines: str, more: Sequence[str] = ()) -> int:
+    Path("d.jsonl").write_text("".join(lines))
+    command = ["replay-to-parquet", "--source", "websocket", "--symbol", "BTCUSDT", "--input", "d.jsonl"]
+    return run([*command, "--data-types", "deltas", "-q", *more])
+
+
+def deltas(instrument_id: str = ID, catalog: str = "data/catalog") -> list[OrderBookDelta]:
+    return list(ParquetDataCatalog(str(Path(catalog).resolve())).order_book_deltas(instrument_ids=[instrument_id]))
+
+
+def told(catalog: str = "data/catalog") -> list[str]:
+    """Action, price, size, sequence and flags of each row, shortly."""
+    return [
+        f"{each.action.name} {each.order.price.as_decimal().normalize():f} {each.order.size.as_decimal().normalize():f} "
+        f"{each.sequence} {each.flags}"
+        for each in deltas(catalog=catalog)
+    ]
+
+
+def verdict(instrument_id: str = ID, day: Any = DAY) -> Any:
+    places = Places(Path("data"), Path("data/catalog"))
+    found = read_verdict(places, TABLES["order_book_deltas"], InstrumentDay(instrument_id, day))
+    assert found is not None
+    return plain(found)
+
+
+def rule(name: str) -> Any:
+    return next(answer for answer in verdict()["rules"] if answer["name"] == name)
+
+
+BIDS: Final = (("99", "1"), ("98", "2"))
+ASKS: Final = (("101", "1"), ("102", "2"))
+
+# ---------------------------------------------------------------- snapshots and updates
+
+
+def test_updates_that_a_snapshot_does_not_hold_yet_are_told_once_more_behind_it() -> None:
+    lines = [update(1, [("97", "1")]), update(2, [("96", "1")]), update(3, [("95", "1")]), update(4, [("94", "1")])]
+    assert replay(*lines, snapshot(30, 4.5, BIDS, ASKS), update(5, [("99", "0")], [("101", "5")])) == 0
+    assert told() == [
+        *("CLEAR 0 0 30 32", "ADD 99 1 30 32", "ADD 98 2 30 32", "ADD 101 1 30 32", "ADD 102 2 30 160"),
+        *("UPDATE 96 1 30 128", "UPDATE 95 1 40 128", "UPDATE 94 1 50 128"),
+        *("DELETE 99 0 60 0", "UPDATE 101 5 60 128"),
+    ]
+    again = [each for each in deltas() if each.sequence in {30, 40, 50}]
+    assert {each.ts_init for each in again} == {int((MIDNIGHT_MS + 4_500) * 1_000_000)}
+    assert rule("rows_conserved")["numbers"]["reshaped"] == {"before_snapshot": -4, "clears": 1, "told_again": 3}
+    assert rule("sequence_continuous")["passed"]
+    assert validate_catalog("data/catalog", deep=True).ok
+
+
+def test_updates_that_a_snapshot_holds_already_are_left_out() -> None:
+    lines = [
+        snapshot(42, 0.5, BIDS, ASKS),
+        update(1, [("97", "1")]),
+        update(2, [("97", "2")]),
+        update(3, [("97", "3")]),
+    ]
+    assert replay(*lines, update(4, [("97", "4")])) == 0
+    assert told()[5:] == ["UPDATE 97 4 50 128"]
+    assert rule("rows_conserved")["numbers"]["reshaped"] == {"clears": 1, "older_than_snapshot": -3}
+
+
+@pytest.mark.parametrize("spot", [False, True])
+def test_a_message_that_is_missing_is_a_break_at_futures_and_at_spot(spot: bool) -> None:
+    lines = [snapshot(10, 0.5, BIDS, ASKS), *(update(number, [("97", "1")], spot=spot) for number in (1, 2, 4, 5))]
+    assert replay(*lines) == 0
+    assert (rule("sequence_continuous")["passed"], rule("sequence_continuous")["rows_failed"]) == (False, 1)
+    assert replay(*lines, snapshot(60, 5.5, BIDS, ASKS), update(6, [("96", "1")], spot=spot), more=["--force"]) == 0
+    assert rule("sequence_continuous")["numbers"]["breaks"] == 1
+
+
+def test_ids_that_jump_between_messages_of_futures_are_no_break() -> None:
+    lines = [update(1, [("97", "1")], U=13), update(2, [("97", "2")], U=29)]
+    assert replay(snapshot(10, 0.5, BIDS, ASKS), *lines) == 0
+    assert rule("sequence_continuous")["passed"]
+
+
+def test_a_snapshot_older_than_the_stream_is_told_as_a_break() -> None:
+    assert replay(update(5, [("97", "1")]), snapshot(12, 5.5, BIDS, ASKS), update(6, [("97", "2")])) == 0
+    assert rule("sequence_continuous")["numbers"]["breaks"] == 1
+
+
+def test_a_message_that_came_twice_after_a_reconnect_is_one() -> None:
+    lines = [snapshot(10, 0.5, BIDS, ASKS), *(update(number, [("97", f"{number}")]) for number in (1, 2, 3))]
+    assert replay(*lines, update(2, [("97", "2")], at=3.5), update(3, [("97", "3")], at=3.6)) == 0
+    assert told()[5:] == ["UPDATE 97 1 20 128", "UPDATE 97 2 30 128", "UPDATE 97 3 40 128"]
+    assert verdict()["rows"]["exact_duplicates"] == 2
+
+
+def test_a_capture_without_any_snapshot_is_kept_and_said_so() -> None:
+    assert replay(*(update(number, [("97", "1")]) for number in range(1, 86_400, 50))) == 0
+    assert len(deltas()) == 1_728
+    assert not rule("starts_with_snapshot")["passed"]
+    assert verdict()["status"] == "degraded"
+
+
+def test_a_snapshot_as_it_was_fetched_is_of_the_only_symbol_around_it() -> None:
+    bare = snapshot(10, 0.5, BIDS, ASKS, wrapped=False)
+    assert replay(bare, update(1, [("97", "1")])) == 0
+    assert told()[0] == "CLEAR 0 0 10 32"
+    other = update(1, [("7", "1")], s="ETHUSDT")
+    assert replay(bare, update(1, [("97", "1")]), other, more=["--output", "two", "--force"]) == 0
+    assert told("two") == ["UPDATE 97 1 20 128"]
+
+
+def test_messages_without_levels_are_counted_and_give_no_row() -> None:
+    assert replay(snapshot(10, 0.5, BIDS, ASKS), update(1), update(2, [("97", "1")])) == 0
+    lines = rule("rows_conserved")["numbers"]["lines"]
+    assert lines == {"in": 3, "rejected": 0, "with_rows": 2, "without_rows": 1}
+
+
+def test_an_update_in_an_odd_spelling_is_read_all_the_same() -> None:
+    odd = update(1, [("97", "1")]).replace(",", ", ").replace('"97"', '"9.7e1"')
+    assert replay(snapshot(10, 0.5, BIDS, ASKS), odd, update(2, [("97", "0.000")])) == 0
+    assert told()[5:] == ["UPDATE 97 1 20 128", "DELETE 97 0 30 128"]
+
+
+@pytest.mark.parametrize(
+    ("level", "reason"),
+    [(["x", "1"], "bad_decimal"), (["97", "-1"], "negative"), (["0", "1"], "zero_price"), (["97"], "wrong_type")],
+)
+def test_a_level_that_can_be_none_is_rejected_with_its_reason(level: list[str], reason: str) -> None:
+    assert replay(snapshot(10, 0.5, BIDS, ASKS), update(1, [level]), update(2, [("97", "1")])) == 0  # type: ignore[list-item]
+    assert verdict()["rejects_by_reason"] == {reason: 1}
+
+
+def test_books_are_made_only_where_they_are_asked_for() -> None:
+    Path("d.jsonl").write_text(snapshot(10, 0.5, BIDS, ASKS) + update(1, [("97", "1")]))
+    command = ["replay-to-parquet", "--source", "websocket", "--symbol", "BTCUSDT", "--input", "d.jsonl", "-q"]
+    assert run(command) == 1
+    assert not Path("data/raw/cli_websocket/depth").exists()
+
+
+# ---------------------------------------------------------------- real captures
+
+
+@needs_captures
+def test_a_real_capture_has_no_break_and_is_never_crossed_after_an_event() -> None:
+    command = ["replay-to-parquet", "--source", "websocket", "--symbol", "ETHUSDT", "--data-types", "deltas", "-q"]
+    assert run([*command, "--input", str(CAPTURE)]) == 0
+    instrument = "ETHUSDT-PERP.BINANCE"
+    found = deltas(instrument)
+    states = [each for each in found if not each.flags & 32]
+    assert len(states) == 428_411
+    answers = {answer["name"]: answer for answer in verdict(instrument, "2024-08-08")["rules"]}
+    assert answers["sequence_continuous"]["numbers"]["breaks"] == 0
+    assert answers["book_not_crossed"]["numbers"]["crossed"] == 0
+    assert answers["starts_with_snapshot"]["passed"]
+    book = OrderBook(InstrumentId.from_str(instrument), BookType.L2_MBP)
+    for each in found:
+        book.apply_delta(each)
+    bids, asks = replayed_by_hand()
+    assert [(f"{level.price}", level.size()) for level in book.bids()[:50]] == top(bids, 50, reverse=True)
+    assert [(f"{level.price}", level.size()) for level in book.asks()[:50]] == top(asks, 50, reverse=False)
+
+
+def replayed_by_hand() -> tuple[dict[str, str], dict[str, str]]:
+    """The book at the end of the capture, by a loop over its messages."""
+    with gzip.open(CAPTURE, "rt") as lines:
+        messages = [
+            json.loads(line.partition(" ")[2]) for line in lines if "lastUpdateId" in line or "depthUpdate" in line
+        ]
+    body = next(message for message in messages if "lastUpdateId" in message)
+    bids, asks = dict(body["bids"]), dict(body["asks"])
+    for message in (each["data"] for each in messages if "data" in each):
+        if message["u"] >= body["lastUpdateId"]:
+            bids.update(message["b"])
+            asks.update(message["a"])
+    return ({price: size for price, size in side.items() if float(size)} for side in (bids, asks))  # type: ignore[return-value]
+
+
+def top(side: dict[str, str], count: int, *, reverse: bool) -> list[tuple[str, float]]:
+    return [(price, float(side[price])) for price in sorted(side, key=float, reverse=reverse)[:count]]
+
+
+@needs_captures
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "symbol", "market"),
+    [("binance-spot_ethusdt", "ETHUSDT", "spot"), ("binance-coinm_ethusd-perp", "ETHUSD_PERP", "coinm")],
+)
+def test_captures_of_other_markets_have_no_break_either(name: str, symbol: str, market: str) -> None:
+    files = [str(CAPTURES / f"{name}_2024-08-0{day}.jsonl.gz") for day in (8, 9)]
+    command = ["replay-to-parquet", "--source", "websocket", "--symbol", symbol, "--market", market, "-q"]
+    for file in files:
+        command += ["--input", file]
+    assert run([*command, "--data-types", "deltas"]) == 0
+    for path in Path("data/catalog").glob("*/order_book_delta.verdict/*.json"):
+        told = json.loads(path.read_text())
+        answers = {answer["name"]: answer for answer in told.get("held", told)["rules"]}
+        assert answers["sequence_continuous"]["numbers"]["breaks"] == 0
+        assert answers["book_not_crossed"]["numbers"]["crossed"] == 0
