@@ -21,6 +21,8 @@ from dagster._serdes import ConfigurableClassData
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.pool import QueuePool
 
+from hedgegrid_assets.errors import HistoryHidden
+
 _log: Final = logging.getLogger(__name__)
 
 KNOWN: Final = "1.13."
@@ -28,6 +30,8 @@ KNOWN: Final = "1.13."
 _BUSY_SECONDS: Final = 60
 _EVENT: Final = '{"__class__": "EventLogEntry"'
 """How the JSON of an event begins."""
+_DEFAULT_INDEX: Final = f"history/runs/{INDEX_SHARD_NAME}.db"
+"""Of Dagster's default history, below DAGSTER_HOME."""
 _PAGE_BYTES: Final = 16_384
 """Of new databases: an event is 2 to 15 kB, and SQLite's usual 4 kB would be half empty."""
 _SHARDS: Final = 4
@@ -102,12 +106,18 @@ class KeptSqliteEventLog(SqliteEventLogStorage):
 
 
 class KeptEventLog(ConsolidatedSqliteEventLogStorage):
-    """One database for all runs: half the bytes. For new instances, as a history is not moved into it."""
+    """One database for all runs: half the bytes.
+
+    For new instances: a history of Dagster's default is not moved into it, as its events point at each other by numbers that
+    would be others here. Raises HistoryHidden where there is one.
+    """
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._engine: Engine | None = None
         self._tables: set[str] = set()
         is_new = not Path(base_dir, f"{SQLITE_EVENT_LOG_FILENAME}.db").exists()
+        if is_new:
+            _refuse_to_hide(Path(base_dir, _DEFAULT_INDEX))
         super().__init__(base_dir, inst_data)
         if is_new and is_known():
             self._forget()
@@ -180,6 +190,17 @@ def _compact(value: object) -> object:
     """An event without the spaces in its JSON: a twentieth of it."""
     is_event = isinstance(value, str) and value.startswith(_EVENT)
     return msgspec.json.format(value, indent=-1) if is_event else value
+
+
+def _refuse_to_hide(index: Path) -> None:
+    if not index.exists():
+        return
+    with closing(sqlite3.connect(f"{index.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+        if not connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'event_logs'").fetchone():
+            return
+        (events,) = connection.execute("SELECT count(*) FROM event_logs").fetchone()
+    if events:
+        raise HistoryHidden(KeptEventLog.__name__, f"{events:,} events in {index.parent}")
 
 
 def _use_large_pages(path: Path) -> None:

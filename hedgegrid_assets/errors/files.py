@@ -180,3 +180,17 @@ class ImportFails(EnvironmentFault):
             hint="see the failed run; nothing is forgotten, the files are tried for as long as they wait",
             details={"landing": landing, "runs": count, "why": why},
         )
+
+
+class HistoryHidden(EnvironmentFault):
+    """A Dagster instance would begin a second history, and no longer show the one that it has."""
+
+    code = "history_hidden"
+
+    def __init__(self, setting: str, history: str) -> None:
+        super().__init__(
+            f"{setting} would hide what Dagster has shown so far: expected a DAGSTER_HOME without history, found {history}",
+            hint="take event_log_storage out of dagster.yaml, where all stays as it is and `hedgegrid backfill` is as fast; "
+            "or set DAGSTER_HOME to a new folder",
+            details={"history": history},
+        )

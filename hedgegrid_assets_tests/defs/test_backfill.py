@@ -21,6 +21,7 @@ from hedgegrid_assets.pipeline.landing import import_landing
 from hedgegrid_assets_tests.dagster_feeds import (
     CAPTURES,
     SIM,
+    TABLES,
     catalog_files,
     day_of,
     drop,
@@ -154,6 +155,45 @@ def test_a_run_whose_process_was_killed_is_closed_by_the_next_backfill(
     found = {name: instance.get_run_by_id(run.run_id) for name, run in runs.items()}
     statuses = {name: run.status for name, run in found.items() if run}
     assert statuses == {"killed": dg.DagsterRunStatus.FAILURE, "alive": dg.DagsterRunStatus.STARTED}
+
+
+@pytest.mark.slow
+def test_of_a_block_that_is_killed_the_finished_days_are_good_and_the_next_backfill_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feed_context = feed_context_of(tmp_path)
+    drop(feed_context, b"".join(day_of(number) for number in range(8)))
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home"))
+    places = {"HEDGEGRID_DATA": str(feed_context.places.data), "HEDGEGRID_FEEDS": str(tmp_path / "feeds.yaml")}
+    command = [sys.executable, "-m", "hedgegrid_assets", "backfill", "captures"]
+    process = subprocess.Popen(command, env={**os.environ, **places}, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    assert any(line.startswith("[3/8]") for line in process.stderr)
+    process.kill()
+    process.wait()
+    process.stderr.close()
+    key = dg.AssetKey(["captures", "catalog", "trade_tick"])
+    with instance_for(tmp_path / "data") as instance:
+        (killed,) = instance.get_runs()
+        assert killed.status is dg.DagsterRunStatus.STARTED
+        finished = instance.get_materialized_partitions(key)
+        assert finished >= {partition(number) for number in range(3)}
+        summary = filled(feed_context, instance)
+        assert summary.ok
+        assert len(summary.of(Outcome.FRESH)) >= 3
+        assert len(summary.of(Outcome.FRESH)) + len(summary.of(Outcome.DONE)) == 8
+        assert instance.get_materialized_partitions(key) == {partition(number) for number in range(8)}
+        assert {run.status for run in instance.get_runs(dg.RunsFilter(run_ids=[killed.run_id]))} == {
+            dg.DagsterRunStatus.FAILURE
+        }
+        assert len(instance.get_runs()) == 2
+    (tmp_path / "clean").mkdir()
+    clean = feed_context_of(tmp_path / "clean")
+    drop(clean, b"".join(day_of(number) for number in range(8)))
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert filled(clean, instance).ok
+    for table in TABLES:
+        assert catalog_files(feed_context, table) == catalog_files(clean, table)
 
 
 def test_force_runs_fresh_days_as_well(feed_context: FeedContext, instance: dg.DagsterInstance) -> None:

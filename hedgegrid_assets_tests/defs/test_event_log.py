@@ -14,6 +14,7 @@ from dagster._core.storage.event_log import SqliteEventLogStorage
 from hedgegrid_assets.defs import event_log
 from hedgegrid_assets.defs.backfill import instance_for
 from hedgegrid_assets.defs.event_log import KeptEventLog, KeptSqliteEventLog
+from hedgegrid_assets.errors import HistoryHidden
 from hedgegrid_assets_tests.dagster_feeds import day_of, drop, feed_context_of, partition, run
 
 KEY = dg.AssetKey(["captures", "catalog", "trade_tick"])
@@ -87,6 +88,29 @@ def asked(path: Path, query: str) -> list[Any]:
     """The first column of an answer."""
     with closing(sqlite3.connect(path)) as connection:
         return [row[0] for row in connection.execute(query)]
+
+
+def test_an_instance_with_a_history_is_never_switched_to_another_one_silently(home: Path, tmp_path: Path) -> None:
+    key = dg.AssetKey("one")
+    with of_dagster(home) as instance:
+        instance.report_runless_asset_event(dg.AssetMaterialization(key))
+    (home / "dagster.yaml").write_text(CONSOLIDATED)
+    for opened in (lambda: instance_for(tmp_path), lambda: of_dagster(home)):
+        with pytest.raises(HistoryHidden, match=r"would hide .*found 1 events in .*history/runs"), opened():
+            pass
+    assert not (home / "event_log.db").exists()
+    (home / "dagster.yaml").write_text("")  # the way out, as the hint says
+    with instance_for(tmp_path) as instance:
+        assert instance.get_latest_materialization_event(key)
+
+
+def test_an_instance_that_has_shown_nothing_yet_may_begin_with_the_other_history(home: Path, tmp_path: Path) -> None:
+    with of_dagster(home) as instance:
+        assert not instance.get_runs()
+        assert not instance.event_log_storage.get_asset_records([dg.AssetKey("one")])
+    (home / "dagster.yaml").write_text(CONSOLIDATED)
+    with instance_for(tmp_path) as instance:
+        assert type(instance.event_log_storage) is KeptEventLog
 
 
 def test_with_a_dagster_that_is_not_known_the_log_is_dagsters_own_and_says_so(
