@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -18,7 +19,6 @@ from hedgegrid_assets.cli.output import (
     console,
     megabytes,
     print_json,
-    say,
     set_logging,
 )
 from hedgegrid_assets.config.paths import data_path, feeds_path
@@ -67,9 +67,10 @@ def status(
     from hedgegrid_assets.store import Places
 
     set_logging(verbose=verbose, quiet=quiet)
-    known = _feeds(feeds or feeds_path(), feed, must_be_there=feeds is not None)
+    known, wrong = _feeds(feeds or feeds_path(), feed, must_be_there=feeds is not None)
     root = data or data_path()
     found = standing_of(Places(root, catalog or root / "catalog"), known, feed, ask=not offline)
+    found = replace(found, problems=[*wrong, *found.problems])
     if as_json:
         print_json(found.to_dict())
     elif not quiet or not found.ok:
@@ -77,18 +78,16 @@ def status(
     return 0 if found.ok else 1
 
 
-def _feeds(path: Path, wanted: str | None, *, must_be_there: bool) -> "Mapping[str, Feed]":
-    """The feeds of the file; none where there is no file and none is asked for. Raises UsageError."""
+def _feeds(path: Path, wanted: str | None, *, must_be_there: bool) -> "tuple[Mapping[str, Feed], list[str]]":
+    """The feeds of the file, and what is wrong with others; none where there is no file and none is asked for. Raises UsageError."""
     if not path.is_file() and wanted is None and not must_be_there:
-        return {}
+        return {}, []
     from hedgegrid_assets.config.feeds import read_feeds
 
     file = read_feeds(path)
-    for problem in file.problems:
-        say(str(problem))
     if wanted is not None and wanted not in file.feeds:
         raise UsageError(f"unknown feed ({path}): expected one of {', '.join(file.feeds) or 'none'}, found {wanted!r}")
-    return file.feeds
+    return file.feeds, [str(problem) for problem in file.problems if wanted in (None, problem.feed)]
 
 
 def _show(found: "Standing") -> None:
@@ -112,7 +111,7 @@ def _show(found: "Standing") -> None:
     for problem in found.problems:
         out.print(f"problem: {problem}", style="bold red", markup=False)
     if found.problems:
-        out.print("look further: hedgegrid doctor")
+        out.print("look further: hedgegrid doctor, hedgegrid feeds check")
 
 
 # ---------------------------------------------------------------- a feed
@@ -131,8 +130,12 @@ def _feed(feed: "FeedStanding") -> Iterator[Line]:
     busy = {table.instrument_id for table in feed.tables if _has_todo(table)}
     shown = sorted(instruments, key=lambda name: name not in busy)[:_INSTRUMENTS]
     for name in instruments if len(instruments) <= _INSTRUMENTS else shown:
+        its = [table for table in feed.tables if table.instrument_id == name]
+        if not any(table.days or _has_todo(table) for table in its):
+            yield from ((line, "dim") for line in _joined(f"  {name}", "no data"))
+            continue
         yield f"  {name}", ""
-        for alike in _alike([table for table in feed.tables if table.instrument_id == name]):
+        for alike in _alike(its):
             yield from _table(alike)
     if len(instruments) > _INSTRUMENTS:
         left = len(busy - set(shown))

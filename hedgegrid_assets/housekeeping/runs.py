@@ -19,12 +19,14 @@ _ELSEWHERE: Final = ("storage:", "run_storage:")
 _LAST: Final = (
     "SELECT run_id, pipeline_name, status, partition, start_time, end_time FROM runs {where} ORDER BY id DESC LIMIT ?"
 )
+_RANGES: Final = "SELECT run_id, key, value FROM run_tags WHERE run_id IN ({runs}) AND key IN (?, ?)"
+_RANGE_TAGS: Final = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
 _COUNTS: Final = "SELECT status, COUNT(*) FROM runs {where} GROUP BY status"
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run; ``started``: UTC, to the second, None before it has begun; ``seconds``: None before its end."""
+    """One run; ``partition``: or those of a block, as ``first ... last``; ``started``: UTC, to the second, None before it has begun; ``seconds``: None before its end."""
 
     id: str
     job: str
@@ -89,7 +91,18 @@ def _read(home: Path, feed: str | None) -> Runs:
     with closing(sqlite3.connect(f"{(home / _RUNS).as_uri()}?mode=ro", uri=True, timeout=2.0)) as database:
         counts = dict(database.execute(_COUNTS.format(where=where), asked))
         rows = list(database.execute(_LAST.format(where=where), (*asked, _SHOWN)))
-    return Runs(home, counts, [_run(*row) for row in rows])
+        ranges = _ranges(database, [row[0] for row in rows])
+    return Runs(home, counts, [_run(row, ranges.get(row[0])) for row in rows])
+
+
+def _ranges(database: sqlite3.Connection, runs: Sequence[str]) -> dict[str, str]:
+    """Run -> the partitions of a block, from first to last."""
+    found: dict[str, dict[str, str]] = {}
+    marks = ", ".join("?" * len(runs))
+    for run_id, key, value in database.execute(_RANGES.format(runs=marks), (*runs, *_RANGE_TAGS)):
+        found.setdefault(run_id, {})[key] = value
+    ends = {run_id: [tags[key] for key in _RANGE_TAGS if key in tags] for run_id, tags in found.items()}
+    return {run_id: " ... ".join(dict.fromkeys(each)) for run_id, each in ends.items()}
 
 
 def _like(feed: str) -> str:
@@ -97,7 +110,12 @@ def _like(feed: str) -> str:
     return feed.replace("_", "\\_") + "\\_%"
 
 
-def _run(run_id: str, job: str, status: str, partition: str | None, start: float | None, end: float | None) -> Run:
+type _Row = tuple[str, str, str, str | None, float | None, float | None]
+"""As ``_LAST`` gives them; times in seconds since 1970."""
+
+
+def _run(row: _Row, block: str | None) -> Run:
+    run_id, job, status, partition, start, end = row
     seconds = round(end - start, 1) if start and end else None
     started = datetime.fromtimestamp(int(start), UTC) if start else None
-    return Run(run_id, job, status, partition, started, seconds)
+    return Run(run_id, job, status, partition or block, started, seconds)

@@ -124,6 +124,17 @@ def test_an_unknown_feed_is_a_usage_error_with_those_that_there_are(
     assert "expected one of tape, found 'tap'" in capsys.readouterr().err
 
 
+def test_a_feed_that_cannot_be_used_is_a_problem_and_hides_no_other(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with (home.root / "feeds.yaml").open("a") as file:
+        file.write("  broken:\n    source: websocket\n")
+    found = told(home, capsys, code=1)
+    assert [feed["feed"] for feed in found["feeds"]] == ["tape"]
+    assert any("feeds.broken" in problem for problem in found["problems"])
+    assert told(home, capsys, "tape")["problems"] == []
+
+
 def test_an_empty_place_is_told_with_a_way_to_begin(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
