@@ -297,6 +297,10 @@ def _show(summary: "RunSummary", catalog: "Path | StorePath") -> None:
         out.print(
             "rejected: " + ", ".join(f"{reason} {count:,}" for reason, count in reasons.most_common()), markup=False
         )
+    warned = Counter(name for day in summary.days for name in day.warned)
+    if warned:
+        told = ", ".join(f"{name} on {count} day{'s' if count > 1 else ''}" for name, count in warned.most_common())
+        out.print(f"seen: {told}; where and how many: hedgegrid validate {catalog}", markup=False)
     streams = ", ".join(f"{stream} {count:,}" for stream, count in Counter(summary.by_stream).most_common(8))
     if summary.lines:
         counts = " + ".join(f"{name} {count:,}" for name, count in summary.counts.items() if name != "lines")

@@ -1,9 +1,10 @@
 """``diff`` and ``refresh``: two sources of one day, two catalogs, or two states of a published file, row by row."""
 
+import re
 import tempfile
 from datetime import date, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -21,12 +22,13 @@ from hedgegrid_assets.cli.output import (
 )
 from hedgegrid_assets.config.paths import data_path, feeds_path
 from hedgegrid_assets.errors import UsageError
-from hedgegrid_assets.timestamps import parse_day
+from hedgegrid_assets.timestamps import iso, parse_day
 
 if TYPE_CHECKING:
     from hedgegrid_assets.inspect.diff import Difference
 
-_SHOWN_ROWS = 5
+_SHOWN_ROWS: Final = 5
+_DECIMAL: Final = re.compile(r"-?[0-9]+\.[0-9]+")
 
 
 def diff(
@@ -109,7 +111,8 @@ def refresh(
     else:
         for one in done.replaced:
             what = "is gone; its days stay" if one.now is None else "was replaced"
-            console().print(f"{one.url} {what}: {len(one.days)} days, from {one.days[0].day}", markup=False)
+            days = f"{len(one.days)} day{'s' if len(one.days) > 1 else ''}"
+            console().print(f"{one.url} {what}: {days}, from {one.days[0].day}", markup=False)
         console().print(f"{len(done.replaced)} of {done.files} published files are not what they were", markup=False)
         if done.differences:
             _show(list(done.differences))
@@ -200,5 +203,12 @@ def _show(found: "list[Difference]") -> None:
     console().print(table)
     for one in found:
         for row in one.first[:_SHOWN_ROWS]:
-            values = ", ".join(f"{name} {value}" for name, value in row.items() if name != "kind")
+            values = ", ".join(f"{name} {_plain(name, value)}" for name, value in row.items() if name != "kind")
             console().print(f"{one.table} {one.date} {row['kind']}: {values}", markup=False)
+
+
+def _plain(name: str, value: str) -> str:
+    """A time as ISO, a decimal without zeros that say nothing."""
+    if name.startswith("ts_") and value.isdigit():
+        return iso(int(value))
+    return value.rstrip("0").rstrip(".") if _DECIMAL.fullmatch(value) else value

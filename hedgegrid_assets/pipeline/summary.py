@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any
 
 from hedgegrid_assets.errors import DataError, HedgegridError, Refused
-from hedgegrid_assets.model import InstrumentDay, Status, Table
+from hedgegrid_assets.model import InstrumentDay, Severity, Status, Table
 from hedgegrid_assets.pipeline.days import TableDay
 from hedgegrid_assets.stages import catalog
 from hedgegrid_assets.stages.outages import read_outages, with_outages
@@ -19,6 +19,7 @@ class DaySummary:
     """One (instrument, table, day) of a run.
 
     ``skipped``: it was there already, made from the same bytes. ``off``: rules that say nothing of the day.
+    ``warned``: WARN rules that it failed.
     """
 
     instrument_id: str
@@ -33,6 +34,7 @@ class DaySummary:
     skipped: bool = False
     error: str | None = None
     off: tuple[str, ...] = ()
+    warned: tuple[str, ...] = ()
     note: str | None = None
     """What a person should know of what the day has replaced."""
 
@@ -125,6 +127,7 @@ def _summary(
         skipped=skipped,
         error=str(error) if error else None,
         off=tuple(verdict.rules_off),
+        warned=tuple(rule.name for rule in verdict.failed if rule.severity is Severity.WARN),
     )
 
 
