@@ -1,6 +1,6 @@
 """How the lines of a file are to be read: the dialect of a file, kept in the manifest of each raw day that it gives lines to."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any, ClassVar, Self
 
@@ -56,9 +56,9 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """Of lines that were taken out of the file, without its header."""
         return msgspec.structs.replace(self, header_lines=0) if stored(self) else self
 
-    def of_day(self, symbol: str, day: date) -> Self:
-        """Of lines that hold messages of several symbols or days, of which these are meant."""
-        del symbol, day
+    def of_day(self, names: Sequence[str], day: date) -> Self:
+        """Of lines that hold messages of several symbols or days, of which these are meant: what they call the symbol."""
+        del names, day
         return self
 
 

@@ -131,7 +131,7 @@ def _show_gaps(report: "GapReport", catalog: Path) -> None:
             "off" if "holes" in off else f"{found.ids_missing:,}",
             "off" if "silences" in off else f"{found.quiet:,}",
             f"{found.edge_seconds:,.1f}",
-            f"{found.ids_missing_between_days:,}",
+            "off" if "holes" in off else f"{found.ids_missing_between_days:,}",
             f"{found.missing_days:,}",
             f"{found.known:,}",
         )

@@ -18,7 +18,6 @@ from hedgegrid_assets.venues import Market
 
 INPUTS: Final = "inputs"
 """Files that the command line names; no key of a file."""
-_CONFIG_HINT: Final = "correct the file given with --config; its keys are in the README"
 
 
 def _secret(value: object) -> object:
@@ -42,16 +41,22 @@ def read_config(path: Path, source: str) -> dict[str, Any]:
     try:
         tree, walk = plain_file(path)
     except Unreadable as error:
-        raise UsageError(f"configuration is not usable ({path}): {error}", hint=_CONFIG_HINT) from None
+        raise UsageError(f"configuration is not usable ({path}): {error}", hint=_hint(model, source)) from None
     if not isinstance(tree, dict):
         raise UsageError(
-            f"configuration is not usable ({path}): expected a mapping of keys, found {shown(tree)}", hint=_CONFIG_HINT
+            f"configuration is not usable ({path}): expected a mapping of keys, found {shown(tree)}",
+            hint=_hint(model, source),
         )
     findings = sorted([*walk.findings, *walk.place((), setting_notes(model, tree))], key=lambda finding: finding[0])
     if findings:
         problems = [f"{path}:{line}: {dotted(at)}: {message}" for line, at, message in findings]
-        raise UsageError(several(problems), hint=_CONFIG_HINT, details={"problems": problems})
+        raise UsageError(several(problems), hint=_hint(model, source), details={"problems": problems})
     return tree
+
+
+def _hint(model: type[BaseModel], source: str) -> str:
+    keys = ", ".join(name for name in model.model_fields if name != INPUTS)
+    return f"correct the file given with --config; for {source} it takes: {keys}"
 
 
 def check_settings(source: str, given: Mapping[str, Any]) -> None:

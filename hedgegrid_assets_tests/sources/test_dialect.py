@@ -59,7 +59,7 @@ def test_lines_that_are_taken_out_of_a_file_stand_below_no_header() -> None:
 
 
 def test_messages_of_several_days_say_which_of_them_are_meant() -> None:
-    assert stored(MessageDialect().of_day("BTCUSDT", date(2024, 1, 1))) == {"symbol": "BTCUSDT", "date": "2024-01-01"}
+    assert stored(MessageDialect().of_day(["BTCUSDT"], date(2024, 1, 1))) == {"symbol": "BTCUSDT", "date": "2024-01-01"}
 
 
 @pytest.mark.parametrize(

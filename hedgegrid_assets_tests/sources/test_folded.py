@@ -98,12 +98,12 @@ def converted(
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / name
         path.write_bytes(lines if isinstance(lines, bytes) else "".join(f"{line}\n" for line in lines).encode())
-        types = settings.pop("data_types", None)
+        types, into = settings.pop("data_types", None), settings.pop("into", "catalog")
         config = settings | {
             "files": {token: {"file_path": str(path)} for token in types or ("trades", "mark", "index", "funding")}
         }
         return asyncio.run(
-            run_pipeline("websocket", symbols, output_path=folder / "catalog", data_types=types, source_config=config)
+            run_pipeline("websocket", symbols, output_path=folder / into, data_types=types, source_config=config)
         )
 
 
@@ -237,6 +237,34 @@ def test_each_symbol_of_an_array_gets_its_own_marks_and_all_is_accounted_for(tmp
     )
     assert path.whole
     assert path.steps["landing"]["line"] == 5
+
+
+def test_a_stream_of_pairs_that_names_the_contract_too_gives_all_its_rows_each_time(tmp_path: Path) -> None:
+    def index(number: int, name: str) -> dict[str, Any]:
+        return {
+            "e": "indexPriceUpdate",
+            "E": MS + 1_000 * number,
+            "i": name,
+            "p": f"42000.1{'2345' * (name != 'BTCUSD')}",
+        }
+
+    lines = [json.dumps([index(0, "BTCUSD_PERP"), index(1, "BTCUSD")]), json.dumps(index(2, "BTCUSD_PERP"))]
+    lines.append(json.dumps([index(3, "BTCUSD"), index(4, "ETHUSD")]))
+    for folder in ("once", "again"):  # first with the rows at hand, then by the manifest alone
+        summary = converted(tmp_path, lines, "BTCUSD_PERP", data_types=["index"], market="coinm", into=folder)
+        assert summary.ok
+        assert [day.rows["out"] for day in summary.days] == [4]
+    manifest = json.loads(next((tmp_path / "data").rglob("indexPrice/BTCUSD_PERP/*.json")).read_bytes())
+    dialect = {"symbol": "BTCUSD", "also": ["BTCUSD_PERP"], "date": "2024-01-01"}
+    assert manifest["origin"][0]["dialect"] == dialect
+    assert manifest["origin"][0]["decimals"]["index_price"] == [5, 5]
+
+
+@pytest.mark.parametrize("form", ["[99999999999, {}]", "[99999999999, [{}, {}]]", "99999999999 {}"])
+def test_a_line_without_a_place_is_shown_as_it_stands(form: str) -> None:
+    line = form.replace("{}", TRADE)
+    [*shown] = scanned(line).lines.select("reason", "raw").unique().rows()
+    assert shown == [("unknown_time", TRADE if form.count("{}") > 1 else line)]
 
 
 def test_an_array_over_midnight_gives_each_day_its_own_messages(tmp_path: Path) -> None:

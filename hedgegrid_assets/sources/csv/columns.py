@@ -18,6 +18,7 @@ from hedgegrid_assets.sources.csv.names import (
     found_by,
 )
 from hedgegrid_assets.tables import DEFAULT, TABLES
+from hedgegrid_assets.tables import TOKENS as BY_TOKEN
 
 TOKENS: Final = tuple(REQUIRED)
 USUAL: Final = tuple(TABLES[name].token for name in DEFAULT)
@@ -51,12 +52,22 @@ def views_of(
     if not given:
         if candles(head.names) and asked[0] in candle_prices.SERIES:
             raise CandlesRefused(path, asked[0], columns_to_map(head), what_is_named(whose))
+        _refuse_unasked(head, path, asked[0])
         yield asked[0], _found(head, asked[0], path, said=False)
         return
     if given[0] == "trades":  # other prices of trades are usually copies; what is asked for by name is not
         given = ["trades", *(token for token in given if token not in USUAL)]
     for token in given:
         yield token, _found(head, token, path, said=False)
+
+
+def _refuse_unasked(head: Head, path: Path, asked: str) -> None:
+    """Raises MissingColumns where the columns are those of a data type that is only made if it is asked for."""
+    other = next((token for token in TOKENS if token not in USUAL and _can_give(head.names, token)), None)
+    if other is not None:
+        missing = [column for column in REQUIRED[asked] if not found_by(column, head.names)]
+        hint = f"if {other} are wanted, say --data-types {other} (feeds.yaml: tables: [{BY_TOKEN[other].name}])"
+        raise MissingColumns(path, asked, missing, head.names, {}, f"these are the columns of {other}", hint)
 
 
 def _can_give(names: Sequence[str], token: str) -> bool:

@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from importlib.metadata import version
@@ -248,16 +248,16 @@ class Tally:
         self.first_local = first if self.first_local is None else self.first_local
         self.last_local = last
 
-    def decimals_of(self, key: RawKey, symbol: str | None = None) -> dict[str, list[Any]]:
+    def decimals_of(self, key: RawKey, names: Collection[str] = ()) -> dict[str, list[Any]]:
         """Field -> decimals of a raw day, as in ``Decimals``; what is only known of long numbers is left out where there is none.
 
-        ``symbol``: what the messages call it.
+        ``names``: what the messages call its symbol.
         """
-        return {
-            name: list(seen) if seen.long else list(seen[:2])
-            for (channel, of, name), seen in sorted(self.decimals.items())
-            if (channel, of) == (key.channel, symbol or key.symbol)
-        }
+        found: dict[str, Decimals] = {}
+        for (channel, symbol, name), seen in sorted(self.decimals.items()):
+            if channel == key.channel and symbol in (names or (key.symbol,)):
+                found[name] = found[name].with_more(seen) if name in found else seen
+        return {name: list(seen) if seen.long else list(seen[:2]) for name, seen in found.items()}
 
 
 def manifest_of(

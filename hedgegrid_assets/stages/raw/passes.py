@@ -388,9 +388,7 @@ class LandingPass:
     def origin(self, key: RawKey) -> FileOrigin:
         """The origin entry of a manifest. Where lines hold several messages, the dialect says which of them are of the day."""
         part = self.parts.get(key)
-        name = next(
-            (name for name, symbols in self._called.get(key.channel, {}).items() if key.symbol in symbols), key.symbol
-        )
+        names = self._names_of(key)
         dialect = self.dialect.cut() if part else self.dialect
         return FileOrigin(
             path=self.name,
@@ -404,15 +402,22 @@ class LandingPass:
             unplaced=self._told,
             content=self.content,
             decoded_to_end=not self.reader.truncated,
-            decimals=self.tally.decimals_of(key, name),
+            decimals=self.tally.decimals_of(key, names),
             first_local_ns=self.spans[key][0],
             last_local_ns=self.spans[key][1],
             disconnects_ns=sorted(self.disconnects),
-            dialect=stored(dialect.of_day(name, key.day) if self.several else dialect),
+            dialect=stored(dialect.of_day(names, key.day) if self.several else dialect),
             settings=dict(self.landing.settings),
             stored_lines=part.count if part else self.counts[key],
             stored_bytes=part.size if part else 0,
         )
+
+    def _names_of(self, key: RawKey) -> list[str]:
+        """What messages call the symbol of a raw day: a stream of pairs may have some that name the contract."""
+        called = self._called.get(key.channel, {})
+        name = next((name for name, symbols in called.items() if key.symbol in symbols), key.symbol)
+        seen = {symbol for channel, symbol, _ in self.tally.decimals if channel == key.channel}
+        return [name, *({key.symbol} & seen - {name})]
 
     def index(self) -> Index:
         """What is noted of this file, so that the same content is not read again."""

@@ -27,6 +27,13 @@ def ids(tmp_path: Path) -> list[str | None]:
 # ---------------------------------------------------------------- headers
 
 
+def test_columns_of_what_nobody_has_asked_for_are_told_by_its_name(tmp_path: Path) -> None:
+    book = "timestamp,bid_price,ask_price,bid_size,ask_size\n1704067200000,1,2,3,4\n"
+    with pytest.raises(MissingColumns, match="these are the columns of quotes") as caught:
+        convert(tmp_path, write(tmp_path, "BTCUSDT.csv", book))
+    assert caught.value.hint == "if quotes are wanted, say --data-types quotes (feeds.yaml: tables: [quote_tick])"
+
+
 @pytest.mark.parametrize("above", range(1, 11))
 def test_no_row_above_a_late_header_is_lost(tmp_path: Path, above: int) -> None:
     text = "".join(map(row, range(above))) + HEADER + "".join(map(row, range(above, 15)))

@@ -28,6 +28,7 @@ from hedgegrid_assets.sources.formats.binance.grammar import (
     TIME,
     in_stream,
 )
+from hedgegrid_assets.sources.formats.lines import shown
 from hedgegrid_assets.sources.formats.times import billionths, with_fraction
 from hedgegrid_assets.store import Block, bytes_of
 
@@ -76,8 +77,8 @@ _WRAPPER: Final = (
     rf"({MESSAGE}|{_LIST}|{in_stream(_LIST)}|{_QUOTED})((?:{COMMA}{STRING}{COLON}{SCALAR})*){BLANKS}\}}$"
 )
 _ONLY_QUOTES_ESCAPED: Final = r'^"(?:[^"\\\x00-\x1f]|\\")*"$'
-_UNREADABLE: Final = "9" * 19
-"""A receive time that no reader can read: so that the line is never given another one."""
+UNREADABLE: Final = f"{'9' * 19} "
+"""A receive time that no reader can read: so that the line is never given another one. Never shown."""
 _DEEPEST: Final = 6
 _DECODER: Final = json.JSONDecoder()
 _OPEN_ONLY: Final = re.compile(r"(?:\[|\{|\[\s*\{)")
@@ -102,10 +103,10 @@ class Unfolded:
     odd: int
 
 
-def unfold(lines: pl.DataFrame, events: Collection[str], symbol: str | None, last: int | None) -> Unfolded | None:
+def unfold(lines: pl.DataFrame, events: Collection[str], names: Collection[str], last: int | None) -> Unfolded | None:
     """Make plain those of some lines (``line, text``) that hold messages of these events in another form; None: no line does.
 
-    With ``symbol``, messages of other symbols are left out. ``last``: number of a line that may be cut off.
+    With ``names``, messages of other symbols are left out. ``last``: number of a line that may be cut off.
     """
     folded = _folded(lines, events)
     if not len(folded):
@@ -127,13 +128,26 @@ def unfold(lines: pl.DataFrame, events: Collection[str], symbol: str | None, las
         return None
     taken = messages["line"].unique()
     several = bool(messages["line"].is_duplicated().any())
-    if symbol is not None:
+    if names:
         message = pl.col("message")
-        messages = messages.filter(
-            message.str.contains(f'"{symbol}"', literal=True) | message.str.contains("\\", literal=True)
-        )
+        named = message.str.contains_any([f'"{name}"' for name in names])
+        messages = messages.filter(named | message.str.contains("\\", literal=True))
     messages = messages.sort("line", maintain_order=True)
     return Unfolded(_block(messages, last), messages["line"], taken, several, len(rest))
+
+
+def as_in_file(rows: pl.DataFrame, key: str, numbers: pl.Series, lines: pl.DataFrame) -> pl.DataFrame:
+    """``raw`` of some plain lines as it stands in the file: all of a line that holds one message, else the message alone.
+
+    ``key``: column of ``rows`` with the number of the line in the file; ``numbers``: those of all plain lines;
+    ``lines``: ``line, text`` of the file.
+    """
+    alone = lines.filter(~pl.col("line").is_in(numbers.filter(numbers.is_duplicated()).implode()))
+    whole = alone.select(pl.col("line").alias(key), whole=shown(pl.col("text")))
+    joined = rows.join(whole, on=key, how="left", maintain_order="left")
+    raw = pl.col("raw").str.strip_prefix(UNREADABLE)
+    held = pl.when(pl.col("raw").is_not_null()).then(pl.coalesce("whole", raw))
+    return joined.with_columns(raw=held).select(rows.columns)
 
 
 def is_value(text: pl.Expr) -> pl.Expr:
@@ -245,7 +259,7 @@ def _without_wrapper(bodies: pl.DataFrame) -> pl.DataFrame:
 
 def _block(messages: pl.DataFrame, last: int | None) -> Block:
     stamp = pl.when(pl.col("ns").is_not_null()).then(pl.col("ns").cast(pl.String).str.zfill(19) + " ")
-    stamp = stamp.when("stamped").then(pl.lit(f"{_UNREADABLE} ")).otherwise(pl.lit(""))
+    stamp = stamp.when("stamped").then(pl.lit(UNREADABLE)).otherwise(pl.lit(""))
     texts = messages.select(text=pl.concat_str(stamp, "message", pl.lit("\n")))["text"]
     cut = last is not None and len(messages) > 0 and messages["line"][-1] == last
     data = bytes_of(texts.to_arrow().cast("large_binary")) if len(texts) else b""

@@ -42,7 +42,7 @@ def placed_block(
     lines = lines_of(block)
     read = pl.concat([rows["line"] for rows in found]) if found else pl.Series([], dtype=pl.UInt32)
     rest = replace(lines, frame=lines.frame.filter(~pl.col("line").is_in(read.implode())))
-    other_form = None if numbers is not None else unfolded(rest, known, None)
+    other_form = None if numbers is not None else unfolded(rest, known)
     if other_form is not None:
         rest = replace(rest, frame=rest.frame.filter(~pl.col("line").is_in(other_form.taken.implode())))
     placed = placed_lines(rest, known, only_symbol(rest.frame, by_channel))
@@ -72,7 +72,7 @@ def placed_block(
         examples=tuple(examples),
         unusable=_MANY_LINES if folded.over_many_lines(block) else "",
     )
-    return scan if other_form is None else _with_other_form(scan, other_form, known)
+    return scan if other_form is None else _with_other_form(scan, other_form, known, lines.frame)
 
 
 def _counted(numbers: pl.Series | None, unplaced: pl.Series) -> pl.Series | None:
@@ -89,11 +89,15 @@ def _count(lines: pl.Series, counted: pl.Series | None) -> int:
     return len(lines) if counted is None else int(counted.gather(lines).sum())
 
 
-def _with_other_form(scan: Placed, other_form: folded.Unfolded, known: tuple[Channel, ...]) -> Placed:
+def _with_other_form(
+    scan: Placed, other_form: folded.Unfolded, known: tuple[Channel, ...], texts: pl.DataFrame
+) -> Placed:
     """What is said of the plain lines, and of those that were made plain."""
     numbers = other_form.numbers
     made = placed_block(other_form.block, known, all_by_shape(other_form.block, known), numbers=numbers)
     lines = made.lines.with_columns(line=numbers.gather(made.lines["line"]))
+    if made.unreadable:
+        lines = folded.as_in_file(lines, "line", numbers, texts)
     decimals = {
         key: seen if seen.line is None else seen._replace(line=int(numbers[seen.line]))
         for key, seen in made.decimals.items()

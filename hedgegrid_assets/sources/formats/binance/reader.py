@@ -50,16 +50,16 @@ class MessageReader:
         return [channel for channel in self.known if channel.name in self.wanted]
 
     def _rows(self, block: Block, channel: Channel, certain: pl.DataFrame | None) -> Decoded:
-        symbol, day = self.dialect.symbol, self.dialect.date
-        decoded = decoded_block(block, channel, self.known, certain, symbol)
-        if symbol is not None and day is not None:
-            decoded = _of_day(decoded, symbol, day)
+        names, day = self.dialect.names, self.dialect.date
+        decoded = decoded_block(block, channel, self.known, certain, names)
+        if names and day is not None:
+            decoded = _of_day(decoded, names, day)
         return replace(decoded, rows=numbered(decoded.rows))
 
 
-def _of_day(decoded: Decoded, symbol: str, day: date) -> Decoded:
+def _of_day(decoded: Decoded, names: Collection[str], day: date) -> Decoded:
     of_day = pl.col("ts_init").is_between(day_start(day), day_start(day) + NS_PER_DAY, closed="left")
-    rows = decoded.rows.filter(of_day & (pl.col("symbol") == symbol))
+    rows = decoded.rows.filter(of_day & pl.col("symbol").is_in(list(names)))
     faults = None if decoded.faults is None else decoded.faults.join(rows.select("raw_row"), on="raw_row", how="semi")
     return replace(decoded, rows=rows, rejects=decoded.rejects.filter(of_day), faults=faults)
 

@@ -1,5 +1,6 @@
 """Messages of one channel as typed rows, and what cannot be read of them as rejects and faults."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any, Final
 
@@ -21,11 +22,11 @@ def decoded_block(
     channel: Channel,
     known: tuple[Channel, ...],
     certain: pl.DataFrame | None,
-    symbol: str | None = None,
+    names: Collection[str] = (),
     *,
     plain: bool = False,
 ) -> Decoded:
-    """``certain``: the lines that are read by shape; ``symbol``: whose messages are wanted; ``plain``: all lines are."""
+    """``certain``: the lines that are read by shape; ``names``: whose messages are wanted (none: all); ``plain``: all lines are."""
     rows, rejects, odd = None, pl.DataFrame(schema=REJECTS_SCHEMA), 0
     faults: pl.DataFrame | None = None
     others: Decoded | None = None
@@ -33,7 +34,7 @@ def decoded_block(
         lines = lines_of(block)
         if certain is not None:
             lines = replace(lines, frame=lines.frame.filter(~pl.col("line").is_in(certain["line"].implode())))
-        other_form = None if plain else unfolded(lines, [channel], symbol)
+        other_form = None if plain else unfolded(lines, [channel], names)
         if other_form is not None:
             others = _decode_other_form(other_form, lines, channel, known)
             lines = replace(lines, frame=lines.frame.filter(~pl.col("line").is_in(other_form.taken.implode())))
@@ -65,18 +66,8 @@ def _decode_other_form(
     )
     rejects, faults = made.rejects, made.faults
     if len(rejects):
-        whole = lines.frame.filter(~pl.col("line").is_in(numbers.filter(numbers.is_duplicated()).implode()))
-        rejects = (
-            rejects.with_columns(raw_row=numbers.gather(rejects["raw_row"]))
-            .join(
-                whole.select(raw_row="line", whole=shown(pl.col("text"))),
-                on="raw_row",
-                how="left",
-                maintain_order="left",
-            )
-            .with_columns(raw=pl.coalesce("whole", "raw"))
-            .select(REJECTS_SCHEMA.names())
-        )
+        rejects = rejects.with_columns(raw_row=numbers.gather(rejects["raw_row"]))
+        rejects = folded.as_in_file(rejects, "raw_row", numbers, lines.frame)
     if faults is not None:
         faults = faults.with_columns(raw_row=numbers.gather(faults["raw_row"]))
     rows = made.rows.with_columns(raw_row=numbers.gather(made.rows["raw_row"]))

@@ -1,6 +1,6 @@
 """Lines of messages as text: where each stands, by which stream, symbol and time it is placed; by expressions over whole blocks."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -212,6 +212,6 @@ def _integer_or_none(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**18 else None
 
 
-def unfolded(lines: Lines, known: Iterable[Channel], symbol: str | None) -> folded.Unfolded | None:
+def unfolded(lines: Lines, known: Iterable[Channel], names: Collection[str] = ()) -> folded.Unfolded | None:
     """The lines that hold messages of these channels in another form, made plain; see ``folded.unfold``."""
-    return folded.unfold(lines.frame, [channel.event for channel in known], symbol, lines.last)
+    return folded.unfold(lines.frame, [channel.event for channel in known], names, lines.last)
