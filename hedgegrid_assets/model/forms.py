@@ -55,6 +55,7 @@ class Encoding(StrEnum):
     """A decimal as the bytes of a JSON text."""
     UINT8 = "uint8"
     UINT16 = "uint16"
+    UINT32 = "uint32"
     UINT64 = "uint64"
     NS = "ns"
     """A time in ns since 1970."""

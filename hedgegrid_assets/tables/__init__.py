@@ -11,6 +11,7 @@ from hedgegrid_assets.tables.liquidation import LIQUIDATION
 from hedgegrid_assets.tables.mark_price_update import MARK_PRICE_UPDATE
 from hedgegrid_assets.tables.open_interest import OPEN_INTEREST
 from hedgegrid_assets.tables.order_book_deltas import ORDER_BOOK_DELTAS
+from hedgegrid_assets.tables.order_book_depths import ORDER_BOOK_DEPTHS
 from hedgegrid_assets.tables.quote_tick import QUOTE_TICK
 from hedgegrid_assets.tables.trade_tick import TRADE_TICK
 
@@ -18,7 +19,7 @@ TABLES: Final[Mapping[str, Table]] = {
     table.name: table
     for table in (
         *(TRADE_TICK, MARK_PRICE_UPDATE, INDEX_PRICE_UPDATE, FUNDING_RATE_UPDATE, QUOTE_TICK, *BARS),
-        *(LIQUIDATION, OPEN_INTEREST, ORDER_BOOK_DELTAS),
+        *(LIQUIDATION, OPEN_INTEREST, ORDER_BOOK_DELTAS, ORDER_BOOK_DEPTHS),
     )
 }
 TOKENS: Final[Mapping[str, Table]] = {table.token: table for table in TABLES.values()}

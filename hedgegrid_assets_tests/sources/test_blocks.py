@@ -238,6 +238,19 @@ READERS: Final[Mapping[str, Reader]] = {
         ),
         "exchange,symbol,timestamp,local_timestamp,is_snapshot,side,price,amount",
     ),
+    "tardis book_snapshot_5": Reader(
+        tardis.SOURCE,
+        "book_snapshot_5",
+        tuple(
+            f"binance-futures,BTCUSDT,{MIDNIGHT_MS + at}000,{MIDNIGHT_MS + at}500,{ask},1.5,42499.1,2" + "," * 16
+            for at in (1, 2)
+            for ask in ("42500.1", "4.25e4", "", "x")
+        ),
+        ",".join(
+            ["exchange,symbol,timestamp,local_timestamp"]
+            + [f"{side}s[{n}].{what}" for n in range(5) for side in ("ask", "bid") for what in ("price", "amount")]
+        ),
+    ),
     "tardis liquidations": Reader(
         tardis.SOURCE,
         "liquidations",
@@ -312,7 +325,7 @@ def assert_same(data: bytes, reader: Reader, folder: Path) -> None:
 
 
 def test_every_channel_of_every_source_has_its_lines_here() -> None:
-    like_others = {("csv", "aggTrade"), ("csv", "index")}
+    like_others = {("csv", "aggTrade"), ("csv", "index"), ("tardis", "book_snapshot_25")}
     like_others |= {("archive", f"klines-{period.short}") for period in PERIODS[1:]}
     others = [source for source in SOURCES.values() if source is not synthetic.SOURCE]  # see the test of its own
     channels = {(source.name, channel.name) for source in others for channel in source.channels}

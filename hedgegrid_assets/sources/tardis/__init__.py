@@ -31,7 +31,7 @@ _REPLAYED: Final = ("binance-futures",)
 _SLOTS: Final = ".slots"
 _OPEN: Final = ("bitmex",)
 """Exchanges whose definitions need no key."""
-_OF_SPOT: Final = ("trades", "quotes", "incremental_book_L2")
+_OF_SPOT: Final = ("trades", "quotes", "incremental_book_L2", "book_snapshot_25", "book_snapshot_5")
 
 type Tick = Callable[[], None] | None
 

@@ -5,6 +5,7 @@ from typing import Final
 import polars as pl
 
 from hedgegrid_assets.model import Channel, Field, Identity, TableMapping
+from hedgegrid_assets.tables import order_book_depths as depths
 from hedgegrid_assets.tables.bar import made_of_trades
 from hedgegrid_assets.tables.funding_rate_update import RATE_DECIMALS
 from hedgegrid_assets.tables.order_book_deltas import BY_ARRIVAL, columns_of
@@ -159,6 +160,8 @@ def channels(exchange: str) -> tuple[Channel, ...]:
         _liquidations(exchange),
         _open_interest(exchange),
         _book_changes(exchange),
+        _book_pictures(exchange, 25),
+        _book_pictures(exchange, 5),
     )
 
 
@@ -238,6 +241,59 @@ def _book_changes(exchange: str) -> Channel:
                     "flags": ("is_snapshot", "local_timestamp"),
                 },
                 shape=BY_ARRIVAL,
+            )
+        },
+    )
+
+
+def _book_pictures(exchange: str, levels: int) -> Channel:
+    """The best levels of the book, of which the best ten are read; an empty cell: there is no such level."""
+    name = f"book_snapshot_{levels}"
+    there = range(min(levels, depths.LEVELS))
+    keys = {
+        f"{side}_{what}_{level}": f"{side}s[{level}].{key}"
+        for side in depths.SIDES
+        for what, key in (("price", "price"), ("size", "amount"))
+        for level in there
+    }
+    nothing = pl.lit(0, pl.Decimal(38, 16))
+
+    def column(side: str, what: str, level: int) -> pl.Expr:
+        field = f"{side}_{what}_{level}"
+        return pl.col(field).fill_null(nothing) if field in keys else nothing
+
+    def count(side: str, level: int) -> pl.Expr:
+        return column(side, "price", level).gt(0).cast(pl.UInt32) if level in there else pl.lit(0, pl.UInt32)
+
+    every = [(side, level) for side in depths.SIDES for level in range(depths.LEVELS)]
+    values = {
+        f"{side}_{what}_{level}": column(side, what, level) for what in ("price", "size") for side, level in every
+    }
+    return Channel(
+        name=name,
+        event=name,
+        series=f"{exchange}/{name}",
+        fields=(
+            *_TIMES,
+            Field("symbol", "symbol", "text", "exchange symbol"),
+            *(
+                Field(field, key, "decimal", "quote units, base units or contracts", required=False)
+                for field, key in keys.items()
+            ),
+        ),
+        ts_event=nanoseconds(pl.col("timestamp")),
+        contiguous_ids=False,
+        identity=Identity.EVERY_ROW,
+        tables={
+            "order_book_depths": TableMapping(
+                columns=values
+                | {f"{side}_count_{level}": count(side, level) for side, level in every}
+                | {"flags": pl.lit(depths.SNAPSHOT_AND_LAST, pl.UInt8), "sequence": pl.lit(0, pl.Int64)},
+                lineage={
+                    "ts_event": ("timestamp",),
+                    "ts_init": ("local_timestamp",),
+                    **{field: (key,) for field, key in keys.items()},
+                },
             )
         },
     )

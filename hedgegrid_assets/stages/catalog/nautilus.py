@@ -191,6 +191,7 @@ _CODECS: Final[Mapping[Encoding, _Codec]] = {
         pa.binary(), _json_decimal, lambda column, dtype: column.cast(pl.String).str.strip_chars('"').cast(dtype)
     ),
     Encoding.UINT8: _Codec(pa.uint8(), pl.Series.to_arrow, _as_it_is),
+    Encoding.UINT32: _Codec(pa.uint32(), pl.Series.to_arrow, _as_it_is),
     Encoding.UINT64: _Codec(pa.uint64(), _unsigned, lambda column, dtype: column.cast(dtype)),
     Encoding.UINT16: _Codec(pa.uint16(), pl.Series.to_arrow, _as_it_is),
     Encoding.TEXT: _Codec(pa.string(), _text, lambda column, dtype: column.cast(dtype)),
