@@ -55,7 +55,6 @@ _KEPT: Final = "series.json"
 _LEFT_OUT: Final = frozenset({".tmp", "lock"})
 _IN_THE_MAKING: Final = ".hedgegrid-"
 _NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOTSUP, errno.EXDEV, errno.EMLINK})
-_CHUNK: Final = 1 << 20
 
 
 class Backup(Document, frozen=True, kw_only=True):
@@ -279,27 +278,23 @@ def _unpack(archive: Path, beside: Mapping[str, Path], progress: Progress) -> Ba
     found: list[bytes] = []
     sums = manifest = b""
     size = 0
-    for member in _members(archive):
-        if manifest:
-            raise BackupRefused(archive, f"{member.name} comes after its end")
-        if member.name == _SUMS:
-            sums = member.data.read()
-        elif member.name == _MANIFEST:
-            manifest = member.data.read()
-        else:
-            root = _root_of(archive, member, after_sums=bool(sums))
-            digest = _copied(member, beside[root] / member.name.removeprefix(f"{root}/") if beside else None)
-            found.append(f"{digest}  {member.name}\n".encode())
-            size += member.size
-            progress(member.name)
-    return _proved(archive, found, size, sums, manifest)
-
-
-def _members(archive: Path) -> Iterator[Member]:
     try:
-        yield from tar_members(archive)
+        for member in tar_members(archive):
+            if manifest:
+                raise BackupRefused(archive, f"{member.name} comes after its end")
+            if member.name == _SUMS:
+                sums = b"".join(member.chunks())
+            elif member.name == _MANIFEST:
+                manifest = b"".join(member.chunks())
+            else:
+                root = _root_of(archive, member, after_sums=bool(sums))
+                digest = _copied(member, beside[root] / member.name.removeprefix(f"{root}/") if beside else None)
+                found.append(f"{digest}  {member.name}\n".encode())
+                size += member.size
+                progress(member.name)
     except TarFault as fault:
         raise BackupRefused(archive, str(fault)) from None
+    return _proved(archive, found, size, sums, manifest)
 
 
 def _root_of(archive: Path, member: Member, *, after_sums: bool) -> str:
@@ -317,12 +312,12 @@ def _copied(member: Member, target: Path | None) -> str:
         if target is not None:
             make_folder(target.parent)
             out = stack.enter_context(target.open("xb"))
-        while chunk := member.data.read(_CHUNK):
+        for chunk in member.chunks():
             digest.update(chunk)
             if out is not None:
                 out.write(chunk)
     if target is not None:
-        os.utime(target, (member.mtime, member.mtime))
+        os.utime(target, ns=(member.mtime_ns, member.mtime_ns))
     return digest.hexdigest()
 
 

@@ -14,6 +14,7 @@ from typing import IO, Any, Final
 _CHUNK: Final = 1 << 20
 _ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 _MODE: Final = 0o644
+_MTIME: Final = "mtime"
 
 
 class TarFault(Exception):
@@ -22,12 +23,32 @@ class TarFault(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A file of an archive: ``name`` with slashes, below no other root than the archive's own; ``data`` is read once."""
+    """A file of an archive: ``name`` with slashes, below no other root than the archive's own; ``mtime_ns``: of its last change."""
 
     name: str
     size: int
-    mtime: float
-    data: IO[bytes]
+    mtime_ns: int
+    _data: IO[bytes]
+
+    def chunks(self) -> Iterator[bytes]:
+        """Its bytes, once, before the next member is asked for. Raises TarFault where they end too early."""
+        while chunk := self._read():
+            yield chunk
+
+    def _read(self) -> bytes:
+        with _whole():
+            return self._data.read(_CHUNK)
+
+
+@contextmanager
+def _whole() -> Iterator[None]:
+    """What cannot be read is told as what is wrong with the archive."""
+    import zstandard
+
+    try:
+        yield
+    except (tarfile.TarError, EOFError, zstandard.ZstdError, UnicodeError) as error:
+        raise TarFault(f"{str(error) or type(error).__name__}: it is damaged, or cut") from error
 
 
 class _Digested:
@@ -54,20 +75,22 @@ class TarWriter:
         with path.open("rb") as file:
             status = os.fstat(file.fileno())
             data = _Digested(file)
-            self._add(name, status.st_size, status.st_mtime, data)
+            self._add(name, status.st_size, status.st_mtime_ns, data)
         return data.sha256.hexdigest()
 
     def add_bytes(self, name: str, data: bytes) -> None:
         """Write a file that is at hand."""
-        self._add(name, len(data), 0.0, io.BytesIO(data))
+        self._add(name, len(data), 0, io.BytesIO(data))
 
     def close(self) -> None:
         """Write the end."""
         self._tar.close()
 
-    def _add(self, name: str, size: int, mtime: float, data: Any) -> None:
+    def _add(self, name: str, size: int, mtime_ns: int, data: Any) -> None:
         info = tarfile.TarInfo(name)
-        info.size, info.mtime, info.mode = size, mtime, _MODE
+        seconds, fraction = divmod(mtime_ns, 10**9)
+        info.size, info.mtime, info.mode = size, seconds, _MODE
+        info.pax_headers = {_MTIME: f"{seconds}.{fraction:09d}"}  # a float, as tarfile writes it, has no room for ns
         self._tar.addfile(info, data)
         self._tar.members.clear()  # else it remembers them all
 
@@ -110,20 +133,25 @@ def _decompressed(file: IO[bytes]) -> IO[bytes]:
 
 
 def _members(stream: IO[bytes]) -> Iterator[Member]:
-    import zstandard
-
     seen: set[str] = set()
+    with _whole():
+        opened: Any = tarfile.open(mode="r|", fileobj=stream)  # noqa: SIM115 - there is nothing of its own to close
+    while True:
+        with _whole():
+            info = opened.next()
+        if info is None:
+            return
+        opened.members.clear()  # else it remembers them all
+        _refuse_unsafe(info, seen)
+        yield Member(info.name, info.size, _ns(info), opened.extractfile(info))
+
+
+def _ns(info: tarfile.TarInfo) -> int:
+    seconds, _, fraction = str(info.pax_headers.get(_MTIME, info.mtime)).partition(".")
     try:
-        with tarfile.open(mode="r|", fileobj=stream) as tar:
-            read: Any = tar
-            for info in tar:
-                _refuse_unsafe(info, seen)
-                data = tar.extractfile(info)
-                assert data is not None
-                yield Member(info.name, info.size, info.mtime, data)
-                read.members.clear()  # else it remembers them all
-    except (tarfile.TarError, EOFError, zstandard.ZstdError, UnicodeError) as error:
-        raise TarFault(f"{str(error) or type(error).__name__}: it is damaged, or cut") from error
+        return int(seconds) * 10**9 + int(f"{fraction[:9]:0<9}")
+    except ValueError:
+        raise TarFault(f"{info.name!a} has no time") from None
 
 
 def _refuse_unsafe(info: tarfile.TarInfo, seen: set[str]) -> None:

@@ -18,6 +18,7 @@ import pytest
 import zstandard
 
 from hedgegrid_assets.cli import run
+from hedgegrid_assets.pipeline.landing import waiting_files
 from hedgegrid_assets.store import exchange
 from hedgegrid_assets_tests.kept import FIRST, ID, Home, new_home
 
@@ -84,6 +85,7 @@ def test_it_takes_the_place_of_what_stood_there_which_is_kept(home: Home, archiv
     assert home.run("restore", str(archive), "-q") == 0
     after = {name: data for name, data in home.files().items() if ".replaced" not in name}
     assert after == before
+    assert waiting_files(home.context) == [], "times of files come back to the nanosecond, so that they are known"
     kept = {name.replace(".replaced", ""): data for name, data in home.files().items() if ".replaced" in name}
     assert kept == {name: data for name, data in broken.items() if name.startswith("data/")}
     assert home.run("restore", str(archive), "-q") == 0
@@ -144,6 +146,18 @@ def cut(archive: Path) -> None:
     archive.write_bytes(archive.read_bytes()[: archive.stat().st_size // 2])
 
 
+def cut_in_a_file(archive: Path) -> None:
+    """In the middle of the largest file, and of the compressed archive."""
+    with tarfile.open(archive) as tar:
+        largest = max(tar.getmembers(), key=lambda info: info.size)
+    archive.write_bytes(archive.read_bytes()[: largest.offset_data + largest.size // 2])
+
+
+def cut_compressed(archive: Path) -> None:
+    data = zstandard.ZstdCompressor(write_checksum=True).compress(archive.read_bytes())
+    archive.write_bytes(data[: len(data) * 2 // 3])
+
+
 def without_its_end(archive: Path) -> None:
     repacked(archive, lambda members: members.pop() and None)
 
@@ -188,6 +202,8 @@ class Unsafe:
 
 REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
     "cut": (cut, "cut"),
+    "cut in a file": (cut_in_a_file, "damaged, or cut"),
+    "cut while compressed": (cut_compressed, "cut"),
     "without its end": (without_its_end, "no hedgegrid-backup.json"),
     "other bytes": (other_bytes, "are not what was written, such as catalog/"),
     "one file less": (one_less, "it holds 18 files instead of 19"),
