@@ -111,6 +111,10 @@ def _hand_out(block: Block, dialect: ArchiveDialect, files: dict[int, LineFile],
     wanted = [columns[key] for key in ("time", "symbol") if key in columns]
     texts = cells.read(block, len(dialect.names), ",", wanted).frame
     days = times_of(texts[cells.name(place)]) // NS_PER_DAY
+    if "symbol" not in columns and (block.first_line or not dialect.header_lines) and _is_one_day(days):
+        last = int(days[0])
+        _file_of(files, last, work).append(_whole(block.data), len(texts))
+        return last
     found = pl.DataFrame({"line": texts["line"] - block.first_line, "day": days})
     if "symbol" in columns:  # a file of all symbols
         found = found.filter(texts[cells.name(columns["symbol"])] == dialect.symbol)
@@ -121,16 +125,27 @@ def _hand_out(block: Block, dialect: ArchiveDialect, files: dict[int, LineFile],
         return last
     lines = line_array(block.data)
     for (number,), part in found.group_by("day", maintain_order=True):
-        day = int(str(number))
-        if day not in files:
-            for other in files.values():
-                other.pause()
-            files[day] = LineFile(work / f"{day_of(day * NS_PER_DAY)}.csv.zst")
         taken = part["line"]
         data = bytes_of(lines.take(taken.cast(pl.Int64).to_arrow()))
-        data = data if data.endswith(b"\n") else data + b"\n"
-        files[day].append(data, len(taken))
+        _file_of(files, int(str(number)), work).append(_whole(data), len(taken))
     return int(str(found["day"][-1]))
+
+
+def _is_one_day(days: pl.Series) -> bool:
+    """Of each line the day is known, and it is the same."""
+    return len(days) > 0 and not days.null_count() and days.min() == days.max()
+
+
+def _file_of(files: dict[int, LineFile], day: int, work: Path) -> LineFile:
+    if day not in files:
+        for other in files.values():
+            other.pause()
+        files[day] = LineFile(work / f"{day_of(day * NS_PER_DAY)}.csv.zst")
+    return files[day]
+
+
+def _whole(data: bytes) -> bytes:
+    return data if data.endswith(b"\n") else data + b"\n"
 
 
 def day_file(folder: Path, day: date) -> Path:
