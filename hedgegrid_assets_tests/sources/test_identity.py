@@ -226,5 +226,6 @@ def test_an_id_that_no_venue_can_mean_is_a_reject(tmp_path: Path) -> None:
     ],
 )
 def test_a_channel_tells_its_rows_apart_by_ids_only_where_its_table_has_them(channel: Channel, table: str) -> None:
-    identity = channel.tables[table].identity or channel.identity
-    assert (identity is Identity.ID) == (TABLES[table].id_column is not None)
+    told_apart = channel.tables[table].made_of or table
+    identity = channel.tables[told_apart].identity or channel.identity
+    assert (identity is Identity.ID) == (TABLES[told_apart].id_column is not None)

@@ -316,4 +316,4 @@ def test_frames_of_quotes_hold_decimals_of_the_instrument() -> None:
     assert replay("websocket", "quotes.jsonl") == 0
     (path,) = Path(f"data/catalog/{ID}/quote_tick.parquet").glob("*.parquet")
     schema = pl.read_parquet_schema(path)
-    assert (schema["bid_price"], schema["ask_size"]) == (pl.Decimal(38, 2), pl.Decimal(38, 3))
+    assert (schema["bid_price"], schema["ask_size"]) == (pl.Decimal(18, 2), pl.Decimal(18, 3))
