@@ -98,7 +98,14 @@ def days_of(
 
 
 def _faults(results: Sequence[AssetResult]) -> list[Fault]:
-    return [Fault(result.day, result.key.to_user_string(), result.error) for result in results if result.error]
+    """What went wrong; of what was judged, where it stands and how to look further."""
+    found = []
+    for result in results:
+        if result.error is not None:
+            failed = result.metadata.get("failed")
+            look = failed.value if isinstance(failed, dg.MarkdownMetadataValue) else None
+            found.append(Fault(result.day, result.key.to_user_string(), result.error, look or ""))
+    return found
 
 
 def _import_landing(

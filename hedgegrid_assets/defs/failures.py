@@ -15,11 +15,12 @@ _SHOWN: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What kept one asset of an instrument-day from being made."""
+    """What kept one asset of an instrument-day from being made. ``look``: the places and commands to look further, Markdown."""
 
     day: InstrumentDay
     asset: str
     error: HedgegridError
+    look: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """For metadata."""
@@ -46,13 +47,16 @@ def failure(error: HedgegridError) -> dg.Failure:
 
 def failure_of(faults: Sequence[Fault], days: int) -> dg.Failure:
     """All faults of a run over so many days; each is in ``faults`` of its metadata."""
-    told = {"faults": dg.MetadataValue.json([fault.to_dict() for fault in faults])}
+    told: dict[str, dg.MetadataValue[Any]] = {"faults": dg.MetadataValue.json([fault.to_dict() for fault in faults])}
+    looks = [fault.look for fault in faults[:_SHOWN] if fault.look]
+    told |= {"look": dg.MetadataValue.md("\n".join(looks))} if looks else {}
     if len(faults) == 1:
         only = failure(faults[0].error)
-        return dg.Failure(only.description, {**only.metadata, **told}, allow_retries=False)
+        return dg.Failure("\n".join([str(only.description), *looks]), {**only.metadata, **told}, allow_retries=False)
     bad = sorted({str(fault.day) for fault in faults})
     which = f"{len(bad)} of {days} days failed ({', '.join(bad[:_SHOWN])})" if days > 1 else f"{bad[0]} failed"
     lines = [f"{which}:", *(f"{fault.asset}: {fault.error}" for fault in faults[:_SHOWN])]
+    lines += looks
     lines += [f"and {len(faults) - _SHOWN} more"] if len(faults) > _SHOWN else []
     return dg.Failure("\n".join(lines), told, allow_retries=False)
 

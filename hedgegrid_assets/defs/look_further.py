@@ -17,16 +17,22 @@ from hedgegrid_assets.timestamps import iso
 
 
 def what_failed(feed_context: FeedContext, day: InstrumentDay, table: Table, verdict: Verdict) -> str | None:
-    """The rules that failed, errors first, as a Markdown list; None where none has."""
-    failed = sorted(verdict.failed, key=lambda rule: rule.severity)
-    lines = [_line(feed_context, day, table, verdict, rule) for rule in failed]
-    return "\n".join(lines) or None
+    """The rules that failed, errors first, as Markdown; None where none has.
+
+    A paragraph for each command, below the rules that it tells more of: Dagster cuts the lines of lists.
+    """
+    told: dict[str, list[str]] = {}
+    for rule in sorted(verdict.failed, key=lambda rule: rule.severity):
+        *places, command = _where(feed_context, day, table, verdict, rule)
+        told.setdefault(command, []).append("; ".join([_named(rule, table), *places]))
+    return "\n\n".join(f"{', '.join(rules)}:\n{command}" for command, rules in told.items()) or None
 
 
-def _line(feed_context: FeedContext, day: InstrumentDay, table: Table, verdict: Verdict, rule: RuleAnswer) -> str:
-    rows = f": {rule.rows_failed:,} rows" if rule.rows_failed else ""
-    parts = [f"- **{rule.name}** ({rule.severity}){rows}", *_where(feed_context, day, table, verdict, rule)]
-    return "; ".join(parts)
+def _named(rule: RuleAnswer, table: Table) -> str:
+    shows = next((each.shows for each in table.rules if each.name == rule.name), Shows.ROWS)
+    what = "gaps" if shows is Shows.GAPS else "rows"
+    count = f", {rule.rows_failed:,} {what if rule.rows_failed > 1 else what[:-1]}" if rule.rows_failed else ""
+    return f"**{rule.name}** ({rule.severity}{count})"
 
 
 def _where(

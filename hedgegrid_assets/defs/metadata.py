@@ -212,18 +212,20 @@ def of_landing(feed_context: FeedContext, files: list[LandingFile], report: Impo
                 {"file": str(shown), "bytes": status.st_size, "changed": _time(status.st_mtime_ns), "import": said}
             )
         )
+    first = {"refused": [error.message for error in report.refused], "replaced": report.replaced, "notes": report.notes}
+    last = {
+        "by_stream": dict(report.by_stream.most_common()),
+        "other_lines": dict(report.other),
+        "unknown_symbols": dict(report.unknown_symbols.most_common()),
+        "rejects": dict(report.unplaced),
+    }
     found: Metadata = {
+        **{name: dg.MetadataValue.json(value) for name, value in first.items() if value},
         "files": len(files),
         "files_read": len(report.read),
         **plain(report.counts),
-        "by_stream": dg.MetadataValue.json(dict(report.by_stream.most_common())),
-        "other_lines": dg.MetadataValue.json(dict(report.other)),
-        "unknown_symbols": dg.MetadataValue.json(dict(report.unknown_symbols.most_common())),
-        "rejects": dg.MetadataValue.json(dict(report.unplaced)),
-        "refused": dg.MetadataValue.json([error.message for error in report.refused]),
-        "notes": dg.MetadataValue.json(report.notes),
+        **{name: dg.MetadataValue.json(value) for name, value in last.items() if value},
         "raw_days": len(report.days),
-        **({"replaced": dg.MetadataValue.json(report.replaced)} if report.replaced else {}),
         "seconds": round(seconds, 3),
     }
     return found | {"landing_zone": _table(names, records)} if records else found

@@ -261,15 +261,16 @@ def test_the_first_screen_of_a_bad_day_says_where_and_how_to_look_further(blocke
     (told,) = blocked.result.get_asset_observation_events()
     found = told.asset_observation_data.asset_observation.metadata
     assert list(found)[:3] == ["verdict", "failed", "chart"]
-    first = str(found["failed"].value).splitlines()[0]
+    first, command = str(found["failed"].value).splitlines()[:2]
     line_of_it = next(
         number
         for number, text in enumerate(CONFLICT.splitlines(), 1)
         if f'"a":{BAD_ID}'.encode() in text.replace(b" ", b"")
     )
-    assert first.startswith("- **trade_ids_unique** (ERROR): ")
+    assert first.startswith("**trade_ids_unique** (ERROR, 2 rows); first at ")
     assert f"day.jsonl:{line_of_it}" in first
-    command = first.rpartition("`hedgegrid ")[2].rstrip("`")
+    assert command.startswith("`hedgegrid ")
+    command = command.strip("`").removeprefix("hedgegrid ")
     assert CliRunner().invoke(app, shlex.split(command)).exit_code in {0, 1}  # 1: the row is not in the catalog
     assert f"trace BTCUSDT-PERP.BINANCE trades {BAD_ID} " in command
 
@@ -288,9 +289,13 @@ def test_a_blocked_day_says_which_rule_failed_and_shows_the_rows(blocked: Day) -
     assert "BTCUSDT-PERP.BINANCE 2024-01-01 trade_tick is blocked" in said
     assert "trade_ids_unique" in said
     assert "hint: " in said
+    (step,) = [event for event in result.all_events if event.is_step_failure]
+    whole = str(step.step_failure_data.user_failure_data)
+    assert "**trade_ids_unique** (ERROR, 2 rows); first at raw/websocket/day.jsonl:" in whole
+    assert f"hedgegrid trace BTCUSDT-PERP.BINANCE trades {BAD_ID} " in whole
     check = evaluations(result)["captures/normalized/trade_tick", "no_duplicate_ids"]
     assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.ERROR)
-    assert check.metadata["rows"].value == len(BTC_IDS) + 1
+    assert (check.metadata["rows"].value, check.metadata["failed_rows"].value) == (str(len(BTC_IDS) + 1), "2")
     shown = str(check.metadata["first_bad"].value)
     assert "43000.10" in shown
     assert str(BAD_ID) in shown
