@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import dagster as dg
 import polars as pl
 import pytest
 from isal import isal_zlib
 
+from benchmarks import DAY
 from benchmarks.inputs import made
 from benchmarks.sides import SIDES
+from hedgegrid_assets_tests import dagster_feeds
 from hedgegrid_assets_tests.yard import with_blocks_of
 
 ROWS = 3_000
@@ -97,3 +100,34 @@ def test_a_file_of_two_days_is_not_begun_again(inputs: Path, tmp_path: Path) -> 
     assert len(list((tmp_path / "work").glob("catalog/data/trade_tick/*/*.parquet"))) == 2
     assert read.decompressed == len(text)
     assert read.parsed <= 2 * len(text)
+
+
+FEED = f"""
+  captures:
+    source: {{source}}
+    venue: BINANCE
+    symbols: [BTCUSDT]
+    start: {DAY}
+    tables: [trade_tick]
+    landing: ["{{source}}/**/*"]
+    instruments:
+      BTCUSDT: {{{{price_precision: 2, size_precision: 3, mark_precision: 8}}}}
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("source", "kind"), [("csv", "trades"), ("websocket", "aggTrade")])
+def test_a_landing_file_is_unpacked_once_in_dagster_and_parsed_once_by_each_step(
+    source: str, kind: str, inputs: Path, tmp_path: Path
+) -> None:
+    """The import makes a copy of it, a day's raw file: that is what the day is made from, in the same run or another."""
+    packed = made(kind, ROWS, inputs)
+    size = len(gzip.decompress(packed.read_bytes()))
+    context = dagster_feeds.feed_context_of(tmp_path, FEED.format(source=source))
+    landed = context.places.landing / source / f"BTCUSDT{''.join(packed.suffixes)}"
+    landed.parent.mkdir(parents=True)
+    landed.write_bytes(packed.read_bytes())
+    with dg.DagsterInstance.ephemeral() as instance, counted() as read:
+        assert dagster_feeds.run(context, instance, f"{DAY}|{dagster_feeds.BTC_DAY.partition('|')[2]}").success
+    assert read.decompressed == size, read
+    assert 1.98 * size <= read.parsed <= 2 * size, read

@@ -31,7 +31,7 @@ HedgegridError
 ├── Unforeseen           exit 1: what nobody has thought of, with what was worked on
 └── EnvironmentFault     exit 1: disk, permissions, network, installed versions
     ├── AlertsWait
-    ├── ImportFails
+    ├── ImportFails, HistoryHidden
     ├── NautilusUnfit, NoNautilusForm
     ├── DocumentDamaged  a file of our own that is not what it must be
     ├── StoreConflict    another has written what was to be written
