@@ -10,14 +10,17 @@ from hedgegrid_assets.model import Cause
 from hedgegrid_assets.tables import RULES, TABLES, TOKENS
 
 ROOT: Final = Path(hedgegrid_assets.__file__).parent
-OF_THEIR_OWN: Final = ("tables", "sources", "backtest")
-"""Tables declare; sources say what gives which of them; a backtest says which of them it can play."""
+OF_THEIR_OWN: Final = ("tables", "sources", "backtest", "housekeeping/legacy")
+"""Tables declare; sources say what gives which of them; a backtest says which of them it can play, and the earlier
+pipeline's tree has those that it had.
+"""
 
 
 def modules(*but: str) -> Iterator[Path]:
     """The files of the package, some folders left out."""
     for path in sorted(ROOT.rglob("*")):
-        if path.suffix in {".py", ".html"} and path.relative_to(ROOT).parts[0] not in but:
+        left_out = tuple(f"{folder}/" for folder in but)
+        if path.suffix in {".py", ".html"} and not path.relative_to(ROOT).as_posix().startswith(left_out):
             yield path
 
 
