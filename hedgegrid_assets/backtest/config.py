@@ -180,7 +180,7 @@ class Venue(_Frozen):
     fill_model: FillModel | None = None
     latency_model: LatencyModel | None = None
     fee_model: FeeModel | None = None
-    book_type: Literal["L1_MBP"] = "L1_MBP"
+    book_type: Literal["L1_MBP", "L2_MBP"] | None = None
     routing: bool = False
     reject_stop_orders: bool = True
     support_gtd_orders: bool = True

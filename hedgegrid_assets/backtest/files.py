@@ -13,9 +13,14 @@ TRADES: Final = "trade_tick"
 MARKS: Final = "mark_price_update"
 INDEX: Final = "index_price_update"
 FUNDING: Final = "funding_rate_update"
+QUOTES: Final = "quote_tick"
+DEPTHS: Final = "order_book_depths"
+DELTAS: Final = "order_book_deltas"
 
-STREAMED: Final = (TRADES, MARKS, INDEX, FUNDING)
+STREAMED: Final = (TRADES, MARKS, INDEX, FUNDING, QUOTES, DEPTHS, DELTAS)
 """Tables that an engine is given, in the order of what has arrived in one instant."""
+BOOKS: Final = frozenset({DEPTHS, DELTAS})
+"""Those that make a book of several levels."""
 
 
 def read(table: str, file: Path) -> pl.DataFrame:

@@ -6,6 +6,7 @@ from typing import Any
 
 from hedgegrid_assets.backtest import documents, earlier
 from hedgegrid_assets.backtest.config import Answer, RunConfig, Setup
+from hedgegrid_assets.backtest.files import BOOKS
 from hedgegrid_assets.config.notes import Note
 from hedgegrid_assets.errors import BacktestFileError, UsageError
 
@@ -73,6 +74,27 @@ def _with_flags(
     return replace(setup, run=run.model_copy(update=changed))
 
 
+def _book_notes(setup: Setup) -> list[Note]:
+    """A venue plays on books of several levels, or on none: of all of its instruments, or of none."""
+    problems: list[Note] = []
+    for number, venue in enumerate(setup.run.venues):
+        mine = [(table, each) for table, each in setup.streams() if each.rpartition(".")[2] == venue.name]
+        with_books = {each for table, each in mine if table in BOOKS}
+        without = sorted({each for _, each in mine} - with_books)
+        told = ""
+        if with_books and without:
+            told = f"expected order books of all instruments of {venue.name} or of none, found none of {', '.join(without)}"
+        elif venue.book_type == "L2_MBP" and not with_books:
+            told = "expected OrderBookDelta or OrderBookDepth10 among the data of an L2_MBP venue, found none: it would have no market"
+        elif venue.book_type == "L1_MBP" and with_books:
+            told = (
+                "expected L2_MBP, or nothing, with order books among the data, found L1_MBP, which would pass over them"
+            )
+        if told:
+            problems.append((("venues", number, "book_type") if venue.book_type else ("venues", number), told))
+    return problems
+
+
 def _check(setup: Setup, document: documents.Document) -> None:
     """What several keys must agree on."""
     run = setup.run
@@ -86,6 +108,7 @@ def _check(setup: Setup, document: documents.Document) -> None:
             if venue not in names:
                 told = f"expected an instrument of a venue of this run ({', '.join(names)}), found {instrument_id}"
                 problems.append((("data", number), told))
+    problems += _book_notes(setup)
     if len(set(names)) < len(names):
         problems.append((("venues",), f"expected each venue once, found {', '.join(names)}"))
     if run.start is not None and run.end is not None and run.end <= run.start:

@@ -95,3 +95,32 @@ class Faulty(Strategy):
         self._left -= 1
         if not self._left:
             raise ZeroDivisionError(f"at the trade {tick.trade_id}")
+
+
+class RestingConfig(StrategyConfig, frozen=True, kw_only=True):
+    """``price`` and ``side`` of the order, and when it is sent (ns)."""
+
+    instrument_id: InstrumentId
+    at: int
+    side: str
+    price: str
+    quantity: str
+
+
+class Resting(Strategy):
+    """Leaves one limit order in the book."""
+
+    def on_start(self) -> None:
+        """Set the clock."""
+        self.clock.set_time_alert_ns("order", self.config.at, self._due)
+
+    def _due(self, event: TimeEvent) -> None:
+        del event
+        instrument = self.cache.instrument(self.config.instrument_id)
+        order = self.order_factory.limit(
+            self.config.instrument_id,
+            OrderSide[self.config.side],
+            instrument.make_qty(self.config.quantity),
+            instrument.make_price(self.config.price),
+        )
+        self.submit_order(order)

@@ -118,7 +118,7 @@ def test_a_misspelt_key_is_told_with_line_and_what_was_meant(tmp_path: Path) -> 
             "liquidation_enabled cannot be applied: nautilus_trader 1.231 reads it",
         ),
         ({"venue": {"use_random_ids": True}}, "venues[0].use_random_ids: expected False, found true"),
-        ({"venue": {"book_type": "L2_MBP"}}, "venues[0].book_type: expected 'L1_MBP'"),
+        ({"venue": {"book_type": "L2_MBP"}}, "venues[0].book_type: expected OrderBookDelta or OrderBookDepth10"),
         ({"venue": {"name": "OKX"}}, "expected an instrument of a venue of this run (OKX), found BTCUSDT-PERP.BINANCE"),
         ({"hedgegrid": {"fees": {"maker_bps": 2}}}, "hedgegrid.fees"),
         (

@@ -17,6 +17,7 @@ from nautilus_trader.common.config import ActorFactory, ImportableActorConfig
 from nautilus_trader.model.identifiers import Venue
 from nautilus_trader.trading.config import ImportableStrategyConfig, StrategyFactory
 
+from hedgegrid_assets.backtest.files import BOOKS
 from hedgegrid_assets.backtest.job import Job, Outcome, Refusal, Stream
 from hedgegrid_assets.backtest.memory import peak_bytes
 from hedgegrid_assets.backtest.nautilus1.desk import FundingDesk
@@ -84,6 +85,10 @@ class _Backtest:
             self._sources |= source_of(row["strategy_path"])
 
     def _add_venue(self, given: Mapping[str, Any]) -> "FundingDesk":
+        has_books = any(
+            stream.table in BOOKS and venue_of(stream.instrument_id) == given["name"] for stream in self._job.streams
+        )
+        given = {"book_type": "L2_MBP" if has_books else "L1_MBP", **given}
         config = with_reason("venues", lambda: parsed(BacktestVenueConfig, given))
         desk = FundingDesk(
             [each for each in self._job.settlements if venue_of(each.instrument_id) == config.name],

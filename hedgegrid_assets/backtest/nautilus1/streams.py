@@ -13,6 +13,7 @@ from nautilus_trader.model.objects import Price
 
 from hedgegrid_assets.backtest import files
 from hedgegrid_assets.backtest.job import Stream
+from hedgegrid_assets.backtest.nautilus1.books import whole_events
 from hedgegrid_assets.backtest.nautilus1.making import venue_of
 from hedgegrid_assets.backtest.nautilus1.merging import Chunks
 from hedgegrid_assets.backtest.settlements import THINNED
@@ -24,6 +25,9 @@ _BY_RUST: Final[Mapping[str, NautilusDataType]] = {
     files.TRADES: NautilusDataType.TradeTick,
     files.MARKS: NautilusDataType.MarkPriceUpdate,
     files.INDEX: NautilusDataType.MarkPriceUpdate,  # the same columns: 1.x has no reader of index prices
+    files.QUOTES: NautilusDataType.QuoteTick,
+    files.DEPTHS: NautilusDataType.OrderBookDepth10,
+    files.DELTAS: NautilusDataType.OrderBookDelta,
 }
 
 
@@ -32,6 +36,9 @@ def chunks(stream: Stream, start_ns: int, end_ns: int, folder: Path) -> Chunks:
 
     Raises RuntimeError for files whose rows do not follow each other.
     """
+    if stream.table == files.DELTAS:
+        yield from whole_events(_rows(stream, folder), stream.instrument_id, start_ns, end_ns)
+        return
     last = 0
     for number, file in enumerate(stream.files):
         last = _checked(Path(file), stream, last)
@@ -42,6 +49,17 @@ def chunks(stream: Stream, start_ns: int, end_ns: int, folder: Path) -> Chunks:
         for chunk in _by_rust(_BY_RUST[stream.table], path):
             if inside := _within(chunk, start_ns, end_ns):
                 yield [*map(_as_index, inside)] if stream.table == files.INDEX else inside
+        if stream.shift_ns:
+            path.unlink()
+
+
+def _rows(stream: Stream, folder: Path) -> Chunks:
+    """All rows of a stream, file by file."""
+    last = 0
+    for number, file in enumerate(stream.files):
+        last = _checked(Path(file), stream, last)
+        path = Path(file) if not stream.shift_ns else _shifted(Path(file), stream, folder, number)
+        yield from _by_rust(_BY_RUST[stream.table], path)
         if stream.shift_ns:
             path.unlink()
 
