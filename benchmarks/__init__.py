@@ -7,3 +7,5 @@ DAY: Final = date(2024, 1, 1)
 """A day that Tardis gives without a key, so that nobody is asked for it where it is in the cache."""
 SYMBOL: Final = "BTCUSDT"
 INSTRUMENT: Final = f"{SYMBOL}-PERP.BINANCE"
+PRODUCT: Final = "BENCHMARKED_TREE"
+"""Environment variable: the folder whose product a side runs."""

@@ -7,7 +7,7 @@ import platform
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any, Final
 from benchmarks import history, parts, plot
 from benchmarks.cases import CASES, Case
 from benchmarks.inputs import made
-from benchmarks.measure import Measured, Sample, compare, run
+from benchmarks.measure import Measured, Sample, compare, run, run_at_hand
 from benchmarks.queries import Query, queries
 from benchmarks.same import same_rows
 
@@ -41,10 +41,13 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--rounds", type=int, help="instead of each case's own number")
     parser.add_argument("--rows", type=int, help="instead of each case's own number")
     parser.add_argument("--readme", action="store_true", help="put the tables and the plot into benchmarks/README.md")
+    parser.add_argument("--against", metavar="COMMIT", help="run an older build, set up beside, in turn with this one")
+    parser.add_argument("--days", action="store_true", help="only the many small days")
     asked = parser.parse_args(arguments)
     which = int(asked.full)
-    cases = [case for case in CASES if asked.only in case.title and (asked.full or asked.only or not case.full_only)]
-    if not cases:
+    wanted = [case for case in CASES if asked.only in case.title and (asked.full or asked.only or not case.full_only)]
+    cases: list[Case] = [] if asked.days else [_with_older(case, asked.against) for case in wanted]
+    if not cases and not asked.days:
         parser.error(
             f"no case has {asked.only!r} in its title: expected a part of {', '.join(case.title for case in CASES)}"
         )
@@ -58,20 +61,23 @@ def main(arguments: Sequence[str]) -> int:
         "versions": {name: version(name) for name in _PACKAGES},
         "cases": {title: [asdict(side) for side in sides] for title, sides in found.items()},
     }
-    lines = [*_table(cases, found)]
-    if not asked.only:
+    lines = [*_table(cases, found)] if cases else []
+    if asked.days or (asked.full and not asked.only):
+        days = _many_days(asked.against)
+        result["days"] = [asdict(point) for point in days]
+        lines += ["", *_days_table(days)]
+    if not asked.only and not asked.days:
         small = _small()
         result["small"] = {name: asdict(sample) for name, sample in small.items()}
         lines += ["", *_small_table(small), "", *history.table(full=asked.full), "", *parts.table()]
     if asked.full and not asked.only:
-        scale, days = _scale(), _many_days()
+        scale = _scale()
         asked_of = queries(made("trades", 2_000_000, _BENCH / "inputs"), _BENCH / "queries")
         result |= {
             "scale": {side: [asdict(point) for point in points] for side, points in scale.items()},
-            "days": [asdict(point) for point in days],
             "queries": [asdict(query) for query in asked_of],
         }
-        lines += ["", *_scale_table(scale), "", *_days_table(days), "", *_query_table(asked_of)]
+        lines += ["", *_scale_table(scale), "", *_query_table(asked_of)]
         if asked.readme:
             (_HERE / "scale.svg").write_text(plot.scale(scale))
     print("\n".join(lines))
@@ -117,11 +123,11 @@ def _small() -> dict[str, Sample]:
     tiny = made("trades", 1_000, _BENCH / "inputs")
     for side, source in (("ours_help", Path()), ("ours_days", Path("1-1"))):
         run(side, source, work / "warm-up")
-    days = run("ours_days", Path("365-1"), work / "days")
+    days = run_at_hand("ours_days", Path("365-1"), work / "days")
     found = {
         "hedgegrid --help": run("ours_help", Path(), work / "help"),
         "replay-to-parquet, a tiny file": run("ours_trades", tiny, work / "tiny"),
-        "replay-to-parquet, 365 days, 1,000 trades each": days,
+        "replay-to-parquet, 365 days at hand, 1,000 trades each": days,
         "the same again, nothing to do": run("ours_days", Path("365-1"), work / "days", again=True),
     }
     shutil.rmtree(work)
@@ -146,12 +152,25 @@ def _scale() -> dict[str, list[Measured]]:
     return found
 
 
-def _many_days() -> list[Measured]:
+def _many_days(against: str | None) -> list[Measured]:
+    """Raw days are at hand: their generator is not what is measured."""
     found: list[Measured] = []
     for days, jobs in _MANY_DAYS:
-        sys.stderr.write(f"days: {days}, --jobs {jobs}\n")
-        found += compare(Case("", "", ("ours_days",)), days, 1, Path(f"{days}-{jobs}"), _BENCH / "work")
+        for side in _sides("ours_days", against):
+            sys.stderr.write(f"days: {days}, --jobs {jobs}, {side}\n")
+            sample = run_at_hand(side, Path(f"{days}-{jobs}"), _BENCH / "work")
+            found.append(Measured(f"{side}-{jobs}", days, [sample]))
+    shutil.rmtree(_BENCH / "work")
     return found
+
+
+def _sides(ours: str, against: str | None) -> tuple[str, ...]:
+    return (ours,) if against is None else (ours, f"{ours}@{against}")
+
+
+def _with_older(case: Case, against: str | None) -> Case:
+    """The case with our side as it was at a commit."""
+    return replace(case, sides=(*_sides(case.sides[0], against), *case.sides[1:]))
 
 
 # ---------------------------------------------------------------- tables
@@ -224,10 +243,11 @@ def _scale_table(scale: dict[str, list[Measured]]) -> Iterator[str]:
 
 
 def _days_table(days: Sequence[Measured]) -> Iterator[str]:
-    yield "| small days (1,000 trades) | --jobs | s | ms a day | peak MB |"
-    yield "|---:|---:|---:|---:|---:|"
-    for (count, jobs), point in zip(_MANY_DAYS, days, strict=True):
-        yield f"| {count} | {jobs} | {point.seconds:.2f} | {point.seconds / count * 1e3:,.0f} | {point.memory:,.0f} |"
+    yield "| small days (1,000 trades), raw days at hand | side and --jobs | s | ms a day | CPU ms a day | peak MB |"
+    yield "|---:|---|---:|---:|---:|---:|"
+    for point in days:
+        a_day = [f"{seconds / point.rows * 1e3:,.0f}" for seconds in (point.seconds, point.cpu)]
+        yield f"| {point.rows} | {point.side} | {point.seconds:.2f} | {' | '.join(a_day)} | {point.memory:,.0f} |"
 
 
 def _query_table(found: Sequence[Query]) -> Iterator[str]:

@@ -7,10 +7,12 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from statistics import median
 from typing import Final
 
+from benchmarks import PRODUCT
 from benchmarks.cases import Case
 
 _HERE: Final = Path(__file__).resolve().parent.parent
@@ -65,7 +67,12 @@ class Measured:
 
 
 def run(side: str, source: Path, work: Path, *, again: bool = False) -> Sample:
-    """Run one side in an empty work folder (``again``: in the one that its last run left). Raises RuntimeError."""
+    """Run one side in an empty work folder (``again``: in the one that its last run left). Raises RuntimeError.
+
+    ``SIDE@COMMIT`` is the side by the product of that commit (see ``older``).
+    """
+    name, _, commit = side.partition("@")
+    tree = older(commit) if commit else _HERE
     if not again:
         shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True, exist_ok=True)
@@ -73,9 +80,9 @@ def run(side: str, source: Path, work: Path, *, again: bool = False) -> Sample:
     with log.open("w") as out:
         started = time.perf_counter()
         process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.sides", side, str(source), str(work)],
+            [_python(tree), "-m", "benchmarks.sides", name, str(source), str(work)],
             cwd=_HERE,
-            env=_ENVIRONMENT,
+            env=_ENVIRONMENT | {PRODUCT: str(tree)},
             stdout=out,
             stderr=subprocess.STDOUT,
         )
@@ -91,6 +98,28 @@ def run(side: str, source: Path, work: Path, *, again: bool = False) -> Sample:
         int((work / "peak").read_text()) / 1e6,
         sum(path.stat().st_size for path in tables) / 1e6,
     )
+
+
+def run_at_hand(side: str, source: Path, work: Path) -> Sample:
+    """Run one side with its raw days at hand: they are made by a run before, outside of what is measured."""
+    run(side, source, work)
+    shutil.rmtree(work / "catalog")
+    return run(side, source, work, again=True)
+
+
+@cache
+def older(commit: str) -> Path:
+    """The product as it was at a commit, checked out and set up beside this one; once."""
+    tree = _HERE / ".bench" / "older" / commit
+    if not (tree / ".venv").exists():
+        subprocess.run(["git", "worktree", "prune"], cwd=_HERE, check=True)
+        subprocess.run(["git", "worktree", "add", "--force", "--detach", str(tree), commit], cwd=_HERE, check=True)
+        subprocess.run(["make", "setup"], cwd=tree, check=True)
+    return tree
+
+
+def _python(tree: Path) -> str:
+    return sys.executable if tree == _HERE else str(tree / ".venv" / "bin" / "python")
 
 
 def compare(

@@ -15,8 +15,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from benchmarks import DAY, INSTRUMENT, SYMBOL
-from benchmarks.published import zip_of
+from benchmarks import DAY, INSTRUMENT, PRODUCT, SYMBOL
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,6 +38,7 @@ _NEXT: Final = DAY.replace(day=DAY.day + 1)
 
 
 def _run(*arguments: str) -> None:
+    sys.path.insert(0, os.environ.get(PRODUCT, ""))
     from hedgegrid_assets.__main__ import main
 
     sys.argv = ["hedgegrid", *arguments]
@@ -127,6 +127,8 @@ def _script(source: Path, work: Path, rows_of: Callable[["pd.DataFrame"], Iterab
     from nautilus_trader.model.enums import AggressorSide
     from nautilus_trader.model.identifiers import InstrumentId, TradeId
     from nautilus_trader.model.objects import Price, Quantity
+
+    from benchmarks.published import zip_of  # which imports the product of now
 
     instrument = InstrumentId.from_str(INSTRUMENT)
     trades = [
