@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 import msgspec
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -404,23 +405,26 @@ def _kind(dtype: pl.DataType) -> str:
 def _buffers(series: pl.Series, first_row: int) -> tuple[Any, Any, Any]:
     """Value bytes, lengths of texts, and the numbers of the rows that are null."""
     lengths: Any = b""
-    nulls = (series.is_null().arg_true().cast(pl.UInt64) + first_row).to_numpy().data if series.null_count() else b""
+    nulls: Any = b""
+    if isinstance(series.dtype, pl.Enum):
+        series = series.to_physical().cast(pl.UInt8)
+    elif series.dtype == pl.Boolean:
+        series = series.cast(pl.UInt8)
+    if series.null_count():
+        nulls = (series.is_null().arg_true().cast(pl.UInt64) + first_row).to_numpy().data
+        series = series.fill_null("" if series.dtype == pl.String else 0)
+    series = series.rechunk()
     if series.dtype == pl.String:
-        series = series.fill_null("").rechunk()
-        lengths = series.str.len_bytes().to_numpy().data
         text = series.to_arrow(compat_level=pl.CompatLevel.oldest())
         _, offsets, data = text.buffers()
-        ends = memoryview(offsets).cast("q")
-        values: Any = memoryview(data)[ends[text.offset] : ends[text.offset + len(text)]] if data else b""
+        ends = np.frombuffer(offsets, np.int64)[text.offset : text.offset + len(text) + 1]
+        lengths = np.diff(ends).astype(np.uint32).data
+        values: Any = memoryview(data)[ends[0] : ends[-1]] if data else b""
     elif isinstance(series.dtype, pl.Decimal):
-        array = series.fill_null(0).rechunk().to_arrow()
+        array = series.to_arrow()
         values = memoryview(array.buffers()[1])[array.offset * 16 : (array.offset + len(array)) * 16]
     else:
-        if isinstance(series.dtype, pl.Enum):
-            series = series.to_physical().cast(pl.UInt8)
-        elif series.dtype == pl.Boolean:
-            series = series.cast(pl.UInt8)
-        values = series.fill_null(0).rechunk().to_numpy().data
+        values = series.to_numpy().data
     return values, lengths, nulls
 
 

@@ -136,8 +136,8 @@ class DatasetReader:
         wanted = [field.key for field in self.channel.fields if self.rows or field.kind == "decimal"]
         cells, other = _cells(block, self.dialect, ["local_timestamp", *wanted])
         decoded = _decode(block, self.channel, cells, other) if self.rows else None
-        by_rule = decoded is not None and not decoded.odd and not len(decoded.rejects)
-        placed = _place(block, self.dialect, self.channel, cells, other, by_rule=by_rule) if self.placing else None
+        sure = None if decoded is None or decoded.odd or len(decoded.rejects) else decoded.rows
+        placed = _place(block, self.dialect, self.channel, cells, other, sure) if self.placing else None
         return Batch(block.lines, placed, {} if decoded is None else {self.channel.name: decoded})
 
 
@@ -147,12 +147,12 @@ def _place(
     channel: Channel,
     cells: pl.DataFrame,
     other: pl.DataFrame,
-    *,
-    by_rule: bool = False,
+    sure: pl.DataFrame | None,
 ) -> Placed:
-    """``by_rule``: all cells are known to be spelled as usual."""
+    """``sure``: what all lines but blank ones gave, where all cells are spelled as usual."""
     numbers = [field for field in channel.fields if field.kind == "decimal"]
-    times = _time(cells["local_timestamp"])
+    by_rule = sure is not None
+    times = _time(cells["local_timestamp"]) if sure is None or len(sure) < len(cells) else sure["ts_init"]
     blank = 0
     if times.null_count():  # a blank line, maybe: only all of its cells tell
         cells, other = _cells(block, dialect, dialect.columns)

@@ -216,15 +216,13 @@ def refuse_foreign_definition(catalog: Path | StorePath, instrument_id: str) -> 
 def check_definition(places: Places, instrument: Instrument) -> None:
     """Raises DocumentDamaged where Nautilus' file of a definition of ours is gone, or says something else."""
     path = places.nautilus_folder(instrument.kind, instrument.id) / NAUTILUS_FILE
-    folders = [places.nautilus_folder(kind, instrument.id) for kind in INSTRUMENT_FOLDERS]
-    files = [file for folder in folders for file in folder.files(".parquet")]
     why = None
-    if path in files:
+    if path.exists():
         try:
             why = _what_else(path.read_bytes(), instrument)
         except (pa.ArrowException, OSError) as error:
             why = str(error).strip().splitlines()[0]
-    elif not files:
+    elif not any(any(places.nautilus_folder(kind, instrument.id).files(".parquet")) for kind in INSTRUMENT_FOLDERS):
         why = "no file"
     if why is not None:
         raise DocumentDamaged(path, f"Nautilus' definition of {instrument.id} as in instruments.parquet", why, _REMEDY)

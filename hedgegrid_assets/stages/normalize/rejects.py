@@ -1,6 +1,7 @@
 """The lines of a raw day that a table cannot hold: why, where they stand, and their text."""
 
 from collections import Counter
+from typing import Final
 
 import numpy as np
 import polars as pl
@@ -9,6 +10,8 @@ import pyarrow.parquet as pq
 from hedgegrid_assets.model import InstrumentDay, Table
 from hedgegrid_assets.stages.raw import LINES_REMEDY, REJECT_SCHEMA, RawDay
 from hedgegrid_assets.store import BlockReader, Places, atomic_write, reading
+
+_NONE: Final = pl.DataFrame(schema=REJECT_SCHEMA)
 
 
 class Rejects:
@@ -40,7 +43,7 @@ class Rejects:
 
     def by_reason(self) -> Counter[str]:
         """How many there are of each reason."""
-        return Counter(dict(self.all()["reason"].value_counts().iter_rows()))
+        return Counter(dict(self.all()["reason"].value_counts().iter_rows()) if self._blocks else {})
 
     def all(self) -> pl.DataFrame:
         """All of them, in the order of the raw file, with landing file and line."""
@@ -50,7 +53,7 @@ class Rejects:
 
     def _located(self) -> pl.DataFrame:
         if not self._blocks:
-            return pl.DataFrame(schema=REJECT_SCHEMA)
+            return _NONE
         rejects = pl.concat(self._blocks).sort("raw_row")
         rows = rejects["raw_row"].to_list()
         if self._raw.lines is not None and self._raw.lines.exists():

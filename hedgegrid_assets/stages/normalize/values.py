@@ -69,8 +69,10 @@ class TableRows:
             own = frame[_BASE] if made else None
             frame = synthetic_ids.filled(frame.drop(_BASE, strict=False), self._table.id_column, own)
             more.append(synthetic_ids.MADE)
-        frame = self._without_floats(frame)
-        if not self._fits(frame):
+        if self._finer(frame):
+            frame = self._without_floats(frame)
+            self._note_finer(frame)
+        if self.too_fine:
             return None
         return frame.select(*(pl.col(name).cast(dtype) for name, dtype in self._stored.items()), *more)
 
@@ -184,15 +186,14 @@ class TableRows:
             frame = frame.filter(~is_bad)
         return frame
 
-    def _fits(self, frame: pl.DataFrame) -> bool:
-        """False, for this block and all to come, once a value has more decimals than the definition."""
+    def _note_finer(self, frame: pl.DataFrame) -> None:
+        """Count the values that have more decimals than the definition: no frame is made of this day."""
         for name, count in self._finer(frame).items():
             needed = (
                 frame[name].cast(pl.String).str.strip_chars_end("0").str.extract(r"\.(\d*)$", 1).str.len_bytes().max()
             )
             known = self.too_fine.get(name, (0, 0))
             self.too_fine[name] = (known[0] + count, max(known[1], int(str(needed))))
-        return not self.too_fine
 
 
 def _short(column: str) -> str:

@@ -43,6 +43,7 @@ class Kept:
     def __init__(self, folder: Path, channel: Channel) -> None:
         self.channel = channel.name
         self._columns = [*_ROW, *sorted(_used(channel) - set(_ROW))]
+        self._kinds: dict[str, pl.DataType] = {}
         self._rows = Spool(folder)
         self._rest: list[tuple[int, Decoded | None]] = []
         self.whole = True
@@ -64,8 +65,16 @@ class Kept:
             self.close()
 
     def _to_keep(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """What is the same in all rows, as nearly always, is left out: numbers of parts that are 0, and columns of nulls."""
         has_parts = bool(rows["part"].max())
-        return rows.select(*self._columns, *(["part"] if has_parts else []))
+        self._kinds = self._kinds or {name: rows.schema[name] for name in self._columns}
+        told = [name for name in self._columns if rows[name].null_count() < len(rows)]
+        return rows.select(*told, *(["part"] if has_parts else []))
+
+    def _with_all(self, rows: pl.DataFrame) -> pl.DataFrame:
+        left_out = [pl.lit(None, kind).alias(name) for name, kind in self._kinds.items() if name not in rows.columns]
+        part = [] if "part" in rows.columns else [pl.lit(0, pl.UInt32).alias("part")]
+        return rows.with_columns(*left_out, *part)
 
     def __iter__(self) -> Iterator[Batch]:
         """The batches, as they were read."""
@@ -74,9 +83,7 @@ class Kept:
             if rest is None:
                 yield Batch(lines, None, {})
                 continue
-            found = next(rows)
-            found = found if "part" in found.columns else found.with_columns(part=pl.lit(0, pl.UInt32))
-            yield Batch(lines, None, {self.channel: replace(rest, rows=found)})
+            yield Batch(lines, None, {self.channel: replace(rest, rows=self._with_all(next(rows)))})
 
     def close(self) -> None:
         """Forget all batches, and give the room back."""
