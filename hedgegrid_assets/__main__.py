@@ -7,8 +7,8 @@ from typing import Final
 
 _ALLOCATIONS: Final = 100_000
 """Between two looks for garbage in cycles: Python's own 2,000 make it look some hundred times at what imports have left."""
-_POLARS_MEMORY: Final = "narenas:1,dirty_decay_ms:10000"
-"""Of its allocator: one pool for all threads, whose freed pages stay for 10 s: the kernel clears each page that comes back."""
+_POLARS_MEMORY: Final = "narenas:1,dirty_decay_ms:1000"
+"""Of its allocator: one pool for all threads, whose freed pages stay for a second: the kernel clears each page that comes back."""
 
 
 def main() -> None:

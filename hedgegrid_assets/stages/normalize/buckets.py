@@ -9,7 +9,7 @@ import polars as pl
 
 from hedgegrid_assets.store import Spool
 
-AT_ONCE: Final = 1 << 18
+AT_ONCE: Final = 1 << 17
 """Rows in memory at a time."""
 _BUCKETS: Final = 256
 
