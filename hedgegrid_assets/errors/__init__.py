@@ -35,6 +35,7 @@ HedgegridError
     ├── NautilusUnfit, NoNautilusForm
     ├── DocumentDamaged  a file of our own that is not what it must be
     ├── StoreConflict    another has written what was to be written
+    ├── StoreUnreachable a bucket that is not there, or not for us
     └── RemoteFault      a provider's answer, or none
         ├── ArchiveFileUnproven
         ├── KeyRequired
@@ -78,6 +79,7 @@ from hedgegrid_assets.errors.catalog import (
     RowsWouldBeLost,
     SeriesMixed,
     StoreConflict,
+    StoreUnreachable,
     VerdictRefused,
 )
 from hedgegrid_assets.errors.csv_files import (
@@ -167,6 +169,7 @@ __all__ = [
     "SeveralInOne",
     "SidesUnknown",
     "StoreConflict",
+    "StoreUnreachable",
     "TimestampParsingFailed",
     "TooManyOddLines",
     "Unforeseen",

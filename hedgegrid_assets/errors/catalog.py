@@ -213,6 +213,15 @@ class StoreConflict(EnvironmentFault):
         )
 
 
+class StoreUnreachable(EnvironmentFault):
+    """A bucket that cannot be worked with: not there, not allowed, or a server that lacks what is needed."""
+
+    code = "store"
+
+    def __init__(self, path: str, why: str, remedy: str) -> None:
+        super().__init__(f"cannot work with {path}: {why}", hint=remedy, details={"path": path, "why": why})
+
+
 class NeedsDisk(UsageError):
     """Something that only a catalog on a disk of this machine can have done to it."""
 

@@ -15,11 +15,12 @@ from hedgegrid_assets.store.documents import (
 )
 from hedgegrid_assets.store.lines import LineFile, bytes_of, line_array
 from hedgegrid_assets.store.listing import list_days
-from hedgegrid_assets.store.local import LocalStore, folder_on_disk, on_disk, stored
+from hedgegrid_assets.store.local import LocalStore, folder_on_disk, on_disk
 from hedgegrid_assets.store.locks import abandoned, exclusive_lock, is_held, try_file, working_folder
 from hedgegrid_assets.store.objects import AnyFile, Entry, Level, Store, StorePath, bytes_in, local_file, uri_of
 from hedgegrid_assets.store.places import Places, cut_name, folder_of, raw_folder_name
 from hedgegrid_assets.store.publish import atomic_write, give_up, parquet_writer, publish_file, retried, temporary_file
+from hedgegrid_assets.store.roots import stored
 from hedgegrid_assets.store.spool import Spool
 from hedgegrid_assets.store.swap import exchange
 from hedgegrid_assets.store.tar import Member, TarFault, tar_members, tar_writer

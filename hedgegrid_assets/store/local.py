@@ -177,8 +177,3 @@ def on_disk(place: StorePath, what: str) -> LocalStore:
 def folder_on_disk(place: StorePath, what: str) -> Path:
     """A folder for a program that walks it by itself. Raises NeedsDisk for ``what`` no other store can do."""
     return on_disk(place, what).path(place.key)
-
-
-def stored(root: str | Path | StorePath) -> StorePath:
-    """A folder of this machine as the root of a store, or what is in one already."""
-    return root if isinstance(root, StorePath) else StorePath(LocalStore(Path(root)))

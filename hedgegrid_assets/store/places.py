@@ -11,8 +11,8 @@ from typing import Final
 from hedgegrid_assets.errors import EnvironmentFault
 from hedgegrid_assets.names import check_part
 from hedgegrid_assets.store.listing import list_days
-from hedgegrid_assets.store.local import stored
 from hedgegrid_assets.store.objects import StorePath
+from hedgegrid_assets.store.roots import stored
 
 _DAY: Final = "????-??-??"
 _OUTSIDE_NAME: Final = re.compile(r"[^\w.@+-]")

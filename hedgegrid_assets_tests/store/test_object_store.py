@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import polars as pl
 import pytest
 
 from hedgegrid_assets import validate_catalog
+from hedgegrid_assets.cli import run as command
 from hedgegrid_assets.errors import NeedsDisk
 from hedgegrid_assets.housekeeping.reset_day import reset
 from hedgegrid_assets.housekeeping.widening import widen_instrument
@@ -29,6 +31,7 @@ from hedgegrid_assets.stages.frames import read_frame
 from hedgegrid_assets.store import Places, StorePath, stored
 from hedgegrid_assets.tables import TABLES
 from hedgegrid_assets_tests.buckets import Bucket
+from hedgegrid_assets_tests.standins import s3
 
 ID = "BTCUSDT-PERP.BINANCE"
 DAY = date(2024, 1, 2)
@@ -105,6 +108,16 @@ def disk(tmp_path: Path) -> Side:
 def bucket(tmp_path: Path) -> Side:
     data, catalog = Bucket(tmp_path / "a"), Bucket(tmp_path / "b")  # two of them: nothing may mix them up
     return Side(Places(data.at("prefix/data"), catalog.at("prefix/catalog")))
+
+
+s3_server = s3.s3_server
+
+
+@pytest.fixture
+def server(s3_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The address of a bucket of its own on a real server."""
+    s3.use_server(s3_server, monkeypatch, tmp_path)
+    return f"s3://t{uuid4().hex}/prefix"
 
 
 def shown(side: Side, text: object) -> str:
@@ -233,3 +246,64 @@ def test_the_same_catalog_lies_on_disk_once_it_is_copied(bucket: Side, file: Pat
         path.store.get(path.key, copy)
     assert validate_catalog(tmp_path / "copy", deep=True).ok
     assert isinstance(stored(tmp_path / "copy"), StorePath)
+
+
+# ---------------------------------------------------------------- a real server
+
+
+@pytest.mark.slow
+def test_both_roots_may_lie_on_a_real_server(server: str, disk: Side, file: Path) -> None:
+    there = Side(Places(f"{server}/data", f"{server}/catalog"))
+    for side in (disk, there):
+        file.write_text(CSV)
+        assert side.converted(file).ok
+        file.write_text(CSV.replace("42000.3", "42000.7"))
+        assert side.converted(file).ok
+        reset(side.places, InstrumentDay(ID, DAY), [TRADES], remove=True)
+        assert side.converted(file).ok
+        assert all(day.skipped for day in side.converted(file).days)
+    assert there.content() == disk.content()
+
+
+@pytest.mark.slow
+def test_the_commands_take_an_address_where_they_take_a_folder(
+    server: str, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    catalog = f"{server}/catalog"
+    convert = ["replay-to-parquet", "--source", "csv", "--symbol", "BTCUSDT", "--input", str(file), "--quiet"]
+    assert command([*convert, "--data-types", "trades", "--output", catalog]) == 0
+    capsys.readouterr()
+    assert command(["validate", catalog, "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["ok"], said["catalog"], len(said["days"])) == (True, catalog, 2)
+    assert command(["trace", ID, "trades", "130", "--catalog", catalog, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["whole"]
+    assert command(["rejects", "summary", catalog, "--json"]) == 0
+    assert not (tmp_path / "s3:").exists(), "no folder is called after it"
+
+
+@pytest.mark.slow
+def test_what_a_server_refuses_is_told_in_one_line_before_any_work(
+    server: str, file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    convert = [
+        "replay-to-parquet",
+        "--source",
+        "csv",
+        "--symbol",
+        "BTCUSDT",
+        "--input",
+        str(file),
+        "--data",
+        str(tmp_path / "d"),
+    ]
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+    assert command([*convert, "--output", f"{server}/catalog"]) == 1
+    told = capsys.readouterr().err
+    assert "error: cannot work with s3://" in told
+    assert "hint: check AWS_ACCESS_KEY_ID" in told
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    assert command([*convert, "--output", f"s3://t{uuid4().hex}/catalog"]) == 1
+    assert "hint: check AWS_ENDPOINT_URL" in capsys.readouterr().err
+    assert not (tmp_path / "d").exists()

@@ -23,6 +23,7 @@ ON_DISK: Final = {
     "defs/__init__.py": OF_A_USER,
     "defs/backfill.py": OF_DAGSTER,
     "defs/backtests.py": OF_A_RUN,
+    "defs/event_log.py": OF_DAGSTER,
     "defs/metadata.py": LANDING,
     "housekeeping/backup.py": "links all of a catalog at one moment; says that it needs a disk",
     "housekeeping/legacy/": "reads the tree of another program",

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -25,15 +26,20 @@ from hedgegrid_assets.store import (
     write_document,
 )
 from hedgegrid_assets_tests.buckets import Bucket
+from hedgegrid_assets_tests.standins import s3
 
+s3_server = s3.s3_server
 STORES: dict[str, Callable[[Path], Store]] = {
     "local": lambda root: LocalStore(root / "store"),
     "bucket": lambda root: Bucket(root / "store"),
+    "s3": lambda _: stored(f"s3://t{uuid4().hex}").store,
 }
 
 
-@pytest.fixture(params=STORES)
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+@pytest.fixture(params=[*(name for name in STORES if name != "s3"), pytest.param("s3", marks=pytest.mark.slow)])
+def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    if request.param == "s3":
+        s3.use_server(request.getfixturevalue("s3_server"), monkeypatch, tmp_path)
     made: Store = STORES[request.param](tmp_path)
     made.scratch("tmp").mkdir(parents=True)
     return made
@@ -132,7 +138,7 @@ def test_an_object_that_was_removed_is_gone(store: Store) -> None:
     with pytest.raises(FileNotFoundError):
         path.unlink()
     path.parent.rmdir()
-    assert not path.parent.is_dir()
+    assert list(path.parent.tree()) == []
 
 
 def test_a_folder_goes_with_all_in_it(store: Store) -> None:
