@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, override
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
-from hedgegrid_assets.config.fields import Backtest, InstrumentOverride, KnownOutage, Notify
+from hedgegrid_assets.config.fields import Backtest, InstrumentOverride, KnownOutage, Notify, Refresh
 from hedgegrid_assets.config.notes import KEY_IN_FILE, KeyPath, Note, dotted, notes_of, refuse, twice, unknown
 from hedgegrid_assets.config.origin import (
     SYNTHETIC,
@@ -145,6 +145,14 @@ class Feed(Origin):
         if tables is not None:
             refuse([(("gaps", key), unknown("table of this feed", key, tables)) for key in gaps if key not in tables])
         return gaps
+
+    @field_validator("refresh")
+    @classmethod
+    def _refresh_is_for_published_files(cls, refresh: Refresh | None, info: ValidationInfo) -> Refresh | None:
+        source = SOURCES.get(info.data.get("source", ""))
+        if refresh is not None and source is not None and (source.remote is None or source.remote.published is None):
+            raise ValueError(f"expected no refresh: source {source.name} has no published files that are replaced")
+        return refresh
 
     @field_validator("outages")
     @classmethod

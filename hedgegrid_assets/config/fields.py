@@ -105,6 +105,18 @@ class KnownOutage(Frozen):
         return end
 
 
+class Refresh(Frozen):
+    """When a feed looks again at the published files that it was fetched from.
+
+    Attributes:
+        at: ``HH:MM``, UTC, each day.
+        days: So far back.
+    """
+
+    at: Clock
+    days: Annotated[int, Field(strict=True, ge=1, le=3_660)] = 90
+
+
 class Backtest(Frozen):
     """A backtest that a feed's data end in; files count from the folder of feeds.yaml.
 

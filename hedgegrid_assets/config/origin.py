@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 from pydantic import Field, ValidationInfo, field_validator
 
 from hedgegrid_assets import venues
-from hedgegrid_assets.config.fields import Clock, GapsByTable, InstrumentOverride, KnownOutage, Schedule
+from hedgegrid_assets.config.fields import Clock, GapsByTable, InstrumentOverride, KnownOutage, Refresh, Schedule
 from hedgegrid_assets.config.notes import Note, refuse, twice, unknown
 from hedgegrid_assets.config.settings import INPUTS, configuration, setting_notes
 from hedgegrid_assets.errors import InstrumentUnknown, UsageError
@@ -56,6 +56,7 @@ class Origin(Frozen):
         max_rejected: Share of the rows in, 0 to 1, above which a day is blocked.
         schedule: None: only when asked.
         due: ``HH:MM``, UTC: when the day before is to be there, else it is late; None: see ``due_at``.
+        refresh: None: published files are looked at again only when asked.
         outages: Times that are known to lack data.
         owners: Dagster owners: an address, or ``team:name``.
     """
@@ -77,6 +78,7 @@ class Origin(Frozen):
     max_rejected: Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)] = Thresholds().max_rejected
     schedule: Schedule | None = None
     due: Clock | None = None
+    refresh: Refresh | None = None
     outages: tuple[KnownOutage, ...] = ()
     owners: tuple[Annotated[str, matches(_OWNER, "an e-mail address or team:name")], ...] = ()
 

@@ -14,6 +14,7 @@ from hedgegrid_assets.defs.alerts import alert_sensors
 from hedgegrid_assets.defs.assets import assets_of
 from hedgegrid_assets.defs.days import DayObserver
 from hedgegrid_assets.defs.jobs import jobs_of
+from hedgegrid_assets.defs.published import refresh_schedules_of, replaced_sensors_of
 from hedgegrid_assets.defs.schedules import schedules_of
 from hedgegrid_assets.defs.sensors import sensors_of
 from hedgegrid_assets.pipeline.feed_context import FeedContext
@@ -67,8 +68,12 @@ def definitions_of(
         jobs=[job for _, jobs in feeds for job in jobs],
         sensors=[
             *(sensor for feed_context, jobs in feeds for sensor in sensors_of(feed_context, jobs)),
+            *(sensor for feed_context, jobs in feeds for sensor in replaced_sensors_of(feed_context, jobs)),
             *alert_sensors([feed_context for feed_context, _ in feeds], notify),
         ],
-        schedules=[schedule for feed_context, _ in feeds for schedule in schedules_of(feed_context)],
+        schedules=[
+            *(schedule for feed_context, _ in feeds for schedule in schedules_of(feed_context)),
+            *(schedule for feed_context, _ in feeds for schedule in refresh_schedules_of(feed_context)),
+        ],
         executor=dg.in_process_executor,
     )

@@ -10,7 +10,7 @@ import dagster as dg
 from hedgegrid_assets.config.fields import Notify
 from hedgegrid_assets.defs.failures import faults_in
 from hedgegrid_assets.defs.jobs import days_job, import_job
-from hedgegrid_assets.defs.keys import landing_key
+from hedgegrid_assets.defs.keys import landing_key, published_key
 from hedgegrid_assets.defs.partitions import RANGE_END, RANGE_START
 from hedgegrid_assets.housekeeping.alerts import Alert, deliver, last_seen, late, note_seen, tell
 from hedgegrid_assets.pipeline.feed_context import FeedContext
@@ -98,16 +98,22 @@ def _alerts(feed_contexts: Sequence[FeedContext], notify: Notify) -> dg.SensorDe
         now = datetime.now(UTC)
         for feed_context in feed_contexts:
             tell(places, late(feed_context, now), now)
-            _tell_replaced(context.instance, feed_context)
+            for asset in _replacing(feed_context):
+                _tell_replaced(context.instance, feed_context, asset)
         sent = deliver(places, notify)  # AlertsWait makes the tick red, and nothing else
         return dg.SkipReason(f"{sent} alerts delivered" if sent else "nothing new")
 
     return alerts
 
 
-def _tell_replaced(instance: dg.DagsterInstance, feed_context: FeedContext) -> None:
+def _replacing(feed_context: FeedContext) -> list[dg.AssetKey]:
+    """The assets whose materializations say what was replaced."""
+    landing = [landing_key(feed_context)] if feed_context.source.has_landing_zone else []
+    return [*landing, *([published_key(feed_context)] if feed_context.feed.refresh else [])]
+
+
+def _tell_replaced(instance: dg.DagsterInstance, feed_context: FeedContext, asset: dg.AssetKey) -> None:
     """What imports and refreshes said of replaced sources since the last look; the first look tells of nothing before it."""
-    asset = landing_key(feed_context)
     places, name = feed_context.places, asset.to_user_string()
     seen = last_seen(places, name)
     wanted = dg.AssetRecordsFilter(asset, after_storage_id=seen)

@@ -6,6 +6,7 @@ from hedgegrid_assets.defs.backtests import backtests_of
 from hedgegrid_assets.defs.days import DayObserver, days_of
 from hedgegrid_assets.defs.instruments import instruments_asset
 from hedgegrid_assets.defs.landing import landing_asset
+from hedgegrid_assets.defs.published import published_asset
 from hedgegrid_assets.pipeline.feed_context import FeedContext
 
 
@@ -17,5 +18,6 @@ def assets_of(
         *([landing_asset(feed_context)] if feed_context.source.has_landing_zone else []),
         instruments_asset(feed_context),
         days_of(feed_context, block=block, observer=observer),
+        *published_asset(feed_context),
         *backtests_of(feed_context),
     ]

@@ -26,6 +26,11 @@ def backtest_key(feed_context: FeedContext, name: str) -> dg.AssetKey:
     return dg.AssetKey([feed_context.feed.name, "backtest", name])
 
 
+def published_key(feed_context: FeedContext) -> dg.AssetKey:
+    """The published files that a feed was fetched from."""
+    return dg.AssetKey([feed_context.feed.name, "published"])
+
+
 def landing_key(feed_context: FeedContext) -> dg.AssetKey:
     """The landing zone of a feed."""
     return dg.AssetKey([feed_context.feed.name, "landing"])

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import dagster as dg
+import polars as pl
 
 from hedgegrid_assets.defs import metadata
+from hedgegrid_assets.defs.changes import changed, frames_before
 from hedgegrid_assets.defs.checks import Check
 from hedgegrid_assets.defs.keys import catalog_key, normalized_key, raw_key
 from hedgegrid_assets.defs.look_further import what_failed
@@ -95,6 +97,7 @@ class DayMaker:
         self._checks = daily_checks(feed_context)
         self._patient = True
         self._columns = True
+        self._before: dict[str, pl.DataFrame] = {}
         keys = [RawKey(channel, *self._place(day)) for day in days for channel in self._channels()]
         self._context_of = by_month(feed_context, keys, MOST_OF_A_MONTH)
 
@@ -222,6 +225,7 @@ class DayMaker:
             yield from self._table_results(done, seconds)
 
     def _tables(self, day: InstrumentDay, raw: RawDay, tables: Sequence[Table]) -> list[TableDay]:
+        self._before = frames_before(self._feed_context, day, raw, tables)
         return make_tables(
             self._feed_context,
             day,
@@ -280,9 +284,11 @@ class DayMaker:
         told: Metadata = {}
         if frame is not None:
             failed = what_failed(self._feed_context, day, table, verdict)
+            difference = changed(self._feed_context, day, table, self._before)
             told = {
                 "verdict": str(verdict.status),
                 **({"failed": dg.MetadataValue.md(failed)} if failed else {}),
+                **({"changed": difference} if difference else {}),
                 **metadata.chart(self._feed_context, day, table, verdict),
                 **metadata.of_frame(verdict, frame, seconds),
                 **self._frame_columns(table, verdict),

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any, Final
 
 import msgspec
@@ -88,6 +88,18 @@ def refresh(feed: Origin, places: Places, progress: Progress, *, remake: bool = 
     return Refreshed(len(files), replaced, made, found)
 
 
+def forget_replaced(context: FeedContext, since: date, progress: Progress) -> Refreshed:
+    """Look whether published files of days from ``since`` on were replaced: their days are stale then, and made again by whoever does.
+
+    Raises UsageError, RemoteFault.
+    """
+    files = dict(_published(context, since))
+    replaced = tuple(_replaced(context, files, progress))
+    again = [one for one in replaced if one.now is not None]
+    _forget(context, again, sorted({key for one in again for key in one.days}))
+    return Refreshed(len(files), replaced)
+
+
 # ---------------------------------------------------------------- steps
 
 
@@ -99,8 +111,8 @@ class _File:
     days: list[RawKey] = field(default_factory=list)
 
 
-def _published(context: FeedContext) -> Iterator[tuple[str, _File]]:
-    """Address -> file, of all raw days of a feed."""
+def _published(context: FeedContext, since: date = date.min) -> Iterator[tuple[str, _File]]:
+    """Address -> file, of all raw days of a feed from a day on."""
     if context.source.remote is None or context.source.remote.published is None:
         raise UsageError(
             f"nothing of source {context.source.name} is published as files: expected a feed of the source archive, "
@@ -111,7 +123,7 @@ def _published(context: FeedContext) -> Iterator[tuple[str, _File]]:
         for symbol in context.feed.symbols:
             for day in raw_days(context.places, context.feed.name, channel.name, symbol):
                 key = RawKey(channel.name, symbol, day)
-                raw = context.noted(key)
+                raw = context.noted(key) if day >= since else None
                 for one in _received(raw.manifest) if raw else ():
                     said = {name: str(getattr(one, name) or "") for name in _SAID}
                     found.setdefault(one.url or "", _File(said)).days.append(key)
