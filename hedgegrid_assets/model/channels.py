@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import polars as pl
 
@@ -38,6 +38,9 @@ class Order(StrEnum):
 
 class Shape(Protocol):
     """Makes the rows of one day of a table of those of another, or of its own as the source has them."""
+
+    def resume(self, states: Mapping[str, Any], start_ns: int) -> None:
+        """Begin a day at ``start_ns`` with what the counters of the day before have handed on; before any rows."""
 
     def see(self, rows: pl.DataFrame) -> None:
         """Rows come by in any order, all of them before the first is taken, some maybe twice."""

@@ -34,6 +34,7 @@ from hedgegrid_assets.pipeline.selection import (
 from hedgegrid_assets.pipeline.summary import DaySummary, RunSummary, day_summary, failed_day
 from hedgegrid_assets.stages.catalog import refuse_unfit_nautilus
 from hedgegrid_assets.stages.frames import few_far_finer
+from hedgegrid_assets.stages.integrity import hands_on
 from hedgegrid_assets.stages.raw import ImportReport, Progress, RawDay, RawKey
 from hedgegrid_assets.store import plain
 from hedgegrid_assets.venues.markets import NAMES
@@ -186,7 +187,8 @@ def _run(asked: Request, told: _Told, at_hand: dict[RawKey, RawDay]) -> RunSumma
     _refuse_none_left(keys, failed)
     with workers(asked.jobs, told.halt) as pool:
         work = partial(_run_day, context, asked=asked, progress=told.tick, failed=failed, at_hand=at_hand)
-        days = [day for each in results_of([pool.submit(work, key) for key in keys]) for day in each]
+        turns = _in_turn(context, keys)
+        days = [day for each in results_of([pool.submit(_work_off, work, turn) for turn in turns]) for day in each]
     for text in (*(day.note for day in days if day.note), *_far_finer_notes(context, inferred, days)):
         told.note(text)
     order = list(context.feed.tables)
@@ -197,6 +199,20 @@ def _run(asked: Request, told: _Told, at_hand: dict[RawKey, RawDay]) -> RunSumma
         errors=list(taken.errors),
         **_lines_told(taken.report),
     )
+
+
+def _in_turn(context: FeedContext, keys: Sequence[RawKey]) -> list[list[RawKey]]:
+    """Raw days that may be made at the same time; those of tables that go on over midnight are made one after the other."""
+    by_channel = context.by_channel()
+    turns: dict[tuple[str, ...], list[RawKey]] = {}
+    for key in keys:
+        follows = any(map(hands_on, by_channel[key.channel][1]))
+        turns.setdefault((key.channel, key.symbol, "" if follows else str(key.day)), []).append(key)
+    return list(turns.values())
+
+
+def _work_off(work: Callable[[RawKey], list[DaySummary]], keys: Sequence[RawKey]) -> list[DaySummary]:
+    return [day for key in sorted(keys, key=lambda key: key.day) for day in work(key)]
 
 
 def _import(context: FeedContext, asked: Request, told: _Told, at_hand: dict[RawKey, RawDay]) -> _Taken:

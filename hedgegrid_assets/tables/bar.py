@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import polars as pl
 
@@ -154,6 +154,9 @@ class _Bars:
         self._period = period_ns
         self._open: pl.DataFrame | None = None
         self._more = 0
+
+    def resume(self, states: Mapping[str, Any], start_ns: int) -> None:
+        """No bar reaches over midnight."""
 
     def see(self, rows: pl.DataFrame) -> None:
         """They are not looked at before."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
 
+import msgspec
 import polars as pl
 
 from hedgegrid_assets.model import (
@@ -20,7 +21,7 @@ from hedgegrid_assets.model import (
     Table,
 )
 from hedgegrid_assets.tables import rules
-from hedgegrid_assets.tables.rules.book import Book
+from hedgegrid_assets.tables.rules.book import Book, BookState, unpacked
 from hedgegrid_assets.tables.rules.counters import Extent, rows_failing
 from hedgegrid_assets.tables.rules.sides import ORDER_SIDES, order_side
 
@@ -265,7 +266,15 @@ class _Events:
         self._held: pl.DataFrame | None = None
         self._recent: pl.DataFrame | None = None
         self._floor: int | None = None
-        self._told = {"clears": 0, "before_snapshot": 0, "older_than_snapshot": 0, "told_again": 0}
+        self._carried: BookState | None = None
+        self._start = 0
+        self._told = {"carried": 0, "clears": 0, "before_snapshot": 0, "older_than_snapshot": 0, "told_again": 0}
+
+    def resume(self, states: Mapping[str, Any], start_ns: int) -> None:
+        """Begin with the book of the day before, where it is known."""
+        if self._resumed and Book.__name__ in states:
+            self._carried = msgspec.convert(states[Book.__name__], BookState)
+            self._start, self._started = start_ns, True
 
     def see(self, rows: pl.DataFrame) -> None:
         """Rows come by, before any is made."""
@@ -273,12 +282,27 @@ class _Events:
 
     def add(self, rows: pl.DataFrame) -> pl.DataFrame:
         """The events that end in these rows."""
+        if self._carried is not None and len(rows):
+            rows = self._with_carried(rows, self._carried)
+            self._carried = None
         rows = rows if self._held is None else pl.concat([self._held, rows])
         key = rows[self._key]
         begins = (key != key.shift(1)).arg_true()
         ends = int(begins[-1]) if len(begins) else 0
         self._held = rows.slice(ends)
         return self._made(rows.head(ends))
+
+    def _with_carried(self, rows: pl.DataFrame, state: BookState) -> pl.DataFrame:
+        """The book of the day before as a snapshot of the day's first moment, unless a snapshot stands there."""
+        decimals = [kind.scale for name in ("price", "size") if isinstance(kind := rows.schema[name], pl.Decimal)]
+        opens = rows.row(0, named=True)
+        real = opens["ts_init"] == self._start and opens["flags"] & SNAPSHOT
+        if real or decimals != [state.price_decimals, state.size_decimals]:
+            self._started = bool(self._started and real)
+            return rows
+        picture = _picture(state, rows, self._start)
+        self._count("carried", len(picture))
+        return pl.concat([picture, rows])
 
     def rest(self) -> pl.DataFrame | None:
         """The last event."""
@@ -369,6 +393,32 @@ class _Events:
     def _remember(self, rows: pl.DataFrame) -> None:
         recent = rows if self._recent is None else pl.concat([self._recent, rows])
         self._recent = recent.tail(_REMEMBERED_ROWS)
+
+
+def _picture(state: BookState, like: pl.DataFrame, at: int) -> pl.DataFrame:
+    """A book as rows of a snapshot: bids before asks, best first."""
+    bids, asks = unpacked(state.bids), unpacked(state.asks)
+    levels = [("BUY", price, bids[price]) for price in reversed(bids)] + [("SELL", *level) for level in asks.items()]
+    frame = pl.DataFrame(levels, schema={"side": pl.String, "price": pl.Int64, "size": pl.Int64}, orient="row")
+
+    def scaled(name: str, decimals: int) -> pl.Expr:
+        text = pl.col(name).cast(pl.String).str.zfill(decimals + 1)
+        whole = pl.concat_str(text.str.head(-decimals), pl.lit("."), text.str.tail(decimals)) if decimals else text
+        return whole.cast(pl.Decimal(38, decimals)).alias(name)
+
+    return frame.select(
+        ts_event=pl.lit(at, pl.Int64),
+        ts_init=pl.lit(at, pl.Int64),
+        action=action("ADD"),
+        side=pl.col("side").cast(ORDER_SIDES),
+        price=scaled("price", state.price_decimals),
+        size=scaled("size", state.size_decimals),
+        order_id=pl.lit(0, pl.Int64),
+        flags=pl.lit(SNAPSHOT, pl.UInt8),
+        sequence=pl.lit(state.sequence, pl.Int64),
+        previous=pl.lit(None, pl.Int64),
+        raw_row=pl.lit(int(like["raw_row"][0] == 0), pl.UInt32),  # another one than that of the rows behind it
+    ).select(like.columns)
 
 
 def _has_snapshot(rows: pl.DataFrame) -> bool:

@@ -3,6 +3,7 @@
 import gzip
 import json
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ from hedgegrid_assets.model import InstrumentDay
 from hedgegrid_assets.stages.verdict import read_verdict
 from hedgegrid_assets.store import Places, plain
 from hedgegrid_assets.tables import TABLES
+from hedgegrid_assets.tables.rules.book import packed, unpacked
 from hedgegrid_assets_tests.scenario import DAY, MIDNIGHT_MS
 
 ID: Final = "BTCUSDT-PERP.BINANCE"
@@ -193,6 +195,68 @@ def test_books_are_made_only_where_they_are_asked_for() -> None:
     assert not Path("data/raw/cli_websocket/depth").exists()
 
 
+# ---------------------------------------------------------------- over midnight
+
+SECONDS_A_DAY: Final = 86_400
+
+
+def of_two_days() -> list[str]:
+    """Updates of the last and the first seconds of two days; the only snapshot is of the first."""
+    last = SECONDS_A_DAY - 3
+    changes: list[tuple[int, Levels, Levels]] = [
+        (last, [("97", "1")], []), (last + 1, [("99", "0"), ("97.5", "2")], []), (last + 2, [], [("101", "7")]),
+        (last + 3, [("96", "5")], []), (last + 4, [("97.5", "0")], [("101", "0")]),
+    ]  # fmt: skip
+    return [snapshot(10 * last, last - 0.5, BIDS, ASKS), *(update(n, bids, asks) for n, bids, asks in changes)]
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_day_starts_with_the_book_of_the_day_before_as_a_snapshot_of_its_first_moment(jobs: str) -> None:
+    assert replay(*of_two_days(), more=["--jobs", jobs]) == 0
+    midnight = (MIDNIGHT_MS + SECONDS_A_DAY * 1_000) * 1_000_000
+    second = [each for each in deltas() if each.ts_init >= midnight]
+    last = 10 * SECONDS_A_DAY
+    assert [
+        f"{each.action.name} {each.order.price.as_decimal().normalize():f} {each.order.size.as_decimal().normalize():f} {each.flags}"
+        for each in second
+    ] == [
+        *("CLEAR 0 0 32", "ADD 98 2 32", "ADD 97.5 2 32", "ADD 97 1 32", "ADD 101 7 32", "ADD 102 2 160"),
+        *("UPDATE 96 5 128", "DELETE 97.5 0 0", "DELETE 101 0 128"),
+    ]
+    assert {(each.ts_init, each.ts_event) for each in second[:6]} == {(midnight, midnight)}
+    assert {each.sequence for each in second[:6]} == {last}
+    after = verdict(day=DAY + timedelta(days=1))
+    rules = {answer["name"]: answer for answer in after["rules"]}
+    assert rules["rows_conserved"]["numbers"]["reshaped"] == {"carried": 5, "clears": 1}
+    assert rules["starts_with_snapshot"]["passed"]
+    assert rules["sequence_continuous"]["passed"]
+    assert after["began_with"] == verdict()["content_digest"]
+    assert validate_catalog("data/catalog", deep=True).ok
+
+
+def test_a_message_that_is_missing_at_midnight_is_a_break_of_the_second_day() -> None:
+    lines = of_two_days()
+    assert replay(*lines[:4], *lines[5:]) == 0
+    after = {answer["name"]: answer for answer in verdict(day=DAY + timedelta(days=1))["rules"]}
+    assert after["sequence_continuous"]["numbers"]["breaks"] == 1
+
+
+def test_a_snapshot_of_the_first_moment_goes_before_the_book_that_is_carried() -> None:
+    at = SECONDS_A_DAY
+    real = snapshot(10 * at, at, [("1", "1")], [("2", "2")])
+    assert replay(*of_two_days()[:4], real, *of_two_days()[4:]) == 0
+    midnight = (MIDNIGHT_MS + SECONDS_A_DAY * 1_000) * 1_000_000
+    second = [each for each in deltas() if each.ts_init >= midnight]
+    assert [str(each.order.price) for each in second[1:3]] == ["1.0", "2.0"]
+
+
+def test_a_book_is_packed_to_the_last_level() -> None:
+    levels = {n * n + 7: n % 977 + 1 for n in range(5_000)}
+    assert unpacked(packed(levels)) == dict(sorted(levels.items()))
+    assert unpacked(packed({})) == {}
+    assert len(packed(levels)) < 60_000
+
+
 # ---------------------------------------------------------------- real captures
 
 
@@ -252,3 +316,4 @@ def test_captures_of_other_markets_have_no_break_either(name: str, symbol: str, 
         answers = {answer["name"]: answer for answer in told.get("held", told)["rules"]}
         assert answers["sequence_continuous"]["numbers"]["breaks"] == 0
         assert answers["book_not_crossed"]["numbers"]["crossed"] == 0
+        assert answers["starts_with_snapshot"]["passed"]

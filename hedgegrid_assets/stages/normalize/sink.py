@@ -24,7 +24,7 @@ from hedgegrid_assets.stages.normalize.reshaped import Reshaped
 from hedgegrid_assets.stages.raw import RawDay
 from hedgegrid_assets.stages.verdict import handed_on
 from hedgegrid_assets.store import BackgroundWriter, Places, StorePath, publish_file, sha256_of, temporary_file
-from hedgegrid_assets.timestamps import day_end
+from hedgegrid_assets.timestamps import day_end, day_start
 
 
 class FrameSink(Protocol):
@@ -64,7 +64,11 @@ class DayFrame:
         """Where rows wait until all of them are there in order; None: they need not."""
         folder, shape = self._places.catalog_temp, self._recipe.channel.tables[self._table.name].shape
         if shape is not None:
-            return Reshaped(folder, shape())
+            made = shape()
+            before = handed_on(self._places, self._table, self._day, self._recipe.channel.series)
+            if before is not None:
+                made.resume(before.states, day_start(self._day.date))
+            return Reshaped(folder, made)
         return LastRows(folder, self._table.whole_day, day_end(self._day.date)) if self._table.whole_day else None
 
     def add(self, frame: pl.DataFrame) -> None:

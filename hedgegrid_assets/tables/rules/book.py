@@ -1,10 +1,14 @@
 """The order book that a day's deltas make: rebuilt row by row in plain Python, asked after each event."""
 
-from collections.abc import Iterable, Iterator
+from base64 import b64decode, b64encode
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
-from typing import Final, override
+from typing import Any, ClassVar, Final, override
+from zlib import compress, decompress
 
+import msgspec
+import numpy as np
 import polars as pl
 
 from hedgegrid_assets.model import Counted, Counter, Held, Rows
@@ -46,6 +50,36 @@ class BookFound:
     first_crossed: tuple[int, ...] = ()
 
 
+class BookState(msgspec.Struct, frozen=True):
+    """A book over midnight.
+
+    Attributes:
+        sequence: The venue's number of the last message.
+        price_decimals: Of the unit that prices are counted in; ``size_decimals`` likewise.
+        bids: Prices and sizes, packed; ``asks`` likewise.
+    """
+
+    sequence: int
+    price_decimals: int
+    size_decimals: int
+    bids: str
+    asks: str
+
+
+def packed(levels: Mapping[int, int]) -> str:
+    """Levels as a text of few characters: steps between prices, then sizes."""
+    prices = np.array(sorted(levels), np.int64)
+    sizes = np.array([levels[price] for price in prices.tolist()], np.int64)
+    return b64encode(compress(np.concatenate([np.diff(prices, prepend=0), sizes]).tobytes(), 6)).decode()
+
+
+def unpacked(text: str) -> dict[int, int]:
+    """Price -> size, by rising price."""
+    numbers = np.frombuffer(decompress(b64decode(text)), np.int64)
+    half = len(numbers) // 2
+    return dict(zip(np.cumsum(numbers[:half]).tolist(), numbers[half:].tolist(), strict=True))
+
+
 class _Side:
     """The levels of a side: price -> size; the best one is the smallest of ``sign`` x price."""
 
@@ -79,7 +113,9 @@ class _Side:
 
 
 class Book(Counter[BookFound]):
-    """Rebuilds the book, and looks at it after each event."""
+    """Rebuilds the book, and looks at it after each event; where messages are numbered, it goes on over midnight."""
+
+    state: ClassVar[type[Any] | None] = BookState
 
     def __init__(self, held: Held) -> None:
         del held
@@ -87,10 +123,36 @@ class Book(Counter[BookFound]):
         self._found = BookFound()
         self._before: tuple[dict[int, int], dict[int, int]] | None = None
         self._cleared = False
+        self._sequence = 0
+        self._decimals = 0, 0
+        self._carried: BookState | None = None
+
+    @override
+    def resume(self, state: BookState) -> None:
+        self._carried = state
+
+    def _begin(self, state: BookState) -> None:
+        """With the book of the day before, if it counts in the same units."""
+        if self._decimals != (state.price_decimals, state.size_decimals):
+            return
+        self._cleared = True
+        for side, text in ((self._bids, state.bids), (self._asks, state.asks)):
+            for price, size in unpacked(text).items():
+                side.put(price, size)
+
+    @override
+    def hand_on(self) -> BookState | None:
+        if not self._found.numbered:
+            return None
+        return BookState(self._sequence, *self._decimals, packed(self._bids.levels), packed(self._asks.levels))
 
     @override
     def add(self, rows: Rows) -> None:
         found, bids, asks = self._found, self._bids, self._asks
+        self._decimals = _scale(rows.new, "price"), _scale(rows.new, "size")
+        if self._carried is not None:
+            self._begin(self._carried)
+            self._carried = None
         flags = 0
         for action, side, price, size, flags, raw_row in _rows(rows.new):
             if action == _CLEAR:
@@ -105,6 +167,7 @@ class Book(Counter[BookFound]):
             if flags & _LAST:
                 self._look(raw_row)
         found.open_event = not flags & _LAST
+        self._sequence = int(rows.new["sequence"][-1])
         found.numbered = found.numbered or rows.new["previous"].null_count() < len(rows.new)
 
     def _clear(self) -> None:
@@ -143,6 +206,11 @@ class Book(Counter[BookFound]):
     def result(self, day: Counted) -> BookFound:
         self._found.levels = len(self._bids.levels) + len(self._asks.levels)
         return self._found
+
+
+def _scale(frame: pl.DataFrame, name: str) -> int:
+    kind = frame.schema[name]
+    return kind.scale if isinstance(kind, pl.Decimal) else 0
 
 
 def _rows(frame: pl.DataFrame) -> Iterator[tuple[int, int, int, int, int, int]]:
