@@ -50,8 +50,8 @@ _MANIFEST: Final = "hedgegrid-backup.json"
 _OF_DATA: Final = ("raw", "rejects")
 _ROOTS: Final = (_CATALOG, *(f"{_DATA}/{name}" for name in _OF_DATA))
 _WORKING: Final = ".hedgegrid"
-_KEPT: Final = "series.json"
-"""The one file of ``.hedgegrid`` that is no lock and nothing in the making."""
+_KEPT: Final = ("series.json", "outages.json")
+"""The files of ``.hedgegrid`` that are no locks and nothing in the making."""
 _LEFT_OUT: Final = frozenset({".tmp", "lock"})
 _IN_THE_MAKING: Final = ".hedgegrid-"
 _NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOTSUP, errno.EXDEV, errno.EMLINK})
@@ -140,7 +140,7 @@ def _checked(places: Places, archive: Path) -> bool:
 
 def _is_kept(parts: tuple[str, ...]) -> bool:
     """Of a catalog: all but working files and what was set aside."""
-    return parts[0] != SET_ASIDE and (parts[0] != _WORKING or parts[1:] == (_KEPT,))
+    return parts[0] != SET_ASIDE and (parts[0] != _WORKING or (len(parts) == 2 and parts[1] in _KEPT))
 
 
 def _is_data(parts: tuple[str, ...]) -> bool:

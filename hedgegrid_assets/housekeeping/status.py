@@ -20,6 +20,7 @@ from hedgegrid_assets.sources import SOURCES
 from hedgegrid_assets.stages import catalog as catalog_stage
 from hedgegrid_assets.stages.catalog.files import whole_day
 from hedgegrid_assets.stages.normalize import Recipe, judges_so
+from hedgegrid_assets.stages.outages import Outage, read_outages, with_outages
 from hedgegrid_assets.stages.raw import RawDay, RawKey, read_pruned, shown_name
 from hedgegrid_assets.stages.verdict import Verdict, instrument_ids, read_verdict
 from hedgegrid_assets.store import Places, Size, names_in, size_of
@@ -228,12 +229,13 @@ class _Look:
         places = self.context.places
         published = _published(places, self.instrument_id, self.table)
         days = places.judged_days(self.instrument_id, self.table.folder)
+        outages = _outages(places, self.problems)
         statuses: Counter[str] = Counter()
         stale: list[date] = []
         to_look_at: list[date] = []
         for day in days:
             verdict = _verdict(places, self.table, InstrumentDay(self.instrument_id, day), self.problems)
-            statuses[_word(verdict)] += 1
+            statuses[_word(verdict and with_outages(verdict, outages))] += 1
             if verdict is None or verdict.status not in catalog_stage.ACCEPTED:
                 to_look_at.append(day)
             elif day not in published or (day in raw and not self._is_current(day, verdict)):
@@ -249,6 +251,14 @@ class _Look:
             self.problems.append(error.message)
             return False
         return raw is not None and self.recipe is not None and judges_so(verdict, self.table, raw, self.recipe)
+
+
+def _outages(places: Places, problems: list[str]) -> Sequence[Outage]:
+    try:
+        return read_outages(places)
+    except HedgegridError as error:
+        problems.append(error.message)
+        return ()
 
 
 def _word(verdict: Verdict | None) -> str:

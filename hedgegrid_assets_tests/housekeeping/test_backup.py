@@ -19,6 +19,7 @@ import zstandard
 
 from hedgegrid_assets.cli import run
 from hedgegrid_assets.pipeline.landing import waiting_files
+from hedgegrid_assets.stages.outages import Outage, acknowledge
 from hedgegrid_assets.store import exchange
 from hedgegrid_assets_tests.kept import FIRST, ID, Home, new_home
 
@@ -53,8 +54,16 @@ def catalog_of(root: Path) -> dict[str, bytes]:
     return {
         str(path.relative_to(root)): path.read_bytes()
         for path in sorted(root.rglob("*"))
-        if path.is_file() and (".hedgegrid" not in path.parts or path.name == "series.json")
+        if path.is_file() and (".hedgegrid" not in path.parts or path.name in {"series.json", "outages.json"})
     }
+
+
+def test_what_is_known_of_outages_comes_back(home: Home, tmp_path: Path) -> None:
+    acknowledge(home.places, [Outage(ID, "", 1, 2, "maintenance")])
+    assert home.run("backup", str(tmp_path / "backup.tar"), "-q") == 0
+    assert home.run("restore", str(tmp_path / "backup.tar"), "--to", str(tmp_path / "elsewhere"), "-q") == 0
+    (found,) = (tmp_path / "elsewhere").rglob("outages.json")
+    assert found.read_bytes() == home.places.outages.read_bytes()
 
 
 def infos(archive: Path) -> list[tarfile.TarInfo]:
