@@ -3,8 +3,9 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -27,6 +28,7 @@ from hedgegrid_assets.errors import FeedsFileError, UsageError
 from hedgegrid_assets.timestamps import iso, parse_day
 
 if TYPE_CHECKING:
+    from hedgegrid_assets.config.feeds import Feed
     from hedgegrid_assets.inspect.validation import DayReport, ValidationReport
 
 Catalog = Annotated[Path, typer.Argument(help="Root of the catalog.")]
@@ -255,18 +257,22 @@ def instruments_show(
     return 0
 
 
+MOST_PARTITIONS: Final = 100_000
+"""Of one asset, as Dagster's documentation advises: above it, pages of the UI take long."""
+
+
 def feeds_check(
     feeds: Feeds = None, data: Data = None, as_json: Json = False, verbose: Verbose = False, quiet: Quiet = False
 ) -> int:
     """Check feeds.yaml: every problem with its file, line and key. Exit code 2 if there is one."""
-    from hedgegrid_assets.config.feeds import Feed, read_feeds
+    from hedgegrid_assets.config.feeds import read_feeds
     from hedgegrid_assets.sources import SOURCES
 
     del data
     set_logging(verbose=verbose, quiet=quiet)
     file = read_feeds(feeds or feeds_path())
 
-    def untested(feed: Feed) -> str:
+    def untested(feed: "Feed") -> str:
         remote = SOURCES[feed.source].remote
         found = [name for name in feed.symbols if remote and remote.untested(feed.settings, name)]
         return f"; untested against the real server: {', '.join(found)}" if found else ""
@@ -285,6 +291,19 @@ def feeds_check(
                 f"{feed.name}: {feed.source}, {len(feed.symbols)} symbols of {feed.venue}, {', '.join(feed.tables)}, from {feed.start}{f' to {feed.end}' if feed.end else ''}{untested(feed)}",
                 markup=False,
             )
+    for feed in file.feeds.values():
+        _say_if_large(feed)
     if file.problems:
         raise FeedsFileError(file.path, [str(problem) for problem in file.problems])
     return 0
+
+
+def _say_if_large(feed: "Feed") -> None:
+    days, symbols = len(feed.days(datetime.now(UTC).date() + timedelta(days=1))), len(feed.symbols)
+    if days * symbols <= MOST_PARTITIONS:
+        return
+    at_most = max(1, MOST_PARTITIONS // days)
+    say(
+        f"warning: feed {feed.name}: {days:,} days x {symbols:,} symbols are {days * symbols:,} partitions an asset, where "
+        f"Dagster advises {MOST_PARTITIONS:,} at most; split it into {-(-symbols // at_most)} feeds of up to {at_most} symbols"
+    )

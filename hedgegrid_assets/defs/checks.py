@@ -1,7 +1,7 @@
 """Asset checks, all from one helper: a table's rules grouped by the check that they are reported under."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -85,12 +85,11 @@ class Check:
         failed = [answer for _, answer in mine if answer.failed]
         off = [rule.name for rule, answer in mine if answer.answer is None]
         known = dict.fromkeys(told for _, answer in mine for told in answer.numbers.get("known_outages", []))
-        thresholds = [f"{answer.name}: {_threshold(answer)}" for _, answer in mine if _threshold(answer)]
-        told = [_row(rule, answer) for rule, answer in mine if _saying(answer) or answer.answer is not True]
-        # text: Dagster's own tables carry their schema, and an evaluation is stored up to three times
-        more: dict[str, Any] = {"numbers": dg.MetadataValue.md("\n".join([_HEAD, *told]))} if told else {}
-        if thresholds:
-            more["threshold"] = "; ".join(thresholds)
+        more: dict[str, Any] = {}
+        if failed:  # of checks that pass the day itself tells the numbers: an evaluation is stored up to three times
+            more["numbers"] = dg.MetadataValue.md(_as_table(mine))
+            thresholds = [f"{answer.name}: {_threshold(answer)}" for _, answer in mine if _threshold(answer)]
+            more |= {"threshold": "; ".join(thresholds)} if thresholds else {}
         if off:
             more["off"] = ", ".join(off)
         return self.result(
@@ -141,15 +140,25 @@ def _check(asset_key: dg.AssetKey, name: str, rules: tuple[Rule, ...]) -> Check:
     return Check(name, asset_key, severity, severity is Severity.ERROR, description, rules)
 
 
+def answers_of(table: Table, verdict: Verdict) -> str:
+    """All rules of a day with their numbers, as a Markdown table; those that have passed without numbers are left out."""
+    rules = {rule.name: rule for rule in table.rules}
+    return _as_table((rules[answer.name], answer) for answer in verdict.rules if answer.name in rules)
+
+
+def _as_table(answered: Iterable[tuple[Rule, RuleAnswer]]) -> str:
+    rows = [_row(rule, answer) for rule, answer in answered if _saying(answer) or answer.answer is not True]
+    return "\n".join([_HEAD, *rows])
+
+
 def _row(rule: Rule, answer: RuleAnswer) -> str:
     told = (rule.name, rule.severity, _ANSWERS[answer.answer], answer.rows_failed, _numbers(_saying(answer)))
     return f"| {' | '.join(str(cell).replace('|', '\\|') for cell in told)} |"
 
 
-def _saying(answer: RuleAnswer) -> dict[str, Any]:
-    """The numbers of a rule without its thresholds, and where it has passed, without what is zero or empty."""
-    kept = {name: number for name, number in answer.numbers.items() if name not in _THRESHOLDS}
-    return {name: number for name, number in kept.items() if number} if answer.answer else kept
+def _saying(answer: RuleAnswer) -> Mapping[str, Any]:
+    """The numbers of a rule; where it has passed, without what is zero or empty."""
+    return {name: number for name, number in answer.numbers.items() if number} if answer.answer else answer.numbers
 
 
 def _threshold(answer: RuleAnswer) -> str:

@@ -4,7 +4,7 @@ Dagster's own results of a step are of all its partitions at once, with one vers
 what Dagster would write into an output of its own. The strings are its private constants: ``test_reporting`` pins them.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -57,28 +57,43 @@ class Reporter:
     ) -> None:
         self._instance, self._assets, self._checks = instance, assets, checks
         self._specs = {spec.key: spec for spec in specs}
+        self._depths = _depths(self._specs)
         self._once = {key: self._ask(key, None) for key in upstream}
 
     def events(self, results: Iterable[AssetResult]) -> Iterator[Event]:
         """The events of one partition, upstream first. Each must be stored before the next one is asked for."""
         newest: dict[dg.AssetKey, _Newest | None] = dict(self._once)
+        for layer in self._layers(results):
+            made: list[dg.AssetKey] = []
+            for result in layer:
+                if result.key in self._assets and result.version is not None:
+                    made.append(result.key)
+                    tags = self._tags(result, result.version, newest)
+                    partition = key_of(result.day)
+                    yield dg.AssetMaterialization(result.key, partition=partition, metadata=result.metadata, tags=tags)
+                elif result.key in self._assets and result.metadata:
+                    yield dg.AssetObservation(result.key, partition=key_of(result.day), metadata=result.metadata)
+            newest |= self._ask_at_once(made, key_of(layer[0].day))
+            for result in layer:
+                yield from self._evaluations(result, newest)
+
+    def _layers(self, results: Iterable[AssetResult]) -> Iterator[list[AssetResult]]:
+        """Results in the order of what they are made of, those that are made of nothing of each other together."""
+        found: dict[int, list[AssetResult]] = {}
         for result in results:
-            partition = key_of(result.day)
-            if result.key in self._assets and result.version is not None:
-                yield dg.AssetMaterialization(
-                    result.key,
-                    partition=partition,
-                    metadata=result.metadata,
-                    tags=self._tags(result, result.version, newest),
-                )
-                newest[result.key] = self._ask(result.key, partition)
-            elif result.key in self._assets and result.metadata:
-                yield dg.AssetObservation(result.key, partition=partition, metadata=result.metadata)
-            for answer in result.checks:
-                if dg.AssetCheckKey(result.key, str(answer.check_name)) in self._checks:
-                    if result.key not in newest:
-                        newest[result.key] = self._ask(result.key, partition)
-                    yield _evaluation(answer, result.key, partition, newest[result.key])
+            found.setdefault(self._depths[result.key], []).append(result)
+        for depth in sorted(found):
+            yield found[depth]
+
+    def _evaluations(
+        self, result: AssetResult, newest: dict[dg.AssetKey, _Newest | None]
+    ) -> Iterator[dg.AssetCheckEvaluation]:
+        partition = key_of(result.day)
+        for answer in result.checks:
+            if dg.AssetCheckKey(result.key, str(answer.check_name)) in self._checks:
+                if result.key not in newest:
+                    newest[result.key] = self._ask(result.key, partition)
+                yield _evaluation(answer, result.key, partition, newest[result.key])
 
     def is_new(self, result: AssetResult) -> bool:
         """The newest materialization of the partition has another version, or there is none."""
@@ -103,13 +118,33 @@ class Reporter:
             found[f"dagster/input_event_pointer/{name}"] = str(source.storage_id) if source else _NO_EVENT
         return found
 
+    def _ask_at_once(self, keys: Sequence[dg.AssetKey], partition: str) -> dict[dg.AssetKey, _Newest | None]:
+        """What was stored just now of a partition: the newest of each asset, but where another run came in between."""
+        found: dict[dg.AssetKey, _Newest] = {}
+        for record in self._instance.get_asset_records(keys) if len(keys) > 1 else ():
+            last = record.asset_entry.last_materialization_record
+            if last is not None and last.partition_key == partition:
+                found[record.asset_entry.asset_key] = _newest(last)
+        return {key: found.get(key) or self._ask(key, partition) for key in keys}
+
     def _ask(self, key: dg.AssetKey, partition: str | None) -> _Newest | None:
         wanted = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[partition] if partition else None)
-        for record in self._instance.fetch_materializations(wanted, limit=1).records:
-            event = record.asset_materialization
-            version = (event.tags or {}).get("dagster/data_version", NO_VERSION) if event else NO_VERSION
-            return _Newest(record.storage_id, record.run_id, record.timestamp, version)
-        return None
+        return next(map(_newest, self._instance.fetch_materializations(wanted, limit=1).records), None)
+
+
+def _newest(record: dg.EventLogRecord) -> _Newest:
+    event = record.asset_materialization
+    version = (event.tags or {}).get("dagster/data_version", NO_VERSION) if event else NO_VERSION
+    return _Newest(record.storage_id, record.run_id, record.timestamp, version)
+
+
+def _depths(specs: Mapping[dg.AssetKey, dg.AssetSpec]) -> dict[dg.AssetKey, int]:
+    """How many assets stand before each, at most."""
+
+    def depth(key: dg.AssetKey) -> int:
+        return max((1 + depth(dep.asset_key) for dep in specs[key].deps if dep.asset_key in specs), default=0)
+
+    return {key: depth(key) for key in specs}
 
 
 def _evaluation(

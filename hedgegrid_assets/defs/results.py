@@ -12,7 +12,7 @@ import polars as pl
 
 from hedgegrid_assets.defs import metadata
 from hedgegrid_assets.defs.changes import changed, frames_before
-from hedgegrid_assets.defs.checks import Check
+from hedgegrid_assets.defs.checks import Check, answers_of
 from hedgegrid_assets.defs.keys import catalog_key, normalized_key, raw_key
 from hedgegrid_assets.defs.look_further import what_failed
 from hedgegrid_assets.defs.metadata import Metadata
@@ -291,6 +291,7 @@ class DayMaker:
                 **({"changed": difference} if difference else {}),
                 **metadata.chart(self._feed_context, day, table, verdict),
                 **metadata.of_frame(verdict, frame, seconds),
+                "rules": dg.MetadataValue.md(answers_of(table, verdict)),
                 **self._frame_columns(table, verdict),
             }
         answers = [check.judged(verdict, self._first_bad(day, table, verdict, check)) for check in self._checks[key]]

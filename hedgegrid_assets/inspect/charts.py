@@ -5,7 +5,7 @@ day. Pillow draws (10 ms to import, when it is used); the HTML page draws the sa
 """
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import BytesIO
@@ -259,16 +259,17 @@ class _Sheet:
         return _LEFT + inside / (self._series.end - self._series.start) * self._step * len(self._series.rows)
 
     def gaps(self, gaps: Sequence[Gap], top: int, panel: int) -> None:
-        for gap in gaps:
-            if gap.end <= self._series.start or gap.start >= self._series.end:
-                continue
-            loss = gap.cause.is_loss
-            x, right = self._x(gap.start), self._x(gap.end)
-            right = max(right, x + 2)
-            self._draw.rectangle((x, top, right, top + panel), fill=_LOSS if loss else _QUIET)
-            if loss:
-                middle = (x + right) / 2
-                self._draw.polygon([(middle - 4, top - 6), (middle + 4, top - 6), (middle, top)], fill=_LOSS_EDGE)
+        inside = [gap for gap in gaps if gap.end > self._series.start and gap.start < self._series.end]
+        for x, right in _merged(self._span(gap) for gap in inside if not gap.cause.is_loss):
+            self._draw.rectangle((x, top, right, top + panel), fill=_QUIET)
+        for x, right in (self._span(gap) for gap in inside if gap.cause.is_loss):
+            self._draw.rectangle((x, top, right, top + panel), fill=_LOSS)
+            middle = (x + right) / 2
+            self._draw.polygon([(middle - 4, top - 6), (middle + 4, top - 6), (middle, top)], fill=_LOSS_EDGE)
+
+    def _span(self, gap: Gap) -> tuple[float, float]:
+        x = self._x(gap.start)
+        return x, max(self._x(gap.end), x + 2)
 
     def panel(self, name: str, top: int, panel: int, curves: tuple[Floats, Floats, Floats]) -> None:
         low, high, line = curves
@@ -308,6 +309,17 @@ class _Sheet:
             x = _LEFT + share * self._step * len(self._series.rows)
             anchor = "la" if share == 0 else "ra" if share == 1 else "ma"
             self._draw.text((x, y), f"{told} UTC" if share == 0 else told, fill=_INK, font=self._font, anchor=anchor)
+
+
+def _merged(spans: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Spans that touch are one: a quiet market has a thousand of them."""
+    found: list[tuple[float, float]] = []
+    for x, right in sorted(spans):
+        if found and x <= found[-1][1]:
+            found[-1] = found[-1][0], max(found[-1][1], right)
+        else:
+            found.append((x, right))
+    return found
 
 
 def _decimals(low: float, high: float) -> int:

@@ -224,6 +224,23 @@ def test_the_guides_websocket_command_works_as_printed_from_the_repository_root(
     assert (home / "catalog/BTCUSDT-PERP.SIM-WEBSOCKET/mark_price.parquet/2024-01-01.parquet").exists()
 
 
+def test_feeds_check_warns_of_a_feed_with_more_partitions_than_dagster_advises_and_says_how_to_split_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def told(symbols: int) -> str:
+        names = ", ".join(f"S{number}USDT" for number in range(symbols))
+        span = "start: 2022-01-01, end: 2023-01-01"
+        path = tmp_path / "feeds.yaml"
+        path.write_text(f"version: 1\nfeeds:\n  big: {{source: synthetic, venue: SIM, symbols: [{names}], {span}}}\n")
+        assert run(["feeds", "check", "--feeds", str(path)]) == 0
+        return capsys.readouterr().err
+
+    assert not told(273)
+    found = " ".join(told(600).split())
+    assert "big: 365 days x 600 symbols are 219,000 partitions an asset" in found
+    assert "split it into 3 feeds of up to 273 symbols" in found
+
+
 def test_feeds_check_accepts_the_shipped_file_and_exits_with_2_on_a_problem(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

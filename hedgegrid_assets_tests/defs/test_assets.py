@@ -171,8 +171,12 @@ def test_metadata_say_how_many_rows_from_where_and_how_good(
     assert found["bytes"] == frame.size
     assert found["verdict"] == "complete"
     assert str(found["first_ts"]).startswith("2024-01-01T00:00:05.02")
+    assert "| rows_conserved | ERROR | passed | 0 | in " in found["rules"]
+    assert "| nothing_cleaned | WARN | failed | " in found["rules"]
     quality = evaluations(result)["captures/normalized/trade_tick", "quality"]
     assert "zero_size" in str(quality.metadata["first_bad"].value)
+    assert "| nothing_cleaned | WARN | failed | " in str(quality.metadata["numbers"].value)
+    assert "numbers" not in evaluations(result)["captures/normalized/trade_tick", "sorted_timestamps"].metadata
 
 
 def test_a_column_is_traced_from_the_raw_field_to_nautilus(clean: Day) -> None:
