@@ -59,6 +59,15 @@ CASES: Final = (
         memory={2_000_000: 500, 20_000_000: 800},
         rounds=(2, 1),
     ),
+    Case(
+        "incremental_book_L2 to catalog, everything on",
+        "incremental_book_L2",
+        ("ours_deltas", "nautilus_deltas"),
+        at_least={"nautilus_deltas": 1.5},
+        memory={2_000_000: 700, 20_000_000: 900},
+        disk=0.7,
+        rounds=(2, 1),
+    ),
     Case("any CSV to catalog, everything on", "trades", ("ours_csv",), memory={2_000_000: 500, 20_000_000: 800}),
     Case(
         "derivative_ticker to mark, index and funding",

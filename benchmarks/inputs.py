@@ -24,7 +24,7 @@ _US_PER_DAY: Final = NS_PER_DAY // 1_000
 
 
 def made(kind: str, rows: int, folder: Path) -> Path:
-    """A gzip file of ``rows`` rows of one day: ``trades`` and ``derivative_ticker`` as Tardis names its CSV, or ``aggTrade``.
+    """A gzip file of ``rows`` rows of one day: ``trades``, ``derivative_ticker`` and ``incremental_book_L2`` as Tardis names its CSV, or ``aggTrade``.
 
     ``aggTrade`` holds captured messages, one a line, with a receive time in front. ``catalog`` is no file but a folder:
     the catalog of a synthetic day of so many trades, with a mark price a second and funding rates; ``week``: of seven.
@@ -155,8 +155,47 @@ def _tickers(rows: int) -> Iterator[bytes]:
     return _chunks(rows, make)
 
 
+def _deltas(rows: int) -> Iterator[bytes]:
+    """Changes of a book, some 13 a message, an eighth of them deletes, behind a snapshot."""
+    snapshot = min(2_000, rows)
+
+    def make(random: np.random.Generator, first: int, count: int) -> pl.DataFrame:
+        number = np.arange(first, first + count)
+        message = np.where(number < snapshot, 0, 1 + (number - snapshot) // 13)
+        arrival = day_start(DAY) // 1_000 + 1 + message * (_US_PER_DAY - 2) // (1 + rows // 13)
+        bid = random.random(count) < 0.5
+        away = np.minimum(1 + random.exponential(40, count).astype(np.int64), 5_000)
+        far = np.where(number < snapshot, 1 + number // 2, away)
+        middle = 425_000 + (20 * np.sin(message / 997)).astype(np.int64)
+        bid = np.where(number < snapshot, number % 2 == 0, bid)
+        gone = (number >= snapshot) & (random.random(count) < 0.125)
+        frame = pl.DataFrame(
+            {
+                "timestamp": arrival - 300,
+                "local_timestamp": arrival,
+                "snapshot": number < snapshot,
+                "bid": bid,
+                "price": middle + np.where(bid, -40 - far, 40 + far),
+                "amount": np.where(gone, 0, random.integers(1, 99_999, count)),
+            }
+        )
+        return frame.select(
+            pl.lit("binance-futures").alias("exchange"),
+            pl.lit(SYMBOL).alias("symbol"),
+            "timestamp",
+            "local_timestamp",
+            pl.when("snapshot").then(pl.lit("true")).otherwise(pl.lit("false")).alias("is_snapshot"),
+            pl.when("bid").then(pl.lit("bid")).otherwise(pl.lit("ask")).alias("side"),
+            _units("price", 1),
+            _units("amount", 3),
+        )
+
+    return _chunks(rows, make)
+
+
 _MAKERS: Final[dict[str, Callable[[int], Iterator[bytes]]]] = {
     "trades": _trades,
     "derivative_ticker": _tickers,
+    "incremental_book_L2": _deltas,
     "aggTrade": _agg_trades,
 }

@@ -77,6 +77,11 @@ def ours_tickers(source: Path, work: Path) -> None:
     _tardis(work, source, "derivative_ticker", "mark,index,funding")
 
 
+def ours_deltas(source: Path, work: Path) -> None:
+    """Everything on, the book that the rules rebuild included."""
+    _tardis(work, source, "incremental_book_L2", "deltas")
+
+
 def ours_funding(source: Path, work: Path) -> None:
     """Of the three tables the one that the peer makes."""
     _tardis(work, source, "derivative_ticker", "funding")
@@ -194,6 +199,11 @@ def nautilus_fastest(source: Path, work: Path) -> None:
     _catalog(work).write_data(_loader().load_trades(source, as_legacy_cython=False))
 
 
+def nautilus_deltas(source: Path, work: Path) -> None:
+    """Changes of the book."""
+    _catalog(work).write_data(_loader().load_deltas(source))
+
+
 def nautilus_funding(source: Path, work: Path) -> None:
     """The one table of these files that it reads; of these objects its catalog takes the Cython ones only."""
     _catalog(work).write_data(_loader().load_funding_rates(source))
@@ -284,6 +294,8 @@ SIDES: Final[dict[str, Callable[[Path, Path], None]]] = {
     for side in (
         ours_trades,
         ours_tickers,
+        ours_deltas,
+        nautilus_deltas,
         ours_funding,
         ours_csv,
         ours_messages,
