@@ -199,8 +199,9 @@ def _feed(
             raw = set(context.places.raw_days(context.feed.name, name, symbol))
             due = {day for day in _due(context, raw, until) if not pruned.has(RawKey(name, symbol, day))}
             recipe = None if instrument is None else recipe_of(context, channel, instrument)
+            noted: dict[date, RawDay | None] = {}
             for table in made:
-                look = _Look(context, instrument_id, symbol, channel, table, recipe, problems)
+                look = _Look(context, instrument_id, symbol, channel, table, recipe, problems, noted)
                 tables.append(look.standing(raw, due))
     waiting = _waiting(context, problems)
     return FeedStanding(context.feed.name, context.source.name, context.feed.venue, tables, waiting)
@@ -224,6 +225,8 @@ class _Look:
     table: Table
     recipe: Recipe | None
     problems: list[str]
+    noted: dict[date, RawDay | None]
+    """What manifests say: one is of several tables."""
 
     def standing(self, raw: set[date], due: set[date]) -> TableStanding:
         places = self.context.places
@@ -245,11 +248,13 @@ class _Look:
         return TableStanding(self.instrument_id, self.table, days, statuses, not_made, stale, missing, to_look_at)
 
     def _is_current(self, day: date, verdict: Verdict) -> bool:
-        try:
-            raw: RawDay | None = self.context.noted(RawKey(self.channel.name, self.symbol, day))
-        except HedgegridError as error:
-            self.problems.append(error.message)
-            return False
+        if day not in self.noted:
+            try:
+                self.noted[day] = self.context.noted(RawKey(self.channel.name, self.symbol, day))
+            except HedgegridError as error:
+                self.problems.append(error.message)
+                self.noted[day] = None
+        raw = self.noted[day]
         return raw is not None and self.recipe is not None and judges_so(verdict, self.table, raw, self.recipe)
 
 

@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import polars as pl
 import pytest
 
 from hedgegrid_assets.cli import run
 from hedgegrid_assets.housekeeping.legacy.doubts import DOUBTS
-from hedgegrid_assets_tests.earlier_pipeline import ID, capture, market, run_earlier
+from hedgegrid_assets.sources.client import limits
+from hedgegrid_assets_tests import tardis_cases
+from hedgegrid_assets_tests.earlier_pipeline import ID, Trade, capture, market, run_earlier
 
 FIRST = date(2024, 1, 1)
 DAYS = [FIRST + timedelta(days=number) for number in range(4)]
@@ -171,3 +174,33 @@ def test_a_file_that_cannot_be_read_is_told_and_hides_no_other(
 def test_each_doubt_has_a_code_of_its_own_and_a_reason() -> None:
     assert len({doubt.code for doubt in DOUBTS}) == len(DOUBTS)
     assert all(len(doubt.why) > 40 and doubt.tables for doubt in DOUBTS)
+
+
+@pytest.mark.slow
+def test_days_are_rebuilt_from_tardis_and_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(limits, "in_force", tardis_cases.QUICK)
+    server = tardis_cases.fresh_standin()
+    config = tmp_path / "tardis.json"
+    config.write_text(json.dumps({"endpoint": server.endpoint, "datasets_endpoint": server.datasets_endpoint}))
+    known = ["replay-to-parquet", "--source", "tardis", "--symbol", "BTCUSDT", "--data-types", "trades", "-q"]
+    known += ["--start", "2024-01-01", "--end", "2024-01-02", "--config", str(config)]
+    assert run([*known, "--data", str(tmp_path / "a"), "--output", str(tmp_path / "a/catalog")]) == 0
+    frame = pl.read_parquet(tmp_path / "a/catalog" / ID / "trade_tick.parquet/2024-01-01.parquet")
+    times = frame["ts_event"].cast(pl.Int64) // 1_000_000
+    trades = [
+        Trade(int(row["trade_id"]), str(row["price"]), str(row["size"]), ms, row["aggressor_side"] == "SELLER", 0)
+        for ms, row in zip(times, frame.iter_rows(named=True), strict=True)
+    ]
+    run_earlier(tmp_path / "old", trades[:-3], [], DAYS[0], DAYS[1])
+    for name in ("mark_price", "funding_rate"):
+        (tmp_path / "old" / ID / f"{name}.parquet").unlink()
+    capsys.readouterr()
+    words = ["import-legacy", str(tmp_path / "old"), "--catalog", str(tmp_path / "new"), "--data", str(tmp_path / "b")]
+    assert run([*words, "--source", "tardis", "--config", str(config), "--json"]) == 0
+    (day,) = json.loads(capsys.readouterr().out)["days"]
+    found = day["difference"]
+    assert (found["matched_by"], found["changed"], found["only_left"], found["only_right"]) == ("id", 0, 0, 3)
+    assert found["equal"] + found["shifted"] == len(trades) - 3
+    assert day["act"] == "switch"
