@@ -15,7 +15,7 @@ from hedgegrid_assets.stages.catalog import ACCEPTED, is_current
 from hedgegrid_assets.stages.catalog.definitions import INSTRUMENT_FOLDERS
 from hedgegrid_assets.stages.catalog.files import days_in
 from hedgegrid_assets.stages.verdict import read_verdict
-from hedgegrid_assets.store import Places, StorePath
+from hedgegrid_assets.store import Places, StorePath, on_disk
 from hedgegrid_assets.tables import TABLES
 from hedgegrid_assets.timestamps import day_end, day_of, day_start
 
@@ -111,6 +111,7 @@ def cover(
     that is not allowed.
     """
     places = Places.of_catalog(catalog)
+    on_disk(places.catalog, "a backtest")
     if not (places.catalog / "data").is_dir():
         raise NoSuchCatalog(places.catalog.address)
     _check_instruments(places, {instrument_id for _, instrument_id in streams})

@@ -103,7 +103,7 @@ def instruments_import(
     from hedgegrid_assets.config.origin import instrument_id
     from hedgegrid_assets.instruments import exchange_info, read_definitions
     from hedgegrid_assets.stages.catalog.definitions import write_definition
-    from hedgegrid_assets.store import make_folder
+    from hedgegrid_assets.store import stored
     from hedgegrid_assets.venues.exchanges import venues_of
 
     set_logging(verbose=verbose, quiet=quiet)
@@ -123,7 +123,7 @@ def instruments_import(
         replace(each, id=check_instrument_id(instrument_id(name, listed.market, venue), str(file)))
         for name, each in chosen.items()
     ]
-    make_folder(catalog)
+    stored(catalog).prepare()
     pinned = read_definitions(catalog)
     refused = dict(exchange_info.problems_with(new, pinned))
     written = [

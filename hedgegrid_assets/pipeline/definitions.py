@@ -36,7 +36,7 @@ from hedgegrid_assets.stages.catalog.files import folder_in
 from hedgegrid_assets.stages.frames import Precisions
 from hedgegrid_assets.stages.raw import RawDay, RawKey, raw_days
 from hedgegrid_assets.stages.verdict import read_verdict
-from hedgegrid_assets.store import Places, plain
+from hedgegrid_assets.store import Places, folder_of, plain
 from hedgegrid_assets.tables import TABLES
 from hedgegrid_assets.venues import Listing, Market, markets
 
@@ -114,7 +114,7 @@ def _undecided(context: FeedContext, pinned: Instrument) -> list[str]:
         return []
     decided = {
         column.precision
-        for table in TABLES.values()
+        for table in _tables_there(context.places, pinned.id)
         if any(column.precision for column in table.columns) and _holds_rows(context.places, table, pinned.id)
         for column in table.columns
     }
@@ -274,6 +274,15 @@ def _with_assumed(seen: Mapping[str, int]) -> dict[str, int]:
     """Until trades come, prices and sizes are assumed to be as fine as what there is."""
     assumed = seen.get("mark", DEFAULT_MARK_PRECISION)
     return {"price": assumed, "size": assumed, **seen}
+
+
+def _tables_there(places: Places, instrument_id: str) -> list[Table]:
+    """Tables that the catalog may hold rows of: asked for each day, of an instrument that has few of many tables."""
+    judged = {folder.name for folder in (places.catalog / folder_of(instrument_id)).folders()}
+    published = {folder.name for folder in (places.catalog / "data").folders()}
+    return [
+        table for table in TABLES.values() if f"{table.folder}.verdict" in judged or table.form().folder in published
+    ]
 
 
 def _holds_rows(places: Places, table: Table, instrument_id: str) -> bool:

@@ -17,7 +17,7 @@ from hedgegrid_assets.names import check_instrument_id, check_symbol, check_venu
 from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.sources import SOURCES
 from hedgegrid_assets.stages.catalog import COMPRESSIONS
-from hedgegrid_assets.store import Places, StorePath
+from hedgegrid_assets.store import LocalStore, Places, StorePath, stored
 from hedgegrid_assets.tables import DEFAULT, TABLES, TOKENS
 from hedgegrid_assets.timestamps import parse_day
 from hedgegrid_assets.venues import Listing
@@ -120,7 +120,10 @@ def request(
             "gaps": settings.get("gaps", {}),
         }
     )
-    catalog = output_path if isinstance(output_path, StorePath) else Path(output_path)
+    root = stored(output_path)
+    catalog = (
+        root if isinstance(output_path, StorePath) or not isinstance(root.store, LocalStore) else Path(output_path)
+    )
     return Request(origin, start, end, catalog, data or data_path(), compression, jobs, force, spelled)
 
 

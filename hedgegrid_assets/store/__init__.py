@@ -17,7 +17,17 @@ from hedgegrid_assets.store.lines import LineFile, bytes_of, line_array
 from hedgegrid_assets.store.listing import list_days
 from hedgegrid_assets.store.local import LocalStore, folder_on_disk, on_disk
 from hedgegrid_assets.store.locks import abandoned, exclusive_lock, is_held, try_file, working_folder
-from hedgegrid_assets.store.objects import AnyFile, Entry, Level, Store, StorePath, bytes_in, local_file, uri_of
+from hedgegrid_assets.store.objects import (
+    AnyFile,
+    Entry,
+    Level,
+    Store,
+    StorePath,
+    bytes_in,
+    local_file,
+    ranged_file,
+    uri_of,
+)
 from hedgegrid_assets.store.places import Places, cut_name, folder_of, raw_folder_name
 from hedgegrid_assets.store.publish import atomic_write, give_up, parquet_writer, publish_file, retried, temporary_file
 from hedgegrid_assets.store.roots import stored
@@ -79,6 +89,7 @@ __all__ = [
     "prefetch",
     "publish_file",
     "put_back",
+    "ranged_file",
     "raw_folder_name",
     "read_document",
     "reading",

@@ -6,16 +6,17 @@ Address, keys and region are taken from the environment, as AWS' own tools do: `
 
 import atexit
 import hashlib
+import io
 import os
 import tempfile
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from threading import Lock
-from typing import Any, Final
+from typing import Any, Final, override
 from uuid import uuid4
 
 import obstore
@@ -33,6 +34,9 @@ from hedgegrid_assets.store.disk import make_folder
 from hedgegrid_assets.store.locks import locked_file, working_folder
 from hedgegrid_assets.store.objects import Entry, Level
 
+_KEYS: Final = "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and what they may do in this bucket"
+_ADDRESS: Final = "check AWS_ENDPOINT_URL, AWS_REGION and the bucket's name, and run again: what is published is whole"
+_MACHINE: Final = "169.254.169.254"
 _PATIENCE: Final = timedelta(seconds=30)
 _TRIES: Final = 4
 _KEPT: Final = 64
@@ -98,6 +102,22 @@ class ObjectStore:
             coming.replace(copy)
             self._keep(copy, found.size)
         return copy
+
+    def read(self, key: str) -> bytes:
+        """One request."""
+        with self._asking():
+            return bytes(obstore.get(self._client, key).bytes())
+
+    def ranged(self, key: str) -> io.IOBase:
+        """A request for its size, and one for each part that is read."""
+        found = self.find(key)
+        if found is None:
+            raise FileNotFoundError(2, "No such object", self.shown(key))
+        return _Ranges(found.size, partial(self._range, key))
+
+    def _range(self, key: str, start: int, end: int) -> bytes:
+        with self._asking():
+            return bytes(obstore.get_range(self._client, key, start=start, end=end))
 
     def _keep(self, copy: Path, size: int) -> None:
         with self._change:
@@ -209,11 +229,42 @@ class ObjectStore:
             PermissionDeniedError,
             UnauthenticatedError,
         ) as error:
-            hint = "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and what they may do in this bucket"
-            raise StoreUnreachable(self.shown(""), _why(error), hint) from None
+            raise StoreUnreachable(self.shown(""), _why(error), _KEYS) from None
         except BaseError as error:
-            hint = "check AWS_ENDPOINT_URL, AWS_REGION and the bucket's name, and run again: what is published is whole"
-            raise StoreUnreachable(self.shown(""), _why(error), hint) from None
+            if _MACHINE in str(error):  # it was asked for keys, as a machine of Amazon's has them
+                raise StoreUnreachable(self.shown(""), "no keys: expected some in the environment", _KEYS) from None
+            raise StoreUnreachable(self.shown(""), _why(error), _ADDRESS) from None
+
+
+class _Ranges(io.RawIOBase):
+    """An object of a bucket that is read here and there, a request each time."""
+
+    def __init__(self, size: int, fetch: Callable[[int, int], bytes]) -> None:
+        self._size, self._fetch, self._at = size, fetch, 0
+
+    @override
+    def readable(self) -> bool:
+        return True
+
+    @override
+    def seekable(self) -> bool:
+        return True
+
+    @override
+    def tell(self) -> int:
+        return self._at
+
+    @override
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        return self._at
+
+    @override
+    def read(self, size: int = -1, /) -> bytes:
+        end = self._size if size < 0 else min(self._at + size, self._size)
+        data = self._fetch(self._at, end) if end > self._at else b""
+        self._at += len(data)
+        return data
 
 
 def _why(error: Exception) -> str:

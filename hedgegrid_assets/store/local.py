@@ -74,6 +74,14 @@ class LocalStore:
         """The file itself."""
         return self.path(key)
 
+    def read(self, key: str) -> bytes:
+        """The file's bytes."""
+        return self.path(key).read_bytes()
+
+    def ranged(self, key: str) -> Path:
+        """The file itself."""
+        return self.path(key)
+
     def put_new(self, key: str, file: Path) -> None:
         """Renames the file, which must be on the same file system."""
         final = self.path(key)

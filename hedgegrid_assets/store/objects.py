@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import total_ordering
-from io import BufferedReader
+from io import BufferedReader, IOBase
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -62,6 +62,14 @@ class Store(Protocol):
 
     def local(self, key: str) -> Path:
         """An object as a file on this machine, to be read and not written. Raises FileNotFoundError, at the latest when it is opened."""
+        ...
+
+    def read(self, key: str) -> bytes:
+        """An object that is small. Raises FileNotFoundError."""
+        ...
+
+    def ranged(self, key: str) -> Path | IOBase:
+        """An object for a reader that wants some of its bytes alone, as a footer. Raises FileNotFoundError."""
         ...
 
     def put_new(self, key: str, file: Path) -> None:
@@ -255,7 +263,11 @@ class StorePath:
 
     def read_bytes(self) -> bytes:
         """The object's bytes. Raises FileNotFoundError."""
-        return self.local().read_bytes()
+        return self.store.read(self.key)
+
+    def ranged(self) -> Path | IOBase:
+        """The object for a reader that wants some of its bytes alone. Raises FileNotFoundError."""
+        return self.store.ranged(self.key)
 
     def publish(self, file: Path) -> None:
         """A complete local file appears here at once, in the place of what is there."""
@@ -310,6 +322,11 @@ def uri_of(file: AnyFile) -> str:
     """A file as a URI."""
     address = file.address if isinstance(file, StorePath) else str(file.absolute())
     return address if "://" in address else Path(address).as_uri()
+
+
+def ranged_file(file: AnyFile) -> Path | IOBase:
+    """A file for a reader that wants some of its bytes alone."""
+    return file.ranged() if isinstance(file, StorePath) else file
 
 
 def local_file(file: AnyFile) -> Path:

@@ -230,7 +230,7 @@ def matches_frame(places: Places, day: InstrumentDay, table: Table) -> bool:
     final = file_of(places, day, table)
     verdict = read_verdict(places, table, day)
     with reading(final, "a Nautilus file", frames.FORCED):
-        metadata = pq.read_schema(final.local()).metadata
+        metadata = pq.read_schema(final.ranged()).metadata
     if verdict is not None and metadata != schema_of(day, table, verdict.precision).metadata:
         return False
     try:

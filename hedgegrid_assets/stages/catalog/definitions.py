@@ -202,7 +202,7 @@ def write_definition(catalog: Path | StorePath, instrument: Instrument) -> bool:
 def refuse_foreign_definition(catalog: Path | StorePath, instrument_id: str) -> None:
     """Raises ForeignDefinition where a file that we did not write defines the instrument."""
     places = Places.of_catalog(catalog)
-    folders = [places.nautilus_folder(kind, instrument_id) for kind in INSTRUMENT_FOLDERS]
+    folders = _folders(places, instrument_id)
     found = [
         path
         for folder in folders
@@ -222,7 +222,7 @@ def check_definition(places: Places, instrument: Instrument) -> None:
             why = _what_else(path.read_bytes(), instrument)
         except (pa.ArrowException, OSError) as error:
             why = str(error).strip().splitlines()[0]
-    elif not any(any(places.nautilus_folder(kind, instrument.id).files(".parquet")) for kind in INSTRUMENT_FOLDERS):
+    elif not any(any(folder.files(".parquet")) for folder in _folders(places, instrument.id)):
         why = "no file"
     if why is not None:
         raise DocumentDamaged(path, f"Nautilus' definition of {instrument.id} as in instruments.parquet", why, _REMEDY)
@@ -288,14 +288,15 @@ def _is_ours(path: pa.BufferReader) -> bool:
         return False
 
 
+def _folders(places: Places, instrument_id: str) -> list[StorePath]:
+    """Nautilus' folders that may hold a definition of the instrument, of those that are there."""
+    there = {folder.name for folder in (places.catalog / "data").folders()}
+    return [places.nautilus_folder(kind, instrument_id) for kind in INSTRUMENT_FOLDERS if kind in there]
+
+
 def _remove_others(places: Places, instrument_id: str, final: StorePath) -> bool:
     """Remove every other definition of the instrument, and the folders that become empty."""
-    others = [
-        path
-        for kind in INSTRUMENT_FOLDERS
-        for path in places.nautilus_folder(kind, instrument_id).files(".parquet")
-        if path != final
-    ]
+    others = [path for folder in _folders(places, instrument_id) for path in folder.files(".parquet") if path != final]
     for path in others:
         path.unlink()
     for folder in {path.parent for path in others} - {final.parent}:
