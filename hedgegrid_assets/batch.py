@@ -4,10 +4,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
-from hedgegrid_assets.dialect import Dialect, Stored
-
 if TYPE_CHECKING:
     import polars as pl
+
+    from hedgegrid_assets.dialect import Dialect, Stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ class Reader(Protocol):
     """Reads the blocks of a file, or of a part of one, whose lines are of one dialect; in several threads, in any order."""
 
     @property
-    def dialect(self) -> Dialect:
+    def dialect(self) -> "Dialect":
         """How the lines are read."""
 
     def read(self, block: Block, /) -> Batch:
@@ -145,7 +145,7 @@ class Reader(Protocol):
 class Opens(Protocol):
     """How a source reads lines of a dialect that is known."""
 
-    def __call__(self, dialect: Dialect | Stored, rows: Collection[str] = (), *, placing: bool = True) -> Reader:
+    def __call__(self, dialect: "Dialect | Stored", rows: Collection[str] = (), *, placing: bool = True) -> Reader:
         """A reader; ``rows``: the channels whose rows are wanted, ``placing``: it is wanted where the lines belong."""
 
 
