@@ -34,6 +34,8 @@ SINCE: Final = date(2019, 12, 31)
 ENDED: Final = date(2024, 3, 31)
 """First day without bookTicker."""
 HEADER_SINCE: Final = date(2022, 8, 11)
+LABELS_SINCE: Final = date(2026, 6, 25)
+"""First day of metrics of USD-M whose rows are labelled by the start of their five minutes."""
 MICROSECONDS_SINCE: Final = date(2025, 1, 1)
 _INTERVALS: Final = {"1m": 1, "5m": 5, "15m": 15, "1h": 60, "4h": 240, "1d": 1_440}
 _PAGE: Final = 1_000
@@ -45,6 +47,10 @@ type Change = Callable[[Rows], Rows]
 _AGG_HEADER: Final = "agg_trade_id,price,quantity,first_trade_id,last_trade_id,transact_time,is_buyer_maker"
 _CANDLE_HEADER: Final = (
     "open_time,open,high,low,close,volume,close_time,quote_volume,count,taker_buy_volume,taker_buy_quote_volume,ignore"
+)
+_METRICS_HEADER: Final = (
+    "create_time,symbol,sum_open_interest,sum_open_interest_value,count_toptrader_long_short_ratio,"
+    "sum_toptrader_long_short_ratio,count_long_short_ratio,sum_taker_long_short_vol_ratio"
 )
 _BYBIT_HEADER: Final = (
     "timestamp,symbol,side,size,price,tickDirection,trdMatchID,grossValue,homeNotional,foreignNotional"
@@ -119,6 +125,17 @@ MARKETS: Final = (
 BYBIT: Final = ("BTCUSDT", "BTCUSD", "ETHUSDT")
 BYBIT_SPOT: Final = ("BTCUSDT",)
 OKX: Final = ("BTC-USDT-SWAP", "BTC-USD-SWAP", "BTC-USDT")
+
+
+def _metrics_of(market: Market, symbol: str, day: date) -> Rows:
+    """Open interest at the ends of five minutes; the last one is midnight. See ``LABELS_SINCE``."""
+    by_start = market.path == "futures/cm" or day >= LABELS_SINCE
+    start = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    labels = [start + timedelta(minutes=5 * (step - int(by_start))) for step in range(1, 289)]
+    return [
+        f"{label:%Y-%m-%d %H:%M:%S},{symbol},{80_000 + (day.toordinal() * 288 + number) * 7919 % 997}.{number % 1000:03d},1.5,1,1,1,1"
+        for number, label in enumerate(labels)
+    ]
 
 
 class Library:
@@ -240,6 +257,8 @@ class Library:
                 for at in (row[0],)
             ]
             return _CANDLE_HEADER if with_header else "", rows
+        if kind == "metrics" and market.path != "spot" and not monthly:
+            return _METRICS_HEADER, _metrics_of(market, symbol, days[0])
         if kind == "bookTicker" and market.path != "spot" and not monthly and days[0] < ENDED:
             rows = [
                 f"{trade.number},{trade.price},{trade.size},{trade.price}5,{trade.size},{trade.ms},{trade.ms + 3}"

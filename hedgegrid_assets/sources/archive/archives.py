@@ -10,7 +10,7 @@ from datetime import date
 from typing import Final, Literal
 
 from hedgegrid_assets.model import Channel
-from hedgegrid_assets.sources.archive.channels import candles, funding, klines, quotes, trades
+from hedgegrid_assets.sources.archive.channels import candles, funding, klines, open_interest, quotes, trades
 from hedgegrid_assets.sources.archive.layouts import Columns, Layout
 from hedgegrid_assets.tables.bar import OHLCV, PERIODS
 
@@ -29,6 +29,7 @@ class Files:
         folders: Period -> the folder in which symbols (or pairs) are folders; for the listing.
         by_pair: Files are of a pair, not of a contract.
         ended: First day that the exchange does not publish any more; None: it goes on.
+        into_next: The last row of a day is the first moment of the next one, whose day it is.
     """
 
     channel: Channel
@@ -37,6 +38,7 @@ class Files:
     folders: Mapping[Period, str]
     by_pair: bool = False
     ended: date | None = None
+    into_next: bool = False
 
     def path(self, period: Period, symbol: str, day: date) -> str:
         """Path of the file that holds a day."""
@@ -147,6 +149,19 @@ _FUNDING: Final = Columns(
 )
 
 
+_METRICS_NAMES: Final = (
+    *("create_time", "symbol", "sum_open_interest", "sum_open_interest_value", "count_toptrader_long_short_ratio"),
+    *("sum_toptrader_long_short_ratio", "count_long_short_ratio", "sum_taker_long_short_vol_ratio"),
+)
+_METRICS_READ: Final = {"time": ("create_time",), "symbol": ("symbol",), "open_interest": ("sum_open_interest",)}
+_BY_START: Final = Layout(_METRICS_NAMES, header=True, label_seconds=300)
+_METRICS: Final[Mapping[str, tuple[Layout, ...]]] = {
+    "futures/um": (Layout(_METRICS_NAMES, header=True), replace(_BY_START, since=date(2026, 6, 25))),
+    "futures/cm": (_BY_START,),
+}
+"""Market -> layouts: since that day rows of USD-M are labelled by the start of their five minutes, as those of COIN-M ever were."""
+
+
 _QUOTES: Final = Columns(
     (
         Layout(
@@ -226,6 +241,16 @@ def _binance_futures(exchange: str, name: str, market: str, quote_quantity: str,
                 _vision(market, "bookTicker", quotes(_BINANCE), _QUOTES, monthly=False), ended=_QUOTES_ENDED.get(market)
             ),
             *_bars(market, _KLINES),
+            replace(
+                _vision(
+                    market,
+                    "metrics",
+                    open_interest(_BINANCE),
+                    Columns(_METRICS[market], _METRICS_READ),
+                    monthly=False,
+                ),
+                into_next=True,
+            ),
         ),
         listing="s3",
         listing_root=_VISION_LIST,

@@ -11,6 +11,8 @@ from hedgegrid_assets.tables.quote_tick import QUOTED
 
 CANDLE_GAP_SECONDS: Final = 180.0
 """Candles of one minute: three of them."""
+METRICS_GAP_SECONDS: Final = 660.0
+"""Two rows of five minutes, and some."""
 FUNDING_GAP_SECONDS: Final = 8 * 3_600 + 60.0
 """Three settlements a day; where the rows say how often, as long as that."""
 
@@ -84,6 +86,31 @@ def klines(archive: str, period: Period) -> Channel:
             period.table: TableMapping(
                 columns={name: pl.col(name) for name in OHLCV},
                 lineage=_TIME_LINEAGE | {name: (name,) for name in OHLCV},
+            )
+        },
+    )
+
+
+def open_interest(archive: str) -> Channel:
+    """What is open, each five minutes; a blank is none of its rows."""
+    return Channel(
+        name="metrics",
+        event="metrics",
+        series=f"{archive}/metrics-5m",
+        fields=(
+            _time("create_time, UTC: the end of five minutes, or their start, as the file's date says"),
+            _SYMBOL,
+            Field("open_interest", "open_interest", "decimal", "base units, or contracts", required=False),
+        ),
+        ts_event=pl.col("ts_event"),
+        contiguous_ids=False,
+        gap_seconds=METRICS_GAP_SECONDS,
+        identity=Identity.CONTENT,
+        tables={
+            "open_interest": TableMapping(
+                columns={"open_interest": pl.col("open_interest")},
+                lineage=_TIME_LINEAGE | {"open_interest": ("open_interest",)},
+                applies=pl.col("open_interest").is_not_null(),
             )
         },
     )

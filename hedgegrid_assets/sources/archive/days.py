@@ -99,6 +99,8 @@ class ArchiveDay:
 
     def days(self) -> list[date]:
         """The days of the archive that a day of UTC is in."""
+        if self.files.into_next:
+            return [self.day - timedelta(days=1), self.day]
         return [self.day] if not self.archive.day_begins else [self.day, self.day + timedelta(days=1)]
 
 
@@ -153,7 +155,7 @@ class _NoRows(Exception):
 
 def _of_period(wanted: ArchiveDay, period: Period, work: Path, tick: Tick) -> Download:
     """From files of a day or of a month. Raises Missing, _NoRows."""
-    if period == "daily" and not wanted.archive.day_begins:
+    if period == "daily" and wanted.days() == [wanted.day]:
         return _as_received(wanted, work, tick)
     return _cut_out(wanted, period, work, tick)
 
@@ -198,15 +200,26 @@ def _cut_out(wanted: ArchiveDay, period: Period, work: Path, tick: Tick) -> Down
     dialect: ArchiveDialect | None = None
     make_folder(work)
     days = wanted.days() if period == "daily" else [wanted.day]
-    for day in days:
+    for day in reversed(days):
         place = wanted.place(period, day)
-        with exclusive_lock(place.lock):
-            proof = have(place, wanted.accepted, tick)
-            folder, index = split(place, proof, wanted.files.columns, wanted.files.channel, wanted.symbol, tick)
-        proofs.append(proof)
-        if str(wanted.day) in index.days:
-            parts.append(day_file(folder, wanted.day))
-            dialect = dialect or index.dialect
+        try:
+            with exclusive_lock(place.lock):
+                proof = have(place, wanted.accepted, tick)
+                folder, index = split(
+                    place, proof, wanted.files.columns, wanted.files.channel, wanted.symbol, day, tick
+                )
+        except Missing:
+            if parts and wanted.files.into_next:  # there is none of the day before the first
+                continue
+            raise
+        proofs.insert(0, proof)
+        if str(wanted.day) not in index.days or index.dialect is None:
+            continue
+        if dialect and index.dialect.label_seconds != dialect.label_seconds:
+            _log.warning("%s: its last row is labelled otherwise than those of %s: left out", place.what, wanted.day)
+            continue
+        parts.insert(0, day_file(folder, wanted.day))
+        dialect = index.dialect
     if dialect is None:
         raise _NoRows(f"{proofs[0].url.rpartition('/')[2]} is there, and holds no row of this day")
     path = linked(parts[0], work) if len(parts) == 1 else _joined(parts, work)

@@ -24,6 +24,7 @@ class Layout:
         since: First day of the files that are written so; None: the oldest.
         more: Columns that a file may have besides, at its end.
         newest_first: Rows may stand in the order of falling time, or in none.
+        label_seconds: Times are starts of periods that long, and rows are known at their ends.
     """
 
     names: tuple[str, ...]
@@ -31,6 +32,7 @@ class Layout:
     since: date | None = None
     more: tuple[str, ...] = ()
     newest_first: bool = False
+    label_seconds: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,7 @@ class ArchiveDialect(Dialect, frozen=True, kw_only=True, omit_defaults=True):
         channel: What it is read as; ``symbol``: whose rows.
         file: What it is, for messages.
         exchange: Whose archive has it; empty as long as its file is not made a raw day.
+        label_seconds: See ``Layout``.
     """
 
     header_lines: int
@@ -80,6 +83,7 @@ class ArchiveDialect(Dialect, frozen=True, kw_only=True, omit_defaults=True):
     channel: str
     file: str = ""
     exchange: str = ""
+    label_seconds: int = 0
 
 
 def dialect_of(first_line: str, columns: Columns, channel: Channel, symbol: str, what: str) -> ArchiveDialect:

@@ -31,6 +31,7 @@ SIDES: Final[Mapping[str, str]] = {
 }
 """What stands in a column of sides, or of is_buyer_maker -> the taker's side."""
 _SECONDS: Final = r"^[0-9]{1,11}\.[0-9]{1,9}$"
+_WRITTEN: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}$"
 _VALUE_SHOWN: Final = 200
 
 
@@ -57,7 +58,9 @@ class ArchiveReader:
 
 
 def times_of(texts: pl.Series) -> pl.Series:
-    """Nanoseconds since 1970 (Int64) of whole numbers of any unit, each by its own size, or of seconds with a fraction."""
+    """Nanoseconds since 1970 (Int64) of whole numbers of any unit, each by its own size, or of seconds with a fraction, or
+    of ``2024-01-02 00:05:00``.
+    """
     whole = texts.cast(pl.Int64, strict=False)
     ns = whole.to_frame("t").select(nanoseconds(pl.col("t")))["t"]
     if not whole.null_count():
@@ -65,7 +68,9 @@ def times_of(texts: pl.Series) -> pl.Series:
     with_fraction = texts.str.contains(_SECONDS)
     seconds = pl.select(pl.when(with_fraction).then(texts).alias("t"))["t"].cast(pl.Decimal(38, 9))
     exact = seconds.to_frame("t").select(t=(pl.col("t") * NS_PER_SECOND).cast(pl.Int64, strict=False))
-    return exact.with_columns(whole=ns).select(pl.coalesce("whole", "t").alias("t"))["t"]
+    written = pl.select(pl.when(texts.str.contains(_WRITTEN)).then(texts).alias("t"))["t"]
+    calendar = written.str.to_datetime("%Y-%m-%d %H:%M:%S", time_unit="ns", strict=False).cast(pl.Int64)
+    return exact.with_columns(whole=ns, calendar=calendar).select(pl.coalesce("whole", "t", "calendar").alias("t"))["t"]
 
 
 # ---------------------------------------------------------------- placing
@@ -83,7 +88,9 @@ def _placed(block: Block, dialect: ArchiveDialect, keys: list[str]) -> pl.DataFr
         frame = frame.filter(~is_header)
         found.broken = {line: why for line, why in found.broken.items() if line >= dialect.header_lines}
     symbol = pl.col(cells.name(columns["symbol"])) if "symbol" in columns else pl.lit(dialect.symbol)
-    frame = frame.with_columns(times_of(frame[time]).alias("ts"), symbol.alias("symbol"))
+    frame = frame.with_columns(
+        (times_of(frame[time]) + dialect.label_seconds * NS_PER_SECOND).alias("ts"), symbol.alias("symbol")
+    )
     _tell_units(frame[time], dialect.file)
     lost = frame["ts"].is_null()
     if not lost.any() and not found.broken:
@@ -227,7 +234,8 @@ class _Wrong:
 
 def _value(field: Field, rows: pl.DataFrame, columns: Mapping[str, int], wrong: _Wrong) -> pl.Series:
     texts = rows[cells.name(columns[field.key])].alias(field.name)
-    wrong.mark(texts == "", field.missing, field.key, texts)
+    if field.required:
+        wrong.mark(texts == "", field.missing, field.key, texts)
     match field.kind:
         case "decimal":
             values = decimals_of(texts, field.decimals)

@@ -18,7 +18,7 @@ from hedgegrid_assets.sources.archive.layouts import ArchiveDialect, Columns, di
 from hedgegrid_assets.sources.archive.rows import times_of
 from hedgegrid_assets.sources.formats import csv_cells as cells
 from hedgegrid_assets.store import BlockReader, LineFile, bytes_of, line_array, make_folder
-from hedgegrid_assets.timestamps import NS_PER_DAY, day_of
+from hedgegrid_assets.timestamps import NS_PER_DAY, NS_PER_SECOND, day_of
 
 _INDEX: Final = "days.json"
 
@@ -45,9 +45,10 @@ def split(
     columns: Columns,
     channel: Channel,
     symbol: str,
+    published: date,
     tick: Callable[[], None] | None,
 ) -> tuple[Path, DaysOfFile]:
-    """The folder with a file for each day, and its index.
+    """The folder with a file for each day, and its index. ``published``: a day of the file.
 
     Lines without a time go into the day of the line before.
     """
@@ -58,7 +59,8 @@ def split(
     work = place.cache / ".tmp" / uuid4().hex
     make_folder(work)
     try:
-        index = _split(place, proof, columns, channel, symbol, work, tick)
+        label_seconds = columns.at(published).label_seconds
+        index = _split(place, proof, columns, channel, symbol, label_seconds, work, tick)
         (work / _INDEX).write_bytes(msgspec.json.format(msgspec.json.encode(index, order="sorted"), indent=1))
         shutil.rmtree(folder, ignore_errors=True)
         work.replace(folder)
@@ -81,6 +83,7 @@ def _split(
     columns: Columns,
     channel: Channel,
     symbol: str,
+    label_seconds: int,
     work: Path,
     tick: Callable[[], None] | None,
 ) -> DaysOfFile:
@@ -91,7 +94,8 @@ def _split(
     for block in reader:
         if dialect is None:
             first = block.data.split(b"\n", 1)[0].decode(errors="replace")
-            dialect = dialect_of(first, columns, channel, symbol, place.what)
+            found = dialect_of(first, columns, channel, symbol, place.what)
+            dialect = msgspec.structs.replace(found, label_seconds=label_seconds)
         last = _hand_out(block, dialect, files, work, last)
         if tick:
             tick()
@@ -110,7 +114,7 @@ def _hand_out(block: Block, dialect: ArchiveDialect, files: dict[int, LineFile],
     place = columns["time"]
     wanted = [columns[key] for key in ("time", "symbol") if key in columns]
     texts = cells.read(block, len(dialect.names), ",", wanted).frame
-    days = times_of(texts[cells.name(place)]) // NS_PER_DAY
+    days = (times_of(texts[cells.name(place)]) + dialect.label_seconds * NS_PER_SECOND) // NS_PER_DAY
     if "symbol" not in columns and (block.first_line or not dialect.header_lines) and _is_one_day(days):
         last = int(days[0])
         _file_of(files, last, work).append(_whole(block.data), len(texts))
