@@ -37,7 +37,7 @@ from hedgegrid_assets.pipeline.fetch import by_month
 from hedgegrid_assets.stages import catalog
 from hedgegrid_assets.stages import raw as raw_stage
 from hedgegrid_assets.stages.frames import Precisions
-from hedgegrid_assets.stages.outages import read_outages, with_outages
+from hedgegrid_assets.stages.outages import known_reasons, read_outages, with_outages
 from hedgegrid_assets.stages.raw import RawDay, RawKey
 from hedgegrid_assets.stages.verdict import Verdict, read_verdict
 
@@ -288,6 +288,7 @@ class DayMaker:
             told = {
                 "verdict": str(verdict.status),
                 **({"failed": dg.MetadataValue.md(failed)} if failed else {}),
+                **({"known_outages": ", ".join(known)} if (known := known_reasons(verdict)) else {}),
                 **({"changed": difference} if difference else {}),
                 **metadata.chart(self._feed_context, day, table, verdict),
                 **metadata.of_frame(verdict, frame, seconds),

@@ -143,6 +143,11 @@ def with_outages(verdict: Verdict, outages: Iterable[Outage]) -> Verdict:
     return msgspec.structs.replace(verdict, rules=rules, status=_status(rules))
 
 
+def known_reasons(verdict: Verdict) -> list[str]:
+    """Why rules pass that would have failed, as ``with_outages`` has noted it."""
+    return list(dict.fromkeys(reason for rule in verdict.rules for reason in rule.numbers.get("known_outages", [])))
+
+
 def _status(rules: Iterable[RuleAnswer]) -> Status:
     effects = {RULES[rule.name].effect for rule in rules if rule.failed and rule.name in RULES}
     if Effect.PARTIAL in effects:

@@ -191,7 +191,8 @@ def test_a_feed_says_outages_and_its_days_and_checks_know_them(tmp_path: Path) -
         check = evaluations(result)["captures/normalized/trade_tick", "gap_report"]
         assert check.passed
         assert "known outage: maintenance" in str(check.description)
-        assert metadata(result, "captures/normalized/trade_tick")["verdict"] == Status.COMPLETE
+        told = metadata(result, "captures/normalized/trade_tick")
+        assert (told["verdict"], told["known_outages"]) == (Status.COMPLETE, "maintenance")
     assert [(each.table, each.feed) for each in read_outages(feed_context.places)] == [("trade_tick", "captures")]
 
 
