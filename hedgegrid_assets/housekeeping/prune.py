@@ -15,7 +15,7 @@ from hedgegrid_assets.inspect.documents import refuse_damaged
 from hedgegrid_assets.inspect.provenance import RawFinder
 from hedgegrid_assets.model import InstrumentDay, Table
 from hedgegrid_assets.stages import catalog as catalog_stage
-from hedgegrid_assets.stages.catalog.files import whole_day
+from hedgegrid_assets.stages.catalog.files import folder_in, whole_day
 from hedgegrid_assets.stages.raw import note_pruned, read_manifest
 from hedgegrid_assets.stages.verdict import instrument_ids
 from hedgegrid_assets.store import AnyFile, Places, StorePath, exclusive_lock, list_days, names_in, size_of
@@ -147,7 +147,7 @@ def _days(places: Places, asked: Asked) -> Iterator[InstrumentDay]:
     for instrument_id in sorted(filter(asked.has, _instruments(places))):
         days: set[date] = set()
         for table in asked.tables():
-            names = names_in(places.nautilus_folder(table.form().folder, instrument_id))
+            names = names_in(folder_in(places, table, instrument_id))
             days.update(day for name in names if (day := whole_day(name)) is not None)
             for listed in (places.judged_days, places.frame_days, places.reject_days):
                 days.update(listed(instrument_id, table.folder))

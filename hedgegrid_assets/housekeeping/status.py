@@ -18,7 +18,7 @@ from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.pipeline.landing import waiting_files
 from hedgegrid_assets.sources import SOURCES
 from hedgegrid_assets.stages import catalog as catalog_stage
-from hedgegrid_assets.stages.catalog.files import whole_day
+from hedgegrid_assets.stages.catalog.files import folder_in, whole_day
 from hedgegrid_assets.stages.normalize import Recipe, judges_so
 from hedgegrid_assets.stages.outages import Outage, read_outages, with_outages
 from hedgegrid_assets.stages.raw import RawDay, RawKey, read_pruned, shown_name
@@ -280,7 +280,7 @@ def _verdict(places: Places, table: Table, day: InstrumentDay, problems: list[st
 
 def _published(places: Places, instrument_id: str, table: Table) -> set[date]:
     """Days that have a file of Nautilus', by its name."""
-    names = names_in(places.nautilus_folder(table.form().folder, instrument_id))
+    names = names_in(folder_in(places, table, instrument_id))
     return {day for name in names if (day := whole_day(name)) is not None}
 
 

@@ -15,9 +15,9 @@ from hedgegrid_assets.cli import run
 from hedgegrid_assets.sources.client import limits
 from hedgegrid_assets.stages.catalog import files, moves
 from hedgegrid_assets.store import set_aside, stored, write_document
-from hedgegrid_assets.timestamps import nautilus_file_name
+from hedgegrid_assets.timestamps import day_start, nautilus_file_name
 from hedgegrid_assets_tests import archive_cases, tardis_cases
-from hedgegrid_assets_tests.kept import FIRST, ID, Home, new_home
+from hedgegrid_assets_tests.kept import FIRST, ID, Home, new_home, trades
 
 SECOND, LAST = FIRST + timedelta(days=1), FIRST + timedelta(days=2)
 
@@ -269,6 +269,39 @@ def test_it_is_found_and_mended_and_gives_the_catalog_of_before(
 
 def test_a_good_place_has_nothing_to_find(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
     assert told(home, capsys) == {"ok": True, "findings": [], "counts": {}}
+
+
+def test_bars_and_classes_of_our_own_lie_where_their_forms_say(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nautilus names the folder of bars after their type; the footer of our own classes says nothing."""
+    ms = day_start(FIRST) // 1_000_000
+    candle = {"t": ms, "T": ms + 59_999, "s": "BTCUSDT", "i": "1m", "f": 1, "L": 9, "o": "42000.1", "c": "42000.3"}
+    candle |= {"h": "42000.5", "l": "41999.9", "v": "1.250", "n": 9, "x": True, "q": "52500.4"}
+    order = {"s": "BTCUSDT", "S": "SELL", "o": "LIMIT", "f": "IOC", "q": "0.020", "p": "42000.1", "ap": "42001.1"}
+    order |= {"X": "FILLED", "l": "0.014", "z": "0.014", "T": ms}
+    messages = [
+        {"e": "kline", "E": ms + 60_000, "s": "BTCUSDT", "k": candle},
+        {"e": "forceOrder", "E": ms + 5, "o": order},
+    ]
+    home = new_home(tmp_path, ())
+    text = (tmp_path / "feeds.yaml").read_text()
+    (tmp_path / "feeds.yaml").write_text(text.replace("[trade_tick]", "[trade_tick, bar_1_minute, liquidation]"))
+    home.land(FIRST, trades(FIRST) + "".join(f"{ms + 60_010}000000 {json.dumps(each)}\n" for each in messages))
+    home.make(())
+    assert told(home, capsys)["findings"] == []
+    assert home.run("status", "--json") == 0
+    tables = json.loads(capsys.readouterr().out)["feeds"][0]["tables"]
+    assert [(table["days"], table["stale"]) for table in tables] == [(1, [])] * 3
+    (bars,) = (tmp_path / "data/catalog/data/bar").glob("*/*.parquet")
+    bars.unlink()
+    assert told(home, capsys)["counts"] == {"frame without a Nautilus file": 1}
+    told(home, capsys, "--fix")
+    assert told(home, capsys)["findings"] == []
+    shutil.copy(bars, bars.with_name("copy.parquet"))
+    assert told(home, capsys, "--fix")["counts"] == {"wrong name": 1}
+    assert home.run("prune", "--before", "2024-01-02", "-q") == 0
+    assert list((tmp_path / "data/catalog/data").glob("[!c]*/*/*.parquet")) == []
 
 
 def test_what_may_be_wanted_stays_and_says_how_it_could_go(home: Home, capsys: pytest.CaptureFixture[str]) -> None:

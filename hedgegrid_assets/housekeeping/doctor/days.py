@@ -12,7 +12,7 @@ from hedgegrid_assets.inspect.provenance import RawFinder
 from hedgegrid_assets.instruments import Instrument, read_definitions
 from hedgegrid_assets.model import InstrumentDay, Table
 from hedgegrid_assets.stages import catalog as catalog_stage
-from hedgegrid_assets.stages.catalog.files import whole_day
+from hedgegrid_assets.stages.catalog.files import folder_in, whole_day
 from hedgegrid_assets.stages.catalog.series import read_series
 from hedgegrid_assets.stages.frames import Precisions
 from hedgegrid_assets.stages.verdict import Verdict, instrument_ids, read_verdict
@@ -68,7 +68,7 @@ class _Look:
     def all(self) -> Iterator[tuple[Finding | None, Verdict | None]]:
         """Each day's finding, and its verdict where it is good and its file is in the catalog."""
         frames = set(self.places.frame_days(self.instrument_id, self.table.folder))
-        names = names_in(self.places.nautilus_folder(self.table.form().folder, self.instrument_id))
+        names = names_in(folder_in(self.places, self.table, self.instrument_id))
         published = {found for name in names if (found := whole_day(name)) is not None}
         judged = self.places.judged_days(self.instrument_id, self.table.folder)
         for day in sorted(frames | set(judged)):

@@ -1,8 +1,10 @@
 """Files that do not belong where they lie: in Nautilus' folders, and in those of our frames, verdicts and rejects."""
 
+import contextlib
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
@@ -15,10 +17,10 @@ from hedgegrid_assets.housekeeping.doctor.finding import Finding, in_the_way
 from hedgegrid_assets.instruments import Instrument, read_definitions
 from hedgegrid_assets.model import InstrumentDay, Table
 from hedgegrid_assets.stages import catalog as catalog_stage
-from hedgegrid_assets.stages.catalog.files import Stray, days_in, interval, stamped_digest, whole_day
+from hedgegrid_assets.stages.catalog.files import Stray, days_in, folder_in, interval, stamped_digest, whole_day
 from hedgegrid_assets.stages.frames import Precisions
 from hedgegrid_assets.stages.verdict import instrument_ids, read_verdict
-from hedgegrid_assets.store import SET_ASIDE, Places, StorePath, folder_of, names_in, put_back, sha256_of, writing
+from hedgegrid_assets.store import SET_ASIDE, Places, StorePath, names_in, put_back, sha256_of, writing
 from hedgegrid_assets.tables import TABLES
 from hedgegrid_assets.timestamps import nautilus_file_name
 
@@ -37,27 +39,46 @@ def nautilus_folders(places: Places) -> Iterator[Finding]:
     for path in sorted(root.tree()):
         if path.name.endswith(".parquet") and len(path.parts) - len(root.parts) < 3:
             yield in_the_way(_STRAY, path, "Nautilus takes it for a table, and fails", places.catalog)
-    definitions = _by_folder(places)
+    known = _known_folders(places)
+    for kind, tables in _by_kind().items():
+        for name in names_in(root / kind):
+            folder = root / kind / name
+            if folder.is_dir():
+                yield from _nautilus_folder(places, folder, known.get(folder) or _Folder(tables[0], name, None))
+
+
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """Whose folder of Nautilus' it is; ``definition`` is None where there is none of ours."""
+
+    table: Table
+    instrument_id: str
+    definition: Instrument | None
+
+
+def _by_kind() -> dict[str, list[Table]]:
+    """Folder in ``data/`` -> the tables that lie in it: bars of all periods share one."""
+    found: dict[str, list[Table]] = {}
     for table in TABLES.values():
-        kind = root / table.form().folder
-        for name in names_in(kind):
-            if (kind / name).is_dir():
-                yield from _nautilus_folder(places, table, kind / name, definitions.get(name))
+        found.setdefault(table.form().folder, []).append(table)
+    return found
 
 
-def _by_folder(places: Places) -> Mapping[str, Instrument]:
-    try:
-        known = read_definitions(places.catalog)
-    except HedgegridError:  # told as a damaged document
-        return {}
-    return {folder_of(instrument_id): each for instrument_id, each in known.items()}
+def _known_folders(places: Places) -> dict[StorePath, _Folder]:
+    definitions: dict[str, Instrument] = {}
+    with contextlib.suppress(HedgegridError):  # told as a damaged document
+        definitions = read_definitions(places.catalog)
+    ids = dict.fromkeys([*definitions, *instrument_ids(places).values()])
+    return {
+        folder_in(places, table, each): _Folder(table, each, definitions.get(each))
+        for each in ids
+        for table in TABLES.values()
+    }
 
 
-def _nautilus_folder(
-    places: Places, table: Table, folder: StorePath, definition: Instrument | None
-) -> Iterator[Finding]:
-    instrument_id = folder.name if definition is None else definition.id
-    ours = {*places.judged_days(instrument_id, table.folder), *places.frame_days(instrument_id, table.folder)}
+def _nautilus_folder(places: Places, folder: StorePath, of: _Folder) -> Iterator[Finding]:
+    table = of.table
+    ours = {*places.judged_days(of.instrument_id, table.folder), *places.frame_days(of.instrument_id, table.folder)}
     found: dict[StorePath, Finding] = {}
     for stray in catalog_stage.strays(folder, ours):
         for path, finding in _stray(places, stray, folder):
@@ -66,7 +87,7 @@ def _nautilus_folder(
     yield from found.values()
     for path in (folder / name for name in names_in(folder) if name.endswith(".parquet")):
         if path not in found:
-            yield from _precision(places, table, path, definition)
+            yield from _precision(places, table, path, of.definition)
 
 
 def _stray(places: Places, stray: Stray, folder: StorePath) -> Iterator[tuple[StorePath, Finding]]:
@@ -139,9 +160,8 @@ def _precision(places: Places, table: Table, path: StorePath, definition: Instru
         return
     if definition is None:
         return
-    wanted = catalog_stage.schema_of(
-        InstrumentDay(definition.id, day or date.min), table, Precisions.from_instrument(definition)
-    ).metadata
+    of_day = InstrumentDay(definition.id, day or date.min)
+    wanted = catalog_stage.schema_of(of_day, table, Precisions.from_instrument(definition)).metadata or {}
     differing = [
         f"{key.decode()} {metadata.get(key, b'none').decode(errors='replace')} instead of {value.decode()}"
         for key, value in wanted.items()
