@@ -131,6 +131,8 @@ class Channel:
         order: In which order its rows come.
         identity: When two of its rows are one: by ID only where the tables have ids.
         symbol_of: (symbol) -> what the messages of this stream call it, where one message is for several symbols.
+        nameless: Messages may not say what they are: the stream of their wrapper does. Such have no exchange time either,
+            and their arrival stands for it.
         inside: Member of a message that is an object with the fields that the message itself has not.
     """
 
@@ -147,3 +149,4 @@ class Channel:
     identity: Identity = Identity.ID
     symbol_of: Callable[[str], str] | None = None
     inside: str = ""
+    nameless: bool = False

@@ -32,6 +32,7 @@ from hedgegrid_assets_tests.tardis_cases import fresh_standin
 ID: Final = "BTCUSDT-PERP.BINANCE"
 QUOTES: Final = TABLES["quote_tick"]
 CAPTURE: Final = Path(__file__).parents[3] / "shared/data/captures/binance-usdm_ethusdt_2024-08-08.jsonl.gz"
+SPOT: Final = CAPTURE.with_name("binance-spot_ethusdt_2024-08-08.jsonl.gz")
 TARDIS: Final = Path(__file__).parents[3] / "shared/data/tardis/huobi-dm-swap_quotes_BTC-USD.csv"
 
 type Values = tuple[Decimal, Decimal, Decimal, Decimal, int, int]
@@ -182,6 +183,38 @@ def test_a_real_capture_keeps_all_of_its_quotes() -> None:
         data = json.loads(message)["data"]
         assert value == (*(Decimal(data[key]) for key in "baBA"), data["T"] * 1_000_000, int(local))
     assert validate_catalog("data/catalog", deep=True).ok
+
+
+def spot(number: int, *, odd: bool = False) -> bytes:
+    """A message of spot: it says neither what it is nor when it was sent."""
+    data = {"u": number, "s": "BTCUSDT", "b": f"42000.{number:02d}", "B": "3.5", "a": "42100.01", "A": "0.25"}
+    separators = (", ", ": ") if odd else (",", ":")
+    text = json.dumps({"stream": "btcusdt@bookTicker", "data": data}, separators=separators)
+    return f"{received(MIDNIGHT_MS + number)} {text}\n".encode()
+
+
+def test_quotes_of_spot_are_known_by_their_stream_and_timed_by_their_arrival() -> None:
+    Path("q.jsonl").write_bytes(b"".join(spot(number, odd=number == 7) for number in range(1, 40)))
+    assert replay("websocket", "q.jsonl", "--market", "spot") == 0
+    found = objects("BTCUSDT.BINANCE")
+    assert len(found) == 39
+    assert all(quote.ts_event == quote.ts_init for quote in found)
+    assert [str(quote.bid_price) for quote in found[:7]] == [f"42000.0{number}" for number in range(1, 8)]
+
+
+def test_a_quote_of_futures_without_a_time_is_still_rejected() -> None:
+    captured("q.jsonl", *CLEAN)
+    bare = {key: value for key, value in book_ticker(MIDNIGHT_MS, "1", "1", "2", "1").items() if key not in "TE"}
+    Path("q.jsonl").write_bytes(Path("q.jsonl").read_bytes() + line(bare, received(MIDNIGHT_MS + 200_000)))
+    assert replay("websocket", "q.jsonl") == 0
+    assert verdict_of()["rejects_by_reason"] == {"unknown_time": 1}
+
+
+@pytest.mark.skipif(not SPOT.exists(), reason="needs ../shared/data")
+def test_a_real_capture_of_spot_keeps_all_of_its_quotes() -> None:
+    command = ["replay-to-parquet", "--source", "websocket", "--symbol", "ETHUSDT", "--market", "spot"]
+    assert run([*command, "--data-types", "quotes", "--input", str(SPOT), "-q"]) == 0
+    assert len(objects("ETHUSDT.BINANCE")) == 24_077
 
 
 # ---------------------------------------------------------------- every door

@@ -38,17 +38,24 @@ def by_shape(block: Block, channel: Channel) -> pl.DataFrame | None:
     """
     if has_levels(channel):
         return usual_updates(block, channel)
-    data, numbers = _of_event(block, channel.event)
-    required = {field.key for field in channel.fields if field.required} | {"e"}
+    data, numbers = _of_event(block, channel)
+    required = {field.key for field in channel.fields if field.required}
     start = data[:_GLANCE].decode(errors="replace")
     shapes = (
         shaped.shape_of(line) for line in start.split("\n")[:_LINES_TRIED] if re.fullmatch(GATE.strip("^$"), line)
     )
-    shape = next((found for found in shapes if found and required <= found.places.keys() and _is_plain(found)), None)
+    usable = (found for found in shapes if found and required <= found.places.keys() and _is_plain(found))
+    shape = next((found for found in usable if "e" in found.places or _is_named(found, channel)), None)
     if shape is None:
         return None
     lines = shaped.read(data, block.lines if numbers is None else len(numbers), shape)
     return None if lines is None else _rows_of(lines, block.first_line, numbers, channel)
+
+
+def _is_named(shape: shaped.Shape, channel: Channel) -> bool:
+    """The stream says what the message is, and the receive time is known."""
+    stream = shape.parts[shape.places["stream"]] if "stream" in shape.places else None
+    return channel.nameless and bool(shape.time) and stream is not None and stream.value.endswith(f"@{channel.event}")
 
 
 def _is_plain(shape: shaped.Shape) -> bool:
@@ -56,13 +63,17 @@ def _is_plain(shape: shaped.Shape) -> bool:
     return bool(shape.time) or shape.places.keys().isdisjoint(folded.RECEIVED)
 
 
-def _of_event(block: Block, event: str) -> tuple[bytes, pl.Series | None]:
+def _of_event(block: Block, channel: Channel) -> tuple[bytes, pl.Series | None]:
     """The lines that may be a channel's, and their numbers in the block; None: all of them."""
+    event = channel.event
     start = block.data[:_GLANCE]
     if block.lines and start.count(f'"{event}"'.encode()) >= max(start.count(b"\n"), 1):
         return block.data, None
     lines = line_array(block.data)
-    ours = pl.Series(lines, dtype=pl.Binary).bin.contains(f'"e":"{event}"'.encode())
+    text = pl.Series(lines, dtype=pl.Binary)
+    ours = text.bin.contains(f'"e":"{event}"'.encode())
+    if channel.nameless and not ours.any():
+        ours = text.bin.contains(f'@{event}"'.encode())
     numbers = ours.arg_true()
     return bytes_of(lines.take(numbers.to_arrow())) if len(numbers) else b"", numbers
 
@@ -70,18 +81,24 @@ def _of_event(block: Block, event: str) -> tuple[bytes, pl.Series | None]:
 def _rows_of(lines: shaped.Lines, first_line: int, numbers: pl.Series | None, channel: Channel) -> pl.DataFrame:
     local, timed = lines.received("local")
     values: dict[str, pl.Expr] = {"local": local}
-    proofs = [timed, lines.ends(), lines.fits("e", channel.event)]
+    named = "e" in lines
+    proofs = [timed, lines.ends()]
+    if named:
+        proofs.append(lines.fits("e", channel.event))
+    else:
+        values["stream"], proof = lines.text("stream", "stream")
+        proofs += [proof, pl.col("stream").str.ends_with(f"@{channel.event}")]
     for field in channel.fields:
         if field.key not in lines:
             values[field.name] = pl.lit(None, _TYPES[field.kind])
             continue
         values[field.name], proof = _by_kind(lines, field)
         proofs.append(proof)
-    proofs += lines.unread([*(field.key for field in channel.fields), "e"])
+    proofs += lines.unread([*(field.key for field in channel.fields), "e" if named else "stream"])
     line = pl.int_range(pl.len(), dtype=pl.UInt32) if numbers is None else pl.lit(numbers.cast(pl.UInt32))
     rows = (
         lines.parts.with_columns(**values)
-        .with_columns(ts_event=channel.ts_event)
+        .with_columns(ts_event=channel.ts_event if named else pl.coalesce(channel.ts_event, "local"))
         .with_columns(ts_init=pl.col("local") if lines.shape.time else pl.col("ts_event"))
         .select(
             (line + first_line).alias("line"),

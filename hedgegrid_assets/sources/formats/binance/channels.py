@@ -177,6 +177,7 @@ def channels(venue: str) -> tuple[Channel, ...]:
                 Field("event_time", "E", "integer", "sent, ms", required=False),
             ),
             ts_event=_TRADE_TIME,
+            nameless=True,
             tables={
                 "quote_tick": TableMapping(
                     columns={name: pl.col(name) for name in QUOTED},

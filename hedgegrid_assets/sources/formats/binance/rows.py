@@ -12,7 +12,14 @@ from hedgegrid_assets.sources.formats.binance import folded
 from hedgegrid_assets.sources.formats.binance.by_shape import by_shape
 from hedgegrid_assets.sources.formats.binance.depth import has_levels, typed_levels
 from hedgegrid_assets.sources.formats.binance.exact import AT_ONCE, Refusal, read_fields
-from hedgegrid_assets.sources.formats.binance.text import Lines, extracted, lines_of, placed_lines, unfolded
+from hedgegrid_assets.sources.formats.binance.text import (
+    Lines,
+    extracted,
+    is_nameless,
+    lines_of,
+    placed_lines,
+    unfolded,
+)
 from hedgegrid_assets.sources.formats.lines import FAULTS_SCHEMA, RAW_SHOWN, REJECTS_SCHEMA, shown
 from hedgegrid_assets.tables import apart
 
@@ -121,7 +128,12 @@ def _decode_by_expressions(
     rows = pl.concat([rows, exact]).sort("line") if len(exact) else rows
     typed = [pl.col(field.name).cast(pl.Int64) for field in channel.fields if field.kind == "integer"]
     typed += [pl.col(field.name) == "true" for field in channel.fields if field.kind == "flag"]
-    return rows.with_columns(typed).with_columns(ts_event=channel.ts_event), rejects, len(odd), faults
+    rows = rows.with_columns(typed).with_columns(ts_event=channel.ts_event)
+    if channel.nameless:
+        bare = placed.filter(is_nameless(pl.col("text")))["line"]
+        arrival = pl.when(pl.col("line").is_in(bare.implode())).then("ts_init")
+        rows = rows.with_columns(ts_event=pl.coalesce("ts_event", arrival))
+    return rows, rejects, len(odd), faults
 
 
 _OF_THE_DAY: Final = "?"

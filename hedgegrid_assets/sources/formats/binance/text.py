@@ -74,8 +74,10 @@ def placed_lines(lines: Lines, known: Iterable[Channel], only: str = "") -> pl.D
     do not say it; without one they are of no stream that is known.
     """
     by_event = {channel.event: channel for channel in known}
-    frame = lines.frame.filter(pl.col("text").str.contains_any([f'"{event}"' for event in by_event]))
-    frame = local_ns(frame).with_columns(gate=_is_sure(by_event.values()), event=first_of("e", '"([^"]*)"'))
+    nameless = [channel.event for channel in by_event.values() if channel.nameless]
+    words = [*(f'"{event}"' for event in by_event), *(f'@{event}"' for event in nameless)]
+    frame = lines.frame.filter(pl.col("text").str.contains_any(words))
+    frame = local_ns(frame).with_columns(gate=_is_sure(by_event.values()), event=_event(nameless))
     frame = frame.with_columns(symbol=_symbol(by_event.values()))
     exchange = _exchange_time(frame, by_event.values()) if frame["local"].null_count() else pl.lit(None, pl.Int64)
     frame = frame.with_columns(
@@ -99,6 +101,20 @@ def placed_lines(lines: Lines, known: Iterable[Channel], only: str = "") -> pl.D
 def _with_exact(frame: pl.DataFrame, odd: pl.DataFrame, by_event: Mapping[str, Channel], lines: Lines) -> pl.DataFrame:
     exact = [_placed_exactly(part, by_event, lines) for part in odd.iter_slices(AT_ONCE)]
     return pl.concat([frame.filter(~pl.col("line").is_in(odd["line"].implode())), *exact]).sort("line")
+
+
+def _event(nameless: Sequence[str]) -> pl.Expr:
+    """What messages call themselves; of those that may not, what their stream is called."""
+    own = first_of("e", '"([^"]*)"')
+    if not nameless:
+        return own
+    stream = pl.col("text").str.extract(r'"stream"\s*:\s*"[^"@]*@([^"]+)"', 1)
+    return pl.coalesce(own, pl.when(is_nameless(pl.col("text")) & stream.is_in(nameless)).then(stream))
+
+
+def is_nameless(text: pl.Expr) -> pl.Expr:
+    """A message that does not say what it is."""
+    return ~text.str.contains(r'"e"\s*:')
 
 
 def _is_sure(known: Iterable[Channel]) -> pl.Expr:
