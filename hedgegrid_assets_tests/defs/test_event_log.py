@@ -113,6 +113,20 @@ def test_an_instance_that_has_shown_nothing_yet_may_begin_with_the_other_history
         assert type(instance.event_log_storage) is KeptEventLog
 
 
+def test_a_run_that_is_deleted_takes_its_materializations_along_so_history_is_not_pruned() -> None:
+    """Why there is no command that prunes: days that are in the catalog would look as if they had never been made."""
+    key, days = dg.AssetKey("one"), ("2024-01-01", "2024-01-02")
+
+    @dg.asset(key=key, partitions_def=dg.StaticPartitionsDefinition(list(days)))
+    def one() -> None: ...
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        runs = [dg.materialize([one], instance=instance, partition_key=day).run_id for day in days]
+        assert instance.get_materialized_partitions(key) == set(days)
+        instance.delete_run(runs[0])
+        assert instance.get_materialized_partitions(key) == {days[1]}
+
+
 def test_with_a_dagster_that_is_not_known_the_log_is_dagsters_own_and_says_so(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
