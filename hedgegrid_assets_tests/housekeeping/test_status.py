@@ -13,7 +13,8 @@ import pytest
 from hedgegrid_assets.housekeeping.runs import last_runs
 from hedgegrid_assets.housekeeping.status import ranges
 from hedgegrid_assets.sources.client import limits
-from hedgegrid_assets.store import size_of
+from hedgegrid_assets.stages.catalog.moves import Noted
+from hedgegrid_assets.store import size_of, write_document
 from hedgegrid_assets_tests import tardis_cases
 from hedgegrid_assets_tests.kept import FIRST, ID, Home, new_home
 from hedgegrid_assets_tests.standins.tardis import KEY
@@ -122,6 +123,18 @@ def test_an_unknown_feed_is_a_usage_error_with_those_that_there_are(
 ) -> None:
     assert home.run("status", "tap") == 2
     assert "expected one of tape, found 'tap'" in capsys.readouterr().err
+
+
+def test_a_change_that_was_left_unfinished_is_a_problem_with_the_command_that_finishes_it(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = f"hedgegrid reset-day {ID} 2024-01-01 --yes"
+    what = f"taking {ID} 2024-01-01 out; finish it with: {command}"
+    noted = Noted(what=what, definition=None, renames=[], removals=["gone"], unclaimed=[], folder=None)
+    write_document(home.places.moves, home.places.catalog_temp, noted)
+    assert any(command in problem for problem in told(home, capsys, code=1)["problems"])
+    assert home.run("doctor", "--fix", "-q") == 0
+    assert told(home, capsys)["problems"] == []
 
 
 def test_a_feed_that_cannot_be_used_is_a_problem_and_hides_no_other(
