@@ -2,6 +2,8 @@
 
 import asyncio
 import inspect
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -72,3 +74,27 @@ def test_row_113_snappy_may_be_said(tmp_path: Path) -> None:
     assert from_csv(tmp_path, CSV, "--compression", "snappy") == 0
     (file,) = (tmp_path / "catalog/data/trade_tick").rglob("*.parquet")
     assert pq.read_metadata(file).row_group(0).column(0).compression == "SNAPPY"
+
+
+def test_row_090_a_symbol_in_upper_case() -> None:
+    """The guide's own check, which needs nothing of ours."""
+    assert "btcusdt".upper() == "BTCUSDT"
+
+
+def test_row_100_init_lays_out_the_guides_folders(tmp_path: Path) -> None:
+    assert run(["init", str(tmp_path)]) == 0
+    assert all((tmp_path / "data/raw" / name).is_dir() for name in ("csv", "websocket"))
+
+
+def test_row_106_logging_is_the_users_own(tmp_path: Path) -> None:
+    """In a process of its own: the library configures nothing, and says where a line comes from."""
+    (tmp_path / "trades.csv").write_text(CSV)
+    program = f"""
+import asyncio, logging
+logging.basicConfig(level=logging.DEBUG, filename="pipeline.log", format="%(name)s %(levelname)s %(message)s")
+from hedgegrid_assets import run_pipeline
+files = {{"files": {{"trades": {{"file_path": {str(tmp_path / "trades.csv")!r}}}}}, "market": "usdm"}}
+asyncio.run(run_pipeline("csv", "BTCUSDT", output_path="catalog", data_types=["trades"], source_config=files))
+"""
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True)
+    assert "hedgegrid_assets." in (tmp_path / "pipeline.log").read_text()

@@ -86,6 +86,12 @@ def test_row_024_without_a_key_paid_days_are_refused(
     assert "Tardis API key required" in refused(capsys, trades(start="2024-01-02", end="2024-01-03"))
 
 
+def test_row_025_a_limit_that_ends_soon_is_waited_for(server: Standin) -> None:
+    server.inject(Fault("status", path="/trades/", status=429, retry_after="1"))
+    assert trades() == 0
+    assert len(server.requests("/trades/")) == 2
+
+
 def test_row_026_a_connection_that_drops_is_made_again(server: Standin) -> None:
     server.inject(Fault("reset", path="/trades/"))
     assert trades() == 0
@@ -133,6 +139,14 @@ def test_row_036_the_printed_configuration_is_one(server: Standin) -> None:
     assert trades("--config", config(api_key=KEY, exchange="binance-futures", cache_dir="./tardis_cache")) == 0
 
 
+def test_row_064_without_data_types_all_that_is_usual_is_made(server: Standin) -> None:
+    del server
+    words = ["--source", "tardis", "--symbol", "ETHUSDT", "--start", "2024-02-01", "--end", "2024-02-02"]
+    assert run(["replay-to-parquet", *words, "--output", "./data/catalog"]) == 0
+    made = {path.name for path in Path("data/catalog/data").iterdir()}
+    assert {"trade_tick", "mark_price_update", "funding_rate_update"} <= made
+
+
 def test_row_065_all_options_as_printed(server: Standin) -> None:
     del server
     path = config(exchange="binance-futures")
@@ -149,6 +163,14 @@ def test_row_067_the_configuration_may_be_yaml(server: Standin) -> None:
     del server
     Path("my_config.yaml").write_text("exchange: binance-futures\n")
     assert trades("--config", "my_config.yaml") == 0
+
+
+def test_row_068_each_instrument_has_its_own_tick(server: Standin) -> None:
+    del server
+    for symbol in ("BTCUSDT", "ETHUSDT"):
+        assert trades(symbol=symbol) == 0
+    found = ParquetDataCatalog(str(Path("data/catalog").absolute())).instruments()
+    assert {str(each.id): str(each.price_increment) for each in found} == {ID: "0.1", "ETHUSDT-PERP.BINANCE": "0.01"}
 
 
 def test_row_070_the_coroutine_runs_in_a_loop(server: Standin) -> None:
@@ -220,6 +242,11 @@ def test_row_087_a_symbol_in_lower_case_is_taken_and_told(capsys: pytest.Capture
 @pytest.mark.usefixtures("server")
 def test_row_088_days_before_the_data_are_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert "available since" in refused(capsys, trades(start="2018-01-02", end="2018-01-03"))
+
+
+def test_row_089_a_limit_that_lasts_is_told_with_its_end(server: Standin, capsys: pytest.CaptureFixture[str]) -> None:
+    server.inject(Fault("status", path="/trades/", status=429, retry_after="7200", times=None))
+    assert "rate limit reached (429): it asks to wait 7,200 s" in refused(capsys, trades())
 
 
 @pytest.mark.usefixtures("server")
