@@ -8,6 +8,11 @@ from hedgegrid_assets.errors.base import listed
 from hedgegrid_assets.errors.files import FileRefused
 
 
+def _whole(path: Path) -> str:
+    """From wherever the configuration lies."""
+    return str(path.absolute()) if isinstance(path, Path) else str(path)
+
+
 class MissingColumns(FileRefused):
     """The columns that a data type needs are not in a CSV file, by any name that is known."""
 
@@ -28,7 +33,7 @@ class MissingColumns(FileRefused):
         by_place = f"{by_place}{unnamed.partition(',')[0]}" if unnamed and missing else ""
         what = "<your column for {}>" if found else "<position of {}, from 0, without quotes>"
         mapping = {**named, **{column: what.format(column) for column in missing}}
-        example = {"files": {token: {"file_path": path.name, "columns": mapping}}}
+        example = {"files": {token: {"file_path": _whole(path), "columns": mapping}}}
         super().__init__(
             f"Missing required columns ({path}): expected {', '.join(missing)} for {token}, "
             f"found {listed(list(map(repr, found))) or 'none'}{f'; {why}' if why else ''}",
@@ -63,7 +68,7 @@ class CandlesRefused(FileRefused):
 
     def __init__(self, path: Path, token: str, columns: Mapping[str, str], why: str) -> None:
         mapping = {"timestamp": columns["timestamp"], f"{token}_price": columns["value"]}
-        example = {"files": {token: {"file_path": path.name, "columns": mapping}}}
+        example = {"files": {token: {"file_path": _whole(path), "columns": mapping}}}
         super().__init__(
             f"candles are no {token} prices ({path}): expected {token} prices, found candles (open, high, low, close), "
             f"and {why}",
@@ -84,7 +89,7 @@ class DaysOnly(FileRefused):
     def __init__(self, path: Path, line: int, value: str, named: Mapping[str, str | int], fmt: str) -> None:
         column = named["timestamp"]
         columns = {**named, "timestamp": f"{column}+<your column for the time of day>"}
-        example = {"files": {"trades": {"file_path": path.name, "columns": columns}}}
+        example = {"files": {"trades": {"file_path": _whole(path), "columns": columns}}}
         super().__init__(
             f"Timestamp parsing failed ({path}, line {line}, column {column}): "
             f"expected the time of day of each trade, found days only, such as {value!r}",
@@ -115,7 +120,7 @@ class SidesUnknown(FileRefused):
 
     def __init__(self, path: Path, column: str, values: Sequence[str]) -> None:
         sides = dict.fromkeys(values, "<buy, sell or none>")
-        example = {"files": {"trades": {"file_path": path.name, "sides": sides, "side_is": "taker"}}}
+        example = {"files": {"trades": {"file_path": _whole(path), "sides": sides, "side_is": "taker"}}}
         super().__init__(
             f"sides cannot be told ({path}, column {column}): expected buy and sell or the like, "
             f"found {', '.join(map(repr, values))}",

@@ -8,7 +8,7 @@ import pytest
 from nautilus_trader.model.enums import AggressorSide
 
 from hedgegrid_assets.cli import run
-from hedgegrid_assets_tests.guide.home import CSV, catalog, from_csv, trades
+from hedgegrid_assets_tests.guide.home import CSV, catalog, from_csv, places, trades
 
 MIDNIGHT_NS = 1_704_067_200_000_000_000
 ROWS = ["2024-01-01 00:00:00,42500.50,0.025,BUY,1001", "2024-01-01 00:00:01,42501.00,0.100,SELL,1002"]
@@ -118,6 +118,25 @@ def test_row_093_missing_columns_are_told_with_those_found(tmp_path: Path, capsy
     told = capsys.readouterr().err
     assert "Missing required columns" in told
     assert "worth" in told
+
+
+def test_row_094_the_hint_followed_to_the_letter_is_the_way_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files/t.csv").write_text(with_header("when", "worth", "size", "side", "id"))
+    config = tmp_path / "mine.json"
+    given = {"base_path": str(tmp_path / "files"), "files": {"trades": {"file_path": "t.csv"}}}
+    config.write_text(json.dumps(given))
+    words = ["--source", "csv", "--symbol", "BTCUSDT", "--market", "usdm", "--config", str(config), *places(tmp_path)]
+    assert run(["replay-to-parquet", *words]) != 0
+    told = capsys.readouterr().err
+    hint = told[told.index('{"files"') : told.rindex("}") + 1].replace("\n", "")
+    for column, mine in (("timestamp", "when"), ("price", "worth")):
+        hint = hint.replace(f"<your column for {column}>", mine)
+    config.write_text(hint)
+    assert run(["replay-to-parquet", *words]) == 0
+    assert len(trades(tmp_path)) == 2
 
 
 def test_row_095_a_time_that_cannot_be_read_is_told_with_its_line(
