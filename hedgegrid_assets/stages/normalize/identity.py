@@ -115,18 +115,20 @@ class Apart:
 
     def _ids_rise(self, frame: pl.DataFrame, column: str) -> bool:
         """Ids rise; those that rows share stand together in one message."""
-        ids, times = frame[column].cast(pl.Int64, strict=False), frame["ts_init"]
-        if ids.null_count():
+        found = frame[column].cast(pl.Int64, strict=False)
+        if found.null_count():
             return False
-        before, self._last_key = self._last_key, (int(ids[-1]), int(times[-1]))
-        steps = ids.diff().drop_nulls()
-        if bool((steps > 0).all()) and (before is None or ids[0] > before[0]):
+        ids, times = found.to_numpy(), frame["ts_init"].to_numpy()
+        first, last = (int(ids[0]), int(times[0])), (int(ids[-1]), int(times[-1]))
+        before, self._last_key = self._last_key, last
+        steps = np.diff(ids)
+        if bool((steps > 0).all()) and (before is None or first[0] > before[0]):
             return True
         if self._likeness.by_id or self._several_files:
             return False
-        moved = (times.diff().drop_nulls() != 0) & (steps == 0)
-        first = before is None or ids[0] > before[0] or (ids[0], times[0]) == before
-        return first and bool((steps >= 0).all()) and not moved.any()
+        moved = (np.diff(times) != 0) & (steps == 0)
+        goes_on = before is None or first[0] > before[0] or first == before
+        return goes_on and bool((steps >= 0).all()) and not moved.any()
 
 
 def _has_equal(numbers: np.ndarray) -> bool:

@@ -42,4 +42,5 @@ class LineCounter:
 
 def _distinct(rows: pl.Series) -> int:
     """How many lines the rows stand on, which come line after line."""
-    return int((rows.diff() != 0).sum()) + 1 if len(rows) else 0
+    numbers = rows.to_numpy()
+    return int((numbers[1:] != numbers[:-1]).sum()) + 1 if len(numbers) else 0

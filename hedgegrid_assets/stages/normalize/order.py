@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from hedgegrid_assets.model import Table
@@ -55,10 +56,10 @@ class InOrder:
         self._frame.add(self._apart.numbered(frame))
 
     def _late(self, frame: pl.DataFrame) -> int:
-        before = pl.col("ts_init").cum_max().shift(1, fill_value=self._latest).clip(lower_bound=self._latest)
-        late = frame.select((pl.col("ts_init") < before).sum()).item()
-        self._latest = max(self._latest, int(str(frame["ts_init"].max())))
-        return int(late)
+        times = frame["ts_init"].to_numpy()
+        latest = np.maximum.accumulate(np.append(self._latest, times))
+        self._latest = int(latest[-1])
+        return int((times < latest[:-1]).sum())
 
     def _hold(self) -> HeldDay:
         held = HeldDay(self._folder, self._likeness, self._order, self._origins)
