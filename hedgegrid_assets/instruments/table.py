@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from hedgegrid_assets.errors import DataError
 from hedgegrid_assets.instruments.definition import Instrument
 from hedgegrid_assets.names import nautilus_takes_for_one
-from hedgegrid_assets.store import StorePath, stored
+from hedgegrid_assets.store import StorePath, stored, to_arrow
 
 
 def definitions_file(catalog: Path | StorePath) -> StorePath:
@@ -57,7 +57,7 @@ def definitions_table(instruments: Iterable[Instrument]) -> pa.Table:
     # By Polars: pyarrow imports pandas to look at Python values.
     columns = [pl.Series([getattr(row, name) for row in rows], dtype=types[kind]) for name, kind in _COLUMNS.items()]
     return pa.table(
-        [column.to_arrow().cast(field.type) for column, field in zip(columns, schema, strict=True)], schema=schema
+        [to_arrow(column, field.type) for column, field in zip(columns, schema, strict=True)], schema=schema
     )
 
 

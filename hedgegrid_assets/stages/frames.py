@@ -22,7 +22,7 @@ from hedgegrid_assets.errors import NoDataFetched, UsageError
 from hedgegrid_assets.instruments import Instrument
 from hedgegrid_assets.model import Column, Table
 from hedgegrid_assets.names import check_lookup
-from hedgegrid_assets.store import AnyFile, Places, StorePath, give_up, local_file, ranged_file, reading
+from hedgegrid_assets.store import AnyFile, Places, StorePath, give_up, local_file, ranged_file, reading, to_arrow
 from hedgegrid_assets.tables import TABLES, TOKENS
 from hedgegrid_assets.timestamps import parse_day
 
@@ -202,16 +202,16 @@ class FrameWriter:
 def repeated(text: str, count: int) -> pa.DictionaryArray:
     """One text, ``count`` times. Made by Polars: ``pa.array`` and ``pa.scalar`` of Python values import pandas (0.6 s)."""
     codes = pl.repeat(0, count, dtype=pl.Int32, eager=True).to_arrow()
-    return pa.DictionaryArray.from_arrays(codes, pl.Series([text]).to_arrow().cast(pa.string()))
+    return pa.DictionaryArray.from_arrays(codes, to_arrow(pl.Series([text]), pa.string()))
 
 
 def _stored(series: pl.Series, kind: pa.DataType) -> pa.Array:
     if isinstance(series.dtype, pl.Enum):
         codes = series.to_physical().cast(pl.Int32).to_arrow()
-        return pa.DictionaryArray.from_arrays(codes, series.dtype.categories.to_arrow().cast(pa.string()))
+        return pa.DictionaryArray.from_arrays(codes, to_arrow(series.dtype.categories, pa.string()))
     if isinstance(series.dtype, pl.Decimal):
         return series.cast(pl.Decimal(kind.precision, kind.scale)).to_arrow()
-    return series.to_arrow().cast(kind)
+    return to_arrow(series, kind)
 
 
 class Regrouped:
@@ -288,7 +288,8 @@ def _blocks(path: AnyFile, table: Table, columns: Collection[str] | None) -> Ite
             arrow = file.read_row_group(group, columns=names)
             for number, name in enumerate(arrow.column_names):
                 if name in times:
-                    arrow = arrow.set_column(number, name, arrow.column(name).cast(pa.int64()))
+                    integers = [chunk.view(pa.int64()) for chunk in arrow.column(name).chunks]
+                    arrow = arrow.set_column(number, name, pa.chunked_array(integers, pa.int64()))
             frame = pl.from_arrow(arrow)
             assert isinstance(frame, pl.DataFrame)
             yield _with_all_digits(frame.select(names)).with_columns(enums)

@@ -1,9 +1,12 @@
 """Hashes and arrays: the same on every machine."""
 
 import hashlib
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
+
+if TYPE_CHECKING:  # types that are named are looked up by checkers alone
+    import numpy.typing as npt
 
 type Floats = npt.NDArray[np.float64]
 type Integers = npt.NDArray[np.int64]

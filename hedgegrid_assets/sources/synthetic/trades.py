@@ -2,16 +2,18 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 from numpy.random import PCG64
 
 from hedgegrid_assets.sources.synthetic.arrays import Bits, Integers, arrivals, from_zero, uniform
 from hedgegrid_assets.sources.synthetic.fair import STEPS_PER_SECOND, Fair
 from hedgegrid_assets.sources.synthetic.markets import Market
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 _LAST_TRADE_MS: Final = 86_400_000 - 400
 """Exchange times end here, so that the slowest message still arrives within the day."""
@@ -126,7 +128,7 @@ def _times(edges: Integers, counts: Integers, waits: Integers, random: PCG64) ->
     ) // np.repeat(whole, counts)
 
 
-def _waits(raw: npt.NDArray[np.integer]) -> Integers:
+def _waits(raw: "npt.NDArray[np.integer]") -> Integers:
     """Relative waits, 1 to 256, heavy-tailed, from the lower 16 bits."""
     return np.minimum(65_536 // ((raw & 0xFFFF).astype(np.int64) + 1), 256)
 

@@ -23,7 +23,17 @@ from hedgegrid_assets.instruments import (
     read_definitions,
 )
 from hedgegrid_assets.stages.catalog.installed import refuse_unfit_nautilus
-from hedgegrid_assets.store import Entry, Places, StorePath, exclusive_lock, folder_of, retried, temporary_file, writing
+from hedgegrid_assets.store import (
+    Entry,
+    Places,
+    StorePath,
+    exclusive_lock,
+    folder_of,
+    retried,
+    temporary_file,
+    to_arrow,
+    writing,
+)
 
 NAUTILUS_FILE: Final = "1970-01-01T00-00-00-000000000Z_1970-01-01T00-00-00-000000000Z.parquet"
 """The one file of an instrument: a definition holds from ts 0, and its name is the first that Nautilus lists."""
@@ -167,9 +177,11 @@ def nautilus_row(instrument: Instrument) -> pa.Table:
 def _one(value: Any, kind: pa.DataType) -> pa.Array:
     """A column of one value. By Polars: pyarrow imports pandas (0.6 s) to look at a Python value."""
     if pa.types.is_dictionary(kind):
-        texts = pl.Series([value], dtype=pl.String).to_arrow().cast(pa.string())
-        return texts.dictionary_encode().cast(kind)
-    return pl.Series([value], dtype=_POLARS[kind]).to_arrow().cast(kind)
+        texts = pl.Series([] if value is None else [value], dtype=pl.String)
+        valid = pa.py_buffer(bytes([value is not None]))
+        code = pa.Array.from_buffers(kind.index_type, 1, [valid, pa.py_buffer(bytes(kind.index_type.bit_width // 8))])
+        return pa.DictionaryArray.from_arrays(code, to_arrow(texts, pa.string()))
+    return to_arrow(pl.Series([value], dtype=_POLARS[kind]), kind)
 
 
 _POLARS: Final = {

@@ -15,6 +15,7 @@ import pyarrow as pa
 from hedgegrid_assets.model import Encoding, Table
 from hedgegrid_assets.sources.formats import synthetic_ids as made_ids
 from hedgegrid_assets.stages.frames import Precisions
+from hedgegrid_assets.store import to_arrow
 
 _F16: Final = pa.binary(16)
 _RAW: Final = pl.Decimal(38, 16)
@@ -160,7 +161,7 @@ def _code(series: pl.Series) -> pa.Array:
 
 
 def _id(series: pl.Series) -> pa.Array:
-    return made_ids.shortened(series).to_arrow().cast(pa.string())
+    return to_arrow(made_ids.shortened(series), pa.string())
 
 
 def _json_decimal(series: pl.Series) -> pa.Array:
@@ -168,7 +169,7 @@ def _json_decimal(series: pl.Series) -> pa.Array:
     texts = series.cast(pl.String).str.strip_chars_end("0").str.strip_chars_end(".")
     unique = texts.unique().to_list()
     spelled = texts.replace_strict(unique, [f'"{Decimal(text)}"' for text in unique], return_dtype=pl.String)
-    return spelled.to_arrow().cast(pa.string()).cast(pa.binary())
+    return to_arrow(spelled.cast(pl.Binary), pa.binary())
 
 
 def _text(series: pl.Series) -> pa.Array:
