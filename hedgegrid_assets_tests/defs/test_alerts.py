@@ -71,12 +71,13 @@ def test_what_fails_or_is_replaced_is_told_once_and_waits_for_a_server_that_is_d
     instance = daemon.instance
     drop(feed_context, TWICE)
     assert not run(feed_context, instance).success
-    hook.answers = [500]
-    daemon.tick_sensors(100)  # puts it aside
+    hook.answers = [500] * 10
+    daemon.tick_sensors(100)  # puts it aside, before or after alerts were looked for
     tick = daemon.tick_sensors(200)["alerts"]
     assert (tick.status, hook.texts) == (TickStatus.FAILURE, [])
     assert "1 alerts wait to be delivered" in str(tick.error)
     assert run(feed_context, instance, "2024-01-01|ETHUSDT-PERP.BINANCE").success
+    hook.answers.clear()
     assert daemon.tick_sensors(300)["alerts"].status is TickStatus.SKIPPED
     (text,) = hook.texts
     assert f"failed: {BTC_DAY} captures/normalized/trade_tick" in text
