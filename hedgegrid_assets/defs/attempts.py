@@ -10,9 +10,9 @@ from datetime import timedelta
 from typing import Final
 
 import dagster as dg
-from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
 
 from hedgegrid_assets.defs.partitions import RANGE_END, RANGE_START, day_of, key_of
+from hedgegrid_assets.defs.private import IN_PROGRESS_RUN_STATUSES
 from hedgegrid_assets.model import InstrumentDay
 
 CONTENT_TAG: Final = "hedgegrid/content"

@@ -13,20 +13,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
-from dagster._core.instance import InstanceRef
-from dagster._core.storage.event_log import SqliteEventLogStorage
 
 from hedgegrid_assets.config.feeds import Feed, read_feeds
 from hedgegrid_assets.config.origin import Origin
 from hedgegrid_assets.config.paths import data_path, feeds_path
 from hedgegrid_assets.defs import definitions_of, feed_contexts_of
 from hedgegrid_assets.defs.days import BLOCK_DAYS, FORCE_TAG, MONTH_DAYS
-from hedgegrid_assets.defs.event_log import KeptSqliteEventLog, is_known
+from hedgegrid_assets.defs.event_log import KeptSqliteEventLog
 from hedgegrid_assets.defs.failures import Fault
 from hedgegrid_assets.defs.instruments import instruments_materialized
 from hedgegrid_assets.defs.jobs import days_job
 from hedgegrid_assets.defs.landing import land, landing_materialized, raw_changed
 from hedgegrid_assets.defs.partitions import blocks_of, dates_of, key_of, range_tags
+from hedgegrid_assets.defs.private import InstanceRef, SqliteEventLogStorage, is_known
 from hedgegrid_assets.errors import EnvironmentFault, FeedsFileError, NoDataFetched, Refused, UsageError
 from hedgegrid_assets.model import InstrumentDay
 from hedgegrid_assets.pipeline.feed_context import FeedContext
@@ -37,7 +36,7 @@ from hedgegrid_assets.stages.catalog import refuse_unfit_nautilus
 from hedgegrid_assets.store import make_folder
 
 if TYPE_CHECKING:
-    from dagster_shared.error import SerializableErrorInfo
+    from hedgegrid_assets.defs.private import SerializableErrorInfo
 
 _log: Final = logging.getLogger(__name__)
 

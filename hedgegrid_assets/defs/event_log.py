@@ -1,8 +1,8 @@
 """Dagster's event logs on SQLite, with database engines that are kept instead of made anew for each query.
 
 A query is a tenth of the time of making an engine for it. The files are Dagster's own, read and written by its own classes as
-before: an instance may be opened with either. Private parts that this leans on are in this module alone, and pinned by
-``test_event_log``; with a Dagster that is not known, a log behaves as Dagster's own, and says so once.
+before: an instance may be opened with either. What this leans on is pinned by ``test_event_log``; with a Dagster that is not
+known, a log behaves as Dagster's own, and says so once.
 """
 
 import logging
@@ -14,19 +14,22 @@ from typing import Any, Final, Self, override
 
 import dagster as dg
 import msgspec
-from dagster._core.storage.event_log import ConsolidatedSqliteEventLogStorage, SqliteEventLogStorage
-from dagster._core.storage.event_log.sqlite.consolidated_sqlite_event_log import SQLITE_EVENT_LOG_FILENAME
-from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
-from dagster._serdes import ConfigurableClassData
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.pool import QueuePool
 
+from hedgegrid_assets.defs.private import (
+    INDEX_SHARD_NAME,
+    KNOWN,
+    SQLITE_EVENT_LOG_FILENAME,
+    ConfigurableClassData,
+    ConsolidatedSqliteEventLogStorage,
+    SqliteEventLogStorage,
+    is_known,
+)
 from hedgegrid_assets.errors import HistoryHidden
 
 _log: Final = logging.getLogger(__name__)
 
-KNOWN: Final = "1.13."
-"""Versions of Dagster whose private parts these classes were tried with."""
 _BUSY_SECONDS: Final = 60
 _EVENT: Final = '{"__class__": "EventLogEntry"'
 """How the JSON of an event begins."""
@@ -36,11 +39,6 @@ _PAGE_BYTES: Final = 16_384
 """Of new databases: an event is 2 to 15 kB, and SQLite's usual 4 kB would be half empty."""
 _SHARDS: Final = 4
 """Databases of runs that are kept open, besides the index: a run writes to its own."""
-
-
-def is_known() -> bool:
-    """The installed Dagster is one that these logs were tried with."""
-    return dg.__version__.startswith(KNOWN)
 
 
 class KeptSqliteEventLog(SqliteEventLogStorage):

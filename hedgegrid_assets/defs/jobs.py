@@ -8,7 +8,7 @@ from hedgegrid_assets.defs.keys import daily_keys, instruments_key, landing_key,
 from hedgegrid_assets.pipeline.feed_context import FeedContext
 
 if TYPE_CHECKING:
-    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+    from hedgegrid_assets.defs.private import UnresolvedAssetJobDefinition
 
 type Job = "UnresolvedAssetJobDefinition"
 """What ``define_asset_job`` returns; Dagster does not export its name."""

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Final
 
 import dagster as dg
-from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationTargetMaterializationData
 
 from hedgegrid_assets.defs.partitions import DATE, INSTRUMENT, key_of
+from hedgegrid_assets.defs.private import AssetCheckEvaluationTargetMaterializationData
 from hedgegrid_assets.defs.results import AssetResult
 
 NO_VERSION: Final = "INITIAL"

@@ -1,6 +1,7 @@
 """The event logs that keep their engines: the same history as Dagster's own, and nothing but that with a Dagster not known."""
 
 import logging
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from dagster._core.instance import InstanceRef
 from dagster._core.storage.event_log import SqliteEventLogStorage
 
-from hedgegrid_assets.defs import event_log
+from hedgegrid_assets.defs import private
 from hedgegrid_assets.defs.backfill import instance_for
 from hedgegrid_assets.defs.event_log import KeptEventLog, KeptSqliteEventLog
 from hedgegrid_assets.errors import HistoryHidden
@@ -113,6 +114,15 @@ def test_an_instance_that_has_shown_nothing_yet_may_begin_with_the_other_history
         assert type(instance.event_log_storage) is KeptEventLog
 
 
+def test_what_dagster_does_not_export_is_named_in_one_module() -> None:
+    ours = Path(private.__file__).parents[1]
+    lean = re.compile(r"^\s*(from|import) (dagster\._|dagster_shared)", re.MULTILINE)
+    assert [str(path.relative_to(ours)) for path in ours.rglob("*.py") if lean.search(path.read_text())] == [
+        "defs/private.py"
+    ]
+    assert private.is_known()
+
+
 def test_a_run_that_is_deleted_takes_its_materializations_along_so_history_is_not_pruned() -> None:
     """Why there is no command that prunes: days that are in the catalog would look as if they had never been made."""
     key, days = dg.AssetKey("one"), ("2024-01-01", "2024-01-02")
@@ -130,7 +140,7 @@ def test_a_run_that_is_deleted_takes_its_materializations_along_so_history_is_no
 def test_with_a_dagster_that_is_not_known_the_log_is_dagsters_own_and_says_so(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(event_log, "KNOWN", "0.")
+    monkeypatch.setattr(private, "KNOWN", "0.")
     with instance_for(tmp_path) as instance:
         assert type(instance.event_log_storage) is SqliteEventLogStorage
     (home / "dagster.yaml").write_text(CONSOLIDATED)
