@@ -297,6 +297,17 @@ READERS: Final[Mapping[str, Reader]] = {
     "archive klines-1m": Reader(
         archive.SOURCE, "klines-1m", _archived("T", "42500.1", "43000", "1", "P", "0.5", "T", *"11111"), _CANDLE
     ),
+    "archive metrics": Reader(
+        archive.SOURCE,
+        "metrics",
+        tuple(
+            f"2024-01-01 00:{minute:02}:00,BTCUSDT,{interest},1,1,1,1,1"
+            for minute in (5, 10)
+            for interest in ("81250.125", "8.1e4", "", "x")
+        ),
+        "create_time,symbol,sum_open_interest,sum_open_interest_value,count_toptrader_long_short_ratio,"
+        "sum_toptrader_long_short_ratio,count_long_short_ratio,sum_taker_long_short_vol_ratio",
+    ),
     "archive fundingRate": Reader(
         archive.SOURCE,
         "fundingRate",
