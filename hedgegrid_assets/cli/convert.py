@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from hedgegrid_assets.pipeline.summary import DaySummary, RunSummary
     from hedgegrid_assets.store import StorePath
 
-Output = Annotated[Path, typer.Option("--output", help="Root of the catalog; made if it is not there.")]
+Output = Annotated[
+    Path, typer.Option("--output", help="Root of the catalog, a folder or s3://bucket/prefix; made if it is not there.")
+]
 
 SAMPLE_START: Final = "2024-01-01"
 _SHOWN_DAYS: Final = 40

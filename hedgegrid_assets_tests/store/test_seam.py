@@ -21,6 +21,7 @@ ON_DISK: Final = {
     "cli/": OF_A_USER,
     "config/": OF_A_USER,
     "defs/__init__.py": OF_A_USER,
+    "errors/": "names a file of a user in full",
     "defs/backfill.py": OF_DAGSTER,
     "defs/backtests.py": OF_A_RUN,
     "defs/event_log.py": OF_DAGSTER,
