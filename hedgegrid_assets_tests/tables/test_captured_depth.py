@@ -261,6 +261,7 @@ def test_a_book_is_packed_to_the_last_level() -> None:
 
 
 @needs_captures
+@pytest.mark.slow
 def test_a_real_capture_has_no_break_and_is_never_crossed_after_an_event() -> None:
     command = ["replay-to-parquet", "--source", "websocket", "--symbol", "ETHUSDT", "--data-types", "deltas", "-q"]
     assert run([*command, "--input", str(CAPTURE)]) == 0

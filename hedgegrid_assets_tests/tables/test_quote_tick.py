@@ -210,6 +210,7 @@ def test_a_quote_of_futures_without_a_time_is_still_rejected() -> None:
     assert verdict_of()["rejects_by_reason"] == {"unknown_time": 1}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not SPOT.exists(), reason="needs ../shared/data")
 def test_a_real_capture_of_spot_keeps_all_of_its_quotes() -> None:
     command = ["replay-to-parquet", "--source", "websocket", "--symbol", "ETHUSDT", "--market", "spot"]
