@@ -80,6 +80,7 @@ class Placed:
         several: Some line holds several messages.
         examples: (line, how it begins) of some lines that are of no stream that is known.
         unusable: Why nothing can be made of the file that the block begins; empty if something can.
+        contradicts: What the block says against what the start of its file says; empty: nothing.
     """
 
     lines: "pl.DataFrame"
@@ -93,6 +94,7 @@ class Placed:
     several: bool = False
     examples: tuple[tuple[int, str], ...] = ()
     unusable: str = ""
+    contradicts: str = ""
 
 
 @dataclass(frozen=True, slots=True)

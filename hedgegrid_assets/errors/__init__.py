@@ -23,7 +23,7 @@ HedgegridError
 │   ├── VerdictRefused
 │   ├── FileRefused      a file that nothing can be made of
 │   │   ├── RawDamaged, ChecksumDiffers, SeveralInOne, OtherFormat, FileUnreadable
-│   │   ├── LinesUnplaced, EncodingUnknown, NotOneMessageALine
+│   │   ├── LinesUnplaced, EncodingUnknown, NotOneMessageALine, BooksMixed
 │   │   └── MissingColumns, DecimalComma, CandlesRefused, DaysOnly, HeaderChanges, SidesUnknown, TimestampParsingFailed
 │   ├── TooManyOddLines
 │   ├── CatalogDiffers
@@ -92,6 +92,7 @@ from hedgegrid_assets.errors.csv_files import (
     TimestampParsingFailed,
 )
 from hedgegrid_assets.errors.files import (
+    BooksMixed,
     ChecksumDiffers,
     EncodingUnknown,
     FileRefused,
@@ -121,6 +122,7 @@ __all__ = [
     "BacktestFileError",
     "BacktestRefused",
     "BackupRefused",
+    "BooksMixed",
     "CandlesRefused",
     "CatalogDiffers",
     "ChecksumDiffers",

@@ -121,6 +121,20 @@ class LinesUnplaced(FileRefused):
         )
 
 
+class BooksMixed(FileRefused):
+    """A capture of several books, with snapshots of which nobody says whose they are."""
+
+    code = "books"
+
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(
+            f"it is not known whose snapshots these are ({path}): {why}",
+            hint="give a file for each symbol; or write of each snapshot whose it is: "
+            '{"stream":"<symbol>@depthSnapshot","data":{"lastUpdateId":...}}, or "symbol":"<SYMBOL>" inside it',
+            details={"path": str(path)},
+        )
+
+
 class EncodingUnknown(FileRefused):
     """A text file of another encoding than UTF-8; ``codec`` reads its beginning."""
 

@@ -33,6 +33,7 @@ from hedgegrid_assets.model.forms import (
     RowFilter,
 )
 from hedgegrid_assets.model.sources import (
+    LOOKED_AT,
     Download,
     FetchesDay,
     FetchPlan,
@@ -62,6 +63,7 @@ from hedgegrid_assets.model.tables import (
 
 __all__ = [
     "GENERATION",
+    "LOOKED_AT",
     "Cause",
     "Channel",
     "Column",

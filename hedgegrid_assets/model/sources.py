@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from hedgegrid_assets.batch import Begins, Opens
 from hedgegrid_assets.dialect import Dialect
@@ -14,6 +14,9 @@ from hedgegrid_assets.venues.markets import Says
 
 if TYPE_CHECKING:
     from hedgegrid_assets.fields import Settings
+
+LOOKED_AT: Final = 4 << 20
+"""Bytes at the start of a file that say of themselves what they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +157,7 @@ class Source:
         begin: A reader of a file, from its first block and what is said of it, for formats that say in a header how
             they are to be read. None: every line speaks for itself.
         culprit: (a line's text, its dialect, the reason why it has no place) -> (field, value) to show; None: not known.
-        says: (first block) -> what its lines say of venue and market (see ``markets``), where there is no header.
+        says: (first ``LOOKED_AT`` bytes, or more) -> what the lines say of themselves (see ``markets``), without a header.
         settings: What it takes in feeds.yaml and ``--config``.
         precisions: symbol -> decimals of price, size and mark, for a source that knows them.
         fetch: Makes a raw day, for sources that do.

@@ -5,7 +5,7 @@ from functools import cache, partial
 from typing import Final, Literal
 
 from hedgegrid_assets.fields import unsaid
-from hedgegrid_assets.model import Source
+from hedgegrid_assets.model import LOOKED_AT, Source
 from hedgegrid_assets.sources.formats import binance
 from hedgegrid_assets.sources.formats.settings import BarKind, LandingSettings, TradeKind
 from hedgegrid_assets.venues.markets import Says
@@ -23,13 +23,15 @@ class WebsocketSettings(LandingSettings):
 
 _SPOT: Final = re.compile(rb'"e"\s*:\s*"(?:trade|aggTrade)"[^\n{}]*"M"\s*:\s*(?:true|false)')
 """Trades of Binance spot have a field M; those of futures have none."""
-_LOOKED_AT: Final = 4 << 20
 
 
 def says(data: bytes) -> Says | None:
-    """The market of the messages, where the first of them say it."""
-    found = _SPOT.search(data, 0, _LOOKED_AT)
-    return Says("trades of Binance spot", market="spot") if found else None
+    """The market of the messages, and whose the snapshots of books are, where the first of them say it."""
+    start = data[:LOOKED_AT]
+    spot, book_of = _SPOT.search(start), binance.only_book(start)
+    if spot is None:
+        return Says(book_of=book_of) if book_of else None
+    return Says("trades of Binance spot", market="spot", book_of=book_of)
 
 
 _CHANNELS: Final = binance.channels("binance")

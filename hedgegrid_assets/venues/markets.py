@@ -45,6 +45,7 @@ class Says(msgspec.Struct, frozen=True, omit_defaults=True):
         market: Of all that is in it; where ``at`` names venues, of theirs only.
         markets: Symbol -> its market.
         contracts: Symbol -> what its rows say.
+        book_of: The only symbol whose book its messages update, where it has snapshots that may not say their own.
     """
 
     what: str = ""
@@ -53,6 +54,7 @@ class Says(msgspec.Struct, frozen=True, omit_defaults=True):
     at: tuple[str, ...] = ()
     markets: dict[str, Market] = msgspec.field(default_factory=dict)
     contracts: dict[str, Contract] = msgspec.field(default_factory=dict)
+    book_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from nautilus_trader.persistence.catalog import ParquetDataCatalog
 
 from hedgegrid_assets.cli import run
 from hedgegrid_assets.inspect.validation import validate_catalog
-from hedgegrid_assets.model import InstrumentDay
+from hedgegrid_assets.model import LOOKED_AT, InstrumentDay
 from hedgegrid_assets.stages.verdict import read_verdict
 from hedgegrid_assets.store import Places, plain
 from hedgegrid_assets.tables import TABLES
@@ -165,6 +165,18 @@ def test_a_snapshot_as_it_was_fetched_is_of_the_only_symbol_around_it() -> None:
     other = update(1, [("7", "1")], s="ETHUSDT")
     assert replay(bare, update(1, [("97", "1")]), other, more=["--output", "two", "--force"]) == 0
     assert told("two") == ["UPDATE 97 1 20 128"]
+
+
+def test_snapshots_of_nobody_in_a_file_that_turns_out_to_be_of_two_books_are_refused(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    bare = snapshot(10, 0.5, BIDS, ASKS, wrapped=False)
+    much = [update(1, [("97", "1")] * 1_000)] * 400
+    assert sum(map(len, much)) > LOOKED_AT
+    assert replay(bare, *much, update(1, [("7", "1")], s="ETHUSDT")) == 1
+    assert "are all of BTCUSDT, and so are snapshots that name no symbol; later ones are of ETHUSDT" in " ".join(
+        capsys.readouterr().err.split()
+    )
 
 
 def test_messages_without_levels_are_counted_and_give_no_row() -> None:

@@ -4,7 +4,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,8 +13,8 @@ import pyarrow as pa
 
 from hedgegrid_assets.batch import REST, Batch, Block, OtherHeader, Placed, ReadAgain, Reader
 from hedgegrid_assets.dialect import Dialect, stored
-from hedgegrid_assets.errors import FileRefused, HeaderChanges, NotOneMessageALine, OtherFormat, RawDamaged
-from hedgegrid_assets.model import Source
+from hedgegrid_assets.errors import BooksMixed, FileRefused, HeaderChanges, NotOneMessageALine, OtherFormat, RawDamaged
+from hedgegrid_assets.model import LOOKED_AT, Source
 from hedgegrid_assets.stages.frames import repeated
 from hedgegrid_assets.stages.raw.accounting import HEADER, FileCounts, unplaced_of
 from hedgegrid_assets.stages.raw.checksums import checksum_file, verify_checksum
@@ -243,21 +243,23 @@ class LandingPass:
         """Blocks with what reads them: rows as well, as long as they may be kept."""
         reader: Reader | None = None
         placing: Reader | None = None
-        for block in self.reader:
+        blocks = iter(self.reader)
+        first = _start_of(blocks) if source.says is not None else list(islice(blocks, 1))
+        for block in chain(first, blocks):
             if reader is None:
                 self._refuse_other_formats(block.data)
-                reader = self._begin(source, block)
+                reader = self._begin(source, block, b"".join(each.data for each in first))
                 self.dialect = reader.dialect
             if self.copied and self._keeping and placing is None and block.first_line:
                 placing = source.open(self.dialect)
             yield block, placing or reader
 
-    def _begin(self, source: Source, block: Block) -> Reader:
+    def _begin(self, source: Source, block: Block, start: bytes) -> Reader:
         rows = [name for name in self.wanted.channels if self._may_give(name) and self._keeping and not self.copied]
         if source.begin is not None:
             held = {} if self._held is None else {"held": self._held}
             return source.begin(block, {**self.landing.settings, "path": str(self.landing.path), **held}, rows)
-        says = source.says(block.data) if source.says is not None else None
+        says = source.says(start) if source.says is not None else None
         return source.open(Dialect(says=says), rows)
 
     def _refuse_other_formats(self, start: bytes) -> None:
@@ -294,6 +296,8 @@ class LandingPass:
     def _note(self, placed: Placed) -> None:
         if placed.unusable:
             raise NotOneMessageALine(self.landing.path, placed.unusable)
+        if placed.contradicts:
+            raise BooksMixed(self.landing.path, placed.contradicts)
         self.several |= placed.several
         self.examples += placed.examples[: _EXAMPLES - len(self.examples)]
         self.disconnects.update(self._before_connections(placed))
@@ -473,3 +477,13 @@ def shown_name(places: Places, path: Path) -> str:
     """A landing file's name in manifests and rejects: below the data root where it lies there."""
     resolved, root = path.resolve(), places.home.resolve()
     return str(resolved.relative_to(root)) if resolved.is_relative_to(root) else str(resolved)
+
+
+def _start_of(blocks: Iterator[Block]) -> list[Block]:
+    """The first blocks, up to what is looked at of a file's start: what it says does not depend on where it is cut."""
+    found: list[Block] = []
+    size = 0
+    while size < LOOKED_AT and (block := next(blocks, None)) is not None:
+        found.append(block)
+        size += len(block.data)
+    return found

@@ -361,11 +361,12 @@ def test_a_manifest_says_where_its_lines_came_from(yard: Yard) -> None:
     assert origin["by_stream"] == {
         "aggTrade": 60,
         "bookTicker": 1,
+        "depthSnapshot": 1,
         "depthUpdate": 1,
         "forceOrder": 1,
         "kline": 1,
         "markPriceUpdate": 240,
-        "rest": 2,
+        "rest": 1,
         "trade": 30,
     }
     assert (origin["connection"], origin["blank"], origin["unreadable"]) == (1, 1, 0)

@@ -8,6 +8,7 @@ stamps, the wrappers of recorders) are made plain before: see ``folded``.
 """
 
 from hedgegrid_assets.sources.formats.binance.channels import channels, pair_of
+from hedgegrid_assets.sources.formats.binance.depth import only_book
 from hedgegrid_assets.sources.formats.binance.reader import MessageReader, open_messages
 
-__all__ = ["MessageReader", "channels", "open_messages", "pair_of"]
+__all__ = ["MessageReader", "channels", "only_book", "open_messages", "pair_of"]

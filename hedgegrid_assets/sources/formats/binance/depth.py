@@ -4,6 +4,7 @@ Updates are read by expressions where they are spelled as the venue spells them;
 are few, by Python. Levels are texts until they are typed: ``[["price","size"],...]``, to the letter.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -29,6 +30,8 @@ _HEAD: Final = (
 )
 _LEVEL: Final = r'\["[0-9]+(?:\.[0-9]+)?","[0-9]+(?:\.[0-9]+)?"\]'
 _LEVELS: Final = rf"^\[(?:{_LEVEL}(?:,{_LEVEL})*)?\]$"
+_UPDATED: Final = re.compile(rb'"depthUpdate"[^\n\[]*?"s"\s*:\s*"([^"\\]+)"')
+_SNAPSHOT_ID: Final = re.compile(_IS_SNAPSHOT.encode())
 _SIDES: Final = {"bids": "BUY", "asks": "SELL"}
 _NONE: Final = "[]"
 
@@ -112,13 +115,19 @@ def as_update(message: Mapping[str, Any], symbol: str) -> dict[str, Any]:
     } | times
 
 
-def only_symbol(lines: pl.DataFrame, by_channel: Sequence[tuple[Channel, pl.DataFrame]]) -> str:
-    """The symbol of all updates of a block, those read already and others; empty: they are of none, or of several."""
-    texts = lines.filter(pl.col("text").str.contains('"depthUpdate"', literal=True))
-    symbols = set(texts.select(pl.col("text").str.head(400).str.extract(rf'"s"\s*:\s*{_WORD}', 1))["text"].unique())
+def only_book(data: bytes) -> str:
+    """The symbol of all updates of messages with snapshots; empty: no snapshot, no update, or updates of several."""
+    symbols = set(_UPDATED.findall(data)) if _SNAPSHOT_ID.search(data) else set()
+    return symbols.pop().decode() if len(symbols) == 1 else ""
+
+
+def other_books(lines: pl.DataFrame, by_channel: Sequence[tuple[Channel, pl.DataFrame]], only: str) -> list[str]:
+    """The symbols of updates of a block, those read already and others, but for one."""
+    texts = lines.filter(pl.col("text").str.contains('"depthUpdate"', literal=True))["text"]
+    symbols = {found[1].decode() for text in texts if (found := _UPDATED.search(text.encode()))}
     for channel, rows in by_channel:
         symbols |= set(rows["symbol"].unique()) if has_levels(channel) else set()
-    return str(symbols.pop()) if len(symbols) == 1 and None not in symbols else ""
+    return sorted(symbols - {only})
 
 
 # ---------------------------------------------------------------- levels

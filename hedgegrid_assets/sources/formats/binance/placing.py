@@ -12,7 +12,7 @@ from hedgegrid_assets.batch import REST, Block, Placed
 from hedgegrid_assets.model import Channel
 from hedgegrid_assets.sources.formats.binance import folded
 from hedgegrid_assets.sources.formats.binance.by_shape import all_by_shape
-from hedgegrid_assets.sources.formats.binance.depth import only_symbol
+from hedgegrid_assets.sources.formats.binance.depth import other_books
 from hedgegrid_assets.sources.formats.binance.exact import read_message
 from hedgegrid_assets.sources.formats.binance.finely import decimals_of_lines, decimals_of_rows
 from hedgegrid_assets.sources.formats.binance.grammar import GATE
@@ -23,6 +23,9 @@ from hedgegrid_assets.sources.formats.lines import PLACED_SCHEMA, RAW_SHOWN, sho
 _EXAMPLES: Final = 3
 _EXAMPLE_SHOWN: Final = 120
 _CONNECTION: Final = re.compile(r"^\s*(?:wss?://|https?://|<-|->)|<->")
+_SEVERAL_BOOKS: Final = (
+    "its first updates of a book are all of {}, and so are snapshots that name no symbol; later ones are of {}"
+)
 _MANY_LINES: Final = "it holds one JSON value over many lines: expected one message, or one array of messages, a line"
 
 
@@ -31,8 +34,13 @@ def placed_block(
     known: tuple[Channel, ...],
     by_channel: Sequence[tuple[Channel, pl.DataFrame]],
     numbers: pl.Series | None = None,
+    book_of: str = "",
 ) -> Placed:
-    """``numbers``: for each line of a block of lines made plain, the number of its line in the file."""
+    """Where the lines of a block belong.
+
+    ``numbers``: for each line of a block of lines made plain, the number of its line in the file. ``book_of``: the
+    symbol of snapshots that do not say theirs.
+    """
     found = [_placed_rows(rows, channel) for channel, rows in by_channel]
     decimals = merged(decimals_of_rows(rows, channel) for channel, rows in by_channel)
     if sum(len(rows) for rows in found) == block.lines:
@@ -45,7 +53,8 @@ def placed_block(
     other_form = None if numbers is not None else unfolded(rest, known)
     if other_form is not None:
         rest = replace(rest, frame=rest.frame.filter(~pl.col("line").is_in(other_form.taken.implode())))
-    placed = placed_lines(rest, known, only_symbol(rest.frame, by_channel))
+    placed = placed_lines(rest, known, book_of)
+    others_of = other_books(rest.frame, by_channel, book_of) if book_of else []
     ours = placed.filter(pl.col("channel").is_not_null() & pl.col("reason").is_null())
     lost = placed.filter(pl.col("reason").is_not_null())
     others = rest.frame.join(placed.filter(pl.col("event").is_not_null()), on="line", how="anti")
@@ -71,6 +80,7 @@ def placed_block(
         connections_at=tuple(connections),
         examples=tuple(examples),
         unusable=_MANY_LINES if folded.over_many_lines(block) else "",
+        contradicts=_SEVERAL_BOOKS.format(book_of, ", ".join(others_of)) if others_of else "",
     )
     return scan if other_form is None else _with_other_form(scan, other_form, known, lines.frame)
 

@@ -37,7 +37,8 @@ class MessageReader:
             return Batch(block.lines, None, rows)
         by_channel = all_by_shape(block, self.known)
         certain = {channel.name: rows for channel, rows in by_channel}
-        placed = placed_block(block, self.known, by_channel)
+        says = self.dialect.says
+        placed = placed_block(block, self.known, by_channel, book_of=says.book_of if says is not None else "")
         there = set(placed.lines["channel"].unique()) if self.wanted else set()
         rows = {
             channel.name: self._rows(block, channel, certain.get(channel.name))
