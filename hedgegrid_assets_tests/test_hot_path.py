@@ -95,5 +95,5 @@ def test_the_calls_that_python_makes_grow_with_blocks_and_not_with_rows(
             SIDES[side](source, tmp_path / f"{rows}-{block}")
         found[rows, block] = calls[0]
     few, many, cut = found.values()
-    assert many - few < 50_000, found  # one call a row would be 198,000
+    assert many - few < 100_000, found  # one call a row would be 198,000; parts of a day that is held cost some
     assert cut - many > 50_000, found  # what a test that counts nothing would not see
