@@ -108,8 +108,8 @@ def _schema(columns: list[tuple[str, str, str, bool]]) -> dg.TableSchema:
 # ---------------------------------------------------------------- one materialization
 
 
-def of_raw(raw: RawDay, seconds: float) -> Metadata:
-    """A raw day, from its manifest. What is zero is left out."""
+def of_raw(raw: RawDay, seconds: float | None) -> Metadata:
+    """A raw day, from its manifest. What is zero is left out. ``seconds``: None where its frames tell them."""
     manifest = raw.manifest
     shown = [
         {name: value for name, value in plain(part).items() if value and name not in _NOT_OF_ORIGIN}
@@ -128,7 +128,7 @@ def of_raw(raw: RawDay, seconds: float) -> Metadata:
         **({"disconnects": disconnects} if disconnects else {}),
         "origin": dg.MetadataValue.json(shown),
         **({"origins": len(manifest.origin)} if len(manifest.origin) > len(shown) else {}),
-        "seconds": round(seconds, 3),
+        **_seconds(seconds),
     }
 
 
@@ -171,14 +171,14 @@ def chart(feed_context: FeedContext, day: InstrumentDay, table: Table, verdict: 
     return {} if found is None else {"chart": dg.MetadataValue.md(found)}
 
 
-def of_catalog(verdict: Verdict, path: StorePath, rows: int, seconds: float) -> Metadata:
+def of_catalog(verdict: Verdict, path: StorePath, rows: int, seconds: float | None) -> Metadata:
     """A Nautilus file, and the verdict that let it in. Its first and last times are those of its frame."""
     return {
         **_rows(rows),
         "dagster/uri": uri_of(path),
         "verdict": str(verdict.status),
         "bytes": path.size,
-        "seconds": round(seconds, 3),
+        **_seconds(seconds),
     }
 
 
@@ -234,6 +234,10 @@ def of_landing(feed_context: FeedContext, files: list[LandingFile], report: Impo
 def _halves(digest: str) -> str:
     """In two, as Dagster wraps no word: one of 64 characters pushes what is beside it out of sight."""
     return f"{digest[:32]} {digest[32:]}"
+
+
+def _seconds(seconds: float | None) -> Metadata:
+    return {} if seconds is None else {"seconds": round(seconds, 3)}
 
 
 def _rows(rows: int) -> Metadata:

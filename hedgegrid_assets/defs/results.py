@@ -217,7 +217,7 @@ class DayMaker:
         if damaged is not None:
             yield self._no_raw(day, raw.key.channel, damaged)
             return
-        yield self._raw_result(day, raw, seconds)
+        yield self._raw_result(day, raw, None if tables else seconds)
         if isinstance(made, HedgegridError):
             yield AssetResult(normalized_key(self._feed_context, tables[0]), day, error=made)
             return
@@ -243,7 +243,7 @@ class DayMaker:
         found = _or_error(lambda: raw_stage.verify(raw), raw.key)
         return found if isinstance(found, HedgegridError) else None
 
-    def _raw_result(self, day: InstrumentDay, raw: RawDay, seconds: float) -> AssetResult:
+    def _raw_result(self, day: InstrumentDay, raw: RawDay, seconds: float | None) -> AssetResult:
         key, lines = raw_key(self._feed_context, raw.key.channel), raw.manifest.lines
         answers = [check.result(passed=True, rows=lines, more={"sha256": raw.sha256}) for check in self._checks[key]]
         return AssetResult(key, day, raw.sha256, metadata.of_raw(raw, seconds), tuple(answers))
@@ -265,7 +265,7 @@ class DayMaker:
         elif done.error is not None:
             yield self._no_file(done.day, done.table, done.error)
         else:
-            yield self._file_result(done.day, done.table, done.written, seconds)
+            yield self._file_result(done.day, done.table, done.written, None)
 
     def _blocked(self, done: TableDay) -> HedgegridError | None:
         """Why the frame goes no further."""
@@ -327,7 +327,7 @@ class DayMaker:
         return self._file_result(day, table, written, time.monotonic() - started)
 
     def _file_result(
-        self, day: InstrumentDay, table: Table, written: catalog.Written | None, seconds: float
+        self, day: InstrumentDay, table: Table, written: catalog.Written | None, seconds: float | None
     ) -> AssetResult:
         assert written is not None
         key = catalog_key(self._feed_context, table)
