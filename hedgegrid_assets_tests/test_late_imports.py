@@ -65,6 +65,7 @@ LATE = (
     Late("stages.catalog", "nautilus_trader", "two seconds; only reading back with Nautilus itself needs it"),
     Late("stages.raw.own", "hedgegrid_assets.sources", "asked only where a landing file has a manifest beside it"),
     Late("store", "hedgegrid_assets.store.bucket", "a bucket needs a package that others do without"),
+    Late("store", "hedgegrid_assets.store.zips", "of the one format that a file has"),
     Late("store", "isal", "of the one format that a file has"),
     Late("store", "numpy", "places and locks are used by commands that read no lines"),
     Late("store", "polars", "places and locks are used by commands that read no lines"),

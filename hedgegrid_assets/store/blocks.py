@@ -1,10 +1,8 @@
 """Files of lines, plain or compressed, read block by block."""
 
 import hashlib
-import os
-import zlib
 from collections.abc import Iterator
-from typing import IO, TYPE_CHECKING, Final, cast
+from typing import IO, Final
 
 from hedgegrid_assets.batch import Block
 from hedgegrid_assets.errors import EnvironmentFault, RawDamaged, SeveralInOne
@@ -12,16 +10,11 @@ from hedgegrid_assets.store.codecs import MAGIC, MemberStream, in_utf8
 from hedgegrid_assets.store.objects import AnyFile, bytes_in
 from hedgegrid_assets.store.threads import prefetch
 
-if TYPE_CHECKING:
-    import zipfile
-
 BLOCK_BYTES: Final = 8 << 20
 _READ_BYTES: Final = 64 << 10
 LONGEST_LINE: Final = 16 << 20
 _MOST_LINES: Final = 1 << 17
 """Lines of a block: fewer bytes than usual only where a line has less than 64 of them."""
-_ZIP_FED: Final = 4 << 10
-"""As that, of a zip file's LZMA."""
 _NOT_CONTENT: Final = (".DS_Store", "Thumbs.db", "desktop.ini")
 _QUOTED_BACK: Final = 64 << 10
 
@@ -88,6 +81,8 @@ class BlockReader:
         """The one file in a zip file."""
         import zipfile
 
+        from hedgegrid_assets.store.zips import ZIP_ERRORS, unzipped
+
         file.seek(0)
         while chunk := file.read(1 << 20):
             digest.update(chunk)
@@ -97,31 +92,9 @@ class BlockReader:
                 members = [member for member in archive.infolist() if _is_content(member.filename)]
                 if len(members) != 1:
                     raise SeveralInOne(self.path, [member.filename for member in members])
-                if members[0].compress_type == zipfile.ZIP_BZIP2:
-                    yield from self._bzip2_member(file, members[0])
-                    return
-                size = _ZIP_FED if members[0].compress_type == zipfile.ZIP_LZMA else 1 << 20
-                with cast("zipfile.ZipExtFile", archive.open(members[0])) as member:
-                    while chunk := member.read1(size):
-                        yield chunk
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+                yield from unzipped(archive, members[0], self.path)
+        except ZIP_ERRORS as error:
             raise RawDamaged(self.path, f"its zip stream is broken ({error})") from None
-
-    def _bzip2_member(self, file: IO[bytes], member: "zipfile.ZipInfo") -> Iterator[bytes]:
-        """A member that ``zipfile`` itself would unpack without a bound."""
-        if member.flag_bits & 1:
-            raise RawDamaged(self.path, "the file in it is encrypted")
-        file.seek(member.header_offset)
-        head = file.read(30)
-        file.seek(int.from_bytes(head[26:28], "little") + int.from_bytes(head[28:30], "little"), os.SEEK_CUR)
-        stream, checksum, left = MemberStream("bzip2", self.path), 0, member.compress_size
-        while data := file.read(min(left, _READ_BYTES)):
-            left -= len(data)
-            for chunk in stream.feed(data):
-                checksum = zlib.crc32(chunk, checksum)
-                yield chunk
-        if stream.is_open or checksum != member.CRC:
-            raise RawDamaged(self.path, "its zip stream is broken (bad checksum)")
 
     def _cut(self, chunks: Iterator[bytes]) -> Iterator[Block]:
         held: list[bytes] = []

@@ -91,15 +91,22 @@ def gunzip() -> Decompressor:
     return isal_zlib.decompressobj(wbits=31)
 
 
+def inflate() -> Decompressor:
+    """As ``gunzip``, of bare deflated bytes: no header, no checksum."""
+    from isal import isal_zlib
+
+    return isal_zlib.decompressobj(wbits=-15)
+
+
 def gunzip_error() -> type[Exception]:
-    """Raised by what ``gunzip`` gives."""
+    """Raised by what ``gunzip`` and ``inflate`` give."""
     from isal import isal_zlib
 
     return cast("type[Exception]", isal_zlib.error)  # its stubs take the class for an instance
 
 
 def gunzipped(member: Any, data: bytes) -> Generator[bytes, None, bytes]:
-    """What compressed bytes give, a bounded part at a time; returns what is behind the end of the member (of ``gunzip``)."""
+    """What compressed bytes give, a bounded part at a time; returns what is behind the end of the member (of ``gunzip`` or ``inflate``)."""
     out = member.decompress(data, _UNPACKED_BYTES)
     while out:
         yield out
