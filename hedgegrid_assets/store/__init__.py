@@ -17,7 +17,7 @@ from hedgegrid_assets.store.documents import (
 from hedgegrid_assets.store.lines import LineFile, bytes_of, line_array
 from hedgegrid_assets.store.listing import list_days
 from hedgegrid_assets.store.local import LocalStore, folder_on_disk, on_disk
-from hedgegrid_assets.store.locks import abandoned, exclusive_lock, is_held, try_file, working_folder
+from hedgegrid_assets.store.locks import abandoned, exclusive_lock, is_held, remove_abandoned, try_file, working_folder
 from hedgegrid_assets.store.objects import (
     AnyFile,
     Entry,
@@ -94,6 +94,7 @@ __all__ = [
     "raw_folder_name",
     "read_document",
     "reading",
+    "remove_abandoned",
     "remove_tree",
     "retried",
     "set_aside",

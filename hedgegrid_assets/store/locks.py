@@ -133,6 +133,13 @@ def abandoned(root: Path) -> list[Path]:
     return sorted([*(path for path in root.glob(f"{_AREA_PREFIX}*") if not is_held(path)), *_old_parts(root)])
 
 
+def remove_abandoned(root: Path) -> None:
+    """Take away what ``abandoned`` finds, for commands that may have nothing to make there. Raises EnvironmentFault that names ``root``."""
+    if abandoned(root):
+        with working_folder(root):
+            pass
+
+
 def is_held(place: AnyFile) -> bool:
     """Whether a living process holds the lock of a file or folder; nobody holds what is not there."""
     try:

@@ -179,6 +179,16 @@ def test_the_screen_has_80_columns_and_says_what_went(home: Home, capsys: pytest
     assert "removed" in capsys.readouterr().out
 
 
+def test_a_run_with_nothing_to_do_takes_away_what_one_killed_at_its_very_end_has_left(home: Home) -> None:
+    before = home.files()
+    left = home.places.catalog_temp / ".hedgegrid-1-0badcafe"
+    left.mkdir()
+    (left / "moves.json.0123456789ab.part").touch()
+    assert home.run("prune", "--before", "2023-01-01") == 0
+    assert not left.exists()
+    assert home.files() == before
+
+
 @pytest.mark.slow
 def test_a_run_that_is_killed_leaves_whole_days_and_the_next_one_does_the_rest(tmp_path: Path) -> None:
     home = new_home(tmp_path / "home", range(12))

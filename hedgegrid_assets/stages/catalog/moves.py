@@ -15,6 +15,7 @@ from hedgegrid_assets.store import (
     exclusive_lock,
     on_disk,
     read_document,
+    remove_abandoned,
     write_document,
     writing,
 )
@@ -83,7 +84,8 @@ def unfinished(places: Places) -> str | None:
 
 
 def finish(places: Places) -> str | None:
-    """Do the rest of what a killed process has begun; what it was, in words."""
+    """Do the rest of what a killed process has begun; what it was, in words. Its files in the making go."""
+    remove_abandoned(places.catalog_temp)
     if not places.moves.exists():
         return None
     with writing(places.catalog), exclusive_lock(places.catalog_lock):
