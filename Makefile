@@ -1,6 +1,6 @@
 # Every target first fetches what it needs, once: uv if there is none that works, then the locked packages into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow dev bench bench-full lint format clean
+.PHONY: help setup demo test test-slow survive dev bench bench-full lint format clean
 
 UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo .uv/bin/uv)
 BIN := .venv/bin
@@ -8,6 +8,8 @@ READY := .venv/.ready
 # the version that is developed with, then those that also do; if none is here, uv downloads the first
 PYTHONS := $(shell cat .python-version) 3.12 3.14
 PORT ?= 3000
+N ?= 300
+SEED ?= 1
 
 export UV_PROJECT_ENVIRONMENT := .venv
 unexport VIRTUAL_ENV
@@ -26,6 +28,9 @@ test: $(READY) ## run the tests but for the slow ones, in less than 5 minutes: m
 
 test-slow: $(READY) ## run the rest: kills, large files, readers against each other (those in a browser need Chromium)
 	$(BIN)/pytest -n auto --dist worksteal -m "slow and not network" $(ARGS)
+
+survive: $(READY) ## kill commands at N random points; the next run must leave the bytes of an undisturbed one: make survive N=300 SEED=7
+	$(BIN)/python -m hedgegrid_assets_tests.survival --trials $(N) --seed $(SEED)
 
 dev: $(READY) ## the Dagster UI with its daemon, on this machine only: make dev PORT=3000
 	@mkdir -p "$$DAGSTER_HOME" && cp dagster.yaml "$$DAGSTER_HOME/"
