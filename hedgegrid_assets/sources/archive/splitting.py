@@ -18,9 +18,11 @@ from hedgegrid_assets.sources.archive.layouts import ArchiveDialect, Columns, di
 from hedgegrid_assets.sources.archive.rows import times_of
 from hedgegrid_assets.sources.formats import csv_cells as cells
 from hedgegrid_assets.store import BlockReader, LineFile, bytes_of, line_array, make_folder
-from hedgegrid_assets.timestamps import NS_PER_DAY, NS_PER_SECOND, day_of
+from hedgegrid_assets.timestamps import NS_PER_DAY, NS_PER_SECOND, RANGES, day_of, nanoseconds
 
 _INDEX: Final = "days.json"
+_BLOCK_BYTES: Final = 4 << 20
+"""Less than usual: a block with the end of a day takes longer than one within a day."""
 
 
 class DayFile(msgspec.Struct, frozen=True):
@@ -87,7 +89,7 @@ def _split(
     work: Path,
     tick: Callable[[], None] | None,
 ) -> DaysOfFile:
-    reader = BlockReader(place.file)
+    reader = BlockReader(place.file, _BLOCK_BYTES)
     dialect: ArchiveDialect | None = None
     files: dict[int, LineFile] = {}
     last = 0
@@ -110,15 +112,15 @@ def _split(
 
 def _hand_out(block: Block, dialect: ArchiveDialect, files: dict[int, LineFile], work: Path, last: int) -> int:
     """Add the lines of a block to their days; the day of the last one."""
+    day = _only_day(block, dialect)
+    if day is not None:
+        _file_of(files, day, work).append(_whole(block.data), block.lines)
+        return day
     columns = dialect.columns
     place = columns["time"]
     wanted = [columns[key] for key in ("time", "symbol") if key in columns]
     texts = cells.read(block, len(dialect.names), ",", wanted).frame
     days = (times_of(texts[cells.name(place)]) + dialect.label_seconds * NS_PER_SECOND) // NS_PER_DAY
-    if "symbol" not in columns and (block.first_line or not dialect.header_lines) and _is_one_day(days):
-        last = int(days[0])
-        _file_of(files, last, work).append(_whole(block.data), len(texts))
-        return last
     found = pl.DataFrame({"line": texts["line"] - block.first_line, "day": days})
     if "symbol" in columns:  # a file of all symbols
         found = found.filter(texts[cells.name(columns["symbol"])] == dialect.symbol)
@@ -135,9 +137,19 @@ def _hand_out(block: Block, dialect: ArchiveDialect, files: dict[int, LineFile],
     return int(str(found["day"][-1]))
 
 
-def _is_one_day(days: pl.Series) -> bool:
-    """Of each line the day is known, and it is the same."""
-    return len(days) > 0 and not days.null_count() and days.min() == days.max()
+def _only_day(block: Block, dialect: ArchiveDialect) -> int | None:
+    """The day of all lines; None where they are of several, or where it takes a closer look to tell."""
+    if "symbol" in dialect.columns or (block.first_line == 0 and dialect.header_lines):
+        return None
+    times = cells.whole_numbers(block, len(dialect.names), ",", dialect.columns["time"])
+    if times is None or not len(times):
+        return None
+    ends = pl.Series([times.min(), times.max()], dtype=pl.Int64)
+    if not any(ends.is_between(first, last).all() for first, last in RANGES.values()):  # not of one unit
+        return None
+    ns = ends.to_frame("t").select(nanoseconds(pl.col("t")))["t"] + dialect.label_seconds * NS_PER_SECOND
+    first, last = ns // NS_PER_DAY
+    return int(first) if first == last else None
 
 
 def _file_of(files: dict[int, LineFile], day: int, work: Path) -> LineFile:

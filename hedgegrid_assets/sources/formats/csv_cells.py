@@ -66,6 +66,16 @@ def read(block: Block, columns: int, delimiter: str, wanted: Sequence[int]) -> C
     return cells
 
 
+def whole_numbers(block: Block, columns: int, delimiter: str, wanted: int) -> pl.Series | None:
+    """One cell of each line, in half the time of ``read``; None where any is no plain number, or a line is no plain one."""
+    data = block.data
+    if b'"' in data or not data.isascii():
+        return None
+    frame = _split(data, columns, delimiter, [wanted], None, pl.Int64)
+    numbers = frame[name(wanted)]
+    return None if numbers.null_count() else numbers
+
+
 class Table:
     """The cells of one block, for who asks more than once: read at the first question, unless there are very many columns."""
 
@@ -141,15 +151,22 @@ def _emptied(lines: list[bytes], numbers: Collection[int]) -> bytes:
     return b"\n".join(lines) + last
 
 
-def _split(data: bytes, columns: int, delimiter: str, wanted: Sequence[int], quote: str | None) -> pl.DataFrame:
-    """One row a line: the lines have no quote, or are all well quoted."""
+def _split(
+    data: bytes,
+    columns: int,
+    delimiter: str,
+    wanted: Sequence[int],
+    quote: str | None,
+    kind: type[pl.DataType] = pl.String,
+) -> pl.DataFrame:
+    """One row a line: the lines have no quote, or are all well quoted. Cells that are none of the kind are null."""
     names = [*(name(position) for position in wanted), EXTRA]
     if not data:
-        return pl.DataFrame(schema=dict.fromkeys(names, pl.String))
+        return pl.DataFrame(schema=dict.fromkeys(names, kind))
     frame = pl.read_csv(
         data,
         has_header=False,
-        schema=dict.fromkeys([*(name(position) for position in range(columns)), EXTRA], pl.String),
+        schema=dict.fromkeys([*(name(position) for position in range(columns)), EXTRA], kind),
         columns=[*wanted, columns],
         separator=delimiter,
         quote_char=quote,
@@ -157,6 +174,7 @@ def _split(data: bytes, columns: int, delimiter: str, wanted: Sequence[int], quo
         extra_columns="ignore",  # beyond the first cell too many, in the first line
         truncate_ragged_lines=True,
         empty_string_is_null=False,
+        ignore_errors=kind != pl.String,
     )
     frame.columns = names
     lines = data.count(b"\n") + (not data.endswith(b"\n"))
