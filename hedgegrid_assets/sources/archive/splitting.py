@@ -18,11 +18,11 @@ from hedgegrid_assets.sources.archive.layouts import ArchiveDialect, Columns, di
 from hedgegrid_assets.sources.archive.rows import times_of
 from hedgegrid_assets.sources.formats import csv_cells as cells
 from hedgegrid_assets.store import BlockReader, LineFile, bytes_of, line_array, make_folder
-from hedgegrid_assets.timestamps import NS_PER_DAY, NS_PER_SECOND, RANGES, day_of, nanoseconds
+from hedgegrid_assets.timestamps import FACTORS, NS_PER_DAY, NS_PER_SECOND, RANGES, day_of
 
 _INDEX: Final = "days.json"
 _BLOCK_BYTES: Final = 4 << 20
-"""Less than usual: a block with the end of a day takes longer than one within a day."""
+"""Less than usual: it takes less memory, and a line that is odd makes fewer of them be looked at closely."""
 
 
 class DayFile(msgspec.Struct, frozen=True):
@@ -112,10 +112,9 @@ def _split(
 
 def _hand_out(block: Block, dialect: ArchiveDialect, files: dict[int, LineFile], work: Path, last: int) -> int:
     """Add the lines of a block to their days; the day of the last one."""
-    day = _only_day(block, dialect)
-    if day is not None:
-        _file_of(files, day, work).append(_whole(block.data), block.lines)
-        return day
+    runs = _runs(block, dialect)
+    if runs:
+        return _cut(block, runs, files, work)
     columns = dialect.columns
     place = columns["time"]
     wanted = [columns[key] for key in ("time", "symbol") if key in columns]
@@ -137,19 +136,37 @@ def _hand_out(block: Block, dialect: ArchiveDialect, files: dict[int, LineFile],
     return int(str(found["day"][-1]))
 
 
-def _only_day(block: Block, dialect: ArchiveDialect) -> int | None:
-    """The day of all lines; None where they are of several, or where it takes a closer look to tell."""
+def _runs(block: Block, dialect: ArchiveDialect) -> list[tuple[int, int]]:
+    """Days and how many lines each has, in their order; none where times fall, or where it takes a closer look to tell."""
     if "symbol" in dialect.columns or (block.first_line == 0 and dialect.header_lines):
-        return None
+        return []
     times = cells.whole_numbers(block, len(dialect.names), ",", dialect.columns["time"])
     if times is None or not len(times):
-        return None
-    ends = pl.Series([times.min(), times.max()], dtype=pl.Int64)
-    if not any(ends.is_between(first, last).all() for first, last in RANGES.values()):  # not of one unit
-        return None
-    ns = ends.to_frame("t").select(nanoseconds(pl.col("t")))["t"] + dialect.label_seconds * NS_PER_SECOND
-    first, last = ns // NS_PER_DAY
-    return int(first) if first == last else None
+        return []
+    least, most = int(str(times.min())), int(str(times.max()))
+    factor = next((FACTORS[unit] for unit, (first, last) in RANGES.items() if first <= least and most <= last), None)
+    if factor is None:  # they are not of one unit
+        return []
+    label_ns = dialect.label_seconds * NS_PER_SECOND
+    day = (least * factor + label_ns) // NS_PER_DAY
+    if day == (most * factor + label_ns) // NS_PER_DAY:
+        return [(day, len(times))]
+    if not times.is_sorted():
+        return []
+    runs = ((times * factor + label_ns) // NS_PER_DAY).rle().struct
+    return list(zip(runs.field("value").to_list(), runs.field("len").to_list(), strict=True))
+
+
+def _cut(block: Block, runs: list[tuple[int, int]], files: dict[int, LineFile], work: Path) -> int:
+    """Add the lines of a block to the days of its runs; the day of the last one."""
+    if len(runs) == 1:
+        _file_of(files, runs[0][0], work).append(_whole(block.data), runs[0][1])
+        return runs[0][0]
+    lines, start = line_array(block.data), 0
+    for day, count in runs:
+        _file_of(files, day, work).append(_whole(bytes_of(lines.slice(start, count))), count)
+        start += count
+    return runs[-1][0]
 
 
 def _file_of(files: dict[int, LineFile], day: int, work: Path) -> LineFile:
