@@ -206,7 +206,8 @@ def restore(places: Places, archive: Path, progress: Progress, *, check_only: bo
     """Unpack an archive beside the places that it is for, prove every file, then let it take their place at once.
 
     What stood there before is kept beside it (``<name>.replaced``). A run that is killed, or an archive that is not whole,
-    leaves everything as it was; the next run removes what was unpacked. With ``check_only`` it is only proved.
+    leaves every folder as it was or replaced whole; the next run removes what was unpacked, and keeps what was replaced.
+    With ``check_only`` it is only proved.
 
     Raises:
         BackupRefused: It is damaged, cut, not ours, or holds what may lead out of its place.
@@ -218,8 +219,8 @@ def restore(places: Places, archive: Path, progress: Progress, *, check_only: bo
         return Restored(_unpack(archive, {}, progress), ())
     with writing(places.catalog), contextlib.ExitStack() as stack:
         beside = {root: restoring(target) for root, target in targets.items()}
-        for folder in beside.values():
-            stack.enter_context(_alone(folder))
+        for target in targets.values():
+            stack.enter_context(_alone(target))
         manifest = _unpack(archive, beside, progress)
         os.sync()
         new = [root for root in reversed(_ROOTS) if beside[root].is_dir()]  # the catalog last: it is what is looked at
@@ -239,17 +240,37 @@ def lock_of(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}.lock")
 
 
+def clear(target: Path) -> Path | None:
+    """Take away what a killed restore has left beside a folder, under its lock; where it kept what had stood there, if it is that."""
+    folder = restoring(target)
+    if not folder.is_dir():
+        return None
+    unpacked = lock_of(folder).read_text()
+    if unpacked and unpacked != _identity(folder):
+        return _kept(folder, target)
+    remove_tree(folder)
+    return None
+
+
+def _identity(folder: Path) -> str:
+    """Tells two folders apart that change places."""
+    found = folder.stat()
+    return f"{found.st_dev}:{found.st_ino}"
+
+
 @contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """A place to unpack to, empty at first and gone in the end."""
+def _alone(target: Path) -> Iterator[None]:
+    """A place to unpack to beside a folder, empty at first and gone in the end."""
+    folder = restoring(target)
     is_new = not folder.parent.exists()
     make_folder(folder.parent)
     with exclusive_lock(lock_of(folder)):
         try:
-            remove_tree(folder)
+            clear(target)
+            lock_of(folder).write_bytes(b"")
             yield
         finally:
-            remove_tree(folder)
+            clear(target)
             lock_of(folder).unlink(missing_ok=True)
             if is_new:
                 with contextlib.suppress(OSError):  # what was restored is in it
@@ -262,13 +283,22 @@ def _put(new: Path, target: Path) -> Path | None:
         new.rename(target)
         sync_folder(target.parent)
         return None
+    with lock_of(new).open("w") as noted:  # who is killed behind the exchange has left what stood there under this name
+        noted.write(_identity(new))
+        noted.flush()
+        os.fsync(noted.fileno())
+    exchange(new, target)
+    return _kept(new, target)
+
+
+def _kept(old: Path, target: Path) -> Path:
+    """Give what stood at a place a name beside it."""
     replaced = target.with_name(f"{target.name}.replaced")
     number = 1
     while replaced.exists():
         number += 1
         replaced = target.with_name(f"{target.name}.replaced-{number}")
-    exchange(new, target)
-    new.rename(replaced)
+    old.rename(replaced)
     sync_folder(target.parent)
     return replaced
 

@@ -275,6 +275,20 @@ def test_an_archive_is_proved_without_unpacking_it(
     assert home.files() == before
 
 
+@pytest.mark.parametrize("next_run", ["restore", "doctor"])
+def test_what_stood_there_is_kept_if_a_restore_is_killed_before_that_has_a_name(
+    next_run: str, home: Home, archive: Path
+) -> None:
+    data = home.root / "data"
+    home.land(SECOND, "mine")
+    assert home.run("restore", str(archive), "-q") == 0
+    (data / "raw.replaced").rename(data / ".raw.restoring")
+    (data / ".raw.restoring.lock").write_text("1:2")  # the folder that was unpacked: not this one any more
+    home.run(*(["restore", str(archive)] if next_run == "restore" else ["doctor", "--fix"]), "-q")
+    assert (data / f"raw.replaced/websocket/{SECOND}.jsonl").read_text() == "mine"
+    assert not list(data.glob(".raw.restoring*"))
+
+
 def test_folders_change_places(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hedgegrid_assets.errors import HedgegridError
-from hedgegrid_assets.housekeeping.backup import lock_of, restoring, targets_of
+from hedgegrid_assets.housekeeping.backup import clear, lock_of, restoring, targets_of
 from hedgegrid_assets.housekeeping.doctor.finding import Finding
 from hedgegrid_assets.stages import catalog as catalog_stage
 from hedgegrid_assets.store import (
@@ -15,7 +15,6 @@ from hedgegrid_assets.store import (
     exclusive_lock,
     is_held,
     names_in,
-    remove_tree,
     working_folder,
     writing,
 )
@@ -77,17 +76,18 @@ def leftovers(places: Places) -> Iterator[Finding]:
             yield Finding(
                 "left by a killed run",
                 str(folder),
-                "a restore was killed before anything took its place",
-                "removed: the archive has it all",
-                lambda folder=folder: _forgotten(folder),
+                "a restore was killed; this is what it had unpacked, or what stood there before",
+                "removed if the archive has it, else kept under a name of its own",
+                lambda target=target: _forgotten(target),
             )
 
 
-def _forgotten(folder: Path) -> str:
-    with writing(folder):
-        remove_tree(folder)
-        lock_of(folder).unlink(missing_ok=True)
-    return "removed"
+def _forgotten(target: Path) -> str:
+    lock = lock_of(restoring(target))
+    with writing(target), exclusive_lock(lock):
+        kept = clear(target)
+        lock.unlink(missing_ok=True)
+    return "removed" if kept is None else f"kept as {kept}"
 
 
 def _removed(root: Path, path: Path) -> str:
