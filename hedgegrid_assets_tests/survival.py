@@ -36,6 +36,8 @@ Tree = dict[str, bytes]
 
 _PATIENCE: Final = 120.0
 """Seconds, before a command is taken for one that hangs."""
+_OFTEN_LEFT: Final = 0.6
+"""Of its time undisturbed, in which a command had more to import."""
 _STEPS: Final = frozenset(
     {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.link", "os.symlink", "os.truncate", "sqlite3.connect"}
 )
@@ -115,8 +117,8 @@ def _trial(number: int, plain: Undisturbed, chance: random.Random) -> Trial:
     killed: list[str] = []
     again = plain.case.again or plain.case.command
     for work in (plain.case.command, again)[: chance.choice((1, 1, 2))]:
-        at = chance.randrange(plain.steps) if chance.random() < 0.75 else None
-        after = chance.uniform(0, plain.seconds) if at is None else None
+        at = chance.randrange(plain.steps) if chance.random() < 0.8 else None
+        after = chance.uniform(0, plain.seconds * _OFTEN_LEFT) if at is None else None
         code, said = _forked(work, home, at, after)
         if code == -signal.SIGKILL:
             killed.append(f"step {at}" if at is not None else f"{after:.3f} s")
