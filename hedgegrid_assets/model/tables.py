@@ -230,6 +230,7 @@ class Table:
         charted: A picture of each day is worth its place in Dagster.
         kind_setting: The setting that chooses between the channels of a source that give it.
         is_trades: Its rows are trades, whose large gaps are counted as the guide does.
+        made_up: Which rows are of our own making and so have not arrived; None: none.
     """
 
     name: str
@@ -250,6 +251,7 @@ class Table:
     charted: bool = False
     is_trades: bool = False
     kind_setting: str = ""
+    made_up: pl.Expr | None = None
 
     @property
     def value(self) -> str:

@@ -24,6 +24,7 @@ from hedgegrid_assets.tables import rules
 from hedgegrid_assets.tables.rules.book import Book, BookState, unpacked
 from hedgegrid_assets.tables.rules.counters import Extent, rows_failing
 from hedgegrid_assets.tables.rules.sides import ORDER_SIDES, order_side
+from hedgegrid_assets.timestamps import NS_PER_DAY
 
 ACTIONS: Final = pl.Enum(["NO_ACTION", "ADD", "UPDATE", "DELETE", "CLEAR"])
 """In the order of Nautilus' codes; it has no 0."""
@@ -178,6 +179,12 @@ _AGREE: Final = Rule(
 
 _REPEATED: Final = {"action": Encoding.CODE, "side": Encoding.CODE, "price": Encoding.RAW16, "size": Encoding.RAW16}
 
+_CARRIED: Final = (
+    (pl.col("flags") & SNAPSHOT != 0)
+    & (pl.col("ts_init") % NS_PER_DAY == 0)
+    & (pl.col("ts_event") == pl.col("ts_init"))
+)
+"""The book of the day before, as a snapshot of the day's first moment."""
 ORDER_BOOK_DELTAS: Final = Table(
     name="order_book_deltas",
     token="deltas",
@@ -246,6 +253,7 @@ ORDER_BOOK_DELTAS: Final = Table(
     ),
     code_version=1,
     drawn="price",
+    made_up=_CARRIED,
 )
 
 

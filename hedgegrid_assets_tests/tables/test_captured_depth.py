@@ -246,6 +246,17 @@ def test_a_day_starts_with_the_book_of_the_day_before_as_a_snapshot_of_its_first
     assert validate_catalog("data/catalog", deep=True).ok
 
 
+def test_the_carried_book_does_not_count_as_arrived_at_once_where_clocks_differ() -> None:
+    last, off = SECONDS_A_DAY - 3, 1.26
+    lines = [snapshot(10 * last, last - 2, BIDS, ASKS)]
+    lines += [update(n, [("96", str(n % 7 + 1))], at=n - off) for n in range(last, last + 12)]
+    assert replay(*lines) == 0
+    after = {answer["name"]: answer for answer in verdict(day=DAY + timedelta(days=1))["rules"]}
+    assert after["rows_conserved"]["numbers"]["reshaped"]["carried"] > 0
+    assert after["latency_plausible"]["passed"]
+    assert after["latency_plausible"]["numbers"]["max_ms"] < 0
+
+
 def test_a_message_that_is_missing_at_midnight_is_a_break_of_the_second_day() -> None:
     lines = of_two_days()
     assert replay(*lines[:4], *lines[5:]) == 0

@@ -105,15 +105,16 @@ def rows_failing(day: Counted, rule: Rule) -> int:
 
 
 class Latency(Counter[Spread]):
-    """How long after its exchange time each row arrived."""
+    """How long after its exchange time each row arrived, of those that did."""
 
     def __init__(self, held: Held) -> None:
-        del held
+        self._made_up = held.table.made_up
         self._spread = _Histogram()
 
     @override
     def add(self, rows: Rows) -> None:
-        self._spread.add((rows.new["ts_init"] - rows.new["ts_event"]).to_numpy())
+        arrived = rows.new if self._made_up is None else rows.new.filter(~self._made_up)
+        self._spread.add((arrived["ts_init"] - arrived["ts_event"]).to_numpy())
 
     @override
     def result(self, day: Counted) -> Spread:
