@@ -170,6 +170,7 @@ def test_every_case_at_hand_has_its_expectation_here() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)  # each is several commands, from a fresh start
 @pytest.mark.parametrize("name", sorted(EXPECTED))
 def test_a_case_gives_its_expected_value(name: str, tmp_path: Path) -> None:
     if name not in _names():

@@ -18,6 +18,8 @@ from hedgegrid_assets.inspect.visible import visible
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object to stdout, for machines.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show what is done in detail (log level DEBUG).")]
@@ -33,6 +35,8 @@ Feeds = Annotated[
 ]
 
 STYLES: Final[Mapping[str, str]] = {word: look.terminal for word, look in LOOKS.items()}
+
+_ANY_WIDTH: Final = 10_000
 
 
 class CommandWithTables(TyperCommand):
@@ -77,6 +81,7 @@ def console(*, stderr: bool = False) -> "Console":
     Control characters in what is printed are escaped, wherever they come from.
     """
     from rich.console import Console
+    from rich.table import Table
     from rich.text import Text
 
     class Plain(Console):
@@ -84,8 +89,46 @@ def console(*, stderr: bool = False) -> "Console":
         def render_str(self, text: str, **options: Any) -> Text:
             return super().render_str(visible(text, keep="\n"), **options)
 
+        @override
+        def print(self, *objects: Any, **options: Any) -> None:
+            for given in objects or ("",):
+                wide = isinstance(given, Table) and _width_of(self, given) > self.width
+                super().print(_in_blocks(given, self.width) if wide else given, **options)
+
     stream = sys.stderr if stderr else sys.stdout
     return Plain(stderr=stderr, highlight=False, soft_wrap=True, width=None if stream.isatty() else 160)
+
+
+def _in_blocks(table: "Table", width: int) -> "Text":
+    """A table that is too wide: a block a row, its cells with their names, so that nothing is ever cut."""
+    from rich.text import Text
+
+    names = [str(column.header) for column in table.columns]
+    told = Text.assemble((f"{table.title}\n", "italic")) if table.title else Text()
+    for row in zip(*(column.cells for column in table.columns), strict=True):
+        line = Text()
+        for name, value in zip(names, map(_text_of, row), strict=True):
+            if not value.plain.strip():
+                continue
+            part = value if not line else Text.assemble((f"{name} ", "dim"), value)
+            if line and line.cell_len + 2 + part.cell_len > width:
+                told.append_text(line).append("\n")
+                line = Text("    ")
+            told_here = Text("  ") if line.plain.strip() else Text()
+            line.append_text(told_here).append_text(part)
+        told.append_text(line).append("\n")
+    told.rstrip()
+    return told
+
+
+def _width_of(out: "Console", table: "Table") -> int:
+    return out.measure(table, options=out.options.update(max_width=_ANY_WIDTH)).maximum
+
+
+def _text_of(value: Any) -> "Text":
+    from rich.text import Text
+
+    return Text.from_markup(value) if isinstance(value, str) else value
 
 
 def cell(text: object) -> str:

@@ -185,10 +185,17 @@ def backfill(
     return BackfillSummary(feed_name, told.in_order(), missing, time.monotonic() - started, damaged)
 
 
+_NOT_OVER: Final = (
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+)
+
+
 def _close_killed(instance: dg.DagsterInstance, job: str) -> None:
     """Runs of backfills that were killed: nobody else would say that they are over, and they would look as if they ran."""
-    started = dg.RunsFilter(job_name=job, statuses=[dg.DagsterRunStatus.STARTED])
-    for run in instance.get_runs(started):
+    for run in instance.get_runs(dg.RunsFilter(job_name=job, statuses=list(_NOT_OVER))):
         host, _, process = run.tags.get(BACKFILL_TAG, "").rpartition("/")[2].rpartition("-")
         if host == platform.node() and process.isdigit() and not _is_alive(int(process)):
             instance.report_run_failed(run, "its process was killed; the days that it had finished are good")

@@ -82,10 +82,12 @@ class NoDataFetched(DataError):
 
     code = "no_data"
 
-    def __init__(self, wanted: str, looked_in: str, found: str) -> None:
+    usual_hint = "check the symbol (upper case, as the exchange writes it), the dates (end is exclusive) and the files"
+
+    def __init__(self, wanted: str, looked_in: str, found: str, *, hint: str = "") -> None:
         super().__init__(
             f"No data fetched ({wanted}): looked in {looked_in}, found {found}",
-            hint="check the symbol (upper case, as the exchange writes it), the dates (end is exclusive) and the files",
+            hint=hint or self.usual_hint,
             details={"wanted": wanted, "looked_in": looked_in, "found": found},
         )
 
@@ -94,6 +96,10 @@ class NotPublished(NoDataFetched):
     """A provider has not published it yet: it is asked for again later."""
 
     code = "not_published"
+    usual_hint = (
+        "ask for it again: a day is published some hours after its end (UTC), a month in the first days of the next one; "
+        "until then end the range before it (--end is exclusive)"
+    )
 
 
 class EnvironmentFault(HedgegridError):

@@ -134,8 +134,9 @@ def test_a_damaged_manifest_is_told_with_the_days_that_need_it(tmp_path: Path, i
     assert "2024-01-02.json is damaged" in summary.days[1].errors[0]
 
 
+@pytest.mark.parametrize("status", [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.NOT_STARTED])
 def test_a_run_whose_process_was_killed_is_closed_by_the_next_backfill(
-    feed_context: FeedContext, instance: dg.DagsterInstance
+    feed_context: FeedContext, instance: dg.DagsterInstance, status: dg.DagsterRunStatus
 ) -> None:
     drop(feed_context, day_of(0))
     gone = subprocess.run(
@@ -147,14 +148,14 @@ def test_a_run_whose_process_was_killed_is_closed_by_the_next_backfill(
         name: instance.create_run_for_job(
             job,
             tags={"hedgegrid/backfill": f"20240101T000000/{platform.node()}-{process}"},
-            status=dg.DagsterRunStatus.STARTED,
+            status=status,
         )
         for name, process in tags.items()
     }
     assert filled(feed_context, instance).ok
     found = {name: instance.get_run_by_id(run.run_id) for name, run in runs.items()}
     statuses = {name: run.status for name, run in found.items() if run}
-    assert statuses == {"killed": dg.DagsterRunStatus.FAILURE, "alive": dg.DagsterRunStatus.STARTED}
+    assert statuses == {"killed": dg.DagsterRunStatus.FAILURE, "alive": status}
 
 
 @pytest.mark.slow

@@ -559,6 +559,13 @@ def _error(code: str) -> str:
     return f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{code}</Code><Message>The specified key does not exist.</Message></Error>'
 
 
+_TO_DO: Final = """serving made days from {since} on; to read them:
+echo '{{"endpoint": "{endpoint}"}}' > archive.json
+hedgegrid replay-to-parquet --source archive --symbol BTCUSDT --start 2024-01-01 --end 2024-01-02 \\
+  --config archive.json --output data/standin
+"""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until Ctrl-C."""
     parser = argparse.ArgumentParser(description="A local server that answers as the exchanges' public archives do.")
@@ -566,7 +573,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--trades-per-day", type=int, default=20_000)
     given = parser.parse_args(arguments)
     with Standin(port=given.port, trades_per_day=given.trades_per_day) as server:
-        sys.stdout.write(f"serving made days from {SINCE} on\nendpoint: {server.endpoint}\n")
+        sys.stdout.write(_TO_DO.format(since=SINCE, endpoint=server.endpoint))
         sys.stdout.flush()
         try:
             while True:

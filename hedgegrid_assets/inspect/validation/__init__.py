@@ -7,7 +7,14 @@ from hedgegrid_assets.errors import HedgegridError, NoDataFetched
 from hedgegrid_assets.inspect.documents import damaged, damaged_for_nautilus, damaged_raw
 from hedgegrid_assets.inspect.outages import unmatched
 from hedgegrid_assets.inspect.validation.days import look_at
-from hedgegrid_assets.inspect.validation.held import days_held, instruments_there, missing_days, strays
+from hedgegrid_assets.inspect.validation.held import (
+    NO_CATALOG,
+    NOTHING,
+    days_held,
+    instruments_there,
+    missing_days,
+    strays,
+)
 from hedgegrid_assets.inspect.validation.joins import joins_of
 from hedgegrid_assets.inspect.validation.large_gaps import LargeGaps
 from hedgegrid_assets.inspect.validation.reports import DayReport, ValidationReport
@@ -62,7 +69,8 @@ def validate_catalog(
         raise NoDataFetched(
             f"{instrument or 'any instrument'} {table or 'any table'} {start or ''}..{end or ''}",
             str(catalog),
-            instruments_there(places),
+            there := instruments_there(places),
+            hint="" if there != NOTHING else NO_CATALOG,
         )
     documents = [_damaged(error) for look in (damaged, damaged_for_nautilus) for error in look(places)]
     documents += [_damaged(error) for error in damaged_raw(places)] if data is not None else []

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -56,10 +57,16 @@ def strays(
             }
 
 
+NOTHING: Final = "no table of ours or Nautilus'"
+NO_CATALOG: Final = (
+    "name the folder of a catalog: `hedgegrid replay-to-parquet` makes data/catalog below where it is run, or --output"
+)
+
+
 def instruments_there(places: Places) -> str:
     """What a catalog has days of, for people."""
     instruments = sorted({instrument_id for instrument_id, _, _ in days_held(places)})
-    return ", ".join(instruments[:10]) if instruments else "no table of ours or Nautilus'"
+    return ", ".join(instruments[:10]) if instruments else NOTHING
 
 
 def missing_days(found: Sequence[tuple[str, Table, date]]) -> Iterator[dict[str, str]]:
