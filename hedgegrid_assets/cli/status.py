@@ -36,7 +36,7 @@ _RANGES: Final = 3
 _TOKENS: Final = 8
 """Columns of the shortest names of tables."""
 _FILES: Final = 5
-_TODO: Final = {
+_WORK_LEFT: Final = {
     "to_look_at": ("kept out of the catalog", "bold red"),
     "not_made": ("not made yet", "yellow"),
     "stale": ("stale, to be made anew", "yellow"),
@@ -144,14 +144,14 @@ def _feed(feed: "FeedStanding") -> Iterator[Line]:
 
 
 def _has_todo(table: "TableStanding") -> bool:
-    return any(getattr(table, name) for name in _TODO)
+    return any(getattr(table, name) for name in _WORK_LEFT)
 
 
 def _alike(tables: "Sequence[TableStanding]") -> "list[list[TableStanding]]":
     """Tables of which the same is to be said, together."""
     groups: dict[object, list[TableStanding]] = {}
     for table in tables:
-        said = tuple(tuple(getattr(table, name)) for name in ("days", *_TODO))
+        said = tuple(tuple(getattr(table, name)) for name in ("days", *_WORK_LEFT))
         groups.setdefault((said, tuple(sorted(table.statuses.items()))), []).append(table)
     return list(groups.values())
 
@@ -168,7 +168,7 @@ def _table(alike: "Sequence[TableStanding]") -> Iterator[Line]:
     worst = max(table.statuses, key=lambda status: list(STYLES).index(status) if status in STYLES else 99, default="")
     style = STYLES.get(worst, "bold red" if worst else "dim")
     yield from ((line, style) for line in _joined(f"    {tokens:{_TOKENS}}", counts))
-    for name, (said, style) in _TODO.items():
+    for name, (said, style) in _WORK_LEFT.items():
         days = getattr(table, name)
         if days:
             text = f"{len(days):,} {said}: {_ranges(days)}"

@@ -17,6 +17,7 @@ from hedgegrid_assets.sources.client.proof import gzip_members
 from hedgegrid_assets.sources.client.slots import slot
 from hedgegrid_assets.sources.client.transfers import body_of, head_of, reliably, resume, session
 from hedgegrid_assets.store import BlockReader, make_folder, sha256_of
+from hedgegrid_assets.store.zips import ZIP_ERRORS
 
 _CHECKSUM_DIGITS: Final = 64
 
@@ -126,7 +127,7 @@ def _check_zip(path: Path, name: str, *, whole: bool) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.namelist()
-    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError) as error:
+    except (*ZIP_ERRORS, OSError) as error:
         raise Broken(f"the zip is broken: {error}") from None
     expected = f"{name.removesuffix('.zip')}.csv"
     if members != [expected]:
