@@ -1,6 +1,6 @@
 # Every target first fetches what it needs, once: uv if there is none that works, then the locked packages into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow survive dev bench bench-full lint format clean
+.PHONY: help setup demo test test-slow servers survive dev bench bench-full lint format clean
 
 UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo .uv/bin/uv)
 BIN := .venv/bin
@@ -28,6 +28,9 @@ test: $(READY) ## run the tests but for the slow ones, in less than 5 minutes: m
 
 test-slow: $(READY) ## run the rest: kills, large files, readers against each other (those in a browser need Chromium)
 	$(BIN)/pytest -n auto --dist worksteal -m "slow and not network" $(ARGS)
+
+servers: $(READY) ## fetch what the tests of buckets and workers need, ~60 MB: without it they are skipped
+	$(UV) sync --locked --python $(BIN)/python --group servers
 
 survive: $(READY) ## kill commands at N random points; the next run must leave the bytes of an undisturbed one: make survive N=300 SEED=7
 	$(BIN)/python -m hedgegrid_assets_tests.survival --trials $(N) --seed $(SEED)

