@@ -24,8 +24,10 @@ from hedgegrid_assets.model.days import (
 )
 from hedgegrid_assets.model.forms import (
     GENERATION,
+    GENERATIONS,
     Column,
     Encoding,
+    Level,
     NautilusColumn,
     NautilusForm,
     Period,
@@ -63,6 +65,7 @@ from hedgegrid_assets.model.tables import (
 
 __all__ = [
     "GENERATION",
+    "GENERATIONS",
     "LOOKED_AT",
     "Cause",
     "Channel",
@@ -85,6 +88,7 @@ __all__ = [
     "Judgement",
     "Judges",
     "LastRow",
+    "Level",
     "LineCounts",
     "MakesDay",
     "NautilusColumn",

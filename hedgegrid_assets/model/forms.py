@@ -1,7 +1,7 @@
 """The columns of a frame, and how a generation of NautilusTrader stores them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Literal, NamedTuple
 
@@ -59,8 +59,18 @@ class Encoding(StrEnum):
     UINT64 = "uint64"
     NS = "ns"
     """A time in ns since 1970."""
+    SIGNED_NS = "signed_ns"
+    """A time in ns since 1970, as a signed number."""
     TEXT = "text"
     """A word, or a decimal in plain digits without zeros at its end."""
+    DECIMAL = "decimal"
+    """A decimal of 38 digits, 16 of them after the point."""
+    WORD = "word"
+    """An enum by its name, each name once in a dictionary."""
+    TIMESTAMP = "timestamp"
+    """A time with its zone, UTC, in ns."""
+    LEVELS = "levels"
+    """Levels of a book, best first, as a list of those that there are: price, size, count of orders, and an order's id."""
 
 
 class Period(StrEnum):
@@ -70,10 +80,21 @@ class Period(StrEnum):
     HOUR = "hour"
 
 
+class Level(NamedTuple):
+    """The frame's columns of one level of a book."""
+
+    price: str
+    size: str
+    count: str
+
+
 class NautilusColumn(NamedTuple):
     """A column of a Nautilus file: its name there, the frame's column that it is made from, and how.
 
-    ``repeats``: as in ``Column``.
+    Attributes:
+        repeats: As in ``Column``.
+        words: Nautilus' names of an enum where they are not the frame's, in the order of the enum.
+        levels: Of a column of levels, best first; ``made_from`` is the first price.
     """
 
     name: str
@@ -81,6 +102,13 @@ class NautilusColumn(NamedTuple):
     encoding: Encoding
     nullable: bool = False
     repeats: bool = False
+    words: tuple[str, ...] = ()
+    levels: tuple[Level, ...] = ()
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """All columns of the frame that it is made from."""
+        return tuple(name for level in self.levels for name in level) or (self.made_from,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +140,11 @@ class NautilusForm:
         period: Of one file.
         named: What it calls the rows of an instrument, with ``{id}`` for that one: the folder below ``folder``.
         named_in: Key in the footer that holds this name; empty: none.
+        class_in: Key in the footer that holds ``cls``; empty: none.
+        times: How ``ts_event`` and ``ts_init`` are stored.
         own: Module of ours with the class, which decodes its rows itself: every row names its instrument and its class,
-            times are signed, and the footer says nothing. Empty: the class is Nautilus'.
+            and the footer neither instrument nor precisions. Empty: the class is Nautilus'.
+        behind: Of a class of ours: column behind the times -> what all rows say there, with ``{id}`` for the instrument.
     """
 
     cls: str
@@ -125,7 +156,10 @@ class NautilusForm:
     period: Period = Period.DAY
     named: str = "{id}"
     named_in: str = ""
+    class_in: str = ""
+    times: Encoding = Encoding.NS
     own: str = ""
+    behind: Mapping[str, str] = field(default_factory=dict)
 
     def name_of(self, instrument_id: str) -> str:
         """What it calls the rows of an instrument."""
@@ -133,4 +167,6 @@ class NautilusForm:
 
 
 GENERATION: Final = 1
-"""Of NautilusTrader: the one whose form is written."""
+"""Of NautilusTrader: the one whose form a catalog has where nothing says another."""
+GENERATIONS: Final = (1, 2)
+"""Those that catalogs are written for."""

@@ -137,6 +137,7 @@ def parquet_options(
         "write_statistics": sorted(names & _TIMES),
         "store_decimal_as_integer": True,
         "store_schema": True,
+        "use_compliant_nested_type": False,  # the items of a list have the name that its schema says
     }
 
 

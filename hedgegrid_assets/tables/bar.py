@@ -110,6 +110,16 @@ def _table(period: Period) -> Table:
                 named=kind,
                 named_in="bar_type",
             ),
+            2: NautilusForm(
+                cls="Bar",
+                folder="bars",
+                columns=tuple(NautilusColumn(name, name, Encoding.DECIMAL) for name in OHLCV),
+                precisions={"price_precision": "price", "size_precision": "size"},
+                named=kind,
+                named_in="bar_type",
+                class_in="type_name",
+                times=Encoding.TIMESTAMP,
+            ),
         },
         doc=f"Bars of {period.spec} on last prices, each known at its close and not before",
         columns=(

@@ -62,6 +62,10 @@ _SETTLEMENTS_FOLLOW: Final = Rule(
     effect=Effect.DEGRADES,
 )
 
+_KEPT: Final = RowFilter(
+    _settled_or_changed(), ("is_settlement",), "the catalog holds changes only: same rate as before"
+)
+
 FUNDING_RATE_UPDATE: Final = Table(
     name="funding_rate_update",
     token="funding",
@@ -76,9 +80,20 @@ FUNDING_RATE_UPDATE: Final = Table(
                 NautilusColumn("next_funding_ns", "next_funding_time", Encoding.NS, nullable=True),
             ),
             precisions={},
-            kept=RowFilter(
-                _settled_or_changed(), ("is_settlement",), "the catalog holds changes only: same rate as before"
+            kept=_KEPT,
+        ),
+        2: NautilusForm(
+            cls="FundingRateUpdate",
+            folder="funding_rates",
+            columns=(
+                NautilusColumn("rate", "funding_rate", Encoding.TEXT),
+                NautilusColumn("interval", "interval_minutes", Encoding.UINT64, nullable=True),
+                NautilusColumn("next_funding_ns", "next_funding_time", Encoding.TIMESTAMP, nullable=True),
             ),
+            precisions={},
+            kept=_KEPT,
+            class_in="type_name",
+            times=Encoding.TIMESTAMP,
         ),
     },
     doc="Funding rates, every observation; the catalog holds each settlement, and of estimates the first of the day and each change",

@@ -19,6 +19,14 @@ INDEX_PRICE_UPDATE: Final = Table(
             precisions={"price_precision": "mark"},
             readable=False,  # 1.2xx writes them, and cannot read them
         ),
+        2: NautilusForm(
+            cls="IndexPriceUpdate",
+            folder="index_prices",
+            columns=(NautilusColumn("value", "index_price", Encoding.DECIMAL, nullable=True),),
+            precisions={"price_precision": "mark"},
+            class_in="type_name",
+            times=Encoding.TIMESTAMP,
+        ),
     },
     doc="Index prices, every update that the venue sent",
     columns=(

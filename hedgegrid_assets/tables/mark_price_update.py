@@ -18,6 +18,14 @@ MARK_PRICE_UPDATE: Final = Table(
             columns=(NautilusColumn("value", "mark_price", Encoding.RAW16),),
             precisions={"price_precision": "mark"},
         ),
+        2: NautilusForm(
+            cls="MarkPriceUpdate",
+            folder="mark_prices",
+            columns=(NautilusColumn("value", "mark_price", Encoding.DECIMAL, nullable=True),),
+            precisions={"price_precision": "mark"},
+            class_in="type_name",
+            times=Encoding.TIMESTAMP,
+        ),
     },
     doc="Mark prices, every update that the venue sent",
     columns=(

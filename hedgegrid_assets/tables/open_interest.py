@@ -10,6 +10,8 @@ from hedgegrid_assets.tables import rules
 _COLUMN: Final = "open_interest"
 _CHANGED: Final = pl.col(_COLUMN).ne_missing(pl.col(_COLUMN).shift(1))
 
+_KEPT: Final = RowFilter(_CHANGED, (), "the catalog holds changes only: same as before")
+
 OPEN_INTEREST: Final = Table(
     name="open_interest",
     token="open_interest",
@@ -20,8 +22,20 @@ OPEN_INTEREST: Final = Table(
             folder="custom_open_interest",
             columns=(NautilusColumn(_COLUMN, _COLUMN, Encoding.TEXT),),
             precisions={},
-            kept=RowFilter(_CHANGED, (), "the catalog holds changes only: same as before"),
+            kept=_KEPT,
+            times=Encoding.SIGNED_NS,
             own="hedgegrid_assets.stages.catalog.classes",
+        ),
+        2: NautilusForm(
+            cls="OpenInterest",
+            folder="custom/OpenInterest",
+            columns=(NautilusColumn(_COLUMN, _COLUMN, Encoding.TEXT),),
+            precisions={},
+            kept=_KEPT,
+            class_in="type_name",
+            times=Encoding.TIMESTAMP,
+            own="hedgegrid_assets.stages.catalog.classes2",
+            behind={"data_type": '{"type_name":"OpenInterest","metadata":null,"identifier":"{id}"}'},
         ),
     },
     doc="Open interest, every observation; the catalog holds the first of the day and each change",

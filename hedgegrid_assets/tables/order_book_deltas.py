@@ -201,6 +201,22 @@ ORDER_BOOK_DELTAS: Final = Table(
             ),
             precisions={"price_precision": "price", "size_precision": "size"},
         ),
+        2: NautilusForm(
+            cls="OrderBookDelta",
+            folder="order_book_deltas",
+            columns=(
+                NautilusColumn("action", "action", Encoding.WORD),
+                NautilusColumn("side", "side", Encoding.WORD),
+                NautilusColumn("price", "price", Encoding.DECIMAL, nullable=True, repeats=True),
+                NautilusColumn("size", "size", Encoding.DECIMAL, nullable=True, repeats=True),
+                NautilusColumn("order_id", "order_id", Encoding.UINT64),
+                NautilusColumn("flags", "flags", Encoding.UINT8, repeats=True),
+                NautilusColumn("sequence", "sequence", Encoding.UINT64),
+            ),
+            precisions={"price_precision": "price", "size_precision": "size"},
+            class_in="type_name",
+            times=Encoding.TIMESTAMP,
+        ),
     },
     doc="Changes of the order book, each message an event; a snapshot clears the book first",
     columns=(

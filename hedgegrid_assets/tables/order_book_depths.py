@@ -9,6 +9,7 @@ from hedgegrid_assets.model import (
     Column,
     Effect,
     Encoding,
+    Level,
     NautilusColumn,
     NautilusForm,
     RowFilter,
@@ -76,6 +77,12 @@ _NOT_CROSSED: Final = Rule(
 )
 _CHANGED: Final = pl.any_horizontal(pl.col(name).ne_missing(pl.col(name).shift(1)) for name in (*_PRICES, *_SIZES))
 
+_KEPT: Final = RowFilter(_CHANGED, (), "the catalog holds changes only: the same ten levels as before")
+
+
+def _levels(side: str) -> tuple[Level, ...]:
+    return tuple(Level(*(f"{side}_{what}_{level}" for what in Level._fields)) for level in range(LEVELS))
+
 
 def _price(name: str) -> Column:
     return Column(
@@ -114,7 +121,23 @@ ORDER_BOOK_DEPTHS: Final = Table(
                 NautilusColumn("sequence", "sequence", Encoding.UINT64),
             ),
             precisions={"price_precision": "price", "size_precision": "size"},
-            kept=RowFilter(_CHANGED, (), "the catalog holds changes only: the same ten levels as before"),
+            kept=_KEPT,
+        ),
+        2: NautilusForm(
+            cls="OrderBookDepth",
+            folder="order_book_depths",
+            columns=(
+                *(
+                    NautilusColumn(f"{side}s", f"{side}_price_0", Encoding.LEVELS, levels=_levels(side))
+                    for side in SIDES
+                ),
+                NautilusColumn("flags", "flags", Encoding.UINT8, repeats=True),
+                NautilusColumn("sequence", "sequence", Encoding.UINT64),
+            ),
+            precisions={"price_precision": "price", "size_precision": "size"},
+            kept=_KEPT,
+            class_in="type_name",
+            times=Encoding.TIMESTAMP,
         ),
     },
     doc="The best ten levels of the book a side, each change of them",

@@ -32,6 +32,21 @@ TRADE_TICK: Final = Table(
             ),
             precisions={"price_precision": "price", "size_precision": "size"},
         ),
+        2: NautilusForm(
+            cls="TradeTick",
+            folder="trades",
+            columns=(
+                NautilusColumn("price", "price", Encoding.DECIMAL),
+                NautilusColumn("size", "size", Encoding.DECIMAL),
+                NautilusColumn(
+                    "aggressor_side", "aggressor_side", Encoding.WORD, words=("NO_AGGRESSOR", "BUY", "SELL")
+                ),
+                NautilusColumn("trade_id", "trade_id", Encoding.ID),
+            ),
+            precisions={"price_precision": "price", "size_precision": "size"},
+            class_in="type_name",
+            times=Encoding.TIMESTAMP,
+        ),
     },
     doc="Trades with their ids, in order of arrival",
     columns=(
