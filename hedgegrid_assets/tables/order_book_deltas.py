@@ -421,9 +421,11 @@ class _Events:
 
 def _picture(state: BookState, like: pl.DataFrame, at: int) -> pl.DataFrame:
     """A book as rows of a snapshot: bids before asks, best first."""
-    bids, asks = unpacked(state.bids), unpacked(state.asks)
-    levels = [("BUY", price, bids[price]) for price in reversed(bids)] + [("SELL", *level) for level in asks.items()]
-    frame = pl.DataFrame(levels, schema={"side": pl.String, "price": pl.Int64, "size": pl.Int64}, orient="row")
+    bids, asks = (
+        pl.DataFrame(dict(zip(("price", "size"), unpacked(text), strict=True))) for text in (state.bids, state.asks)
+    )
+    sides = [bids.reverse().with_columns(side=pl.lit("BUY")), asks.with_columns(side=pl.lit("SELL"))]
+    frame = pl.concat(sides)
 
     def scaled(name: str, decimals: int) -> pl.Expr:
         text = pl.col(name).cast(pl.String).str.zfill(decimals + 1)

@@ -20,7 +20,6 @@ from hedgegrid_assets.model import LOOKED_AT, InstrumentDay
 from hedgegrid_assets.stages.verdict import read_verdict
 from hedgegrid_assets.store import Places, plain
 from hedgegrid_assets.tables import TABLES
-from hedgegrid_assets.tables.rules.book import packed, unpacked
 from hedgegrid_assets_tests.scenario import DAY, MIDNIGHT_MS
 
 ID: Final = "BTCUSDT-PERP.BINANCE"
@@ -271,13 +270,6 @@ def test_a_snapshot_of_the_first_moment_goes_before_the_book_that_is_carried() -
     midnight = (MIDNIGHT_MS + SECONDS_A_DAY * 1_000) * 1_000_000
     second = [each for each in deltas() if each.ts_init >= midnight]
     assert [str(each.order.price) for each in second[1:3]] == ["1.0", "2.0"]
-
-
-def test_a_book_is_packed_to_the_last_level() -> None:
-    levels = {n * n + 7: n % 977 + 1 for n in range(5_000)}
-    assert unpacked(packed(levels)) == dict(sorted(levels.items()))
-    assert unpacked(packed({})) == {}
-    assert len(packed(levels)) < 60_000
 
 
 # ---------------------------------------------------------------- real captures
