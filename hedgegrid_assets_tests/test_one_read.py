@@ -1,6 +1,7 @@
 """How often the bytes of a file are decompressed and parsed on their way into a catalog: counted where the libraries do it."""
 
 import gzip
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from isal import isal_zlib
 
 from benchmarks import DAY
 from benchmarks.inputs import made
+from benchmarks.published import zip_of
 from benchmarks.sides import SIDES
 from hedgegrid_assets_tests import dagster_feeds
 from hedgegrid_assets_tests.yard import with_blocks_of
@@ -100,6 +102,18 @@ def test_a_file_of_two_days_is_not_begun_again(inputs: Path, tmp_path: Path) -> 
     assert len(list((tmp_path / "work").glob("catalog/data/trade_tick/*/*.parquet"))) == 2
     assert read.decompressed == len(text)
     assert read.parsed <= 2 * len(text)
+
+
+def test_a_published_month_is_unpacked_once_and_parsed_once(inputs: Path, tmp_path: Path) -> None:
+    """Its days are kept as files of their own, which nobody has to read."""
+    source = made("agg-month", ROWS, inputs)
+    with zipfile.ZipFile(zip_of(source)) as archive:
+        (member,) = archive.infolist()
+    with counted() as read:
+        SIDES["ours_archive_month"](source, tmp_path)
+    assert len(list(tmp_path.glob("catalog/data/trade_tick/*/*.parquet"))) == 31
+    assert read.decompressed == member.file_size
+    assert 0.99 * member.file_size <= read.parsed <= member.file_size, read
 
 
 FEED = f"""

@@ -40,11 +40,13 @@ from hedgegrid_assets.model.sources import (
     FetchesDay,
     FetchPlan,
     MakesDay,
+    OutOfPlace,
     PlansDay,
     Publishes,
     Remote,
     RequestOf,
     Source,
+    WatchesCut,
 )
 from hedgegrid_assets.model.tables import (
     Counted,
@@ -94,6 +96,7 @@ __all__ = [
     "NautilusColumn",
     "NautilusForm",
     "Order",
+    "OutOfPlace",
     "Period",
     "PlansDay",
     "Precision",
@@ -116,4 +119,5 @@ __all__ = [
     "TableMapping",
     "TellsOff",
     "Thresholds",
+    "WatchesCut",
 ]

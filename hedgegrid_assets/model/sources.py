@@ -1,12 +1,12 @@
 """Sources: what is received, and how its days are fetched or made."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from hedgegrid_assets.batch import Begins, Opens
+from hedgegrid_assets.batch import Begins, Block, Opens
 from hedgegrid_assets.dialect import Dialect
 from hedgegrid_assets.model.channels import Channel
 from hedgegrid_assets.venues import Listing
@@ -51,6 +51,25 @@ class RequestOf(Protocol):
         ...
 
 
+class OutOfPlace(Exception):
+    """Some line is not of the day that it was taken for, or of none."""
+
+
+class WatchesCut(Protocol):
+    """Looks through a file while it is cut into days, so that nobody has to read it again."""
+
+    def through(self, pieces: Iterable[tuple[date, Block]], dialect: Dialect) -> Generator[tuple[date, Block]]:
+        """Give each piece back, once it was looked through; lines of a day count from its first. Raises OutOfPlace.
+
+        Others wait until it is closed.
+        """
+        ...
+
+    def seal(self, day: date, sha256: str, size: int) -> None:
+        """All lines of a day went through: its file has this sum and so many bytes."""
+        ...
+
+
 class FetchesDay(Protocol):
     """Gets a day from a provider."""
 
@@ -63,9 +82,13 @@ class FetchesDay(Protocol):
         cache_folder: Path,
         work: Path,
         tick: Callable[[], None] | None,
+        watch: WatchesCut | None = None,
         /,
     ) -> Download:
-        """The day as it was received. ``tick`` is called several times a second and may raise to stop everything."""
+        """The day as it was received. ``tick`` is called several times a second and may raise to stop everything.
+
+        ``watch`` sees the lines of a file that has to be cut into days for it.
+        """
         ...
 
 

@@ -11,7 +11,7 @@ from hedgegrid_assets.errors import SeriesMixed
 from hedgegrid_assets.model import Channel, Source, Table
 from hedgegrid_assets.sources import SOURCES
 from hedgegrid_assets.sources.formats.identity import identified
-from hedgegrid_assets.stages.raw import RawDay, RawKey, fetch_day, noted_day, raw_day, request_of
+from hedgegrid_assets.stages.raw import Ahead, RawDay, RawKey, fetch_day, noted_day, raw_day, request_of
 from hedgegrid_assets.store import Places
 from hedgegrid_assets.tables import DEFAULT, TABLES
 
@@ -94,11 +94,18 @@ class FeedContext:
         """The user named each file: none of them is passed over."""
         return bool(self.feed.settings.get("inputs") or self.feed.settings.get("files"))
 
-    def raw(self, key: RawKey, tick: Callable[[], None] | None = None, *, keep: bool = False) -> RawDay | None:
+    def raw(
+        self,
+        key: RawKey,
+        tick: Callable[[], None] | None = None,
+        *,
+        keep: bool = False,
+        ahead: Ahead | None = None,
+    ) -> RawDay | None:
         """The raw day on disk; a source that makes or fetches its days gets it now (see ``raw.fetch_day``)."""
         if self.source.has_landing_zone:
             return raw_day(self.places, self.feed.name, key)
-        return fetch_day(self.places, self.feed.name, self.source, key, self.settings, tick, keep=keep)
+        return fetch_day(self.places, self.feed.name, self.source, key, self.settings, tick, keep=keep, ahead=ahead)
 
     def held(self, key: RawKey) -> RawDay | None:
         """The raw day on disk, if ``raw`` would keep it; nothing is imported, made or fetched."""

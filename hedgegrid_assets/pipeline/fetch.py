@@ -6,12 +6,12 @@ from calendar import monthrange
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Final
 
 from hedgegrid_assets.errors import HedgegridError, NoDataFetched, Unforeseen
 from hedgegrid_assets.pipeline.feed_context import FeedContext
-from hedgegrid_assets.stages.raw import Progress, RawDay, RawKey
+from hedgegrid_assets.stages.raw import Ahead, Progress, RawDay, RawKey
 
 _log: Final = logging.getLogger(__name__)
 
@@ -37,7 +37,8 @@ def fetch(
 
     def one(key: RawKey) -> None:
         try:
-            raw = context_of(key).raw(key, lambda: tick(f"fetching {key.symbol} {key.channel} {key.day}", 0), keep=True)
+            told = f"fetching {key.symbol} {key.channel} {key.day}"
+            raw = context_of(key).raw(key, lambda: tick(told, 0), keep=True, ahead=ahead)
         except HedgegridError as error:
             _log.info("%s %s %s: %s", key.symbol, key.channel, key.day, error.message)
             failed[key] = error
@@ -48,7 +49,7 @@ def fetch(
             if raw is not None:
                 found[key] = at_hand[key] = raw
 
-    with workers(at_once, halt) as pool:
+    with closing(Ahead(context.source, keys)) as ahead, workers(at_once, halt) as pool:
         results_of([pool.submit(one, key) for key in keys])
     for symbol in dict.fromkeys(key.symbol for key in found):
         mine = {key: raw for key, raw in found.items() if key.symbol == symbol}

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from hedgegrid_assets.batch import Reader
 from hedgegrid_assets.dialect import Dialect, Stored
 from hedgegrid_assets.errors import UsageError
-from hedgegrid_assets.model import Channel, Download, FetchPlan, Remote, Source
+from hedgegrid_assets.model import Channel, Download, FetchPlan, Remote, Source, WatchesCut
 from hedgegrid_assets.sources.archive.archives import ARCHIVES, UNTESTED, Archive
 from hedgegrid_assets.sources.archive.files import Place, cache_of
 from hedgegrid_assets.sources.archive.layouts import ArchiveDialect
@@ -75,10 +75,13 @@ def _download(
     cache_folder: Path,
     work: Path,
     tick: Callable[[], None] | None = None,
+    watch: WatchesCut | None = None,
 ) -> Download:
     from hedgegrid_assets.sources.archive.days import ArchiveDay, download
 
-    return download(ArchiveDay.of(archive_of(settings), settings, symbol, channel, day, cache_folder), work, tick)
+    return download(
+        ArchiveDay.of(archive_of(settings), settings, symbol, channel, day, cache_folder), work, tick, watch
+    )
 
 
 def _plan(settings: Mapping[str, Any], symbol: str, channel: Channel, day: date, cache_folder: Path) -> FetchPlan:

@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
@@ -18,11 +19,11 @@ from msgspec import structs, to_builtins
 
 from hedgegrid_assets.dialect import View
 from hedgegrid_assets.errors import NoDataFetched, NotPublished
-from hedgegrid_assets.model import Channel, Download
+from hedgegrid_assets.model import Channel, Download, WatchesCut
 from hedgegrid_assets.sources.archive.archives import Archive, Files, Period
 from hedgegrid_assets.sources.archive.files import Missing, Place, Proof, cache_of, have
 from hedgegrid_assets.sources.archive.layouts import ArchiveDialect, dialect_of, notes_of
-from hedgegrid_assets.sources.archive.splitting import day_file, split
+from hedgegrid_assets.sources.archive.splitting import DaysOfFile, day_file, split
 from hedgegrid_assets.sources.client.cache import linked
 from hedgegrid_assets.sources.formats import csv_cells as cells
 from hedgegrid_assets.store import BlockReader, exclusive_lock, make_folder
@@ -33,6 +34,7 @@ _SETTLED_LATE_SECONDS: Final = 60.0
 """Venues stamp a settlement some milliseconds after the hour, and a few seconds where they are busy."""
 
 type Tick = Callable[[], None] | None
+type Watch = WatchesCut | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,7 @@ class ArchiveDay:
         return [self.day] if not self.archive.day_begins else [self.day, self.day + timedelta(days=1)]
 
 
-def download(wanted: ArchiveDay, work: Path, tick: Tick) -> Download:
+def download(wanted: ArchiveDay, work: Path, tick: Tick, watch: Watch = None) -> Download:
     """The lines of a day. Raises NoDataFetched, RemoteFault, ArchiveFileUnproven, DataError."""
     today = datetime.now(UTC).date()
     if wanted.day >= today:
@@ -115,13 +117,13 @@ def download(wanted: ArchiveDay, work: Path, tick: Tick) -> Download:
         raise NoDataFetched(str(wanted), wanted.archive.name, why)
     period = wanted.usual_period
     try:
-        return _of_period(wanted, period, work, tick)
+        return _of_period(wanted, period, work, tick, watch)
     except (Missing, _NoRows) as error:
         if period == "monthly" and "daily" in wanted.files.paths:
             _log.info("%s: %s; the file of the day is tried", wanted, error)
             period = "daily"
     try:
-        return _of_period(wanted, period, work, tick)
+        return _of_period(wanted, period, work, tick, watch)
     except _NoRows as error:
         raise NoDataFetched(str(wanted), wanted.archive.name, str(error)) from None
     except Missing:
@@ -153,11 +155,11 @@ class _NoRows(Exception):
     """A file is there, and holds no row of a day."""
 
 
-def _of_period(wanted: ArchiveDay, period: Period, work: Path, tick: Tick) -> Download:
+def _of_period(wanted: ArchiveDay, period: Period, work: Path, tick: Tick, watch: Watch = None) -> Download:
     """From files of a day or of a month. Raises Missing, _NoRows."""
     if period == "daily" and wanted.days() == [wanted.day]:
         return _as_received(wanted, work, tick)
-    return _cut_out(wanted, period, work, tick)
+    return _cut_out(wanted, period, work, tick, watch)
 
 
 def _as_received(wanted: ArchiveDay, work: Path, tick: Tick) -> Download:
@@ -193,7 +195,7 @@ def first_line(path: Path) -> str:
         return ""
 
 
-def _cut_out(wanted: ArchiveDay, period: Period, work: Path, tick: Tick) -> Download:
+def _cut_out(wanted: ArchiveDay, period: Period, work: Path, tick: Tick, watch: Watch = None) -> Download:
     """The day's lines of one file or of several, one behind the other."""
     parts: list[Path] = []
     proofs: list[Proof] = []
@@ -205,20 +207,18 @@ def _cut_out(wanted: ArchiveDay, period: Period, work: Path, tick: Tick) -> Down
         try:
             with exclusive_lock(place.lock):
                 proof = have(place, wanted.accepted, tick)
-                folder, index = split(
-                    place, proof, wanted.files.columns, wanted.files.channel, wanted.symbol, day, tick
-                )
+                part, index = _part(wanted, place, proof, day, tick, watch if days == [wanted.day] else None)
         except Missing:
             if parts and wanted.files.into_next:  # there is none of the day before the first
                 continue
             raise
         proofs.insert(0, proof)
-        if str(wanted.day) not in index.days or index.dialect is None:
+        if part is None or index.dialect is None:
             continue
         if dialect and index.dialect.label_seconds != dialect.label_seconds:
             _log.warning("%s: its last row is labelled otherwise than those of %s: left out", place.what, wanted.day)
             continue
-        parts.insert(0, day_file(folder, wanted.day))
+        parts.insert(0, part)
         dialect = index.dialect
     if dialect is None:
         raise _NoRows(f"{proofs[0].url.rpartition('/')[2]} is there, and holds no row of this day")
@@ -226,6 +226,22 @@ def _cut_out(wanted: ArchiveDay, period: Period, work: Path, tick: Tick) -> Down
     origin = {"url": proofs[0].url, "files": to_builtins(proofs)} | _identity(path)
     dialect = structs.replace(_with_interval(path, dialect), exchange=wanted.archive.exchange)
     return Download(path, ".csv.zst", origin, dialect)
+
+
+def _part(
+    wanted: ArchiveDay, place: Place, proof: Proof, day: date, tick: Tick, watch: Watch
+) -> tuple[Path | None, DaysOfFile]:
+    """The file of the day's lines, None where there are none, and the index of all. One that is damaged is cut anew."""
+    cut = partial(split, place, proof, wanted.files.columns, wanted.files.channel, wanted.symbol, day, tick, watch)
+    folder, index = cut()
+    file, path = index.days.get(str(wanted.day)), day_file(folder, wanted.day)
+    if file is None:
+        return None, index
+    if not path.is_file() or _identity(path) != {"bytes": file.bytes, "sha256": file.sha256}:
+        _log.warning("%s: its lines of %s are damaged in the cache: it is cut again", place.what, wanted.day)
+        shutil.rmtree(folder)
+        _, index = cut()
+    return path, index
 
 
 def _with_interval(path: Path, dialect: ArchiveDialect) -> ArchiveDialect:

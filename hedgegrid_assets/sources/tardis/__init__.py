@@ -12,7 +12,7 @@ from typing import Any, Final
 from hedgegrid_assets.batch import Batch, Block, Placed, Reader
 from hedgegrid_assets.dialect import Dialect, Stored
 from hedgegrid_assets.errors import EnvironmentFault, UsageError
-from hedgegrid_assets.model import Channel, Download, FetchPlan, Remote, Source
+from hedgegrid_assets.model import Channel, Download, FetchPlan, Remote, Source, WatchesCut
 from hedgegrid_assets.sources.formats import binance
 from hedgegrid_assets.sources.tardis import datasets, files, slices
 from hedgegrid_assets.sources.tardis.channels import channels
@@ -141,7 +141,9 @@ def _download(
     cache_folder: Path,
     work: Path,
     tick: Tick = None,
+    watch: WatchesCut | None = None,
 ) -> Download:
+    del watch  # no file is of more than a day
     _need_packages()
     cache, slots = _cache(settings, cache_folder), cache_folder / _SLOTS
     if _is_message(channel):

@@ -25,6 +25,7 @@ from hedgegrid_assets.stages.raw.index import (
     signature,
 )
 from hedgegrid_assets.stages.raw.landing import Landed, import_landing, landing_files, scan_landing, waiting_files
+from hedgegrid_assets.stages.raw.looking import Ahead
 from hedgegrid_assets.stages.raw.manifest import FileOrigin, Manifest, Received, read_manifest
 from hedgegrid_assets.stages.raw.names import claims_data
 from hedgegrid_assets.stages.raw.own import OwnFiles
@@ -35,6 +36,7 @@ __all__ = [
     "LINES_REMEDY",
     "LINES_SCHEMA",
     "REJECT_SCHEMA",
+    "Ahead",
     "FileCounts",
     "FileLines",
     "FileOrigin",

@@ -1,15 +1,10 @@
 """Raw days that a source makes or fetches."""
 
-import threading
-from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from contextlib import ExitStack, closing
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
-from typing import Any, Final
-
-import polars as pl
+from typing import Any
 
 from hedgegrid_assets.batch import Block
 from hedgegrid_assets.dialect import stored
@@ -17,22 +12,17 @@ from hedgegrid_assets.errors import RawDamaged
 from hedgegrid_assets.model import Channel, Download, Source
 from hedgegrid_assets.stages.raw.accounting import unplaced_of
 from hedgegrid_assets.stages.raw.days import RawDay, RawKey, Tally, keep_unplaced, manifest_of, raw_day, write_manifest
-from hedgegrid_assets.stages.raw.kept import Kept
+from hedgegrid_assets.stages.raw.looking import Ahead, Seen, look_through
 from hedgegrid_assets.stages.raw.manifest import FileOrigin
 from hedgegrid_assets.store import (
-    BlockReader,
     LineFile,
     Places,
     atomic_write,
     exclusive_lock,
-    ordered_map,
     publish_file,
     working_folder,
     writing,
 )
-
-_LOOKING: Final = threading.Lock()
-"""Days are fetched together, but looked through one by one: so memory does not grow with their number."""
 
 
 def request_of(source: Source, key: RawKey, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -51,16 +41,17 @@ def fetch_day(
     tick: Callable[[], None] | None = None,
     *,
     keep: bool = False,
+    ahead: Ahead | None = None,
 ) -> RawDay | None:
     """Get one day from a source that makes or fetches days itself; what is there already is kept.
 
     None if the source has no such day. Same settings, same bytes. ``tick`` is called often while a day is fetched, and
     may raise to stop it; nothing is published then. With ``keep`` the day has its rows at hand, as far as they were read
-    on the way; the caller closes it.
+    on the way; the caller closes it. ``ahead``: for days that may be cut out of one file.
     """
     with writing(places.data):
         if source.remote is not None:
-            return _download_day(places, feed, source, key, settings, tick or (lambda: None), keep=keep)
+            return _download_day(places, feed, source, key, settings, tick or (lambda: None), keep=keep, ahead=ahead)
         return _make_day(places, feed, source, key, settings)
 
 
@@ -115,6 +106,7 @@ def _download_day(
     tick: Callable[[], None],
     *,
     keep: bool,
+    ahead: Ahead | None,
 ) -> RawDay | None:
     """A day as its provider sent it: the bytes are kept, the manifest says where they are from."""
     assert source.remote is not None
@@ -128,13 +120,14 @@ def _download_day(
             held = None
         if held is not None and held.manifest.request == request:
             return held
+        watch = stack.enter_context(closing(ahead.watch(channel, key.symbol, work))) if ahead is not None else None
+        look = partial(look_through, source=source, channel=channel, tick=tick, keep=work if keep else None)
         download, seen = _received(
-            lambda: remote.download(settings, key.symbol, channel, key.day, places.cache, work, tick),
-            partial(_look_through, source=source, channel=channel, tick=tick, keep=work if keep else None),
+            lambda: remote.download(settings, key.symbol, channel, key.day, places.cache, work, tick, watch),
+            lambda received: _seen_ahead(ahead, key, received) or look(received),
         )
-        if seen.kept is not None:
-            stack.callback(seen.kept.close)
-        reader, tally = seen.reader, seen.tally
+        stack.callback(seen.close)
+        tally = seen.tally
         final = places.raw_folder(feed, key.channel, key.symbol) / f"{key.day}{download.suffix}"
         try:
             publish_file(download.path, final)
@@ -143,8 +136,8 @@ def _download_day(
         told = unplaced_of(seen.unplaced, seen.reasons, source, download.dialect)
         origin = FileOrigin(
             **download.origin,
-            lines=reader.lines,
-            stored_lines=reader.lines,
+            lines=seen.lines,
+            stored_lines=seen.lines,
             by_stream=dict(sorted(tally.by_stream.items())),
             connection=tally.connection,
             blank=tally.blank,
@@ -160,9 +153,9 @@ def _download_day(
             source,
             key,
             final.name,
-            reader.bytes,
-            reader.sha256,
-            reader.lines,
+            seen.bytes,
+            seen.sha256,
+            seen.lines,
             tally,
             [origin],
             request=request,
@@ -175,19 +168,11 @@ def _download_day(
         return replace(day, kept=seen.kept)
 
 
-@dataclass(slots=True)
-class _Seen:
-    """What looking through a download has told."""
-
-    reader: BlockReader
-    tally: "Tally"
-    disconnects: set[int] = field(default_factory=set)
-    unplaced: list[pl.DataFrame] = field(default_factory=list)
-    reasons: Counter[str] = field(default_factory=Counter)
-    kept: Kept | None = None
+def _seen_ahead(ahead: Ahead | None, key: RawKey, download: Download) -> Seen | None:
+    return ahead.pop(key, str(download.origin["sha256"])) if ahead is not None else None
 
 
-def _received(fetch: Callable[[], Download], look_through: Callable[[Download], _Seen]) -> tuple[Download, _Seen]:
+def _received(fetch: Callable[[], Download], look_through: Callable[[Download], Seen]) -> tuple[Download, Seen]:
     """A download that could be read to its end; what a cache gave and is damaged is had again."""
     download = fetch()
     try:
@@ -198,30 +183,3 @@ def _received(fetch: Callable[[], Download], look_through: Callable[[Download], 
             raise
     download.discard()
     return _received(fetch, look_through)
-
-
-def _look_through(
-    download: Download, source: Source, channel: Channel, tick: Callable[[], None], keep: Path | None
-) -> _Seen:
-    """Read all blocks (and keep their rows, in a file in the folder ``keep``). Raises RawDamaged if the file is not what was received."""
-    seen = _Seen(BlockReader(download.path), Tally())
-    reader = source.open(download.dialect, [channel.name] if keep is not None else [])
-    with _LOOKING, ExitStack() as stack:
-        if keep is not None:
-            seen.kept = Kept(keep, channel)
-            stack.callback(seen.kept.close)
-        for batch in ordered_map(reader.read, seen.reader):
-            placed = batch.placed
-            assert placed is not None
-            seen.tally.add(placed)
-            seen.disconnects.update(placed.disconnects_ns)
-            lost = placed.lines.filter(pl.col("reason").is_not_null())
-            seen.unplaced += [lost] if len(lost) else []
-            seen.reasons.update(dict(lost["reason"].value_counts().iter_rows()))
-            if seen.kept is not None:
-                seen.kept.add(batch)
-            tick()
-        if seen.reader.truncated or seen.reader.sha256 != download.origin["sha256"]:
-            raise RawDamaged(download.path, "it is not what was received")
-        stack.pop_all()
-    return seen

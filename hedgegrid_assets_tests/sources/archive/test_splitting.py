@@ -1,21 +1,33 @@
 """Files of several days, cut into days: each line once, as it is, wherever its block ends."""
 
 import hashlib
+import random
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 
+import polars as pl
 import pytest
+from msgspec import structs
 
-from hedgegrid_assets.sources.archive import splitting
+from hedgegrid_assets.batch import Batch
+from hedgegrid_assets.model import Download
+from hedgegrid_assets.sources.archive import SOURCE, splitting
 from hedgegrid_assets.sources.archive.archives import ARCHIVES
+from hedgegrid_assets.sources.archive.days import ArchiveDay, download
 from hedgegrid_assets.sources.archive.files import Place, Proof
 from hedgegrid_assets.sources.archive.rows import times_of
 from hedgegrid_assets.sources.formats import csv_cells as cells
+from hedgegrid_assets.stages.raw import Ahead, RawKey
+from hedgegrid_assets.stages.raw.looking import Seen, Watch, look_through
 from hedgegrid_assets.store import Block, BlockReader
 from hedgegrid_assets.timestamps import day_start
 from hedgegrid_assets_tests.standins.archive import zipped
 
 DAY = date(2024, 1, 2)
+DAYS = [DAY, date(2024, 1, 3), date(2024, 1, 4)]
+ARCHIVE = ARCHIVES["binance-futures"]
+CHANNEL = ARCHIVE.kind("aggTrade").channel
 HEADER = "agg_trade_id,price,quantity,first_trade_id,last_trade_id,transact_time,is_buyer_maker"
 ODD = {
     40: "",
@@ -39,16 +51,22 @@ def lines(first: date, count: int = 400) -> list[str]:
     return [ODD.get(number, row) for number, row in enumerate(rows)]
 
 
-def cut(folder: Path, text: bytes) -> dict[str, bytes]:
-    """Day -> its lines."""
-    archive = ARCHIVES["binance-futures"]
-    files = archive.kind("aggTrade")
-    place = Place(archive, "", files.path("monthly", "BTCUSDT", DAY), folder)
-    place.file.parent.mkdir(parents=True)
+def split(
+    folder: Path, text: bytes, watch: Watch | None = None, tick: Callable[[], None] | None = None
+) -> tuple[Path, splitting.DaysOfFile]:
+    """The month, cut in ``folder``."""
+    files = ARCHIVE.kind("aggTrade")
+    place = Place(ARCHIVE, "", files.path("monthly", "BTCUSDT", DAY), folder)
+    place.file.parent.mkdir(parents=True, exist_ok=True)
     body = zipped("BTCUSDT-aggTrades-2024-01.csv", text)
     place.file.write_bytes(body)
     proof = Proof(place.url, len(body), hashlib.sha256(body).hexdigest())
-    days, index = splitting.split(place, proof, files.columns, files.channel, "BTCUSDT", DAY, None)
+    return splitting.split(place, proof, files.columns, files.channel, "BTCUSDT", DAY, tick, watch)
+
+
+def cut(folder: Path, text: bytes) -> dict[str, bytes]:
+    """Day -> its lines."""
+    days, index = split(folder, text)
     found = {day: b"".join(block.data for block in BlockReader(days / f"{day}.csv.zst")) for day in index.days}
     assert {day: len(data.splitlines()) for day, data in found.items()} == {
         day: one.lines for day, one in index.days.items()
@@ -91,3 +109,124 @@ def test_numbers_are_those_of_the_closer_look_or_none(cell: str) -> None:
     found = cells.whole_numbers(block, 3, ",", 1)
     closer = times_of(cells.read(block, 3, ",", [1]).frame["c1"])
     assert found is None or times_of(found).to_list() == closer.to_list()
+
+
+# ---------------------------------------------------------------- looked through while they are cut
+
+
+@pytest.fixture
+def ahead() -> Iterator[Ahead]:
+    made = Ahead(SOURCE, [RawKey(CHANNEL.name, "BTCUSDT", day) for day in DAYS[:2]])
+    yield made
+    made.close()
+
+
+def rising(count: int = 400) -> list[str]:
+    return [row for row in lines(DAY, count) if row not in ODD.values()]
+
+
+def interleaved() -> list[str]:
+    return [row for pair in zip(rising()[:180], rising()[180:360], strict=True) for row in pair]
+
+
+def shuffled(among: list[str]) -> list[str]:
+    return random.Random(7).sample(among, len(among))
+
+
+def of_one_day(among: list[str]) -> list[str]:
+    return [row for row in among if day_start(DAYS[1]) // 10**6 > int(row.split(",")[5])]
+
+
+def told(seen: Seen) -> tuple[object, ...]:
+    """All that looking through a day gives."""
+    assert seen.kept is not None
+    batches: list[Batch] = list(seen.kept)
+    rows = pl.concat([batch.decoded[CHANNEL.name].rows for batch in batches])
+    tally = vars(seen.tally)
+    return seen.sha256, seen.bytes, seen.lines, tally, seen.reasons, sum(batch.lines for batch in batches), rows.rows()
+
+
+@pytest.mark.parametrize("block_bytes", [300, 5_000, 4 << 20])
+@pytest.mark.parametrize(
+    ("rows", "is_seen"),
+    [
+        (rising(), True),
+        (shuffled(of_one_day(rising())) + [row for row in rising() if row not in of_one_day(rising())], True),
+        (rising()[:1], True),
+        (lines(DAY), False),
+        (shuffled(rising()), False),
+        (interleaved(), False),
+        (rising()[200:] + rising()[:200], False),
+        ([*rising()[:200], rising()[5], *rising()[200:]], False),
+        ([*rising()[:30], ODD[90], *rising()[30:]], False),
+        ([*rising(), ""], False),
+        ([], True),
+    ],
+    ids=[
+        *("rising", "shuffled inside a day", "one row", "odd lines", "shuffled", "interleaved", "a part behind"),
+        *("one late row", "one without a time", "a blank line", "none"),
+    ],
+)
+def test_days_that_are_seen_on_the_way_are_those_of_a_look_at_each_line(
+    rows: list[str], is_seen: bool, block_bytes: int, ahead: Ahead, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(splitting, "_BLOCK_BYTES", block_bytes)
+    text = "".join(f"{row}\n" for row in [HEADER, *rows]).encode()
+    watch = ahead.watch(CHANNEL, "BTCUSDT", tmp_path)
+    days, index = split(tmp_path / "watched", text, watch)
+    others, expected = split(tmp_path / "looked at", text)
+    assert index == expected
+    names = [f"{day}.csv.zst" for day in index.days]
+    assert [(days / name).read_bytes() for name in names] == [(others / name).read_bytes() for name in names]
+    assert {path.name for path in days.iterdir()} == {"days.json", *names}
+    assert index.dialect is not None
+    dialect = structs.replace(index.dialect, exchange=ARCHIVE.exchange)
+    for day in DAYS[:2]:
+        file = index.days.get(str(day))
+        seen = ahead.pop(RawKey(CHANNEL.name, "BTCUSDT", day), file.sha256 if file else "")
+        assert (seen is not None) == (is_seen and file is not None)
+        if seen is not None:
+            download = Download(days / f"{day}.csv.zst", ".csv.zst", {"sha256": seen.sha256}, dialect)
+            again = look_through(download, SOURCE, CHANNEL, lambda: None, tmp_path)
+            assert told(seen) == told(again)
+            seen.close()
+            again.close()
+    assert ahead.pop(RawKey(CHANNEL.name, "BTCUSDT", DAYS[2]), "") is None, "nobody wants its rows"
+
+
+def test_a_day_that_was_cut_by_another_since_is_not_taken_for_the_one_that_was_seen(
+    ahead: Ahead, tmp_path: Path
+) -> None:
+    split(tmp_path, "\n".join(rising()).encode(), ahead.watch(CHANNEL, "BTCUSDT", tmp_path))
+    assert ahead.pop(RawKey(CHANNEL.name, "BTCUSDT", DAY), "0" * 64) is None
+
+
+def test_who_stops_a_cut_lets_others_go_on(ahead: Ahead, tmp_path: Path) -> None:
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    text = "\n".join(rising()).encode()
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        split(tmp_path, text, ahead.watch(CHANNEL, "BTCUSDT", tmp_path), stop)
+    assert stopped.tb is not None, "it is held on to, as who tells of it does"
+    watch = ahead.watch(CHANNEL, "BTCUSDT", tmp_path)
+    assert len(split(tmp_path, text, watch)[1].days) == 3
+    assert [path.name for path in (tmp_path / ".tmp").iterdir()] == []
+
+
+@pytest.mark.parametrize("damage", ["a flipped bit", "gone"])
+def test_lines_that_are_damaged_in_the_cache_are_cut_out_again(damage: str, tmp_path: Path) -> None:
+    days, _ = split(tmp_path, "\n".join(rising()).encode())
+    place = Place(ARCHIVE, "", ARCHIVE.kind("aggTrade").path("monthly", "BTCUSDT", DAY), tmp_path)
+    body = place.file.read_bytes()
+    Proof(place.url, len(body), hashlib.sha256(body).hexdigest()).write(place.proof)
+    part = days / f"{DAY}.csv.zst"
+    whole = part.read_bytes()
+    wanted = ArchiveDay.of(ARCHIVE, {"cache_dir": str(tmp_path)}, "BTCUSDT", CHANNEL, DAY, tmp_path)
+    if damage == "gone":
+        part.unlink()
+    else:
+        part.write_bytes(whole[:50] + bytes([whole[50] ^ 1]) + whole[51:])
+    received = download(wanted, tmp_path / "work", None)
+    assert received.path.read_bytes() == part.read_bytes() == whole
+    assert received.origin["sha256"] == hashlib.sha256(whole).hexdigest()
