@@ -10,6 +10,7 @@ from hedgegrid_assets.model.channels import (
     Shape,
     Shapes,
     TableMapping,
+    Undoes,
 )
 from hedgegrid_assets.model.days import (
     Cause,
@@ -119,5 +120,6 @@ __all__ = [
     "TableMapping",
     "TellsOff",
     "Thresholds",
+    "Undoes",
     "WatchesCut",
 ]

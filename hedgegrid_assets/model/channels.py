@@ -1,6 +1,6 @@
 """The streams of a source: their fields, and the tables that these give."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, Protocol
@@ -36,14 +36,33 @@ class Order(StrEnum):
     ARRIVAL = "arrival"
 
 
+class Undoes(Protocol):
+    """Gives back the rows of which others were made, in their order, and those of which nothing was made yet.
+
+    Those that were left out in front are not among them.
+    """
+
+    def __call__(self, made: Iterator[pl.DataFrame], /) -> Iterator[pl.DataFrame]:
+        """Of all that was made."""
+        ...
+
+
 class Shape(Protocol):
     """Makes the rows of one day of a table of those of another, or of its own as the source has them."""
+
+    @property
+    def undo(self) -> Undoes | None:
+        """Takes back what was made; not None: what was seen is enough to make rows as they come, in stored order."""
+        ...
 
     def resume(self, states: Mapping[str, Any], start_ns: int) -> None:
         """Begin a day at ``start_ns`` with what the counters of the day before have handed on; before any rows."""
 
     def see(self, rows: pl.DataFrame) -> None:
-        """Rows come by in any order, all of them before the first is taken, some maybe twice."""
+        """Rows come by, each before it is taken; all of them before the first is, as long as nothing can be undone.
+
+        Until then in any order, some maybe twice.
+        """
 
     def add(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Take the next rows, in stored order and memory form; the rows that are complete now."""

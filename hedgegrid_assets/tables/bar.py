@@ -160,6 +160,8 @@ class _Bars:
     A period without trades has none: no price is made up.
     """
 
+    undo: Final[None] = None
+
     def __init__(self, period_ns: int) -> None:
         self._period = period_ns
         self._open: pl.DataFrame | None = None

@@ -1,6 +1,6 @@
 """Order books as their changes: one row a level that a message sets or deletes, in events that end with a flag."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from hedgegrid_assets.model import (
     Severity,
     Shapes,
     Table,
+    Undoes,
 )
 from hedgegrid_assets.tables import rules
 from hedgegrid_assets.tables.rules.book import Book, BookState, unpacked
@@ -299,6 +300,17 @@ class _Events:
         if self._resumed and Book.__name__ in states:
             self._carried = msgspec.convert(states[Book.__name__], BookState)
             self._start, self._started = start_ns, True
+
+    @property
+    def undo(self) -> Undoes | None:
+        """From the first snapshot on, where none changes what was told before it."""
+        return self._undone if self._any_snapshot and not self._resumed else None
+
+    def _undone(self, made: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+        for rows in made:
+            yield rows.filter(~_is_clear).with_columns(_flags & ~pl.lit(LAST, pl.UInt8))
+        if self._held is not None:
+            yield self._held
 
     def see(self, rows: pl.DataFrame) -> None:
         """Rows come by, before any is made."""

@@ -272,6 +272,25 @@ def test_rows_that_came_out_of_order_are_sorted_before_events_are_made_of_them()
     assert rule("nothing_cleaned")["numbers"]["out_of_order"] == 1
 
 
+def test_rows_that_come_late_when_much_is_made_already_are_sorted_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    early = [row for at in range(40) for row in update(at, at, ("bid", f"{1 + at / 10}", "1"))]
+    rows = [*early, *((row[0] + 50, row[1] + 50, *row[2:]) for row in walk(3_000, seed=5))]
+    whole = [number for number in range(1, len(rows)) if rows[number][1] != rows[number - 1][1]]
+    first, last = (next(number for number in whole if number > least) for least in (2_000, 2_500))
+    late = [*rows[:first], *rows[last:], *rows[first:last]]
+    assert fetched(rows) == 0
+    expected = values(ours(), snapshot_flag=True)
+    monkeypatch.setattr("hedgegrid_assets.store.blocks.BLOCK_BYTES", 4_000)
+    monkeypatch.setattr("hedgegrid_assets.stages.frames.ROW_GROUP", 512)
+    assert fetched(late, "--output", "late", "--force") == 0
+    found = ParquetDataCatalog(str(Path("late").resolve())).order_book_deltas(instrument_ids=[ID])
+    assert values(list(found), snapshot_flag=True) == expected
+    numbers = json.loads(next(Path("late").rglob("order_book_delta.verdict/*.json")).read_text())
+    answers = {answer["name"]: answer["numbers"] for answer in numbers.get("held", numbers)["rules"]}
+    assert answers["rows_conserved"]["reshaped"]["before_snapshot"] == -40
+    assert answers["nothing_cleaned"]["out_of_order"] > 0
+
+
 def test_every_command_that_shows_a_catalog_knows_books(capsys: pytest.CaptureFixture[str]) -> None:
     assert fetched(walk(300)) == 0
     assert run(["validate", "data/catalog", "--deep", "--table", "deltas"]) == 0

@@ -27,8 +27,8 @@ class LastRows:
         self._rows = 0
         self._last = {name: Buckets(self._folder) for name in self._flags}
 
-    def add(self, frame: pl.DataFrame) -> None:
-        """Take rows."""
+    def add(self, frame: pl.DataFrame) -> tuple[()]:
+        """Take rows; none is complete before the last one is in."""
         numbered = frame.with_row_index("number", offset=self._rows)
         for name, flag in self._flags.items():
             among = numbered.filter(flag.among(self._end)).select(key=flag.key, number="number")
@@ -36,6 +36,7 @@ class LastRows:
             self._last[name].add(found, found["key"].hash())
         self._rows += len(frame)
         self._spool.append(frame)
+        return ()
 
     def __iter__(self) -> Iterator[pl.DataFrame]:
         """All rows, as they came."""

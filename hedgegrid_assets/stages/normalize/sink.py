@@ -8,7 +8,7 @@ from typing import Protocol
 
 import polars as pl
 
-from hedgegrid_assets.model import InstrumentDay, Table
+from hedgegrid_assets.model import Identity, InstrumentDay, Table
 from hedgegrid_assets.stages.frames import (
     ContentDigest,
     FrameWriter,
@@ -63,22 +63,24 @@ class DayFrame:
     def _whole_day(self) -> "LastRows | Reshaped | None":
         """Where rows wait until all of them are there in order; None: they need not."""
         folder, shape = self._places.catalog_temp, self._recipe.channel.tables[self._table.name].shape
+        each = self._recipe.identity_of(self._table) is Identity.EVERY_ROW
         if shape is not None:
             made = shape()
             before = handed_on(self._places, self._table, self._day, self._recipe.channel.series)
             if before is not None:
                 made.resume(before.states, day_start(self._day.date))
-            return Reshaped(folder, made)
+            return Reshaped(folder, made, at_once=each)
         return LastRows(folder, self._table.whole_day, day_end(self._day.date)) if self._table.whole_day else None
 
     def add(self, frame: pl.DataFrame) -> None:
         """Take rows; columns beyond those of a stored frame are left out."""
-        self.rows += len(frame)
         rows = frame.select(self._names)
-        if self._waiting is not None:
-            self._waiting.add(rows)
-        else:
-            self._opened().add(rows)
+        for ready in [rows] if self._waiting is None else self._waiting.add(rows):
+            self._put(ready)
+
+    def _put(self, rows: pl.DataFrame) -> None:
+        self.rows += len(rows)
+        self._opened().add(rows)
 
     def stored(self, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
         """Some columns of all rows, once all are in."""
@@ -88,19 +90,19 @@ class DayFrame:
 
     def take_back(self) -> Iterator[pl.DataFrame]:
         """Give back all rows, one block after the other, and begin anew."""
-        self.rows = 0
-        if self._waiting is not None:
-            return self._waiting.take_back()
-        file, self._file = self._file, None
-        return iter(()) if file is None else file.take_back()
+        file, self._file, self.rows = self._file, None, 0
+        stored = iter(()) if file is None else file.take_back()
+        waiting = self._waiting
+        if isinstance(waiting, Reshaped):
+            self._waiting = self._whole_day()
+            return waiting.take_back(stored)
+        return stored if waiting is None else waiting.take_back()
 
     def complete(self) -> Path:
         """Write what is left; the file, not published yet."""
         if self._waiting is not None:
-            self.rows = 0
             for frame in self._waiting.complete():
-                self.rows += len(frame)
-                self._opened().add(frame)
+                self._put(frame)
             self.reshaped = self._waiting.told()
         return self._opened().complete()
 
