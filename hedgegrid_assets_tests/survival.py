@@ -43,7 +43,8 @@ _STEPS: Final = frozenset(
 )
 _CLOCKS: Final = frozenset({"fetched_at", "made_at", "at"})
 """Fields of documents that tell when something was made; a checksum proves them."""
-_NOT_COMPARED: Final = (".dagster", ".hedgegrid/locks", "SHA256SUMS")
+_NOT_COMPARED: Final = (".dagster", ".hedgegrid/locks", "SHA256SUMS", ".slots")
+"""Dagster's own, and locks: which slots of a provider were held first is chance."""
 
 
 @dataclass(frozen=True)

@@ -3,20 +3,25 @@
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable
+import socket
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import dagster as dg
 
 from hedgegrid_assets.cli import run
 from hedgegrid_assets.defs.backfill import instance_for
 from hedgegrid_assets.pipeline.landing import import_landing
+from hedgegrid_assets.sources.client import limits
 from hedgegrid_assets.timestamps import day_start
+from hedgegrid_assets_tests import archive_cases, scenario, tardis_cases
 from hedgegrid_assets_tests.dagster_feeds import CAPTURES, day_of, feed_context_of, write_feeds
 from hedgegrid_assets_tests.kept import FEEDS, FIRST, ID, Home, new_home, trades
+from hedgegrid_assets_tests.standins import archive, tardis
 
 DAYS: Final = range(3)
 SYMBOLS: Final = ("BTCUSDT", "ETHUSDT")
@@ -74,7 +79,7 @@ def _captures(root: Path) -> int:
     """Trades and mark prices of two symbols, in one file a day."""
     landing = root / "data/raw/websocket"
     landing.mkdir(parents=True)
-    for number in DAYS:
+    for number in range(2):
         data = b"".join(day_of(number, symbol=symbol, trades=range(50)) for symbol in SYMBOLS)
         (landing / f"{number}.jsonl").write_bytes(data)
     write_feeds(root, CAPTURES)
@@ -100,6 +105,54 @@ def _dagster_days_corrected(root: Path) -> int:
     (landing / "1.jsonl").write_bytes(day_of(1, trades=range(60)))
     (landing / "3.jsonl").write_bytes(day_of(3, trades=range(20)))
     return code
+
+
+def _many_tables(root: Path) -> int:
+    """Two days of all that a recorder may write: trades, quotes, a book, candles, liquidations."""
+    landing = root / "data/raw/websocket"
+    landing.mkdir(parents=True)
+    for number in range(2):
+        start = scenario.MIDNIGHT_MS + number * scenario.DAY_MS
+        lines = [day_of(number, trades=range(30), marks=False)]
+        lines += [_told(start, second, message) for second in range(20) for message in _of_a_second(start, second)]
+        (landing / f"{number}.jsonl").write_bytes(b"".join(lines))
+    return 0
+
+
+def _told(start: int, second: int, message: dict[str, Any]) -> bytes:
+    return scenario.line(message, scenario.received(start + second * 1_000))
+
+
+def _of_a_second(start: int, second: int) -> Iterator[dict[str, Any]]:
+    ms = start + second * 1_000
+    yield scenario.book_ticker(second + 1, ms)
+    if second == 0:
+        levels = {"bids": [["42000.10", "1.000"]], "asks": [["42000.20", "2.000"]]}
+        yield {"stream": "btcusdt@depthSnapshot", "data": {"lastUpdateId": 5, **levels}}
+    ids = {"U": 10 * second + 1, "u": 10 * second + 10, "pu": 10 * second}
+    levels = {"b": [["42000.10", f"{second + 1}.000"]], "a": [[f"42000.{20 + second}", "1.000"]]}
+    yield {"e": "depthUpdate", "E": ms, "T": ms, "s": SYMBOLS[0], **ids, **levels}
+    if second % 10 == 9:
+        order = {
+            "s": SYMBOLS[0],
+            "S": "SELL",
+            "o": "LIMIT",
+            "f": "IOC",
+            "q": "0.020",
+            "p": "42000.10",
+            "ap": "42001.10",
+        }
+        yield {"e": "forceOrder", "E": ms, "o": order | {"X": "FILLED", "l": "0.014", "z": "0.014", "T": ms}}
+
+
+def _damaged(root: Path) -> int:
+    """A Nautilus file is gone, another lies under a wrong name, and a frame is gone with its raw day at hand."""
+    home = new_home(root, DAYS)
+    days = [FIRST + timedelta(days=number) for number in DAYS]
+    shutil.copy(home.nautilus(days[1]), home.nautilus(days[1]).with_name("copy.parquet"))
+    home.nautilus(days[0]).unlink()
+    home.frame(days[2]).unlink()
+    return 0
 
 
 def _imported(root: Path) -> int:
@@ -179,8 +232,10 @@ def _backup(root: Path) -> int:
 
 
 def _backup_again(root: Path) -> int:
-    """A whole archive is not written over: then there is nothing to do."""
-    return 0 if (root / "b.tar").exists() else _backup(root)
+    """A whole archive is not written over: then there is nothing to do but to take away what was left."""
+    is_whole = (root / "b.tar").exists()
+    code = _backup(root)
+    return 0 if is_whole and code == 2 else code
 
 
 def _restore(root: Path) -> int:
@@ -199,6 +254,105 @@ def _restore_again(root: Path) -> int:
 def _content(root: Path) -> dict[Path, bytes]:
     files = (path for path in root.rglob("*") if path.is_file() and "lock" not in path.name)
     return {path.relative_to(root): path.read_bytes() for path in files}
+
+
+def _convert_many(root: Path) -> int:
+    kinds = "trades,quotes,deltas,depth,liquidations,bars"
+    return run(
+        ["replay-to-parquet", "--source", "websocket", "--symbol", SYMBOLS[0], "--data-types", kinds, *_roots(root)]
+    )
+
+
+def _reset_day(root: Path) -> int:
+    return Home(root).run("reset-day", ID, str(FIRST), "--catalog", str(root / "data/catalog"), "--yes", "-q")
+
+
+def _reset_day_again(root: Path) -> int:
+    """What is gone is not found any more; then what a killed one has left goes with the next that looks."""
+    code = _reset_day(root)
+    return 0 if code == 1 and not Home(root).nautilus().exists() else code
+
+
+def _acknowledge(root: Path) -> int:
+    when = ["--start", f"{FIRST}T00:01:00", "--end", str(FIRST + timedelta(days=1))]
+    said = ["--instrument", ID, *when, "--reason", "maintenance"]
+    return run(["gaps", "acknowledge", str(root / "data/catalog"), *said, "-q"])
+
+
+def _doctor(root: Path) -> int:
+    """What is left to be done by hand makes it end with 1; what it was is compared."""
+    code = Home(root).run("doctor", "--fix", "-q")
+    return 0 if code == 1 else code
+
+
+def _port() -> int:
+    """A port that is free: the stand-ins of one trial after the other have the same, as manifests name it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+_PORT: Final = _port()
+
+
+@contextmanager
+def _archive_server() -> Iterator[archive.Standin]:
+    limits.in_force = archive_cases.QUICK
+    with archive.Standin(port=_PORT, trades_per_day=30, until=date(2024, 2, 3)) as server:
+        yield server
+
+
+def _nothing_yet(root: Path) -> int:
+    root.mkdir(parents=True, exist_ok=True)
+    return 0
+
+
+def _archive_days(root: Path) -> int:
+    with _archive_server() as server:
+        return archive_cases.convert(root, server, "-q", end="2024-01-04")
+
+
+def _archive_month(root: Path) -> int:
+    with _archive_server() as server:
+        return archive_cases.convert(root, server, "--data-types", "trades", "-q", end="2024-01-06", period="monthly")
+
+
+_FREE: Final = f"""
+  free:
+    source: archive
+    venue: BINANCE
+    symbols: [BTCUSDT]
+    tables: [trade_tick]
+    start: 2024-01-01
+    end: 2024-02-01
+    settings: {{endpoint: "http://127.0.0.1:{_PORT}"}}
+"""
+
+
+def _archive_feed(root: Path) -> int:
+    write_feeds(root, _FREE)
+    (root / ".dagster").mkdir()
+    (root / ".dagster/dagster.yaml").write_text("telemetry: {enabled: false}\n")
+    return 0
+
+
+def _archive_backfill(root: Path) -> int:
+    _dagster_home(root)
+    where = ["--data", str(root / "data"), "--feeds", str(root / "feeds.yaml")]
+    with _archive_server():
+        return run(["backfill", "free", "--start", "2024-01-10", "--end", "2024-01-30", *where, "-q"])
+
+
+def _tardis(root: Path) -> int:
+    limits.in_force = tardis_cases.QUICK
+    with tardis.Standin(port=_PORT, trades_per_day=60) as server:
+        config = root / "tardis.json"
+        config.write_text(json.dumps(tardis_cases.settings(server, api="datasets")))
+        words = ["replay-to-parquet", "--source", "tardis", "--symbol", SYMBOLS[0], "--config", str(config)]
+        return run(
+            [*words, "--data-types", "trades,quotes", "--start", "2024-01-01", "--end", "2024-01-03", *_roots(root)]
+        )
 
 
 def _dagster_home(root: Path) -> None:
@@ -223,6 +377,10 @@ def _what_dagster_holds(root: Path) -> int:
     return 0
 
 
+def _many_converted(root: Path) -> int:
+    return _many_tables(root) or _convert_many(root)
+
+
 _OF_FILES: Final = (
     Case("csv", _csv_files, _convert_csv),
     Case("csv corrected", _csv_corrected, _convert_csv),
@@ -235,10 +393,18 @@ _OF_FILES: Final = (
     Case("prune", _home, _prune),
     Case("backup", _home, _backup, again=_backup_again),
     Case("restore", _changed_after_backup, _restore, again=_restore_again),
+    Case("many tables", _many_tables, _convert_many),
+    Case("widen many tables", _many_converted, _widen),
+    Case("reset-day", _home, _reset_day, again=_reset_day_again),
+    Case("acknowledge", _home, _acknowledge),
+    Case("doctor", _damaged, _doctor),
+    Case("archive", _nothing_yet, _archive_days),
+    Case("archive month", _nothing_yet, _archive_month),
+    Case("tardis", _nothing_yet, _tardis),
 )
 _OF_DAGSTER: Final = (
     Case("backfill", _dagster_days, _backfill, told=_what_dagster_holds),
     Case("backfill corrected", _dagster_days_corrected, _backfill, told=_what_dagster_holds),
+    Case("backfill month", _archive_feed, _archive_backfill, told=_what_dagster_holds),
 )
-TURNS: Final = (*_OF_FILES, _OF_DAGSTER[0], *_OF_FILES, _OF_DAGSTER[1])
-"""Runs of Dagster take much longer than all else, so their turn comes half as often."""
+TURNS: Final = (*_OF_FILES, *_OF_DAGSTER)

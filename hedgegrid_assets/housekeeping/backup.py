@@ -30,6 +30,7 @@ from hedgegrid_assets.store import (
     files_below,
     make_folder,
     on_disk,
+    remove_abandoned,
     remove_tree,
     sync_folder,
     tar_members,
@@ -105,9 +106,12 @@ def back_up(places: Places, archive: Path, progress: Progress, *, raw: bool = Fa
         NoSuchCatalog: There is none.
         UsageError: The archive's name, or its place.
     """
-    compressed = _checked(places, archive)
-    catalog_stage.finish(places)
     folders = targets_of(places)
+    if folders[_CATALOG].is_dir():  # also where there is nothing more to do: a killed one may have left its links
+        catalog_stage.finish(places)
+        for folder in (places.landing, archive.absolute().parent):
+            remove_abandoned(folder)
+    compressed = _checked(places, archive)
     with writing(archive), working_folder(places.catalog_temp) as work, contextlib.ExitStack() as stack:
         with exclusive_lock(places.catalog_lock):
             snapshots = {_CATALOG: _linked(folders[_CATALOG], work / _CATALOG, _is_kept)}

@@ -22,7 +22,15 @@ from hedgegrid_assets.sources.archive.files import Place, Proof
 from hedgegrid_assets.sources.archive.layouts import ArchiveDialect, Columns, dialect_of
 from hedgegrid_assets.sources.archive.rows import times_of
 from hedgegrid_assets.sources.formats import csv_cells as cells
-from hedgegrid_assets.store import BlockReader, LineFile, bytes_of, line_array, make_folder
+from hedgegrid_assets.store import (
+    BlockReader,
+    LineFile,
+    bytes_of,
+    line_array,
+    make_folder,
+    remove_abandoned,
+    working_folder,
+)
 from hedgegrid_assets.timestamps import FACTORS, NS_PER_DAY, NS_PER_SECOND, RANGES, day_of, day_start
 
 _log: Final = logging.getLogger(__name__)
@@ -67,24 +75,23 @@ def split(
     over midnight, if they are cut now.
     """
     folder = place.file.with_name(f"{place.file.name}.{symbol}.days")
+    remove_abandoned(place.cache / ".tmp")
     index = _index(folder, proof)
     if index is not None:
         return folder, index
-    work = place.cache / ".tmp" / uuid4().hex
-    make_folder(work)
 
     def begin(first: Block) -> ArchiveDialect:
         line = first.data.split(b"\n", 1)[0].decode(errors="replace")
         found = dialect_of(line, columns, channel, symbol, place.what)
         return msgspec.structs.replace(found, label_seconds=columns.at(published).label_seconds)
 
-    try:
+    with working_folder(place.cache / ".tmp") as area:
+        work = area / uuid4().hex
+        make_folder(work)
         index = _cut_up(place, proof, begin, tick, work, watch)
         (work / _INDEX).write_bytes(msgspec.json.format(msgspec.json.encode(index, order="sorted"), indent=1))
         shutil.rmtree(folder, ignore_errors=True)
         work.replace(folder)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
     if watch is not None:
         for day, file in index.days.items():
             watch.seal(date.fromisoformat(day), file.sha256, file.bytes)

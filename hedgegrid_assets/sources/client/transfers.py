@@ -78,8 +78,9 @@ async def resume(opened: aiohttp.ClientSession, url: str, path: Path, provider: 
         goes_on = response.status == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {held}-")
         if not goes_on:
             await _refuse_unless_ok(response, provider)
+            path.write_bytes(b"")  # before the note: it must never be said of what another version has left
             note.write_text(response.headers.get("ETag", ""))
-        with path.open("ab" if goes_on else "wb") as file:
+        with path.open("ab") as file:
             async for part in response.content.iter_any():
                 await to_thread.run_sync(file.write, part)
         note.unlink(missing_ok=True)
