@@ -51,7 +51,7 @@ class Bucket:
             raise FileNotFoundError(2, "No such object", self.shown(key))
         return self._objects[key][0]
 
-    def ranged(self, key: str) -> io.IOBase:
+    def footer(self, key: str) -> io.IOBase:
         return io.BytesIO(self.read(key))
 
     def local(self, key: str) -> Path:

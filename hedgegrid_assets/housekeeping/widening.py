@@ -145,7 +145,7 @@ class _Staged:
         known = read_verdict(self._beside, table, day) if wider else verdict
         accepted = known is not None and judged and known.status in catalog_stage.ACCEPTED
         made_from = catalog_stage.stamped_digest(final, day.date)
-        same = pq.read_schema(final.ranged()).metadata == target.metadata
+        same = pq.read_schema(final.footer()).metadata == target.metadata
         if accepted and known is not None and not (same and made_from in (None, known.content_digest)):
             if not wider:
                 self._link(day, table)

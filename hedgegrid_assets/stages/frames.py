@@ -22,7 +22,7 @@ from hedgegrid_assets.errors import NoDataFetched, UsageError
 from hedgegrid_assets.instruments import Instrument
 from hedgegrid_assets.model import Column, Table
 from hedgegrid_assets.names import check_lookup
-from hedgegrid_assets.store import AnyFile, Places, StorePath, give_up, local_file, ranged_file, reading, to_arrow
+from hedgegrid_assets.store import AnyFile, Places, StorePath, footer_file, give_up, local_file, reading, to_arrow
 from hedgegrid_assets.tables import TABLES, TOKENS
 from hedgegrid_assets.timestamps import parse_day
 
@@ -305,7 +305,7 @@ def _with_all_digits(frame: pl.DataFrame) -> pl.DataFrame:
 def frame_metadata(path: AnyFile) -> dict[str, str]:
     """The ``hedgegrid.*`` metadata of a stored frame."""
     with reading(path, "a frame", FORCED):
-        metadata = pq.read_schema(ranged_file(path)).metadata or {}
+        metadata = pq.read_schema(footer_file(path)).metadata or {}
     return {key.decode(): value.decode() for key, value in metadata.items() if key.startswith(b"hedgegrid.")}
 
 

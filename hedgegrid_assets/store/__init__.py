@@ -25,8 +25,8 @@ from hedgegrid_assets.store.objects import (
     Store,
     StorePath,
     bytes_in,
+    footer_file,
     local_file,
-    ranged_file,
     uri_of,
 )
 from hedgegrid_assets.store.places import Places, cut_name, folder_of, raw_folder_name
@@ -73,6 +73,7 @@ __all__ = [
     "files_below",
     "folder_of",
     "folder_on_disk",
+    "footer_file",
     "give_up",
     "gunzip",
     "gunzip_error",
@@ -90,7 +91,6 @@ __all__ = [
     "prefetch",
     "publish_file",
     "put_back",
-    "ranged_file",
     "raw_folder_name",
     "read_document",
     "reading",

@@ -78,7 +78,7 @@ class LocalStore:
         """The file's bytes."""
         return self.path(key).read_bytes()
 
-    def ranged(self, key: str) -> Path:
+    def footer(self, key: str) -> Path:
         """The file itself."""
         return self.path(key)
 

@@ -68,8 +68,8 @@ class Store(Protocol):
         """An object that is small. Raises FileNotFoundError."""
         ...
 
-    def ranged(self, key: str) -> Path | IOBase:
-        """An object for a reader that wants some of its bytes alone, as a footer. Raises FileNotFoundError."""
+    def footer(self, key: str) -> Path | IOBase:
+        """A Parquet object for a reader of its footer alone. Raises FileNotFoundError."""
         ...
 
     def put_new(self, key: str, file: Path) -> None:
@@ -265,9 +265,9 @@ class StorePath:
         """The object's bytes. Raises FileNotFoundError."""
         return self.store.read(self.key)
 
-    def ranged(self) -> Path | IOBase:
-        """The object for a reader that wants some of its bytes alone. Raises FileNotFoundError."""
-        return self.store.ranged(self.key)
+    def footer(self) -> Path | IOBase:
+        """The Parquet object for a reader of its footer alone. Raises FileNotFoundError."""
+        return self.store.footer(self.key)
 
     def publish(self, file: Path) -> None:
         """A complete local file appears here at once, in the place of what is there."""
@@ -324,9 +324,9 @@ def uri_of(file: AnyFile) -> str:
     return address if "://" in address else Path(address).as_uri()
 
 
-def ranged_file(file: AnyFile) -> Path | IOBase:
-    """A file for a reader that wants some of its bytes alone."""
-    return file.ranged() if isinstance(file, StorePath) else file
+def footer_file(file: AnyFile) -> Path | IOBase:
+    """A Parquet file for a reader of its footer alone."""
+    return file.footer() if isinstance(file, StorePath) else file
 
 
 def local_file(file: AnyFile) -> Path:

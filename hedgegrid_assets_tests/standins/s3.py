@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
+from uuid import uuid4
 
 import pytest
 
@@ -78,6 +79,18 @@ def use_server(address: str, monkeypatch: pytest.MonkeyPatch, scratch: Path) -> 
     }
     for name, value in said.items():
         monkeypatch.setenv(name, value)
+
+
+def new_bucket() -> str:
+    """The name of a bucket that is there now: SeaweedFS makes it for the first object."""
+    import obstore
+    from obstore.store import S3Store
+
+    name = f"t{uuid4().hex}"
+    client = S3Store(name, client_options={"allow_http": True})
+    obstore.put(client, "first", b"")
+    obstore.delete(client, "first")
+    return name
 
 
 def _wait(address: str, server: subprocess.Popen[bytes]) -> None:

@@ -117,7 +117,7 @@ s3_server = s3.s3_server
 def server(s3_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """The address of a bucket of its own on a real server."""
     s3.use_server(s3_server, monkeypatch, tmp_path)
-    return f"s3://t{uuid4().hex}/prefix"
+    return f"s3://{s3.new_bucket()}/prefix"
 
 
 def shown(side: Side, text: object) -> str:

@@ -156,8 +156,8 @@ def _is_file(argument: ast.expr) -> bool:
     """It is made a file where it is read, or it is one in the making, or bytes."""
     text = ast.unparse(argument)
     return (
-        text.endswith((".local()", ".ranged()"))
-        or text.startswith(("local_file(", "ranged_file("))
+        text.endswith((".local()", ".footer()"))
+        or text.startswith(("local_file(", "footer_file("))
         or text in {"temporary", "files", "path"}
         or "BufferReader" in text
     )

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
@@ -32,7 +31,7 @@ s3_server = s3.s3_server
 STORES: dict[str, Callable[[Path], Store]] = {
     "local": lambda root: LocalStore(root / "store"),
     "bucket": lambda root: Bucket(root / "store"),
-    "s3": lambda _: stored(f"s3://t{uuid4().hex}").store,
+    "s3": lambda _: stored(f"s3://{s3.new_bucket()}").store,
 }
 
 

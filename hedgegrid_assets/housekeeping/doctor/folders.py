@@ -125,7 +125,7 @@ def _overlapping(ours: StorePath) -> list[StorePath]:
 def _own_day(path: StorePath) -> date | None:
     """The day that our stamp in a file's footer names, where its name is not that of this day."""
     try:
-        keys = [key.decode() for key in pq.read_metadata(path.ranged()).metadata or {}]
+        keys = [key.decode() for key in pq.read_metadata(path.footer()).metadata or {}]
     except (pa.ArrowException, OSError, UnicodeDecodeError):
         return None
     stamped = next((key for key in keys if key.startswith("hedgegrid.frame.")), None)
@@ -150,7 +150,7 @@ def _precision(places: Places, table: Table, path: StorePath, definition: Instru
     """Nautilus reads nothing of a folder whose files differ in precision."""
     day = whole_day(path.name)
     try:
-        metadata = pq.read_schema(path.ranged()).metadata or {}
+        metadata = pq.read_schema(path.footer()).metadata or {}
     except (pa.ArrowException, OSError) as error:
         why = f"{str(error).strip().splitlines()[0]}; Nautilus fails at it"
         if day is not None and definition is not None and may_be_written(places, definition, table, day):

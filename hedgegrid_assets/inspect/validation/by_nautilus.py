@@ -75,7 +75,7 @@ def check_with_nautilus(places: Places, report: DayReport) -> None:
     foreign = report.frame_matches_verdict is None
     if not path.exists() and not foreign:
         return
-    expected = pq.read_metadata(path.ranged()).num_rows if path.exists() else report.rows
+    expected = pq.read_metadata(path.footer()).num_rows if path.exists() else report.rows
     found = catalog_stage.rows_by_nautilus(places, day, table)
     if found not in (None, expected):
         raise CatalogDiffers(str(day), table.name, f"Nautilus reads {found:,} rows, expected {expected:,}")

@@ -31,7 +31,7 @@ def days_held(places: Places) -> set[tuple[str, str, date]]:
 
 def _identifier(path: StorePath) -> str:
     try:
-        metadata = pq.read_schema(path.ranged()).metadata or {}
+        metadata = pq.read_schema(path.footer()).metadata or {}
     except (pa.ArrowException, OSError):  # its day says so
         return path.parent.name
     return metadata.get(b"instrument_id", path.parent.name.encode()).decode()

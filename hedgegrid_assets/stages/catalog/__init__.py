@@ -86,8 +86,9 @@ def claim_series(places: Places, instrument_id: str, table: Table, series: str) 
         mine = noted.get(instrument_id, {})
         return None if mine.get(table.name) == series else {**noted, instrument_id: {**mine, table.name: series}}
 
-    with exclusive_lock(places.catalog_lock):
-        change_series(places, claimed)
+    if claimed(read_series(places)) is not None:  # most often it is noted already, and nobody has to wait
+        with exclusive_lock(places.catalog_lock):
+            change_series(places, claimed)
 
 
 def _held_series(places: Places, instrument_id: str, table: Table, noted: Held) -> str | None:
@@ -230,7 +231,7 @@ def matches_frame(places: Places, day: InstrumentDay, table: Table) -> bool:
     final = file_of(places, day, table)
     verdict = read_verdict(places, table, day)
     with reading(final, "a Nautilus file", frames.FORCED):
-        metadata = pq.read_schema(final.ranged()).metadata
+        metadata = pq.read_schema(final.footer()).metadata
     if verdict is not None and metadata != schema_of(day, table, verdict.precision).metadata:
         return False
     try:

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from hedgegrid_assets.errors import ForeignFile
 from hedgegrid_assets.model import InstrumentDay, Table
-from hedgegrid_assets.store import AnyFile, Places, StorePath, ranged_file
+from hedgegrid_assets.store import AnyFile, Places, StorePath, footer_file
 from hedgegrid_assets.timestamps import NS_PER_SECOND, day_end, day_of, day_start, nautilus_file_name
 
 _STAMP: Final = "hedgegrid.frame."
@@ -108,7 +108,7 @@ def is_ours(path: AnyFile, day: date) -> bool:
 
 def _footer(path: AnyFile) -> pq.FileMetaData | None:
     try:
-        return pq.read_metadata(ranged_file(path))
+        return pq.read_metadata(footer_file(path))
     except (pa.ArrowException, OSError):
         return None
 
@@ -183,7 +183,7 @@ def refuse_unlike(places: Places, day: InstrumentDay, table: Table, target: pa.S
 
 def _schema_of(path: StorePath) -> pa.Schema:
     try:
-        return pq.read_schema(path.ranged())
+        return pq.read_schema(path.footer())
     except (pa.ArrowException, OSError):
         return pa.schema([])
 

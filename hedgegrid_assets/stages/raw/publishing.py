@@ -236,7 +236,7 @@ def _is_whole(places: Places, feed: str, key: RawKey, manifest: Manifest) -> boo
     if not path.exists() or not lines.exists():
         return False
     try:
-        of = (pq.read_schema(lines.ranged()).metadata or {}).get(OF_RAW, b"").decode()
+        of = (pq.read_schema(lines.footer()).metadata or {}).get(OF_RAW, b"").decode()
     except (pa.ArrowException, OSError, UnicodeDecodeError):  # damaged: the landing files have it all
         return False
     return of == manifest.sha256 and sha256_of(path) == manifest.sha256
