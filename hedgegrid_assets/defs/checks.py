@@ -60,10 +60,14 @@ class Check:
         found: str | None = None,
         more: Mapping[str, Any] | None = None,
     ) -> dg.AssetCheckResult:
-        """An answer; ``found`` says in words what was found, ``first_bad`` is a Markdown table. No failed rows: not said."""
+        """An answer; ``found`` says in words what was found, ``first_bad`` is a Markdown table.
+
+        Of how many rows is said where some failed: else the day itself says it, and an evaluation is stored up to three times.
+        """
         # as text: Dagster draws numbers over the time of evaluation, which says nothing of days
-        failed = {"failed_rows": f"{failed_rows:,}"} if failed_rows else {}
-        metadata: dict[str, Any] = {"rows": f"{rows:,}", **failed, **(more or {})}
+        counted = {} if passed else {"rows": f"{rows:,}"}
+        counted |= {"failed_rows": f"{failed_rows:,}"} if failed_rows else {}
+        metadata: dict[str, Any] = {**counted, **(more or {})}
         if first_bad is not None:
             metadata["first_bad"] = dg.MetadataValue.md(first_bad)
         return dg.AssetCheckResult(
@@ -86,7 +90,7 @@ class Check:
         off = [rule.name for rule, answer in mine if answer.answer is None]
         known = dict.fromkeys(told for _, answer in mine for told in answer.numbers.get("known_outages", []))
         more: dict[str, Any] = {}
-        if failed:  # of checks that pass the day itself tells the numbers: an evaluation is stored up to three times
+        if failed:  # of checks that pass the day itself tells the numbers
             more["numbers"] = dg.MetadataValue.md(_as_table(mine))
             thresholds = [f"{answer.name}: {_threshold(answer)}" for _, answer in mine if _threshold(answer)]
             more |= {"threshold": "; ".join(thresholds)} if thresholds else {}

@@ -245,7 +245,7 @@ class DayMaker:
 
     def _raw_result(self, day: InstrumentDay, raw: RawDay, seconds: float | None) -> AssetResult:
         key, lines = raw_key(self._feed_context, raw.key.channel), raw.manifest.lines
-        answers = [check.result(passed=True, rows=lines, more={"sha256": raw.sha256}) for check in self._checks[key]]
+        answers = [check.result(passed=True, rows=lines) for check in self._checks[key]]
         return AssetResult(key, day, raw.sha256, metadata.of_raw(raw, seconds), tuple(answers))
 
     # -- one table

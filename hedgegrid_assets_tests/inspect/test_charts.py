@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hedgegrid_assets.inspect.charts import BUCKETS, chart_markdown, day_series, draw_png
+from hedgegrid_assets.inspect.charts import BUCKETS, chart_markdown, day_series, draw
 from hedgegrid_assets.model import Cause, Gap, InstrumentDay
 from hedgegrid_assets.stages.frames import FrameWriter, Precisions, arrow_schema, frame_schema
 from hedgegrid_assets.store import Places
@@ -92,12 +92,12 @@ def test_a_frame_without_rows_of_its_day_has_no_chart(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2, 20_000])
-def test_the_picture_is_a_small_png(tmp_path: Path, count: int) -> None:
+def test_the_picture_is_a_small_webp(tmp_path: Path, count: int) -> None:
     series = day_series(frame_of(stored(tmp_path, every(86_000 / count, count))), TRADES, DAY)
     assert series is not None
-    png = draw_png(series, "one day", [])
-    assert png.startswith(b"\x89PNG\r\n")
-    assert len(png) <= MOST_BYTES
+    picture = draw(series, "one day", [])
+    assert (picture[:4], picture[8:12]) == (b"RIFF", b"WEBP")
+    assert len(picture) <= MOST_BYTES
 
 
 def test_the_noisiest_day_stays_below_the_limit(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_the_noisiest_day_stays_below_the_limit(tmp_path: Path) -> None:
     series.low[:], series.high[:], series.last[:] = (random.normal(100, 20, BUCKETS) + shift for shift in (-9, 9, 0))
     series.latency_low[:], series.latency_high[:] = random.normal(0, 9, BUCKETS), random.normal(50, 9, BUCKETS)
     gaps = [Gap(START + n * 10**12, START + n * 10**12 + 10**11, 0, Cause.UNKNOWN) for n in range(80)]
-    assert len(draw_png(series, "noise", gaps)) <= MOST_BYTES
+    assert len(draw(series, "noise", gaps)) <= MOST_BYTES
 
 
 def test_gaps_are_shaded_losses_otherwise_than_silences(tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_gaps_are_shaded_losses_otherwise_than_silences(tmp_path: Path) -> None:
 
     def colour(*causes: str) -> tuple[int, ...]:
         gaps = [Gap(START + 12 * 3_600 * 10**9, START + 14 * 3_600 * 10**9, 0, Cause(cause)) for cause in causes]
-        pixels = Image.open(BytesIO(draw_png(series, "", gaps))).convert("RGB")
+        pixels = Image.open(BytesIO(draw(series, "", gaps))).convert("RGB")
         found = pixels.getpixel((int(76 + (pixels.width - 92) * 13 / 24), 60))
         assert isinstance(found, tuple)
         return found
@@ -135,7 +135,7 @@ def test_the_markdown_holds_the_picture_itself(tmp_path: Path) -> None:
     told = chart_markdown(places, DAY, TRADES, "complete", [])
     assert told is not None
     assert told.startswith("![trade_tick of BTCUSDT-PERP.SIM 2024-01-01")
-    assert base64.b64decode(told.partition("base64,")[2][:-1]).startswith(b"\x89PNG")
+    assert base64.b64decode(told.partition("base64,")[2][:-1]).startswith(b"RIFF")
     assert chart_markdown(Places(tmp_path, tmp_path / "none"), DAY, TRADES, "complete", []) is None
 
 
