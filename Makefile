@@ -1,17 +1,20 @@
 # Every target first fetches what it needs, once: uv if there is none that works, then the locked packages into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow servers survive dev bench bench-full lint format clean
+.PHONY: help setup demo test test-slow servers nautilus2 survive dev bench bench-full lint format clean
 
 UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo .uv/bin/uv)
 BIN := .venv/bin
 READY := .venv/.ready
 # the version that is developed with, then those that also do; if none is here, uv downloads the first
 PYTHONS := $(shell cat .python-version) 3.12 3.14
+# compared with in the tests
+NAUTILUS2 ?= $(shell sed -n 's/^VERSION: Final = "\(.*\)"/\1/p' hedgegrid_assets_tests/nautilus2.py)
 PORT ?= 3000
 N ?= 300
 SEED ?= 1
 
 export UV_PROJECT_ENVIRONMENT := .venv
+export NAUTILUS2_PYTHON ?= $(wildcard $(CURDIR)/.nautilus2/bin/python)
 unexport VIRTUAL_ENV
 
 help: ## show these lines
@@ -31,6 +34,10 @@ test-slow: $(READY) ## run the rest: kills, large files, readers against each ot
 
 servers: $(READY) ## fetch what the tests of buckets and workers need, ~60 MB: without it they are skipped
 	$(UV) sync --locked --python $(BIN)/python --group servers
+
+nautilus2: $(READY) ## NautilusTrader 2.x in .nautilus2, for the tests that compare with it: without it they are skipped
+	$(UV) venv --quiet --clear --python $(BIN)/python .nautilus2
+	$(UV) pip install --quiet --python .nautilus2/bin/python --prerelease allow "nautilus_trader==$(NAUTILUS2)" pyarrow
 
 survive: $(READY) ## kill commands at N random points; the next run must leave the bytes of an undisturbed one: make survive N=300 SEED=7
 	$(BIN)/python -m hedgegrid_assets_tests.survival --trials $(N) --seed $(SEED)

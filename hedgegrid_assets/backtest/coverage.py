@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 from hedgegrid_assets.errors import CoverageRefused, InstrumentNotHeld, NoDataFetched, NoSuchCatalog
 from hedgegrid_assets.model import InstrumentDay, Table
 from hedgegrid_assets.stages.catalog import ACCEPTED, is_current
-from hedgegrid_assets.stages.catalog.definitions import INSTRUMENT_FOLDERS
 from hedgegrid_assets.stages.catalog.files import days_in
+from hedgegrid_assets.stages.catalog.generations import INSTRUMENT_FOLDERS
 from hedgegrid_assets.stages.verdict import read_verdict
 from hedgegrid_assets.store import Places, StorePath, on_disk
 from hedgegrid_assets.tables import TABLES

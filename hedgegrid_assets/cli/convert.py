@@ -34,6 +34,14 @@ Output = Annotated[
     Path, typer.Option("--output", help="Root of the catalog, a folder or s3://bucket/prefix; made if it is not there.")
 ]
 
+Nautilus = Annotated[
+    int | None,
+    typer.Option(
+        "--nautilus",
+        help="Generation of NautilusTrader that a new catalog is for (1, 2); not said: the installed, else 1.",
+    ),
+]
+
 SAMPLE_START: Final = "2024-01-01"
 _SHOWN_DAYS: Final = 40
 _COUNTED: Final = (
@@ -82,6 +90,7 @@ def replay_to_parquet(
         typer.Option("--accept-checksum", help="sha256 of an archive's file to take though its .CHECKSUM differs."),
     ] = None,
     compression: Annotated[str, typer.Option("--compression", help="zstd, snappy or none.")] = "zstd",
+    nautilus: Nautilus = None,
     jobs: Annotated[int, typer.Option("--jobs", help="Days at a time.")] = 1,
     force: Annotated[bool, typer.Option("--force", help="Make days again that are unchanged.")] = False,
     dry_run: Annotated[
@@ -119,6 +128,7 @@ def replay_to_parquet(
         compression=compression,
         jobs=jobs,
         force=force,
+        nautilus=nautilus,
     )
     return _show_plan(asked, as_json=as_json) if dry_run else _run(asked, as_json=as_json, quiet=quiet)
 
@@ -130,6 +140,7 @@ def generate_sample_data(
     output: Output = Path("data/catalog"),
     symbol: Annotated[str, typer.Option("--symbol", help="Exchange symbol.")] = "BTCUSDT",
     days: Annotated[int, typer.Option("--days", min=1, help=f"Days from {SAMPLE_START} on.")] = 3,
+    nautilus: Nautilus = None,
     data: Data = None,
     as_json: Json = False,
     verbose: Verbose = False,
@@ -154,7 +165,10 @@ def generate_sample_data(
         ranges = [(day, day + timedelta(days=1)) for n in range(days) if (day := start + timedelta(days=n)).day == 1]
     asked: list[Request] = []
     if not offline:
-        asked = [request("tardis", symbol, str(a), str(b), output_path=output, data=data) for a, b in ranges]
+        asked = [
+            request("tardis", symbol, str(a), str(b), output_path=output, data=data, nautilus=nautilus)
+            for a, b in ranges
+        ]
     if offline:
         why = "the synthetic sample of the venue SIM (--offline)"
     elif has_key:
@@ -169,7 +183,7 @@ def generate_sample_data(
     if not quiet:
         say(f"sample: {why}")
     if not asked:
-        asked = [request("synthetic", symbol, *map(str, whole), output_path=output, data=data)]
+        asked = [request("synthetic", symbol, *map(str, whole), output_path=output, data=data, nautilus=nautilus)]
     return max(_run(each, as_json=as_json, quiet=quiet) for each in asked)
 
 

@@ -50,6 +50,12 @@ def validate(
             "--deep", help="Also read every day with NautilusTrader itself, and compare the ids of any two days."
         ),
     ] = False,
+    nautilus: Annotated[
+        int | None,
+        typer.Option(
+            "--nautilus", help="Generation of NautilusTrader that is to read it (1, 2), if not the installed."
+        ),
+    ] = None,
     as_json: Json = False,
     verbose: Verbose = False,
     quiet: Quiet = False,
@@ -74,6 +80,7 @@ def validate(
         end=parse_day(end, "--end") if end else None,
         deep=deep,
         data=data or data_path(),
+        nautilus=nautilus,
     )
     if as_json:
         print_json(report.to_dict())
@@ -88,7 +95,7 @@ def show_report(report: "ValidationReport") -> None:
 
     days = sorted({day.date for day in report.days})
     grid = len(days) <= _GRID_DAYS
-    table = Table(title=cell(f"catalog {report.catalog}"), title_justify="left")
+    table = Table(title=cell(f"catalog {report.catalog}, for NautilusTrader {report.nautilus}.x"), title_justify="left")
     for name in ("instrument", "table", *(map(str, days) if grid else ("days", "status"))):
         table.add_column(name)
     table.add_column("rows", justify="right")

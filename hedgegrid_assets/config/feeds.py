@@ -2,7 +2,7 @@
 
 import fnmatch
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, override
@@ -320,12 +320,22 @@ def _without_clashes(feeds: Mapping[str, Feed]) -> tuple[dict[str, Feed], list[N
                 tables = ", ".join(table for table in feed.tables if owners.get((made, table)) == owner)
                 message = f"expected one feed for each table of {made}, found {owner} and {name} for {tables}"
                 mine.append((("feeds", name, "symbols", position), message))
+        mine += _other_generation(feed, kept.values())
         clashes += mine
         if not mine:
             kept[name] = feed
             owners |= {(made, table): name for made in feed.instrument_ids() for table in feed.tables}
             spellings |= {nautilus_takes_for_one(made): (made, name) for made in feed.instrument_ids()}
     return kept, clashes
+
+
+def _other_generation(feed: Feed, earlier: Iterable[Feed]) -> list[Note]:
+    """Feeds share a catalog, which is for one generation of NautilusTrader."""
+    first = next((each for each in earlier if each.nautilus is not None), None)
+    if first is None or feed.nautilus in {None, first.nautilus}:
+        return []
+    message = f"expected {first.nautilus} as in {first.name}, since feeds share a catalog, found {feed.nautilus}"
+    return [(("feeds", feed.name, "nautilus"), message)]
 
 
 _RAW_ENDINGS: Final = ("json", "lines.parquet", "{}.zst", "{}.gz")

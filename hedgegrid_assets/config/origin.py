@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from datetime import date, time
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -58,6 +58,7 @@ class Origin(Frozen):
         due: ``HH:MM``, UTC: when the day before is to be there, else it is late; None: see ``due_at``.
         refresh: None: published files are looked at again only when asked.
         outages: Times that are known to lack data.
+        nautilus: Generation of NautilusTrader that the catalog is for; None: what it holds, else what is installed.
         owners: Dagster owners: an address, or ``team:name``.
     """
 
@@ -80,6 +81,7 @@ class Origin(Frozen):
     due: Clock | None = None
     refresh: Refresh | None = None
     outages: tuple[KnownOutage, ...] = ()
+    nautilus: Literal[1, 2] | None = None
     owners: tuple[Annotated[str, matches(_OWNER, "an e-mail address or team:name")], ...] = ()
 
     def instrument_id(self, symbol: str) -> str:

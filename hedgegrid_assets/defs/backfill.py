@@ -32,7 +32,7 @@ from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.pipeline.fetch import has_months
 from hedgegrid_assets.pipeline.freshness import is_fresh, with_raw
 from hedgegrid_assets.pipeline.outages import take_over_outages
-from hedgegrid_assets.stages.catalog import refuse_unfit_nautilus
+from hedgegrid_assets.stages.catalog import claim, refuse_unfit_nautilus
 from hedgegrid_assets.store import make_folder
 
 if TYPE_CHECKING:
@@ -156,6 +156,7 @@ def backfill(
     started = time.monotonic()
     refuse_unfit_nautilus()
     (feed_context,) = feed_contexts_of([_feed(feed_name, feeds or feeds_path())], data or data_path())
+    claim(feed_context.places, feed_context.feed.nautilus, fresh=True)
     days = _days(feed_context, start, end, instruments)
     damaged = _import_landing(feed_context, instance, again=force) if feed_context.source.has_landing_zone else ()
     wanted = with_raw(feed_context, days) if feed_context.source.has_landing_zone else days

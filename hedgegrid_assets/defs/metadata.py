@@ -75,10 +75,24 @@ def _told(kind: pa.DataType) -> str:
     return str(kind).replace("decimal128", "decimal").replace("tz=", "")
 
 
-def nautilus_columns(table: Table) -> dg.TableSchema:
+def nautilus_columns(table: Table, generation: int) -> dg.TableSchema:
     """The columns of a Nautilus file."""
-    found = nautilus.columns(table)
-    return _schema([(name, _NAUTILUS_TYPES.get(kind, kind), f"from {frame}", False) for name, kind, frame in found])
+    kinds = {name: kind for name, kind, _ in nautilus.columns(table, generation)}
+    made_from = _made_from(table, generation)
+    return _schema(
+        [
+            (name, _NAUTILUS_TYPES.get(kind, kind), f"from {', '.join(made_from[name])}", False)
+            for name, kind in kinds.items()
+        ]
+    )
+
+
+def _made_from(table: Table, generation: int) -> dict[str, list[str]]:
+    """Nautilus' column -> the columns of the frame that it is made from."""
+    found: dict[str, list[str]] = {}
+    for name, _, frame in nautilus.columns(table, generation):
+        found.setdefault(name, []).append(frame)
+    return found
 
 
 def frame_lineage(raw: dg.AssetKey, channel: Channel, table: Table) -> dg.TableColumnLineage:
@@ -90,10 +104,12 @@ def frame_lineage(raw: dg.AssetKey, channel: Channel, table: Table) -> dg.TableC
     )
 
 
-def nautilus_lineage(normalized: dg.AssetKey, table: Table) -> dg.TableColumnLineage:
+def nautilus_lineage(normalized: dg.AssetKey, table: Table, generation: int) -> dg.TableColumnLineage:
     """Columns of a frame to Nautilus' columns."""
-    found = nautilus.columns(table)
-    return dg.TableColumnLineage({name: [dg.TableColumnDep(normalized, frame)] for name, _, frame in found})
+    found = _made_from(table, generation)
+    return dg.TableColumnLineage(
+        {name: [dg.TableColumnDep(normalized, frame) for frame in frames_of] for name, frames_of in found.items()}
+    )
 
 
 def _schema(columns: list[tuple[str, str, str, bool]]) -> dg.TableSchema:

@@ -9,7 +9,7 @@ import dagster as dg
 from hedgegrid_assets.defs import checks, metadata
 from hedgegrid_assets.defs.checks import Check
 from hedgegrid_assets.defs.keys import catalog_key, landing_key, normalized_key, raw_key
-from hedgegrid_assets.model import Channel, Table
+from hedgegrid_assets.model import GENERATION, Channel, Table
 from hedgegrid_assets.pipeline.feed_context import FeedContext
 
 _FORMAT_KINDS: Final[Mapping[str, str]] = {"jsonl": "json"}
@@ -56,9 +56,10 @@ def normalized_described(feed_context: FeedContext, table: Table) -> dict[str, A
 
 def catalog_described(feed_context: FeedContext, table: Table) -> dict[str, Any]:
     """Columns of a Nautilus file and where they come from."""
+    generation = feed_context.feed.nautilus or GENERATION
     return {
-        "dagster/column_schema": metadata.nautilus_columns(table),
-        "dagster/column_lineage": metadata.nautilus_lineage(normalized_key(feed_context, table), table),
+        "dagster/column_schema": metadata.nautilus_columns(table, generation),
+        "dagster/column_lineage": metadata.nautilus_lineage(normalized_key(feed_context, table), table, generation),
     }
 
 
@@ -110,7 +111,7 @@ def _catalog(feed_context: FeedContext, table: Table, partitions: dg.PartitionsD
         catalog_key(feed_context, table),
         deps=[normalized_key(feed_context, table)],
         description=(
-            f"Catalog: `{table.form().cls}` for NautilusTrader: one Parquet file for each day and instrument, as Nautilus itself "
+            f"Catalog: `{table.form(feed_context.feed.nautilus or GENERATION).cls}` for NautilusTrader: one Parquet file for each day and instrument, as Nautilus itself "
             "would write it. A day gets in only with a verdict that has no failed ERROR rule and belongs to the frame at hand; "
             "else the catalog keeps the file that it had."
         ),

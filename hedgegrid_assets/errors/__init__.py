@@ -33,6 +33,7 @@ HedgegridError
     ├── AlertsWait
     ├── ImportFails, HistoryHidden
     ├── NautilusUnfit, NoNautilusForm
+    ├── OtherInstalled, ReaderMissing, FormsMixed  a catalog that the NautilusTrader at hand cannot read, or not whole
     ├── DocumentDamaged  a file of our own that is not what it must be
     ├── StoreConflict    another has written what was to be written
     ├── StoreUnreachable a bucket that is not there, or not for us
@@ -71,10 +72,14 @@ from hedgegrid_assets.errors.catalog import (
     DocumentDamaged,
     ForeignDefinition,
     ForeignFile,
+    FormsMixed,
     NautilusUnfit,
     NeedsDisk,
     NoGapThere,
     NoNautilusForm,
+    OtherForm,
+    OtherInstalled,
+    ReaderMissing,
     Refused,
     RowsWouldBeLost,
     SeriesMixed,
@@ -141,6 +146,7 @@ __all__ = [
     "FileUnreadable",
     "ForeignDefinition",
     "ForeignFile",
+    "FormsMixed",
     "HeaderChanges",
     "HedgegridError",
     "HistoryHidden",
@@ -159,11 +165,14 @@ __all__ = [
     "NoSuchCatalog",
     "NotOneMessageALine",
     "NotPublished",
+    "OtherForm",
     "OtherFormat",
+    "OtherInstalled",
     "PrecisionTooFine",
     "PrecisionUnknown",
     "RateLimited",
     "RawDamaged",
+    "ReaderMissing",
     "Refused",
     "RemoteFault",
     "RowsWouldBeLost",

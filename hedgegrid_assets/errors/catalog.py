@@ -8,8 +8,8 @@ from typing import Final
 
 from hedgegrid_assets.errors.base import DataError, EnvironmentFault, UsageError, listed
 
-NAUTILUS_WANTED: Final = ">=1.231,<2"
-"""The versions of nautilus_trader that read our catalogs, as in pyproject.toml."""
+NAUTILUS_WANTED: Final = {1: ">=1.231,<2", 2: ">=2.0.0rc7,<3"}
+"""Generation of a catalog -> the versions of nautilus_trader that read it."""
 
 
 class Refused(DataError):
@@ -161,16 +161,89 @@ class CatalogDiffers(DataError):
 
 
 class NautilusUnfit(EnvironmentFault):
-    """The NautilusTrader beside us cannot read what we write; some of them read it as empty, without an error."""
+    """The NautilusTrader beside us reads none of the forms that we write."""
 
     code = "nautilus"
 
     def __init__(self, found: str, why: str) -> None:
+        wanted = ", ".join(NAUTILUS_WANTED.values())
         super().__init__(
-            f"this catalog's form is NautilusTrader 1.x of 128 bits: expected {NAUTILUS_WANTED}, found {found}, {why}",
-            hint=f"run: python -m pip install 'nautilus_trader{NAUTILUS_WANTED}'",
-            details={"found": found, "expected": NAUTILUS_WANTED},
+            f"catalogs are for NautilusTrader 1.x of 128 bits, or for 2.x: expected one of {wanted}, found {found}, {why}",
+            hint=f"run: {_installing(1)}, or for catalogs of 2.x: {_installing(2)}",
+            details={"found": found, "expected": list(NAUTILUS_WANTED.values())},
         )
+
+
+def _installing(generation: int) -> str:
+    pre = "--pre " if generation > 1 else ""
+    return f"python -m pip install {pre}'nautilus_trader{NAUTILUS_WANTED[generation]}'"
+
+
+class OtherInstalled(EnvironmentFault):
+    """A catalog for one generation of NautilusTrader beside the other, which reads it as empty, without an error."""
+
+    code = "nautilus"
+
+    def __init__(self, catalog: PathLike[str], held: int, found: str) -> None:
+        other = 3 - held
+        way = f"hedgegrid catalog convert --nautilus {other} --catalog {_named(catalog)} --output {_named(catalog)}-{other}"
+        super().__init__(
+            f"{catalog} is for NautilusTrader {held}.x: expected {NAUTILUS_WANTED[held]}, found {found}, "
+            "which reads it as empty, without an error",
+            hint=f"run: {_installing(held)}; or make a catalog for {other}.x of it: {way}; if it is read elsewhere, by "
+            f"{held}.x, say --nautilus {held} (in a feed: nautilus: {held})",
+            details={"catalog": str(catalog), "held": held, "found": found, "expected": NAUTILUS_WANTED[held]},
+        )
+
+
+class ReaderMissing(EnvironmentFault):
+    """NautilusTrader itself is to read a catalog, and the one at hand is not of its generation."""
+
+    code = "nautilus"
+
+    def __init__(self, catalog: PathLike[str], held: int, found: str | None) -> None:
+        super().__init__(
+            f"{catalog} cannot be read with NautilusTrader itself (--deep): expected {NAUTILUS_WANTED[held]}, "
+            f"found {found or 'none'}",
+            hint=f"leave out --deep, or where no other version is needed run: {_installing(held)}",
+            details={"catalog": str(catalog), "held": held, "found": found, "expected": NAUTILUS_WANTED[held]},
+        )
+
+
+class OtherForm(Refused):
+    """A catalog is for another generation of NautilusTrader than it is to be written, or looked at, for."""
+
+    code = "form"
+
+    def __init__(self, catalog: PathLike[str], held: int, said: int) -> None:
+        way = (
+            f"hedgegrid catalog convert --nautilus {said} --catalog {_named(catalog)} --output {_named(catalog)}-{said}"
+        )
+        super().__init__(
+            f"{catalog} is for NautilusTrader {held}.x: expected the same, found --nautilus {said}",
+            hint=f"nothing was changed; leave out --nautilus (in a feed: nautilus), use another --output, or make a catalog "
+            f"for {said}.x of it: {way}",
+            details={"catalog": str(catalog), "held": held, "said": said},
+        )
+
+
+class FormsMixed(EnvironmentFault):
+    """Files for both generations of NautilusTrader in one catalog: neither reads those of the other."""
+
+    code = "form"
+
+    def __init__(self, catalog: PathLike[str], told: Mapping[int, str]) -> None:
+        by = ", ".join(f"{generation}.x by {path}" for generation, path in told.items())
+        super().__init__(
+            f"{catalog} is for two generations of NautilusTrader: expected one, found {by}",
+            hint="neither reads the files of the other, and definitions have one place; move those that do not belong there "
+            "out of the catalog (our frames stay), then run again: what is missing is made anew from the frames",
+            details={"catalog": str(catalog), "found": {str(generation): path for generation, path in told.items()}},
+        )
+
+
+def _named(path: PathLike[str]) -> str:
+    return shlex.quote(str(path))
 
 
 class NoNautilusForm(EnvironmentFault):

@@ -17,6 +17,7 @@ from hedgegrid_assets.stages import catalog as catalog_stage
 from hedgegrid_assets.stages.catalog import nautilus
 from hedgegrid_assets.stages.catalog.definitions import write_definition
 from hedgegrid_assets.stages.catalog.files import folder_in, refuse_others, refuse_unlike, seal, stamp_of, whole_day
+from hedgegrid_assets.stages.catalog.generations import refuse_unreadable
 from hedgegrid_assets.stages.frames import (
     ContentDigest,
     FrameWriter,
@@ -61,7 +62,7 @@ def widen_instrument(
         Refused: Another has written into a folder of the instrument.
         VerdictRefused: A frame is not the one that was judged.
     """
-    catalog_stage.refuse_unfit_nautilus()
+    refuse_unreadable(catalog)
     places = Places.of_catalog(catalog)
     on_disk(places.catalog, "giving an instrument finer precisions")
     catalog_stage.finish(places)
@@ -133,7 +134,7 @@ class _Staged:
         verdict = read_verdict(self._places, table, day)
         self._made_of[day, table.name] = None if verdict is None else verdict.frame_sha256
         final = catalog_stage.file_of(self._places, day, table)
-        target = catalog_stage.schema_of(day, table, self._precisions)
+        target = catalog_stage.schema_of(self._places, day, table, self._precisions)
         if final.exists():
             refuse_others(self._places, day, table)
             refuse_unlike(self._places, day, table, target)
@@ -198,7 +199,9 @@ class _Staged:
         stamp: dict[str, str] = {} if digest is None else stamp_of(day.date, digest)
         final = catalog_stage.file_of(self._beside, day, table)
         with pq.ParquetFile(source.local()) as file, atomic_write(final, self._beside.catalog_temp) as temporary:
-            options = parquet_options(target, "zstd", nautilus.rising(table), nautilus.repeating(table))
+            generation = catalog_stage.generation_of(self._places)
+            kinds = nautilus.rising(table, generation), nautilus.repeating(table, generation)
+            options = parquet_options(target, "zstd", *kinds)
             with parquet_writer(temporary, target, options) as writer:
                 for group in range(file.num_row_groups):
                     writer.write_table(file.read_row_group(group).cast(target))

@@ -163,6 +163,7 @@ def _first_row(places: Places, judged: Judged, wanted: pl.Expr) -> tuple[int, Ro
 
 def _in_catalog(places: Places, judged: Judged, row: Row) -> dict[str, Any]:
     path = catalog_stage.file_of(places, judged.day, judged.table)
+    generation = catalog_stage.generation_of(places)
     if not path.exists():
         return {"ok": False, "file": str(path), "why": f"the day is {judged.status}: it is not in the catalog"}
     before = 0
@@ -173,7 +174,7 @@ def _in_catalog(places: Places, judged: Judged, row: Row) -> dict[str, Any]:
         same &= pl.col(judged.table.id_column) == held
     with reading(path, "a Nautilus file", frames.FORCED), pq.ParquetFile(path.local()) as file:
         for group in range(file.num_row_groups):
-            block = nautilus.from_nautilus(judged.table, file.read_row_group(group))
+            block = nautilus.from_nautilus(judged.table, file.read_row_group(group), generation)
             rows = block.with_row_index("row").filter(same)
             if len(rows):
                 found = min(rows.iter_rows(named=True), key=lambda each: len(_differing(each, row)))

@@ -33,6 +33,7 @@ from hedgegrid_assets.stages.catalog.definitions import (
     write_definition,
 )
 from hedgegrid_assets.stages.catalog.files import folder_in
+from hedgegrid_assets.stages.catalog.generations import claim, generation_of
 from hedgegrid_assets.stages.frames import Precisions
 from hedgegrid_assets.stages.raw import RawDay, RawKey, raw_days
 from hedgegrid_assets.stages.verdict import read_verdict
@@ -67,6 +68,7 @@ def instrument_of(context: FeedContext, symbol: str) -> Instrument:
     Raises InstrumentUnknown, LooksLikeFloats, and DataError where YAML and a pinned precision contradict each other.
     """
     instrument_id = context.feed.instrument_id(symbol)
+    claim(context.places, context.feed.nautilus)
     finish(context.places)
     pinned = read_definitions(context.places.catalog).get(instrument_id)
     override = context.feed.instruments.get(symbol)
@@ -280,8 +282,11 @@ def _tables_there(places: Places, instrument_id: str) -> list[Table]:
     """Tables that the catalog may hold rows of: asked for each day, of an instrument that has few of many tables."""
     judged = {folder.name for folder in (places.catalog / folder_of(instrument_id)).folders()}
     published = {folder.name for folder in (places.catalog / "data").folders()}
+    generation = generation_of(places)
     return [
-        table for table in TABLES.values() if f"{table.folder}.verdict" in judged or table.form().folder in published
+        table
+        for table in TABLES.values()
+        if f"{table.folder}.verdict" in judged or table.form(generation).folder.partition("/")[0] in published
     ]
 
 

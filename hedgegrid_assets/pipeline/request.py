@@ -13,6 +13,7 @@ from hedgegrid_assets.config.origin import SYNTHETIC_VENUE, Origin, instrument_i
 from hedgegrid_assets.config.paths import RESERVED_PREFIX, data_path
 from hedgegrid_assets.config.settings import INPUTS, check_settings
 from hedgegrid_assets.errors import UsageError
+from hedgegrid_assets.model import GENERATIONS
 from hedgegrid_assets.names import check_instrument_id, check_symbol, check_venue
 from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.sources import SOURCES
@@ -61,6 +62,7 @@ def request(
     jobs: int = 1,
     force: bool = False,
     market: str | None = None,
+    nautilus: int | None = None,
 ) -> Request:
     """Check everything that a user can get wrong, before any work. Raises UsageError."""
     if source_type not in SOURCES:
@@ -97,6 +99,7 @@ def request(
         raise UsageError(
             f"unknown compression (--compression): expected one of {', '.join(COMPRESSIONS)}, found {compression!r}"
         )
+    check_generation(nautilus)
     if instrument is not None and len(symbols) > 1:
         raise UsageError(
             f"--instrument names one InstrumentId of one symbol: expected one --symbol, found {', '.join(symbols)}"
@@ -118,6 +121,7 @@ def request(
             "end": end,
             "instruments": _overrides(settings.get("instruments", {}), symbols[0], instrument, spelled),
             "gaps": settings.get("gaps", {}),
+            "nautilus": nautilus,
         }
     )
     root = stored(output_path)
@@ -125,6 +129,13 @@ def request(
         root if isinstance(output_path, StorePath) or not isinstance(root.store, LocalStore) else Path(output_path)
     )
     return Request(origin, start, end, catalog, data or data_path(), compression, jobs, force, spelled)
+
+
+def check_generation(nautilus: int | None) -> None:
+    """Raises UsageError for a generation of NautilusTrader that there is no form for."""
+    if nautilus not in {None, *GENERATIONS}:
+        told = " or ".join(map(str, GENERATIONS))
+        raise UsageError(f"unknown generation of NautilusTrader (--nautilus): expected {told}, found {nautilus}")
 
 
 def _spelled(symbols: Sequence[str], venue: str, settings: Mapping[str, Any]) -> dict[str, Listing]:

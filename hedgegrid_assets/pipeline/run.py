@@ -32,7 +32,7 @@ from hedgegrid_assets.pipeline.selection import (
     with_trade_kind,
 )
 from hedgegrid_assets.pipeline.summary import DaySummary, RunSummary, day_summary, failed_day
-from hedgegrid_assets.stages.catalog import refuse_unfit_nautilus
+from hedgegrid_assets.stages.catalog import claim, refuse_unfit_nautilus
 from hedgegrid_assets.stages.frames import few_far_finer
 from hedgegrid_assets.stages.integrity import hands_on
 from hedgegrid_assets.stages.raw import ImportReport, Progress, RawDay, RawKey
@@ -55,6 +55,7 @@ async def run_pipeline(
     data_types: Sequence[str] | None = None,
     source_config: Mapping[str, Any] | None = None,
     exchange: str | None = None,
+    nautilus: int | None = None,
 ) -> RunSummary:
     """Turn raw market data into a NautilusTrader catalog; the guide's coroutine.
 
@@ -70,6 +71,7 @@ async def run_pipeline(
         data_types: ``trades``, ``mark``, ``index``, ``funding``; None: all that the source has.
         source_config: The source's settings, as in ``--config``.
         exchange: Nautilus venue; None: the ``venue`` of ``source_config``, else BINANCE.
+        nautilus: Generation of NautilusTrader that a new catalog is for; None: the installed one.
 
     Returns:
         A summary; ``ok`` is false if a day failed, and good days have landed all the same.
@@ -90,6 +92,7 @@ async def run_pipeline(
         data_types=data_types,
         source_config=source_config,
         exchange=exchange,
+        nautilus=nautilus,
     )
     stop = threading.Event()
     try:
@@ -171,6 +174,7 @@ def _run(asked: Request, told: _Told, at_hand: dict[RawKey, RawDay]) -> RunSumma
         told.note(f"{symbol} is read as {NAMES[listing.market]} of {venue}: {listing.symbol}.{venue}")
     context = context_of(asked)
     context.places.catalog.prepare()
+    claim(context.places, asked.origin.nautilus, fresh=True)
     taken = (
         _import(context, asked, told, at_hand)
         if context.source.has_landing_zone

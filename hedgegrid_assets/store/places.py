@@ -16,6 +16,7 @@ from hedgegrid_assets.store.roots import stored
 
 _DAY: Final = "????-??-??"
 _OUTSIDE_NAME: Final = re.compile(r"[^\w.@+-]")
+_STAGING: Final = (".hedgegrid", "staging")
 _NAME_BYTES: Final = 120
 """A file system takes names of 255 bytes; ours have an ending and a digest as well."""
 
@@ -161,7 +162,7 @@ class Places:
 
     def nautilus_folder(self, kind: str, identifier: str) -> StorePath:
         """Nautilus' own folder of one type and instrument."""
-        return _below(self.catalog, "data", kind, folder_of(identifier))
+        return _below(self.catalog, "data", *kind.split("/"), folder_of(identifier))
 
     @property
     def catalog_temp(self) -> Path:
@@ -177,6 +178,11 @@ class Places:
     def series(self) -> StorePath:
         """Which series each (instrument, table) of a catalog holds."""
         return self.catalog / ".hedgegrid" / "series.json"
+
+    @property
+    def form(self) -> StorePath:
+        """For which generation of NautilusTrader a catalog is; not there: for 1.x."""
+        return self.published / ".hedgegrid" / "form.json"
 
     @property
     def outages(self) -> StorePath:
@@ -210,7 +216,13 @@ class Places:
     @property
     def staging(self) -> "Places":
         """A catalog in the making beside this one, on the same filesystem, whose files take the place of ours."""
-        return Places(self.data, self.catalog / ".hedgegrid" / "staging", self.home)
+        return Places(self.data, self.catalog.joinpath(*_STAGING), self.home)
+
+    @property
+    def published(self) -> StorePath:
+        """The catalog, also where this is one in the making beside it."""
+        is_staged = self.catalog.parts[-len(_STAGING) :] == _STAGING
+        return self.catalog.parent.parent if is_staged else self.catalog
 
 
 def raw_folder_name(symbol: str) -> str:

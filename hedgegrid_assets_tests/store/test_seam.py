@@ -34,7 +34,7 @@ ON_DISK: Final = {
     "sources/archive/": OF_A_PROVIDER,
     "sources/client/": OF_A_PROVIDER,
     "sources/tardis/": OF_A_PROVIDER,
-    "stages/catalog/__init__.py": "Nautilus' own reader is given the folder",
+    "stages/catalog/reader.py": "Nautilus' own reader is given the folder",
     "stages/catalog/definitions.py": IN_THE_MAKING,
     "stages/catalog/files.py": IN_THE_MAKING,
     "stages/catalog/installed.py": INSTALLED,

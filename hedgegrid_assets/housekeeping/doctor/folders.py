@@ -40,7 +40,7 @@ def nautilus_folders(places: Places) -> Iterator[Finding]:
         if path.name.endswith(".parquet") and len(path.parts) - len(root.parts) < 3:
             yield in_the_way(_STRAY, path, "Nautilus takes it for a table, and fails", places.catalog)
     known = _known_folders(places)
-    for kind, tables in _by_kind().items():
+    for kind, tables in _by_kind(catalog_stage.generation_of(places)).items():
         for name in names_in(root / kind):
             folder = root / kind / name
             if folder.is_dir():
@@ -56,11 +56,11 @@ class _Folder:
     definition: Instrument | None
 
 
-def _by_kind() -> dict[str, list[Table]]:
+def _by_kind(generation: int) -> dict[str, list[Table]]:
     """Folder in ``data/`` -> the tables that lie in it: bars of all periods share one."""
     found: dict[str, list[Table]] = {}
     for table in TABLES.values():
-        found.setdefault(table.form().folder, []).append(table)
+        found.setdefault(table.form(generation).folder, []).append(table)
     return found
 
 
@@ -161,7 +161,7 @@ def _precision(places: Places, table: Table, path: StorePath, definition: Instru
     if definition is None:
         return
     of_day = InstrumentDay(definition.id, day or date.min)
-    wanted = catalog_stage.schema_of(of_day, table, Precisions.from_instrument(definition)).metadata or {}
+    wanted = catalog_stage.schema_of(places, of_day, table, Precisions.from_instrument(definition)).metadata or {}
     differing = [
         f"{key.decode()} {metadata.get(key, b'none').decode(errors='replace')} instead of {value.decode()}"
         for key, value in wanted.items()

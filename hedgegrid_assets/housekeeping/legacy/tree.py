@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 
 from hedgegrid_assets.errors import DocumentDamaged
 from hedgegrid_assets.stages.catalog import nautilus
-from hedgegrid_assets.stages.catalog.definitions import INSTRUMENT_FOLDERS
 from hedgegrid_assets.stages.catalog.files import days_in
+from hedgegrid_assets.stages.catalog.generations import INSTRUMENT_FOLDERS
 from hedgegrid_assets.store import files_below, names_in, reading
 from hedgegrid_assets.tables import TABLES
 from hedgegrid_assets.timestamps import day_end, day_of, day_start

@@ -18,7 +18,7 @@ from hedgegrid_assets.inspect.validation.held import (
 from hedgegrid_assets.inspect.validation.joins import joins_of
 from hedgegrid_assets.inspect.validation.large_gaps import LargeGaps
 from hedgegrid_assets.inspect.validation.reports import DayReport, ValidationReport
-from hedgegrid_assets.model import InstrumentDay
+from hedgegrid_assets.model import GENERATION, InstrumentDay
 from hedgegrid_assets.names import check_lookup
 from hedgegrid_assets.stages import catalog as catalog_stage
 from hedgegrid_assets.stages.outages import read_outages
@@ -35,6 +35,7 @@ def validate_catalog(
     end: date | None = None,
     deep: bool = False,
     data: str | Path | StorePath | None = None,
+    nautilus: int | None = None,
 ) -> ValidationReport:
     """Check a catalog, ours or another's, day by day; nothing is written.
 
@@ -47,16 +48,25 @@ def validate_catalog(
         deep: Also read every day with ``ParquetDataCatalog`` and compare row counts, and compare the ids of neighbouring
             days also where that takes long (very many ids that are no integers).
         data: Also read the manifests and indexes of this data root.
+        nautilus: Generation of NautilusTrader that is to read it; None: the installed one.
 
     Raises:
         UsageError: ``instrument`` is no name of one.
         NoDataFetched: No table of the catalog fits.
-        NautilusUnfit: The installed NautilusTrader cannot read it.
+        NautilusUnfit: The installed NautilusTrader reads none of our catalogs.
+        OtherInstalled: It cannot read this one.
+        OtherForm: The catalog is not for the generation that was said.
+        FormsMixed: It is for two.
     """
     if instrument is not None:
         check_lookup(instrument, "--instrument")
-    catalog_stage.refuse_unfit_nautilus()
     places = Places.of_catalog(catalog) if data is None else Places(data, catalog)
+    generation = catalog_stage.held_generation(places)
+    catalog_stage.refuse_unfit_nautilus()
+    if generation is not None:
+        catalog_stage.refuse_other(places, generation, nautilus)
+        if deep:
+            catalog_stage.refuse_without_reader(places, generation)
     found = [
         (instrument_id, TABLES[name], day)
         for instrument_id, name, day in sorted(days_held(places))
@@ -90,6 +100,7 @@ def validate_catalog(
         None if documents else catalog_stage.unfinished(places),
         documents,
         list(unmatched(places, outages, found)),
+        generation or GENERATION,
     )
 
 

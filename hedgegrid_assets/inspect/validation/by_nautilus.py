@@ -58,7 +58,7 @@ def _nautilus_blocks(places: Places, day: InstrumentDay, table: Table) -> Iterat
             continue
         with reading(path, "a Nautilus file", "its writer must make it anew"), pq.ParquetFile(path.local()) as file:
             for group in range(file.num_row_groups):
-                found = nautilus.from_nautilus(table, file.read_row_group(group))
+                found = nautilus.from_nautilus(table, file.read_row_group(group), catalog_stage.generation_of(places))
                 unkept = {column.name: column.dtype for column in table.columns if column.name not in found.columns}
                 found = found.with_columns(
                     *(pl.lit(None, dtype).alias(name) for name, dtype in unkept.items()),

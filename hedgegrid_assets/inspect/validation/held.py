@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from hedgegrid_assets.model import Table
 from hedgegrid_assets.stages import catalog as catalog_stage
 from hedgegrid_assets.stages.catalog.files import days_in, folder_in
+from hedgegrid_assets.stages.catalog.generations import generation_of
 from hedgegrid_assets.stages.verdict import instrument_ids
 from hedgegrid_assets.store import Places, StorePath
 from hedgegrid_assets.tables import TABLES
@@ -23,7 +24,7 @@ def days_held(places: Places) -> set[tuple[str, str, date]]:
         for instrument_id in ids.values():
             days = {*places.judged_days(instrument_id, table.folder), *places.frame_days(instrument_id, table.folder)}
             found |= {(instrument_id, table.name, day) for day in days}
-        form = table.form()
+        form = table.form(generation_of(places))
         for path in places.catalog.joinpath("data", form.folder).glob(f"{form.name_of('*')}/*.parquet"):
             found |= {(_identifier(path), table.name, day) for day in days_in(path.name)}
     return found

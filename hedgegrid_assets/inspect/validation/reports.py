@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from hedgegrid_assets.model import Contiguous, Counted, Gap, RuleResult, Severity, Table
+from hedgegrid_assets.model import GENERATION, Contiguous, Counted, Gap, RuleResult, Severity, Table
 from hedgegrid_assets.stages.verdict import RuleAnswer
 from hedgegrid_assets.store import StorePath, plain
 from hedgegrid_assets.tables.rules.gaps import Gaps
@@ -106,6 +106,8 @@ class ValidationReport:
     """Documents of the catalog, and of the data root if one was given, that are damaged: what, and the way out."""
     outages: list[dict[str, str]] = field(default_factory=list)
     """Known outages that no gap lies in (any more): told, and nothing is wrong with the data."""
+    nautilus: int = GENERATION
+    """Generation of NautilusTrader that the catalog is for."""
 
     @property
     def ok(self) -> bool:
@@ -142,4 +144,5 @@ class ValidationReport:
             "unfinished": self.unfinished,
             "documents": self.documents,
             "outages_without_a_gap": self.outages,
+            "nautilus": self.nautilus,
         }

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Final
 
@@ -34,8 +33,10 @@ from hedgegrid_assets.stages.catalog.files import (
     stamped_digest,
     strays,
 )
+from hedgegrid_assets.stages.catalog.generations import claim, generation_of, held_generation, refuse_other
 from hedgegrid_assets.stages.catalog.installed import refuse_unfit_nautilus
 from hedgegrid_assets.stages.catalog.moves import Moves, carry_out, finish, unfinished
+from hedgegrid_assets.stages.catalog.reader import refuse_without_reader, rows_by_nautilus
 from hedgegrid_assets.stages.catalog.series import Held, change_series, read_series
 from hedgegrid_assets.stages.frames import ContentDigest, Precisions
 from hedgegrid_assets.stages.verdict import Verdict, read_verdict
@@ -44,7 +45,6 @@ from hedgegrid_assets.store import (
     Places,
     StorePath,
     exclusive_lock,
-    folder_on_disk,
     give_up,
     plain,
     prefetch,
@@ -54,7 +54,7 @@ from hedgegrid_assets.store import (
     temporary_file,
     writing,
 )
-from hedgegrid_assets.timestamps import day_end, day_start, iso, nautilus_file_name
+from hedgegrid_assets.timestamps import nautilus_file_name
 
 ACCEPTED: Final = frozenset({Status.COMPLETE, Status.DEGRADED, Status.PARTIAL, Status.EMPTY})
 COMPRESSIONS: Final = ("zstd", "snappy", "none")
@@ -71,9 +71,9 @@ class Written:
     bytes: int
 
 
-def schema_of(day: InstrumentDay, table: Table, precisions: Precisions) -> pa.Schema:
+def schema_of(places: Places, day: InstrumentDay, table: Table, precisions: Precisions) -> pa.Schema:
     """Schema and metadata that the day's file must have."""
-    return nautilus.schema(table, day.instrument_id, precisions)
+    return nautilus.schema(table, day.instrument_id, precisions, generation_of(places))
 
 
 def claim_series(places: Places, instrument_id: str, table: Table, series: str) -> None:
@@ -135,9 +135,13 @@ class Draft:
         self, places: Places, day: InstrumentDay, table: Table, precisions: Precisions, compression: str = "zstd"
     ) -> None:
         self._table, self._date, self._instrument_id = table, day.date, day.instrument_id
-        self._target = schema_of(day, table, precisions)
+        self._generation = generation_of(places)
+        self._target = schema_of(places, day, table, precisions)
         self._options = frames.parquet_options(
-            self._target, compression, nautilus.rising(table), nautilus.repeating(table)
+            self._target,
+            compression,
+            nautilus.rising(table, self._generation),
+            nautilus.repeating(table, self._generation),
         )
         self._stack = ExitStack()
         self.path = self._stack.enter_context(temporary_file(nautilus_file_name(day.date), places.catalog_temp))
@@ -156,9 +160,9 @@ class Draft:
 
     def add(self, group: pl.DataFrame) -> None:
         """Take rows of the frame, in stored order; a row group each."""
-        part = nautilus.kept(self._table, group, self._before)
+        part = nautilus.kept(self._table, group, self._before, self._generation)
         if len(part):
-            arrow = nautilus.to_nautilus(self._table, part, self._target, self._instrument_id)
+            arrow = nautilus.to_nautilus(self._table, part, self._target, self._instrument_id, self._generation)
             self._writer.write_table(arrow, row_group_size=len(part))
         self._before = group.tail(1)
         self.rows += len(group)
@@ -196,7 +200,7 @@ def write_day(
         verdict = _good_verdict(places, day, table, precisions)
         _refuse_other_series(places, day, table, verdict.series)
         refuse_others(places, day, table)
-        refuse_unlike(places, day, table, schema_of(day, table, precisions))
+        refuse_unlike(places, day, table, schema_of(places, day, table, precisions))
         frame = places.frame(day.instrument_id, table.folder, day.date)
         final = file_of(places, day, table)
         if draft is None or not _is_of(draft, verdict) or sha256_of(frame) != verdict.frame_sha256:
@@ -206,7 +210,7 @@ def write_day(
                 raise VerdictRefused(
                     str(day), table.name, "the frame is not the one that was judged (its content digest differs)"
                 )
-        rows = _compare(frame, table, day, draft.path, schema_of(day, table, precisions))
+        rows = _compare(frame, table, day, draft.path, schema_of(places, day, table, precisions), generation_of(places))
         publish_file(draft.path, final)
         return Written(day, table, final, rows, final.size)
 
@@ -232,7 +236,7 @@ def matches_frame(places: Places, day: InstrumentDay, table: Table) -> bool:
     verdict = read_verdict(places, table, day)
     with reading(final, "a Nautilus file", frames.FORCED):
         metadata = pq.read_schema(final.footer()).metadata
-    if verdict is not None and metadata != schema_of(day, table, verdict.precision).metadata:
+    if verdict is not None and metadata != schema_of(places, day, table, verdict.precision).metadata:
         return False
     try:
         with reading(final, "a Nautilus file", frames.FORCED):
@@ -242,32 +246,11 @@ def matches_frame(places: Places, day: InstrumentDay, table: Table) -> bool:
                 day,
                 final.local(),
                 pq.read_schema(final.local()),
+                generation_of(places),
             )
     except CatalogDiffers:
         return False
     return True
-
-
-def rows_by_nautilus(places: Places, day: InstrumentDay, table: Table) -> int | None:
-    """Rows that Nautilus' own reader gives for a day; None for a table that it cannot read.
-
-    Imports nautilus_trader (2 s). Raises EnvironmentFault if the installed one is a 64-bit build.
-    """
-    form = table.form()
-    if not form.readable:
-        return None
-    from nautilus_trader.core import nautilus_pyo3
-    from nautilus_trader.persistence.catalog import ParquetDataCatalog
-
-    if nautilus_pyo3.PRECISION_BYTES != 16:
-        raise EnvironmentFault(
-            f"this catalog holds 16-byte values: expected a 128-bit nautilus_trader, found {nautilus_pyo3.PRECISION_BYTES} bytes",
-            hint="install the high-precision build (the Linux wheel is one)",
-        )
-    reader = ParquetDataCatalog(str(folder_on_disk(places.catalog, "reading with NautilusTrader").resolve()))
-    start, end = iso(day_start(day.date)), iso(day_end(day.date) - 1)
-    cls = getattr(import_module(form.own or "nautilus_trader.model.data"), form.cls)
-    return len(reader.query(cls, identifiers=[form.name_of(day.instrument_id)], start=start, end=end))
 
 
 def _good_verdict(places: Places, day: InstrumentDay, table: Table, precisions: Precisions) -> Verdict:
@@ -313,32 +296,35 @@ def _judged_blocks(frame: StorePath, table: Table, day: InstrumentDay) -> Iterat
         raise VerdictRefused(str(day), table.name, f"the frame cannot be read ({error})") from error
 
 
-def _kept_blocks(frame: StorePath, table: Table) -> Iterator[pl.DataFrame]:
+def _kept_blocks(frame: StorePath, table: Table, generation: int) -> Iterator[pl.DataFrame]:
     """The rows of a frame that the catalog holds, and of their columns those that it holds."""
-    columns = [*(source for _, _, source in nautilus.columns(table)), *nautilus.deciding(table)]
+    sources = [source for _, _, source in nautilus.columns(table, generation)]
+    columns = [*sources, *nautilus.deciding(table, generation)]
     before = None
     for block in frames.read_blocks(frame, table, columns):
-        part = nautilus.kept(table, block, before)
+        part = nautilus.kept(table, block, before, generation)
         before = block.tail(1)
         if len(part):
             yield part
 
 
-def _compare(frame: StorePath, table: Table, day: InstrumentDay, temporary: Path, target: pa.Schema) -> int:
+def _compare(
+    frame: StorePath, table: Table, day: InstrumentDay, temporary: Path, target: pa.Schema, generation: int
+) -> int:
     """Read the new file as a stranger would, and compare it with the frame, value by value; its rows."""
     rows = 0
-    with pq.ParquetFile(temporary) as file, closing(prefetch(_kept_blocks(frame, table))) as expected:
+    with pq.ParquetFile(temporary) as file, closing(prefetch(_kept_blocks(frame, table, generation))) as expected:
         if not file.schema_arrow.equals(target, check_metadata=False):
             raise CatalogDiffers(str(day), table.name, "its schema is another one")
         for group, part in enumerate(expected):
             if group >= file.num_row_groups:
                 raise CatalogDiffers(str(day), table.name, f"it has only {file.num_row_groups} row groups")
             try:
-                found = nautilus.from_nautilus(table, file.read_row_group(group))
+                found = nautilus.from_nautilus(table, file.read_row_group(group), generation)
             except pl.exceptions.PolarsError as error:
                 raise CatalogDiffers(str(day), table.name, f"row group {group} cannot be read ({error})") from None
             rows += len(part)
-            wanted = nautilus.as_held(table, part.select(found.columns)).with_columns(
+            wanted = nautilus.as_held(table, part.select(found.columns), generation).with_columns(
                 pl.col(name).cast(kind) for name, kind in found.schema.items() if isinstance(kind, pl.Decimal)
             )
             if not found.equals(wanted):
@@ -360,13 +346,18 @@ __all__ = [
     "Written",
     "admit",
     "carry_out",
+    "claim",
     "claim_series",
     "file_of",
     "finish",
+    "generation_of",
+    "held_generation",
     "is_current",
     "is_ours",
     "matches_frame",
+    "refuse_other",
     "refuse_unfit_nautilus",
+    "refuse_without_reader",
     "rows_by_nautilus",
     "schema_of",
     "stamped_digest",

@@ -22,6 +22,9 @@ from hedgegrid_assets.instruments import (
     definitions_table,
     read_definitions,
 )
+from hedgegrid_assets.model import GENERATION
+from hedgegrid_assets.stages.catalog.files import named_folder
+from hedgegrid_assets.stages.catalog.generations import INSTRUMENT_FOLDERS, generation_of
 from hedgegrid_assets.stages.catalog.installed import refuse_unfit_nautilus
 from hedgegrid_assets.store import (
     Entry,
@@ -37,20 +40,6 @@ from hedgegrid_assets.store import (
 
 NAUTILUS_FILE: Final = "1970-01-01T00-00-00-000000000Z_1970-01-01T00-00-00-000000000Z.parquet"
 """The one file of an instrument: a definition holds from ts 0, and its name is the first that Nautilus lists."""
-
-INSTRUMENT_FOLDERS: Final = (
-    *("betting_instrument", "binary_option", "cfd", "commodity", "crypto_future", "crypto_futures_spread"),
-    *("crypto_option", "crypto_option_spread", "crypto_perpetual", "currency_pair", "equity", "futures_contract"),
-    *(
-        "futures_spread",
-        "index_instrument",
-        "option_contract",
-        "option_spread",
-        "perpetual_contract",
-        "tokenized_asset",
-    ),
-)
-"""Folders of ``data/`` that hold definitions; an instrument is in one of them only."""
 
 _ID: Final = pa.dictionary(pa.int64(), pa.string())
 _NAME: Final = pa.dictionary(pa.int16(), pa.string())
@@ -99,6 +88,37 @@ NAUTILUS_SCHEMAS: Final[Mapping[Kind, pa.Schema]] = {
 }
 """Nautilus 1.231's schema of each class that we write."""
 
+_FEES: Final = frozenset({"maker_fee", "taker_fee"})
+_MAY_LACK: Final = frozenset(
+    {
+        *("lot_size", "max_quantity", "min_quantity", "max_notional", "min_notional", "max_price", "min_price"),
+        *("tick_scheme", "info"),
+    }
+)
+_TIMESTAMP: Final = pa.timestamp("ns", tz="UTC")
+_JSON: Final = pa.json_(pa.string())
+_LATER: Final = {_ID: pa.string(), _NAME: pa.string(), pa.uint64(): _TIMESTAMP, pa.binary(): _JSON}
+"""Types of 1.x -> those of 2.x; the others are the same."""
+
+
+def nautilus_schema(instrument: Instrument, generation: int) -> pa.Schema:
+    """The schema of a definition, with what its footer says.
+
+    2.x holds no fees: a venue's fee model knows them. ``instruments.parquet`` keeps them.
+    """
+    first = NAUTILUS_SCHEMAS[instrument.kind]
+    if generation == GENERATION:
+        return first
+    kinds: dict[str, pa.DataType] = {}
+    for field in first:
+        if field.name == "info":
+            kinds["tick_scheme"] = pa.string()
+        if field.name not in _FEES:
+            kinds[field.name] = _LATER.get(field.type, field.type)
+    says = {"instrument_id": instrument.id, "type_name": first.metadata[b"class"].decode()}
+    return pa.schema([pa.field(name, kind, nullable=name in _MAY_LACK) for name, kind in kinds.items()], metadata=says)
+
+
 CURRENCY_DECIMALS: Final[Mapping[str, int]] = {
     **dict.fromkeys(("JPY", "KRW"), 0),
     **dict.fromkeys(("AUD", "BRL", "CAD", "CHF", "CNH", "CNY", "CZK", "DKK", "EUR", "GBP", "HKD", "HUF", "ILS"), 2),
@@ -124,7 +144,7 @@ def nautilus_folder(instrument: Instrument) -> str:
     return f"{instrument.kind}/{folder_of(instrument.id)}"
 
 
-def nautilus_row(instrument: Instrument) -> pa.Table:
+def nautilus_row(instrument: Instrument, generation: int = GENERATION) -> pa.Table:
     """The definition as Nautilus would write it: one row, its schema, its metadata; both times are 0.
 
     What Nautilus has no column for is in ``info``: ``mark_precision``, ``origin`` and ``"fees": "unknown"``. An
@@ -166,11 +186,12 @@ def nautilus_row(instrument: Instrument) -> pa.Table:
         "margin_maint": _rate(instrument.margin_maint),
         "maker_fee": _rate(instrument.maker_fee),
         "taker_fee": _rate(instrument.taker_fee),
+        "tick_scheme": None,
         "info": _info(instrument),
         "ts_event": 0,
         "ts_init": 0,
     }
-    schema = NAUTILUS_SCHEMAS[instrument.kind]
+    schema = nautilus_schema(instrument, generation)
     return pa.table([_one(values[field.name], field.type) for field in schema], schema=schema)
 
 
@@ -181,6 +202,10 @@ def _one(value: Any, kind: pa.DataType) -> pa.Array:
         valid = pa.py_buffer(bytes([value is not None]))
         code = pa.Array.from_buffers(kind.index_type, 1, [valid, pa.py_buffer(bytes(kind.index_type.bit_width // 8))])
         return pa.DictionaryArray.from_arrays(code, to_arrow(texts, pa.string()))
+    if kind == _JSON:
+        return pa.ExtensionArray.from_storage(kind, to_arrow(pl.Series([value.decode()]), pa.string()))
+    if kind == _TIMESTAMP:
+        return pl.Series([value], dtype=pl.Int64).to_arrow().view(kind)
     return to_arrow(pl.Series([value], dtype=_POLARS[kind]), kind)
 
 
@@ -227,11 +252,11 @@ def refuse_foreign_definition(catalog: Path | StorePath, instrument_id: str) -> 
 
 def check_definition(places: Places, instrument: Instrument) -> None:
     """Raises DocumentDamaged where Nautilus' file of a definition of ours is gone, or says something else."""
-    path = places.nautilus_folder(instrument.kind, instrument.id) / NAUTILUS_FILE
+    path = _file_of(places, instrument)
     why = None
     if path.exists():
         try:
-            why = _what_else(path.read_bytes(), instrument)
+            why = _what_else(path.read_bytes(), instrument, generation_of(places))
         except (pa.ArrowException, OSError) as error:
             why = str(error).strip().splitlines()[0]
     elif not any(any(folder.files(".parquet")) for folder in _folders(places, instrument.id)):
@@ -241,9 +266,9 @@ def check_definition(places: Places, instrument: Instrument) -> None:
 
 
 @lru_cache(maxsize=64)
-def _what_else(content: bytes, instrument: Instrument) -> str | None:
+def _what_else(content: bytes, instrument: Instrument, generation: int) -> str | None:
     """What a file of ours says instead of a definition; None where it says it. Asked for each day, of the same bytes."""
-    same = pq.ParquetFile(pa.BufferReader(content)).read().equals(nautilus_row(instrument))
+    same = pq.ParquetFile(pa.BufferReader(content)).read().equals(nautilus_row(instrument, generation))
     return None if same or not _is_ours(pa.BufferReader(content)) else "another one"
 
 
@@ -262,8 +287,8 @@ def put_definition(places: Places, instrument: Instrument) -> bool:
 
 
 def _put_definition(places: Places, instrument: Instrument) -> bool:
-    row = nautilus_row(instrument)
-    final = places.nautilus_folder(instrument.kind, instrument.id) / NAUTILUS_FILE
+    row = nautilus_row(instrument, generation_of(places))
+    final = _file_of(places, instrument)
     held = definitions_file(places.catalog).found()
     known = read_definitions(places.catalog)
     check_names([*known, instrument.id])
@@ -303,7 +328,13 @@ def _is_ours(path: pa.BufferReader) -> bool:
 def _folders(places: Places, instrument_id: str) -> list[StorePath]:
     """Nautilus' folders that may hold a definition of the instrument, of those that are there."""
     there = {folder.name for folder in (places.catalog / "data").folders()}
-    return [places.nautilus_folder(kind, instrument_id) for kind in INSTRUMENT_FOLDERS if kind in there]
+    name = named_folder(instrument_id, generation_of(places))
+    return [places.nautilus_folder(kind, name) for kind in INSTRUMENT_FOLDERS if kind in there]
+
+
+def _file_of(places: Places, instrument: Instrument) -> StorePath:
+    name = named_folder(instrument.id, generation_of(places))
+    return places.nautilus_folder(instrument.kind, name) / NAUTILUS_FILE
 
 
 def _remove_others(places: Places, instrument_id: str, final: StorePath) -> bool:

@@ -8,18 +8,22 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Final, Literal
+from urllib.parse import quote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hedgegrid_assets.errors import ForeignFile
-from hedgegrid_assets.model import InstrumentDay, Table
+from hedgegrid_assets.model import GENERATION, InstrumentDay, Table
+from hedgegrid_assets.stages.catalog.generations import generation_of
 from hedgegrid_assets.store import AnyFile, Places, StorePath, footer_file
 from hedgegrid_assets.timestamps import NS_PER_SECOND, day_end, day_of, day_start, nautilus_file_name
 
 _STAMP: Final = "hedgegrid.frame."
 _NAME: Final = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d)-(\d\d)-(\d\d)-(\d{9})Z", re.ASCII)
 _FROM, _TO = nautilus_file_name(date(2000, 1, 1)).split("2000-01-01")[1:]
+_PLAIN: Final = "!$&'()+,/:;=@ "
+"""Signs that the store of 2.x leaves as they are, besides letters, digits and ``_.-``."""
 _SET_ASIDE: Final = "set-aside"
 _NAMED_IN_HINT: Final = 20
 
@@ -37,8 +41,14 @@ class Stray:
 
 def folder_in(places: Places, table: Table, instrument_id: str) -> StorePath:
     """Nautilus' own folder of an (instrument, table)."""
-    form = table.form()
-    return places.nautilus_folder(form.folder, form.name_of(instrument_id))
+    generation = generation_of(places)
+    form = table.form(generation)
+    return places.nautilus_folder(form.folder, named_folder(form.name_of(instrument_id), generation))
+
+
+def named_folder(name: str, generation: int) -> str:
+    """The name of a folder: 2.x writes by their bytes, as ``%E5``, what is not ASCII and some signs besides."""
+    return name if generation == GENERATION else quote(name, safe=_PLAIN).replace("~", "%7E")
 
 
 def file_of(places: Places, day: InstrumentDay, table: Table) -> StorePath:

@@ -1,4 +1,4 @@
-"""The NautilusTrader beside us, known without its import (2 s): can it read what we write?"""
+"""The NautilusTrader beside us, known without its import (2 s): which form does it read?"""
 
 import re
 from functools import cache
@@ -10,23 +10,38 @@ from typing import Final
 from hedgegrid_assets.errors import NautilusUnfit
 
 _DECLARED: Final = Path("core", "rust", "model.pxd")
-"""Says, in every wheel, for how many bits it was built."""
+"""Says, in every wheel of 1.x, for how many bits it was built."""
 _FIRST: Final = (1, 231)
+_LAST: Final = 2
 
 
 @cache
-def refuse_unfit_nautilus() -> None:
-    """Raises NautilusUnfit if the installed NautilusTrader cannot read this catalog's form; without one all is fine."""
+def installed_version() -> str | None:
+    """None: there is none."""
     try:
-        found = version("nautilus_trader")
+        return version("nautilus_trader")
     except PackageNotFoundError:
-        return
+        return None
+
+
+@cache
+def installed_generation() -> int | None:
+    """Whose form the installed NautilusTrader reads; None: none is installed. Raises NautilusUnfit if it reads none of ours."""
+    found = installed_version()
+    if found is None:
+        return None
     numbers = re.match(r"(\d+)\.(\d+)", found)
-    if numbers is None or not _FIRST <= (int(numbers[1]), int(numbers[2])) < (2, 0):
-        reads = "which reads it as empty, without an error" if found.startswith("2") else "which was never tried on it"
-        raise NautilusUnfit(found, reads)
-    if _is_64_bit():
+    if numbers is None or not _FIRST <= (int(numbers[1]), int(numbers[2])) < (_LAST + 1, 0):
+        raise NautilusUnfit(found, "which was never tried on it")
+    generation = int(numbers[1])
+    if generation == 1 and _is_64_bit():
         raise NautilusUnfit(f"{found} of 64 bits", "which cannot read its values")
+    return generation
+
+
+def refuse_unfit_nautilus() -> None:
+    """Raises NautilusUnfit if the installed NautilusTrader reads no form that we write; without one all is fine."""
+    installed_generation()
 
 
 def _is_64_bit() -> bool:

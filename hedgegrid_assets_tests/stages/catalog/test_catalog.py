@@ -438,8 +438,8 @@ def test_what_does_not_read_back_equal_is_not_published(yard: Yard, monkeypatch:
     ready(yard)
     make = nautilus.to_nautilus
 
-    def wrong(table: Table, frame: pl.DataFrame, target: pa.Schema, instrument_id: str) -> pa.Table:
-        return make(table, frame.with_columns(pl.col("ts_event") + 1), target, instrument_id)
+    def wrong(table: Table, frame: pl.DataFrame, target: pa.Schema, instrument_id: str, generation: int) -> pa.Table:
+        return make(table, frame.with_columns(pl.col("ts_event") + 1), target, instrument_id, generation)
 
     monkeypatch.setattr(nautilus, "to_nautilus", wrong)
     with pytest.raises(CatalogDiffers, match="ts_event"):

@@ -1,0 +1,289 @@
+"""Catalogs for NautilusTrader 2.x: file by file what its own migration makes of our catalogs for 1.x."""
+
+import gzip
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from hedgegrid_assets.cli import run
+from hedgegrid_assets.errors import FormsMixed
+from hedgegrid_assets.inspect.validation import validate_catalog
+from hedgegrid_assets.model import GENERATIONS, InstrumentDay
+from hedgegrid_assets.stages.catalog import generation_of
+from hedgegrid_assets.stages.catalog.definitions import NAUTILUS_FILE, nautilus_row, write_definition
+from hedgegrid_assets.stages.catalog.files import file_of, named_folder
+from hedgegrid_assets.stages.catalog.generations import claim
+from hedgegrid_assets.stages.verdict import read_verdict
+from hedgegrid_assets.store import Places, plain
+from hedgegrid_assets.tables import TABLES
+from hedgegrid_assets_tests.instruments.test_instruments import NAMED
+from hedgegrid_assets_tests.nautilus2 import WITH_NAUTILUS_2, asked
+from hedgegrid_assets_tests.scenario import MIDNIGHT_MS
+
+ID: Final = "BTCUSDT-PERP.BINANCE"
+DAY: Final = date(2024, 1, 1)
+TOKENS: Final = "trades,mark,index,funding,quotes,deltas,depth,bars"
+OF_OURS: Final = ("liquidation", "open_interest")
+BOOK: Final = [f"{side}s[{n}].{what}" for n in range(5) for side in ("ask", "bid") for what in ("price", "amount")]
+HEADS: Final = {
+    "trades": "id,side,price,amount",
+    "derivative_ticker": "funding_timestamp,funding_rate,predicted_funding_rate,open_interest,last_price,index_price,mark_price",
+    "quotes": "ask_amount,ask_price,bid_price,bid_amount",
+    "incremental_book_L2": "is_snapshot,side,price,amount",
+    "book_snapshot_5": ",".join(BOOK),
+    "liquidations": "id,side,price,amount",
+}
+EIGHT: Final = str((MIDNIGHT_MS + 8 * 3_600_000) * 1000)
+
+
+def level(number: int) -> str:
+    return f"{42001 + number}.5,{number + 1}.125,{42000 - number}.5,{number + 1}.25"
+
+
+ROWS: Final = {
+    "trades": [
+        "1,buy,42000.5,0.1",
+        f"{'x' * 40},sell,42000.51,1",
+        "3,unknown,0.01,0.001",
+        f"{'a' * 36},sell,17014118346046,34028236692000",
+    ],
+    "derivative_ticker": [
+        f"{EIGHT},0.0001,0.0002,1000,1,42000.12345678,42000.1",
+        f"{EIGHT},-0.00000001,,1001.5,1,42000.2,42000.2",
+        ",0,,1002,1,42000.3,42000.3",
+        f"{EIGHT},0.0000000000000000000012345,,1002,1,42000.3,42000.3",
+        f"{EIGHT},0.00010000,,1002,1,42000.3,42000.3",
+    ],
+    "quotes": [f"{n}.5,42000.5,42000.4,{n}" for n in range(4)],
+    "incremental_book_L2": [
+        "true,bid,42000,1",
+        "true,ask,42001,2",
+        "false,bid,42000,0",
+        "false,ask,42000.5,3",
+    ],
+    "book_snapshot_5": [
+        ",".join(map(level, range(5))),
+        ",".join([*map(level, range(3)), "42004.5,4.125,,", ",,,"]),
+        "42001.5,1,,,,,,,,,,,,,,,,,,",
+        ",,42000.5,1,,,,,,,,,,,,,,,,",
+        "," * 19,
+    ],
+    "liquidations": [f",sell,42000.{n + 1},0.0{n + 1}" for n in range(3)],
+}
+"""What is hard in each: ids that are too long, no side, the largest values, rates in exponents, books without levels."""
+
+
+def _stored(folder: Path) -> None:
+    """A day of each data set of Tardis in the cache."""
+    for kind, rows in ROWS.items():
+        lines = [f"exchange,symbol,timestamp,local_timestamp,{HEADS[kind]}"]
+        for number, row in enumerate(rows):
+            at = MIDNIGHT_MS + (0 if row.startswith("true") else number) * 1000
+            lines.append(f"binance-futures,BTCUSDT,{at}000,{at}500,{row}")
+        path = folder / "cache/datasets" / f"binance-futures_{kind}_2024-01-01_BTCUSDT.csv.gz"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(gzip.compress("".join(f"{line}\n" for line in lines).encode(), mtime=0))
+    decimals = {"price_precision": 2, "size_precision": 3, "mark_precision": 8}
+    config = {"cache_dir": str(folder / "cache"), "depth_kind": "book_snapshot_5", "instruments": {"BTCUSDT": decimals}}
+    (folder / "t.json").write_text(json.dumps(config))
+
+
+def _converted(folder: Path, output: str, *more: str, tokens: str = TOKENS) -> int:
+    days = ["--start", "2024-01-01", "--end", "2024-01-02", "--data-types", tokens, "-q"]
+    places = ["--output", str(folder / output), "--data", str(folder / f"{output}-data")]
+    command = ["replay-to-parquet", "--source", "tardis", "--symbol", "BTCUSDT", "--config", str(folder / "t.json")]
+    return run([*command, *days, *places, *more])
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same days in both forms: ``first`` and ``second``."""
+    folder = tmp_path_factory.mktemp("both")
+    _stored(folder)
+    assert _converted(folder, "first") == 0
+    assert _converted(folder, "second", "--nautilus", "2", tokens=f"{TOKENS},liquidations,open_interest") == 0
+    return folder
+
+
+def _days(root: Path) -> Iterator[tuple[str, Path]]:
+    """(table, Nautilus' file) of all that a catalog holds."""
+    places = Places.of_catalog(root)
+    for name, table in TABLES.items():
+        for day in places.frame_days(ID, table.folder):
+            yield name, file_of(places, InstrumentDay(ID, day), table).local()
+
+
+def _plain(table: pa.Table) -> pa.Table:
+    """Words as texts: which number a word has in the dictionary of a file is nobody's business."""
+    columns = [table[name].combine_chunks() for name in table.column_names]
+    return pa.table(
+        [column.cast(pa.string()) if pa.types.is_dictionary(column.type) else column for column in columns],
+        names=table.column_names,
+    )
+
+
+def _bytes(root: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+# ---------------------------------------------------------------- as 2.x itself
+
+
+@WITH_NAUTILUS_2
+def test_our_files_equal_those_of_its_own_migration_row_by_row_and_are_read_alike(both: Path, tmp_path: Path) -> None:
+    case = {"legacy": str(both / "first"), "migrated": str(tmp_path / "migrated"), "ours": str(both / "second")}
+    compared: dict[str, int] = {}
+    answer = asked("migrate", case, tmp_path / "answer.json")
+    for name, path in _days(both / "second"):
+        if name in OF_OURS:
+            continue
+        ours, theirs = pq.read_table(path), pq.read_table(tmp_path / "migrated" / path.relative_to(both / "second"))
+        assert ours.schema.equals(theirs.schema, check_metadata=True), name
+        assert _plain(ours).equals(_plain(theirs)), name
+        compared[name] = len(ours)
+    assert compared == {
+        "trade_tick": 4,
+        "mark_price_update": 5,
+        "index_price_update": 5,
+        "funding_rate_update": 5,
+        "quote_tick": 4,
+        "bar_1_minute": 1,
+        "order_book_deltas": 5,
+        "order_book_depths": 5,
+    }
+    assert answer["ours"] == answer["migrated"]
+    assert {kind: len(rows) for kind, rows in answer["ours"].items()} == {
+        "TradeTick": 4,
+        "QuoteTick": 4,
+        "MarkPriceUpdate": 5,
+        "IndexPriceUpdate": 5,
+        "FundingRateUpdate": 5,
+        "Bar": 1,
+        "OrderBookDelta": 5,
+        "OrderBookDepth": 5,
+        "instruments": 1,
+    }
+    assert [row[:4] for row in answer["ours"]["TradeTick"]][:2] == [
+        ["42000.50", "0.100", "BUY", "1"],
+        ["42000.51", "1.000", "SELL", "~4afa2b73054c8f3af5e94c6c7215068e"],
+    ]
+
+
+@WITH_NAUTILUS_2
+def test_definitions_equal_those_of_its_own_migration(tmp_path: Path) -> None:
+    chosen = {replace(each, id=f"{name.upper()}-{each.id}") for name, each in NAMED.items()}
+    for generation, output in zip(GENERATIONS, ("first", "second"), strict=True):
+        claim(Places.of_catalog(tmp_path / output), generation)
+        for each in chosen:
+            write_definition(tmp_path / output, each)
+    case = {"legacy": str(tmp_path / "first"), "migrated": str(tmp_path / "m"), "ours": str(tmp_path / "second")}
+    answer = asked("migrate", case, tmp_path / "answer.json")
+    for each in chosen:
+        place = Path("data", each.kind, named_folder(each.id.replace("/", ""), 2), NAUTILUS_FILE)
+        ours, theirs = pq.read_table(tmp_path / "second" / place), pq.read_table(tmp_path / "m" / place)
+        assert ours.schema.equals(theirs.schema, check_metadata=True), each.id
+        assert ours.equals(theirs), each.id
+    assert answer["ours"]["instruments"] == answer["migrated"]["instruments"]
+    assert len(answer["ours"]["instruments"]) == len(chosen)
+
+
+# ---------------------------------------------------------------- one catalog, one form
+
+
+def test_frames_and_verdicts_are_the_same_for_both(both: Path) -> None:
+    for name, _ in _days(both / "first"):
+        table = TABLES[name]
+        first, second = (Places.of_catalog(both / output) for output in ("first", "second"))
+        verdicts = [read_verdict(each, table, InstrumentDay(ID, DAY)) for each in (first, second)]
+        assert verdicts[0] is not None
+        assert plain(verdicts[0]) == plain(verdicts[1])
+        frames = [each.frame(ID, table.folder, DAY).read_bytes() for each in (first, second)]
+        assert frames[0] == frames[1]
+
+
+def test_a_catalog_says_which_generation_it_is_for(both: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert [generation_of(Places.of_catalog(both / output)) for output in ("first", "second")] == [1, 2]
+    assert not (both / "first/.hedgegrid/form.json").exists()
+    assert json.loads((both / "second/.hedgegrid/form.json").read_text())["nautilus"] == 2
+    assert run(["validate", str(both / "second"), "--nautilus", "2"]) == 0
+    assert "for NautilusTrader 2.x" in capsys.readouterr().out.replace("\n", " ")
+    assert validate_catalog(both / "second", nautilus=2).to_dict()["nautilus"] == 2
+
+
+def test_what_the_installed_nautilus_cannot_read_is_never_ok(both: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for flags in ("", "--nautilus 1", "--nautilus 2 --deep"):
+        assert run(["validate", str(both / "second"), *flags.split()]) == 1
+        shown = capsys.readouterr()
+        assert not shown.out
+        assert "for NautilusTrader 2.x" in shown.err or "itself (--deep): expected >=2.0.0rc7,<3" in shown.err
+
+
+def test_the_other_generation_is_refused_by_name_and_leaves_all_as_it_was(
+    both: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for output, said in (("first", "2"), ("second", "1")):
+        before = _bytes(both / output)
+        assert _converted(both, output, "--nautilus", said) == 1
+        told = capsys.readouterr().err
+        assert (
+            f"{both / output} is for NautilusTrader {3 - int(said)}.x: expected the same, found --nautilus {said}"
+            in told
+        )
+        assert f"hedgegrid catalog convert --nautilus {said} --catalog {both / output}" in told
+        assert before == _bytes(both / output)
+
+
+def test_a_catalog_for_2_is_written_on_without_saying_it_again(both: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _converted(both, "second") == 0
+    assert not (both / "second/data/trade_tick").exists()
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize("said", ["0", "3"])
+def test_an_unknown_generation_is_a_mistake_of_the_user(
+    said: str, both: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _converted(both, "third", "--nautilus", said) == 2
+    assert f"expected 1 or 2, found {said}" in capsys.readouterr().err
+
+
+def test_a_mixture_is_named_by_both_of_its_folders(
+    both: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for output, kind in (("first", "trade_tick"), ("second", "trades")):
+        source = next((both / output / "data" / kind).rglob("*.parquet"))
+        target = tmp_path / "c/data" / kind / ID / source.name
+        target.parent.mkdir(parents=True)
+        target.write_bytes(source.read_bytes())
+    with pytest.raises(FormsMixed, match=r"1\.x by .*trade_tick, 2\.x by .*trades"):
+        validate_catalog(tmp_path / "c")
+    assert _converted(both, "c", "--output", str(tmp_path / "c")) == 1
+    assert "is for two generations of NautilusTrader" in capsys.readouterr().err
+
+
+def test_a_definition_of_1_is_damaged_in_a_catalog_for_2(tmp_path: Path) -> None:
+    """Definitions have one place for both, so that both forms cannot stand in one tree."""
+    places = Places.of_catalog(tmp_path)
+    claim(places, 2)
+    write_definition(tmp_path, NAMED["perpetual"])
+    (path,) = (tmp_path / "data").rglob("*.parquet")
+    pq.write_table(nautilus_row(NAMED["perpetual"]), path)
+    assert write_definition(tmp_path, NAMED["perpetual"])
+    assert pq.read_schema(path).metadata[b"type_name"] == b"CryptoPerpetual"
+
+
+def test_a_catalog_of_nautilus_2_itself_is_told_by_its_files(both: Path, tmp_path: Path) -> None:
+    source = next((both / "second/data/order_book_deltas").rglob("*.parquet"))
+    target = tmp_path / "data/order_book_deltas" / ID / source.name
+    target.parent.mkdir(parents=True)
+    target.write_bytes(source.read_bytes())
+    assert generation_of(Places.of_catalog(tmp_path)) == 2
+    (day,) = validate_catalog(tmp_path, nautilus=2).days
+    assert (day.table, day.rows, day.frame_matches_verdict) == ("order_book_deltas", 5, None)
