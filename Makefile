@@ -1,6 +1,6 @@
 # Every target first fetches what it needs, once: uv if there is none that works, then the locked packages into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow servers nautilus2 survive dev bench bench-full lint format clean
+.PHONY: help setup demo test test-slow servers nautilus2 survive soak licences dev bench bench-full lint format clean
 
 UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo .uv/bin/uv)
 BIN := .venv/bin
@@ -11,6 +11,7 @@ PYTHONS := $(shell cat .python-version) 3.12 3.14
 NAUTILUS2 ?= $(shell sed -n 's/^VERSION: Final = "\(.*\)"/\1/p' hedgegrid_assets_tests/nautilus2.py)
 PORT ?= 3000
 N ?= 300
+MINUTES ?= 10
 SEED ?= 1
 
 export UV_PROJECT_ENVIRONMENT := .venv
@@ -41,6 +42,12 @@ nautilus2: $(READY) ## NautilusTrader 2.x in .nautilus2, for the tests that comp
 
 survive: $(READY) ## kill commands at N random points; the next run must leave the bytes of an undisturbed one: make survive N=300 SEED=7
 	$(BIN)/python -m hedgegrid_assets_tests.survival --trials $(N) --seed $(SEED)
+
+soak: $(READY) ## Dagster's daemon under faults and kills for some minutes; the end must be as if built at once: make soak MINUTES=10 SEED=7
+	$(BIN)/python -m hedgegrid_assets_tests.soak --minutes $(MINUTES) --seed $(SEED)
+
+licences: $(READY) ## list the licences of all packages that an installation brings, in docs/licences.md
+	$(BIN)/python scripts/licences.py > docs/licences.md
 
 dev: $(READY) ## the Dagster UI with its daemon, on this machine only: make dev PORT=3000
 	@mkdir -p "$$DAGSTER_HOME" && cp dagster.yaml "$$DAGSTER_HOME/"

@@ -96,7 +96,7 @@ def _undisturbed(case: Case, folder: Path) -> Undisturbed:
     seconds = time.monotonic() - began
     steps = json.loads((folder / "done").read_text())["steps"]
     _expect(case, "told", *_forked(case.told, home))
-    return Undisturbed(case, folder, steps, seconds, _tree(home))
+    return Undisturbed(case, folder, steps, seconds, tree(home))
 
 
 def _import_what_it_imported(folder: Path) -> None:
@@ -129,7 +129,7 @@ def _trial(number: int, plain: Undisturbed, chance: random.Random) -> Trial:
     faults = [f"the next run ended with {code}: {said}"] if code else []
     code, said = _forked(plain.case.told, home)
     faults += [f"cannot be looked at ({code}): {said}"] if code else []
-    return Trial(number, plain.case.name, tuple(killed), (*faults, *_differences(plain.tree, _tree(home))))
+    return Trial(number, plain.case.name, tuple(killed), (*faults, *differences(plain.tree, tree(home))))
 
 
 # ---------------------------------------------------------------- a process that is killed
@@ -219,7 +219,7 @@ def _last_words(output: Path) -> str:
 # ---------------------------------------------------------------- what is left
 
 
-def _tree(home: Path) -> Tree:
+def tree(home: Path) -> Tree:
     """Every file and folder but locks and Dagster's own, archives by their members, documents without their clocks."""
     found: Tree = {}
     for path in sorted(home.rglob("*")):
@@ -255,7 +255,7 @@ def _stripped(value: Any) -> Any:
     return [_stripped(inner) for inner in value] if isinstance(value, list) else value
 
 
-def _differences(expected: Tree, found: Tree) -> Iterator[str]:
+def differences(expected: Tree, found: Tree) -> Iterator[str]:
     yield from (f"left over: {name}" for name in sorted(found.keys() - expected.keys()))
     yield from (f"missing: {name}" for name in sorted(expected.keys() - found.keys()))
     for name in sorted(expected.keys() & found.keys()):

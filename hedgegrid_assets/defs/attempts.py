@@ -47,6 +47,10 @@ class Attempts:
         pause = min(_FIRST_SECONDS * 2 ** (self.count - 1), _LONGEST_SECONDS) if self.count > 1 else 0
         return self.ended + pause
 
+    def is_due(self, now: float) -> bool:
+        """It is time, or the clock was set back since: nobody waits for a time that may be far ahead."""
+        return not self.ended <= now < self.next
+
 
 def attempts_of(instance: dg.DagsterInstance, job: str, content: str) -> Attempts:
     """The runs of a job for a content."""

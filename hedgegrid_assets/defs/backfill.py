@@ -34,6 +34,7 @@ from hedgegrid_assets.pipeline.freshness import is_fresh, with_raw
 from hedgegrid_assets.pipeline.outages import take_over_outages
 from hedgegrid_assets.stages.catalog import claim, refuse_unfit_nautilus
 from hedgegrid_assets.store import make_folder
+from hedgegrid_assets.store.processes import is_alive
 
 if TYPE_CHECKING:
     from hedgegrid_assets.defs.private import SerializableErrorInfo
@@ -198,18 +199,8 @@ def _close_killed(instance: dg.DagsterInstance, job: str) -> None:
     """Runs of backfills that were killed: nobody else would say that they are over, and they would look as if they ran."""
     for run in instance.get_runs(dg.RunsFilter(job_name=job, statuses=list(_NOT_OVER))):
         host, _, process = run.tags.get(BACKFILL_TAG, "").rpartition("/")[2].rpartition("-")
-        if host == platform.node() and process.isdigit() and not _is_alive(int(process)):
+        if host == platform.node() and process.isdigit() and not is_alive(int(process), "python"):
             instance.report_run_failed(run, "its process was killed; the days that it had finished are good")
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # somebody else's
-        return True
-    return True
 
 
 class _Progress:

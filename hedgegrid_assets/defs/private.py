@@ -13,6 +13,8 @@ from dagster._core.definitions.unresolved_asset_job_definition import (
     UnresolvedAssetJobDefinition as UnresolvedAssetJobDefinition,
 )
 from dagster._core.instance import InstanceRef as InstanceRef
+from dagster._core.launcher.base import CheckRunHealthResult as CheckRunHealthResult
+from dagster._core.launcher.base import WorkerStatus as WorkerStatus
 from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES as IN_PROGRESS_RUN_STATUSES
 from dagster._core.storage.event_log import ConsolidatedSqliteEventLogStorage as ConsolidatedSqliteEventLogStorage
 from dagster._core.storage.event_log import SqliteEventLogStorage as SqliteEventLogStorage
@@ -20,6 +22,7 @@ from dagster._core.storage.event_log.sqlite.consolidated_sqlite_event_log import
     SQLITE_EVENT_LOG_FILENAME as SQLITE_EVENT_LOG_FILENAME,
 )
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME as INDEX_SHARD_NAME
+from dagster._core.storage.tags import GRPC_INFO_TAG as GRPC_INFO_TAG
 from dagster._serdes import ConfigurableClassData as ConfigurableClassData
 from dagster_shared.error import SerializableErrorInfo as SerializableErrorInfo
 

@@ -117,7 +117,7 @@ def _waiting(feed_context: FeedContext, instance: dg.DagsterInstance, settled: I
     if is_in_flight(instance, job):
         return _Wait("files are being imported")
     tried = attempts_of(instance, job, content)
-    if time.time() >= tried.next:
+    if tried.is_due(time.time()):
         tags = {**_FIRST, CONTENT_TAG: content}
         return _Wait("", dg.RunRequest(job_name=job, run_key=f"import@{content}#{tried.count}", tags=tags))
     error = ImportFails(str(feed_context.places.landing), tried.count, tried.why, tried.next)
@@ -172,7 +172,7 @@ def _lost(feed_context: FeedContext, instance: dg.DagsterInstance, sensor: str) 
     job = days_job(feed_context)
     for run in lost_runs(instance, job, sensor, _LOOKED_BACK):
         tried = attempts_of(instance, job, run.tags[CONTENT_TAG])
-        if tried.in_flight or tried.judged or time.time() < tried.next:
+        if tried.in_flight or tried.judged or not tried.is_due(time.time()):
             continue
         key = run.tags.get("dagster/partition")
         kept = (CONTENT_TAG, RANGE_START, RANGE_END)

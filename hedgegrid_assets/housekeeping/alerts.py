@@ -62,8 +62,8 @@ def tell(places: Places, alerts: Iterable[Alert], now: datetime | None = None) -
     """Put aside what was not told lately; how many that are."""
     now = now or datetime.now(UTC)
     with _changing(places) as state:
-        recent = str((now - timedelta(days=REMEMBERED_DAYS)).date())
-        sent = {key: day for key, day in state.sent.items() if day > recent}
+        first, last = (str((now + timedelta(days=days)).date()) for days in (1 - REMEMBERED_DAYS, 1))
+        sent = {key: day for key, day in state.sent.items() if first <= day <= last}  # the clock may have been set back
         new = {alert.key: alert for alert in alerts if alert.key not in sent}
         if new:
             sent |= dict.fromkeys(new, str(now.date()))

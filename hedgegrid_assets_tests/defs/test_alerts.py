@@ -212,6 +212,12 @@ def test_what_was_told_is_told_again_after_a_week_and_not_before(tmp_path: Path)
     assert told == [1, 0, 0, 1]
 
 
+def test_what_a_clock_told_that_was_far_ahead_is_told_again_once_it_is_right(tmp_path: Path) -> None:
+    places = Places(tmp_path, tmp_path / "catalog")
+    times = [at(1, "08:00"), at(1, "08:00") + timedelta(days=365), at(2, "08:00"), at(3, "08:00")]
+    assert [tell(places, [Alert("k", "x")], when) for when in times] == [1, 1, 1, 0]
+
+
 def test_a_message_is_short_and_no_markup_of_the_datas_own() -> None:
     text = message_of([Alert(str(n), f"<!channel> & \x1b[31m {n} " + "x" * 1_000) for n in range(50)])
     assert "<" not in text.replace("&lt;", "")
