@@ -5,7 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from uuid import uuid4
 
 import polars as pl
@@ -223,7 +223,7 @@ def moto(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 def test_another_server_gives_the_same_objects(moto: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    import boto3
+    boto3: Any = pytest.importorskip("boto3")
 
     name = f"t{uuid4().hex}"
     assert command(arguments(tmp_path, f"s3://{name}/catalog")) == 1
