@@ -50,10 +50,7 @@ licences: $(READY) ## list the licences of all packages that an installation bri
 	$(BIN)/python scripts/licences.py > docs/licences.md
 
 dev: $(READY) ## the Dagster UI with its daemon, on this machine only: make dev PORT=3000
-	@mkdir -p "$$DAGSTER_HOME" && cp dagster.yaml "$$DAGSTER_HOME/"
-	@echo "the UI: http://127.0.0.1:$(PORT) (warnings and errors of the services follow; runs tell theirs in the UI)"
-	@export PYTHONWARNINGS='ignore:Function `dev_command` is superseded'; \
-	cd "$$DAGSTER_HOME" && exec "$(CURDIR)/$(BIN)/dagster" dev -w "$(CURDIR)/workspace.yaml" -h 127.0.0.1 -p $(PORT) --log-level warning
+	@exec $(BIN)/hedgegrid dev --port $(PORT)
 
 bench: $(READY) ## measure the conversion against nautilus' own loader and others, ~3 min: make bench ARGS="--only Tardis"
 	$(BIN)/python -m benchmarks $(ARGS)

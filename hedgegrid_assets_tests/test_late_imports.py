@@ -52,6 +52,7 @@ LATE = (
     Late("cli", "hedgegrid_assets.store", COMMAND),
     Late("cli", "hedgegrid_assets.tables", COMMAND),
     Late("cli", "hedgegrid_assets.venues", COMMAND),
+    Late("cli", "importlib.metadata", "only --version needs it"),
     Late("cli", "rich", TABLES_FOR_PEOPLE),
     Late("config.yaml_lines", "ruamel.yaml", "a tenth of a second; most files given with --config are JSON"),
     Late("inspect.charts", "PIL", "only a chart that is drawn needs it"),

@@ -5,7 +5,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import typer
 
@@ -13,6 +13,7 @@ from hedgegrid_assets.cli import (
     backtest,
     backup,
     convert,
+    dev,
     diff,
     doctor,
     inspect,
@@ -35,7 +36,6 @@ app: Final = typer.Typer(
     help="Raw crypto market data in, NautilusTrader catalogs you can trust out.",
     epilog=_EPILOG,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -89,6 +89,7 @@ app.command("demo")(_exits(operate.demo))
 app.command("replay-to-parquet", cls=CommandWithTables)(_exits(convert.replay_to_parquet))
 app.command("generate-sample-data")(_exits(convert.generate_sample_data))
 app.command("backfill")(_exits(operate.backfill))
+app.command("dev")(_exits(dev.dev))
 app.command("status")(_exits(status.status))
 app.command("doctor")(_exits(doctor.doctor))
 app.command("backup")(_exits(backup.backup))
@@ -117,6 +118,23 @@ instruments.command("import")(_exits(setup.instruments_import))
 instruments.command("widen")(_exits(operate.instruments_widen))
 app.add_typer(feeds, name="feeds")
 feeds.command("check")(_exits(inspect.feeds_check))
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        sys.stdout.write(f"hedgegrid-assets {version('hedgegrid-assets')}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Options before a command."""
 
 
 def run(arguments: Sequence[str]) -> int:

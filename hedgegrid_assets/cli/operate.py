@@ -25,7 +25,8 @@ from hedgegrid_assets.cli.output import (
 )
 from hedgegrid_assets.cli.setup import starter_root
 from hedgegrid_assets.cli.snippet import SNIPPET
-from hedgegrid_assets.config.paths import data_path
+from hedgegrid_assets.config.paths import data_path, feeds_path
+from hedgegrid_assets.errors import FeedsFileMissing, UsageError
 from hedgegrid_assets.names import check_lookup
 from hedgegrid_assets.timestamps import day_end, day_start, parse_day
 
@@ -115,6 +116,9 @@ def demo(
     """
     from hedgegrid_assets.inspect.validation import validate_catalog
 
+    if feeds is None and not feeds_path().exists():
+        feeds = starter_root() / "feeds.yaml"
+        say("note: no feeds.yaml here: this is the one that `hedgegrid init` lays out")
     summary = _backfill(DEMO_FEED, data, feeds, None, None, None, verbose=verbose, quiet=quiet or as_json)
     catalog = _near((data or data_path()) / "catalog")
     instrument = summary.days[0].day.instrument_id
@@ -138,7 +142,9 @@ def demo(
 
 
 def backfill(
-    feed: Annotated[str, typer.Argument(help="A feed of feeds.yaml.")],
+    feed: Annotated[
+        str, typer.Argument(help="A feed of feeds.yaml; without, they are listed.", show_default=False)
+    ] = "",
     start: Annotated[str | None, typer.Option("--start", help="First day, YYYY-MM-DD; the feed's own start.")] = None,
     end: Annotated[
         str | None, typer.Option("--end", help="First day that is not wanted any more (exclusive); today.")
@@ -156,8 +162,9 @@ def backfill(
 ) -> int:
     """Run a feed's Dagster assets for all days that are missing or changed, in one process.
 
-    The runs and their checks are shown by the UI (make dev) of the same DAGSTER_HOME. A day that fails stops no other.
+    The runs and their checks are shown by the UI (hedgegrid dev) of the same DAGSTER_HOME. A day that fails stops no other.
     """
+    _refuse_no_feed(feed, feeds)
     summary = _backfill(
         feed, data, feeds, start, end, symbol, force=force, block=block, verbose=verbose, quiet=quiet or as_json
     )
@@ -166,6 +173,20 @@ def backfill(
     elif not quiet or not summary.ok:
         _show(summary)
     return 0 if summary.ok else 1
+
+
+def _refuse_no_feed(feed: str, feeds: Path | None) -> None:
+    """Before Dagster is started, which takes seconds."""
+    file = feeds or feeds_path()
+    if not file.exists():
+        raise FeedsFileMissing(file)
+    if not feed:
+        from hedgegrid_assets.config.feeds import read_feeds
+
+        known = ", ".join(read_feeds(file).feeds) or "none"
+        raise UsageError(
+            f"which feed: expected one of {known} ({file}), found none named", hint="hedgegrid backfill FEED"
+        )
 
 
 def _backfill(
@@ -254,7 +275,12 @@ def _say_next(catalog: Path, instrument: str) -> None:
     out = console()
     out.print("\nNext:", style="bold")
     for what, why in (
-        ("make dev", "the Dagster UI on http://127.0.0.1:3000: lineage, partitions, checks"),
+        *(
+            []
+            if feeds_path().exists()
+            else [(f"{command} init", "feeds.yaml, configurations and examples, which these use")]
+        ),
+        (f"{command} dev", "the Dagster UI on http://127.0.0.1:3000: lineage, partitions, checks"),
         (
             f"{command} run-backtest -b configs/backtest/btcusdt_mark_trades_funding.yaml "
             "-s configs/strategies/hedge_grid_v1.yaml --stress",

@@ -57,7 +57,8 @@ def init(
     elif not quiet:
         console().print(f"{folder.resolve()}: {len(made)} files made, {len(kept)} kept as they were", markup=False)
         console().print(
-            "try: hedgegrid replay-to-parquet --source csv --symbol BTCUSDT --start 2024-01-01 --end 2024-01-07 "
+            "try: hedgegrid demo, hedgegrid dev (the Dagster UI), or\n"
+            "hedgegrid replay-to-parquet --source csv --symbol BTCUSDT --start 2024-01-01 --end 2024-01-07 "
             "--config examples/data_configs/csv_source_config.json",
             markup=False,
         )

@@ -24,7 +24,7 @@ from hedgegrid_assets.config.origin import (
 from hedgegrid_assets.config.paths import RESERVED_PREFIX
 from hedgegrid_assets.config.settings import setting_notes
 from hedgegrid_assets.config.yaml_lines import Unreadable, Walk, plain_file
-from hedgegrid_assets.errors import FeedsFileError, UsageError
+from hedgegrid_assets.errors import FeedsFileError, FeedsFileMissing, UsageError
 from hedgegrid_assets.fields import Day, GapSeconds, NamePart, matches, shown
 from hedgegrid_assets.names import nautilus_takes_for_one
 from hedgegrid_assets.sources import SOURCES
@@ -215,8 +215,10 @@ class FeedsFile:
 def read_feeds(path: Path) -> FeedsFile:
     """Read and check every feed of a file; one that does not validate is reported and stops no other.
 
-    Raises FeedsFileError if the file as a whole cannot be used.
+    Raises FeedsFileError if the file as a whole cannot be used, FeedsFileMissing if it is not there.
     """
+    if not path.exists():
+        raise FeedsFileMissing(path)
     try:
         tree, walk = plain_file(path)
     except Unreadable as error:

@@ -1,4 +1,4 @@
-"""Where feeds.yaml and the data are, and what begins the names of our own folders."""
+"""Where feeds.yaml, the data and Dagster's history are, and what begins the names of our own folders."""
 
 import os
 from pathlib import Path
@@ -15,3 +15,9 @@ def feeds_path() -> Path:
 def data_path() -> Path:
     """Root of the data: ``HEDGEGRID_DATA``, else ``data`` in the working directory."""
     return Path(os.environ.get("HEDGEGRID_DATA") or "data")
+
+
+def dagster_home() -> Path:
+    """Where Dagster's history is: ``DAGSTER_HOME``, as it is given; else ``.dagster_home`` in the working directory."""
+    given = os.environ.get("DAGSTER_HOME")
+    return Path(given).expanduser() if given else Path(".dagster_home").absolute()

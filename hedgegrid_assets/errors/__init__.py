@@ -4,6 +4,7 @@ HedgegridError
 ├── UsageError           exit 2: a flag, a date, a configuration file
 │   ├── BacktestFileError, BacktestRefused
 │   ├── FeedsFileError
+│   │   └── FeedsFileMissing
 │   └── NeedsDisk        what cannot be done to a catalog that is not on a disk
 ├── DataError            exit 1: what the data says
 │   ├── NoDataFetched
@@ -55,6 +56,7 @@ from hedgegrid_assets.errors.base import (
     DataError,
     EnvironmentFault,
     FeedsFileError,
+    FeedsFileMissing,
     HedgegridError,
     NoDataFetched,
     NotPublished,
@@ -141,6 +143,7 @@ __all__ = [
     "EngineDied",
     "EnvironmentFault",
     "FeedsFileError",
+    "FeedsFileMissing",
     "FileContradicts",
     "FileRefused",
     "FileUnreadable",

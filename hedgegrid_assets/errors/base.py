@@ -55,11 +55,22 @@ class FeedsFileError(UsageError):
 
     code = "feeds"
 
-    def __init__(self, path: Path, problems: Sequence[str]) -> None:
+    def __init__(self, path: Path, problems: Sequence[str], *, hint: str = "") -> None:
         super().__init__(
             f"{path} is not usable: {several(problems)}",
-            hint="correct the lines named, then run: hedgegrid feeds check",
+            hint=hint or "correct the lines named, then run: hedgegrid feeds check",
             details={"problems": list(problems)},
+        )
+
+
+class FeedsFileMissing(FeedsFileError):
+    """There is no feeds.yaml where it is looked for."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            path,
+            [f"expected a file, found none at {path.absolute()}"],
+            hint="hedgegrid init lays one out in the working directory; yours elsewhere: --feeds FILE, or HEDGEGRID_FEEDS",
         )
 
 

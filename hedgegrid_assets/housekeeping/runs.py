@@ -4,7 +4,6 @@ What is read here of Dagster's is private to it (``history/runs.db``, its table 
 installed version. An instance whose runs are elsewhere (Postgres, another folder) is named, and not asked.
 """
 
-import os
 import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -12,6 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
+
+from hedgegrid_assets.config.paths import dagster_home
 
 _RUNS: Final = "history/runs.db"
 _SHOWN: Final = 5
@@ -63,11 +64,8 @@ class Runs:
 
 
 def last_runs(feed: str | None = None) -> Runs | None:
-    """The last runs of the instance of this place (of a feed's jobs); None where there is no instance.
-
-    ``DAGSTER_HOME``, else ``.dagster_home`` in the working directory.
-    """
-    home = Path(os.environ.get("DAGSTER_HOME") or ".dagster_home").expanduser().absolute()
+    """The last runs of the instance of this place (of a feed's jobs); None where there is no instance."""
+    home = dagster_home().absolute()
     if not home.is_dir():
         return None
     if _is_elsewhere(home / "dagster.yaml"):

@@ -1,0 +1,142 @@
+"""The front door: a version, a folder that is still empty, and the UI with its daemon, as a newcomer meets them."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from importlib.metadata import entry_points, version
+from pathlib import Path
+
+import pytest
+
+from hedgegrid_assets.cli import run
+
+WORDS = {
+    "backfill": ("backfill", "sim"),
+    "the UI": ("dev",),
+    "a check of feeds": ("feeds", "check"),
+}
+
+
+def test_the_version_is_the_packages_own(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--version"]) == 0
+    assert capsys.readouterr().out == f"hedgegrid-assets {version('hedgegrid-assets')}\n"
+
+
+def test_the_package_and_its_command_can_be_called_by_either_name() -> None:
+    ours = {entry.name: entry.value for entry in entry_points(group="console_scripts") if "hedgegrid" in entry.name}
+    assert ours == dict.fromkeys(("hedgegrid", "hedgegrid-assets"), "hedgegrid_assets.__main__:main")
+
+
+def test_completion_for_a_shell_is_there(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--help"]) == 0
+    assert "--install-completion" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("what", WORDS)
+def test_a_folder_without_feeds_is_told_of_init_before_dagster_is_imported(what: str, tmp_path: Path) -> None:
+    program = (
+        "import sys\nfrom hedgegrid_assets.cli import run\n"
+        f"code = run({WORDS[what]!r})\nassert 'dagster' not in sys.modules\nsys.exit(code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env=_free(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2, done.stderr
+    assert f"expected a file, found none at {tmp_path / 'feeds.yaml'}" in done.stderr
+    assert "hint: hedgegrid init lays one out" in done.stderr
+
+
+def test_the_hint_of_a_folder_without_feeds_helps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HEDGEGRID_FEEDS", raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert run(["feeds", "check"]) == 2
+    assert run(["init"]) == 0
+    assert run(["feeds", "check"]) == 0
+
+
+def test_a_backfill_of_no_feed_lists_the_feeds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("HEDGEGRID_FEEDS", raising=False)
+    monkeypatch.chdir(tmp_path)
+    run(["init"])
+    assert run(["backfill"]) == 2
+    assert "which feed: expected one of sim, captures" in capsys.readouterr().err
+
+
+def test_a_port_that_is_taken_is_told_with_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("HEDGEGRID_FEEDS", raising=False)
+    monkeypatch.chdir(tmp_path)
+    run(["init"])
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert run(["dev", "--port", str(port)]) == 1
+    told = capsys.readouterr().err
+    assert f"port {port} is not to be had" in told
+    assert f"--port {port + 1}" in told
+
+
+@pytest.mark.slow
+def test_the_ui_and_its_daemon_start_in_a_new_folder_and_end_together(tmp_path: Path) -> None:
+    run(["init", str(tmp_path), "-q"])
+    port = _free_port()
+    served = subprocess.Popen(
+        [sys.executable, "-m", "hedgegrid_assets", "dev", "--port", str(port)],
+        cwd=tmp_path,
+        env=_free(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        assert _answers(f"http://127.0.0.1:{port}/server_info", served)
+        assert (tmp_path / ".dagster_home" / "dagster.yaml").is_file()
+    finally:
+        os.killpg(served.pid, signal.SIGINT)  # as a terminal does
+        served.wait(120)
+    assert _all_gone(served.pid)
+
+
+def _free() -> dict[str, str]:
+    """The environment of somebody who has set nothing."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("HEDGEGRID_", "DAGSTER_"))}
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+def _answers(url: str, served: subprocess.Popen[bytes]) -> bool:
+    for _ in range(1_500):
+        if served.poll() is not None:
+            return False
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                return answer.status == 200
+        except OSError:
+            time.sleep(0.2)
+    return False
+
+
+def _all_gone(session: int) -> bool:
+    """No process of a session is left, a while after it was ended."""
+    for _ in range(600):
+        if not any(_is_of(session, folder) for folder in Path("/proc").glob("[0-9]*")):
+            return True
+        time.sleep(0.2)
+    return False
+
+
+def _is_of(session: int, folder: Path) -> bool:
+    try:
+        fields = (folder / "stat").read_text().rsplit(")", 1)[1].split()
+    except OSError:
+        return False
+    return int(fields[3]) == session and fields[0] != "Z"
