@@ -1,6 +1,7 @@
 """A block of lines, and what a reader makes of it: where each line belongs, and typed rows."""
 
 from collections.abc import Collection, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
@@ -27,6 +28,12 @@ class Block:
     def __post_init__(self) -> None:
         """Count once, in the thread that reads."""
         object.__setattr__(self, "lines", self.data.count(b"\n") + (self.cut and bool(self.data)))
+
+    def at(self, first_line: int) -> "Block":
+        """The same lines as those of another file; they are not counted again."""
+        other = copy(self)
+        object.__setattr__(other, "first_line", first_line)
+        return other
 
 
 class Decimals(NamedTuple):

@@ -117,12 +117,12 @@ def _cut_up(
     """Cut where a new day begins, as ``watch`` sees whether that is right; else after a look at each line."""
     if watch is not None:
         try:
-            return _split(place, proof, begin, tick, work, partial(_watched, watch, place.archive.exchange))
+            return _split(place, proof, begin, tick, work, partial(_watched, watch, place.archive.exchange), None)
         except OutOfPlace:
             _log.debug("%s: its times fall, or some line has none: each is looked at", place.what)
             shutil.rmtree(work)
             make_folder(work)
-    return _split(place, proof, begin, tick, work, _looked_at)
+    return _split(place, proof, begin, tick, work, _looked_at, _BLOCK_BYTES)
 
 
 def _split(
@@ -132,8 +132,9 @@ def _split(
     tick: Callable[[], None] | None,
     work: Path,
     hand_out: "_HandsOut",
+    block_bytes: int | None,
 ) -> DaysOfFile:
-    reader = BlockReader(place.file, _BLOCK_BYTES)
+    reader = BlockReader(place.file, block_bytes)
     blocks = iter(reader)
     first = next(blocks, None)
     dialect: ArchiveDialect | None = None
@@ -196,7 +197,8 @@ def _pieces(blocks: Iterable[Block], dialect: ArchiveDialect) -> Iterator[tuple[
         while start < len(data):
             day = _day_at(data, start, dialect)
             end = len(data) if day == last else _end_of(day, data, start, dialect)
-            piece = Block(data[start:end], lines[day])  # all of it is no copy
+            is_all = start == 0 and end == len(block.data)
+            piece = block.at(lines[day]) if is_all else Block(data[start:end], lines[day])
             lines[day] += piece.lines
             yield day_of(day * NS_PER_DAY), piece
             start = end

@@ -23,6 +23,7 @@ from hedgegrid_assets.stages.raw.looking import Seen, Watch, look_through
 from hedgegrid_assets.store import Block, BlockReader
 from hedgegrid_assets.timestamps import day_start
 from hedgegrid_assets_tests.standins.archive import zipped
+from hedgegrid_assets_tests.yard import with_blocks_of
 
 DAY = date(2024, 1, 2)
 DAYS = [DAY, date(2024, 1, 3), date(2024, 1, 4)]
@@ -170,7 +171,7 @@ def told(seen: Seen) -> tuple[object, ...]:
 def test_days_that_are_seen_on_the_way_are_those_of_a_look_at_each_line(
     rows: list[str], is_seen: bool, block_bytes: int, ahead: Ahead, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(splitting, "_BLOCK_BYTES", block_bytes)
+    with_blocks_of(block_bytes, monkeypatch)
     text = "".join(f"{row}\n" for row in [HEADER, *rows]).encode()
     watch = ahead.watch(CHANNEL, "BTCUSDT", tmp_path)
     days, index = split(tmp_path / "watched", text, watch)
