@@ -1,6 +1,7 @@
 """Names that become folders, file names and partition keys: exchange symbols, venues and instrument ids."""
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from hedgegrid_assets.errors import UsageError
@@ -59,6 +60,7 @@ def check_lookup(text: str, where: str) -> str:
     return text
 
 
+@lru_cache(maxsize=4096)
 def check_part(text: str) -> str:
     """A part of a path below one of our roots, slashes in it or not. Raises UsageError for one that may lead out."""
     for part in text.split("/"):

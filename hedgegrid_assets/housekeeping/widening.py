@@ -16,7 +16,7 @@ from hedgegrid_assets.model import InstrumentDay, Table
 from hedgegrid_assets.stages import catalog as catalog_stage
 from hedgegrid_assets.stages.catalog import nautilus
 from hedgegrid_assets.stages.catalog.definitions import write_definition
-from hedgegrid_assets.stages.catalog.files import folder_in, refuse_others, refuse_unlike, seal, stamp_of, whole_day
+from hedgegrid_assets.stages.catalog.files import folder_in, refuse_others, seal, stamp_of, whole_day
 from hedgegrid_assets.stages.catalog.generations import refuse_unreadable
 from hedgegrid_assets.stages.frames import (
     ContentDigest,
@@ -136,8 +136,7 @@ class _Staged:
         final = catalog_stage.file_of(self._places, day, table)
         target = catalog_stage.schema_of(self._places, day, table, self._precisions)
         if final.exists():
-            refuse_others(self._places, day, table)
-            refuse_unlike(self._places, day, table, target)
+            refuse_others(self._places, day, table, target)
         judged = verdict is not None and verdict.frame_sha256 is not None
         wider = judged and verdict is not None and self._add_frame(day, table, verdict)
         self.frames += wider

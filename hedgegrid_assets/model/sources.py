@@ -176,6 +176,8 @@ class Source:
         has_landing_zone: Users drop files into the landing zone (else the source makes or fetches days itself).
         open: A reader of lines of a dialect.
         code_version: Raised by hand when a mapping changes.
+        joins: The lines of several raw days of one dialect may be read as one block: none has a header, and where a
+            line stands says nothing.
         quoted: A line end may stand inside quotes, where no block is cut.
         begin: A reader of a file, from its first block and what is said of it, for formats that say in a header how
             they are to be read. None: every line speaks for itself.
@@ -203,5 +205,6 @@ class Source:
     says: Callable[[bytes], Says | None] | None = None
     culprit: Callable[[str, Dialect, str], tuple[str | None, str | None]] | None = None
     quoted: bool = False
+    joins: bool = False
     remote: Remote | None = None
     narrowed: Callable[[frozenset[str]], "Source"] | None = None

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import batched
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from hedgegrid_assets.batch import REST
 from hedgegrid_assets.errors import HedgegridError, NoDataFetched, Unforeseen, together
@@ -35,7 +36,7 @@ from hedgegrid_assets.pipeline.summary import DaySummary, RunSummary, day_summar
 from hedgegrid_assets.stages.catalog import claim, refuse_unfit_nautilus
 from hedgegrid_assets.stages.frames import few_far_finer
 from hedgegrid_assets.stages.integrity import hands_on
-from hedgegrid_assets.stages.raw import ImportReport, Progress, RawDay, RawKey
+from hedgegrid_assets.stages.raw import ImportReport, Progress, RawDay, RawKey, Together
 from hedgegrid_assets.store import plain
 from hedgegrid_assets.venues.markets import NAMES
 
@@ -44,6 +45,8 @@ _log: Final = logging.getLogger(__name__)
 
 FETCHED_AT_ONCE: Final = 4
 """Days that are fetched at a time, if ``jobs`` does not ask for more; what is made of them is bounded by ``jobs`` alone."""
+_IN_TURN: Final = 64
+"""Days of a job at most: small ones are read together."""
 
 
 async def run_pipeline(
@@ -191,8 +194,9 @@ def _run(asked: Request, told: _Told, at_hand: dict[RawKey, RawDay]) -> RunSumma
     _refuse_none_left(keys, failed)
     with workers(asked.jobs, told.halt) as pool:
         work = partial(_run_day, context, asked=asked, progress=told.tick, failed=failed, at_hand=at_hand)
-        turns = _in_turn(context, keys)
-        days = [day for each in results_of([pool.submit(_work_off, work, turn) for turn in turns]) for day in each]
+        turns = _in_turn(context, keys, asked.jobs)
+        working = partial(_work_off, context, work)
+        days = [day for each in results_of([pool.submit(working, turn) for turn in turns]) for day in each]
     for text in (*(day.note for day in days if day.note), *_far_finer_notes(context, inferred, days)):
         told.note(text)
     order = list(context.feed.tables)
@@ -205,18 +209,31 @@ def _run(asked: Request, told: _Told, at_hand: dict[RawKey, RawDay]) -> RunSumma
     )
 
 
-def _in_turn(context: FeedContext, keys: Sequence[RawKey]) -> list[list[RawKey]]:
-    """Raw days that may be made at the same time; those of tables that go on over midnight are made one after the other."""
+def _in_turn(context: FeedContext, keys: Sequence[RawKey], jobs: int) -> list[list[RawKey]]:
+    """Raw days that may be made at the same time as others; each list one after the other.
+
+    Those of tables that go on over midnight are together; of the rest so many as leave each job something to do.
+    """
     by_channel = context.by_channel()
-    turns: dict[tuple[str, ...], list[RawKey]] = {}
-    for key in keys:
-        follows = any(map(hands_on, by_channel[key.channel][1]))
-        turns.setdefault((key.channel, key.symbol, "" if follows else str(key.day)), []).append(key)
-    return list(turns.values())
+    at_once = max(1, min(_IN_TURN, len(keys) // (4 * jobs))) if jobs > 1 else _IN_TURN
+    streams: dict[tuple[str, str], list[RawKey]] = {}
+    for key in sorted(keys, key=lambda key: key.day):
+        streams.setdefault((key.channel, key.symbol), []).append(key)
+    turns: list[list[RawKey]] = []
+    for (channel, _), mine in streams.items():
+        follow = any(map(hands_on, by_channel[channel][1]))
+        turns += [mine] if follow else map(list, batched(mine, at_once, strict=False))
+    return turns
 
 
-def _work_off(work: Callable[[RawKey], list[DaySummary]], keys: Sequence[RawKey]) -> list[DaySummary]:
-    return [day for key in sorted(keys, key=lambda key: key.day) for day in work(key)]
+def _work_off(context: FeedContext, work: "_Works", keys: Sequence[RawKey]) -> list[DaySummary]:
+    """Days of one channel and symbol, one after the other; small ones are read together."""
+    together = Together(context.noted, keys, context.source, context.by_channel()[keys[0].channel][0])
+    return [day for key in keys for day in work(key, together=together)]
+
+
+class _Works(Protocol):
+    def __call__(self, key: RawKey, /, *, together: Together) -> list[DaySummary]: ...
 
 
 def _import(context: FeedContext, asked: Request, told: _Told, at_hand: dict[RawKey, RawDay]) -> _Taken:
@@ -325,6 +342,7 @@ def _run_day(
     progress: Progress,
     failed: Mapping[RawKey, HedgegridError],
     at_hand: dict[RawKey, RawDay],
+    together: Together,
 ) -> list[DaySummary]:
     """One raw day through normalize and catalog; errors of the data become part of the summary."""
     tables = context.by_channel()[key.channel][1]
@@ -339,7 +357,7 @@ def _run_day(
         if read is not None:
             stack.callback(read.close)
         try:
-            return _convert(context, day, key, tables, asked, progress, read)
+            return _convert(context, day, key, tables, asked, progress, read, together)
         except HedgegridError as error:
             _log.info("%s: %s", day, error.message)
             return [failed_day(day, table, error) for table in tables]
@@ -356,12 +374,12 @@ def _convert(
     asked: Request,
     progress: Progress,
     at_hand: RawDay | None,
+    together: Together,
 ) -> list[DaySummary]:
     raw = context.raw(key)
     if raw is None:
         raise NoDataFetched(f"{day} {key.channel}", context.source.name, "no such day")
-    if at_hand is not None:
-        raw = raw.with_rows_of(at_hand)
+    raw = together.with_rows(raw) if at_hand is None else raw.with_rows_of(at_hand)
     done = make_tables(
         context,
         day,

@@ -50,6 +50,7 @@ def narrowed(names: frozenset[str]) -> Source:
         open=partial(binance.open_messages, known=known),
         says=says,
         code_version=1,
+        joins=True,
         settings=WebsocketSettings,
         narrowed=narrowed,
     )

@@ -86,6 +86,7 @@ SOURCE: Final = Source(
     has_landing_zone=False,
     open=partial(binance.open_messages, known=_MESSAGES),
     code_version=1,
+    joins=True,
     fetch=_fetch,
     settings=SyntheticSettings,
     precisions=precisions,

@@ -27,7 +27,6 @@ from hedgegrid_assets.stages.catalog.files import (
     folder_in,
     is_ours,
     refuse_others,
-    refuse_unlike,
     seal,
     stamp_of,
     stamped_digest,
@@ -80,11 +79,13 @@ def claim_series(places: Places, instrument_id: str, table: Table, series: str) 
     """Note which series an (instrument, table) is to hold. Raises SeriesMixed if it holds another one already."""
 
     def claimed(noted: Held) -> Held | None:
+        mine = noted.get(instrument_id, {})
+        if mine.get(table.name) == series:
+            return None
         held = _held_series(places, instrument_id, table, noted)
         if held not in {None, series}:
             raise SeriesMixed(instrument_id, table.name, str(held), series)
-        mine = noted.get(instrument_id, {})
-        return None if mine.get(table.name) == series else {**noted, instrument_id: {**mine, table.name: series}}
+        return {**noted, instrument_id: {**mine, table.name: series}}
 
     if claimed(read_series(places)) is not None:  # most often it is noted already, and nobody has to wait
         with exclusive_lock(places.catalog_lock):
@@ -199,8 +200,7 @@ def write_day(
     with writing(places.catalog), exclusive_lock(places.day_lock(day.instrument_id, day.date)), ExitStack() as stack:
         verdict = _good_verdict(places, day, table, precisions)
         _refuse_other_series(places, day, table, verdict.series)
-        refuse_others(places, day, table)
-        refuse_unlike(places, day, table, schema_of(places, day, table, precisions))
+        refuse_others(places, day, table, schema_of(places, day, table, precisions))
         frame = places.frame(day.instrument_id, table.folder, day.date)
         final = file_of(places, day, table)
         if draft is None or not _is_of(draft, verdict) or sha256_of(frame) != verdict.frame_sha256:
@@ -313,7 +313,10 @@ def _compare(
 ) -> int:
     """Read the new file as a stranger would, and compare it with the frame, value by value; its rows."""
     rows = 0
-    with pq.ParquetFile(temporary) as file, closing(prefetch(_kept_blocks(frame, table, generation))) as expected:
+    with pq.ParquetFile(temporary) as file, ExitStack() as stack:
+        expected: Iterator[pl.DataFrame] = _kept_blocks(frame, table, generation)
+        if file.num_row_groups > 1:  # one is not worth a thread
+            expected = stack.enter_context(closing(prefetch(expected)))
         if not file.schema_arrow.equals(target, check_metadata=False):
             raise CatalogDiffers(str(day), table.name, "its schema is another one")
         for group, part in enumerate(expected):

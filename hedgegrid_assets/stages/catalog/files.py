@@ -165,29 +165,26 @@ def whole_day(name: str) -> date | None:
 # ---------------------------------------------------------------- what another has written
 
 
-def refuse_others(places: Places, day: InstrumentDay, table: Table) -> None:
+def refuse_others(places: Places, day: InstrumentDay, table: Table, target: pa.Schema | None = None) -> None:
     """Raises ForeignFile where files that we did not write have times of the day, or a name that does not tell them.
 
-    Nautilus reads all files of a folder: their rows would be there twice, or, had we removed them, be lost.
+    Nautilus reads all files of a folder: their rows would be there twice, or, had we removed them, be lost. With the
+    ``target`` that our file will have, also where another's file of other days says other decimals: it would read none.
     """
     final = file_of(places, day, table)
     first, last = day_start(day.date), day_end(day.date) - 1
     found = [final] if final.exists() and not is_ours(final, day.date) else []
-    for path in _strangers(final.parent):
+    strangers = _strangers(final.parent)
+    for path in strangers:
         times = interval(path.name)
         if path.parent != final.parent or times is None or (times[0] <= last and times[1] >= first):
             found.append(path)
     if found:
         raise _foreign(places, day, table, final, found)
-
-
-def refuse_unlike(places: Places, day: InstrumentDay, table: Table, target: pa.Schema) -> None:
-    """Raises ForeignFile where another's file of other days says other decimals: Nautilus would read none of the folder."""
-    final = file_of(places, day, table)
-    found = [path for path in _strangers(final.parent) if not _schema_of(path).equals(target, check_metadata=True)]
-    if found:
+    unlike = [path for path in strangers if target and not _schema_of(path).equals(target, check_metadata=True)]
+    if unlike:
         raise _foreign(
-            places, day, table, final, found, "its decimals or columns are others: Nautilus could read neither"
+            places, day, table, final, unlike, "its decimals or columns are others: Nautilus could read neither"
         )
 
 

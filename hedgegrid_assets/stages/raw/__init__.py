@@ -31,6 +31,7 @@ from hedgegrid_assets.stages.raw.names import claims_data
 from hedgegrid_assets.stages.raw.own import OwnFiles
 from hedgegrid_assets.stages.raw.passes import shown_name
 from hedgegrid_assets.stages.raw.pruned import Pruned, forget_pruned, note_pruned, read_pruned
+from hedgegrid_assets.stages.raw.together import Together
 
 __all__ = [
     "LINES_REMEDY",
@@ -51,6 +52,7 @@ __all__ = [
     "RawDay",
     "RawKey",
     "Received",
+    "Together",
     "claims_data",
     "fetch_day",
     "files_to_blame",

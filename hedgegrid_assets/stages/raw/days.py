@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 import polars as pl
@@ -19,7 +19,6 @@ from hedgegrid_assets.batch import Batch, Block, Decimals, Placed
 from hedgegrid_assets.dialect import Stored
 from hedgegrid_assets.errors import DocumentDamaged, RawDamaged
 from hedgegrid_assets.model import Channel, Source
-from hedgegrid_assets.stages.raw.kept import Kept
 from hedgegrid_assets.stages.raw.manifest import FileOrigin, Manifest, read_manifest
 from hedgegrid_assets.store import (
     AnyFile,
@@ -67,18 +66,31 @@ class RawKey(msgspec.Struct, frozen=True, order=True, array_like=True):
     day: date
 
 
+class AtHand(Protocol):
+    """The batches of a raw day, as reading it gives them."""
+
+    @property
+    def whole(self) -> bool:
+        """All of them are there; else its file is read."""
+
+    def __iter__(self) -> Iterator[Batch]: ...
+
+    def close(self) -> None:
+        """Forget them."""
+
+
 @dataclass(frozen=True, slots=True)
 class RawDay:
     """A raw day on disk: its file, its manifest, and the origin of its lines (None: the file's own lines).
 
-    ``kept``: what was read of it when it was imported or fetched a moment ago.
+    ``kept``: what was read of it when it was imported or fetched a moment ago, or will be with its neighbours.
     """
 
     key: RawKey
     path: AnyFile
     manifest: Manifest
     lines: StorePath | None
-    kept: Kept | None = field(default=None, compare=False, repr=False)
+    kept: AtHand | None = field(default=None, compare=False, repr=False)
 
     def batches(self, source: Source, channel: Channel) -> Iterator[Batch]:
         """What its lines give to a channel, block by block: what is at hand, else the file is read.
@@ -89,7 +101,7 @@ class RawDay:
             yield from self.kept
             return
         reader = BlockReader(self.path, quoted=source.quoted)
-        readers = [source.open(dialect, [channel.name], placing=False) for dialect in self._dialects()]
+        readers = [source.open(dialect, [channel.name], placing=False) for dialect in self.dialects]
 
         def read(given: tuple[Block, int]) -> Batch:
             return readers[given[1]].read(given[0])
@@ -142,14 +154,15 @@ class RawDay:
                 return f"{found.example} ({origin.path or self.path}{line})"
         return ""
 
-    def _dialects(self) -> list[Stored]:
+    @property
+    def dialects(self) -> list[Stored]:
         """The dialect of each landing file; of all, if they have one."""
         dialects: list[Stored] = [origin.dialect for origin in self.manifest.origin]
         return dialects[:1] if all(dialect == dialects[0] for dialect in dialects) else dialects
 
     def _by_dialect(self, blocks: Iterable[Block]) -> Iterator[tuple[Block, int]]:
         """Blocks with the number of the dialect of their lines; cut where a landing file of another dialect begins."""
-        starts = [0, *self.origin_starts()][: len(self._dialects())]
+        starts = [0, *self.origin_starts()][: len(self.dialects)]
         number = 0
         for block in blocks:
             rest = block

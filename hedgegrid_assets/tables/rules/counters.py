@@ -1,8 +1,9 @@
 """What the rules count of a day's rows as they pass: each counter once a table, whichever rules ask for it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from math import ceil
 from typing import Final, override
 
 import numpy as np
@@ -15,6 +16,7 @@ _FIRST_BAD: Final = 10
 _LOW_MS: Final = -60_000
 LONGEST_MS: Final = 600_000
 """Longer times are measured as this."""
+_FEW_TIMES: Final = 1 << 13
 
 
 # ---------------------------------------------------------------- rows
@@ -139,11 +141,12 @@ class Steps(Counter[Spread]):
 
 
 class _Histogram:
-    """Milliseconds in bins of 1 ms between -60 s and +600 s; mergeable, of fixed size."""
+    """Milliseconds in bins of 1 ms between -60 s and +600 s; of fixed size. Few are kept as they are: there are 660,001 bins."""
 
     def __init__(self) -> None:
-        self._bins: np.ndarray = np.zeros(LONGEST_MS - _LOW_MS + 1, np.int64)
-        self._used = (len(self._bins), 0)
+        self._few: list[np.ndarray] = []
+        self._counts: np.ndarray | None = None
+        self.count = 0
         self.minimum: int | None = None
         self.maximum: int | None = None
         self.negative = 0
@@ -153,10 +156,8 @@ class _Histogram:
     def add(self, ns: np.ndarray) -> None:
         if not len(ns):
             return
-        bins = np.clip(ns // 1_000_000, _LOW_MS, LONGEST_MS) - _LOW_MS
-        low, high = int(bins.min()), int(bins.max())
-        self._bins[low : high + 1] += np.bincount(bins - low)
-        self._used = min(low, self._used[0]), max(high, self._used[1])
+        self._add_bins(np.clip(ns // 1_000_000, _LOW_MS, LONGEST_MS) - _LOW_MS)
+        self.count += len(ns)
         self.minimum = min(int(ns.min()), self.minimum if self.minimum is not None else int(ns.min()))
         self.maximum = max(int(ns.max()), self.maximum if self.maximum is not None else int(ns.max()))
         self.negative += int((ns < 0).sum())
@@ -164,20 +165,38 @@ class _Histogram:
         self.jump = max(self.jump, int(np.abs(steps).max()))
         self._last = int(ns[-1])
 
+    def _add_bins(self, bins: np.ndarray) -> None:
+        if self._counts is None and self.count + len(bins) <= _FEW_TIMES:
+            self._few.append(bins)
+            return
+        if self._counts is None:
+            self._counts = np.zeros(LONGEST_MS - _LOW_MS + 1, np.int64)
+            bins = np.concatenate([*self._few, bins])
+            self._few.clear()
+        low = int(bins.min())
+        found = np.bincount(bins - low)
+        self._counts[low : low + len(found)] += found
+
+    def _bins_at(self, shares: Sequence[float]) -> list[int]:
+        """The first bin of each share with so many of the times in it and those before it."""
+        if self._counts is not None:
+            return [
+                int(rank) for rank in np.searchsorted(np.cumsum(self._counts), [self.count * part for part in shares])
+            ]
+        bins = np.sort(np.concatenate(self._few))
+        return [int(bins[max(ceil(self.count * part), 1) - 1]) for part in shares]
+
     def spread(self) -> Spread:
-        low, high = self._used
-        used = self._bins[low : high + 1]
-        count = int(used.sum())
-        if not count or self.minimum is None or self.maximum is None:
+        if not self.count or self.minimum is None or self.maximum is None:
             return Spread()
-        ranks = np.searchsorted(np.cumsum(used), [count * 0.5, count * 0.99]) + low + _LOW_MS
+        median, p99 = self._bins_at((0.5, 0.99))
         return Spread(
-            count=count,
+            count=self.count,
             minimum_ms=round(self.minimum / 1e6, 3),
-            median_ms=float(ranks[0]),
-            p99_ms=float(ranks[1]),
+            median_ms=float(median + _LOW_MS),
+            p99_ms=float(p99 + _LOW_MS),
             maximum_ms=round(self.maximum / 1e6, 3),
-            negative_share=self.negative / count,
+            negative_share=self.negative / self.count,
             largest_jump_ms=round(self.jump / 1e6, 3),
         )
 
