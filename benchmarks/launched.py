@@ -16,7 +16,9 @@ from hedgegrid_assets.model import InstrumentDay
 
 def main(feed: str) -> int:
     """All blocks of a feed, one run each; 1 if one fails."""
-    (feed_context,) = feed_contexts_of([read_feeds(feeds_path()).feeds[feed]], data_path())
+    (feed_context,) = feed_contexts_of(
+        [(file := read_feeds(feeds_path())).feeds[feed]], file.roots.absolute(data_path())
+    )
     job = definitions_of([feed_context]).resolve_job_def(days_job(feed_context))
     ids = feed_context.feed.instrument_ids()
     days = [InstrumentDay(each, day) for day in dates_of(feed_context, datetime.now(UTC).date()) for each in ids]

@@ -57,7 +57,7 @@ def feed_context_of(root: Path, feed: str = CAPTURES) -> FeedContext:
     """The one feed of a new feeds.yaml, with its data below ``root``."""
     found = read_feeds(write_feeds(root, feed))
     assert not found.problems
-    (feed_context,) = feed_contexts_of(found.feeds.values(), root / "data")
+    (feed_context,) = feed_contexts_of(found.feeds.values(), found.roots.absolute(root / "data"))
     return feed_context
 
 

@@ -152,7 +152,8 @@ class House:
 
     def contexts(self) -> list[FeedContext]:
         """Its feeds."""
-        return feed_contexts_of(read_feeds(self.feeds).feeds.values(), self.data)
+        found = read_feeds(self.feeds)
+        return feed_contexts_of(found.feeds.values(), found.roots.absolute(self.data))
 
     def unfinished(self) -> list[str]:
         """What is not done yet, in words."""

@@ -15,7 +15,7 @@ from hedgegrid_assets.stages.catalog import ACCEPTED, is_current
 from hedgegrid_assets.stages.catalog.files import days_in
 from hedgegrid_assets.stages.catalog.generations import INSTRUMENT_FOLDERS
 from hedgegrid_assets.stages.verdict import read_verdict
-from hedgegrid_assets.store import Places, StorePath, on_disk
+from hedgegrid_assets.store import LocalStore, Places, StorePath, local_file, make_folder
 from hedgegrid_assets.tables import TABLES
 from hedgegrid_assets.timestamps import day_end, day_of, day_start
 
@@ -91,8 +91,9 @@ class Covered:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """All streams of a run, and its range in ns, the end exclusive."""
+    """All streams of a run, and its range in ns, the end exclusive; ``root``: the catalog, or what was copied of it."""
 
+    root: Path
     start_ns: int
     end_ns: int
     streams: Sequence[Covered]
@@ -103,22 +104,29 @@ class Coverage:
 
 
 def cover(
-    catalog: Path, streams: Sequence[tuple[str, str]], start_ns: int | None, end_ns: int | None, *, allow_gaps: bool
+    catalog: Path,
+    streams: Sequence[tuple[str, str]],
+    start_ns: int | None,
+    end_ns: int | None,
+    *,
+    allow_gaps: bool,
+    copies: Path = Path(),
 ) -> Coverage:
     """What of the streams, (table, instrument) each, the catalog has; without a range: all that it holds of them.
 
+    An engine reads files: of a bucket, those that it needs are copied to ``copies``, where they lie as in the catalog.
     Raises NoSuchCatalog, InstrumentNotHeld, NoDataFetched, and CoverageRefused where days are missing or not good and
     that is not allowed.
     """
     places = Places.of_catalog(catalog)
-    on_disk(places.catalog, "a backtest")
     if not (places.catalog / "data").is_dir():
         raise NoSuchCatalog(places.catalog.address)
-    _check_instruments(places, {instrument_id for _, instrument_id in streams})
+    here = _Here(places.catalog, copies)
+    _check_instruments(places, {instrument_id for _, instrument_id in streams}, here)
     held = {stream: _held(places, *stream) for stream in streams}
     start_ns, end_ns = _range(held, start_ns, end_ns, catalog)
     dates = _dates(start_ns, end_ns)
-    covered = [_covered(places, *stream, files, dates) for stream, files in held.items()]
+    covered = [_covered(places, *stream, files, dates, here) for stream, files in held.items()]
     for each in covered:
         if all(day.status == MISSING for day in each.days):
             there = sorted(held[each.table, each.instrument_id])
@@ -127,7 +135,7 @@ def cover(
     left_out = [(each, day) for each in covered for day in each.left_out if not allow_gaps or not each.files]
     if left_out:
         raise CoverageRefused(list(_told(left_out)))
-    return Coverage(start_ns, end_ns, covered)
+    return Coverage(here.root, start_ns, end_ns, covered)
 
 
 def _told(left_out: Sequence[tuple[Covered, DayFile]]) -> Iterator[str]:
@@ -155,16 +163,40 @@ def _spelled(days: Sequence[tuple[Covered, DayFile]]) -> str:
     return f"{whose} {first.date} .. {last.date} ({len(days)} days) are {first.status}"
 
 
-def _check_instruments(places: Places, wanted: set[str]) -> None:
+@dataclass(frozen=True, slots=True)
+class _Here:
+    """A catalog for a reader of files: itself on a disk, copies of a bucket's."""
+
+    catalog: StorePath
+    copies: Path
+
+    @property
+    def root(self) -> Path:
+        """Where its files lie on this machine."""
+        return local_file(self.catalog) if isinstance(self.catalog.store, LocalStore) else self.copies
+
+    def file(self, path: StorePath) -> Path:
+        """One of its files, which is here from now on."""
+        file = self.root / path.below(self.catalog)
+        if not file.exists() and not isinstance(self.catalog.store, LocalStore):
+            make_folder(file.parent)
+            path.store.get(path.key, file)
+        return file
+
+
+def _check_instruments(places: Places, wanted: set[str], here: _Here) -> None:
     there = {
-        folder.name
+        folder.name: folder
         for kind in INSTRUMENT_FOLDERS
         for folder in places.catalog.joinpath("data", kind).folders()
         if any(folder.files(".parquet"))
     }
     for instrument_id in sorted(wanted):
-        if instrument_id.replace("/", "") not in there:
+        folder = there.get(instrument_id.replace("/", ""))
+        if folder is None:
             raise InstrumentNotHeld(instrument_id, places.catalog, sorted(there))
+        for path in folder.files(".parquet"):
+            here.file(path)
 
 
 def _held(places: Places, table: str, instrument_id: str) -> dict[date, list[StorePath]]:
@@ -197,33 +229,42 @@ def _dates(start_ns: int, end_ns: int) -> list[date]:
 
 
 def _covered(
-    places: Places, table: str, instrument_id: str, held: Mapping[date, Sequence[StorePath]], dates: Sequence[date]
+    places: Places,
+    table: str,
+    instrument_id: str,
+    held: Mapping[date, Sequence[StorePath]],
+    dates: Sequence[date],
+    here: _Here,
 ) -> Covered:
     rows = TABLES[table]
-    found = [_day(places, rows, InstrumentDay(instrument_id, day), held.get(day, ())) for day in dates]
+    found = [_day(places, rows, InstrumentDay(instrument_id, day), held.get(day, ()), here) for day in dates]
     days = [day for day, _ in found]
     series = ", ".join(dict.fromkeys(each for _, each in found if each))
     first = next((day.files[0] for day in days if day.files and day.rows), None)
     return Covered(table, instrument_id, days, _arrival(first), series)
 
 
-def _day(places: Places, table: Table, day: InstrumentDay, held: Sequence[StorePath]) -> tuple[DayFile, str]:
+def _day(
+    places: Places, table: Table, day: InstrumentDay, held: Sequence[StorePath], here: _Here
+) -> tuple[DayFile, str]:
     """A day and its series. Another writer may have several files of a day."""
-    files = [path.local() for path in held]
     verdict = read_verdict(places, table, day)
     if verdict is None:
-        if not files:
+        if not held:
             return DayFile(day.date, MISSING), ""
+        files = list(map(here.file, held))
         return DayFile(day.date, UNJUDGED, files, sum(map(_rows, files))), ""
     status, series = str(verdict.status), verdict.series
     if status not in ACCEPTED:
         return DayFile(day.date, status), series
-    if not files:
+    if not held:
         return DayFile(day.date, MISSING), series
     if not is_current(places, day, table):
         return DayFile(day.date, STALE), series
     gaps = [(gap.start, gap.end) for gap in verdict.gaps if gap.cause.is_loss]
-    return DayFile(day.date, status, files, verdict.rows.rows_out, gaps, verdict.gaps_unlisted), series
+    return DayFile(
+        day.date, status, list(map(here.file, held)), verdict.rows.rows_out, gaps, verdict.gaps_unlisted
+    ), series
 
 
 def _rows(file: Path) -> int:

@@ -20,6 +20,7 @@ from hedgegrid_assets.backtest.files import FUNDING, MARKS
 from hedgegrid_assets.backtest.job import Settlement
 from hedgegrid_assets.backtest.report import write_page
 from hedgegrid_assets.backtest.stress import Variant
+from hedgegrid_assets.store import stored
 from hedgegrid_assets.timestamps import iso
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class Result:
             "files": [str(file) for file in self.setup.files],
             "config_sha256": self.config_digest(),
             "sources": dict(outcome.sources),
-            "catalog": str(self.setup.catalog),
+            "catalog": str(stored(self.setup.catalog)),
             "inputs": list(self.inputs),
             "coverage": [each.to_dict() for each in self.coverage.streams],
             "delivered": self._delivered(),

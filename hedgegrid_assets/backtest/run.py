@@ -4,13 +4,15 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
+from uuid import uuid4
 
 from hedgegrid_assets.backtest import coverage as covering
 from hedgegrid_assets.backtest import pin as pinning
@@ -33,7 +35,7 @@ from hedgegrid_assets.backtest.settlements import settlements
 from hedgegrid_assets.backtest.stress import VARIANTS, Variant, as_configured
 from hedgegrid_assets.backtest.worker import ANSWER, JOB
 from hedgegrid_assets.errors import BacktestRefused, EngineDied, EnvironmentFault, UsageError
-from hedgegrid_assets.store import make_folder, remove_tree, sha256_of, working_folder, writing
+from hedgegrid_assets.store import is_address, make_folder, remove_tree, sha256_of, stored, working_folder, writing
 
 LOG: Final = "run.log"
 _RUN_ID: Final = re.compile(r"[A-Za-z0-9][\w.+-]{0,119}")
@@ -105,18 +107,30 @@ def run_backtest(
         )
     pinned = pinning.read(pin) if pin else None
     ours = setup.run.hedgegrid
-    found = covering.cover(setup.catalog, setup.streams(), setup.run.start, setup.run.end, allow_gaps=ours.allow_gaps)
-    with working_folder(output / ".tmp") as area:
-        folder = area / run_id
-        remove_tree(folder)
-        made = _Maker(setup, found, folder, say).make(run_id, stress=stress, pinned=pinned)
-        with writing(final):
-            make_folder(output)
-            if final.exists():
-                remove_tree(final)
-            folder.replace(final)
+    asked = setup.catalog, setup.streams(), setup.run.start, setup.run.end
+    with _copies(setup.catalog) as copies:
+        found = covering.cover(*asked, allow_gaps=ours.allow_gaps, copies=copies)
+        with working_folder(output / ".tmp") as area:
+            folder = area / run_id
+            remove_tree(folder)
+            made = _Maker(setup, found, folder, say).make(run_id, stress=stress, pinned=pinned)
+            with writing(final):
+                make_folder(output)
+                if final.exists():
+                    remove_tree(final)
+                folder.replace(final)
     _remove_if_empty(output / ".tmp")
     return Ran(final, made)
+
+
+@contextmanager
+def _copies(catalog: Path) -> Iterator[Path]:
+    """A folder for what is copied of a catalog in a bucket, gone at the end; of one on a disk nothing is."""
+    if not is_address(catalog):
+        yield catalog
+        return
+    with working_folder(stored(catalog).scratch() / ".tmp") as area:
+        yield area / uuid4().hex
 
 
 def _remove_if_empty(folder: Path) -> None:
@@ -181,7 +195,7 @@ class _Maker:
         )
 
     def _inputs(self) -> list[dict[str, Any]]:
-        root = self._setup.catalog
+        root = self._coverage.root
         return [
             {
                 "file": file.relative_to(root).as_posix(),
@@ -207,7 +221,7 @@ class _Maker:
         run = self._setup.run
         engine = run.engine.model_dump(mode="json", exclude_unset=True, exclude={"logging", "strategies", "actors"})
         return Job(
-            catalog=str(self._setup.catalog.absolute()),
+            catalog=str(self._coverage.root.absolute()),
             instruments=dict.fromkeys(self._setup.instruments(), variant.fees),
             needs_fees=variant.needs_fees,
             fee_factor=variant.fee_factor,

@@ -9,6 +9,7 @@ from hedgegrid_assets.backtest.config import Answer, RunConfig, Setup
 from hedgegrid_assets.backtest.files import BOOKS
 from hedgegrid_assets.config.notes import Note
 from hedgegrid_assets.errors import BacktestFileError, UsageError
+from hedgegrid_assets.store import stored
 
 
 def read_setup(
@@ -64,7 +65,7 @@ def _with_flags(
     run = setup.run
     changed: dict[str, Any] = {}
     if catalog is not None:
-        changed["data"] = tuple(row.model_copy(update={"catalog_path": str(catalog)}) for row in run.data)
+        changed["data"] = tuple(row.model_copy(update={"catalog_path": str(stored(catalog))}) for row in run.data)
     if start_ns is not None:
         changed["start"] = start_ns
     if end_ns is not None:

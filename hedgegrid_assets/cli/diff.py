@@ -94,7 +94,6 @@ def refresh(
     """
     from hedgegrid_assets.config.feeds import read_feeds
     from hedgegrid_assets.housekeeping.refresh import refresh as look_again
-    from hedgegrid_assets.store import Places
 
     set_logging(verbose=verbose, quiet=quiet)
     file = read_feeds(feeds or feeds_path())
@@ -105,7 +104,7 @@ def refresh(
         )
     root = data or data_path()
     with progress(quiet=quiet) as tick:
-        done = look_again(wanted, Places(root, root / "catalog"), tick, remake=not dry_run)
+        done = look_again(wanted, file.roots.places(root), tick, remake=not dry_run)
     if as_json:
         print_json(done.to_dict())
     else:

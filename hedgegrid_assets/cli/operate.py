@@ -114,13 +114,16 @@ def demo(
     Trades, mark prices, index prices and funding rates of the venue SIM; no key and no network. Days that are there
     already are left as they are.
     """
+    from hedgegrid_assets.config.feeds import read_feeds
     from hedgegrid_assets.inspect.validation import validate_catalog
+    from hedgegrid_assets.store import folder_on_disk
 
     if feeds is None and not feeds_path().exists():
         feeds = starter_root() / "feeds.yaml"
         say("note: no feeds.yaml here: this is the one that `hedgegrid init` lays out")
     summary = _backfill(DEMO_FEED, data, feeds, None, None, None, verbose=verbose, quiet=quiet or as_json)
-    catalog = _near((data or data_path()) / "catalog")
+    places = read_feeds(feeds or feeds_path()).roots.places(data or data_path())
+    catalog = _near(folder_on_disk(places.catalog, "the demo"))
     instrument = summary.days[0].day.instrument_id
     report = validate_catalog(catalog, instrument=instrument)
     days = [done.day.date for done in summary.days]

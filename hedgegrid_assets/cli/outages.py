@@ -111,12 +111,11 @@ def _from_feeds(feeds: Path | None, data: Path | None, *, as_json: bool) -> int:
     from hedgegrid_assets.pipeline.feed_context import FeedContext
     from hedgegrid_assets.pipeline.outages import take_over_outages
     from hedgegrid_assets.stages.outages import read_outages, take_over
-    from hedgegrid_assets.store import Places
 
     file, root = read_feeds(feeds or feeds_path()), data or data_path()
     if file.problems:
         raise FeedsFileError(file.path, [str(problem) for problem in file.problems])
-    places = Places(root, root / "catalog")
+    places = file.roots.places(root)
     found = {feed.name: len(take_over_outages(FeedContext(feed, places))) for feed in file.feeds.values()}
     for gone in {each.feed for each in read_outages(places) if each.feed} - file.feeds.keys():
         take_over(places, gone, [])

@@ -27,6 +27,7 @@ from hedgegrid_assets.timestamps import parse_day
 
 if TYPE_CHECKING:
     from hedgegrid_assets.config.feeds import Feed
+    from hedgegrid_assets.config.roots import Roots
     from hedgegrid_assets.housekeeping.prune import Plan
 
 _SHOWN: Final = 40
@@ -56,15 +57,14 @@ def prune(
     """
     from hedgegrid_assets.housekeeping.prune import Asked, carry_out, plan
     from hedgegrid_assets.inspect.days import table_named
-    from hedgegrid_assets.store import Places
 
     set_logging(verbose=verbose, quiet=quiet)
     first = parse_day(before, "--before")
     if instrument is not None:
         check_lookup(instrument, "--instrument")
     root = data or data_path()
-    places = Places(root, catalog or root / "catalog")
-    known = _feeds(feeds or feeds_path(), feed)
+    known, roots = _feeds(feeds or feeds_path(), feed)
+    places = roots.places(root, catalog)
     asked = Asked(first, instrument, table_named(table) if table else None, known[feed] if feed else None)
     found = plan(places, asked)
     if not dry_run:
@@ -81,16 +81,18 @@ def prune(
     return 0
 
 
-def _feeds(path: Path, wanted: str | None) -> "Mapping[str, Feed]":
-    """The feeds of the file, if there is one. Raises UsageError."""
+def _feeds(path: Path, wanted: str | None) -> "tuple[Mapping[str, Feed], Roots]":
+    """The feeds of the file, if there is one, and where all is. Raises UsageError."""
+    from hedgegrid_assets.config.roots import HERE
+
     if not path.is_file() and wanted is None:
-        return {}
+        return {}, HERE
     from hedgegrid_assets.config.feeds import read_feeds
 
     file = read_feeds(path)
     if wanted is not None and wanted not in file.feeds:
         raise UsageError(f"unknown feed ({path}): expected one of {', '.join(file.feeds) or 'none'}, found {wanted!r}")
-    return file.feeds
+    return file.feeds, file.roots
 
 
 def _fetched_again(found: "Plan", known: "Mapping[str, Feed]") -> list[str]:

@@ -26,6 +26,7 @@ from hedgegrid_assets.errors import UsageError
 
 if TYPE_CHECKING:
     from hedgegrid_assets.config.feeds import Feed
+    from hedgegrid_assets.config.roots import Roots
     from hedgegrid_assets.housekeeping.runs import Runs
     from hedgegrid_assets.housekeeping.status import FeedStanding, Standing, TableStanding
 
@@ -64,12 +65,11 @@ def status(
     missing are listed, and are no failure of this command.
     """
     from hedgegrid_assets.housekeeping.status import status as standing_of
-    from hedgegrid_assets.store import Places
 
     set_logging(verbose=verbose, quiet=quiet)
-    known, wrong = _feeds(feeds or feeds_path(), feed, must_be_there=feeds is not None)
+    known, wrong, roots = _feeds(feeds or feeds_path(), feed, must_be_there=feeds is not None)
     root = data or data_path()
-    found = standing_of(Places(root, catalog or root / "catalog"), known, feed, ask=not offline)
+    found = standing_of(roots.places(root, catalog), known, feed, ask=not offline)
     found = replace(found, problems=[*wrong, *found.problems])
     if as_json:
         print_json(found.to_dict())
@@ -78,16 +78,18 @@ def status(
     return 0 if found.ok else 1
 
 
-def _feeds(path: Path, wanted: str | None, *, must_be_there: bool) -> "tuple[Mapping[str, Feed], list[str]]":
-    """The feeds of the file, and what is wrong with others; none where there is no file and none is asked for. Raises UsageError."""
+def _feeds(path: Path, wanted: str | None, *, must_be_there: bool) -> "tuple[Mapping[str, Feed], list[str], Roots]":
+    """The feeds of the file, what is wrong with others, and where all is; none where there is no file and none is asked for. Raises UsageError."""
+    from hedgegrid_assets.config.roots import HERE
+
     if not path.is_file() and wanted is None and not must_be_there:
-        return {}, []
+        return {}, [], HERE
     from hedgegrid_assets.config.feeds import read_feeds
 
     file = read_feeds(path)
     if wanted is not None and wanted not in file.feeds:
         raise UsageError(f"unknown feed ({path}): expected one of {', '.join(file.feeds) or 'none'}, found {wanted!r}")
-    return file.feeds, [str(problem) for problem in file.problems if wanted in (None, problem.feed)]
+    return file.feeds, [str(problem) for problem in file.problems if wanted in (None, problem.feed)], file.roots
 
 
 def _show(found: "Standing") -> None:

@@ -22,6 +22,7 @@ from hedgegrid_assets.config.origin import (
     table_notes,
 )
 from hedgegrid_assets.config.paths import RESERVED_PREFIX
+from hedgegrid_assets.config.roots import HERE, ROOT_KEYS, Roots, roots_of
 from hedgegrid_assets.config.settings import setting_notes
 from hedgegrid_assets.config.yaml_lines import Unreadable, Walk, plain_file
 from hedgegrid_assets.errors import FeedsFileError, FeedsFileMissing, UsageError
@@ -204,12 +205,14 @@ class FeedsFile:
         feeds: Name -> feed, in the order of the file.
         problems: In line order.
         notify: Where alerts go; None: nowhere.
+        roots: Where data and catalog are.
     """
 
     path: Path
     feeds: Mapping[str, Feed]
     problems: tuple[Problem, ...]
     notify: Notify | None = None
+    roots: Roots = HERE
 
 
 def read_feeds(path: Path) -> FeedsFile:
@@ -239,14 +242,15 @@ def read_feeds(path: Path) -> FeedsFile:
     findings += walk.place((), [*clashes, *(swallowing := _swallowing(sound))])
     feeds = {name: feed for name, feed in feeds.items() if name not in {at[1] for at, _ in swallowing}}
     problems = (_problem(path, *finding) for finding in dict.fromkeys(findings))
-    return FeedsFile(path, feeds, tuple(sorted(problems, key=lambda problem: problem.line)), notify)
+    in_line = tuple(sorted(problems, key=lambda problem: problem.line))
+    return FeedsFile(path, feeds, in_line, notify, roots_of(tree)[0])
 
 
 def _feeds_of(path: Path, tree: object, walk: Walk) -> dict[str, object]:
     """The value of ``feeds:``, once the file says that it is ours."""
     if not isinstance(tree, dict):
         raise FeedsFileError(path, [f"expected the keys version and feeds, found {shown(tree)}"])
-    wrong: list[Note] = []
+    _, wrong = roots_of(tree)
     if type(tree.get("version")) is not int or tree["version"] != _VERSION:
         wrong.append((("version",), f"expected {_VERSION}, found {shown(tree.get('version'))}"))
     if not isinstance(tree.get("feeds"), dict):
@@ -273,7 +277,7 @@ def _notify_of(tree: Mapping[str, object]) -> tuple[Notify | None, list[Note]]:
 
 
 def _unknown_roots(tree: Mapping[str, object]) -> list[Note]:
-    known = ("version", "notify", "feeds")
+    known = ("version", *ROOT_KEYS, "notify", "feeds")
     return [((key,), unknown("key", key, known)) for key in tree if key not in known]
 
 

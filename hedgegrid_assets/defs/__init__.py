@@ -43,13 +43,12 @@ def load(feeds_file: Path, data: Path) -> dg.Definitions:
     found = read_feeds(feeds_file)
     for problem in found.problems:
         _log.warning("feed %s is left out: %s", problem.feed or "-", problem)
-    return definitions_of(feed_contexts_of(found.feeds.values(), data), notify=found.notify)
+    return definitions_of(feed_contexts_of(found.feeds.values(), found.roots.absolute(data)), notify=found.notify)
 
 
-def feed_contexts_of(feeds: Iterable[Feed], data: Path) -> list[FeedContext]:
+def feed_contexts_of(feeds: Iterable[Feed], places: Places) -> list[FeedContext]:
     """Feeds in the places that Dagster works in: absolute, as its processes have other working directories."""
-    root = data.absolute()
-    return [FeedContext(feed, Places(root, root / "catalog")) for feed in feeds]
+    return [FeedContext(feed, places) for feed in feeds]
 
 
 def definitions_of(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
 
-from hedgegrid_assets.config.feeds import Feed, read_feeds
+from hedgegrid_assets.config.feeds import Feed, FeedsFile, read_feeds
 from hedgegrid_assets.config.origin import Origin
 from hedgegrid_assets.config.paths import data_path, feeds_path
 from hedgegrid_assets.defs import definitions_of, feed_contexts_of
@@ -156,7 +156,10 @@ def backfill(
     """
     started = time.monotonic()
     refuse_unfit_nautilus()
-    (feed_context,) = feed_contexts_of([_feed(feed_name, feeds or feeds_path())], data or data_path())
+    file = read_feeds(feeds or feeds_path())
+    places = file.roots.absolute(data or data_path())
+    (feed_context,) = feed_contexts_of([_feed(feed_name, file)], places)
+    places.catalog.prepare()
     claim(feed_context.places, feed_context.feed.nautilus, fresh=True)
     days = _days(feed_context, start, end, instruments)
     damaged = _import_landing(feed_context, instance, again=force) if feed_context.source.has_landing_zone else ()
@@ -295,14 +298,13 @@ def _root_cause(error: "SerializableErrorInfo | None") -> str:
     return error.message.strip() if error else "failed"
 
 
-def _feed(name: str, path: Path) -> Feed:
-    found = read_feeds(path)
+def _feed(name: str, found: FeedsFile) -> Feed:
     if name in found.feeds:
         return found.feeds[name]
     problems = [str(problem) for problem in found.problems if problem.feed == name]
     if problems:
-        raise FeedsFileError(path, problems)
-    raise UsageError(f"unknown feed ({path}): expected one of {', '.join(found.feeds) or 'none'}, found {name!r}")
+        raise FeedsFileError(found.path, problems)
+    raise UsageError(f"unknown feed ({found.path}): expected one of {', '.join(found.feeds) or 'none'}, found {name!r}")
 
 
 def _days(

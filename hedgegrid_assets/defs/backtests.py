@@ -21,7 +21,6 @@ from hedgegrid_assets.defs.keys import backtest_key, catalog_key
 from hedgegrid_assets.defs.specs import common
 from hedgegrid_assets.errors import HedgegridError
 from hedgegrid_assets.pipeline.feed_context import FeedContext
-from hedgegrid_assets.store import folder_on_disk
 from hedgegrid_assets.tables import TABLES
 
 PINNED: Final = "result_as_pinned"
@@ -87,7 +86,7 @@ def _setup(feed_context: FeedContext, declared: Backtest, root: Path, days: Days
     return read_setup(
         root / declared.config,
         root / declared.strategy if declared.strategy else None,
-        catalog=folder_on_disk(feed_context.places.catalog, "a backtest"),
+        catalog=Path(feed_context.places.catalog.address),
         start_ns=instant(days.start, "start") if days.start else None,
         end_ns=instant(days.end, "end") if days.end else None,
         allow_gaps=declared.allow_gaps,

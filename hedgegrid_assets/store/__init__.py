@@ -31,7 +31,7 @@ from hedgegrid_assets.store.objects import (
 )
 from hedgegrid_assets.store.places import Places, cut_name, folder_of, raw_folder_name
 from hedgegrid_assets.store.publish import atomic_write, give_up, parquet_writer, publish_file, retried, temporary_file
-from hedgegrid_assets.store.roots import stored
+from hedgegrid_assets.store.roots import is_address, stored
 from hedgegrid_assets.store.spool import Spool
 from hedgegrid_assets.store.swap import exchange
 from hedgegrid_assets.store.tar import Member, TarFault, tar_members, tar_writer
@@ -78,6 +78,7 @@ __all__ = [
     "gunzip",
     "gunzip_error",
     "gunzipped",
+    "is_address",
     "is_held",
     "line_array",
     "list_days",

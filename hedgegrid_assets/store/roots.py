@@ -13,6 +13,11 @@ _URL: Final = re.compile(r"s3:/+([^/]+)/*(.*)", re.DOTALL)
 """Also as a ``Path`` holds it, which takes one of the slashes away."""
 
 
+def is_address(root: str | Path) -> bool:
+    """It names a bucket, not a folder of this machine."""
+    return _URL.fullmatch(str(root)) is not None
+
+
 def stored(root: str | Path | StorePath) -> StorePath:
     """A folder, or the prefix of a bucket, as the root of a store; or what is in one already."""
     if isinstance(root, StorePath):

@@ -63,7 +63,6 @@ READERS: Final = frozenset(
 )
 """What an object may be given to as a file on this machine: they only read it."""
 LISTS_OF_FILES: Final = {
-    "backtest/coverage.py": "the engine streams whole files, in a process of its own",
     "inspect/validation/joins.py": "scanned together",
 }
 """Modules that hand several objects on as files."""

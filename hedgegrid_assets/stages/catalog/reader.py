@@ -6,6 +6,7 @@ from hedgegrid_assets.errors import EnvironmentFault, ReaderMissing
 from hedgegrid_assets.model import InstrumentDay, NautilusForm, Table
 from hedgegrid_assets.stages.catalog.generations import generation_of
 from hedgegrid_assets.stages.catalog.installed import installed_generation, installed_version
+from hedgegrid_assets.stages.catalog.reached import catalog_config
 from hedgegrid_assets.store import Places, folder_on_disk
 from hedgegrid_assets.timestamps import day_end, day_start, iso
 
@@ -20,8 +21,10 @@ def rows_by_nautilus(places: Places, day: InstrumentDay, table: Table) -> int | 
     if not form.readable:
         return None
     refuse_without_reader(places, generation)
-    root = str(folder_on_disk(places.catalog, "reading with NautilusTrader").resolve())
-    return _by_first(root, day, form) if generation == 1 else _by_second(root, day, form)
+    if generation == 1:
+        return _by_first(places, day, form)
+    root = str(folder_on_disk(places.catalog, "reading with NautilusTrader 2").resolve())
+    return _by_second(root, day, form)
 
 
 def refuse_without_reader(places: Places, generation: int) -> None:
@@ -30,7 +33,7 @@ def refuse_without_reader(places: Places, generation: int) -> None:
         raise ReaderMissing(places.catalog, generation, installed_version())
 
 
-def _by_first(root: str, day: InstrumentDay, form: NautilusForm) -> int:
+def _by_first(places: Places, day: InstrumentDay, form: NautilusForm) -> int:
     from nautilus_trader.core import nautilus_pyo3
     from nautilus_trader.persistence.catalog import ParquetDataCatalog
 
@@ -41,8 +44,8 @@ def _by_first(root: str, day: InstrumentDay, form: NautilusForm) -> int:
         )
     start, end = iso(day_start(day.date)), iso(day_end(day.date) - 1)
     cls = getattr(import_module(form.own or "nautilus_trader.model.data"), form.cls)
-    found = ParquetDataCatalog(root).query(cls, identifiers=[form.name_of(day.instrument_id)], start=start, end=end)
-    return len(found)
+    reader = ParquetDataCatalog(**catalog_config(places.catalog))
+    return len(reader.query(cls, identifiers=[form.name_of(day.instrument_id)], start=start, end=end))
 
 
 def _by_second(root: str, day: InstrumentDay, form: NautilusForm) -> int:
