@@ -138,6 +138,7 @@ class NautilusForm:
         kept: Rows that the file holds; None: all.
         readable: Nautilus' own reader can read what its own writer writes.
         period: Of one file.
+        blocks: Of a frame, in a row group.
         named: What it calls the rows of an instrument, with ``{id}`` for that one: the folder below ``folder``.
         named_in: Key in the footer that holds this name; empty: none.
         class_in: Key in the footer that holds ``cls``; empty: none.
@@ -154,6 +155,7 @@ class NautilusForm:
     kept: RowFilter | None = None
     readable: bool = True
     period: Period = Period.DAY
+    blocks: int = 1
     named: str = "{id}"
     named_in: str = ""
     class_in: str = ""

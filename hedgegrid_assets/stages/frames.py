@@ -36,6 +36,8 @@ FORCED: Final = (
 ROW_GROUP: Final = 65_536
 SCHEMA_VERSION: Final = "2"
 """2: decimals have 18 digits where all of a day fit, which Parquet holds as 64-bit integers; in 1 they have 38."""
+_DICTIONARY_BYTES: Final = 8 * 1024 * 1024
+"""Of half a million values of 16 bytes: beyond it all values are written as they are."""
 _DIGITS: Final = 18
 _MOST_DIGITS: Final = 38
 _IDS_AT_ONCE: Final = 4_000_000
@@ -133,6 +135,7 @@ def parquet_options(
             field.name for field in schema if pa.types.is_dictionary(field.type) or field.name in repeating
         ]
         or False,
+        "dictionary_pagesize_limit": _DICTIONARY_BYTES,
         "column_encoding": dict.fromkeys(sorted(names.intersection(rising)), "DELTA_BINARY_PACKED"),
         "write_statistics": sorted(names & _TIMES),
         "store_decimal_as_integer": True,

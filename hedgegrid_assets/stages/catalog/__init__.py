@@ -33,6 +33,7 @@ from hedgegrid_assets.stages.catalog.files import (
     strays,
 )
 from hedgegrid_assets.stages.catalog.generations import claim, generation_of, held_generation, refuse_other
+from hedgegrid_assets.stages.catalog.groups import Blocks, Grouped
 from hedgegrid_assets.stages.catalog.installed import refuse_unfit_nautilus
 from hedgegrid_assets.stages.catalog.moves import Moves, carry_out, finish, unfinished
 from hedgegrid_assets.stages.catalog.reader import refuse_without_reader, rows_by_nautilus
@@ -149,28 +150,31 @@ class Draft:
         self.rows = 0
         self.content_digest: str | None = None
         self._before: pl.DataFrame | None = None
-        self._writer = self._open()
+        self._begin()
 
-    def _open(self) -> pq.ParquetWriter:
-        return pq.ParquetWriter(self.path, self._target, **self._options)
+    def _begin(self) -> None:
+        self.rows, self._before = 0, None
+        self._groups = Grouped(self._table.form(self._generation).blocks)
+        self._writer = pq.ParquetWriter(self.path, self._target, **self._options)
 
     def restart(self) -> None:
         """Forget all rows: the frame is begun anew."""
         self._writer.close()
-        self.rows, self._before, self._writer = 0, None, self._open()
+        self._begin()
 
     def add(self, group: pl.DataFrame) -> None:
-        """Take rows of the frame, in stored order; a row group each."""
+        """Take rows of the frame, a block of it, in stored order."""
         part = nautilus.kept(self._table, group, self._before, self._generation)
         if len(part):
             arrow = nautilus.to_nautilus(self._table, part, self._target, self._instrument_id, self._generation)
-            self._writer.write_table(arrow, row_group_size=len(part))
+            self._groups.add(self._writer, arrow)
         self._before = group.tail(1)
         self.rows += len(group)
 
     def finish(self, content_digest: str) -> None:
         """All rows are there, and this is their digest; it goes into the footer."""
         stamp = stamp_of(self._date, content_digest)
+        self._groups.flush(self._writer)
         self._writer.add_key_value_metadata(stamp)
         self._writer.close()
         seal(self.path, stamp)
@@ -319,11 +323,13 @@ def _compare(
             expected = stack.enter_context(closing(prefetch(expected)))
         if not file.schema_arrow.equals(target, check_metadata=False):
             raise CatalogDiffers(str(day), table.name, "its schema is another one")
+        blocks = Blocks(file, table.form(generation).blocks)
         for group, part in enumerate(expected):
-            if group >= file.num_row_groups:
+            block = blocks.next(len(part))
+            if block is None:
                 raise CatalogDiffers(str(day), table.name, f"it has only {file.num_row_groups} row groups")
             try:
-                found = nautilus.from_nautilus(table, file.read_row_group(group), generation)
+                found = nautilus.from_nautilus(table, block, generation)
             except pl.exceptions.PolarsError as error:
                 raise CatalogDiffers(str(day), table.name, f"row group {group} cannot be read ({error})") from None
             rows += len(part)
