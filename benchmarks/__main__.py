@@ -46,6 +46,9 @@ def main(arguments: Sequence[str]) -> int:
     asked = parser.parse_args(arguments)
     which = int(asked.full)
     wanted = [case for case in CASES if asked.only in case.title and (asked.full or asked.only or not case.full_only)]
+    for case in [case for case in wanted if not case.needs.exists()]:
+        sys.stderr.write(f"left out, as {case.needs} is not here: {case.title}\n")
+        wanted.remove(case)
     cases: list[Case] = [] if asked.days else [_with_older(case, asked.against) for case in wanted]
     if not cases and not asked.days:
         parser.error(
@@ -108,7 +111,7 @@ def _compared(case: Case, rows: int, rounds: int) -> list[Measured]:
     sides = compare(case, rows, rounds, source, _BENCH / "work", made(case.kind, 1_000, _BENCH / "inputs"), own)
     ours, *peers = (_BENCH / "work" / side / "catalog" for side in case.sides if side not in own)
     for peer in peers:
-        if case.kind != "derivative_ticker" and peer.exists() and not same_rows(ours, peer, "trade_tick"):
+        if case.table and peer.exists() and not same_rows(ours, peer, case.table, case.but):
             raise RuntimeError(f"{case.title}: {peer} does not hold what ours does")
     shutil.rmtree(_BENCH / "work")
     return sides

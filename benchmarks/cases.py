@@ -2,7 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
+
+from benchmarks.captured import CAPTURE
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,8 @@ class Case:
         of_peer: Peer -> kind of its own input.
         full_only: Not among the quick ones, unless it is named.
         by_cpu: Ratios are of processor time; else of the clock.
+        needs: Left out where this is not.
+        table: Folder whose files must be equal in the catalogs of all sides, but for the columns of ``but``; empty: none.
         rows: (fast, full).
         rounds: (fast, full).
     """
@@ -36,6 +41,9 @@ class Case:
     of_peer: Mapping[str, str] = field(default_factory=dict)
     full_only: bool = False
     by_cpu: bool = False
+    needs: Path = Path()
+    table: str = "trade_tick"
+    but: tuple[str, ...] = ()
     rows: tuple[int, int] = (2_000_000, 20_000_000)
     rounds: tuple[int, int] = (3, 3)
 
@@ -63,9 +71,32 @@ CASES: Final = (
         "incremental_book_L2 to catalog, everything on",
         "incremental_book_L2",
         ("ours_deltas", "nautilus_deltas"),
-        at_least={"nautilus_deltas": 1.5},
-        memory={2_000_000: 700, 20_000_000: 900},
-        disk=0.7,
+        at_least={"nautilus_deltas": 3.5},
+        memory={2_000_000: 600, 20_000_000: 600},
+        disk=0.5,
+        table="order_book_deltas",
+        but=("flags",),  # the loader does not say which levels are of a snapshot
+        rounds=(2, 1),
+    ),
+    Case(
+        "quotes to catalog, everything on",
+        "quotes",
+        ("ours_quotes", "nautilus_quotes"),
+        at_least={"nautilus_quotes": 2.0},
+        memory={2_000_000: 500, 20_000_000: 800},
+        table="quote_tick",
+        rounds=(2, 1),
+    ),
+    Case(
+        "a captured book to catalog, everything on",
+        "depth",
+        ("ours_depth", "depth_loop"),
+        at_least={"depth_loop": 3.5},
+        memory={2_000_000: 600, 4_300_000: 600},
+        needs=CAPTURE,
+        table="order_book_deltas",
+        but=("flags",),  # CLEAR of Python has none
+        rows=(2_000_000, 4_300_000),
         rounds=(2, 1),
     ),
     Case("any CSV to catalog, everything on", "trades", ("ours_csv",), memory={2_000_000: 500, 20_000_000: 800}),
@@ -80,6 +111,7 @@ CASES: Final = (
         "derivative_ticker",
         ("ours_funding", "nautilus_funding"),
         at_least={"nautilus_funding": 3.0},
+        table="",
         rows=(50_000, 200_000),
         rounds=(2, 2),
     ),

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from benchmarks import DAY, SYMBOL
+from benchmarks.captured import captured
 from benchmarks.published import PERIODS, published
 from hedgegrid_assets.pipeline.request import request
 from hedgegrid_assets.pipeline.run import run
@@ -24,9 +25,9 @@ _US_PER_DAY: Final = NS_PER_DAY // 1_000
 
 
 def made(kind: str, rows: int, folder: Path) -> Path:
-    """A gzip file of ``rows`` rows of one day: ``trades``, ``derivative_ticker`` and ``incremental_book_L2`` as Tardis names its CSV, or ``aggTrade``.
+    """A gzip file of ``rows`` rows of one day: ``trades``, ``derivative_ticker``, ``quotes`` and ``incremental_book_L2`` as Tardis names its CSV, or ``aggTrade``.
 
-    ``aggTrade`` holds captured messages, one a line, with a receive time in front. ``catalog`` is no file but a folder:
+    ``aggTrade`` holds captured messages, one a line, with a receive time in front; ``depth`` those of a book (``captured``). ``catalog`` is no file but a folder:
     the catalog of a synthetic day of so many trades, with a mark price a second and funding rates; ``week``: of seven.
     ``agg-day`` and ``agg-month`` are folders as well, see ``published``.
     """
@@ -34,7 +35,7 @@ def made(kind: str, rows: int, folder: Path) -> Path:
         return published(kind, rows, folder)
     if kind in _DAYS:
         return _catalog(kind, rows, folder)
-    suffix = "jsonl" if kind == "aggTrade" else "csv"
+    suffix = "jsonl" if kind in {"aggTrade", "depth"} else "csv"
     path = folder / f"{kind}-{rows}-{SEED}.{suffix}.gz"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
@@ -193,9 +194,39 @@ def _deltas(rows: int) -> Iterator[bytes]:
     return _chunks(rows, make)
 
 
+def _quotes(rows: int) -> Iterator[bytes]:
+    def make(random: np.random.Generator, first: int, count: int) -> pl.DataFrame:
+        event, arrival = _times(random, first, count, rows)
+        bid = 425_000 + np.cumsum(random.integers(-1, 2, count))
+        frame = pl.DataFrame(
+            {
+                "timestamp": event,
+                "local_timestamp": arrival,
+                "ask_amount": random.integers(1, 99_999, count),
+                "ask_price": bid + random.integers(1, 4, count),
+                "bid_price": bid,
+                "bid_amount": random.integers(1, 99_999, count),
+            }
+        )
+        return frame.select(
+            pl.lit("binance-futures").alias("exchange"),
+            pl.lit(SYMBOL).alias("symbol"),
+            "timestamp",
+            "local_timestamp",
+            _units("ask_amount", 3),
+            _units("ask_price", 1),
+            _units("bid_price", 1),
+            _units("bid_amount", 3),
+        )
+
+    return _chunks(rows, make)
+
+
 _MAKERS: Final[dict[str, Callable[[int], Iterator[bytes]]]] = {
     "trades": _trades,
     "derivative_ticker": _tickers,
     "incremental_book_L2": _deltas,
+    "quotes": _quotes,
     "aggTrade": _agg_trades,
+    "depth": captured,
 }

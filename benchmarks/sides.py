@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks import DAY, INSTRUMENT, PRODUCT, SYMBOL
+from benchmarks.captured import CAPTURED
 
 if TYPE_CHECKING:
     import pandas as pd
     from nautilus_trader.adapters.tardis.loaders import TardisCSVDataLoader
+    from nautilus_trader.model.data import OrderBookDelta
     from nautilus_trader.persistence.catalog import ParquetDataCatalog
 
 _TRADED: Final = f"{SYMBOL}-PERP.SIM"
@@ -49,8 +51,8 @@ def _run(*arguments: str) -> None:
             raise
 
 
-def _convert(work: Path, *arguments: str) -> None:
-    places = ("--data", str(work / "data"), "--output", str(work / "catalog"), "--symbol", SYMBOL, "--quiet")
+def _convert(work: Path, *arguments: str, symbol: str = SYMBOL) -> None:
+    places = ("--data", str(work / "data"), "--output", str(work / "catalog"), "--symbol", symbol, "--quiet")
     _run("replay-to-parquet", *places, *arguments)
 
 
@@ -80,6 +82,16 @@ def ours_tickers(source: Path, work: Path) -> None:
 def ours_deltas(source: Path, work: Path) -> None:
     """Everything on, the book that the rules rebuild included."""
     _tardis(work, source, "incremental_book_L2", "deltas")
+
+
+def ours_quotes(source: Path, work: Path) -> None:
+    """Best bids and asks."""
+    _tardis(work, source, "quotes", "quotes")
+
+
+def ours_depth(source: Path, work: Path) -> None:
+    """The messages of a captured book, around its snapshots, everything on."""
+    _convert(work, "--source", "websocket", "--input", str(source), "--data-types", "deltas", symbol=CAPTURED)
 
 
 def ours_funding(source: Path, work: Path) -> None:
@@ -182,11 +194,11 @@ def _catalog(work: Path) -> "ParquetDataCatalog":
     return ParquetDataCatalog(str(work / "catalog"))
 
 
-def _loader() -> "TardisCSVDataLoader":
+def _loader(**said: int) -> "TardisCSVDataLoader":
     from nautilus_trader.adapters.tardis.loaders import TardisCSVDataLoader
     from nautilus_trader.model.identifiers import InstrumentId
 
-    return TardisCSVDataLoader(instrument_id=InstrumentId.from_str(INSTRUMENT))
+    return TardisCSVDataLoader(instrument_id=InstrumentId.from_str(INSTRUMENT), **said)
 
 
 def nautilus_documented(source: Path, work: Path) -> None:
@@ -202,6 +214,12 @@ def nautilus_fastest(source: Path, work: Path) -> None:
 def nautilus_deltas(source: Path, work: Path) -> None:
     """Changes of the book."""
     _catalog(work).write_data(_loader().load_deltas(source))
+
+
+def nautilus_quotes(source: Path, work: Path) -> None:
+    """Best bids and asks, as its docstrings advise for a catalog; decimals are said, as it looks for them in bids only."""
+    loader = _loader(price_precision=1, size_precision=3)
+    _catalog(work).write_data(loader.load_quotes(source, as_legacy_cython=False))
 
 
 def nautilus_funding(source: Path, work: Path) -> None:
@@ -235,6 +253,57 @@ def message_loop(source: Path, work: Path) -> None:
                     )
                 )
     _catalog(work).write_data(trades)
+
+
+def depth_loop(source: Path, work: Path) -> None:
+    """What one writes oneself: the updates of a book and its snapshots into deltas, one message after the other."""
+    from nautilus_trader.model.data import OrderBookDelta
+
+    deltas: list[OrderBookDelta] = []
+    recent: list[tuple[dict[str, Any], int]] = []
+    last: int | None = None
+    with gzip.open(source, "rb") as file:
+        for line in file:
+            received, _, text = line.partition(b" ")
+            body, at = json.loads(text), int(received)
+            message = body.get("data", body)
+            if "lastUpdateId" in message:
+                last = message["lastUpdateId"]
+                deltas += _deltas_of(message | {"u": last}, at, "bids", "asks", snapshot=True)
+                for earlier, _ in recent:
+                    if earlier["u"] >= last:
+                        deltas += _deltas_of(earlier, at, "b", "a")
+                recent.clear()
+                continue
+            recent.append((message, at))
+            if last is not None and message["u"] >= last:
+                deltas += _deltas_of(message, at, "b", "a")
+            del recent[:-2_000]
+    _catalog(work).write_data(deltas)
+
+
+def _deltas_of(
+    message: dict[str, Any], at: int, bids: str, asks: str, *, snapshot: bool = False
+) -> "list[OrderBookDelta]":
+    """Of one message; the last one ends its event."""
+    from nautilus_trader.model.data import BookOrder, OrderBookDelta
+    from nautilus_trader.model.enums import BookAction, OrderSide
+    from nautilus_trader.model.identifiers import InstrumentId
+    from nautilus_trader.model.objects import Price, Quantity
+
+    instrument = InstrumentId.from_str(f"{CAPTURED}-PERP.BINANCE")
+    event, sequence, flags = message["T"] * 1_000_000, message["u"], 32 if snapshot else 0
+    levels = [(OrderSide.BUY, *level) for level in message[bids]] + [
+        (OrderSide.SELL, *level) for level in message[asks]
+    ]
+    made = [OrderBookDelta.clear(instrument, sequence, event, at)] if snapshot else []
+    for number, (side, price, size) in enumerate(levels, 1):
+        quantity = Quantity.from_str(size)
+        action = BookAction.ADD if snapshot else BookAction.UPDATE if quantity > 0 else BookAction.DELETE
+        order = BookOrder(side, Price.from_str(price), quantity, 0)
+        last = 128 if number == len(levels) else 0
+        made.append(OrderBookDelta(instrument, action, order, flags | last, sequence, event, at))
+    return made
 
 
 def ours_backtest(source: Path, work: Path) -> None:
@@ -296,6 +365,10 @@ SIDES: Final[dict[str, Callable[[Path, Path], None]]] = {
         ours_tickers,
         ours_deltas,
         nautilus_deltas,
+        ours_quotes,
+        nautilus_quotes,
+        ours_depth,
+        depth_loop,
         ours_funding,
         ours_csv,
         ours_messages,
