@@ -227,6 +227,10 @@ def _prune(root: Path) -> int:
     return Home(root).run("prune", "--before", str(before), "-q")
 
 
+def _convert_catalog(root: Path) -> int:
+    return run(["catalog", "convert", "--nautilus", "2", "--catalog", str(root / "data/catalog"), "-q"])
+
+
 def _backup(root: Path) -> int:
     return Home(root).run("backup", str(root / "b.tar"), "--raw", "-q")
 
@@ -395,6 +399,7 @@ _OF_FILES: Final = (
     Case("restore", _changed_after_backup, _restore, again=_restore_again),
     Case("many tables", _many_tables, _convert_many),
     Case("widen many tables", _many_converted, _widen),
+    Case("catalog convert", _many_converted, _convert_catalog),
     Case("reset-day", _home, _reset_day, again=_reset_day_again),
     Case("acknowledge", _home, _acknowledge),
     Case("doctor", _damaged, _doctor),

@@ -12,6 +12,7 @@ import typer
 from hedgegrid_assets.cli import (
     backtest,
     backup,
+    catalogs,
     convert,
     dev,
     diff,
@@ -46,6 +47,7 @@ gaps: Final = typer.Typer(
     no_args_is_help=False,
 )
 rejects: Final = typer.Typer(help="Rows and lines that could not be taken, and why.", no_args_is_help=True)
+catalog: Final = typer.Typer(help="A catalog as a whole.", no_args_is_help=True)
 feeds: Final = typer.Typer(help="The feeds of feeds.yaml.", no_args_is_help=True)
 
 
@@ -116,6 +118,8 @@ instruments.command("list")(_exits(inspect.instruments_list))
 instruments.command("show")(_exits(inspect.instruments_show))
 instruments.command("import")(_exits(setup.instruments_import))
 instruments.command("widen")(_exits(operate.instruments_widen))
+app.add_typer(catalog, name="catalog")
+catalog.command("convert")(_exits(catalogs.catalog_convert))
 app.add_typer(feeds, name="feeds")
 feeds.command("check")(_exits(inspect.feeds_check))
 

@@ -82,9 +82,11 @@ def reset_day(
 
     Says what goes; removes it with --yes. Landing files stay: the next run makes the day anew if they still hold it.
     """
-    from hedgegrid_assets.housekeeping.reset_day import reset
+    from hedgegrid_assets.housekeeping.converting import lost
+    from hedgegrid_assets.housekeeping.reset_day import holds, reset
     from hedgegrid_assets.inspect.days import table_named
     from hedgegrid_assets.model import InstrumentDay
+    from hedgegrid_assets.stages.catalog.twins import twins_of
     from hedgegrid_assets.store import Places
     from hedgegrid_assets.tables import TABLES
 
@@ -92,15 +94,26 @@ def reset_day(
     check_lookup(instrument_id, "INSTRUMENT_ID")
     day = InstrumentDay(instrument_id, parse_day(on, "DATE"))
     tables = [table_named(table)] if table else list(TABLES.values())
-    done = reset(Places(data or data_path(), catalog), day, tables, remove=yes)
+    places = Places(data or data_path(), catalog)
+    done = reset(places, day, tables, remove=yes)
+    beside = {
+        str(twin.catalog): reset(twin, day, tables, remove=yes) for twin in twins_of(places) if holds(twin, day, tables)
+    }
+    notes = lost(places)
     if as_json:
-        print_json({"removed": yes} | done.to_dict())
+        told = {path: each.to_dict() for path, each in beside.items()}
+        print_json(
+            {"removed": yes} | done.to_dict() | ({"beside": told} if told else {}) | ({"notes": notes} if notes else {})
+        )
     elif not quiet:
         out = console()
-        for what, path in done.removals:
-            out.print(f"{'removed' if yes else 'would remove'}: {what}: {path}", markup=False)
-        for why, path in done.kept:
-            out.print(f"stays ({why}): {path}", markup=False)
+        for each in (done, *beside.values()):
+            for what, path in each.removals:
+                out.print(f"{'removed' if yes else 'would remove'}: {what}: {path}", markup=False)
+            for why, path in each.kept:
+                out.print(f"stays ({why}): {path}", markup=False)
+        for note in notes:
+            say(f"note: {note}")
         if not yes:
             say("nothing was removed; add --yes to do it")
     return 0

@@ -55,8 +55,10 @@ def prune(
     replay-to-parquet or backfill takes them again. Files of others stay, and are told. Each day goes whole; a run that was
     interrupted is finished by the next one.
     """
+    from hedgegrid_assets.housekeeping.converting import lost
     from hedgegrid_assets.housekeeping.prune import Asked, carry_out, plan
     from hedgegrid_assets.inspect.days import table_named
+    from hedgegrid_assets.stages.catalog.twins import twins_of
 
     set_logging(verbose=verbose, quiet=quiet)
     first = parse_day(before, "--before")
@@ -67,15 +69,21 @@ def prune(
     places = roots.places(root, catalog)
     asked = Asked(first, instrument, table_named(table) if table else None, known[feed] if feed else None)
     found = plan(places, asked)
+    beside = {twin.catalog: (twin, plan(twin, asked)) for twin in twins_of(places)}
     if not dry_run:
         with progress(quiet=quiet) as tick:
-            carry_out(places, found, lambda what: tick(what, 0))
-    notes = _fetched_again(found, known)
+            for each, wanted in ((places, found), *beside.values()):
+                carry_out(each, wanted, lambda what: tick(what, 0))
+    notes = [*_fetched_again(found, known), *lost(places)]
     if as_json:
-        print_json({"done": not dry_run} | found.to_dict() | {"notes": notes})
+        told = {str(path): wanted.to_dict() for path, (_, wanted) in beside.items()}
+        print_json({"done": not dry_run} | found.to_dict() | {"notes": notes} | ({"beside": told} if told else {}))
         return 0
     if not quiet:
         _show(found, dry_run=dry_run)
+        for path, (_, wanted) in beside.items():
+            console().print(f"and of {path}, which is beside it:", markup=False)
+            _show(wanted, dry_run=dry_run)
     for note in notes if not quiet else ():
         say(f"note: {note}")
     return 0

@@ -104,6 +104,10 @@ def _show(found: "Standing") -> None:
         if size.files:
             of = f"  {name:16}{megabytes(size.on_disk):>12} in {size.files:,} files"
             out.print(of + (f"  {found.places.catalog}" if name == "catalog" else ""), markup=False)
+    if found.nautilus is not None:
+        out.print(f"form: NautilusTrader {found.nautilus}.x", markup=False)
+    for line in found.beside:
+        out.print(f"beside: {line}", markup=False)
     for line, style in _runs(found.runs):
         out.print(line, style=style or None, markup=False)
     for name, lines in found.plans.items():

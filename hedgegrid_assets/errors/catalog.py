@@ -227,6 +227,19 @@ class OtherForm(Refused):
         )
 
 
+class ConversionRefused(UsageError):
+    """A catalog cannot be made of another in this place, or for this generation."""
+
+    code = "convert"
+
+    def __init__(self, catalog: PathLike[str], why: str) -> None:
+        super().__init__(
+            f"{catalog} is not converted: expected another --nautilus than its own, and an --output beside it, found that {why}",
+            hint="name the other generation with --nautilus, and a folder of its own with --output",
+            details={"catalog": str(catalog), "why": why},
+        )
+
+
 class FormsMixed(EnvironmentFault):
     """Files for both generations of NautilusTrader in one catalog: neither reads those of the other."""
 

@@ -66,6 +66,11 @@ def reset(places: Places, day: InstrumentDay, tables: Sequence[Table], *, remove
         return found
 
 
+def holds(places: Places, day: InstrumentDay, tables: Sequence[Table]) -> bool:
+    """A catalog has anything of a day."""
+    return any(any(_files(places, day, table)) for table in tables)
+
+
 def found_of(places: Places, day: InstrumentDay, tables: tuple[Table, ...], finder: RawFinder) -> Reset:
     """What goes of a day, and what stays; nothing is removed."""
     reset = Reset(day, tables)

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from hedgegrid_assets.config.origin import Origin
 from hedgegrid_assets.errors import HedgegridError
+from hedgegrid_assets.housekeeping.converting import behind, lost
 from hedgegrid_assets.housekeeping.runs import Runs, last_runs
 from hedgegrid_assets.instruments import Instrument, read_definitions
 from hedgegrid_assets.model import Channel, InstrumentDay, Remote, Table
@@ -19,6 +20,7 @@ from hedgegrid_assets.pipeline.landing import waiting_files
 from hedgegrid_assets.sources import SOURCES
 from hedgegrid_assets.stages import catalog as catalog_stage
 from hedgegrid_assets.stages.catalog.files import folder_in, whole_day
+from hedgegrid_assets.stages.catalog.twins import twins_of
 from hedgegrid_assets.stages.normalize import Recipe, judges_so
 from hedgegrid_assets.stages.outages import Outage, read_outages, with_outages
 from hedgegrid_assets.stages.raw import RawDay, RawKey, read_pruned, shown_name
@@ -123,7 +125,11 @@ class FeedStanding:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """All of it. ``plans``: provider -> what it says of the key. ``problems``: what could not be told, and what is not whole."""
+    """All of it. ``plans``: provider -> what it says of the key. ``problems``: what could not be told, and what is not whole.
+
+    ``nautilus``: the generation that the catalog is for; None: of none yet, or not known. ``beside``: catalogs of the same
+    frames for the other one, in words.
+    """
 
     places: Places
     feeds: Sequence[FeedStanding]
@@ -131,6 +137,8 @@ class Standing:
     runs: Runs | None
     plans: Mapping[str, Sequence[str]] = field(default_factory=dict)
     problems: Sequence[str] = ()
+    nautilus: int | None = None
+    beside: Sequence[str] = ()
 
     @property
     def ok(self) -> bool:
@@ -152,6 +160,8 @@ class Standing:
             "runs": None if self.runs is None else self.runs.to_dict(),
             "plans": {name: list(lines) for name, lines in self.plans.items()},
             "problems": list(self.problems),
+            "nautilus": self.nautilus,
+            "beside": list(self.beside),
         }
 
 
@@ -168,6 +178,9 @@ def status(
     Told by small documents and the names of files; what they say is not proved (``validate`` does that).
     """
     problems = list(_unfinished(places))
+    generation = _generation(places, problems)
+    if generation is None and problems:  # of a mixture nothing else can be told
+        return Standing(places, (), _disk(places), last_runs(only), {}, tuple(problems))
     definitions = _definitions(places, problems)
     until = today or datetime.now(UTC).date()
     contexts = [FeedContext(feed, places) for name, feed in feeds.items() if only in (None, name)]
@@ -181,6 +194,8 @@ def status(
         last_runs(only),
         _plans(contexts) if ask else {},
         tuple(problems),
+        generation,
+        tuple(_beside(places)) if generation is not None else (),
     )
 
 
@@ -326,6 +341,23 @@ def _definitions(places: Places, problems: list[str]) -> dict[str, Instrument]:
     except HedgegridError as error:
         problems.append(error.message)
         return {}
+
+
+def _generation(places: Places, problems: list[str]) -> int | None:
+    try:
+        return catalog_stage.held_generation(places)
+    except HedgegridError as error:
+        problems.append(str(error))
+        return None
+
+
+def _beside(places: Places) -> Iterator[str]:
+    """Catalogs of the same frames, and how many days they lack."""
+    for twin in twins_of(places):
+        lacking = sum(1 for _ in behind(places, twin))
+        told = f"{lacking:,} day{'s' * (lacking != 1)} behind" if lacking else "up to date"
+        yield f"{twin.catalog}, for NautilusTrader {catalog_stage.generation_of(twin)}.x: {told}"
+    yield from lost(places)
 
 
 def _unfinished(places: Places) -> Iterator[str]:

@@ -9,6 +9,7 @@ from hedgegrid_assets.instruments import Instrument, read_definitions
 from hedgegrid_assets.stages import catalog as catalog_stage
 from hedgegrid_assets.stages.catalog.definitions import check_definition
 from hedgegrid_assets.stages.catalog.series import read_series
+from hedgegrid_assets.stages.catalog.twins import twins_of
 from hedgegrid_assets.stages.outages import read_outages
 from hedgegrid_assets.stages.raw import read_manifest
 from hedgegrid_assets.stages.raw.index import read_index_file
@@ -22,6 +23,7 @@ def damaged(places: Places) -> Iterator[HedgegridError]:
         partial(read_series, places),
         partial(read_outages, places),
         partial(_moves, places),
+        partial(twins_of, places),
     )
     for read in reads:
         yield from _wrong(read)

@@ -27,6 +27,7 @@ from hedgegrid_assets.inspect.rejects import MEANINGS, samples
 from hedgegrid_assets.inspect.status import LOOKS
 from hedgegrid_assets.inspect.visible import visible
 from hedgegrid_assets.model import Cause, InstrumentDay, Table
+from hedgegrid_assets.stages.catalog import generation_of
 from hedgegrid_assets.stages.outages import read_outages
 from hedgegrid_assets.stages.verdict import read_verdict
 from hedgegrid_assets.store import Places, atomic_write, plain
@@ -182,6 +183,7 @@ class _Page:
         lines, notes, candidates, joins = self._scan()
         return {
             "catalog": self._places.catalog.address,
+            "nautilus": generation_of(self._places),
             "made": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
             "version": version("hedgegrid-assets"),
             "start": str(first),

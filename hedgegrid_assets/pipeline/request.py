@@ -95,10 +95,7 @@ def request(
             f"these settings give none of the data types asked for (--data-types): expected some of "
             f"{', '.join(TABLES[name].token for name in TABLES if name in given)}, found {data_types}"
         )
-    if compression not in COMPRESSIONS:
-        raise UsageError(
-            f"unknown compression (--compression): expected one of {', '.join(COMPRESSIONS)}, found {compression!r}"
-        )
+    check_compression(compression)
     check_generation(nautilus)
     if instrument is not None and len(symbols) > 1:
         raise UsageError(
@@ -129,6 +126,14 @@ def request(
         root if isinstance(output_path, StorePath) or not isinstance(root.store, LocalStore) else Path(output_path)
     )
     return Request(origin, start, end, catalog, data or data_path(), compression, jobs, force, spelled)
+
+
+def check_compression(compression: str) -> None:
+    """Raises UsageError for one that is not known."""
+    if compression not in COMPRESSIONS:
+        raise UsageError(
+            f"unknown compression (--compression): expected one of {', '.join(COMPRESSIONS)}, found {compression!r}"
+        )
 
 
 def check_generation(nautilus: int | None) -> None:

@@ -30,7 +30,16 @@ from hedgegrid_assets.store.objects import (
     uri_of,
 )
 from hedgegrid_assets.store.places import Places, cut_name, folder_of, raw_folder_name
-from hedgegrid_assets.store.publish import atomic_write, give_up, parquet_writer, publish_file, retried, temporary_file
+from hedgegrid_assets.store.publish import (
+    atomic_write,
+    carry,
+    give_up,
+    parquet_writer,
+    publish_file,
+    read_bytes_of,
+    retried,
+    temporary_file,
+)
 from hedgegrid_assets.store.roots import is_address, stored
 from hedgegrid_assets.store.spool import Spool
 from hedgegrid_assets.store.swap import exchange
@@ -64,6 +73,7 @@ __all__ = [
     "atomic_write",
     "bytes_in",
     "bytes_of",
+    "carry",
     "change_document",
     "content_crc",
     "cut_name",
@@ -93,6 +103,7 @@ __all__ = [
     "publish_file",
     "put_back",
     "raw_folder_name",
+    "read_bytes_of",
     "read_document",
     "reading",
     "remove_abandoned",

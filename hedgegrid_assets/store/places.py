@@ -185,6 +185,11 @@ class Places:
         return self.published / ".hedgegrid" / "form.json"
 
     @property
+    def twins(self) -> StorePath:
+        """Where catalogs of the same frames, for another generation of NautilusTrader, lie."""
+        return self.catalog / ".hedgegrid" / "twins.json"
+
+    @property
     def outages(self) -> StorePath:
         """Known outages of a catalog."""
         return self.catalog / ".hedgegrid" / "outages.json"

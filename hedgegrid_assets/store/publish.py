@@ -1,6 +1,7 @@
 """Files that appear at once and whole, or not at all."""
 
 import contextlib
+import os
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -52,6 +53,24 @@ def atomic_write(final: AnyFile, tmp_dir: Path) -> Iterator[Path]:
     with writing(final), temporary_file(final.name, tmp_dir) as temporary:
         yield temporary
         publish_file(temporary, final)
+
+
+def carry(source: StorePath, final: StorePath, tmp_dir: Path) -> None:
+    """The same object in another place, at once: on one disk it gets a second name, and nothing is copied."""
+    with writing(final), temporary_file(final.name, tmp_dir) as temporary:
+        try:
+            os.link(source.local(), temporary)
+        except OSError:  # another disk, or one without such names
+            source.store.get(source.key, temporary)
+        publish_file(temporary, final)
+
+
+def read_bytes_of(path: StorePath) -> bytes | None:
+    """An object's bytes; None where there is none."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
 
 
 def retried[T](work: Callable[[], T]) -> T:

@@ -13,11 +13,12 @@ from hedgegrid_assets.housekeeping.doctor.days import days
 from hedgegrid_assets.housekeeping.doctor.documents import documents
 from hedgegrid_assets.housekeeping.doctor.finding import Finding
 from hedgegrid_assets.housekeeping.doctor.folders import nautilus_folders, own_folders
+from hedgegrid_assets.housekeeping.doctor.forms import forms, is_one
 from hedgegrid_assets.housekeeping.doctor.leftovers import changes, leftovers
 from hedgegrid_assets.housekeeping.doctor.raw import raw_days
 from hedgegrid_assets.store import Places
 
-_LOOKS: Final = (changes, leftovers, documents, own_folders, nautilus_folders, days, raw_days)
+_LOOKS: Final = (forms, changes, leftovers, documents, own_folders, nautilus_folders, days, raw_days)
 """In this order: what is mended first may be all that the later ones would find."""
 
 
@@ -48,7 +49,8 @@ def examine(places: Places, progress: Callable[[str], None], *, fix: bool) -> It
 
     No data is read, but names, footers and documents: whether the rows are what they were is told by ``validate``.
     """
-    for look in _LOOKS:
+    looks = _LOOKS
+    for look in looks if is_one(places) else looks[:1]:
         progress(look.__name__.replace("_", " "))
         for finding in look(places):
             yield _mended(finding) if fix and finding.repair is not None else Examined(finding)

@@ -42,9 +42,9 @@ class Form(Document, frozen=True, kw_only=True):
     newest: ClassVar[int] = 1
     told: ClassVar[str] = "the form of a catalog"
     remedy: ClassVar[str] = (
-        'write {"form": 1, "nautilus": 2} into it for a catalog of NautilusTrader 2.x, remove it for one of 1.x'
+        'write {"nautilus": 2} into it for a catalog of NautilusTrader 2.x, remove it for one of 1.x'
     )
-    form: int = 1
+    form: int = 0
     nautilus: int
 
 

@@ -1,6 +1,5 @@
 """Catalogs for NautilusTrader 2.x: file by file what its own migration makes of our catalogs for 1.x."""
 
-import gzip
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -23,92 +22,22 @@ from hedgegrid_assets.stages.catalog.generations import claim
 from hedgegrid_assets.stages.verdict import read_verdict
 from hedgegrid_assets.store import Places, plain
 from hedgegrid_assets.tables import TABLES
+from hedgegrid_assets_tests.both_forms import TOKENS, converted, stored
 from hedgegrid_assets_tests.instruments.test_instruments import NAMED
 from hedgegrid_assets_tests.nautilus2 import WITH_NAUTILUS_2, asked
-from hedgegrid_assets_tests.scenario import MIDNIGHT_MS
 
 ID: Final = "BTCUSDT-PERP.BINANCE"
 DAY: Final = date(2024, 1, 1)
-TOKENS: Final = "trades,mark,index,funding,quotes,deltas,depth,bars"
 OF_OURS: Final = ("liquidation", "open_interest")
-BOOK: Final = [f"{side}s[{n}].{what}" for n in range(5) for side in ("ask", "bid") for what in ("price", "amount")]
-HEADS: Final = {
-    "trades": "id,side,price,amount",
-    "derivative_ticker": "funding_timestamp,funding_rate,predicted_funding_rate,open_interest,last_price,index_price,mark_price",
-    "quotes": "ask_amount,ask_price,bid_price,bid_amount",
-    "incremental_book_L2": "is_snapshot,side,price,amount",
-    "book_snapshot_5": ",".join(BOOK),
-    "liquidations": "id,side,price,amount",
-}
-EIGHT: Final = str((MIDNIGHT_MS + 8 * 3_600_000) * 1000)
-
-
-def level(number: int) -> str:
-    return f"{42001 + number}.5,{number + 1}.125,{42000 - number}.5,{number + 1}.25"
-
-
-ROWS: Final = {
-    "trades": [
-        "1,buy,42000.5,0.1",
-        f"{'x' * 40},sell,42000.51,1",
-        "3,unknown,0.01,0.001",
-        f"{'a' * 36},sell,17014118346046,34028236692000",
-    ],
-    "derivative_ticker": [
-        f"{EIGHT},0.0001,0.0002,1000,1,42000.12345678,42000.1",
-        f"{EIGHT},-0.00000001,,1001.5,1,42000.2,42000.2",
-        ",0,,1002,1,42000.3,42000.3",
-        f"{EIGHT},0.0000000000000000000012345,,1002,1,42000.3,42000.3",
-        f"{EIGHT},0.00010000,,1002,1,42000.3,42000.3",
-    ],
-    "quotes": [f"{n}.5,42000.5,42000.4,{n}" for n in range(4)],
-    "incremental_book_L2": [
-        "true,bid,42000,1",
-        "true,ask,42001,2",
-        "false,bid,42000,0",
-        "false,ask,42000.5,3",
-    ],
-    "book_snapshot_5": [
-        ",".join(map(level, range(5))),
-        ",".join([*map(level, range(3)), "42004.5,4.125,,", ",,,"]),
-        "42001.5,1,,,,,,,,,,,,,,,,,,",
-        ",,42000.5,1,,,,,,,,,,,,,,,,",
-        "," * 19,
-    ],
-    "liquidations": [f",sell,42000.{n + 1},0.0{n + 1}" for n in range(3)],
-}
-"""What is hard in each: ids that are too long, no side, the largest values, rates in exponents, books without levels."""
-
-
-def _stored(folder: Path) -> None:
-    """A day of each data set of Tardis in the cache."""
-    for kind, rows in ROWS.items():
-        lines = [f"exchange,symbol,timestamp,local_timestamp,{HEADS[kind]}"]
-        for number, row in enumerate(rows):
-            at = MIDNIGHT_MS + (0 if row.startswith("true") else number) * 1000
-            lines.append(f"binance-futures,BTCUSDT,{at}000,{at}500,{row}")
-        path = folder / "cache/datasets" / f"binance-futures_{kind}_2024-01-01_BTCUSDT.csv.gz"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(gzip.compress("".join(f"{line}\n" for line in lines).encode(), mtime=0))
-    decimals = {"price_precision": 2, "size_precision": 3, "mark_precision": 8}
-    config = {"cache_dir": str(folder / "cache"), "depth_kind": "book_snapshot_5", "instruments": {"BTCUSDT": decimals}}
-    (folder / "t.json").write_text(json.dumps(config))
-
-
-def _converted(folder: Path, output: str, *more: str, tokens: str = TOKENS) -> int:
-    days = ["--start", "2024-01-01", "--end", "2024-01-02", "--data-types", tokens, "-q"]
-    places = ["--output", str(folder / output), "--data", str(folder / f"{output}-data")]
-    command = ["replay-to-parquet", "--source", "tardis", "--symbol", "BTCUSDT", "--config", str(folder / "t.json")]
-    return run([*command, *days, *places, *more])
 
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same days in both forms: ``first`` and ``second``."""
     folder = tmp_path_factory.mktemp("both")
-    _stored(folder)
-    assert _converted(folder, "first") == 0
-    assert _converted(folder, "second", "--nautilus", "2", tokens=f"{TOKENS},liquidations,open_interest") == 0
+    stored(folder)
+    assert converted(folder, "first") == 0
+    assert converted(folder, "second", "--nautilus", "2", tokens=f"{TOKENS},liquidations,open_interest") == 0
     return folder
 
 
@@ -230,7 +159,7 @@ def test_the_other_generation_is_refused_by_name_and_leaves_all_as_it_was(
 ) -> None:
     for output, said in (("first", "2"), ("second", "1")):
         before = _bytes(both / output)
-        assert _converted(both, output, "--nautilus", said) == 1
+        assert converted(both, output, "--nautilus", said) == 1
         told = capsys.readouterr().err
         assert (
             f"{both / output} is for NautilusTrader {3 - int(said)}.x: expected the same, found --nautilus {said}"
@@ -241,7 +170,7 @@ def test_the_other_generation_is_refused_by_name_and_leaves_all_as_it_was(
 
 
 def test_a_catalog_for_2_is_written_on_without_saying_it_again(both: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert _converted(both, "second") == 0
+    assert converted(both, "second") == 0
     assert not (both / "second/data/trade_tick").exists()
     capsys.readouterr()
 
@@ -250,7 +179,7 @@ def test_a_catalog_for_2_is_written_on_without_saying_it_again(both: Path, capsy
 def test_an_unknown_generation_is_a_mistake_of_the_user(
     said: str, both: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert _converted(both, "third", "--nautilus", said) == 2
+    assert converted(both, "third", "--nautilus", said) == 2
     assert f"expected 1 or 2, found {said}" in capsys.readouterr().err
 
 
@@ -264,7 +193,7 @@ def test_a_mixture_is_named_by_both_of_its_folders(
         target.write_bytes(source.read_bytes())
     with pytest.raises(FormsMixed, match=r"1\.x by .*trade_tick, 2\.x by .*trades"):
         validate_catalog(tmp_path / "c")
-    assert _converted(both, "c", "--output", str(tmp_path / "c")) == 1
+    assert converted(both, "c", "--output", str(tmp_path / "c")) == 1
     assert "is for two generations of NautilusTrader" in capsys.readouterr().err
 
 
