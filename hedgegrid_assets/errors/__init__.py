@@ -5,6 +5,7 @@ HedgegridError
 │   ├── BacktestFileError, BacktestRefused
 │   ├── FeedsFileError
 │   │   └── FeedsFileMissing
+│   ├── ConversionRefused
 │   └── NeedsDisk        what cannot be done to a catalog that is not on a disk
 ├── DataError            exit 1: what the data says
 │   ├── NoDataFetched
@@ -15,6 +16,7 @@ HedgegridError
 │   ├── LooksLikeFloats
 │   ├── Refused          a write that the catalog forbids
 │   │   ├── SeriesMixed
+│   │   ├── OtherForm    a catalog is for the other generation of NautilusTrader
 │   │   ├── ForeignFile, ForeignDefinition
 │   │   └── RowsWouldBeLost
 │   ├── InstrumentUnknown
