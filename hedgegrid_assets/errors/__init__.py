@@ -34,7 +34,7 @@ HedgegridError
 ├── Unforeseen           exit 1: what nobody has thought of, with what was worked on
 └── EnvironmentFault     exit 1: disk, permissions, network, installed versions
     ├── AlertsWait
-    ├── ImportFails, HistoryHidden
+    ├── ImportFails, HistoryHidden, HelperDied
     ├── NautilusUnfit, NoNautilusForm
     ├── OtherInstalled, ReaderMissing, FormsMixed  a catalog that the NautilusTrader at hand cannot read, or not whole
     ├── DocumentDamaged  a file of our own that is not what it must be
@@ -60,6 +60,7 @@ from hedgegrid_assets.errors.base import (
     FeedsFileError,
     FeedsFileMissing,
     HedgegridError,
+    HelperDied,
     NoDataFetched,
     NotPublished,
     Unforeseen,
@@ -156,6 +157,7 @@ __all__ = [
     "FormsMixed",
     "HeaderChanges",
     "HedgegridError",
+    "HelperDied",
     "HistoryHidden",
     "ImportFails",
     "InstrumentNotHeld",

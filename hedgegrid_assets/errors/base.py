@@ -119,6 +119,20 @@ class EnvironmentFault(HedgegridError):
     code = "environment"
 
 
+class HelperDied(EnvironmentFault):
+    """A process that made some of the days has ended before its time."""
+
+    code = "helper"
+
+    def __init__(self, code: int) -> None:
+        how = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
+        super().__init__(
+            f"a process that made days of this run {how}; the days that it had finished are good",
+            hint="run again, if memory is short without --jobs: days that are there are not made again",
+            details={"code": code},
+        )
+
+
 class Unforeseen(HedgegridError):
     """An error that nobody has thought of. ``doing``: what was worked on; the traceback is for ``-v``."""
 

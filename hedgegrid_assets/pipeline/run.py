@@ -4,21 +4,17 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
-from functools import partial
-from itertools import batched
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from hedgegrid_assets.batch import REST
-from hedgegrid_assets.errors import HedgegridError, NoDataFetched, Unforeseen, together
+from hedgegrid_assets.errors import HedgegridError, together
 from hedgegrid_assets.instruments import FAR_FINER, FEW, Instrument
-from hedgegrid_assets.model import InstrumentDay, Table
-from hedgegrid_assets.pipeline.days import make_tables
 from hedgegrid_assets.pipeline.definitions import described, doubtful_numbers, instrument_of, is_pinned
 from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.pipeline.fetch import fetch, results_of, workers
+from hedgegrid_assets.pipeline.helpers import Helpers
 from hedgegrid_assets.pipeline.landing import import_landing
 from hedgegrid_assets.pipeline.plan import made_keys
 from hedgegrid_assets.pipeline.request import Request, context_of, request
@@ -32,11 +28,11 @@ from hedgegrid_assets.pipeline.selection import (
     with_market,
     with_trade_kind,
 )
-from hedgegrid_assets.pipeline.summary import DaySummary, RunSummary, day_summary, failed_day
+from hedgegrid_assets.pipeline.summary import DaySummary, RunSummary
+from hedgegrid_assets.pipeline.turns import Work, in_turn, may_go, work_off
 from hedgegrid_assets.stages.catalog import claim, refuse_unfit_nautilus
 from hedgegrid_assets.stages.frames import few_far_finer
-from hedgegrid_assets.stages.integrity import hands_on
-from hedgegrid_assets.stages.raw import ImportReport, Progress, RawDay, RawKey, Together
+from hedgegrid_assets.stages.raw import ImportReport, Progress, RawDay, RawKey
 from hedgegrid_assets.store import plain
 from hedgegrid_assets.venues.markets import NAMES
 
@@ -45,8 +41,6 @@ _log: Final = logging.getLogger(__name__)
 
 FETCHED_AT_ONCE: Final = 4
 """Days that are fetched at a time, if ``jobs`` does not ask for more; what is made of them is bounded by ``jobs`` alone."""
-_IN_TURN: Final = 64
-"""Days of a job at most: small ones are read together."""
 
 
 async def run_pipeline(
@@ -192,11 +186,13 @@ def _run(asked: Request, told: _Told, at_hand: dict[RawKey, RawDay]) -> RunSumma
         failed = fetch(context, keys, at_once, told.tick, told.halt, told.note, at_hand)
     inferred = _define_instruments(context, keys, failed, told)
     _refuse_none_left(keys, failed)
-    with workers(asked.jobs, told.halt) as pool:
-        work = partial(_run_day, context, asked=asked, progress=told.tick, failed=failed, at_hand=at_hand)
-        turns = _in_turn(context, keys, asked.jobs)
-        working = partial(_work_off, context, work)
-        days = [day for each in results_of([pool.submit(working, turn) for turn in turns]) for day in each]
+    work = Work(context, asked.compression, asked.force)
+    turns = in_turn(context, keys, asked.jobs)
+    listens = _log.isEnabledFor(logging.INFO)  # to each day: so they are made here
+    apart = [turn for turn in turns if asked.jobs > 1 and not listens and may_go(work, turn, {*failed, *at_hand})]
+    with Helpers(work, apart, asked.jobs - 1) as helpers, workers(asked.jobs, told.halt) as pool:
+        done = [pool.submit(_work_off, helpers, work, turn, told.tick, failed, at_hand) for turn in turns]
+        days = [day for each in results_of(done) for day in each]
     for text in (*(day.note for day in days if day.note), *_far_finer_notes(context, inferred, days)):
         told.note(text)
     order = list(context.feed.tables)
@@ -209,31 +205,17 @@ def _run(asked: Request, told: _Told, at_hand: dict[RawKey, RawDay]) -> RunSumma
     )
 
 
-def _in_turn(context: FeedContext, keys: Sequence[RawKey], jobs: int) -> list[list[RawKey]]:
-    """Raw days that may be made at the same time as others; each list one after the other.
-
-    Those of tables that go on over midnight are together; of the rest so many as leave each job something to do.
-    """
-    by_channel = context.by_channel()
-    at_once = max(1, min(_IN_TURN, len(keys) // (4 * jobs))) if jobs > 1 else _IN_TURN
-    streams: dict[tuple[str, str], list[RawKey]] = {}
-    for key in sorted(keys, key=lambda key: key.day):
-        streams.setdefault((key.channel, key.symbol), []).append(key)
-    turns: list[list[RawKey]] = []
-    for (channel, _), mine in streams.items():
-        follow = any(map(hands_on, by_channel[channel][1]))
-        turns += [mine] if follow else map(list, batched(mine, at_once, strict=False))
-    return turns
-
-
-def _work_off(context: FeedContext, work: "_Works", keys: Sequence[RawKey]) -> list[DaySummary]:
-    """Days of one channel and symbol, one after the other; small ones are read together."""
-    together = Together(context.noted, keys, context.source, context.by_channel()[keys[0].channel][0])
-    return [day for key in keys for day in work(key, together=together)]
-
-
-class _Works(Protocol):
-    def __call__(self, key: RawKey, /, *, together: Together) -> list[DaySummary]: ...
+def _work_off(
+    helpers: Helpers,
+    work: Work,
+    turn: Sequence[RawKey],
+    tick: Progress,
+    failed: Mapping[RawKey, HedgegridError],
+    at_hand: dict[RawKey, RawDay],
+) -> list[DaySummary]:
+    """Days one after the other: by another process where one is free that may do it, else here."""
+    done = helpers.work_off(turn, tick)
+    return work_off(work, turn, tick, failed, at_hand) if done is None else done
 
 
 def _import(context: FeedContext, asked: Request, told: _Told, at_hand: dict[RawKey, RawDay]) -> _Taken:
@@ -333,61 +315,3 @@ def _lines_told(report: ImportReport | None) -> dict[str, Any]:
         "counts": plain(report.counts),
         "files": [file.to_dict() for file in report.files],
     }
-
-
-def _run_day(
-    context: FeedContext,
-    key: RawKey,
-    asked: Request,
-    progress: Progress,
-    failed: Mapping[RawKey, HedgegridError],
-    at_hand: dict[RawKey, RawDay],
-    together: Together,
-) -> list[DaySummary]:
-    """One raw day through normalize and catalog; errors of the data become part of the summary."""
-    tables = context.by_channel()[key.channel][1]
-    try:
-        day = InstrumentDay(context.feed.instrument_id(key.symbol), key.day)
-    except HedgegridError as error:
-        return [failed_day(InstrumentDay(key.symbol, key.day), table, failed.get(key, error)) for table in tables]
-    if key in failed:
-        return [failed_day(day, table, failed[key]) for table in tables]
-    with ExitStack() as stack:
-        read = at_hand.pop(key, None)
-        if read is not None:
-            stack.callback(read.close)
-        try:
-            return _convert(context, day, key, tables, asked, progress, read, together)
-        except HedgegridError as error:
-            _log.info("%s: %s", day, error.message)
-            return [failed_day(day, table, error) for table in tables]
-        except Exception as error:  # noqa: BLE001 - told as what it is, with what was worked on
-            _log.debug("%s", day, exc_info=True)
-            return [failed_day(day, table, Unforeseen(error, str(day))) for table in tables]
-
-
-def _convert(
-    context: FeedContext,
-    day: InstrumentDay,
-    key: RawKey,
-    tables: Sequence[Table],
-    asked: Request,
-    progress: Progress,
-    at_hand: RawDay | None,
-    together: Together,
-) -> list[DaySummary]:
-    raw = context.raw(key)
-    if raw is None:
-        raise NoDataFetched(f"{day} {key.channel}", context.source.name, "no such day")
-    raw = together.with_rows(raw) if at_hand is None else raw.with_rows_of(at_hand)
-    done = make_tables(
-        context,
-        day,
-        raw,
-        tables,
-        compression=asked.compression,
-        again=asked.force,
-        force=asked.force,
-        progress=progress,
-    )
-    return [day_summary(context.places, each) for each in done]

@@ -31,12 +31,13 @@ from hedgegrid_assets.stages.raw.names import claims_data
 from hedgegrid_assets.stages.raw.own import OwnFiles
 from hedgegrid_assets.stages.raw.passes import shown_name
 from hedgegrid_assets.stages.raw.pruned import Pruned, forget_pruned, note_pruned, read_pruned
-from hedgegrid_assets.stages.raw.together import Together
+from hedgegrid_assets.stages.raw.together import SMALL, Together
 
 __all__ = [
     "LINES_REMEDY",
     "LINES_SCHEMA",
     "REJECT_SCHEMA",
+    "SMALL",
     "Ahead",
     "FileCounts",
     "FileLines",

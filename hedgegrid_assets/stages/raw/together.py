@@ -14,9 +14,9 @@ from hedgegrid_assets.model import Channel, Source
 from hedgegrid_assets.stages.raw.days import RawDay, RawKey
 from hedgegrid_assets.store import BlockReader
 
-TOGETHER: Final = 1 << 16
+TOGETHER: Final = 1 << 15
 """Lines of a block of days."""
-_SMALL: Final = TOGETHER >> 2
+SMALL: Final = TOGETHER >> 1
 """Lines of a day that is not worth a block of its own."""
 
 
@@ -53,7 +53,7 @@ class Together:
 
     def _is_small(self, raw: RawDay) -> bool:
         manifest = raw.manifest
-        return self._source.joins and manifest.stored == "copy" and 0 < manifest.lines <= _SMALL
+        return self._source.joins and manifest.stored == "copy" and 0 < manifest.lines <= SMALL
 
     def _next(self) -> Iterator[RawDay]:
         """Days of one dialect, as far as there is room; they wait no more."""

@@ -109,7 +109,7 @@ def test_a_catalog_of_days_read_together_is_the_same_to_the_byte(
     assert converted(yard) == joined
     assert [key.day for key in seen] == [DAY + timedelta(days=day) for day in (0, 1, 3, 4, 5)]
     shutil.rmtree(tmp_path / "catalog")
-    monkeypatch.setattr(together, "_SMALL", 0)
+    monkeypatch.setattr(together, "SMALL", 0)
     assert converted(yard) == joined
 
 
