@@ -9,9 +9,9 @@ from typing import Any, Final, Literal
 import polars as pl
 import pyarrow.parquet as pq
 
-from hedgegrid_assets.errors import CoverageRefused, InstrumentNotHeld, NoDataFetched, NoSuchCatalog
-from hedgegrid_assets.model import InstrumentDay, Table
-from hedgegrid_assets.stages.catalog import ACCEPTED, is_current
+from hedgegrid_assets.errors import CoverageRefused, EngineOfOther, InstrumentNotHeld, NoDataFetched, NoSuchCatalog
+from hedgegrid_assets.model import GENERATION, InstrumentDay, Table
+from hedgegrid_assets.stages.catalog import ACCEPTED, held_generation, is_current
 from hedgegrid_assets.stages.catalog.files import days_in
 from hedgegrid_assets.stages.catalog.generations import INSTRUMENT_FOLDERS
 from hedgegrid_assets.stages.verdict import read_verdict
@@ -121,15 +121,18 @@ def cover(
     places = Places.of_catalog(catalog)
     if not (places.catalog / "data").is_dir():
         raise NoSuchCatalog(places.catalog.address)
+    held = held_generation(places)
+    if held not in {None, GENERATION}:
+        raise EngineOfOther(places.catalog, held or 0)
     here = _Here(places.catalog, copies)
     _check_instruments(places, {instrument_id for _, instrument_id in streams}, here)
-    held = {stream: _held(places, *stream) for stream in streams}
-    start_ns, end_ns = _range(held, start_ns, end_ns, catalog)
+    files_of = {stream: _held(places, *stream) for stream in streams}
+    start_ns, end_ns = _range(files_of, start_ns, end_ns, catalog)
     dates = _dates(start_ns, end_ns)
-    covered = [_covered(places, *stream, files, dates, here) for stream, files in held.items()]
+    covered = [_covered(places, *stream, files, dates, here) for stream, files in files_of.items()]
     for each in covered:
         if all(day.status == MISSING for day in each.days):
-            there = sorted(held[each.table, each.instrument_id])
+            there = sorted(files_of[each.table, each.instrument_id])
             found = f"{there[0]} .. {there[-1]}" if there else f"no {each.table} of it"
             raise NoDataFetched(f"{each.table} of {each.instrument_id}, {dates[0]} .. {dates[-1]}", str(catalog), found)
     left_out = [(each, day) for each in covered for day in each.left_out if not allow_gaps or not each.files]

@@ -10,7 +10,7 @@ HedgegridError
 ├── DataError            exit 1: what the data says
 │   ├── NoDataFetched
 │   │   └── NotPublished
-│   ├── NoSuchCatalog, InstrumentNotHeld, CoverageRefused, EngineDied  what a backtest needs
+│   ├── NoSuchCatalog, InstrumentNotHeld, CoverageRefused, EngineDied, EngineOfOther  what a backtest needs
 │   ├── NoGapThere
 │   ├── PrecisionTooFine
 │   ├── LooksLikeFloats
@@ -76,6 +76,7 @@ from hedgegrid_assets.errors.catalog import (
     ConversionRefused,
     DayBlocked,
     DocumentDamaged,
+    EngineOfOther,
     ForeignDefinition,
     ForeignFile,
     FormsMixed,
@@ -146,6 +147,7 @@ __all__ = [
     "DocumentDamaged",
     "EncodingUnknown",
     "EngineDied",
+    "EngineOfOther",
     "EnvironmentFault",
     "FeedsFileError",
     "FeedsFileMissing",

@@ -210,6 +210,21 @@ class ReaderMissing(EnvironmentFault):
         )
 
 
+class EngineOfOther(DataError):
+    """A backtest on a catalog for another generation of NautilusTrader than the engine's."""
+
+    code = "form"
+
+    def __init__(self, catalog: PathLike[str], held: int) -> None:
+        beside = f"{_named(catalog)}-1"
+        super().__init__(
+            f"backtests run on NautilusTrader 1.x: expected a catalog for it, found {catalog}, which is for {held}.x",
+            hint=f"run: hedgegrid catalog convert --nautilus 1 --catalog {_named(catalog)} --output {beside}; "
+            f"then run-backtest with --catalog {beside}",
+            details={"catalog": str(catalog), "held": held},
+        )
+
+
 class OtherForm(Refused):
     """A catalog is for another generation of NautilusTrader than it is to be written, or looked at, for."""
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Final
 
@@ -11,14 +12,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from hedgegrid_assets.backtest.coverage import cover
 from hedgegrid_assets.cli import run
-from hedgegrid_assets.errors import FormsMixed
+from hedgegrid_assets.errors import EngineOfOther, FormsMixed
 from hedgegrid_assets.inspect.validation import validate_catalog
 from hedgegrid_assets.model import GENERATIONS, InstrumentDay
-from hedgegrid_assets.stages.catalog import generation_of
+from hedgegrid_assets.stages.catalog import generation_of, nautilus
 from hedgegrid_assets.stages.catalog.definitions import NAUTILUS_FILE, nautilus_row, write_definition
 from hedgegrid_assets.stages.catalog.files import file_of, named_folder
 from hedgegrid_assets.stages.catalog.generations import claim
+from hedgegrid_assets.stages.frames import Precisions
 from hedgegrid_assets.stages.verdict import read_verdict
 from hedgegrid_assets.store import Places, plain
 from hedgegrid_assets.tables import TABLES
@@ -216,3 +219,31 @@ def test_a_catalog_of_nautilus_2_itself_is_told_by_its_files(both: Path, tmp_pat
     assert generation_of(Places.of_catalog(tmp_path)) == 2
     (day,) = validate_catalog(tmp_path, nautilus=2).days
     assert (day.table, day.rows, day.frame_matches_verdict) == ("order_book_deltas", 5, None)
+
+
+# ---------------------------------------------------------------- who looks at it
+
+
+def test_a_backtest_of_1_refuses_it_and_names_the_way(both: Path) -> None:
+    with pytest.raises(EngineOfOther, match=r"found .*second, which is for 2\.x") as told:
+        cover(both / "second", [("trade_tick", ID)], None, None, allow_gaps=False)
+    assert f"hedgegrid catalog convert --nautilus 1 --catalog {both / 'second'}" in told.value.hint
+
+
+def test_a_schema_that_has_moved_is_named_by_table_and_column() -> None:
+    spec = spec_from_file_location("nautilus_schemas", Path(__file__).parents[3] / "scripts" / "nautilus_schemas.py")
+    assert spec is not None
+    assert spec.loader is not None
+    script = module_from_spec(spec)
+    spec.loader.exec_module(script)
+    table = TABLES["trade_tick"]
+    ours = nautilus.schema(table, ID, Precisions(1, 2, 3), 2)
+    assert list(script._differences(table, 2, ours)) == []
+    size = ours.get_field_index("size")
+    theirs = ours.set(size, pa.field("size", pa.decimal256(76, 18))).append(pa.field("venue", pa.string()))
+    assert list(script._differences(table, 2, theirs.with_metadata({"instrument_id": ID}))) == [
+        "trade_tick (2.x) size: declared pyarrow.Field<size: decimal128(38, 16) not null>, "
+        "found pyarrow.Field<size: decimal256(76, 18)>",
+        "trade_tick (2.x) venue: declared no such column, found pyarrow.Field<venue: string>",
+        "trade_tick (2.x): the footer differs in price_precision, size_precision, type_name",
+    ]
