@@ -373,18 +373,7 @@ def test_each_archive_and_a_free_day_are_asked_and_nothing_is_kept(
     archives, tardis = archive_cases.fresh_standin(), tardis_cases.fresh_standin()
     monkeypatch.setenv("TARDIS_DATASETS_ENDPOINT", tardis.datasets_endpoint)
     monkeypatch.setenv("TARDIS_ENDPOINT", tardis.endpoint)
-    asked = [
-        "doctor",
-        "--online",
-        "--endpoint",
-        archives.endpoint,
-        "--day",
-        "2024-01-02",
-        "--data",
-        str(tmp_path),
-        "--json",
-    ]
-    assert run(asked) == 0
+    assert run(["doctor", "--online", "--endpoint", archives.endpoint, "--data", str(tmp_path), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert {row["exchange"] for row in found["checked"]} >= {"binance-futures", "okex", "tardis binance-futures"}
     assert not any(row["why"] for row in found["checked"])

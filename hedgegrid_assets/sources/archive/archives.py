@@ -29,6 +29,7 @@ class Files:
         folders: Period -> the folder in which symbols (or pairs) are folders; for the listing.
         by_pair: Files are of a pair, not of a contract.
         ended: First day that the exchange does not publish any more; None: it goes on.
+        known_on: A day that has such files, where nobody here knows how long they went on; None: any.
         into_next: The last row of a day is the first moment of the next one, whose day it is.
     """
 
@@ -38,6 +39,7 @@ class Files:
     folders: Mapping[Period, str]
     by_pair: bool = False
     ended: date | None = None
+    known_on: date | None = None
     into_next: bool = False
 
     def path(self, period: Period, symbol: str, day: date) -> str:
@@ -181,6 +183,7 @@ _QUOTES: Final = Columns(
     },
 )
 _QUOTES_ENDED: Final[Mapping[str, date]] = {"futures/um": date(2024, 3, 31)}
+_QUOTES_KNOWN_ON: Final = date(2024, 3, 1)
 
 
 def _dated(names: tuple[str, ...]) -> tuple[Layout, ...]:
@@ -238,7 +241,9 @@ def _binance_futures(exchange: str, name: str, market: str, quote_quantity: str,
             _vision(market, "indexPriceKlines", index, _CANDLES, of=index_of, interval="1m"),
             _vision(market, "fundingRate", funding(_BINANCE, with_interval=True), _FUNDING, daily=False),
             replace(
-                _vision(market, "bookTicker", quotes(_BINANCE), _QUOTES, monthly=False), ended=_QUOTES_ENDED.get(market)
+                _vision(market, "bookTicker", quotes(_BINANCE), _QUOTES, monthly=False),
+                ended=_QUOTES_ENDED.get(market),
+                known_on=_QUOTES_KNOWN_ON,
             ),
             *_bars(market, _KLINES),
             replace(

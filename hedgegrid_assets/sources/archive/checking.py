@@ -39,7 +39,7 @@ def check(exchange: str, day: date, endpoint: str, cache: Path) -> Iterator[Chec
     """Fetch one file of each kind and one that cannot be there, and hold them against the row."""
     archive = ARCHIVES[exchange]
     for files in archive.files:
-        on = day if files.ended is None else min(day, files.ended - timedelta(days=30))
+        on = day if files.known_on is None else min(day, files.known_on)
         period: Period = "daily" if "daily" in files.paths else "monthly"
         place = Place(archive, endpoint, files.path(period, SYMBOLS[exchange], on), cache)
         yield Checked(exchange, files.channel.name, place.url, _found(archive, files, place, on))

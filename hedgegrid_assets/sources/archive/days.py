@@ -5,7 +5,6 @@ import hashlib
 import logging
 import shutil
 import zipfile
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -18,7 +17,7 @@ import polars as pl
 from msgspec import structs, to_builtins
 
 from hedgegrid_assets.dialect import View
-from hedgegrid_assets.errors import NoDataFetched, NotPublished
+from hedgegrid_assets.errors import NoDataFetched, NotPublished, RawDamaged
 from hedgegrid_assets.model import Channel, Download, WatchesCut
 from hedgegrid_assets.sources.archive.archives import Archive, Files, Period
 from hedgegrid_assets.sources.archive.files import Missing, Place, Proof, cache_of, have
@@ -27,6 +26,7 @@ from hedgegrid_assets.sources.archive.splitting import DaysOfFile, day_file, spl
 from hedgegrid_assets.sources.client.cache import linked
 from hedgegrid_assets.sources.formats import csv_cells as cells
 from hedgegrid_assets.store import BlockReader, exclusive_lock, make_folder
+from hedgegrid_assets.store.zips import ZIP_ERRORS, unzipped
 
 _log: Final = logging.getLogger(__name__)
 _LONGEST_HEADER: Final = 1 << 16
@@ -186,13 +186,19 @@ def _dialect(wanted: ArchiveDay, place: Place) -> ArchiveDialect:
 def first_line(path: Path) -> str:
     """The first line of a file; empty for a damaged one, which is told by what reads it next."""
     try:
-        if path.suffix == ".zip":
-            with zipfile.ZipFile(path) as archive, archive.open(archive.namelist()[0]) as member:
-                return member.readline(_LONGEST_HEADER).decode(errors="replace")
-        with gzip.open(path) as file:
-            return file.readline(_LONGEST_HEADER).decode(errors="replace")
-    except (zipfile.BadZipFile, zlib.error, OSError, EOFError):
+        start = _beginning(path)
+    except (*ZIP_ERRORS, RawDamaged, OSError):
         return ""
+    return start.split(b"\n", 1)[0][:_LONGEST_HEADER].decode(errors="replace")
+
+
+def _beginning(path: Path) -> bytes:
+    """Some of what a file holds, with its first line."""
+    if path.suffix != ".zip":
+        with gzip.open(path) as file:
+            return file.readline(_LONGEST_HEADER)
+    with zipfile.ZipFile(path) as archive:
+        return next((start for member in archive.infolist()[:1] for start in unzipped(archive, member, path)), b"")
 
 
 def _cut_out(wanted: ArchiveDay, period: Period, work: Path, tick: Tick, watch: Watch = None) -> Download:

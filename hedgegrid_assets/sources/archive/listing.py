@@ -6,7 +6,7 @@ import urllib.parse
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 import aiohttp
@@ -22,6 +22,8 @@ from hedgegrid_assets.sources.client.transfers import body_of, reliably, session
 _HREF: Final = re.compile(r'href="([^"?#]+)"', re.IGNORECASE)
 _DAY: Final = re.compile(r"(\d{4}-\d{2}(?:-\d{2})?)(?=\.(?:zip|csv\.gz)$)")
 _MOST_PAGES: Final = 200
+_ENDED_AFTER: Final = timedelta(days=100)
+"""Without a new file: then none is late, there are no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,11 @@ def _by_listing(
         names = call(lambda: _list(archive, endpoint, folder), tick).folders
         near = difflib.get_close_matches(of.upper(), names, 3) or list(names[:5])
         return f"no symbol {of} in this part of the archive (such as {', '.join(near) or 'none at all'})", False
+    if wanted > dates[-1] and dates[-1] < f"{datetime.now(UTC).date() - _ENDED_AFTER}"[: len(wanted)]:
+        return (
+            f"{what} is not in the archive, whose last one of {of} is {dates[-1]}: such files are not published any more",
+            False,
+        )
     if wanted > dates[-1]:
         usual = (
             "a month is published after its end" if period == "monthly" else f"a day is published {archive.published}"

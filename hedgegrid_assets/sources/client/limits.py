@@ -12,6 +12,7 @@ class Limits:
         first_wait: Before the second attempt; it doubles each time, up to ``longest_wait``.
         longest_wait: Between two attempts, where the server does not name a time.
         longest_retry_after: Longest wait that the server may ask for; above it the run ends and says so.
+        first_answer: Of a provider, however many transfers wait for it; from then on each is tried once, until one works.
         connect: For a connection.
         silence: Without a byte.
         slice_total: For one slice, or another small answer.
@@ -25,6 +26,7 @@ class Limits:
     first_wait: float = 1.0
     longest_wait: float = 30.0
     longest_retry_after: float = 120.0
+    first_answer: float = 60.0
     connect: float = 10.0
     silence: float = 60.0
     slice_total: float = 60.0

@@ -29,7 +29,14 @@ _GLANCE: Final = 1 << 16
 _LONGEST_ANSWER: Final = 16 << 20
 
 _not_before: Final[dict[str, float]] = {}
-"""Provider -> when it may be asked again, on the monotonic clock; written on the loop only."""
+"""Provider -> when it may be asked again, on the monotonic clock; written on the loop only, as what follows."""
+_told: Final[dict[str, float]] = {}
+"""Provider -> when it was last told that it is asked again."""
+_unreachable: Final[dict[str, float]] = {}
+"""Provider -> since when nobody answers there; none from the first answer on."""
+_answered: Final[set[str]] = set()
+"""Providers that have answered."""
+_TELL_AGAIN_SECONDS: Final = 60.0
 
 
 # ---------------------------------------------------------------- asking once
@@ -141,10 +148,11 @@ async def reliably[T](transfer: Callable[[], Awaitable[T]], what: str, provider:
     """Carry out a transfer, again where that may help, within the limits. Raises RemoteFault."""
     _keep_off_stdout()
     patience = limits.in_force
+    attempts = 1 if _given_up(provider) else patience.attempts
     try:
         async for attempt in stamina.retry_context(
-            on=lambda error: _again(error, what, provider),
-            attempts=patience.attempts,
+            on=lambda error: attempts > 1 and _again(error, what, provider),
+            attempts=attempts,
             timeout=None,
             wait_initial=patience.first_wait,
             wait_max=patience.longest_wait,
@@ -155,7 +163,7 @@ async def reliably[T](transfer: Callable[[], Awaitable[T]], what: str, provider:
     except Broken as error:
         raise RemoteFault(
             what,
-            f"{patience.attempts} attempts failed, the last one with: {error}",
+            f"{attempts} attempts failed, the last one with: {error}" if attempts > 1 else str(error),
             hint="check the network (and a proxy, if there is one); then run again: what is fetched already is kept",
             transient=True,
         ) from None
@@ -171,9 +179,29 @@ async def reliably[T](transfer: Callable[[], Awaitable[T]], what: str, provider:
 async def _once[T](transfer: Callable[[], Awaitable[T]], provider: Provider) -> T:
     await anyio.sleep(max(0.0, _not_before.get(provider.name, 0.0) - time.monotonic()))
     try:
-        return await transfer()
+        found = await transfer()
+    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+        if provider.name not in _answered:
+            _unreachable.setdefault(provider.name, time.monotonic())
+        raise Broken(str(error) or "no connection within the limits") from error
     except (aiohttp.ClientError, TimeoutError) as error:
         raise Broken(str(error) or f"no answer within the limits ({type(error).__name__})") from error
+    except Answered:
+        _has_answered(provider)
+        raise
+    _has_answered(provider)
+    return found
+
+
+def _has_answered(provider: Provider) -> None:
+    _answered.add(provider.name)
+    _unreachable.pop(provider.name, None)
+
+
+def _given_up(provider: Provider) -> bool:
+    """Nobody has ever answered, for so long that it is enough to ask once; an outage later on is waited for."""
+    since = _unreachable.get(provider.name)
+    return since is not None and time.monotonic() - since > limits.in_force.first_answer
 
 
 def _again(error: Exception, what: str, provider: Provider) -> bool | float:
@@ -185,14 +213,31 @@ def _again(error: Exception, what: str, provider: Provider) -> bool | float:
             return _as_asked(error, error.retry_after, what, provider)
     elif not isinstance(error, Broken):
         return False
-    _log.info("%s: %s; trying again", what, error)
+    _tell(f"{what}: {error}; {_patience()}", provider)
     return True
+
+
+def _patience() -> str:
+    """How long a transfer is tried again."""
+    now = limits.in_force
+    waits = [min(now.first_wait * 2**number, now.longest_wait) for number in range(now.attempts - 1)]
+    return f"trying again {len(waits)} times, for {sum(waits):.0f} s or more"
+
+
+def _tell(text: str, provider: Provider) -> None:
+    """Once while it lasts, for people who would wait without knowing what for; the rest is for who looks closely."""
+    now = time.monotonic()
+    if now - _told.get(provider.name, -_TELL_AGAIN_SECONDS) < _TELL_AGAIN_SECONDS:
+        _log.info(text)
+        return
+    _told[provider.name] = now
+    _log.warning("%s (Ctrl-C stops; what is fetched already is kept)", text)
 
 
 def _as_asked(error: Answered, seconds: float, what: str, provider: Provider) -> bool | float:
     if seconds > limits.in_force.longest_retry_after:
         return False
-    _log.info("%s: %s; waiting %.0f s, as asked", what, error, seconds)
+    _tell(f"{what}: {error}; waiting {seconds:.0f} s, as asked", provider)
     _not_before[provider.name] = max(_not_before.get(provider.name, 0.0), time.monotonic() + seconds)
     return seconds
 

@@ -1,13 +1,15 @@
 """Files of an archive that do not come as they should: nothing that is not proved is kept, and one line says why."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hedgegrid_assets.sources.client import limits
+from hedgegrid_assets.sources.client import limits, transfers
+from hedgegrid_assets.sources.client.provider import Provider
 from hedgegrid_assets_tests.archive_cases import (
     DAY,
     IMPATIENT,
@@ -201,3 +203,54 @@ def test_a_cached_file_that_was_damaged_is_had_again(server: Standin, tmp_path: 
     server.log.clear()
     assert trades(tmp_path, server, "--force") == 0
     assert len(server.requests("aggTrades")) == 2
+
+
+# ---------------------------------------------------------------- what is waited for is told
+
+
+NOWHERE = "http://127.0.0.1:9"
+
+
+@pytest.fixture
+def unasked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody has been asked in this process yet."""
+    for name, kind in (("_told", dict), ("_unreachable", dict), ("_answered", set)):
+        monkeypatch.setattr(transfers, name, kind())
+
+
+def retries_told(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [
+        each.getMessage() for each in caplog.records if each.name == transfers.__name__ and each.levelname == "WARNING"
+    ]
+
+
+@pytest.mark.usefixtures("unasked")
+def test_the_first_retry_says_what_is_waited_for_how_long_and_how_to_stop(
+    server: Standin, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.inject(Fault("status", path=PATH, status=503, times=2))
+    assert trades(tmp_path, server) == 0
+    (told,) = retries_told(caplog)
+    assert told.startswith("BTCUSDT-aggTrades-2024-01-02.zip: 503")
+    assert "trying again 2 times, for 0 s or more (Ctrl-C stops; what is fetched already is kept)" in told
+
+
+@pytest.mark.usefixtures("unasked")
+def test_without_a_network_days_are_soon_given_up_and_told_once(
+    server: Standin, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "in_force", replace(QUICK, first_wait=0.5, longest_wait=0.5, first_answer=0.5))
+    asked: list[bool] = []
+    given_up = transfers._given_up
+
+    def listened(provider: Provider) -> bool:
+        asked.append(given_up(provider))
+        return asked[-1]
+
+    monkeypatch.setattr(transfers, "_given_up", listened)
+    assert trades(tmp_path, server, end="2024-01-22", endpoint=NOWHERE) == 1
+    assert asked[:4] == [False] * 4
+    assert asked[8:] == [True] * 12
+    assert len(retries_told(caplog)) == 1
+    assert trades(tmp_path, server) == 0, "it is asked again as soon as there is somebody"
+    assert transfers._unreachable == {}
