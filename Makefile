@@ -1,6 +1,6 @@
 # Every target first fetches what it needs, once: uv if there is none that works, then the locked packages into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow servers nautilus2 survive soak licences dev bench bench-full lint format clean
+.PHONY: help setup demo test test-slow servers trial-scale nautilus2 survive soak licences dev bench bench-full lint format clean
 
 UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo .uv/bin/uv)
 BIN := .venv/bin
@@ -13,6 +13,8 @@ PORT ?= 3000
 N ?= 300
 MINUTES ?= 10
 SEED ?= 1
+DAYS ?= 60
+KILLS ?= 6
 
 export UV_PROJECT_ENVIRONMENT := .venv
 export NAUTILUS2_PYTHON ?= $(wildcard $(CURDIR)/.nautilus2/bin/python)
@@ -39,6 +41,9 @@ servers: $(READY) ## fetch what the tests of buckets and workers need, ~60 MB: w
 nautilus2: $(READY) ## NautilusTrader 2.x in .nautilus2, for the tests that compare with it: without it they are skipped
 	$(UV) venv --quiet --clear --python $(BIN)/python .nautilus2
 	$(UV) pip install --quiet --python .nautilus2/bin/python --prerelease allow "nautilus_trader==$(NAUTILUS2)" pyarrow
+
+trial-scale: $(READY) ## Celery workers over PostgreSQL, Redis and SeaweedFS, killed at random; the bucket must be as of a clean build: make trial-scale DAYS=60
+	$(BIN)/python -m hedgegrid_assets_tests.trial_scale --days $(DAYS) --kills $(KILLS) --seed $(SEED)
 
 survive: $(READY) ## kill commands at N random points; the next run must leave the bytes of an undisturbed one: make survive N=300 SEED=7
 	$(BIN)/python -m hedgegrid_assets_tests.survival --trials $(N) --seed $(SEED)

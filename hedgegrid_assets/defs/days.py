@@ -52,6 +52,7 @@ def days_of(
         specs=specs,
         check_specs=[check.spec(partitions) for found in daily_checks(feed_context).values() for check in found],
         can_subset=True,
+        pool=provider_pool(feed_context),
         backfill_policy=dg.BackfillPolicy.multi_run(block or (MONTH_DAYS if has_months(feed_context) else BLOCK_DAYS)),
     )
     def days(context: dg.AssetExecutionContext) -> Iterator[Event]:
@@ -126,3 +127,8 @@ def _import_landing(
         context.log.info(f"imported {len(report.read)} landing files, {report.lines:,} lines")
         yield landing_materialized(feed_context, done)
         yield from raw_changed(feed_context, done, context.instance, keys)
+
+
+def provider_pool(feed_context: FeedContext) -> str | None:
+    """Dagster's pool of the runs that may fetch from a provider: a limit of it holds over all machines; of one its client has its own."""
+    return f"fetch_{feed_context.feed.source}" if feed_context.source.remote is not None else None
