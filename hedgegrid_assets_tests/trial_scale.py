@@ -179,6 +179,7 @@ def settings(folder: Path, places: dict[str, str]) -> dict[str, str]:
     quick = {
         "poll_interval_seconds: 30": "poll_interval_seconds: 2",
         "max_retries: 2": "max_retries: 10",
+        "dequeue_num_workers: 4": "dequeue_interval_seconds: 1",
         "start_timeout_seconds: 180": "start_timeout_seconds: 90",
     }
     for slow, fast in quick.items():

@@ -4,7 +4,7 @@ Named in ``dagster.yaml`` as ``run_launcher``; ``dagster_celery`` is of the extr
 """
 
 from collections import Counter
-from typing import Final, override
+from typing import Final
 
 import dagster as dg
 from dagster_celery.launcher import CeleryRunLauncher
@@ -28,8 +28,6 @@ class WatchedCeleryRunLauncher(CeleryRunLauncher):
 
     _unseen: Counter[str]
 
-    @override
-    # pyrefly: ignore [bad-override] # where dagster_celery is not installed, nothing is known of it
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
         """As run monitoring asks, of runs that have begun."""
         task = run.tags.get(DAGSTER_CELERY_TASK_ID_TAG)
