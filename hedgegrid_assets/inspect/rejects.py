@@ -28,6 +28,7 @@ MEANINGS: Final = {
     "missing_field": "a field that must be there is not",
     "wrong_type": "a field is of another type than the format says",
     "id_too_large": "an integer of more than 63 bits",
+    "other_symbol": "of another symbol than the file was asked for",
     "unknown_time": "no time that could place it",
     "time_rounded": "a time without the digits that its unit needs, as spreadsheets write it (1.70407E+12)",
     "bad_decimal": "a number that cannot be held exactly",

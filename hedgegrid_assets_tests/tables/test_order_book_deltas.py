@@ -21,10 +21,12 @@ from hedgegrid_assets.model import InstrumentDay
 from hedgegrid_assets.stages.verdict import read_verdict
 from hedgegrid_assets.store import Places, plain
 from hedgegrid_assets.tables import TABLES
+from hedgegrid_assets_tests.nautilus2 import WITH_NAUTILUS_2, asked
 from hedgegrid_assets_tests.scenario import MIDNIGHT_MS
 
 ID: Final = "BTCUSDT-PERP.BINANCE"
 HEAD: Final = "exchange,symbol,timestamp,local_timestamp,is_snapshot,side,price,amount"
+CACHED: Final = Path("cache/datasets/binance-futures_incremental_book_L2_2024-01-01_BTCUSDT.csv.gz")
 DERIBIT: Final = Path(__file__).parents[3] / "shared/data/tardis/deribit_incremental_book_L2_BTC-PERPETUAL.csv"
 
 type Values = tuple[str, str, str, str, int, int, int]
@@ -49,13 +51,19 @@ def text_of(rows: Iterable[Row]) -> str:
 
 def fetched(rows: Iterable[Row], *more: str) -> int:
     """What a data set of Tardis that is in the cache becomes."""
-    path = Path("cache/datasets/binance-futures_incremental_book_L2_2024-01-01_BTCUSDT.csv.gz")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(gzip.compress(text_of(rows).encode(), mtime=0))
+    CACHED.parent.mkdir(parents=True, exist_ok=True)
+    CACHED.write_bytes(gzip.compress(text_of(rows).encode(), mtime=0))
     defined = {"BTCUSDT": {"price_precision": 1, "size_precision": 3, "mark_precision": 8}}
     Path("t.json").write_text(json.dumps({"cache_dir": "cache", "instruments": defined}))
     days = ["--start", "2024-01-01", "--end", "2024-01-02", "--config", "t.json", "--data-types", "deltas", "-q"]
     return run(["replay-to-parquet", "--source", "tardis", "--symbol", "BTCUSDT", *days, *more])
+
+
+def again(text: str) -> int:
+    """The same with another text in the cache."""
+    CACHED.write_bytes(gzip.compress(text.encode(), mtime=0))
+    days = ["--start", "2024-01-01", "--end", "2024-01-02", "--config", "t.json", "--data-types", "deltas", "-q"]
+    return run(["replay-to-parquet", "--source", "tardis", "--symbol", "BTCUSDT", *days, "--force"])
 
 
 def loaded(rows: Iterable[Row]) -> list[OrderBookDelta]:
@@ -187,6 +195,38 @@ def test_two_snapshots_of_one_exchange_time_are_each_cleared_for() -> None:
     assert [each.action.name for each in loaded(rows)].count("CLEAR") == 1
 
 
+def test_every_event_ends_also_where_the_loader_forgets_it_as_it_streams() -> None:
+    rows = [*snapshot(0, 1), *update(5, 6, ("bid", "9", "3"), ("bid", "8", "4"))]
+    assert fetched(rows) == 0
+    assert [each.flags for each in ours()] == [32, 32, 160, 0, 128]
+    assert [each.flags for each in loaded(rows)] == [32, 0, 128, 0, 128]
+    loader = TardisCSVDataLoader(price_precision=1, size_precision=3, instrument_id=InstrumentId.from_str(ID))
+    for size, theirs in ((3, [32, 0, 0, 0, 128]), (5, [32, 0, 128, 0, 0])):
+        chunks = loader.stream_deltas(Path("theirs.csv"), chunk_size=size)
+        assert [each.flags for chunk in chunks for each in chunk] == theirs
+
+
+@WITH_NAUTILUS_2
+def test_nautilus_2_reads_what_we_read_but_for_the_flag_of_snapshots(tmp_path: Path) -> None:
+    rows = [
+        *update(0, 1, ("bid", "9.5", "1")),  # before any snapshot
+        *snapshot(2, 3),
+        *update(5, 6, ("bid", "9", "3")),
+        *update(5, 8, ("bid", "8", "0"), ("ask", "11", "0.4")),  # of one exchange time
+        *((6, 9, "true", "bid", "9", "1"), (7, 9, "true", "ask", "11", "2")),  # a snapshot of two
+        *snapshot(7, 10),
+        *update(12, 14, ("bid", "7", "1")),
+        *snapshot(12, 16),
+        *((row[0] + 50, row[1] + 50, *row[2:]) for row in walk(4_000, seed=11)),
+    ]
+    assert fetched(rows) == 0
+    Path("theirs.csv").write_text(text_of(rows))
+    case = {"file": str(Path("theirs.csv").resolve()), "instrument_id": ID}
+    theirs = asked("tardis_deltas", case, tmp_path / "answer.json")
+    assert [list(each) for each in values(ours())] == theirs
+    assert {each.flags & 32 for each in ours() if each.action.name == "ADD"} == {32}
+
+
 def test_updates_before_the_first_snapshot_are_counted_and_left_out() -> None:
     early = update(1, 2, ("bid", "9.5", "1"), ("bid", "9.4", "1"))
     rows = [*early, *update(3, 4, ("ask", "9.2", "1")), *snapshot(5, 6), *update(7, 8, ("bid", "9", "0"))]
@@ -263,6 +303,47 @@ def test_a_row_that_can_be_no_level_is_rejected_with_its_reason(row: Row, reason
     assert fetched([*snapshot(0, 1), row, *update(7, 8, ("bid", "9", "2"))]) == 0
     assert verdict()["rejects_by_reason"] == {reason: 1}
     assert len(ours()) == 4
+
+
+def test_a_snapshot_that_is_crossed_in_itself_is_told() -> None:
+    assert fetched([*snapshot(0, 1, "12", "11"), *update(5, 6, ("bid", "12", "0"))]) == 0
+    assert rule("book_not_crossed")["numbers"]["crossed"] == 1
+
+
+def test_levels_finer_than_the_instrument_keep_the_day_out(capsys: pytest.CaptureFixture[str]) -> None:
+    assert fetched([*snapshot(0, 1), *update(5, 6, ("bid", "9.05", "1"))]) == 1
+    assert "widen" in capsys.readouterr().err
+    assert not list(Path("data/catalog/data").rglob("order_book_deltas/*/*.parquet"))
+
+
+def test_a_stamp_in_nanoseconds_is_the_moment_that_it_names() -> None:
+    rows = [*snapshot(0, 1), *update(5, 6, ("bid", "9", "3"))]
+    us, ns = (f"{MIDNIGHT_MS + 5}000,{MIDNIGHT_MS + 6}000{more}," for more in ("", "000"))
+    assert fetched(rows) == 0
+    expected = values(ours())
+    text = text_of(rows).replace(us, ns.replace("000,", "000000,", 1))
+    assert text != text_of(rows)
+    assert again(text) == 0
+    assert values(ours()) == expected
+
+
+def test_a_venue_that_sends_snapshots_only_is_cleared_for_with_each() -> None:
+    rows = [row for at in range(0, 3_000, 100) for row in snapshot(at, at + 1)]
+    assert fetched(rows) == 0
+    assert [text.split()[0] for text in told(ours())] == ["CLEAR", "ADD", "ADD"] * 30
+    assert rule("snapshots_agree")["numbers"]["snapshots"] == 29
+    assert rule("rows_conserved")["numbers"]["reshaped"] == {"clears": 30}
+
+
+def test_rows_of_another_symbol_in_the_file_are_not_taken_for_the_one_that_was_asked_for() -> None:
+    rows = [*snapshot(0, 1), *update(5, 6, ("bid", "9", "3"))]
+    assert fetched(rows) == 0
+    expected = values(ours())
+    rows.insert(2, (3, 4, "false", "bid", "1", "1"))
+    text = text_of(rows).replace(f"BTCUSDT,{MIDNIGHT_MS + 3}000", f"ETHUSDT,{MIDNIGHT_MS + 3}000")
+    assert again(text) == 0
+    assert values(ours()) == expected
+    assert verdict()["rejects_by_reason"] == {"other_symbol": 1}
 
 
 def test_rows_that_came_out_of_order_are_sorted_before_events_are_made_of_them() -> None:

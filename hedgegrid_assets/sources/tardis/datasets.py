@@ -24,6 +24,7 @@ from hedgegrid_assets.sources.formats.lines import (
     without_invalid,
 )
 from hedgegrid_assets.sources.tardis.made_ids import with_made_ids
+from hedgegrid_assets.sources.tardis.names import file_symbol
 from hedgegrid_assets.tables import apart
 from hedgegrid_assets.timestamps import nanoseconds
 
@@ -106,6 +107,23 @@ def _without_other_bytes(block: Block, data: bytes) -> tuple[bytes, pl.DataFrame
     return data, pl.DataFrame(rejects, schema=REJECTS_SCHEMA, orient="row")
 
 
+def _of_symbol(cells: pl.DataFrame, symbol: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The rows of a symbol, or of none; rejects for those of others, which grouped files have."""
+    if not symbol or "symbol" not in cells.columns or (cells["symbol"] == symbol).all():
+        return cells, pl.DataFrame(schema=REJECTS_SCHEMA)
+    others = [name for name in cells["symbol"].unique() if name and file_symbol(name) != file_symbol(symbol)]
+    foreign = cells.filter(pl.col("symbol").is_in(others))
+    rejects = foreign.select(
+        raw_row=pl.col("line"),
+        reason=pl.lit("other_symbol"),
+        field=pl.lit("symbol"),
+        value=pl.col("symbol"),
+        raw=pl.lit(None, pl.String),
+        ts_init=nanoseconds(pl.col("local_timestamp").cast(pl.Int64, strict=False)),
+    )
+    return cells.filter(~pl.col("symbol").is_in(others)), rejects.cast(REJECTS_SCHEMA)
+
+
 def _is_blank() -> pl.Expr:
     return pl.all_horizontal(pl.exclude("line") == "")
 
@@ -134,8 +152,11 @@ class DatasetReader:
     def read(self, block: Block) -> Batch:
         """See ``Reader``; every line that gives no row is a reject, but blank ones."""
         wanted = [field.key for field in self.channel.fields if self.rows or field.kind == "decimal"]
-        cells, other = _cells(block, self.dialect, ["local_timestamp", *wanted])
-        decoded = _decode(block, self.channel, cells, other) if self.rows else None
+        cells, other = _cells(block, self.dialect, ["symbol", "local_timestamp", *wanted])
+        decoded = None
+        if self.rows:
+            ours, foreign = _of_symbol(cells, self.dialect.symbol)
+            decoded = _decode(block, self.channel, ours, pl.concat([other, foreign]) if len(foreign) else other)
         sure = None if decoded is None or decoded.odd or len(decoded.rejects) else decoded.rows
         placed = _place(block, self.dialect, self.channel, cells, other, sure) if self.placing else None
         return Batch(block.lines, placed, {} if decoded is None else {self.channel.name: decoded})

@@ -160,11 +160,13 @@ def test_symbols_are_normalised_as_nautilus_does(exchange: str, symbol: str, kin
 # ---------------------------------------------------------------- cells
 
 
-def decoded(text: str | bytes, kind: str = "trades") -> tuple[list[dict[str, Any]], list[tuple[int, str]]]:
+def decoded(
+    text: str | bytes, kind: str = "trades", symbol: str = "BTCUSDT"
+) -> tuple[list[dict[str, Any]], list[tuple[int, str]]]:
     """Rows, and (line, reason) of the rejects."""
     data = text.encode() if isinstance(text, str) else text
     channel = next(channel for channel in SOURCE.channels if channel.name == kind)
-    dialect = datasets.dialect_of(data.split(b"\n")[0], channel, "BTCUSDT")
+    dialect = datasets.dialect_of(data.split(b"\n")[0], channel, symbol)
     block = Block(data, 0, cut=not data.endswith(b"\n"))
     found = one_day.decoded(SOURCE, block, channel, dialect)
     scanned = one_day.placed(SOURCE, block, dialect)
@@ -323,7 +325,7 @@ def test_sides_and_trades_without_ids() -> None:
 
 @pytest.mark.skipif(not REAL_TRADES.exists(), reason="the real files are not here")
 def test_the_head_of_a_real_file_is_read_as_nautilus_reads_it() -> None:
-    rows, rejects = decoded(REAL_TRADES.read_bytes())
+    rows, rejects = decoded(REAL_TRADES.read_bytes(), symbol="XBTUSD")
     theirs = TardisCSVDataLoader(price_precision=1, size_precision=0).load_trades(REAL_TRADES)
     assert rejects == []
     assert [(found["ts_event"], found["ts_init"], found["id"], found["price"], found["size"]) for found in rows] == [
