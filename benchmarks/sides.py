@@ -391,17 +391,18 @@ SIDES: Final[dict[str, Callable[[Path, Path], None]]] = {
 }
 
 
-def peak_memory() -> int:
-    """Largest resident memory of this process, or of one that it has started, in bytes.
+def peak_memory(*, at_once: bool = False) -> int:
+    """Largest resident memory of this process, or of one that it has started, in bytes; ``at_once``: of both, as they work at once.
 
     Of itself not ``ru_maxrss``: that remembers the process that started this one.
     """
     status = Path("/proc/self/status").read_text()
     children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    return 1024 * max(int(status.partition("VmHWM:")[2].split()[0]), children)
+    own = int(status.partition("VmHWM:")[2].split()[0])
+    return 1024 * (own + children if at_once else max(own, children))
 
 
 if __name__ == "__main__":
     name, source, work = sys.argv[1:]
     SIDES[name](Path(source), Path(work))
-    (Path(work) / "peak").write_text(str(peak_memory()))
+    (Path(work) / "peak").write_text(str(peak_memory(at_once=name == "ours_days")))

@@ -155,6 +155,15 @@ def _damaged(root: Path) -> int:
     return 0
 
 
+def _small_days(root: Path) -> int:
+    """Raw days without a catalog: they are read together."""
+    root.mkdir(parents=True, exist_ok=True)
+    (root / "small.json").write_text(json.dumps({"trades_per_day": 20}))
+    code = _convert_small(root)
+    shutil.rmtree(root / "data/catalog")
+    return code
+
+
 def _imported(root: Path) -> int:
     return _captures(root) or _import(root)
 
@@ -206,6 +215,12 @@ def _convert_csv(root: Path) -> int:
 def _convert_captures(root: Path) -> int:
     symbols = ",".join(SYMBOLS)
     return run(["replay-to-parquet", "--source", "websocket", "--symbol", symbols, *_roots(root)])
+
+
+def _convert_small(root: Path) -> int:
+    days = ["--start", str(FIRST), "--end", str(FIRST + timedelta(days=5)), "--data-types", "trades"]
+    made = ["--source", "synthetic", "--symbol", SYMBOLS[0], "--config", str(root / "small.json")]
+    return run(["replay-to-parquet", *made, *days, *_roots(root)])
 
 
 def _import(root: Path) -> int:
@@ -392,6 +407,7 @@ _OF_FILES: Final = (
     Case("import", _captures, _import),
     Case("import of references", _landed, _import_tape),
     Case("normalize", _imported, _convert_captures),
+    Case("small days", _small_days, _convert_small),
     Case("catalog", _without_nautilus, _convert_captures),
     Case("widen", _home, _widen),
     Case("prune", _home, _prune),

@@ -3,7 +3,16 @@
 from hedgegrid_assets.store.blocks import LONGEST_LINE, Block, BlockReader
 from hedgegrid_assets.store.codecs import GZIP_MAGIC, content_crc, gunzip, gunzip_error, gunzipped
 from hedgegrid_assets.store.columns import to_arrow
-from hedgegrid_assets.store.disk import RealPaths, disk_fault, make_folder, remove_tree, sha256_of, sync_folder, writing
+from hedgegrid_assets.store.disk import (
+    RealPaths,
+    disk_fault,
+    make_folder,
+    remove_tree,
+    sha256_of,
+    sync_folder,
+    synced_together,
+    writing,
+)
 from hedgegrid_assets.store.documents import (
     MADE_ANEW,
     Document,
@@ -114,6 +123,7 @@ __all__ = [
     "size_of",
     "stored",
     "sync_folder",
+    "synced_together",
     "tar_members",
     "tar_writer",
     "temporary_file",

@@ -1,11 +1,13 @@
 """What the disk says, in our words; folders, trees, digests of files."""
 
+import contextlib
 import errno
 import hashlib
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Final
 
@@ -85,7 +87,32 @@ def put_in_place(temporary: Path, final: Path) -> None:
     with temporary.open("rb") as file:
         os.fsync(file.fileno())
     temporary.replace(final)
-    sync_folder(final.parent)
+    later = _later.get()
+    if later is None:
+        sync_folder(final.parent)
+    else:
+        later.add(final.parent)
+
+
+_later: Final[ContextVar[set[Path] | None]] = ContextVar("folders to sync", default=None)
+
+
+@contextmanager
+def synced_together() -> Iterator[None]:
+    """In the block a file appears at once and whole, as ever; its name is sure to outlast a power cut from the end on.
+
+    Each folder is synced once then. For work that looks at all it has made when it is done again: of what is published
+    here, in this thread, some names may be lost, whatever their order.
+    """
+    folders: set[Path] = set()
+    before = _later.set(folders)
+    try:
+        yield
+    finally:
+        _later.reset(before)
+        for folder in sorted(folders):
+            with writing(folder), contextlib.suppress(FileNotFoundError):  # somebody has taken it away
+                sync_folder(folder)
 
 
 def sha256_of(path: AnyFile) -> str:
