@@ -14,6 +14,6 @@ def test_the_uv_that_make_fetches_is_pinned_with_its_hashes() -> None:
 
 
 def test_make_installs_nothing_without_a_hash() -> None:
-    recipes = [line for line in (REPOSITORY / "Makefile").read_text().splitlines() if "pip install" in line]
+    recipes = [line for line in (REPOSITORY / "Makefile").read_text().splitlines() if "-m pip install" in line]
     assert recipes
     assert all("--require-hashes" in line and "--only-binary :all:" in line for line in recipes)

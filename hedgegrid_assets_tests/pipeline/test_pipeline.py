@@ -29,7 +29,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home / "catalog"
 
 
-def test_the_guides_keyword_arguments_are_those_of_the_coroutine() -> None:
+def test_the_coroutine_takes_the_guides_keyword_arguments_and_a_generation() -> None:
     names = list(inspect.signature(run_pipeline).parameters)
     assert names == [
         "source_type",
@@ -40,6 +40,7 @@ def test_the_guides_keyword_arguments_are_those_of_the_coroutine() -> None:
         "data_types",
         "source_config",
         "exchange",
+        "nautilus",
     ]
     assert inspect.iscoroutinefunction(run_pipeline)
 

@@ -92,7 +92,7 @@ def clean(table: Table) -> pl.DataFrame:
         "raw_row": numbers,
     }
     if table is DELTAS:
-        values |= _deltas(numbers)
+        values |= _deltas(numbers, times)
     schema = frame_schema(table, PRECISIONS)
     return pl.select(numbers).select(
         (pl.lit(values[name]) if isinstance(values.get(name), pl.Series) else values.get(name, pl.lit(None)))
@@ -102,18 +102,21 @@ def clean(table: Table) -> pl.DataFrame:
     )
 
 
-def _deltas(numbers: pl.Series) -> dict[str, Any]:
-    """A book of one bid, which is told every second, and twice cleared for a snapshot, of none of its levels, before."""
-    clears = numbers.is_in([0, 2])
+def _deltas(numbers: pl.Series, times: pl.Series) -> dict[str, Any]:
+    """A book of one bid, which is told every second, and twice by a snapshot of two rows before."""
+    clears, levels = numbers.is_in([0, 2]), numbers.is_in([1, 3])
+    told = times.shift(-1).zip_with(clears, times)
     return {
+        "ts_event": told,
+        "ts_init": told + 20_000_000,
         "action": pl.select(pl.when(clears).then(pl.lit("CLEAR")).otherwise(pl.lit("UPDATE"))).to_series(),
         "side": pl.select(pl.when(clears).then(pl.lit("NO_ORDER_SIDE")).otherwise(pl.lit("BUY"))).to_series(),
         "price": pl.select(pl.when(clears).then(pl.lit("0")).otherwise(pl.lit("42000.10"))).to_series(),
         "size": pl.select(pl.when(clears).then(pl.lit("0")).otherwise(pl.lit("0.012"))).to_series(),
         "order_id": pl.lit(0),
-        "flags": pl.select(pl.when(clears).then(160).otherwise(128)).to_series(),
-        "sequence": numbers,
-        "previous": numbers - 1,
+        "flags": pl.select(pl.when(clears).then(32).when(levels).then(160).otherwise(128)).to_series(),
+        "sequence": (numbers + 1).zip_with(clears, numbers),
+        "previous": (numbers * 0).zip_with(clears, numbers - 1),
     }
 
 

@@ -10,16 +10,12 @@ from hedgegrid_assets.store import Places, list_days, stored
 PACKAGE = Path(hedgegrid_assets.__file__).parent
 DOORS = {
     "cli/backup.py",
-    "cli/diff.py",
     "cli/doctor.py",
     "cli/look.py",
     "cli/operate.py",
-    "cli/outages.py",
-    "cli/prune.py",
-    "cli/status.py",
-    "defs/__init__.py",
-    "pipeline/request.py",
+    "config/roots.py",
     "inspect/validation/__init__.py",
+    "pipeline/request.py",
 }
 """Where both roots are said."""
 

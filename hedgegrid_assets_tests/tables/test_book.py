@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 import polars as pl
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hedgegrid_assets.model import Held, Rows, Thresholds
@@ -115,6 +115,7 @@ class Loop:
         return asdict(self.told)
 
 
+@settings(deadline=None)
 @given(rows=MANY, cut=st.integers(1, 61))
 @example(rows=FAR_APART, cut=61)
 @example(rows=FAR_APART, cut=1)
