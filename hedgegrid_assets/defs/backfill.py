@@ -269,7 +269,7 @@ def _run(
         instance=instance,
         raise_on_error=False,
         run_config=_QUIET,
-        tags={**tags} if one else {**tags, **range_tags(days)},
+        tags={**tags} if one else {**range_tags(days), **tags},
     )
     if any(_is_interrupt(event) for event in result.all_events):
         raise KeyboardInterrupt

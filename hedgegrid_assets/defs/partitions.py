@@ -13,6 +13,8 @@ DATE: Final = "date"
 INSTRUMENT: Final = "instrument"
 RANGE_START: Final = "dagster/asset_partition_range_start"
 RANGE_END: Final = "dagster/asset_partition_range_end"
+DAYS_TAG: Final = "hedgegrid/days"
+"""What a run over a block covers: Dagster's list of runs shows tags of others, but not its own of a range."""
 
 
 def partitions_of(feed_context: FeedContext) -> dg.MultiPartitionsDefinition:
@@ -60,7 +62,10 @@ def blocks_of(days: Iterable[InstrumentDay], length: int, *, in_months: bool = F
 
 def range_tags(block: Sequence[InstrumentDay]) -> dict[str, str]:
     """The tags of a run over a block of several days."""
-    return {RANGE_START: str(key_of(block[0])), RANGE_END: str(key_of(block[-1]))}
+    first, last = block[0], block[-1]
+    until = f"{last.date:%m-%d}" if last.date.year == first.date.year else str(last.date)
+    told = f"{first.date}..{until} {first.instrument_id}"  # short, as its column is narrow
+    return {RANGE_START: str(key_of(first)), RANGE_END: str(key_of(last)), DAYS_TAG: told}
 
 
 def day_of(key: str) -> InstrumentDay:

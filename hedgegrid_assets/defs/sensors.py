@@ -12,12 +12,20 @@ import dagster as dg
 from hedgegrid_assets.defs.attempts import CONTENT_TAG, attempts_of, is_in_flight, lost_runs
 from hedgegrid_assets.defs.days import BLOCK_DAYS
 from hedgegrid_assets.defs.jobs import Job, days_job, import_job
-from hedgegrid_assets.defs.partitions import RANGE_END, RANGE_START, blocks_of, key_of, partitions_of, range_tags
+from hedgegrid_assets.defs.partitions import (
+    DAYS_TAG,
+    RANGE_END,
+    RANGE_START,
+    blocks_of,
+    key_of,
+    partitions_of,
+    range_tags,
+)
 from hedgegrid_assets.errors import ImportFails, UsageError
 from hedgegrid_assets.model import InstrumentDay
 from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.pipeline.landing import waiting_files
-from hedgegrid_assets.stages.raw import Imported, imports, landing_signature
+from hedgegrid_assets.stages.raw import Imported, Indexes, landing_signature
 
 SECONDS: Final = 30
 DAYS_A_TICK: Final = 300
@@ -79,13 +87,14 @@ def sensors_of(feed_context: FeedContext, jobs: Sequence[Job]) -> list[dg.Sensor
     def landing(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         before = Cursor.read(context.cursor)
         try:
-            waiting = waiting_files(feed_context)[:WATCHED]
+            known = Indexes(feed_context.places, feed_context.feed.name)
+            waiting = waiting_files(feed_context, known)[:WATCHED]
         except UsageError as error:  # a file that the settings name is not there yet
             return dg.SensorResult(skip_reason=error.message, cursor=context.cursor)
         asked = ",".join(sorted((*feed_context.feed.symbols, *feed_context.by_channel())))
         contents = {_digest([f"{file.path}|{landing_signature(file)}|{asked}"]): file for file in waiting}
         settled = [digest for digest in contents if digest in before.waiting]
-        days, after = _days(feed_context, partitions, before)
+        days, after = _days(feed_context, partitions, before, known)
         requests = [*days, *_lost(feed_context, context.instance, name)]
         wait = _Wait(f"{len(waiting)} files wait until they have stopped growing" if waiting else "nothing new")
         if settled:
@@ -125,17 +134,16 @@ def _waiting(feed_context: FeedContext, instance: dg.DagsterInstance, settled: I
 
 
 def _days(
-    feed_context: FeedContext, partitions: dg.MultiPartitionsDefinition, before: Cursor
+    feed_context: FeedContext, partitions: dg.MultiPartitionsDefinition, before: Cursor, known: Indexes
 ) -> tuple[list[dg.RunRequest], Cursor]:
     """The days of imports that were not asked for yet, in blocks, and how far that goes.
 
     The run key names the days and all landing content that they are made of: several files of one day make one run.
     """
-    known = imports(feed_context.places, feed_context.feed.name)
     days_of = _Wanted(feed_context)
     wanted: list[InstrumentDay] = []
     after = before
-    for imported in known:
+    for imported in known.imports(before.at):
         if (imported.at, imported.name) < (before.at, before.name):
             continue
         done = before.days if (imported.at, imported.name) == (before.at, before.name) else 0
@@ -145,7 +153,7 @@ def _days(
         after = Cursor((), imported.at, imported.name, done + len(taken))
         if done + len(taken) < len(days):
             break
-    contents = days_of.contents(known) if wanted else {}
+    contents = days_of.contents(known.imports()) if wanted else {}
     return [_block(feed_context, block, contents) for block in blocks_of(set(wanted), BLOCK_DAYS)], after
 
 
@@ -175,7 +183,7 @@ def _lost(feed_context: FeedContext, instance: dg.DagsterInstance, sensor: str) 
         if tried.in_flight or tried.judged or not tried.is_due(time.time()):
             continue
         key = run.tags.get("dagster/partition")
-        kept = (CONTENT_TAG, RANGE_START, RANGE_END)
+        kept = (CONTENT_TAG, RANGE_START, RANGE_END, DAYS_TAG)
         yield dg.RunRequest(
             job_name=job,
             run_key=f"{key or run.tags[RANGE_START]}@{run.tags[CONTENT_TAG]}#{tried.count}",

@@ -12,6 +12,7 @@ from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.stages import raw as raw_stage
 from hedgegrid_assets.stages.raw import (
     ImportReport,
+    Indexes,
     Landed,
     LandingFile,
     OwnFiles,
@@ -28,11 +29,11 @@ def landing_files(context: FeedContext) -> list[LandingFile]:
     return _landed(context).files
 
 
-def waiting_files(context: FeedContext) -> list[LandingFile]:
-    """Landing files that ``import_landing`` would read."""
+def waiting_files(context: FeedContext, known: Indexes | None = None) -> list[LandingFile]:
+    """Landing files that ``import_landing`` would read; ``known``: all index files of the feed, where they were read already."""
     channels = [channel for channel, _ in context.by_channel().values()]
     return raw_stage.waiting_files(
-        context.places, context.feed.name, landing_files(context), channels, context.feed.symbols
+        context.places, context.feed.name, landing_files(context), channels, context.feed.symbols, known
     )
 
 

@@ -1,10 +1,12 @@
 """The landing sensor: what it asks for, once and not too much at a time."""
 
 import json
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import dagster as dg
+import msgspec
 import pytest
 
 from hedgegrid_assets.defs import attempts, definitions_of
@@ -13,7 +15,9 @@ from hedgegrid_assets.defs.sensors import DAYS_A_TICK, WATCHED
 from hedgegrid_assets.errors import ImportFails
 from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.pipeline.landing import import_landing
+from hedgegrid_assets.stages.raw import LandingFile, landing_signature
 from hedgegrid_assets.stages.raw.index import _read_index as read_index_again
+from hedgegrid_assets.stages.raw.index import read_index, write_index
 from hedgegrid_assets_tests.dagster_feeds import (
     BTC_DAY,
     CAPTURES,
@@ -326,3 +330,26 @@ def test_a_day_that_the_machine_loses_is_asked_for_again_and_one_that_fails_by_i
 
 def test_a_feed_that_does_not_land_has_no_sensor(tmp_path: Path) -> None:
     assert not definitions_of([feed_context_of(tmp_path, SIM)]).sensors
+
+
+@pytest.mark.slow
+def test_a_tick_over_ten_thousand_known_files_takes_less_than_a_second(feed_context: FeedContext, ticks: Ticks) -> None:
+    places, feed, files = feed_context.places, feed_context.feed.name, 1_000
+    first = drop(feed_context, day_of(0), "0.jsonl")
+    import_landing(feed_context)
+    index = read_index(places, feed, LandingFile(first))
+    assert index is not None
+    for number in range(1, files):
+        path = drop(feed_context, b"{}\n", f"{number}.jsonl")
+        name = index.file.replace("0.jsonl", path.name)
+        noted = msgspec.structs.replace(index, file=name, signature=landing_signature(LandingFile(path)))
+        write_index(places, feed, path, noted, 0)
+    for _ in range(files // DAYS_A_TICK + 1):
+        ticks.next()
+
+    def spent() -> float:
+        started = time.process_time()
+        assert not ticks.next()
+        return time.process_time() - started
+
+    assert min(spent() for _ in range(5)) * 10_000 / files < 1

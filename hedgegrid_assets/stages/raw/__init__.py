@@ -18,6 +18,7 @@ from hedgegrid_assets.stages.raw.fetched import fetch_day, request_of
 from hedgegrid_assets.stages.raw.index import (
     Imported,
     ImportReport,
+    Indexes,
     LandingFile,
     imported_days,
     imports,
@@ -44,6 +45,7 @@ __all__ = [
     "FileOrigin",
     "ImportReport",
     "Imported",
+    "Indexes",
     "Landed",
     "LandingFile",
     "Manifest",

@@ -147,8 +147,11 @@ def landing_signature(landing: LandingFile) -> str:
 
 
 def _index_path(places: Places, feed: str, path: Path, signed: str, real: RealPaths | None = None) -> StorePath:
-    lies = (real or RealPaths()).of(path)
-    return places.imports(feed) / f"{hashlib.sha256(f'{lies}|{signed}'.encode()).hexdigest()[:32]}.json"
+    return places.imports(feed) / _index_name(path, signed, real or RealPaths())
+
+
+def _index_name(path: Path, signed: str, real: RealPaths) -> str:
+    return f"{hashlib.sha256(f'{real.of(path)}|{signed}'.encode()).hexdigest()[:32]}.json"
 
 
 def index_path(places: Places, feed: str, landing: LandingFile, real: RealPaths | None = None) -> StorePath:
@@ -159,6 +162,29 @@ def index_path(places: Places, feed: str, landing: LandingFile, real: RealPaths 
 def read_index(places: Places, feed: str, landing: LandingFile, real: RealPaths | None = None) -> Index | None:
     """What was found in this content of a landing file, or None if it was not imported."""
     return read_index_file(index_path(places, feed, landing, real))
+
+
+class Indexes:
+    """All index files of a feed, each asked for once: for one look at a whole landing zone."""
+
+    def __init__(self, places: Places, feed: str) -> None:
+        self._places, self._feed, self._real = places, feed, RealPaths()
+        self._by_name = {path.name: index for path, index in indexes(places, feed).items()}
+
+    def of(self, landing: LandingFile) -> Index | None:
+        """What was found in this content of a landing file. Raises FileNotFoundError."""
+        return self._by_name.get(_index_name(landing.path, landing_signature(landing), self._real))
+
+    def imports(self, since: int = 0) -> list["Imported"]:
+        """What a feed has imported since then (ns since 1970), in that order, without days that were pruned."""
+        pruned, folder = read_pruned(self._places, self._feed), self._places.imports(self._feed)
+        found = []
+        for name, index in self._by_name.items():
+            at = (folder / name).entry().modified if index.at is None else index.at
+            if at >= since:
+                days = frozenset(key for key in index.days if not pruned.has(key))
+                found.append(Imported(f"{index.file}@{index.signature}", at, days))
+        return sorted(found, key=lambda imported: (imported.at, imported.name))
 
 
 def read_index_file(path: StorePath) -> Index | None:
@@ -216,17 +242,7 @@ class Imported:
 
 def imports(places: Places, feed: str) -> list[Imported]:
     """All that a feed has imported, in the order of the imports, without days that were pruned."""
-    found = []
-    pruned = read_pruned(places, feed)
-    for path, index in indexes(places, feed).items():
-        found.append(
-            Imported(
-                f"{index.file}@{index.signature}",
-                path.entry().modified if index.at is None else index.at,
-                frozenset(key for key in index.days if not pruned.has(key)),
-            )
-        )
-    return sorted(found, key=lambda imported: (imported.at, imported.name))
+    return Indexes(places, feed).imports()
 
 
 def imported_days(places: Places, feed: str) -> dict[str, set[RawKey]]:

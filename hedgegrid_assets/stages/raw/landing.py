@@ -18,6 +18,7 @@ from hedgegrid_assets.stages.raw.index import (
     READ_AGAIN_BEFORE,
     ImportReport,
     Index,
+    Indexes,
     LandingFile,
     index_path,
     read_index,
@@ -192,19 +193,29 @@ def _reading(path: Path) -> Iterator[None]:
 
 
 def waiting_files(
-    places: Places, feed: str, files: Sequence[LandingFile], channels: Sequence[Channel], symbols: Sequence[str]
+    places: Places,
+    feed: str,
+    files: Sequence[LandingFile],
+    channels: Sequence[Channel],
+    symbols: Sequence[str],
+    known: Indexes | None = None,
 ) -> list[LandingFile]:
-    """The landing files that an import would read: new ones, changed ones, and those read for fewer channels or symbols."""
+    """The landing files that an import would read: new ones, changed ones, and those read for fewer channels or symbols.
+
+    ``known``: all index files, where they were read already.
+    """
     wanted = Wanted(frozenset(channel.name for channel in channels), frozenset(symbols))
     held = _Held(places, feed)
-    return [landing for landing, index in _with_index(places, feed, files) if not _is_known(index, wanted, held)]
+    return [landing for landing, index in _with_index(places, feed, files, known) if not _is_known(index, wanted, held)]
 
 
-def _with_index(places: Places, feed: str, files: Iterable[LandingFile]) -> Iterator[tuple[LandingFile, Index | None]]:
+def _with_index(
+    places: Places, feed: str, files: Iterable[LandingFile], known: Indexes | None = None
+) -> Iterator[tuple[LandingFile, Index | None]]:
     real = RealPaths()
     for landing in files:
         with suppress(FileNotFoundError):  # it has gone since
-            yield landing, read_index(places, feed, landing, real)
+            yield landing, known.of(landing) if known else read_index(places, feed, landing, real)
 
 
 class _Held:

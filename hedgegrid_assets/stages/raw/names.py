@@ -1,5 +1,6 @@
 """What the name of a file in the landing zone says: data, a document that happens to lie there, or a checksum."""
 
+import os
 import re
 from pathlib import PurePath
 from typing import Final
@@ -34,7 +35,8 @@ def is_unfinished(name: str) -> bool:
 
 def is_document(name: str) -> bool:
     """Nobody expects market data in it; packed or not, a README is a README."""
-    return PurePath(name).suffix.lower() in _DOCUMENTS or _DOCUMENT_NAME.fullmatch(PurePath(name).name) is not None
+    plain = os.path.basename(name)  # noqa: PTH119 - ten times as fast, and asked of each file of a landing zone
+    return os.path.splitext(plain)[1].lower() in _DOCUMENTS or _DOCUMENT_NAME.fullmatch(plain) is not None  # noqa: PTH122
 
 
 def claims_data(name: str, extension: str) -> bool:
