@@ -103,7 +103,7 @@ class Place:
             403: "the archive does not give this file to you: check the network (and a proxy, if there is one)",
             451: "the exchange refuses your country; use a mirror, with the key endpoint",
         }
-        return Provider(self.archive.name, hints=hints)
+        return Provider(self.archive.name, hints=hints, slots=self.slots)
 
     def held(self) -> Proof | None:
         """The proof of a file that is kept; None: it is not, or is another one than was proved."""

@@ -22,6 +22,7 @@ from yarl import URL
 from hedgegrid_assets.errors import EnvironmentFault, KeyRequired, RateLimited, RemoteFault
 from hedgegrid_assets.sources.client import limits
 from hedgegrid_assets.sources.client.answers import Answered, Broken, in_words, retry_after
+from hedgegrid_assets.sources.client.pauses import left, pause
 from hedgegrid_assets.sources.client.provider import Provider
 
 _log: Final = logging.getLogger(__name__)
@@ -63,6 +64,7 @@ async def session(provider: Provider, total: float) -> AsyncIterator[aiohttp.Cli
 
 async def save(opened: aiohttp.ClientSession, url: str, path: Path, provider: Provider) -> None:
     """Write a body into a file, as it comes. Raises Answered; what is written of a transfer that fails is left there."""
+    await _until_allowed(provider)
     async with opened.get(as_is(url)) as response:
         await _refuse_unless_ok(response, provider)
         with path.open("wb") as file:
@@ -78,6 +80,7 @@ async def resume(opened: aiohttp.ClientSession, url: str, path: Path, provider: 
     note = path.with_name(f"{path.name}.of")
     held, validator = _held(path, note)
     headers = {"Range": f"bytes={held}-", "If-Range": validator} if held else {}
+    await _until_allowed(provider)
     async with opened.get(as_is(url), headers=headers) as response:
         if response.status == 416:
             path.unlink(missing_ok=True)
@@ -106,6 +109,7 @@ def _held(path: Path, note: Path) -> tuple[int, str]:
 
 async def head_of(opened: aiohttp.ClientSession, url: str, provider: Provider) -> Mapping[str, str]:
     """The headers of a file, without it. Raises Answered."""
+    await _until_allowed(provider)
     async with opened.head(as_is(url), allow_redirects=True) as response:
         await _refuse_unless_ok(response, provider)
         return response.headers
@@ -113,6 +117,7 @@ async def head_of(opened: aiohttp.ClientSession, url: str, provider: Provider) -
 
 async def body_of(opened: aiohttp.ClientSession, url: str, provider: Provider) -> bytes:
     """A body of moderate size, decompressed. Raises Answered."""
+    await _until_allowed(provider)
     async with opened.get(as_is(url)) as response:
         await _refuse_unless_ok(response, provider)
         return _plain(await response.read(), response, _LONGEST_ANSWER)
@@ -121,6 +126,16 @@ async def body_of(opened: aiohttp.ClientSession, url: str, provider: Provider) -
 def as_is(url: str) -> URL:
     """An address that aiohttp does not write anew: percent signs stay as they are."""
     return URL(url, encoded=True)
+
+
+async def _until_allowed(provider: Provider) -> None:
+    """Wait for as long as the server has asked this process to, or one that shares its cache."""
+    while (wait := max(_own_pause(provider), left(provider.slots, provider.name) if provider.slots else 0.0)) > 0:
+        await anyio.sleep(wait)
+
+
+def _own_pause(provider: Provider) -> float:
+    return _not_before.get(provider.name, 0.0) - time.monotonic()
 
 
 async def _refuse_unless_ok(response: aiohttp.ClientResponse, provider: Provider) -> None:
@@ -159,7 +174,7 @@ async def reliably[T](transfer: Callable[[], Awaitable[T]], what: str, provider:
             wait_jitter=patience.first_wait / 2,
         ):
             with attempt:
-                return await _once(transfer, provider)
+                return await _once(transfer)
     except Broken as error:
         raise RemoteFault(
             what,
@@ -176,8 +191,7 @@ async def reliably[T](transfer: Callable[[], Awaitable[T]], what: str, provider:
     raise AssertionError("stamina ended without a result")
 
 
-async def _once[T](transfer: Callable[[], Awaitable[T]], provider: Provider) -> T:
-    await anyio.sleep(max(0.0, _not_before.get(provider.name, 0.0) - time.monotonic()))
+async def _once[T](transfer: Callable[[], Awaitable[T]]) -> T:
     try:
         found = await transfer()
     except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
@@ -239,6 +253,8 @@ def _as_asked(error: Answered, seconds: float, what: str, provider: Provider) ->
         return False
     _tell(f"{what}: {error}; waiting {seconds:.0f} s, as asked", provider)
     _not_before[provider.name] = max(_not_before.get(provider.name, 0.0), time.monotonic() + seconds)
+    if provider.slots:
+        pause(provider.slots, provider.name, seconds)
     return seconds
 
 

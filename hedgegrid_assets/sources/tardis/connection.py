@@ -2,8 +2,9 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any, Final
 
 from hedgegrid_assets.errors import KeyRequired, NoDataFetched
@@ -52,6 +53,10 @@ class Connection:
             },
             passing={400: "ISO 8601 format"},
         )
+
+    def provider_of(self, slots: Path) -> Provider:
+        """The same for those who share the folder ``slots``."""
+        return replace(self.provider, slots=slots)
 
 
 def _root(address: object) -> str:

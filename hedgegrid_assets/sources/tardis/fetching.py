@@ -49,7 +49,7 @@ async def _fetch_missing(
     connection: Connection,
     work: Path,
 ) -> None:
-    async with session(connection.provider, limits.in_force.slice_total) as opened:
+    async with session(connection.provider_of(wanted.slots), limits.in_force.slice_total) as opened:
 
         async def fetch(minute: int) -> None:
             bodies[minute] = await _fetch_slice(wanted, minute, paths[minute], connection, opened, work)
@@ -72,7 +72,7 @@ async def _fetch_slice(
         staged = work / f"{uuid4().hex}.slice"
         try:
             async with slot(wanted.slots, limits.in_force.slices_at_once, "slices"):
-                await save(opened, url, staged, connection.provider)
+                await save(opened, url, staged, connection.provider_of(wanted.slots))
                 body = await to_thread.run_sync(check_slice, staged, moment)
             final.parent.mkdir(parents=True, exist_ok=True)
             staged.replace(final)
@@ -80,7 +80,7 @@ async def _fetch_slice(
             staged.unlink(missing_ok=True)
         return body
 
-    return await reliably(transfer, f"{wanted} {moment:%Y-%m-%dT%H:%M}", connection.provider)
+    return await reliably(transfer, f"{wanted} {moment:%Y-%m-%dT%H:%M}", connection.provider_of(wanted.slots))
 
 
 # ---------------------------------------------------------------- datasets
@@ -107,13 +107,13 @@ async def fetch_dataset(wanted: DatasetDay, connection: Connection, work: Path) 
 
 async def _fetch_file(wanted: DatasetDay, final: Path, connection: Connection, work: Path) -> bytes:
     url = f"{connection.datasets_endpoint}{wanted.query()}"
-    async with session(connection.provider, limits.in_force.file_total) as opened:
+    async with session(connection.provider_of(wanted.slots), limits.in_force.file_total) as opened:
 
         async def transfer() -> bytes:
             staged = work / f"{uuid4().hex}.file"
             try:
                 async with slot(wanted.slots, limits.in_force.files_at_once, "files"):
-                    await save(opened, url, staged, connection.provider)
+                    await save(opened, url, staged, connection.provider_of(wanted.slots))
                     found = await to_thread.run_sync(check_file, staged, wanted.exchange, wanted.kind, wanted.symbol)
                 final.parent.mkdir(parents=True, exist_ok=True)
                 staged.replace(final)
@@ -121,4 +121,4 @@ async def _fetch_file(wanted: DatasetDay, final: Path, connection: Connection, w
                 staged.unlink(missing_ok=True)
             return found
 
-        return await reliably(transfer, f"{wanted} {wanted.day}", connection.provider)
+        return await reliably(transfer, f"{wanted} {wanted.day}", connection.provider_of(wanted.slots))

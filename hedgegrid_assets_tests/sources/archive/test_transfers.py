@@ -1,5 +1,6 @@
 """Files of an archive that do not come as they should: nothing that is not proved is kept, and one line says why."""
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from hedgegrid_assets.sources.client import limits, transfers
+from hedgegrid_assets.sources.client.pauses import left, pause
 from hedgegrid_assets.sources.client.provider import Provider
 from hedgegrid_assets_tests.archive_cases import (
     DAY,
@@ -58,6 +60,30 @@ def test_a_transfer_that_fails_once_is_made_again(name: str, server: Standin, tm
     )
     assert trades(tmp_path, server) == 0
     assert len(frame(tmp_path, "trade_tick")) == 600
+
+
+def test_a_pause_that_a_server_asks_for_holds_for_all_processes_that_share_a_cache(
+    server: Standin, tmp_path: Path
+) -> None:
+    server.inject(Fault("status", path=PATH, status=429, retry_after="1"))
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+    assert trades(tmp_path / "first", server) == 0
+    (noted,) = tmp_path.rglob("*.not-before")
+    assert time.time() - noted.stat().st_mtime < 60
+    shared = tmp_path / "second" / noted.parent.relative_to(tmp_path / "first")
+    pause(shared, noted.stem, 3)  # as another process would
+    started = time.monotonic()
+    assert trades(tmp_path / "second", server) == 0
+    assert time.monotonic() - started >= 2.9
+
+
+def test_a_pause_longer_than_any_that_a_server_may_ask_for_is_none(tmp_path: Path) -> None:
+    pause(tmp_path, "x", limits.in_force.longest_retry_after + 60)
+    assert left(tmp_path, "x") == 0
+    pause(tmp_path, "x", 30)
+    pause(tmp_path, "x", 1)
+    assert left(tmp_path, "x") > 20
 
 
 @pytest.mark.parametrize("kind", ["truncated", "html", "zero", "status"])
