@@ -1,6 +1,5 @@
 """What the name of a file in the landing zone says: data, a document that happens to lie there, or a checksum."""
 
-import os
 import re
 from pathlib import PurePath
 from typing import Final
@@ -35,8 +34,9 @@ def is_unfinished(name: str) -> bool:
 
 def is_document(name: str) -> bool:
     """Nobody expects market data in it; packed or not, a README is a README."""
-    plain = os.path.basename(name)  # noqa: PTH119 - ten times as fast, and asked of each file of a landing zone
-    return os.path.splitext(plain)[1].lower() in _DOCUMENTS or _DOCUMENT_NAME.fullmatch(plain) is not None  # noqa: PTH122
+    plain = name.rpartition("/")[2]  # no path is made of it, as each file of a landing zone is asked about
+    stem, _, ending = plain.rpartition(".")
+    return (bool(stem) and f".{ending.lower()}" in _DOCUMENTS) or _DOCUMENT_NAME.fullmatch(plain) is not None
 
 
 def claims_data(name: str, extension: str) -> bool:
