@@ -1,5 +1,7 @@
 """``gaps acknowledge``: what is known of a gap, kept in the catalog beside the verdicts."""
 
+import shlex
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +12,7 @@ from hedgegrid_assets.cli.output import Data, Feeds, Json, Quiet, TableName, Ver
 from hedgegrid_assets.config.paths import data_path
 from hedgegrid_assets.errors import FeedsFileError, NoDataFetched, UsageError
 from hedgegrid_assets.names import check_lookup
-from hedgegrid_assets.timestamps import iso, parse_time
+from hedgegrid_assets.timestamps import day_of, iso, parse_time
 
 if TYPE_CHECKING:
     from hedgegrid_assets.stages.outages import Outage
@@ -70,6 +72,11 @@ def gaps_acknowledge(
             say(
                 f"known: {hole.instrument_id} {hole.table} {hole.kind} {iso(hole.start)} .. {iso(hole.end)}: {said.told}"
             )
+        first, last = day_of(min(hole.start for hole in holes)), day_of(max(hole.end for hole in holes) - 1)
+        say(
+            "note: Dagster shows its earlier answers until these days are made again: hedgegrid backfill FEED --force "
+            f"--symbol {shlex.quote(instrument)} --start {first} --end {last + timedelta(days=1)}"
+        )
     return 0
 
 

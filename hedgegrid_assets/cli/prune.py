@@ -74,7 +74,7 @@ def prune(
         with progress(quiet=quiet) as tick:
             for each, wanted in ((places, found), *beside.values()):
                 carry_out(each, wanted, lambda what: tick(what, 0))
-    notes = [*_fetched_again(found, known), *lost(places)]
+    notes = [*_left(found, known), *lost(places)]
     if as_json:
         told = {str(path): wanted.to_dict() for path, (_, wanted) in beside.items()}
         print_json({"done": not dry_run} | found.to_dict() | {"notes": notes} | ({"beside": told} if told else {}))
@@ -103,16 +103,20 @@ def _feeds(path: Path, wanted: str | None) -> "tuple[Mapping[str, Feed], Roots]"
     return file.feeds, file.roots
 
 
-def _fetched_again(found: "Plan", known: "Mapping[str, Feed]") -> list[str]:
-    """Feeds that would fetch the pruned days again when they are asked for all of their days."""
+def _left(found: "Plan", known: "Mapping[str, Feed]") -> list[str]:
+    """Feeds that would fetch the pruned days again, and whose partitions Dagster shows: its storages forget no single one."""
     from hedgegrid_assets.sources import SOURCES
 
     before = found.asked.before
+    told = {
+        False: "a backfill would fetch these days again, and Dagster shows them as materialized",
+        True: "Dagster shows these days as materialized",
+    }
     return [
-        f"the feed {name} starts on {feed.start}, so that a backfill would fetch these days again: set start: {before} in "
-        "feeds.yaml"
+        f"the feed {name} starts on {feed.start}, so that {told[SOURCES[feed.source].has_landing_zone]}: "
+        f"set start: {before} in feeds.yaml"
         for name, feed in known.items()
-        if name in found.marks and not SOURCES[feed.source].has_landing_zone and feed.start < before
+        if name in found.marks and feed.start < before
     ]
 
 

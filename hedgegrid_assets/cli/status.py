@@ -99,11 +99,12 @@ def _show(found: "Standing") -> None:
             out.print(line, style=style or None, markup=False)
     if not found.feeds:
         out.print("no feed and no day yet: hedgegrid demo, or hedgegrid replay-to-parquet --help")
-    out.print("disk", style="bold")
-    for name, size in found.disk.items():
-        if size.files:
-            of = f"  {name:16}{megabytes(size.on_disk):>12} in {size.files:,} files"
-            out.print(of + (f"  {found.places.catalog}" if name == "catalog" else ""), markup=False)
+    sizes = {name: size for name, size in found.disk.items() if size.files}
+    if sizes:
+        out.print("disk", style="bold")
+    for name, size in sizes.items():
+        of = f"  {name:16}{megabytes(size.on_disk):>12} in {size.files:,} files"
+        out.print(of + (f"  {found.places.catalog}" if name == "catalog" else ""), markup=False)
     if found.nautilus is not None:
         out.print(f"form: NautilusTrader {found.nautilus}.x", markup=False)
     for line in found.beside:

@@ -203,12 +203,13 @@ def of_instruments(instruments: Mapping[str, Instrument], unknown: Mapping[str, 
     records = [
         dg.TableRecord({name: getattr(instrument, name) for name in _INSTRUMENT}) for instrument in instruments.values()
     ]
-    found: Metadata = {"dagster/row_count": len(instruments), "unknown": dg.MetadataValue.json(dict(unknown))}
-    return found | {"instruments": _table(_INSTRUMENT, records)} if records else found
+    found: Metadata = {"dagster/row_count": len(instruments)}
+    found |= {"instruments": _table(_INSTRUMENT, records)} if records else {}
+    return found | ({"unknown": dg.MetadataValue.json(dict(unknown))} if unknown else {})
 
 
 def of_landing(feed_context: FeedContext, files: list[LandingFile], report: ImportReport, seconds: float) -> Metadata:
-    """An import: what was read now, and what lies there altogether."""
+    """An import: what was read now, and what lies there altogether. What is zero is left out."""
     read, damaged = set(report.read), {str(error.details["path"]) for error in report.damaged}
     blocked = {str(error.details["path"]) for error in report.blocked}
     names = ("file", "bytes", "changed", "import")
@@ -239,7 +240,7 @@ def of_landing(feed_context: FeedContext, files: list[LandingFile], report: Impo
         **{name: dg.MetadataValue.json(value) for name, value in first.items() if value},
         "files": len(files),
         "files_read": len(report.read),
-        **plain(report.counts),
+        **{name: count for name, count in plain(report.counts).items() if count},
         **{name: dg.MetadataValue.json(value) for name, value in last.items() if value},
         "raw_days": len(report.days),
         "seconds": round(seconds, 3),

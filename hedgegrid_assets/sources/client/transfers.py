@@ -174,7 +174,7 @@ async def reliably[T](transfer: Callable[[], Awaitable[T]], what: str, provider:
             wait_jitter=patience.first_wait / 2,
         ):
             with attempt:
-                return await _once(transfer)
+                return await _once(transfer, provider)
     except Broken as error:
         raise RemoteFault(
             what,
@@ -191,7 +191,7 @@ async def reliably[T](transfer: Callable[[], Awaitable[T]], what: str, provider:
     raise AssertionError("stamina ended without a result")
 
 
-async def _once[T](transfer: Callable[[], Awaitable[T]]) -> T:
+async def _once[T](transfer: Callable[[], Awaitable[T]], provider: Provider) -> T:
     try:
         found = await transfer()
     except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
