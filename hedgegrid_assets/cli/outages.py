@@ -72,7 +72,7 @@ def gaps_acknowledge(
             say(
                 f"known: {hole.instrument_id} {hole.table} {hole.kind} {iso(hole.start)} .. {iso(hole.end)}: {said.told}"
             )
-        first, last = day_of(min(hole.start for hole in holes)), day_of(max(hole.end for hole in holes) - 1)
+        first, last = day_of(said.start), day_of(said.end - 1)
         say(
             "note: Dagster shows its earlier answers until these days are made again: hedgegrid backfill FEED --force "
             f"--symbol {shlex.quote(instrument)} --start {first} --end {last + timedelta(days=1)}"
