@@ -24,7 +24,7 @@ from hedgegrid_assets.stages.catalog.twins import twins_of
 from hedgegrid_assets.stages.normalize import Recipe, judges_so
 from hedgegrid_assets.stages.outages import Outage, read_outages, with_outages
 from hedgegrid_assets.stages.raw import RawDay, RawKey, read_pruned, shown_name
-from hedgegrid_assets.stages.verdict import Verdict, instrument_ids, read_verdict
+from hedgegrid_assets.stages.verdict import Verdict, goes_on, instrument_ids, read_verdict
 from hedgegrid_assets.store import Places, Size, names_in, size_of
 from hedgegrid_assets.tables import TABLES
 from hedgegrid_assets.timestamps import days_between
@@ -270,7 +270,12 @@ class _Look:
                 self.problems.append(error.message)
                 self.noted[day] = None
         raw = self.noted[day]
-        return raw is not None and self.recipe is not None and judges_so(verdict, self.table, raw, self.recipe)
+        return (
+            raw is not None
+            and self.recipe is not None
+            and judges_so(verdict, self.table, raw, self.recipe)
+            and goes_on(self.context.places, self.table, InstrumentDay(self.instrument_id, day), verdict)
+        )
 
 
 def _outages(places: Places, problems: list[str]) -> Sequence[Outage]:

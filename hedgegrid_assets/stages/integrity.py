@@ -75,6 +75,12 @@ class DayRules:
         return day, tuple(_answer(rule, day) for rule in self._held.table.rules)
 
 
+def begins_with(table: Table, before: HandedOn | None) -> str | None:
+    """The content digest of the day before, where some counter of the table can begin with what it hands on."""
+    known = any(_state_of(kind, before) is not None for kind in counters_of(table))
+    return before.content_digest if known and before is not None else None
+
+
 def hands_on(table: Table) -> bool:
     """Some counter of the table has something to say to the next day."""
     return any(kind.state is not None for kind in counters_of(table))

@@ -24,7 +24,7 @@ from hedgegrid_assets.model import (
     Thresholds,
 )
 from hedgegrid_assets.stages.frames import Precisions
-from hedgegrid_assets.stages.integrity import HandedOn, hands_on
+from hedgegrid_assets.stages.integrity import HandedOn, begins_with, hands_on
 from hedgegrid_assets.store import Document, Places, StorePath, folder_of, read_document, write_document
 from hedgegrid_assets.tables import RULES
 from hedgegrid_assets.tables.rules.counters import Extent
@@ -247,7 +247,7 @@ def read_verdict(places: Places, table: Table, day: InstrumentDay) -> Verdict | 
 def handed_on(places: Places, table: Table, day: InstrumentDay, series: str) -> HandedOn | None:
     """What the counters of the day before hand on, if it is there, of the same series, and good.
 
-    A day whose day before is made anew later is not made anew for that: ``began_with`` tells which one it has seen.
+    ``began_with`` tells which one a day has seen (see ``goes_on``).
     """
     if not hands_on(table):
         return None
@@ -257,6 +257,17 @@ def handed_on(places: Places, table: Table, day: InstrumentDay, series: str) -> 
     if before is None or before.status is Status.BLOCKED or before.series != series or not before.state:
         return None
     return HandedOn(before.state, before.content_digest)
+
+
+def goes_on(places: Places, table: Table, day: InstrumentDay, verdict: Verdict) -> bool:
+    """Rows that a day was given by the day before are still those that this one hands on.
+
+    Where it is not there any more, or hands on nothing, the day stays as it is; and so do tables whose rows are their own.
+    """
+    if table.made_up is None:
+        return True
+    now = begins_with(table, handed_on(places, table, day, verdict.series))
+    return now is None or now == verdict.began_with
 
 
 def instrument_ids(places: Places) -> dict[str, str]:

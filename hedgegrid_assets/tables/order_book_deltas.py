@@ -1,6 +1,7 @@
 """Order books as their changes: one row a level that a message sets or deletes, in events that end with a flag."""
 
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
@@ -118,7 +119,13 @@ def _starts_with_snapshot(day: Counted) -> Judgement:
     if not day.of(Extent).rows:
         return Judgement(None)
     failed = rows_failing(day, _STARTS)
-    return Judgement(failed == 0, failed, dict(day.known.reshaped))
+    numbers: dict[str, Any] = dict(day.known.reshaped)
+    if "carried" in numbers:
+        numbers |= {
+            "carried_from": str(day.held.day - timedelta(days=1)),
+            "carried_sequence": day.of(Book).carried,
+        }
+    return Judgement(failed == 0, failed, numbers)
 
 
 _POSSIBLE: Final = Rule(
@@ -154,7 +161,7 @@ _STARTS: Final = Rule(
     "the first row of the day clears the book for a snapshot: without one, levels that did not change are missing",
     fails=pl.col("ts_init").shift(1).is_null() & ~_is_clear,
     judge=_starts_with_snapshot,
-    counters=(Extent,),
+    counters=(Extent, Book),
     effect=Effect.DEGRADES,
     seen_while_normalizing=True,
 )

@@ -240,9 +240,28 @@ def test_a_day_starts_with_the_book_of_the_day_before_as_a_snapshot_of_its_first
     rules = {answer["name"]: answer for answer in after["rules"]}
     assert rules["rows_conserved"]["numbers"]["reshaped"] == {"carried": 5, "clears": 1}
     assert rules["starts_with_snapshot"]["passed"]
+    assert rules["starts_with_snapshot"]["numbers"] == {
+        "carried": 5, "carried_from": str(DAY), "carried_sequence": last, "clears": 1
+    }  # fmt: skip
     assert rules["sequence_continuous"]["passed"]
     assert after["began_with"] == verdict()["content_digest"]
     assert validate_catalog("data/catalog", deep=True).ok
+
+
+def test_a_day_is_made_anew_when_the_book_that_it_goes_on_from_has_changed() -> None:
+    lines = of_two_days()
+    assert replay(*lines) == 0
+    Path("d.jsonl").unlink()
+    corrected = [lines[0], lines[1].replace('["97","1"]', '["97","3"]'), *lines[2:]]
+    assert lines[1] != corrected[1]
+    assert replay(*corrected) == 0
+    midnight = (MIDNIGHT_MS + SECONDS_A_DAY * 1_000) * 1_000_000
+    carried = {float(each.order.price): float(each.order.size) for each in deltas() if each.ts_init == midnight}
+    assert carried[97.0] == 3.0
+    assert verdict(day=DAY + timedelta(days=1))["began_with"] == verdict()["content_digest"]
+    before = verdict(day=DAY + timedelta(days=1))
+    assert run(["reset-day", ID, str(DAY), "--yes", "-q"]) == 0
+    assert verdict(day=DAY + timedelta(days=1)) == before
 
 
 def test_the_carried_book_does_not_count_as_arrived_at_once_where_clocks_differ() -> None:

@@ -10,7 +10,7 @@ from hedgegrid_assets.errors import DataError
 from hedgegrid_assets.model import Channel, Identity, InstrumentDay, Source, Status, Table, Thresholds
 from hedgegrid_assets.stages.frames import Precisions, frame_metadata
 from hedgegrid_assets.stages.raw import RawDay, files_to_blame
-from hedgegrid_assets.stages.verdict import Verdict, read_verdict
+from hedgegrid_assets.stages.verdict import Verdict, goes_on, read_verdict
 from hedgegrid_assets.store import Places, StorePath
 from hedgegrid_assets.tables import TABLES
 from hedgegrid_assets.tables.rules import FILES_TOLD
@@ -76,6 +76,7 @@ def is_current(places: Places, day: InstrumentDay, table: Table, raw: RawDay, re
     return (
         verdict is not None
         and judges_so(verdict, table, raw, recipe)
+        and goes_on(places, table, day, verdict)
         and _is_made_from(places.frame(day.instrument_id, table.folder, day.date), raw)
     )
 

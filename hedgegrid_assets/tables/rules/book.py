@@ -30,6 +30,7 @@ class BookFound:
         agreeing: Of these, the smallest share of the best 25 levels a side that were there just before; None: none.
         open_event: The last event of the day does not end.
         numbered: Some message says which one was before it.
+        carried: The venue's number of the last message of the day before, where the book goes on from it.
     """
 
     events: int = 0
@@ -42,6 +43,7 @@ class BookFound:
     open_event: bool = False
     numbered: bool = False
     first_crossed: tuple[int, ...] = ()
+    carried: int | None = None
 
 
 class BookState(msgspec.Struct, frozen=True):
@@ -94,7 +96,7 @@ class Book(Counter[BookFound]):
     def _begin(self, state: BookState) -> None:
         """With the book of the day before, if it counts in the same units."""
         if self._decimals == (state.price_decimals, state.size_decimals):
-            self._cleared = True
+            self._cleared, self._found.carried = True, state.sequence
             self._levels = Levels.of(unpacked(state.bids), unpacked(state.asks))
 
     @override
