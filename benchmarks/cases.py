@@ -1,11 +1,15 @@
 """What is compared with what, and the budgets of DESIGN.md, section 8: one row a comparison."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from benchmarks.captured import CAPTURE
+
+NAUTILUS_2: Final = Path(os.environ.get("NAUTILUS2_PYTHON") or ".nautilus2/bin/python").absolute()
+"""A Python with NautilusTrader 2.x: ``make nautilus2``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +118,17 @@ CASES: Final = (
         table="",
         rows=(50_000, 200_000),
         rounds=(2, 2),
+    ),
+    Case(
+        "stored frames of a day to a catalog for NautilusTrader 2.x",
+        "catalog",
+        ("ours_for_2", "ours_for_1", "nautilus_2_migration"),
+        at_least={"nautilus_2_migration": 1.2},
+        at_most={"ours_for_1": 1.1},
+        of_peer={"ours_for_1": "catalog-for-2"},
+        needs=NAUTILUS_2,
+        table="",
+        by_cpu=True,
     ),
     Case(
         "a backtest that does nothing, on trades, marks and funding",

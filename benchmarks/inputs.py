@@ -12,9 +12,11 @@ import polars as pl
 from benchmarks import DAY, SYMBOL
 from benchmarks.captured import captured
 from benchmarks.published import PERIODS, published
+from hedgegrid_assets.housekeeping.converting import convert_catalog
 from hedgegrid_assets.pipeline.request import request
 from hedgegrid_assets.pipeline.run import run
 from hedgegrid_assets.sources import synthetic
+from hedgegrid_assets.store import Places, stored
 from hedgegrid_assets.timestamps import NS_PER_DAY, day_start
 
 SEED: Final = 7
@@ -28,11 +30,14 @@ def made(kind: str, rows: int, folder: Path) -> Path:
     """A gzip file of ``rows`` rows of one day: ``trades``, ``derivative_ticker``, ``quotes`` and ``incremental_book_L2`` as Tardis names its CSV, or ``aggTrade``.
 
     ``aggTrade`` holds captured messages, one a line, with a receive time in front; ``depth`` those of a book (``captured``). ``catalog`` is no file but a folder:
-    the catalog of a synthetic day of so many trades, with a mark price a second and funding rates; ``week``: of seven.
+    the catalog of a synthetic day of so many trades, with a mark price a second and funding rates; ``week``: of seven; ``catalog-for-2``: the same
+    for NautilusTrader 2.x.
     ``agg-day`` and ``agg-month`` are folders as well, see ``published``.
     """
     if kind in PERIODS:
         return published(kind, rows, folder)
+    if kind == "catalog-for-2":
+        return _for_2(made("catalog", rows, folder))
     if kind in _DAYS:
         return _catalog(kind, rows, folder)
     suffix = "jsonl" if kind in {"aggTrade", "depth"} else "csv"
@@ -45,6 +50,15 @@ def made(kind: str, rows: int, folder: Path) -> Path:
                 file.write(data)
         part.rename(path)
     return path
+
+
+def _for_2(catalog: Path) -> Path:
+    other = catalog.with_name(f"{catalog.name}-for-2")
+    if not other.exists():
+        part = catalog.with_name(f"{other.name}.part")
+        convert_catalog(Places.of_catalog(catalog), stored(part), 2, lambda _, __: None)
+        part.rename(other)
+    return other
 
 
 def _catalog(kind: str, rows: int, folder: Path) -> Path:

@@ -353,6 +353,35 @@ def nautilus_node(source: Path, work: Path) -> None:  # noqa: ARG001 - all sides
     BacktestNode([BacktestRunConfig(venues=[BacktestVenueConfig(**_VENUE)], data=data, engine=engine)]).run()
 
 
+def ours_for_2(source: Path, work: Path) -> None:
+    """A catalog for NautilusTrader 2.x of the stored frames of one for 1.x, compared with them as it is written."""
+    _convert_catalog(source, work, 2)
+
+
+def ours_for_1(source: Path, work: Path) -> None:
+    """The same the other way round: what writing a day for 1.x from its frame takes."""
+    _convert_catalog(source, work, 1)
+
+
+def _convert_catalog(source: Path, work: Path, generation: int) -> None:
+    places = ("--catalog", str(source), "--output", str(work / "catalog"))
+    _run("catalog", "convert", "--nautilus", str(generation), *places, "--quiet")
+
+
+def nautilus_2_migration(source: Path, work: Path) -> None:
+    """2.x's own migration of the catalog for 1.x, by the Python that NAUTILUS2_PYTHON names."""
+    (work / "catalog").mkdir(parents=True, exist_ok=True)
+    program = (
+        "import sys; from nautilus_trader.persistence import ParquetDataCatalog as C; "
+        "C(sys.argv[2]).migrate_from_legacy_parquet_path(sys.argv[1])"
+    )
+    from benchmarks.cases import NAUTILUS_2
+
+    subprocess.run(
+        [NAUTILUS_2, "-c", program, str(source), str(work / "catalog")], check=True, stdout=subprocess.DEVNULL
+    )
+
+
 def gunzip(source: Path, work: Path) -> None:  # noqa: ARG001
     """The floor: what is compressed must be decompressed."""
     subprocess.run(["gzip", "-dc", str(source)], check=True, stdout=subprocess.DEVNULL)
@@ -387,6 +416,9 @@ SIDES: Final[dict[str, Callable[[Path, Path], None]]] = {
         ours_backtest,
         ours_backtest_week,
         nautilus_node,
+        ours_for_2,
+        ours_for_1,
+        nautilus_2_migration,
     )
 }
 

@@ -42,7 +42,8 @@ def _definitions_in(content: bytes, where: str) -> tuple[Instrument, ...]:
     """The definitions of a file by what it holds: asked for each day, of the same bytes nearly always."""
     try:
         file = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
-        return tuple(definitions_from(file.read(), where))
+        # without threads: one that lets go of Python's bytes while the process ends would abort it
+        return tuple(definitions_from(file.read(use_threads=False), where))
     except DataError:
         raise
     except Exception as error:  # noqa: BLE001 - a damaged file can make a decoder raise anything

@@ -24,6 +24,7 @@ from nautilus_trader.persistence.catalog import ParquetDataCatalog
 from nautilus_trader.persistence.funcs import class_to_filename
 from nautilus_trader.serialization.arrow.implementations.instruments import SCHEMAS, deserialize, serialize
 
+import hedgegrid_assets
 from hedgegrid_assets.errors import DataError, InstrumentUnknown, UsageError
 from hedgegrid_assets.instruments import (
     Instrument,
@@ -657,3 +658,13 @@ def test_widening_to_what_is_there_changes_nothing() -> None:
 def test_a_precision_never_shrinks(asked: dict[str, int], named: str) -> None:
     with pytest.raises(UsageError, match=named):
         widen(PERPETUAL, **asked)
+
+
+def test_parquet_in_bytes_is_read_without_threads() -> None:
+    """A thread of Arrow that lets go of Python's bytes while the process ends would abort it, after its work is done."""
+    for path in Path(hedgegrid_assets.__file__).parent.rglob("*.py"):
+        text = path.read_text()
+        if "BufferReader" in text:
+            reads = re.findall(r"\.read\((?!\))[^)]*\)|\b\w+\.read\(\)", text)
+            assert all("use_threads=False" in read for read in reads), path
+            assert reads, path

@@ -268,7 +268,8 @@ def check_definition(places: Places, instrument: Instrument) -> None:
 @lru_cache(maxsize=64)
 def _what_else(content: bytes, instrument: Instrument, generation: int) -> str | None:
     """What a file of ours says instead of a definition; None where it says it. Asked for each day, of the same bytes."""
-    same = pq.ParquetFile(pa.BufferReader(content)).read().equals(nautilus_row(instrument, generation))
+    held = pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)  # see ``instruments.table``
+    same = held.equals(nautilus_row(instrument, generation))
     return None if same or not _is_ours(pa.BufferReader(content)) else "another one"
 
 
@@ -319,7 +320,7 @@ def _publish(final: StorePath, table: pa.Table, tmp_dir: Path, held: Entry | Non
 def _is_ours(path: pa.BufferReader) -> bool:
     """Every definition of ours says in its info where it comes from."""
     try:
-        infos = pq.ParquetFile(path).read(columns=["info"]).column("info").to_pylist()
+        infos = pq.ParquetFile(path).read(columns=["info"], use_threads=False).column("info").to_pylist()
         return all({"mark_precision", "origin"} <= set(json.loads(info)) for info in infos)
     except (pa.ArrowException, KeyError, TypeError, ValueError):
         return False
