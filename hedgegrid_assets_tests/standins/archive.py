@@ -523,6 +523,8 @@ class Standin(Server):
             if period == "daily"
             else [f"{month:%Y-%m}" for month in self.library.months()]
         )
+        if kind == "bookTicker":
+            dates = [text for text in dates if text < str(ENDED)]
         files = [f"{prefix}{symbol}-{word}-{text}.zip" for text in dates]
         files = [name for name in files if f"/{name}" not in self.library.gone]
         return [], [each for name in files for each in (name, f"{name}.CHECKSUM")]

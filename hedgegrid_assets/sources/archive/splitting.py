@@ -119,7 +119,6 @@ def _cut_up(
         try:
             return _split(place, proof, begin, tick, work, partial(_watched, watch, place.archive.exchange), None)
         except OutOfPlace:
-            _log.debug("%s: its times fall, or some line has none: each is looked at", place.what)
             shutil.rmtree(work)
             make_folder(work)
     return _split(place, proof, begin, tick, work, _looked_at, _BLOCK_BYTES)
@@ -243,16 +242,22 @@ def _factor(least: int, most: int) -> int | None:
 
 def _looked_at(blocks: Iterable[Block], dialect: ArchiveDialect, files: dict[int, LineFile], work: Path) -> None:
     """See ``_HandsOut``."""
-    last = 0
+    last = late = 0
     for block in blocks:
-        last = _hand_out(block, dialect, files, work, last)
+        last, behind = _hand_out(block, dialect, files, work, last)
+        late += behind
+    if late:
+        _log.warning("%s: %d rows stand behind rows of a later day: each is taken into its own", dialect.file, late)
 
 
-def _hand_out(block: Block, dialect: ArchiveDialect, files: dict[int, LineFile], work: Path, last: int) -> int:
-    """Add the lines of a block to their days; the day of the last one."""
+def _hand_out(
+    block: Block, dialect: ArchiveDialect, files: dict[int, LineFile], work: Path, last: int
+) -> tuple[int, int]:
+    """Add the lines of a block to their days: the day of the last one, and how many are behind one of a later day."""
+    newest = max(files, default=0)
     runs = _runs(block, dialect)
     if runs:
-        return _cut(block, runs, files, work)
+        return _cut(block, runs, files, work), sum(count for day, count in runs if day < newest)
     columns = dialect.columns
     place = columns["time"]
     wanted = [columns[key] for key in ("time", "symbol") if key in columns]
@@ -265,13 +270,14 @@ def _hand_out(block: Block, dialect: ArchiveDialect, files: dict[int, LineFile],
         found = found.filter(pl.col("line") >= dialect.header_lines)
     found = found.with_columns(pl.col("day").forward_fill().fill_null(last))
     if not len(found):
-        return last
+        return last, 0
+    late = found["day"] < found["day"].cum_max().clip(newest)
     lines = line_array(block.data)
     for (number,), part in found.group_by("day", maintain_order=True):
         taken = part["line"]
         data = bytes_of(lines.take(taken.cast(pl.Int64).to_arrow()))
         _file_of(files, int(str(number)), work).append(_whole(data), len(taken))
-    return int(str(found["day"][-1]))
+    return int(str(found["day"][-1])), len(late.arg_true())
 
 
 def _runs(block: Block, dialect: ArchiveDialect) -> list[tuple[int, int]]:

@@ -159,6 +159,16 @@ def test_quotes_are_had_until_their_files_ended(
     assert len(server.log) == log
 
 
+def test_files_that_ended_without_anybody_having_said_so_are_told_by_the_listing(
+    server: Standin, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = {"exchange": "binance-delivery", "symbol": "BTCUSD_PERP", "start": "2024-05-01", "end": "2024-05-02"}
+    assert convert(tmp_path, server, "--data-types", "quotes", **settings) == 1
+    err = capsys.readouterr().err
+    assert "whose last one of BTCUSD_PERP is 2024-03-30: such files are not published any more" in err
+    assert "not published yet" not in err
+
+
 # ---------------------------------------------------------------- months
 
 

@@ -195,6 +195,24 @@ def test_days_that_are_seen_on_the_way_are_those_of_a_look_at_each_line(
     assert ahead.pop(RawKey(CHANNEL.name, "BTCUSDT", DAYS[2]), "") is None, "nobody wants its rows"
 
 
+@pytest.mark.parametrize("block_bytes", [300, 4 << 20])
+@pytest.mark.parametrize(
+    ("rows", "late"), [(rising(), 0), (interleaved(), 179), (rising()[200:] + rising()[:200], 200)]
+)
+def test_rows_behind_those_of_a_later_day_are_told(
+    rows: list[str],
+    late: int,
+    block_bytes: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(splitting, "_BLOCK_BYTES", block_bytes)
+    split(tmp_path, "\n".join(rows).encode())
+    told = f"BTCUSDT-aggTrades-2024-01.zip: {late} rows stand behind rows of a later day: each is taken into its own"
+    assert [each.getMessage() for each in caplog.records] == [told] * bool(late)
+
+
 def test_a_day_that_was_cut_by_another_since_is_not_taken_for_the_one_that_was_seen(
     ahead: Ahead, tmp_path: Path
 ) -> None:
