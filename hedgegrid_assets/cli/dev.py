@@ -16,6 +16,8 @@ from hedgegrid_assets.errors import EnvironmentFault, FeedsFileMissing, UsageErr
 
 _HOST: Final = "127.0.0.1"
 _SETTINGS: Final = "dagster.yaml"
+_INDEX: Final = "history/runs/index.db"
+"""Of a history that is there; with another storage than Dagster's default there is none, and laying out does no harm."""
 _SUPERSEDED: Final = "ignore:Function `dev_command` is superseded"
 """Dagster's advice to use `dg dev`, which wants the tree of a project; ours may be installed."""
 
@@ -43,6 +45,10 @@ def dev(
         "HEDGEGRID_DATA": str((data or data_path()).absolute()),
         "PYTHONWARNINGS": ",".join(filter(None, (os.environ.get("PYTHONWARNINGS"), _SUPERSEDED))),
     }
+    if not (home / _INDEX).exists():
+        from hedgegrid_assets.defs.history import lay_out
+
+        lay_out()
     if not quiet:
         say(f"the UI: http://{_HOST}:{port} (warnings and errors of the services follow; runs tell theirs in the UI)")
     sys.stderr.flush()

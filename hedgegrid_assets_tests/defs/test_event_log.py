@@ -15,6 +15,7 @@ from dagster._core.storage.event_log import SqliteEventLogStorage
 from hedgegrid_assets.defs import private
 from hedgegrid_assets.defs.backfill import instance_for
 from hedgegrid_assets.defs.event_log import KeptEventLog, KeptSqliteEventLog
+from hedgegrid_assets.defs.history import lay_out
 from hedgegrid_assets.errors import HistoryHidden
 from hedgegrid_assets_tests.dagster_feeds import day_of, drop, feed_context_of, partition, run
 
@@ -147,3 +148,15 @@ def test_with_a_dagster_that_is_not_known_the_log_is_dagsters_own_and_says_so(
     with caplog.at_level(logging.WARNING), instance_for(tmp_path) as instance:
         assert instance.get_materialized_partitions(KEY) == set()
     assert "is not known to the kept event log" in caplog.text
+
+
+def test_a_history_that_is_laid_out_first_keeps_large_pages_for_dagsters_own_processes(home: Path) -> None:
+    index = home / "history" / "runs" / "index.db"
+    assert lay_out() == 0
+    with of_dagster(home) as instance:
+        assert type(instance.event_log_storage) is SqliteEventLogStorage
+        instance.report_runless_asset_event(dg.AssetMaterialization("one"))
+        assert instance.get_latest_materialization_event(dg.AssetKey("one")) is not None
+    assert asked(index, "PRAGMA page_size") == [16_384]
+    assert lay_out() == 0
+    assert asked(index, "SELECT count(*) FROM event_logs") == [1]
