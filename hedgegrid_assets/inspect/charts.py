@@ -6,7 +6,7 @@ day. Pillow draws (10 ms to import, when it is used); the HTML page draws the sa
 
 import base64
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from io import BytesIO
 from typing import TYPE_CHECKING, Final
@@ -17,6 +17,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from hedgegrid_assets.inspect.books import Curves, book_curves
 from hedgegrid_assets.model import Gap, InstrumentDay, Table
 from hedgegrid_assets.stages.frames import FORCED
 from hedgegrid_assets.store import AnyFile, Places, local_file, reading
@@ -46,6 +47,7 @@ class DaySeries:
         value: What ``low`` and ``last`` are of, and ``high`` unless the table has a ceiling: its first column.
         rows: Rows of each bucket.
         latency_low: Smallest ``ts_init - ts_event`` in ms; ``latency_mean`` and ``latency_high`` likewise.
+        more: Of a book, whose value is its best prices.
     """
 
     table: str
@@ -59,6 +61,7 @@ class DaySeries:
     latency_low: Floats
     latency_mean: Floats
     latency_high: Floats
+    more: tuple[Curves, ...] = ()
 
     @property
     def minutes(self) -> float:
@@ -114,7 +117,7 @@ def day_series(path: AnyFile, table: Table, day: InstrumentDay, buckets: int = B
 
     rows: npt.NDArray[np.int64] = np.zeros(buckets, np.int64)
     rows[at] = merged["rows"].to_numpy()
-    return DaySeries(
+    found = DaySeries(
         table=table.name,
         value=value,
         start=start,
@@ -127,6 +130,15 @@ def day_series(path: AnyFile, table: Table, day: InstrumentDay, buckets: int = B
         latency_mean=spread(merged["latency_sum"] / merged["rows"]),
         latency_high=spread(merged["latency_high"]),
     )
+    return _of_book(found, path, table, width) if table.is_book else found
+
+
+def _of_book(series: DaySeries, path: AnyFile, table: Table, width: int) -> DaySeries:
+    """With what its book was like instead of the prices of its rows, unless it never had both sides."""
+    best, *more = book_curves(path, table, series.start, width, len(series.rows))
+    if np.isnan(best.line).all():
+        return series
+    return replace(series, value=best.word, low=best.low, high=best.high, last=best.line, more=tuple(more))
 
 
 def _ends(file: pq.ParquetFile) -> tuple[int, int]:

@@ -426,7 +426,12 @@ def packed_chart(series: DaySeries) -> dict[str, Any]:
         _levels(np.where(series.rows > 0, rates, np.nan), 0.0, float(rates.max())),
         *(_levels(curve, *latency) for curve in (series.latency_low, series.latency_mean, series.latency_high)),
     ]
-    return {
+    more = [(each, _ends(each.low, each.high)) for each in series.more]
+    for panel, ends in more:
+        curves += [_levels(curve, *ends) for curve in (panel.low, panel.high, panel.line)]
+    panels = {"more": [[panel.word, list(ends)] for panel, ends in more]} if more else {}
+    return panels | {
+        "value_is": series.value,
         "start": series.start,
         "end": series.end,
         "n": len(series.rows),

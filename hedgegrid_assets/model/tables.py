@@ -230,6 +230,7 @@ class Table:
         charted: A picture of each day is worth its place in Dagster.
         kind_setting: The setting that chooses between the channels of a source that give it.
         is_trades: Its rows are trades, whose large gaps are counted as the guide does.
+        is_book: Its rows are changes of an order book, which is what a picture shows.
         made_up: Which rows are of our own making and so have not arrived; None: none.
     """
 
@@ -252,6 +253,7 @@ class Table:
     is_trades: bool = False
     kind_setting: str = ""
     made_up: pl.Expr | None = None
+    is_book: bool = False
 
     @property
     def value(self) -> str:

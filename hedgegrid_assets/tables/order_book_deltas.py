@@ -280,6 +280,7 @@ ORDER_BOOK_DELTAS: Final = Table(
     code_version=1,
     drawn="price",
     made_up=_CARRIED,
+    is_book=True,
 )
 
 

@@ -16,6 +16,8 @@ from nautilus_trader.model.identifiers import InstrumentId
 from nautilus_trader.persistence.catalog import ParquetDataCatalog
 
 from hedgegrid_assets.cli import run
+from hedgegrid_assets.inspect.charts import day_series
+from hedgegrid_assets.inspect.report import packed_chart
 from hedgegrid_assets.inspect.validation import validate_catalog
 from hedgegrid_assets.model import InstrumentDay
 from hedgegrid_assets.stages.verdict import read_verdict
@@ -380,6 +382,20 @@ def test_every_command_that_shows_a_catalog_knows_books(capsys: pytest.CaptureFi
     assert run(["trace", ID, "deltas", "2024-01-01T00:00:00.001Z", "--json"]) == 0
     steps = json.loads(capsys.readouterr().out)["steps"]
     assert steps["raw"]["columns"]["price"] == ["price"]
+
+
+def test_a_picture_of_a_book_shows_its_best_prices_its_spread_and_its_depth() -> None:
+    rows = [*snapshot(0, 1), *update(30_000, 30_001, ("bid", "9.5", "4")), *update(61_000, 61_001, ("bid", "9.5", "0"))]
+    assert fetched([*rows, *update(119_000, 119_001, ("ask", "11", "5"))]) == 0
+    day = InstrumentDay(ID, date(2024, 1, 1))
+    path = Path(f"data/catalog/{ID}/order_book_delta.parquet/2024-01-01.parquet")
+    series = day_series(path, TABLES["order_book_deltas"], day, buckets=2)
+    assert series is not None
+    assert (series.low.tolist(), series.high.tolist(), series.last.tolist()) == ([9, 9], [11, 11], [10.25, 10])
+    spread, depth = series.more
+    assert (spread.low.tolist(), spread.high.tolist()) == ([1.5, 2], [2, 2])
+    assert depth.line.tolist() == [7, 6]
+    assert packed_chart(series)["more"][0] == ["spread", [1.5, 2.0]]
 
 
 def test_a_frame_says_which_level_each_row_is() -> None:
