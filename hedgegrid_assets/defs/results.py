@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -38,7 +38,7 @@ from hedgegrid_assets.stages import catalog
 from hedgegrid_assets.stages import raw as raw_stage
 from hedgegrid_assets.stages.frames import Precisions
 from hedgegrid_assets.stages.outages import known_reasons, read_outages, with_outages
-from hedgegrid_assets.stages.raw import RawDay, RawKey
+from hedgegrid_assets.stages.raw import RawDay, RawKey, Together
 from hedgegrid_assets.stages.verdict import Verdict, read_verdict
 
 _log: Final = logging.getLogger(__name__)
@@ -100,6 +100,7 @@ class DayMaker:
         self._before: dict[str, pl.DataFrame] = {}
         keys = [RawKey(channel, *self._place(day)) for day in days for channel in self._channels()]
         self._context_of = by_month(feed_context, keys, MOST_OF_A_MONTH)
+        self._together = _together(feed_context, keys)
 
     def make(self, day: InstrumentDay, *, columns: bool = True) -> list[AssetResult]:
         """All results of a day, upstream first. Raises NoDataFetched where there are no raw data at all.
@@ -226,10 +227,11 @@ class DayMaker:
 
     def _tables(self, day: InstrumentDay, raw: RawDay, tables: Sequence[Table]) -> list[TableDay]:
         self._before = frames_before(self._feed_context, day, raw, tables)
+        neighbours = self._together.get((raw.key.channel, raw.key.symbol)) if raw.kept is None else None
         return make_tables(
             self._feed_context,
             day,
-            raw,
+            raw if neighbours is None else neighbours.with_rows(raw),
             tables,
             again=True,
             force=self._force,
@@ -353,6 +355,18 @@ class DayMaker:
         told = "did not run: nothing was written, and the catalog keeps what it had"
         answers = [check.result(passed=True, rows=0, found=told, more={"ran": False}) for check in self._checks[key]]
         return AssetResult(key, day, checks=tuple(answers), error=error)
+
+
+def _together(feed_context: FeedContext, keys: Iterable[RawKey]) -> dict[tuple[str, str], Together]:
+    """(channel, symbol) -> its days, which are read together where they are small."""
+    streams: dict[tuple[str, str], list[RawKey]] = {}
+    for key in sorted(keys, key=lambda key: key.day):
+        streams.setdefault((key.channel, key.symbol), []).append(key)
+    channels = feed_context.by_channel()
+    return {
+        (channel, symbol): Together(feed_context.noted, mine, feed_context.source, channels[channel][0])
+        for (channel, symbol), mine in streams.items()
+    }
 
 
 def _or_error[T](work: Callable[[], T], what: object) -> T | HedgegridError:

@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -12,6 +13,7 @@ from dagster._core.loader import LoadingContextForTest
 from nautilus_trader.persistence.catalog import ParquetDataCatalog
 from typer.testing import CliRunner
 
+from hedgegrid_assets.batch import Batch
 from hedgegrid_assets.cli import app
 from hedgegrid_assets.defs import definitions_of, results
 from hedgegrid_assets.defs.assets import assets_of
@@ -23,7 +25,7 @@ from hedgegrid_assets.pipeline import feed_context as feed_contexts
 from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.pipeline.landing import import_landing
 from hedgegrid_assets.sources import SOURCES
-from hedgegrid_assets.stages.raw import RawKey
+from hedgegrid_assets.stages.raw import RawDay, RawKey
 from hedgegrid_assets.store import local_file
 from hedgegrid_assets_tests.dagster_feeds import (
     BTC_DAY,
@@ -203,6 +205,27 @@ def test_of_a_block_the_columns_are_told_once(feed_context: FeedContext) -> None
         for last in (False, True)
     ]
     assert told[1] - told[0] == {"dagster/column_schema", "dagster/column_lineage"}
+
+
+def at_hand(raw: RawDay, *_: object) -> Iterator[Batch]:
+    """No file is read."""
+    assert raw.kept is not None
+    assert raw.kept.whole
+    return iter(raw.kept)
+
+
+def test_small_days_of_a_block_are_read_together_and_give_the_same(
+    feed_context: FeedContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        drop(feed_context, day_of(number), f"{number}.jsonl")
+    import_landing(feed_context)
+    days = [InstrumentDay("BTCUSDT-PERP.BINANCE", DAY + timedelta(days=number)) for number in range(3)]
+    alone = DayMaker(feed_context, set(daily_keys(feed_context)))
+    expected = [[(each.key, each.version) for each in alone.make(day)] for day in days]
+    monkeypatch.setattr(RawDay, "batches", at_hand)
+    block = DayMaker(feed_context, set(daily_keys(feed_context)), days)
+    assert [[(each.key, each.version) for each in block.make(day)] for day in days] == expected
 
 
 def test_a_lineage_names_columns_of_its_own_schema_and_of_the_one_upstream(feed_context: FeedContext) -> None:
