@@ -10,6 +10,7 @@ fork of this process, which has imported all and worked on nothing, so that a tr
 import argparse
 import contextlib
 import difflib
+import faulthandler
 import importlib
 import json
 import os
@@ -174,6 +175,7 @@ def _child(work: Work, home: Path, output: Path, at: int | None) -> None:
         handle = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         for stream in (1, 2):
             os.dup2(handle, stream)
+        faulthandler.enable()  # where a library crashes is told by the parent
         steps = _Steps(at)
         code = work(home)
         (home.parent / "done").write_text(

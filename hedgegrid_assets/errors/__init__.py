@@ -25,7 +25,7 @@ HedgegridError
 │   ├── DayBlocked
 │   ├── VerdictRefused
 │   ├── FileRefused      a file that nothing can be made of
-│   │   ├── RawDamaged, ChecksumDiffers, SeveralInOne, OtherFormat, FileUnreadable
+│   │   ├── RawDamaged, ChecksumDiffers, SeveralInOne, OtherFormat, FileUnreadable, FileChanges
 │   │   ├── LinesUnplaced, EncodingUnknown, NotOneMessageALine, BooksMixed
 │   │   └── MissingColumns, DecimalComma, CandlesRefused, DaysOnly, HeaderChanges, SidesUnknown, TimestampParsingFailed
 │   ├── TooManyOddLines
@@ -107,6 +107,7 @@ from hedgegrid_assets.errors.files import (
     BooksMixed,
     ChecksumDiffers,
     EncodingUnknown,
+    FileChanges,
     FileRefused,
     FileUnreadable,
     HistoryHidden,
@@ -151,6 +152,7 @@ __all__ = [
     "EnvironmentFault",
     "FeedsFileError",
     "FeedsFileMissing",
+    "FileChanges",
     "FileContradicts",
     "FileRefused",
     "FileUnreadable",

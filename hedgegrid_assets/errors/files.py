@@ -82,6 +82,20 @@ class FileUnreadable(FileRefused):
         )
 
 
+class FileChanges(FileRefused):
+    """A file that somebody writes anew while it is read: half of it would be old, half new."""
+
+    code = "changes"
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"{path} was written anew while it was read: expected a file that nobody changes but at its end, found another content",
+            hint="run again when it is whole; who writes it may use another name first (.part, .tmp) and rename it then; "
+            "nothing was published from it",
+            details={"path": str(path)},
+        )
+
+
 class LinesUnplaced(FileRefused):
     """So many lines of a file get no symbol, channel or time that none of its days can be trusted."""
 

@@ -6,14 +6,22 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import polars as pl
 import pyarrow as pa
 
 from hedgegrid_assets.batch import REST, Batch, Block, OtherHeader, Placed, ReadAgain, Reader
 from hedgegrid_assets.dialect import Dialect, stored
-from hedgegrid_assets.errors import BooksMixed, FileRefused, HeaderChanges, NotOneMessageALine, OtherFormat, RawDamaged
+from hedgegrid_assets.errors import (
+    BooksMixed,
+    FileChanges,
+    FileRefused,
+    HeaderChanges,
+    NotOneMessageALine,
+    OtherFormat,
+    RawDamaged,
+)
 from hedgegrid_assets.model import LOOKED_AT, Source
 from hedgegrid_assets.stages.frames import repeated
 from hedgegrid_assets.stages.raw.accounting import HEADER, FileCounts, unplaced_of
@@ -61,6 +69,11 @@ LINES_OPTIONS: Final[dict[str, Any]] = {
     "use_dictionary": ["file"],
     "column_encoding": {"line": "DELTA_BINARY_PACKED"},
 }
+
+
+_READINGS: Final = 3
+"""Of a file that changes while it is read."""
+_READ_BACK: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +151,7 @@ class LandingPass:
         self.before: dict[StorePath, Index] | None = None
         self.former: frozenset[RawKey] = frozenset()
         self.replaces = False
+        self.grew = False
         self._keeping = keeping
         self._kept: dict[str, Kept] = {}
         self._work = work
@@ -166,7 +180,41 @@ class LandingPass:
         self.copied = True
 
     def run(self, source: Source, *, alone: bool, progress: Progress | None) -> None:
-        """Read the file; with ``alone``, without copying as long as it holds one symbol-day only."""
+        """Read the file; with ``alone``, without copying as long as it holds one symbol-day only.
+
+        One that is written anew meanwhile is read again. Raises FileChanges if that does not end.
+        """
+        for _ in range(_READINGS):
+            before, signed = _state(self.landing.path), landing_signature(self.landing)
+            if signed != self.signature:  # another content than the one that was looked up
+                self.signature, self.earlier = signed, frozenset()
+            self._run(source, alone=alone, progress=progress)
+            after = _state(self.landing.path)
+            if after == before or self._is_start_of_file():
+                self.grew = after.bytes > before.bytes
+                return
+        raise FileChanges(self.landing.path)
+
+    def copy(self, source: Source, progress: Progress | None) -> None:
+        """Read the file once more, now with copies of its days. Raises FileChanges if it is another one by now."""
+        sha256, self.copied = self.reader.sha256, True
+        self.run(source, alone=False, progress=progress)
+        if self.reader.sha256 != sha256:
+            raise FileChanges(self.landing.path)
+
+    def _is_start_of_file(self) -> bool:
+        """The file begins with what was read: it was written to behind that, or only touched."""
+        left, digest = self.reader.bytes, hashlib.sha256()
+        try:
+            with self.landing.path.open("rb") as file:
+                while left and (data := file.read(min(left, _READ_BACK))):
+                    digest.update(data)
+                    left -= len(data)
+        except OSError:
+            return False
+        return not left and digest.hexdigest() == self.reader.sha256
+
+    def _run(self, source: Source, *, alone: bool, progress: Progress | None) -> None:
         self._reset()
         self._called = {
             channel.name: _by_name(channel.symbol_of, self.wanted.symbols)
@@ -428,6 +476,8 @@ class LandingPass:
         notes = list(self.dialect.notes)
         if self.reader.truncated:
             notes.append("the compressed stream ends too early; the lines up to there are used")
+        if self.grew:
+            notes.append("it grew while it was read: the lines up to there are used, the next run takes the rest")
         rest = self.tally.by_stream[REST]
         examples = [f"line {line + 1}: {_printable(text)}" for line, text in self.examples]
         if rest:
@@ -471,6 +521,23 @@ def _by_name(symbol_of: Callable[[str], str], symbols: Collection[str]) -> dict[
     for symbol in sorted(symbols):
         found.setdefault(symbol_of(symbol), []).append(symbol)
     return found
+
+
+class _State(NamedTuple):
+    """Tells whether a file was changed in between."""
+
+    bytes: int
+    number: int
+    changed: int
+    touched: int
+
+
+def _state(path: Path) -> _State:
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return _State(0, 0, 0, 0)
+    return _State(status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def shown_name(places: Places, path: Path) -> str:

@@ -84,8 +84,7 @@ def publish(
             continue
         for part in giving:
             if not part.copied:
-                part.copied = True
-                part.run(source, alone=False, progress=progress)
+                part.copy(source, progress)
         wanted = Wanted(frozenset({key.channel}), frozenset({key.symbol}))
         for name in [each.path for each in held if not each.stored_bytes]:  # so far in place
             folder = work / hashlib.sha256(name.encode()).hexdigest()[:16]
