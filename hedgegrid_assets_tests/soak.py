@@ -8,6 +8,7 @@ the provider is built anew in an empty place: catalog and raw days must be the s
 import argparse
 import contextlib
 import gzip
+import json
 import os
 import random
 import shutil
@@ -374,12 +375,19 @@ def compared(house: House, clean: House) -> list[str]:
 
 
 def _of(root: Path) -> dict[str, bytes]:
-    """Without the index of imports, which tells their history, and folders that are empty once all was pruned."""
+    """Without their history: the index of imports, what raw days were before, folders that are empty once all was pruned."""
     return {
-        name: data
+        name: _without_history(data) if name.endswith(".json") else data
         for name, data in tree(root).items()
         if not name.endswith("/") and not name.startswith((".imports", ".pruned", ".hedgegrid/tmp"))
     }
+
+
+def _without_history(document: bytes) -> bytes:
+    said = json.loads(document)
+    if isinstance(said, dict):
+        said.pop("replaces", None)
+    return json.dumps(said, sort_keys=True, indent=1).encode()
 
 
 def soak(minutes: float, seed: int, root: Path, say: Callable[[str], None]) -> list[str]:

@@ -2,15 +2,20 @@
 
 By hand: ``python -m hedgegrid_assets_tests.survival --trials 300 --seed 7``; one trial again: ``--only 41`` besides.
 
+With ``--full`` no command is killed, but the disk is full at some point, as root: it must say so, end with 1, leave nothing half
+done, and when there is room the next run must give the same bytes.
+
 A trial kills a command by SIGKILL once or twice, at its n-th step that the disk or another process could see (a file
 opened for writing, synced, renamed, linked or removed; a folder made or removed), or after a while. Each command is a
 fork of this process, which has imported all and worked on nothing, so that a trial costs no start of Python.
 """
 
 import argparse
+import atexit
 import contextlib
 import difflib
 import faulthandler
+import gc
 import importlib
 import json
 import os
@@ -44,6 +49,10 @@ _STEPS: Final = frozenset(
 )
 _CLOCKS: Final = frozenset({"fetched_at", "made_at", "at"})
 """Fields of documents that tell when something was made; a checksum proves them."""
+_FULL: Final = ("No space left", "disk is full", "File too large")
+_NOTES: Final = Path(tempfile.mkdtemp(prefix="survival-notes-"))
+"""What commands say, which must not need room on a full disk."""
+atexit.register(shutil.rmtree, _NOTES, ignore_errors=True)
 _NOT_COMPARED: Final = (".dagster", ".hedgegrid/locks", "SHA256SUMS", ".slots")
 """Dagster's own, and locks: which slots of a provider were held first is chance."""
 
@@ -57,6 +66,7 @@ class Undisturbed:
     steps: int
     seconds: float
     tree: Tree
+    bytes: int
 
 
 @dataclass(frozen=True)
@@ -74,15 +84,15 @@ class Trial:
 
 
 def trials(
-    count: int, seed: int, folder: Path, only: int | None = None, cases: Sequence[Case] = TURNS
+    count: int, seed: int, folder: Path, only: int | None = None, cases: Sequence[Case] = TURNS, *, full: bool = False
 ) -> Iterator[Trial]:
-    """So many trials, the cases in turn; the same seed draws the same points."""
+    """So many trials, the cases in turn; the same seed draws the same points. ``full``: ``folder`` is a disk that may be filled."""
     known: dict[str, Undisturbed] = {}
     for number in range(count) if only is None else (only,):
         case = cases[number % len(cases)]
         if case.name not in known:
             known[case.name] = _undisturbed(case, folder / case.name.replace(" ", "-"))
-        yield _trial(number, known[case.name], random.Random(f"{seed}/{number}"))
+        yield (_full if full else _trial)(number, known[case.name], random.Random(f"{seed}/{number}"))
 
 
 def _undisturbed(case: Case, folder: Path) -> Undisturbed:
@@ -91,18 +101,18 @@ def _undisturbed(case: Case, folder: Path) -> Undisturbed:
     home.mkdir(parents=True)
     _expect(case, "ready", *_forked(case.ready, home))
     shutil.copytree(home, folder / "ready", symlinks=True)
-    began = time.monotonic()
+    began, free = time.monotonic(), shutil.disk_usage(home).free
     _expect(case, "command", *_forked(case.command, home))
-    _import_what_it_imported(folder)
-    seconds = time.monotonic() - began
-    steps = json.loads((folder / "done").read_text())["steps"]
+    _import_what_it_imported()
+    seconds, taken = time.monotonic() - began, free - shutil.disk_usage(home).free
+    steps = json.loads((_NOTES / "done").read_text())["steps"]
     _expect(case, "told", *_forked(case.told, home))
-    return Undisturbed(case, folder, steps, seconds, tree(home))
+    return Undisturbed(case, folder, steps, seconds, tree(home), max(taken, 0))
 
 
-def _import_what_it_imported(folder: Path) -> None:
+def _import_what_it_imported() -> None:
     """A command imports some packages only when it needs them: those after it shall find them here."""
-    for name in json.loads((folder / "done").read_text())["modules"]:
+    for name in json.loads((_NOTES / "done").read_text())["modules"]:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
 
@@ -133,6 +143,29 @@ def _trial(number: int, plain: Undisturbed, chance: random.Random) -> Trial:
     return Trial(number, plain.case.name, tuple(killed), (*faults, *differences(plain.tree, tree(home))))
 
 
+def _full(number: int, plain: Undisturbed, chance: random.Random) -> Trial:
+    """On a disk that has room for a part of what the command needs."""
+    home, filler = plain.folder / "home", plain.folder / "filler"
+    shutil.rmtree(home)
+    shutil.copytree(plain.folder / "ready", home, symlinks=True)
+    room = chance.randrange(plain.bytes * 5 // 4 + 64 * 1024)
+    free = shutil.disk_usage(home).free
+    with filler.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, max(free - room, 1))
+    code, said = _forked(plain.case.command, home)
+    faults = [] if code in {0, 1} else [f"ended with {code}: {said}"]
+    if code == 1 and not any(word in said for word in _FULL):
+        faults.append(f"does not say that the disk is full: {said}")
+    faults += [f"left by it: {name}" for name in tree(home) if ".hedgegrid-" in name or name.endswith(".part")]
+    filler.unlink()
+    again, told = _forked(plain.case.again or plain.case.command, home)
+    faults += [f"the next run ended with {again}: {told}"] if again else []
+    again, told = _forked(plain.case.told, home)
+    faults += [f"cannot be looked at ({again}): {told}"] if again else []
+    where = (f"full after {room:,} bytes",) if code else ()
+    return Trial(number, plain.case.name, where, (*faults, *differences(plain.tree, tree(home))))
+
+
 # ---------------------------------------------------------------- a process that is killed
 
 
@@ -140,7 +173,7 @@ def _forked(work: Work, home: Path, at: int | None = None, after: float | None =
     """(exit code, its last words) of a piece of work in a process of its own, killed at a step or after some seconds."""
     if threading.active_count() > 1:
         raise RuntimeError("a fork is safe as long as nothing was begun")
-    output = home.parent / "output"
+    output = _NOTES / "output"
     with warnings.catch_warnings(action="ignore"):  # what polars and pyarrow start by themselves survives a fork
         process = os.fork()
     if not process:
@@ -178,9 +211,8 @@ def _child(work: Work, home: Path, output: Path, at: int | None) -> None:
         faulthandler.enable()  # where a library crashes is told by the parent
         steps = _Steps(at)
         code = work(home)
-        (home.parent / "done").write_text(
-            json.dumps({"steps": steps.done, "modules": sorted(sys.modules.keys() - known)})
-        )
+        gc.collect()
+        (_NOTES / "done").write_text(json.dumps({"steps": steps.done, "modules": sorted(sys.modules.keys() - known)}))
     except BaseException:  # noqa: BLE001 - told by the parent
         traceback.print_exc()
     finally:
@@ -285,16 +317,26 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", type=int, help="this trial alone")
     parser.add_argument("--case", help="these cases alone: the start of their names")
     parser.add_argument("--keep", type=Path, help="an empty folder to work in, which stays")
+    parser.add_argument(
+        "--full", type=Path, help="fill this disk instead of killing: a small one, such as a tmpfs of its own"
+    )
     said = parser.parse_args(words)
     cases = [case for case in TURNS if case.name.startswith(said.case or "")]
     with tempfile.TemporaryDirectory(prefix="survival-") as temporary:
         done: list[Trial] = []
-        for trial in trials(said.trials, said.seed, said.keep or Path(temporary), said.only, cases):
+        for trial in trials(
+            said.trials,
+            said.seed,
+            said.full or said.keep or Path(temporary),
+            said.only,
+            cases,
+            full=said.full is not None,
+        ):
             sys.stdout.write(f"{trial}\n")
             sys.stdout.flush()
             done.append(trial)
     kills = Counter(trial.case for trial in done for _ in trial.killed)
-    sys.stdout.write(f"{len(done)} trials with seed {said.seed}, {kills.total()} kills: {dict(kills)}\n")
+    sys.stdout.write(f"{len(done)} trials with seed {said.seed}, {kills.total()} kills or full disks: {dict(kills)}\n")
     failed = [trial for trial in done if trial.faults]
     sys.stdout.write(f"{len(failed)} not survived\n")
     return 1 if failed else 0

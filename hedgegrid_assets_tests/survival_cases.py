@@ -15,6 +15,8 @@ import dagster as dg
 
 from hedgegrid_assets.cli import run
 from hedgegrid_assets.defs.backfill import instance_for
+from hedgegrid_assets.errors import HedgegridError
+from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.pipeline.landing import import_landing
 from hedgegrid_assets.sources.client import limits
 from hedgegrid_assets.timestamps import day_start
@@ -224,12 +226,19 @@ def _convert_small(root: Path) -> int:
 
 
 def _import(root: Path) -> int:
-    import_landing(feed_context_of(root))
-    return 0
+    return _imported_by(feed_context_of(root))
 
 
 def _import_tape(root: Path) -> int:
-    import_landing(Home(root).context)
+    return _imported_by(Home(root).context)
+
+
+def _imported_by(context: FeedContext) -> int:
+    try:
+        import_landing(context)
+    except HedgegridError as error:
+        print(error.message)  # noqa: T201
+        return error.exit_code
     return 0
 
 

@@ -1,5 +1,6 @@
 """Survival: whatever a command was at when it was killed, the next run gives what an undisturbed one would have given."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -39,6 +40,36 @@ def test_commands_killed_at_sixty_points_and_run_once_more_leave_the_bytes_of_un
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "60 trials" in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_commands_that_run_into_a_full_disk_say_so_and_run_once_more_leave_the_bytes_of_undisturbed_runs(
+    tmp_path: Path,
+) -> None:
+    """On a small disk of its own, which takes root; more trials by hand, with ``--full``."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = ["mount", "-t", "tmpfs", "-o", "size=300m", "tmpfs", str(disk)]
+    if shutil.which("mount") is None or subprocess.run(mounted, capture_output=True, check=False).returncode:
+        pytest.skip("a disk of its own cannot be mounted here")
+    try:
+        command = [
+            sys.executable,
+            "-m",
+            "hedgegrid_assets_tests.survival",
+            "--trials",
+            "18",
+            "--seed",
+            "4",
+            "--case",
+            "c",
+        ]
+        done = subprocess.run([*command, "--full", str(disk)], capture_output=True, text=True, check=False)
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "full after" in done.stdout
 
 
 @pytest.mark.slow

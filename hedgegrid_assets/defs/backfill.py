@@ -23,6 +23,7 @@ from hedgegrid_assets.defs.event_log import KeptSqliteEventLog
 from hedgegrid_assets.defs.failures import Fault
 from hedgegrid_assets.defs.instruments import instruments_materialized
 from hedgegrid_assets.defs.jobs import days_job
+from hedgegrid_assets.defs.keys import instruments_key, landing_key
 from hedgegrid_assets.defs.landing import land, landing_materialized, raw_changed
 from hedgegrid_assets.defs.partitions import blocks_of, dates_of, key_of, range_tags
 from hedgegrid_assets.defs.private import InstanceRef, SqliteEventLogStorage, is_known
@@ -32,9 +33,11 @@ from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.pipeline.fetch import has_months
 from hedgegrid_assets.pipeline.freshness import is_fresh, with_raw
 from hedgegrid_assets.pipeline.outages import take_over_outages
-from hedgegrid_assets.stages.catalog import claim, refuse_unfit_nautilus
-from hedgegrid_assets.store import make_folder
+from hedgegrid_assets.stages.catalog import claim, finish, refuse_unfit_nautilus
+from hedgegrid_assets.stages.raw.index import last_import
+from hedgegrid_assets.store import make_folder, remove_abandoned
 from hedgegrid_assets.store.processes import is_alive
+from hedgegrid_assets.timestamps import NS_PER_SECOND
 
 if TYPE_CHECKING:
     from hedgegrid_assets.defs.private import SerializableErrorInfo
@@ -161,6 +164,8 @@ def backfill(
     (feed_context,) = feed_contexts_of([_feed(feed_name, file)], places)
     places.catalog.prepare()
     claim(feed_context.places, feed_context.feed.nautilus, fresh=True)
+    finish(feed_context.places)
+    remove_abandoned(feed_context.places.raw_temp(feed_context.feed.name))
     days = _days(feed_context, start, end, instruments)
     damaged = _import_landing(feed_context, instance, again=force) if feed_context.source.has_landing_zone else ()
     wanted = with_raw(feed_context, days) if feed_context.source.has_landing_zone else days
@@ -184,7 +189,7 @@ def backfill(
         block = MONTH_DAYS
     for days_of_block in blocks_of(stale, block, in_months=months):
         _run(job, days_of_block, instance, tags, told)
-    if stale:
+    if stale or not _is_told(instance, instruments_key(feed_context)):
         instance.report_runless_asset_event(instruments_materialized(feed_context))
     missing = len(days) - len(wanted)
     return BackfillSummary(feed_name, told.in_order(), missing, time.monotonic() - started, damaged)
@@ -247,11 +252,18 @@ def _import_landing(feed_context: FeedContext, instance: dg.DagsterInstance, *, 
     done = land(feed_context, again=again)
     for note in (*done.report.notes, *(error.message for error in done.report.refused)):
         _log.warning(note)
-    if done.report.read:
+    imported = last_import(feed_context.places, feed_context.feed.name)
+    if done.report.read or (imported and not _is_told(instance, landing_key(feed_context), imported)):
         instance.report_runless_asset_event(landing_materialized(feed_context, done))
         for event in raw_changed(feed_context, done, instance):
             instance.report_runless_asset_event(event)
     return tuple(error.message for error in done.report.refused)
+
+
+def _is_told(instance: dg.DagsterInstance, key: dg.AssetKey, since_ns: int = 0) -> bool:
+    """Dagster knows of an asset since then: who is killed between the work and the word has said nothing."""
+    last = instance.get_latest_materialization_event(key)
+    return last is not None and last.timestamp >= since_ns / NS_PER_SECOND
 
 
 def _run(
