@@ -38,6 +38,7 @@ ON_DISK: Final = {
     "stages/catalog/definitions.py": IN_THE_MAKING,
     "stages/catalog/files.py": IN_THE_MAKING,
     "stages/catalog/installed.py": INSTALLED,
+    "stages/raw/changes.py": LANDING,
     "stages/raw/checksums.py": LANDING,
     "stages/raw/index.py": LANDING,
     "stages/raw/landing.py": LANDING,

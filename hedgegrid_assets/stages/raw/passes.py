@@ -6,10 +6,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final
 
 import polars as pl
-import pyarrow as pa
 
 from hedgegrid_assets.batch import REST, Batch, Block, OtherHeader, Placed, ReadAgain, Reader
 from hedgegrid_assets.dialect import Dialect, stored
@@ -23,17 +22,17 @@ from hedgegrid_assets.errors import (
     RawDamaged,
 )
 from hedgegrid_assets.model import LOOKED_AT, Source
-from hedgegrid_assets.stages.frames import repeated
 from hedgegrid_assets.stages.raw.accounting import HEADER, FileCounts, unplaced_of
+from hedgegrid_assets.stages.raw.changes import begins_with, state_of
 from hedgegrid_assets.stages.raw.checksums import checksum_file, verify_checksum
-from hedgegrid_assets.stages.raw.days import LINES_SCHEMA, Progress, RawKey, Tally
+from hedgegrid_assets.stages.raw.days import Progress, RawKey, Tally
 from hedgegrid_assets.stages.raw.index import Index, LandingFile, landing_signature
 from hedgegrid_assets.stages.raw.kept import Kept
 from hedgegrid_assets.stages.raw.manifest import FileOrigin, Unplaced
+from hedgegrid_assets.stages.raw.parts import Part
 from hedgegrid_assets.store import (
     BackgroundWriter,
     BlockReader,
-    LineFile,
     Places,
     StorePath,
     bytes_of,
@@ -41,7 +40,6 @@ from hedgegrid_assets.store import (
     line_array,
     make_folder,
     ordered_map,
-    parquet_writer,
     plain,
     remove_tree,
 )
@@ -49,7 +47,6 @@ from hedgegrid_assets.timestamps import NS_PER_DAY, day_of
 
 _PARTS_AT_WORK: Final = 64
 _UNREADABLE_CAP: Final = 200_000
-_LINES_GROUP: Final = 1 << 20
 _EXAMPLES: Final = 3
 _OTHER_FORMATS: Final = (
     (257, b"ustar", "a tar archive"),
@@ -64,16 +61,10 @@ _OTHER_FORMATS: Final = (
     (0, b"%PDF-", "a PDF"),
 )
 """Offset and first bytes of what is often taken for a file of lines."""
-LINES_OPTIONS: Final[dict[str, Any]] = {
-    "compression": "zstd",
-    "use_dictionary": ["file"],
-    "column_encoding": {"line": "DELTA_BINARY_PACKED"},
-}
 
 
 _READINGS: Final = 3
 """Of a file that changes while it is read."""
-_READ_BACK: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,42 +87,6 @@ class Wanted:
         if index is None:
             return self
         return Wanted(self.channels | set(index.channels), self.symbols | set(index.symbols))
-
-
-class _Part:
-    """The lines that one landing file gives to one raw day."""
-
-    def __init__(self, folder: Path, name: str, file: str) -> None:
-        self.path = folder / f"{name}.zst"
-        self.lines_path = folder / f"{name}.lines.parquet"
-        self._file = file
-        self._lines = LineFile(self.path)
-        self._numbers: list[pl.Series] = []
-
-    @property
-    def count(self) -> int:
-        return self._lines.lines
-
-    @property
-    def size(self) -> int:
-        return self._lines.bytes
-
-    def add(self, data: bytes | memoryview, numbers: pl.Series) -> None:
-        self._lines.append(data, len(numbers))
-        self._numbers.append(numbers)
-
-    def pause(self) -> None:
-        """Hold as little as can be: other days and symbols come now."""
-        self._lines.pause()
-
-    def close(self) -> None:
-        self._lines.close()
-        numbers = (pl.concat(self._numbers).cast(pl.UInt64) + 1).to_arrow()
-        self._numbers.clear()
-        with parquet_writer(self.lines_path, LINES_SCHEMA, LINES_OPTIONS) as writer:
-            for start in range(0, len(numbers), _LINES_GROUP):
-                group = numbers.slice(start, _LINES_GROUP)
-                writer.write_table(pa.table([repeated(self._file, len(group)), group], schema=LINES_SCHEMA))
 
 
 class LandingPass:
@@ -166,7 +121,7 @@ class LandingPass:
         self.reader = BlockReader(self.landing.path)
         self.reader.encoding = self.landing.settings.get("encoding")
         self.tally = Tally()
-        self.parts: dict[RawKey, _Part] = {}
+        self.parts: dict[RawKey, Part] = {}
         self.counts: Counter[RawKey] = Counter()
         self.spans: dict[RawKey, tuple[int, int]] = {}
         self.unknown_symbols: Counter[str] = Counter()
@@ -185,12 +140,12 @@ class LandingPass:
         One that is written anew meanwhile is read again. Raises FileChanges if that does not end.
         """
         for _ in range(_READINGS):
-            before, signed = _state(self.landing.path), landing_signature(self.landing)
+            before, signed = state_of(self.landing.path), landing_signature(self.landing)
             if signed != self.signature:  # another content than the one that was looked up
                 self.signature, self.earlier = signed, frozenset()
             self._run(source, alone=alone, progress=progress)
-            after = _state(self.landing.path)
-            if after == before or self._is_start_of_file():
+            after = state_of(self.landing.path)
+            if after == before or begins_with(self.landing.path, self.reader.bytes, self.reader.sha256):
                 self.grew = after.bytes > before.bytes
                 return
         raise FileChanges(self.landing.path)
@@ -201,18 +156,6 @@ class LandingPass:
         self.run(source, alone=False, progress=progress)
         if self.reader.sha256 != sha256:
             raise FileChanges(self.landing.path)
-
-    def _is_start_of_file(self) -> bool:
-        """The file begins with what was read: it was written to behind that, or only touched."""
-        left, digest = self.reader.bytes, hashlib.sha256()
-        try:
-            with self.landing.path.open("rb") as file:
-                while left and (data := file.read(min(left, _READ_BACK))):
-                    digest.update(data)
-                    left -= len(data)
-        except OSError:
-            return False
-        return not left and digest.hexdigest() == self.reader.sha256
 
     def _run(self, source: Source, *, alone: bool, progress: Progress | None) -> None:
         self._reset()
@@ -427,11 +370,11 @@ class LandingPass:
                 data += b"\n"
             self._part(key).add(data, numbers)
 
-    def _part(self, key: RawKey) -> _Part:
+    def _part(self, key: RawKey) -> Part:
         """The part of a raw day; those used least of late are paused, as a file may hold thousands of days."""
         part = self.parts.pop(key, None)
         if part is None:
-            part = _Part(self._work, hashlib.sha256(repr(key).encode()).hexdigest()[:16], self.name)
+            part = Part(self._work, hashlib.sha256(repr(key).encode()).hexdigest()[:16], self.name)
         self.parts[key] = part
         for idle in islice(reversed(self.parts.values()), _PARTS_AT_WORK, _PARTS_AT_WORK + 1):
             idle.pause()
@@ -521,23 +464,6 @@ def _by_name(symbol_of: Callable[[str], str], symbols: Collection[str]) -> dict[
     for symbol in sorted(symbols):
         found.setdefault(symbol_of(symbol), []).append(symbol)
     return found
-
-
-class _State(NamedTuple):
-    """Tells whether a file was changed in between."""
-
-    bytes: int
-    number: int
-    changed: int
-    touched: int
-
-
-def _state(path: Path) -> _State:
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        return _State(0, 0, 0, 0)
-    return _State(status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def shown_name(places: Places, path: Path) -> str:

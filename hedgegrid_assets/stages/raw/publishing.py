@@ -32,7 +32,8 @@ from hedgegrid_assets.stages.raw.index import (
     write_index,
 )
 from hedgegrid_assets.stages.raw.manifest import FileOrigin, Manifest, read_manifest
-from hedgegrid_assets.stages.raw.passes import LINES_OPTIONS, LandingPass, Wanted, shown_name
+from hedgegrid_assets.stages.raw.parts import LINES_OPTIONS
+from hedgegrid_assets.stages.raw.passes import LandingPass, Wanted, shown_name
 from hedgegrid_assets.stages.raw.pruned import Pruned
 from hedgegrid_assets.store import (
     AnyFile,
