@@ -4,7 +4,7 @@ Rules as in Nautilus' own loader, which reads doubles: here a value keeps the di
 times are microseconds (nanoseconds where a file has them), a missing value is an empty cell.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +15,7 @@ from hedgegrid_assets.dialect import Dialect
 from hedgegrid_assets.errors import DataError
 from hedgegrid_assets.model import Channel, Field
 from hedgegrid_assets.sources.formats.decimals import most_decimals, plain_digits, usual
+from hedgegrid_assets.sources.formats.digits import Short, short_decimals
 from hedgegrid_assets.sources.formats.lines import (
     BOM,
     FAULTS_SCHEMA,
@@ -153,12 +154,16 @@ class DatasetReader:
         """See ``Reader``; every line that gives no row is a reject, but blank ones."""
         wanted = [field.key for field in self.channel.fields if self.rows or field.kind == "decimal"]
         cells, other = _cells(block, self.dialect, ["symbol", "local_timestamp", *wanted])
-        decoded = None
-        if self.rows:
-            ours, foreign = _of_symbol(cells, self.dialect.symbol)
-            decoded = _decode(block, self.channel, ours, pl.concat([other, foreign]) if len(foreign) else other)
+        ours, foreign = _of_symbol(cells, self.dialect.symbol)
+        short = {field.key: short_decimals(ours[field.key], field.decimals) for field in _numbers(self.channel)}
+        seen = {
+            key: _most_decimals(ours[key], ours["line"]) if numbers is None else numbers.seen
+            for key, numbers in short.items()
+        }
+        rejects = pl.concat([other, foreign]) if len(foreign) else other
+        decoded = _decode(block, self.channel, ours, rejects, short, seen) if self.rows else None
         sure = None if decoded is None or decoded.odd or len(decoded.rejects) else decoded.rows
-        placed = _place(block, self.dialect, self.channel, cells, other, sure) if self.placing else None
+        placed = _place(block, self.dialect, self.channel, cells, other, seen, sure) if self.placing else None
         return Batch(block.lines, placed, {} if decoded is None else {self.channel.name: decoded})
 
 
@@ -168,11 +173,10 @@ def _place(
     channel: Channel,
     cells: pl.DataFrame,
     other: pl.DataFrame,
+    seen: Mapping[str, Decimals | None],
     sure: pl.DataFrame | None,
 ) -> Placed:
-    """``sure``: what all lines but blank ones gave, where all cells are spelled as usual."""
-    numbers = [field for field in channel.fields if field.kind == "decimal"]
-    by_rule = sure is not None
+    """``sure``: what all lines but blank ones gave, where all cells are spelled as usual, so that ``seen`` is true of them."""
     times = _time(cells["local_timestamp"]) if sure is None or len(sure) < len(cells) else sure["ts_init"]
     blank = 0
     if times.null_count():  # a blank line, maybe: only all of its cells tell
@@ -189,8 +193,10 @@ def _place(
         pl.lit(None, pl.String).alias("raw"),
     )
     counts = {channel.event: len(cells) + len(other)} | ({"header": 1} if block.first_line == 0 else {})
-    most = {field.name: _most_decimals(cells, field, by_rule=by_rule) for field in numbers}
-    decimals = {(channel.name, dialect.symbol, name): seen for name, seen in most.items() if seen is not None}
+    most = {
+        field.name: _readable_decimals(cells, field) if sure is None else seen[field.key] for field in _numbers(channel)
+    }
+    decimals = {(channel.name, dialect.symbol, name): each for name, each in most.items() if each is not None}
     return Placed(placed.cast(PLACED_SCHEMA), counts, 0, blank, 0, decimals)
 
 
@@ -199,37 +205,54 @@ def _time(texts: pl.Series) -> pl.Series:
     return numbers.to_frame().select(nanoseconds(pl.col("t")))["t"]
 
 
-def _most_decimals(cells: pl.DataFrame, field: Field, *, by_rule: bool) -> Decimals | None:
-    """Decimals of a column; None where no cell is filled."""
+def _numbers(channel: Channel) -> list[Field]:
+    return [field for field in channel.fields if field.kind == "decimal"]
+
+
+def _most_decimals(texts: pl.Series, lines: pl.Series) -> Decimals | None:
+    """Decimals of a column in the usual spelling; None where no cell is filled."""
+    return most_decimals(texts, lines) if texts.str.len_bytes().max() else None
+
+
+def _readable_decimals(cells: pl.DataFrame, field: Field) -> Decimals | None:
+    """Decimals of the numbers of a column; None where no cell is filled."""
     name = field.key
-    texts = cells[name]
-    if not texts.str.len_bytes().max():
-        return None
-    if not by_rule and not ((texts == "") | texts.str.contains(usual(field.decimals))).all():
+    if not ((cells[name] == "") | cells[name].str.contains(usual(field.decimals))).all():
         plain, odd = _plain(cells, name, field.decimals)
         cells = plain.filter(~pl.col(name).is_in(odd))
-        if not cells[name].str.len_bytes().max():
-            return None
-    return most_decimals(cells[name], cells["line"])
+    return _most_decimals(cells[name], cells["line"])
 
 
-def _decode(block: Block, channel: Channel, cells: pl.DataFrame, rejects: pl.DataFrame) -> Decoded:
+def _decode(
+    block: Block,
+    channel: Channel,
+    cells: pl.DataFrame,
+    rejects: pl.DataFrame,
+    short: Mapping[str, Short | None],
+    seen: Mapping[str, Decimals | None],
+) -> Decoded:
+    """Numbers have as many decimals as any has in the block, where all are spelled as usual."""
     odd = len(rejects)
-    rows, rest = _certain(cells, channel)
+    rows, rest = _certain(cells, channel, short, seen)
     faults = None
     if len(rest):
         slow, refused, faults, count = _decode_slowly(rest, block, channel)
         odd += count
-        rows = pl.concat([rows, slow]).sort("raw_row") if len(slow) else rows
+        rows = pl.concat([rows.cast(slow.schema), slow]).sort("raw_row") if len(slow) else rows
         rejects = pl.concat([rejects, refused]).sort("raw_row")
     if channel.name == "trades":
         rows = with_made_ids(rows)
     return Decoded(numbered(rows), rejects, odd, faults)
 
 
-def _certain(cells: pl.DataFrame, channel: Channel) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _certain(
+    cells: pl.DataFrame,
+    channel: Channel,
+    short: Mapping[str, Short | None],
+    seen: Mapping[str, Decimals | None],
+) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The rows whose every cell is spelled in the usual way, typed, and the other cells."""
-    fields = [_usual(field, cells) for field in channel.fields]
+    fields = [_usual(field, cells, short.get(field.key), seen.get(field.key)) for field in channel.fields]
     typed = (
         cells.select(
             pl.col("line").cast(pl.UInt32).alias("raw_row"),
@@ -244,12 +267,15 @@ def _certain(cells: pl.DataFrame, channel: Channel) -> tuple[pl.DataFrame, pl.Da
     return typed.filter("sure").drop("sure"), cells.filter(~typed["sure"])
 
 
-def _usual(field: Field, cells: pl.DataFrame) -> tuple[pl.Expr, pl.Expr]:
-    """(typed value, whether the text is spelled as all but a few are)."""
+def _usual(field: Field, cells: pl.DataFrame, short: Short | None, seen: Decimals | None) -> tuple[pl.Expr, pl.Expr]:
+    """(typed value, whether the text is spelled as all but a few are); ``seen``: decimals of the texts that are."""
     text = pl.col(field.key)
     match field.kind:
+        case "decimal" if short is not None:
+            value, is_usual = pl.lit(short.values), pl.lit(short.plain)
         case "decimal":
-            value = text.cast(pl.Decimal(38, field.decimals), strict=False)
+            scale = min(seen.written, field.decimals) if seen else 0
+            value = text.cast(pl.Decimal(38, scale), strict=False)
             is_usual = text.str.contains(usual(field.decimals))
         case "integer":  # as long as the first one, so that its size alone proves that all of it are digits
             length = len(next(filter(None, cells[field.key].head(_CELLS_TRIED)), ""))

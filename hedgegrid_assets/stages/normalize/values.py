@@ -139,12 +139,13 @@ class TableRows:
         """(reason, rows it holds for, the culprit) of all that may be wrong with the frame."""
         for column in self._table.columns:
             value = pl.col(column.name)
+            told = value.cast(column.dtype) if isinstance(column.dtype, pl.Decimal) else value
             if column.positive:
-                yield f"zero_{_short(column.name)}", value == 0, value
+                yield f"zero_{_short(column.name)}", value == 0, told
             if column.positive or column.unsigned:
-                yield "negative", value < 0, value
+                yield "negative", value < 0, told
             if column.maximum is not None:
-                yield "bad_decimal", value > column.maximum, value
+                yield "bad_decimal", value > column.maximum, told
             if column.name == self._table.id_column and frame[column.name].cast(pl.Int64, strict=False).null_count():
                 yield "bad_trade_id", ~value.str.contains(rf"^[\x21-\x7e]{{1,{_TRADE_ID_LENGTH}}}$"), value
 
@@ -152,14 +153,14 @@ class TableRows:
 
     def _finer(self, frame: pl.DataFrame) -> dict[str, int]:
         """Columns that have values of more decimals than the definition -> how many."""
-        if not self._scaled:
-            return {}
-        counts = frame.select((pl.col(name) != self._cut(name)).sum() for name in self._scaled).row(0, named=True)
+        tests = [
+            (pl.col(name) != pl.col(name).cast(pl.Decimal(38, scale)).cast(kind)).sum()
+            for name, column in self._scaled.items()
+            if isinstance(kind := frame.schema[name], pl.Decimal)
+            and kind.scale > (scale := self._recipe.precisions.of(column))
+        ]
+        counts = frame.select(tests).row(0, named=True) if tests else {}
         return {name: count for name, count in counts.items() if count}
-
-    def _cut(self, name: str) -> pl.Expr:
-        scale = self._recipe.precisions.of(self._scaled[name])
-        return pl.col(name).cast(pl.Decimal(38, scale)).cast(pl.Decimal(38, 16))
 
     def _without_floats(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Reject prices and sizes that are far finer than the definition and as long as binary floats are."""

@@ -1,0 +1,182 @@
+"""Plain decimals of at most twelve characters, typed by columns, eight bytes at a time: no pattern, no text on the way.
+
+So many characters stand in the view of a text itself (Arrow's layout of string views), as two words of 64 bits. Digits
+are put into words so that the last one is in the highest byte; a word is a number after three multiplications.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from hedgegrid_assets.batch import Decimals
+
+_LONGEST: Final = 12
+"""Bytes of a text that stand in its view."""
+_MOST_DIGITS: Final = 18
+_TRIED: Final = 1_000
+"""Numbers that are looked at first."""
+_MINUS: Final = ord("-")
+type _Words = np.ndarray[Any, np.dtype[np.uint64]]
+type _Integers = np.ndarray[Any, np.dtype[np.int64]]
+type _Flags = np.ndarray[Any, np.dtype[np.bool_]]
+
+
+def _each(byte: int) -> np.uint64:
+    return np.uint64(int.from_bytes(bytes([byte]) * 8))
+
+
+_POINT, _LOW, _HIGH, _BEYOND_NINE = _each(ord("0") ^ ord(".")), _each(0x7F), _each(0x80), _each(0x80 - 10)
+_SIZES, _PREFIX = np.uint64(0xFFFFFFFF), np.uint64(0xFFFFFFFF00000000)
+_ZERO, _ONE, _BYTE, _HALF, _WORD = (np.uint64(bits) for bits in (0, 1, 8, 32, 64))
+_LAST: Final = np.array([(1 << 64) - (1 << 64 - 8 * min(size, 8)) for size in range(_LONGEST + 1)], np.uint64)
+"""Length of a text -> which bytes of its last word are of it; ``_LAST_BEFORE``: of the word before that one."""
+_LAST_BEFORE: Final = np.array([0] * 8 + _LAST[:5].tolist(), np.uint64)
+_ZEROS, _ZEROS_BEFORE = _LAST & _each(ord("0")), _LAST_BEFORE & _each(ord("0"))
+_TENS: Final = np.array([10**power for power in range(_MOST_DIGITS + 1)], np.int64)
+
+
+class Short(NamedTuple):
+    """What a column of texts gives.
+
+    Attributes:
+        values: The decimals, with as many digits behind the point as the finest has; null where a text is none, or empty.
+        plain: True where a text is a plain decimal.
+        seen: How finely the plain ones are written; None if there are none.
+    """
+
+    values: pl.Series
+    plain: pl.Series
+    seen: Decimals | None
+
+
+def short_decimals(texts: pl.Series, decimals: int) -> Short | None:
+    """Decimals of texts that are short and plain: digits, with a sign or without, a point between two of them or none.
+
+    None where a text is longer than 12 bytes, or finer than so many decimals.
+    """
+    if texts.null_count() or not len(texts):
+        return None
+    views = _views(texts)
+    if (views[:, 0] & _SIZES).max() > _LONGEST:
+        return None
+    units, behind, before, plain = _read(views)
+    scale = int(behind.max(where=plain, initial=0))
+    if scale > decimals:
+        return None
+    plain &= before + scale <= _MOST_DIGITS
+    units *= _TENS[(scale - behind).clip(0)]
+    every = bool(plain.all())
+    seen = _seen(units if every else units[plain], scale) if plain.any() else None
+    found = _columns(units, scale, plain)
+    values = found["values"] if every else found.select(pl.when("plain").then("values")).to_series()
+    return Short(values, found["plain"], seen)
+
+
+def _views(texts: pl.Series) -> _Words:
+    array = texts.rechunk().to_arrow(compat_level=pl.CompatLevel.newest())
+    words = np.frombuffer(array.buffers()[1], np.uint64).reshape(-1, 2)
+    return words[array.offset : array.offset + len(array)]
+
+
+def _columns(units: _Integers, scale: int, plain: _Flags) -> pl.DataFrame:
+    """Handed over as one Arrow table: a boolean NumPy array imports ``numpy.ma``, an Arrow array ``pyarrow.compute``."""
+    wide = np.empty((len(units), 2), np.int64)
+    wide[:, 0], wide[:, 1] = units, units >> 63
+    values = pa.Array.from_buffers(pa.decimal128(38, scale), len(units), [None, pa.py_buffer(wide)])
+    bits = pa.py_buffer(np.packbits(plain, bitorder="little"))
+    flags = pa.Array.from_buffers(pa.bool_(), len(plain), [None, bits])
+    frame = pl.from_arrow(pa.table({"values": values, "plain": flags}))
+    assert isinstance(frame, pl.DataFrame)
+    return frame
+
+
+def _seen(units: _Integers, scale: int) -> Decimals:
+    needed = scale
+    while needed and not any((part % 10).any() for part in (units[:_TRIED], units)):
+        units, needed = units // 10, needed - 1
+    return Decimals(scale, needed, needed)
+
+
+# ---------------------------------------------------------------- words
+
+
+class _Part(NamedTuple):
+    """Numbers as units of their own last decimal; digits behind the point and before it; what is plain."""
+
+    units: _Integers
+    behind: _Integers
+    before: _Integers
+    plain: _Flags
+
+
+def _read(views: _Words) -> _Part:
+    sizes = views[:, 0] & _SIZES
+    words, digits = _words(views, sizes), sizes
+    negative = (views[:, 0] >> _HALF & np.uint64(0xFF)) == _MINUS
+    if negative.any():
+        digits = sizes - negative
+        words = [word & mask[digits] for word, mask in zip(words, (_LAST, _LAST_BEFORE), strict=False)]
+    points = [_points(word) for word in words]
+    count = sum(map(np.bitwise_count, points))
+    behind = _behind(points)
+    before = digits.view(np.int64) - count - behind
+    words = _closed_up(words, points)
+    plain = (count <= 1) & (before > 0) & ((behind > 0) | (count == 0))
+    for word in words:
+        plain &= (((word + _BEYOND_NINE) | word) & _HIGH) == 0
+    units = _number(words[0])
+    if len(words) > 1:
+        units += _number(words[1]) * _TENS[8]
+    return _Part(np.where(negative, -units, units) if negative.any() else units, behind, before, plain)
+
+
+def _words(views: _Words, sizes: _Words) -> list[_Words]:
+    """The last 8 characters, and the 4 before them if any text has them; the digit 0 is 0, and so is what is no text.
+
+    A shift by 64 bits or more leaves nothing.
+    """
+    start, rest = views[:, 0] & _PREFIX, views[:, 1]
+    if sizes.max() <= 8:
+        up = _WORD - (sizes << np.uint64(3))
+        return [(start >> _HALF | rest << _HALF) << up ^ _ZEROS[sizes]]
+    up = np.uint64(_LONGEST * 8) - (sizes << np.uint64(3))
+    last = rest << up | start >> (_WORD - up) | start << (up - _WORD)
+    return [last ^ _ZEROS[sizes], start << up ^ _ZEROS_BEFORE[sizes]]
+
+
+def _points(digits: _Words) -> _Words:
+    """The highest bit of each byte that was a point."""
+    other = digits ^ _POINT
+    return ~(((other & _LOW) + _LOW) | other | _LOW)
+
+
+def _behind(points: Sequence[_Words]) -> _Integers:
+    """Digits behind the point; 0 where there is none."""
+    found = np.zeros(len(points[0]), np.int8)
+    for word, last in zip(points, (7, 15), strict=False):
+        place = (np.bitwise_count(word - _ONE) >> 3).view(np.int8)  # 8 where there is none
+        found += (last - place) * (place < 8)
+    return found.astype(np.int64)
+
+
+def _closed_up(words: Sequence[_Words], points: Sequence[_Words]) -> list[_Words]:
+    """The digits without the point: those before it move up by one."""
+    moved = [
+        (word & ~((point << _ONE) - _ONE)) | (word & ((point >> np.uint64(7)) - _ONE)) << np.where(point, _BYTE, _ZERO)
+        for word, point in zip(words, points, strict=True)
+    ]
+    if len(words) > 1:
+        in_last = points[0] != 0
+        moved[0] |= np.where(in_last, words[1] >> np.uint64(56), _ZERO)
+        moved[1] = np.where(in_last, words[1] << _BYTE, moved[1])
+    return moved
+
+
+def _number(digits: _Words) -> _Integers:
+    """The number that 8 digits are: neighbours are put together, three times."""
+    pairs = (digits * np.uint64(10 << 8 | 1)) >> _BYTE & np.uint64(0x00FF00FF00FF00FF)
+    fours = (pairs * np.uint64(100 << 16 | 1)) >> np.uint64(16) & np.uint64(0x0000FFFF0000FFFF)
+    return ((fours * np.uint64(10_000 << 32 | 1)) >> _HALF).view(np.int64)
