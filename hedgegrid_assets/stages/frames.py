@@ -94,7 +94,7 @@ def time_columns(table: Table) -> frozenset[str]:
 
 
 def rising(table: Table) -> frozenset[str]:
-    """Columns of a frame whose numbers rise, or nearly so."""
+    """Columns of a frame whose numbers rise, or hardly change from row to row."""
     return time_columns(table) | {"raw_row"} | {column.name for column in table.columns if column.rises}
 
 
@@ -124,10 +124,10 @@ def parquet_options(
 ) -> dict[str, Any]:
     """How frames and Nautilus tables are stored.
 
-    Numbers that rise are kept as differences: half the size of a table of trades, for less work.
+    Numbers that rise are kept as differences, unless they have too many digits: half the size of a table of trades, for less work.
     Statistics are kept where queries look: comparing all decimals takes a sixth of the writing.
     """
-    names = set(schema.names)
+    wide = {field.name for field in schema if pa.types.is_decimal(field.type) and field.type.precision > _DIGITS}
     return {
         "compression": compression,
         "compression_level": 1 if compression == "zstd" else None,
@@ -136,8 +136,8 @@ def parquet_options(
         ]
         or False,
         "dictionary_pagesize_limit": _DICTIONARY_BYTES,
-        "column_encoding": dict.fromkeys(sorted(names.intersection(rising)), "DELTA_BINARY_PACKED"),
-        "write_statistics": sorted(names & _TIMES),
+        "column_encoding": dict.fromkeys(sorted(set(rising).intersection(schema.names) - wide), "DELTA_BINARY_PACKED"),
+        "write_statistics": sorted(_TIMES.intersection(schema.names)),
         "store_decimal_as_integer": True,
         "store_schema": True,
         "use_compliant_nested_type": False,  # the items of a list have the name that its schema says
@@ -284,19 +284,30 @@ def read_blocks(path: AnyFile, table: Table, columns: Collection[str] | None = N
 def _blocks(path: AnyFile, table: Table, columns: Collection[str] | None) -> Iterator[pl.DataFrame]:
     every = ["ts_event", "ts_init", *(column.name for column in table.columns), "raw_row"]
     names = [name for name in every if columns is None or name in columns]
-    enums = [pl.col(column.name).cast(column.dtype) for column in table.columns if isinstance(column.dtype, pl.Enum)]
-    enums = [enum for enum in enums if enum.meta.output_name() in names]
+    enums = {column.name: column.dtype for column in table.columns if isinstance(column.dtype, pl.Enum)}
     times = time_columns(table)
     with pq.ParquetFile(local_file(path)) as file:
         for group in range(file.num_row_groups):
             arrow = file.read_row_group(group, columns=names)
-            for number, name in enumerate(arrow.column_names):
+            words: list[pl.Expr] = []
+            for at, name in enumerate(arrow.column_names):
+                chunks = arrow.column(name).chunks
                 if name in times:
-                    integers = [chunk.view(pa.int64()) for chunk in arrow.column(name).chunks]
-                    arrow = arrow.set_column(number, name, pa.chunked_array(integers, pa.int64()))
+                    integers = pa.chunked_array([chunk.view(pa.int64()) for chunk in chunks], pa.int64())
+                    arrow = arrow.set_column(at, name, integers)
+                elif name in enums and _have_words_of(chunks, enums[name]):
+                    arrow = arrow.set_column(at, name, pa.chunked_array([each.indices for each in chunks], pa.int32()))
+                    words.append(pl.col(name).cast(pl.UInt8).cat.to(enums[name]))
+                elif name in enums:
+                    words.append(pl.col(name).cast(enums[name]))
             frame = pl.from_arrow(arrow)
             assert isinstance(frame, pl.DataFrame)
-            yield _with_all_digits(frame.select(names)).with_columns(enums)
+            yield _with_all_digits(frame.select(names)).with_columns(words)
+
+
+def _have_words_of(chunks: Iterable[pa.DictionaryArray], kind: pl.Enum) -> bool:
+    """Their dictionary is that of their type, as in all that we write: the codes say all."""
+    return all(chunk.dictionary.to_pylist() == kind.categories.to_list() for chunk in chunks)
 
 
 def _with_all_digits(frame: pl.DataFrame) -> pl.DataFrame:

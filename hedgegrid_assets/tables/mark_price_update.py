@@ -34,6 +34,7 @@ MARK_PRICE_UPDATE: Final = Table(
             pl.Decimal(38, 16),
             "quote units, above zero",
             precision="mark",
+            rises=True,
             positive=True,
             maximum=17_014_118_346_046,
         ),

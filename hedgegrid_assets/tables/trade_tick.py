@@ -56,6 +56,7 @@ TRADE_TICK: Final = Table(
             "price in quote units, above zero",
             precision="price",
             positive=True,
+            rises=True,
             maximum=17_014_118_346_046,
         ),
         Column(
