@@ -21,6 +21,9 @@ CONVERSIONS = {
 }
 """Side of the benchmarks -> the input that it converts."""
 
+OF_BOOKS = {"ours_deltas": "incremental_book_L2", "ours_quotes": "quotes"}
+"""Besides, where it is only looked at what is imported."""
+
 HEAVY = ("dagster", "nautilus_trader", "pandas", "aiohttp", "tardis_client", "tardis_dev", "numpy.ma", "PIL", "asyncio")
 MEMORY_MB = 900.0
 """Far above the budget of 500, and far below a day held in memory."""
@@ -37,9 +40,9 @@ def imported(code: str, names: tuple[str, ...]) -> str:
     return subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True).stderr
 
 
-@pytest.mark.parametrize("side", CONVERSIONS)
+@pytest.mark.parametrize("side", [*CONVERSIONS, *OF_BOOKS])
 def test_a_conversion_imports_nothing_that_it_can_do_without(side: str, inputs: Path, tmp_path: Path) -> None:
-    source = made(CONVERSIONS[side], 1_000, inputs)
+    source = made((CONVERSIONS | OF_BOOKS)[side], 1_000, inputs)
     code = f"from pathlib import Path\nfrom benchmarks.sides import SIDES\nSIDES[{side!r}](Path({str(source)!r}), Path({str(tmp_path)!r}))"
     assert imported(code, HEAVY) == ""
 

@@ -128,7 +128,8 @@ class Book(Counter[BookFound]):
         found.locked += int((played.bids == played.asks).sum())
         crossed = played.ends[played.bids > played.asks]
         found.crossed += len(crossed)
-        found.first_crossed += tuple(raw_rows.gather(crossed[: _FIRST_BAD - len(found.first_crossed)]).to_list())
+        first = crossed[: _FIRST_BAD - len(found.first_crossed)].tolist()
+        found.first_crossed += tuple(raw_rows[row] for row in first)
 
     def _compare(self, played: Played) -> None:
         """Each new snapshot, once it is whole, with the book that was there just before it."""
