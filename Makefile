@@ -1,6 +1,6 @@
 # Every target first fetches what it needs, once: uv if there is none that works, then the locked packages into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow servers trial-scale nautilus2 survive soak licences dev bench bench-full lint format clean
+.PHONY: help setup demo test test-slow servers trial-scale nautilus2 survive soak licences docs dev bench bench-full lint format clean
 
 UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo .uv/bin/uv)
 BIN := .venv/bin
@@ -53,6 +53,9 @@ soak: $(READY) ## Dagster's daemon under faults and kills for some minutes; the 
 
 licences: $(READY) ## list the licences of all packages that an installation brings, in docs/licences.md
 	$(BIN)/python scripts/licences.py > docs/licences.md
+
+docs: $(READY) ## write the pages of docs/ that are made from the code anew
+	$(BIN)/python scripts/configuration.py > docs/configuration.md
 
 dev: $(READY) ## the Dagster UI with its daemon, on this machine only: make dev PORT=3000
 	@exec $(BIN)/hedgegrid dev --port $(PORT)

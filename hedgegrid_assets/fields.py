@@ -1,12 +1,23 @@
 """Fields of configuration: what a value may be, and in which words it is refused."""
 
+import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Final, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    WithJsonSchema,
+)
+from pydantic_core import CoreSchema
 
 from hedgegrid_assets.names import VENUE, VENUE_EXPECTED, name_problem
 from hedgegrid_assets.timestamps import parse_time
@@ -22,10 +33,28 @@ _DECIMAL: Final = re.compile(rf"-?[0-9]{{1,20}}(?:\.[0-9]{{1,{_FINEST_DECIMALS}}
 _SHOWN_CHARACTERS: Final = 60
 
 
+_ATTRIBUTE: Final = re.compile(r"^    (\w+): (.*(?:\n     +\S.*)*)", re.MULTILINE)
+
+
+def meanings(model: type[BaseModel]) -> Iterator[tuple[str, str]]:
+    """Fields of a model, each with what the docstrings of its classes say of it."""
+    for each in reversed(model.__mro__):
+        _, _, attributes = (inspect.cleandoc(each.__doc__ or "")).partition("Attributes:\n")
+        yield from ((match[1], " ".join(match[2].split())) for match in _ATTRIBUTE.finditer(attributes))
+
+
+def _explain(schema: dict[str, Any], model: type[BaseModel]) -> None:
+    """A model's JSON Schema says what its docstring says."""
+    schema["description"] = " ".join(inspect.cleandoc(model.__doc__ or "").partition("\n\n")[0].split())
+    for name, meaning in meanings(model):
+        if name in schema["properties"]:
+            schema["properties"][name].setdefault("description", meaning)
+
+
 class Frozen(BaseModel):
     """A value that takes no key besides its own."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra=_explain)
 
 
 class Settings(Frozen):
@@ -61,6 +90,16 @@ def shown(value: object) -> str:
     return repr(value)
 
 
+@dataclass(frozen=True, slots=True)
+class _Matches(AfterValidator):
+    """A validator whose pattern an editor is told."""
+
+    pattern: str
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {**handler(schema), "pattern": f"^(?:{self.pattern})$"}
+
+
 def matches(pattern: re.Pattern[str], expected: str) -> AfterValidator:
     """Text of a pattern; ``expected``: in words."""
 
@@ -69,7 +108,7 @@ def matches(pattern: re.Pattern[str], expected: str) -> AfterValidator:
             raise ValueError(f"expected {expected}, found {shown(text)}")
         return text
 
-    return AfterValidator(check)
+    return _Matches(check, pattern.pattern)
 
 
 def _filled(text: str) -> str:
@@ -153,13 +192,21 @@ def _instant(value: object) -> int:
     return found
 
 
-type Instant = Annotated[int, BeforeValidator(_instant)]
-type GapSeconds = Annotated[float, BeforeValidator(_gap_seconds)]
+_AS_LENGTH: Final = WithJsonSchema(
+    {"anyOf": [{"type": "string", "pattern": f"^(?:{_LENGTH.pattern}|off)$"}, {"enum": [False, 0]}]}
+)
+
+type Instant = Annotated[int, BeforeValidator(_instant), WithJsonSchema({"type": ["string", "integer"]})]
+type GapSeconds = Annotated[float, BeforeValidator(_gap_seconds), _AS_LENGTH]
 type Text = Annotated[str, AfterValidator(_filled)]
 type NamePart = Annotated[str, BeforeValidator(_name_part)]
 type Digits = Annotated[int, Field(strict=True, ge=0, le=_FINEST_DECIMALS)]
 type Count = Annotated[int, Field(strict=True, ge=1)]
-type DecimalText = Annotated[str, BeforeValidator(_decimal_text)]
+type DecimalText = Annotated[
+    str,
+    BeforeValidator(_decimal_text),
+    WithJsonSchema({"type": ["string", "number"], "pattern": f"^{_DECIMAL.pattern}$"}),
+]
 type Day = Annotated[date, BeforeValidator(_day)]
 type PairPart = Annotated[str, BeforeValidator(_pair_part)]
 type Glob = Annotated[str, AfterValidator(_glob)]

@@ -122,6 +122,7 @@ app.add_typer(catalog, name="catalog")
 catalog.command("convert")(_exits(catalogs.catalog_convert))
 app.add_typer(feeds, name="feeds")
 feeds.command("check")(_exits(inspect.feeds_check))
+feeds.command("schema")(_exits(inspect.feeds_schema))
 
 
 def _tell_version(wanted: bool) -> None:

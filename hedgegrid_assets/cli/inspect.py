@@ -305,6 +305,14 @@ def feeds_check(
     return 0
 
 
+def feeds_schema() -> int:
+    """Print JSON Schema of feeds.yaml, by which editors complete and check it."""
+    from hedgegrid_assets.config.schema import feeds_schema as schema
+
+    print_json(schema())
+    return 0
+
+
 def _say_if_large(feed: "Feed") -> None:
     days, symbols = len(feed.days(datetime.now(UTC).date() + timedelta(days=1))), len(feed.symbols)
     if days * symbols <= MOST_PARTITIONS:

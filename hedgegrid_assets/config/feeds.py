@@ -45,7 +45,9 @@ class Feed(Origin):
     """An origin as declared in feeds.yaml, where it stands for itself: all that it says has to be of use.
 
     ``symbols`` are without a slash, ``gaps`` by the names of tables, ``settings`` those of the source alone.
-    ``backtests``: name -> what is run on the catalog, an asset each.
+
+    Attributes:
+        backtests: Name -> what is run on the catalog, an asset each.
     """
 
     symbols: Annotated[tuple[NamePart, ...], Field(min_length=1)]

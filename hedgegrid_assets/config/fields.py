@@ -82,7 +82,8 @@ class KnownOutage(Frozen):
     """A time that is known to lack data.
 
     Attributes:
-        start: ISO time, UTC, or ns since 1970: when it begins; ``end``: when it is over.
+        start: When it begins: ISO time, UTC, or ns since 1970.
+        end: When it is over, likewise.
         reason: In plain words.
         link: Where it is told.
         symbols: Of the feed; none: all of them.

@@ -42,21 +42,21 @@ class Origin(Frozen):
 
     Attributes:
         name: Group, first part of the asset keys and folder of the raw files.
-        source: A row of ``sources``.
+        source: What is received: a provider, or a format of files.
         venue: Nautilus venue, as ``BINANCE``; synthetic data is under ``SIM``, and nothing else is.
         market: Of all symbols; None: the one of the venue that writes them so, the usual one of several (``usdm``).
         symbols: As the exchange writes them.
-        tables: Names of ``tables``; all that the source gives, if not said.
+        tables: Those wanted, by Nautilus' names; None: the usual ones that the source gives.
         start: First date, UTC.
         end: First date that is not wanted any more; None: open.
         settings: What the source alone understands; given keys only, each of the right type.
         landing: Globs under ``<data>/raw`` (sources that land).
         instruments: Symbol -> what is known of it.
-        gaps: Table -> longest usual silence in seconds; 0: off.
+        gaps: Table -> longest usual silence, as ``60s`` or ``5m`` (kept in seconds); ``off`` or 0: not looked for.
         max_rejected: Share of the rows in, 0 to 1, above which a day is blocked.
-        schedule: None: only when asked.
-        due: ``HH:MM``, UTC: when the day before is to be there, else it is late; None: see ``due_at``.
-        refresh: None: published files are looked at again only when asked.
+        schedule: When it asks by itself; None: only when asked.
+        due: ``HH:MM``, UTC: when the day before is to be there, else it is late; None: three hours after ``schedule.at``.
+        refresh: When it looks again at published files; None: only when asked.
         outages: Times that are known to lack data.
         nautilus: Generation of NautilusTrader that the catalog is for; None: what it holds, else what is installed.
         owners: Dagster owners: an address, or ``team:name``.

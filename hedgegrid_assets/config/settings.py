@@ -76,11 +76,11 @@ def check_settings(source: str, given: Mapping[str, Any]) -> None:
         )
 
 
-class _Shared(Settings):
+class Shared(Settings):
     """What ``--config`` says besides the settings of a source."""
 
     venue: Venue = unsaid("Nautilus venue")
-    market: Market = unsaid("usdm, coinm or spot")
+    market: Market = unsaid("of all symbols, where neither they nor the file say it")
     gaps: GapsByTable = unsaid("table -> longest usual silence, as 60s, or off")
     instruments: dict[Text, InstrumentOverride] = unsaid("symbol -> what is known of it")
     api_key: Annotated[str, BeforeValidator(_secret)] = unsaid(
@@ -96,7 +96,7 @@ def configuration(source: str) -> type[BaseModel]:
     """
     others = [other.settings for other in SOURCES.values() if other.has_landing_zone or other.remote]
     fields: dict[str, Any] = {}
-    for settings in (SOURCES[source].settings, _Shared, *others):
+    for settings in (SOURCES[source].settings, Shared, *others):
         for name, field in settings.model_fields.items():
             fields.setdefault(name, (field.annotation, field))
     return create_model("Configuration", __base__=Frozen, **fields)

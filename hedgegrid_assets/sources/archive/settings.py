@@ -22,10 +22,10 @@ class ArchiveSettings(Settings):
     )
     trade_kind: TradeKind = unsaid("what trades are made from; aggTrade where there are such files")
     bar_kind: BarKind = unsaid("what bars are made from; the published candles of their period, where there are any")
-    ids: Ids = unsaid("shared: several trades have one id; else as the venue gives them")
+    ids: Ids = unsaid("whether one id may stand for several trades (shared); else as the venue gives them")
     endpoint: Text = unsaid("replaces scheme and host of every address: a mirror")
     cache_dir: Text = unsaid("folder of what was fetched; <data>/cache/archive")
     period: Literal["daily", "monthly"] = unsaid("files of a day or of a month, where there are both")
     accept_checksum: Annotated[list[Sha256], Field(min_length=1)] = unsaid(
-        "sha256 of files that are taken though their checksum file says another"
+        "checksums (sha256) of files that are taken though their checksum file says another"
     )

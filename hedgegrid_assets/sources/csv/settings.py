@@ -11,5 +11,5 @@ class CsvSettings(LandingSettings):
     encoding: Encoding = unsaid("by Python's name; else UTF-8, or what the first bytes say")
     sides: Sides = unsaid("word of the files -> side of the taker")
     side_is: SideIs = unsaid("whose side the files' is; else as their venue writes it")
-    ids: Ids = unsaid("shared: several trades have one id; else as the venue gives them")
+    ids: Ids = unsaid("whether one id may stand for several trades (shared); else as the venue gives them")
     trade_kind: TradeKind = unsaid("what trades are made from, where the files have both")

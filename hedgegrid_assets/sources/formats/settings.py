@@ -45,7 +45,7 @@ type SideIs = Literal["taker", "maker"]
 class File(Frozen):
     """One landing file of a data type."""
 
-    file_path: Text
+    file_path: Text = Field(description="where it is, from ``base_path``")
     columns: dict[Text, Column] = unsaid("field -> column, where the names do not tell")
     timestamp_format: Text = unsaid("of its times, as strftime writes it, or s, ms, us, ns")
     encoding: Encoding = unsaid("of its text, by Python's name")

@@ -27,7 +27,7 @@ class TardisSettings(Settings):
     )
     api: Literal["datasets", "replay"] = unsaid("CSV data sets, or replayed messages; as trade_kind needs it")
     trade_kind: TradeKind = unsaid("what trades are made from: aggTrade needs replay")
-    ids: Ids = unsaid("shared: several trades have one id; else as the venue gives them")
+    ids: Ids = unsaid("whether one id may stand for several trades (shared); else as the venue gives them")
     depth_kind: Literal["book_snapshot_25", "book_snapshot_5"] = unsaid("what depth is made from; book_snapshot_25")
     cache_dir: Text = unsaid("folder of what was fetched; under <data>/cache")
     endpoint: Text = unsaid("of the API; TARDIS_ENDPOINT goes before feeds.yaml")
