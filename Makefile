@@ -56,6 +56,7 @@ licences: $(READY) ## list the licences of all packages that an installation bri
 
 docs: $(READY) ## write the pages of docs/ that are made from the code anew
 	$(BIN)/python scripts/configuration.py > docs/configuration.md
+	$(BIN)/python scripts/statuses.py > docs/statuses.md
 
 dev: $(READY) ## the Dagster UI with its daemon, on this machine only: make dev PORT=3000
 	@exec $(BIN)/hedgegrid dev --port $(PORT)
