@@ -51,7 +51,7 @@ survive: $(READY) ## kill commands at N random points; the next run must leave t
 soak: $(READY) ## Dagster's daemon under faults and kills for some minutes; the end must be as if built at once: make soak MINUTES=10 SEED=7
 	$(BIN)/python -m hedgegrid_assets_tests.soak --minutes $(MINUTES) --seed $(SEED)
 
-licences: $(READY) ## list the licences of all packages that an installation brings, in docs/licences.md
+licences: servers ## list the licences of all packages that an installation brings, in docs/licences.md
 	$(BIN)/python scripts/licences.py > docs/licences.md
 
 docs: $(READY) ## write the pages of docs/ that are made from the code anew

@@ -118,13 +118,10 @@ def _starts_with_snapshot(day: Counted) -> Judgement:
     """Off on a day without rows."""
     if not day.of(Extent).rows:
         return Judgement(None)
-    failed = rows_failing(day, _STARTS)
+    failed, sequence = rows_failing(day, _STARTS), day.of(Book).carried
     numbers: dict[str, Any] = dict(day.known.reshaped)
     if "carried" in numbers:
-        numbers |= {
-            "carried_from": str(day.held.day - timedelta(days=1)),
-            "carried_sequence": day.of(Book).carried,
-        }
+        numbers |= {"carried_from": str(day.held.day - timedelta(days=1)), "carried_sequence": sequence}
     return Judgement(failed == 0, failed, numbers)
 
 

@@ -1,7 +1,7 @@
 """The daily schedule: what it asks for, as far as it is published, and again for what is not there yet."""
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -10,6 +10,7 @@ import pytest
 from hedgegrid_assets.defs import definitions_of
 from hedgegrid_assets.defs.partitions import partitions_of
 from hedgegrid_assets.pipeline.feed_context import FeedContext
+from hedgegrid_assets.sources.archive import listing
 from hedgegrid_assets.sources.client import limits
 from hedgegrid_assets.sources.tardis import availability
 from hedgegrid_assets_tests import archive_cases, tardis_cases
@@ -179,8 +180,9 @@ def archive_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[archive.Standin]
 
 
 def test_what_is_not_published_yet_is_no_failure_of_a_schedule_and_is_asked_for_alone_later(
-    tmp_path: Path, instance: dg.DagsterInstance, archive_server: archive.Standin
+    tmp_path: Path, instance: dg.DagsterInstance, archive_server: archive.Standin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(listing, "_ENDED_AFTER", timedelta(days=3_650))  # its last day is of 2024
     feed_context = feed_context_of(tmp_path, ARCHIVE.format(endpoint=archive_server.endpoint))
     archive_server.library.until = date(2024, 1, 4)
     archive_server.library.gone |= {archive_cases.candles(day=date(2024, 1, day)) for day in (2, 3)}

@@ -63,7 +63,10 @@ def test_a_kind_of_file_that_is_missing_stops_no_other(server: Standin, feed_con
     assert not list(feeds.catalog_files(feed_context, "mark_price_update"))
 
 
-def test_no_pool_is_held_for_a_whole_block_as_the_client_holds_its_limit_by_request(feed_context: FeedContext) -> None:
+def test_a_pool_is_named_for_several_machines_and_limits_no_block_of_one(feed_context: FeedContext) -> None:
     repository = feeds.definitions_of([feed_context])
     (raw,) = [node for node in repository.resolve_job_def("free_days").nodes if node.name == "free__days"]
-    assert not raw.definition.pools
+    assert raw.definition.pools == {"fetch_archive"}
+    assert (
+        "pools:" not in (Path(__file__).parents[3] / "dagster.yaml").read_text()
+    )  # the client holds its limit by request

@@ -79,10 +79,13 @@ def test_a_wrong_key_fails_the_day_with_the_way_out_and_is_not_shown(
     assert len(server.requests("/trades/")) == 1
 
 
-def test_no_pool_is_held_for_a_whole_block_as_the_client_holds_its_limit_by_request(feed_context: FeedContext) -> None:
+def test_a_pool_is_named_for_several_machines_and_limits_no_block_of_one(feed_context: FeedContext) -> None:
     repository = feeds.definitions_of([feed_context])
     (raw,) = [node for node in repository.resolve_job_def("tardis_usdm_days").nodes if node.name == "tardis_usdm__days"]
-    assert not raw.definition.pools
+    assert raw.definition.pools == {"fetch_tardis"}
+    assert (
+        "pools:" not in (Path(__file__).parents[3] / "dagster.yaml").read_text()
+    )  # the client holds its limit by request
 
 
 @pytest.mark.usefixtures("server")
