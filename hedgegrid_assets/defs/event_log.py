@@ -37,7 +37,9 @@ _EVENT: Final = '{"__class__": "EventLogEntry"'
 _DEFAULT_INDEX: Final = f"history/runs/{INDEX_SHARD_NAME}.db"
 """Of Dagster's default history, below DAGSTER_HOME."""
 _PAGE_BYTES: Final = 16_384
-"""Of new databases: an event is 2 to 15 kB, and SQLite's usual 4 kB would be half empty."""
+"""Of new databases of Dagster's own: an event is 2 to 15 kB, and SQLite's usual 4 kB would be half empty."""
+_KEPT_PAGE_BYTES: Final = 32_768
+"""Of the one database that holds all runs."""
 _SHARDS: Final = 4
 """Databases of runs that are kept open, besides the index: a run writes to its own."""
 
@@ -53,7 +55,7 @@ class KeptSqliteEventLog(SqliteEventLogStorage):
         super().__init__(base_dir, inst_data)
         if is_new:
             self._forget(INDEX_SHARD_NAME)
-            _use_large_pages(index)
+            _use_large_pages(index, _PAGE_BYTES)
 
     @classmethod
     @override
@@ -121,7 +123,7 @@ class KeptEventLog(ConsolidatedSqliteEventLogStorage):
         super().__init__(base_dir, inst_data)
         if is_new and is_known():
             self._forget()
-            _use_large_pages(Path(self.get_db_path()))
+            _use_large_pages(Path(self.get_db_path()), _KEPT_PAGE_BYTES)
 
     @classmethod
     @override
@@ -220,11 +222,11 @@ def _refuse_to_hide(index: Path) -> None:
         raise HistoryHidden(KeptEventLog.__name__, f"{events:,} events in {index.parent}")
 
 
-def _use_large_pages(path: Path) -> None:
+def _use_large_pages(path: Path, size: int) -> None:
     """Of a database that was made just now. Where others have opened it meanwhile, it stays as it is."""
     with closing(sqlite3.connect(path)) as connection, suppress(sqlite3.OperationalError):
         connection.execute("PRAGMA journal_mode=DELETE")
-        connection.execute(f"PRAGMA page_size={_PAGE_BYTES}")
+        connection.execute(f"PRAGMA page_size={size}")
         connection.execute("VACUUM")
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")

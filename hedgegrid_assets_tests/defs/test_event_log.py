@@ -69,7 +69,7 @@ def test_one_line_of_settings_gives_one_database_for_all_runs(home: Path, tmp_pa
         assert instance.get_materialized_partitions(KEY) == {partition(0)}
     assert (home / "event_log.db").exists()
     assert not (home / "history" / "runs").exists() or not list((home / "history" / "runs").glob("*-*.db"))
-    assert asked(home / "event_log.db", "PRAGMA page_size") == [16_384]
+    assert asked(home / "event_log.db", "PRAGMA page_size") == [32_768]
     assert asked(home / "event_log.db", "PRAGMA journal_mode") == ["wal"]
 
 

@@ -92,7 +92,7 @@ def read(lines: Sequence[str]) -> tuple[Placed, list[Decoded]]:
 
 
 @pytest.mark.slow
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(alike_lines())
 def test_lines_read_by_shape_are_read_as_the_regular_expressions_read_them(lines: list[str]) -> None:
     scan, decoded = read(lines)

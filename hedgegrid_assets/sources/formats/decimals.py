@@ -24,6 +24,8 @@ def exact_decimal(text: str, decimals: int = 16) -> str | None:
     if not _DECIMAL_TEXT.fullmatch(text.strip()):
         return None
     value = Decimal(text.strip())
+    if not value:  # however many noughts it is written with
+        value = Decimal(0).copy_sign(value)
     if abs(value.adjusted()) > _DIGITS_TRIED:
         return None
     plain = f"{value:f}"

@@ -18,6 +18,7 @@ from hedgegrid_assets.sources.csv import SOURCE
 from hedgegrid_assets.sources.csv.dialect import CsvDialect
 from hedgegrid_assets.sources.csv.times import TimeSpec, ns_of
 from hedgegrid_assets.sources.formats import csv_cells as cells
+from hedgegrid_assets.sources.formats.decimals import exact_decimal
 from hedgegrid_assets.store import Block
 
 EXAMPLES: Final = int(os.environ.get("CSV_EXAMPLES", "250"))
@@ -329,3 +330,8 @@ def test_times_that_no_calendar_has_are_none() -> None:
 def test_a_cell_is_found_in_its_place_whatever_else_is_in_the_line() -> None:
     block = Block(b'a,"b,c",d\n1,2,3\n', 0)
     assert cells.read(block, 3, ",", [1]).frame[cells.name(1)].to_list() == ["b,c", "2"]
+
+
+@pytest.mark.parametrize("text", ["0e-22", "0.0000000000000000000e-22", "+.0e9", f"0.{'0' * 60}e-40", "0e999999999"])
+def test_nothing_is_nothing_in_however_many_noughts_it_is_written(text: str) -> None:
+    assert exact_decimal(text) == "0"
