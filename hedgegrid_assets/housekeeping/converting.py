@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
+from typing import Any, Final
 
 from hedgegrid_assets.errors import ConversionRefused, HedgegridError
 from hedgegrid_assets.housekeeping.widening import widen_instrument
@@ -19,6 +19,8 @@ from hedgegrid_assets.stages.frames import Precisions
 from hedgegrid_assets.stages.verdict import Verdict, instrument_ids, read_verdict
 from hedgegrid_assets.store import Places, StorePath, carry, exclusive_lock, names_in, read_bytes_of, writing
 from hedgegrid_assets.tables import TABLES
+
+_OF_A_CATALOG: Final = frozenset(("data", ".hedgegrid", "instruments.parquet"))
 
 type Tick = Callable[[str, int], None]
 """Told of what is being done, and of rows that are done."""
@@ -75,7 +77,8 @@ def convert_catalog(
     note where the other lies, so that ``prune`` and ``reset-day`` of one reach both.
 
     Raises:
-        ConversionRefused: ``output`` is the catalog itself, or lies in it; or the catalog is for ``nautilus`` already.
+        ConversionRefused: ``output`` is the catalog itself, or lies in it, or holds other files; or there is no catalog, or
+            it is for ``nautilus`` already.
         OtherForm: ``output`` is a catalog for the other generation.
         FormsMixed: One of them is for two.
         DocumentDamaged: A document of the catalog is.
@@ -115,6 +118,11 @@ def _refuse(places: Places, target: Places, held: int, nautilus: int) -> None:
     if here.startswith(there) or there.startswith(here):
         why = f"{target.catalog} is the catalog itself, or in it: both forms have one place for definitions and books"
         raise ConversionRefused(places.catalog, why)
+    if not read_definitions(places.catalog):
+        raise ConversionRefused(places.catalog, "it is no catalog: it has no definition of an instrument")
+    found = names_in(target.catalog)
+    if found and not _OF_A_CATALOG & set(found):
+        raise ConversionRefused(places.catalog, f"{target.catalog} holds other files, such as {found[0]}")
 
 
 def _define(places: Places, target: Places) -> None:

@@ -195,3 +195,22 @@ def test_days_of_another_writer_are_told_and_left(home: Path, capsys: pytest.Cap
     assert _convert("c", None, 2, "--json") == 0
     told = _told(capsys)
     assert (told["days"], told["left"]) == (2, [f"{ID} 2024-01-02 trade_tick"])
+
+
+def test_a_folder_that_is_no_catalog_is_refused_and_nothing_is_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs/mine.yaml").write_text("mine")
+    assert _convert(tmp_path / "configs", tmp_path / "new") == 2
+    assert "it is no catalog" in capsys.readouterr().err.replace("\n", " ")
+    assert not (tmp_path / "new").exists()
+    assert [path.name for path in (tmp_path / "configs").rglob("*")] == ["mine.yaml"]
+
+
+def test_a_folder_of_other_files_is_no_place_for_it(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (home / "configs").mkdir()
+    (home / "configs/mine.yaml").write_text("mine")
+    assert _convert(home / "c", home / "configs") == 2
+    assert "holds other files, such as mine.yaml" in capsys.readouterr().err.replace("\n", " ")
+    assert [path.name for path in (home / "configs").rglob("*")] == ["mine.yaml"]
