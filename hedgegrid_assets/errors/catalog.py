@@ -247,10 +247,10 @@ class ConversionRefused(UsageError):
 
     code = "convert"
 
-    def __init__(self, catalog: PathLike[str], why: str) -> None:
+    def __init__(self, catalog: PathLike[str], why: str, hint: str = "") -> None:
         super().__init__(
             f"{catalog} is not converted: expected another --nautilus than its own, and an --output beside it, found that {why}",
-            hint="name the other generation with --nautilus, and a folder of its own with --output",
+            hint=hint or "name the other generation with --nautilus, and a folder of its own with --output",
             details={"catalog": str(catalog), "why": why},
         )
 

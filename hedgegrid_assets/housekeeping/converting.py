@@ -119,10 +119,12 @@ def _refuse(places: Places, target: Places, held: int, nautilus: int) -> None:
         why = f"{target.catalog} is the catalog itself, or in it: both forms have one place for definitions and books"
         raise ConversionRefused(places.catalog, why)
     if not read_definitions(places.catalog):
-        raise ConversionRefused(places.catalog, "it is no catalog: it has no definition of an instrument")
+        why = "it is no catalog: it has no definition of an instrument"
+        raise ConversionRefused(places.catalog, why, "name the folder of a catalog with --catalog")
     found = names_in(target.catalog)
     if found and not _OF_A_CATALOG & set(found):
-        raise ConversionRefused(places.catalog, f"{target.catalog} holds other files, such as {found[0]}")
+        why = f"{target.catalog} holds other files, such as {found[0]}"
+        raise ConversionRefused(places.catalog, why, "name a folder that is not there yet, or is empty, with --output")
 
 
 def _define(places: Places, target: Places) -> None:

@@ -203,7 +203,9 @@ def test_a_folder_that_is_no_catalog_is_refused_and_nothing_is_made(
     (tmp_path / "configs").mkdir()
     (tmp_path / "configs/mine.yaml").write_text("mine")
     assert _convert(tmp_path / "configs", tmp_path / "new") == 2
-    assert "it is no catalog" in capsys.readouterr().err.replace("\n", " ")
+    told = capsys.readouterr().err.replace("\n", " ")
+    assert "it is no catalog" in told
+    assert "hint: name the folder of a catalog with --catalog" in told
     assert not (tmp_path / "new").exists()
     assert [path.name for path in (tmp_path / "configs").rglob("*")] == ["mine.yaml"]
 

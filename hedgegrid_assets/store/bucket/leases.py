@@ -109,7 +109,8 @@ def _taken(store: Leased, key: str, owner: str, seconds: float) -> str:
         with suppress(StoreConflict):
             return store.create(key, mine)
         held = store.peek(key)
-        if held is None:
+        if held is None:  # given back just now
+            time.sleep(pause)
             continue
         version, said = held
         if said == mine:  # the answer was lost, and the request sent again
