@@ -33,6 +33,7 @@ EXAMPLES: Final[Mapping[str, Mapping[str, Any]]] = {
         "venue": "BINANCE",
         "market": "usdm",
         "symbols": ["BTCUSDT", "ETHUSDT"],
+        "bars": ["1-MINUTE", "1-HOUR"],
         "tables": ["trade_tick", "mark_price_update"],
         "start": "2024-01-01",
         "end": "2024-02-01",
@@ -116,6 +117,7 @@ EXAMPLES: Final[Mapping[str, Mapping[str, Any]]] = {
     "Shared": {
         "venue": "BINANCE",
         "market": "usdm",
+        "bars": ["1-MINUTE", "1-HOUR"],
         "gaps": {"trades": "5m", "mark": "off"},
         "instruments": {"BTCUSDT": {"price_precision": 1}},
         "api_key": "your_key_here",

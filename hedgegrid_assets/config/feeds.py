@@ -20,6 +20,7 @@ from hedgegrid_assets.config.origin import (
     instrument_id_in,
     listed,
     table_notes,
+    with_bars,
 )
 from hedgegrid_assets.config.paths import RESERVED_PREFIX
 from hedgegrid_assets.config.roots import HERE, ROOT_KEYS, Roots, roots_of
@@ -86,7 +87,15 @@ class Feed(Origin):
     @override
     def _tables_are_known(cls, tables: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         refuse([*table_notes(tables, info.data.get("source")), *twice("tables", tables)])
-        return tables
+        return with_bars(tables, info.data.get("bars", ()))
+
+    @field_validator("bars")
+    @classmethod
+    def _bars_are_given(cls, bars: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        source = info.data.get("source")
+        if bars and source is not None and table_notes(with_bars((), bars), source):
+            raise ValueError(f"expected no bars, since source {source} gives none, found {', '.join(bars)}")
+        return bars
 
     @field_validator("settings")
     @classmethod

@@ -4,9 +4,9 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Final
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator
 
-from hedgegrid_assets.config.notes import unknown
+from hedgegrid_assets.config.notes import refuse, twice, unknown
 from hedgegrid_assets.fields import (
     Digits,
     Fee,
@@ -20,6 +20,7 @@ from hedgegrid_assets.fields import (
     matches,
 )
 from hedgegrid_assets.tables import TABLES, TOKENS
+from hedgegrid_assets.tables.bar import TABLE_OF
 from hedgegrid_assets.timestamps import iso
 
 _VARIABLE: Final = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
@@ -46,6 +47,25 @@ type GapsByTable = Annotated[
     Mapping[Annotated[str, BeforeValidator(_table_name)], GapSeconds], BeforeValidator(_each_table_once)
 ]
 """Table -> longest usual silence in seconds; 0: off."""
+
+
+def _period(value: object) -> str:
+    """A period of bars in the words of Nautilus."""
+    if not isinstance(value, str) or value not in TABLE_OF:
+        raise ValueError(unknown(f"period of bars {str(value)!r}", str(value), TABLE_OF))
+    return value
+
+
+def _each_period_once(periods: tuple[str, ...]) -> tuple[str, ...]:
+    refuse(twice("bars", periods))
+    return periods
+
+
+type Periods = Annotated[
+    tuple[Annotated[str, BeforeValidator(_period), WithJsonSchema({"enum": list(TABLE_OF)})], ...],
+    AfterValidator(_each_period_once),
+]
+"""Lengths of bars, as ``1-MINUTE``."""
 
 
 type Clock = Annotated[str, matches(_CLOCK, "a time HH:MM, UTC")]

@@ -8,7 +8,15 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from hedgegrid_assets import venues
-from hedgegrid_assets.config.fields import Clock, GapsByTable, InstrumentOverride, KnownOutage, Refresh, Schedule
+from hedgegrid_assets.config.fields import (
+    Clock,
+    GapsByTable,
+    InstrumentOverride,
+    KnownOutage,
+    Periods,
+    Refresh,
+    Schedule,
+)
 from hedgegrid_assets.config.notes import Note, refuse, twice, unknown
 from hedgegrid_assets.config.settings import INPUTS, configuration, setting_notes
 from hedgegrid_assets.errors import InstrumentUnknown, UsageError
@@ -25,6 +33,7 @@ from hedgegrid_assets.model import Thresholds
 from hedgegrid_assets.names import nautilus_takes_for_one
 from hedgegrid_assets.sources import SOURCES
 from hedgegrid_assets.tables import DEFAULT, TABLES, TOKENS
+from hedgegrid_assets.tables.bar import TABLE_OF
 from hedgegrid_assets.timestamps import days_between
 from hedgegrid_assets.venues import Listing, Market
 
@@ -46,6 +55,8 @@ class Origin(Frozen):
         venue: Nautilus venue, as ``BINANCE``; synthetic data is under ``SIM``, and nothing else is.
         market: Of all symbols; None: the one of the venue that writes them so, the usual one of several (``usdm``).
         symbols: As the exchange writes them.
+        bars: Bars wanted besides the tables, each a table of its own: of the venue's candles where there are any, else of
+            trades, cut by arrival.
         tables: Those wanted, by Nautilus' names; None: the usual ones that the source gives.
         start: First date, UTC.
         end: First date that is not wanted any more; None: open.
@@ -67,8 +78,9 @@ class Origin(Frozen):
     venue: Venue
     market: Market | None = None
     symbols: Annotated[tuple[PairPart, ...], Field(min_length=1)]
+    bars: Periods = ()
     tables: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
-        default_factory=lambda data: default_tables(data["source"])
+        default_factory=lambda data: with_bars(default_tables(data["source"]), data.get("bars", ()))
     )
     start: Day = date(1970, 1, 1)
     end: Day | None = None
@@ -144,9 +156,9 @@ class Origin(Frozen):
 
     @field_validator("tables")
     @classmethod
-    def _tables_are_known(cls, tables: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:  # noqa: ARG003 - a feed's looks at it
+    def _tables_are_known(cls, tables: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         refuse([*table_notes(tables), *twice("tables", tables)])
-        return tables
+        return with_bars(tables, info.data.get("bars", ()))
 
     @field_validator("end")
     @classmethod
@@ -189,6 +201,11 @@ def tables_of(source: str) -> tuple[str, ...]:
 def default_tables(source: str) -> tuple[str, ...]:
     """Those of a source's tables that are made where nobody names any."""
     return tuple(name for name in tables_of(source) if name in DEFAULT)
+
+
+def with_bars(tables: Sequence[str], periods: Sequence[str]) -> tuple[str, ...]:
+    """Tables, and the bars that are wanted besides them."""
+    return tuple(dict.fromkeys((*tables, *(TABLE_OF[period] for period in periods))))
 
 
 def table_notes(tables: Sequence[str], source: str | None = None) -> list[Note]:

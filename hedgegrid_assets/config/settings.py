@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, BeforeValidator, SecretStr, ValidationError, create_model
 
-from hedgegrid_assets.config.fields import GapsByTable, InstrumentOverride
+from hedgegrid_assets.config.fields import GapsByTable, InstrumentOverride, Periods
 from hedgegrid_assets.config.notes import KeyPath, Note, dotted, notes_of, unknown
 from hedgegrid_assets.config.yaml_lines import Unreadable, plain_file, plain_json
 from hedgegrid_assets.errors import UsageError, several
@@ -81,6 +81,7 @@ class Shared(Settings):
 
     venue: Venue = unsaid("Nautilus venue")
     market: Market = unsaid("of all symbols, where neither they nor the file say it")
+    bars: Periods = unsaid("lengths of bars wanted besides the data types, as 1-MINUTE")
     gaps: GapsByTable = unsaid("table -> longest usual silence, as 60s, or off")
     instruments: dict[Text, InstrumentOverride] = unsaid("symbol -> what is known of it")
     api_key: Annotated[str, BeforeValidator(_secret)] = unsaid(

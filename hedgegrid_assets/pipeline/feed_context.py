@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from hedgegrid_assets.config.origin import Origin
+from hedgegrid_assets.config.origin import Origin, with_bars
 from hedgegrid_assets.config.paths import RESERVED_PREFIX
 from hedgegrid_assets.errors import SeriesMixed
 from hedgegrid_assets.model import Channel, Source, Table
@@ -54,11 +54,15 @@ class FeedContext:
     def channel(self, table: Table) -> Channel:
         """The channel that a table is made from: as the feed's ``trade_kind`` (or another) says, where there is a choice.
 
-        What a source sends goes before what is made of another table.
+        What a source sends goes before what is made of another table; in files that are yet to come, nobody knows what a
+        feed's ``bars`` will be sent as, and they are made of trades.
         """
         giving = [channel for channel in self.channels if table.name in channel.tables]
-        giving.sort(key=lambda channel: bool(channel.tables[table.name].made_of))
-        wanted = self.feed.settings.get(KINDS.get(table.name, ""))
+        not_sent = self.source.has_landing_zone and table.name in with_bars((), self.feed.bars)
+        giving.sort(key=lambda channel: bool(channel.tables[table.name].made_of) != not_sent)
+        of_table = giving[0].tables[table.name].made_of or table.name
+        settings = self.feed.settings
+        wanted = settings.get(KINDS.get(table.name, ""), settings.get(KINDS.get(of_table, "")))
         return next((channel for channel in giving if channel.name == wanted), giving[0])
 
     def channel_in(self, raw: RawDay) -> Channel:

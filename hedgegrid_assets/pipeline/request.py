@@ -113,6 +113,7 @@ def request(
             "venue": venue,
             "market": settings.get("market"),
             "symbols": symbols,
+            "bars": settings.get("bars", ()),
             "tables": tables,
             **({"start": start} if start else {}),
             "end": end,
@@ -222,7 +223,7 @@ def context_of(asked: Request) -> FeedContext:
 def _named_and_settled(source: str, venue: str, said: Mapping[str, Any]) -> dict[str, Any]:
     """Name, settings and landing of a request: its raw days lie apart from those of feeds, and of other venues."""
     remote = SOURCES[source].remote
-    of_origin = {"venue", "market", "instruments", "gaps"} | (set() if remote else {"exchange", "api_key"})
+    of_origin = {"venue", "market", "instruments", "gaps", "bars"} | (set() if remote else {"exchange", "api_key"})
     settings = {key: value for key, value in said.items() if key not in of_origin}
     whose = [settings["exchange"].replace("-", "_")] if remote and "exchange" in settings else []
     if not remote:  # the same symbol of another venue or market is another one

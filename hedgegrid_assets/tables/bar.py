@@ -51,11 +51,16 @@ class Period(NamedTuple):
 
 
 _UNITS: Final = {"s": "SECOND", "m": "MINUTE", "h": "HOUR", "d": "DAY"}
-PERIODS: Final = tuple(
-    Period(short, int(short[:-1]), _UNITS[short[-1]])
-    for short in ("1m", "1s", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d")
-)
-"""Those that venues publish; the usual one first."""
+
+
+def _periods(*shorts: str) -> tuple[Period, ...]:
+    return tuple(Period(short, int(short[:-1]), _UNITS[short[-1]]) for short in shorts)
+
+
+PUBLISHED: Final = _periods("1m", "1s", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d")
+"""Those that venues have candles of; the usual one first."""
+PERIODS: Final = (*PUBLISHED, *_periods("5s", "10s", "15s", "30s", "2m", "10m", "20m", "3h"))
+"""All that there are bars of; the others are made of trades alone."""
 
 
 def _rules(period: Period) -> tuple[Rule, ...]:
@@ -149,6 +154,8 @@ def _table(period: Period) -> Table:
 
 BARS: Final = tuple(map(_table, PERIODS))
 """A table for each period."""
+TABLE_OF: Final[Mapping[str, str]] = {period.spec: period.table for period in PERIODS}
+"""Period in the words of Nautilus, as ``1-MINUTE`` -> its table."""
 
 
 # ---------------------------------------------------------------- made of trades

@@ -16,7 +16,9 @@ from hedgegrid_assets.config.origin import instrument_id, table_notes
 from hedgegrid_assets.config.paths import data_path, feeds_path
 from hedgegrid_assets.config.settings import configuration, read_config
 from hedgegrid_assets.errors import FeedsFileError, UsageError
+from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.sources import SOURCES
+from hedgegrid_assets.store import Places
 from hedgegrid_assets.tables import DEFAULT, TABLES, TOKENS
 
 SHIPPED = Path(__file__).parents[2] / "feeds.yaml"
@@ -129,6 +131,34 @@ def test_what_is_not_said_has_its_default(tmp_path: Path) -> None:
     assert feed.tables == DEFAULT, "of all that the source gives the usual tables, in their order"
     assert (feed.market, feed.end, feed.max_rejected, feed.schedule) == (None, None, 0.001, None)
     assert (feed.instruments, feed.gaps, feed.settings, feed.owners) == ({}, {}, {}, ())
+
+
+def test_bars_are_tables_besides_those_that_are_named_or_usual(tmp_path: Path) -> None:
+    hours = "    bars: [1-HOUR, 10-SECOND]\n"
+    assert only_feed(tmp_path, CAPTURES + hours).tables == (
+        "trade_tick", "mark_price_update", "bar_1_hour", "bar_10_second"
+    )  # fmt: skip
+    usual = changed("    tables: [trade_tick, mark_price_update]\n", hours)
+    assert only_feed(tmp_path, usual).tables == (*DEFAULT, "bar_1_hour", "bar_10_second")
+    named = changed("[trade_tick, mark_price_update]", "[bar_1_hour]") + hours
+    assert only_feed(tmp_path, named).tables == ("bar_1_hour", "bar_10_second")
+
+
+@pytest.mark.parametrize(
+    ("more", "channel"),
+    [
+        ("    bars: [1-HOUR]\n", "aggTrade"),
+        ("    bars: [1-HOUR]\n    settings: {trade_kind: trade}\n", "trade"),
+        ("    bars: [1-HOUR]\n    settings: {trade_kind: trade, bar_kind: kline}\n", "kline"),
+        ("    tables: [bar_1_hour]\n", "kline"),
+    ],
+)
+def test_the_bars_of_a_feed_of_captures_are_made_of_its_trades_unless_it_says_otherwise(
+    more: str, channel: str, tmp_path: Path
+) -> None:
+    text = changed("    tables: [trade_tick, mark_price_update]\n", more)
+    context = FeedContext(only_feed(tmp_path, text), Places(tmp_path, tmp_path / "catalog"))
+    assert context.channel(TABLES["bar_1_hour"]).name == channel
 
 
 def test_anchors_byte_order_mark_and_carriage_returns_are_read_as_yaml_says(tmp_path: Path) -> None:
@@ -456,6 +486,17 @@ MISTAKES: dict[str, tuple[str, list[tuple[int, str, str]]]] = {
             (12, "settings.files.mark.path", "unknown key (expected one of: file_path"),
         ],
     ),
+    "bars of a length that there is none of": (
+        CAPTURES + "    bars: [1-MINUTE, 60-MINUTE, 5]\n",
+        [
+            (10, "bars[1]", "unknown period of bars '60-MINUTE' (expected one of: 1-MINUTE, 1-SECOND,"),
+            (10, "bars[2]", "unknown period of bars '5'"),
+        ],
+    ),
+    "bars twice": (
+        CAPTURES + "    bars: [1-HOUR, 1-HOUR]\n",
+        [(10, "bars[1]", "expected each once, found '1-HOUR' again")],
+    ),
     "no files": (
         CAPTURES.replace('    landing: ["websocket/**/*.jsonl*"]\n', "") + "    settings: {files: {}}\n",
         [(9, "settings.files", f"expected at least one of {', '.join(TOKENS)}, found none")],
@@ -701,6 +742,7 @@ CONFIG_MISTAKES = {
     "broken": ('{\n"a": ', "line 2: expected YAML, "),
     "empty": ("", "expected a mapping of keys, found nothing"),
     "a list": ("[1]", "expected a mapping of keys, found a list"),
+    "bars of no length": ('{"bars": ["1m"]}', "bars[0]: unknown period of bars '1m' (expected one of: 1-MINUTE,"),
 }
 
 

@@ -210,6 +210,15 @@ def test_candles_go_before_trades_and_one_series_holds_one_kind(capsys: pytest.C
     assert "binance/kline" in capsys.readouterr().err
 
 
+def test_a_configuration_names_bars_by_their_length_and_some_are_made_of_trades_alone() -> None:
+    captured(*TRADES, kline(0), kline(1))
+    Path("t.json").write_text(json.dumps({"bars": ["10-SECOND"]}))
+    assert replay("trades", "--config", "t.json") == 0
+    assert (len(bars("10-SECOND")), bars()) == (4, [])
+    assert verdict("bar_10_second")["series"] == "binance/aggTrade"
+    assert verdict("trade_tick")["rows"]["out"] == 5
+
+
 def test_a_trace_of_a_bar_ends_at_the_trade_that_closed_it(capsys: pytest.CaptureFixture[str]) -> None:
     captured(*TRADES)
     assert replay("bars") == 0

@@ -12,7 +12,7 @@ from typing import Final, Literal
 from hedgegrid_assets.model import Channel
 from hedgegrid_assets.sources.archive.channels import candles, funding, klines, open_interest, quotes, trades
 from hedgegrid_assets.sources.archive.layouts import Columns, Layout
-from hedgegrid_assets.tables.bar import OHLCV, PERIODS
+from hedgegrid_assets.tables.bar import OHLCV, PUBLISHED
 
 type Period = Literal["daily", "monthly"]
 
@@ -139,7 +139,7 @@ _CANDLES: Final = Columns(
 )
 _KLINES: Final = Columns(_CANDLES.layouts, {"time": ("close_time",), **{name: (name,) for name in OHLCV}})
 _SPOT_KLINES: Final = Columns((Layout(_CANDLE_NAMES, header=False),), _KLINES.read)
-_PERIODS: Final = tuple(period for period in PERIODS if period.short in {"1m", "5m", "15m", "1h", "4h", "1d"})
+_PERIODS: Final = tuple(period for period in PUBLISHED if period.short in {"1m", "5m", "15m", "1h", "4h", "1d"})
 """Of bars that are taken as they are published; others are made of trades."""
 _FUNDING: Final = Columns(
     (Layout(("calc_time", "funding_interval_hours", "last_funding_rate"), header=True),),

@@ -5,7 +5,7 @@ from typing import Final
 import polars as pl
 
 from hedgegrid_assets.model import Channel, Field, Identity, TableMapping
-from hedgegrid_assets.tables.bar import OHLCV, PERIODS, made_of_trades
+from hedgegrid_assets.tables.bar import OHLCV, PUBLISHED, made_of_trades
 from hedgegrid_assets.tables.funding_rate_update import RATE_DECIMALS
 from hedgegrid_assets.tables.order_book_deltas import BY_LINE, columns_of
 from hedgegrid_assets.tables.quote_tick import QUOTED
@@ -223,7 +223,7 @@ def _klines(venue: str) -> Channel:
                 applies=pl.col("closed") & (pl.col("interval") == period.short),
                 known_from=pl.col("ts_event"),
             )
-            for period in PERIODS
+            for period in PUBLISHED
         },
     )
 
