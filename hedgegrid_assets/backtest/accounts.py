@@ -20,7 +20,13 @@ from hedgegrid_assets.backtest.job import Contract, Payment
 
 _DIGITS: Final = 50
 _ZERO: Final = Decimal(0)
-_VALUES: Final[Mapping[str, str]] = {reading.MARKS: "mark_price", reading.TRADES: "price"}
+_VALUES: Final[Mapping[str, str]] = {
+    reading.MARKS: "mark_price",
+    reading.TRADES: "price",
+    **dict.fromkeys(reading.BARS, "close"),
+}
+VALUED: Final = tuple(_VALUES)
+"""Tables that a position can be valued by; the best first."""
 
 
 @dataclass(frozen=True, slots=True)

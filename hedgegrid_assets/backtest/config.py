@@ -14,11 +14,12 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from hedgegrid_assets.backtest.files import STREAMED
+from hedgegrid_assets.backtest.files import BARS, FINER, STREAMED
 from hedgegrid_assets.backtest.job import Fees, Thinning
 from hedgegrid_assets.config.notes import unknown
 from hedgegrid_assets.errors import UsageError
 from hedgegrid_assets.tables import TABLES
+from hedgegrid_assets.tables.bar import PERIODS
 from hedgegrid_assets.timestamps import NS_PER_SECOND, day_start
 
 STRATEGIES: Final = "hedgegrid_assets.backtest.strategies"
@@ -27,7 +28,9 @@ LATENCY_CONFIG: Final = "nautilus_trader.backtest.config:LatencyModelConfig"
 FILL_MODEL: Final = "nautilus_trader.backtest.models:FillModel"
 FILL_CONFIG: Final = "nautilus_trader.backtest.config:FillModelConfig"
 
-_CLASSES: Final[Mapping[str, str]] = {TABLES[name].form().cls: name for name in STREAMED}
+_BAR: Final = TABLES[BARS[0]].form().cls
+_BAR_SPECS: Final[Mapping[str, str]] = {f"{period.spec}-LAST": period.table for period in PERIODS}
+_CLASSES: Final[Mapping[str, str]] = {TABLES[name].form().cls: name for name in STREAMED if name not in BARS}
 _NAMES: Final[Mapping[str, str]] = {key: name for name in STREAMED for key in (TABLES[name].token, name)}
 _MONEY: Final = re.compile(r"[0-9][0-9_]*(?:\.[0-9]+)? [A-Z][A-Z0-9]{1,11}")
 _PATH: Final = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
@@ -37,7 +40,6 @@ _NOT_SIMULATED: Final = ("liquidation_enabled", "liquidation_trigger_ratio", "li
 _NOT_OF_DATA: Final[Mapping[str, str]] = {
     **dict.fromkeys(("start_time", "end_time"), "say start and end of the whole run, at the top of the file"),
     **dict.fromkeys(("filter_expr", "client_id", "metadata"), "a run takes whole tables of the catalog"),
-    **dict.fromkeys(("bar_spec", "bar_types"), "bars are made from trades, by the strategy that subscribes to them"),
     "optimize_file_loading": "files are read one after the other",
 }
 
@@ -72,12 +74,29 @@ def _decimal(value: object) -> object:
 
 
 def _table(value: object) -> object:
-    """A table by Nautilus' class, with or without its module, by its own name, or by the guide's word."""
+    """A table by Nautilus' class, with or without its module, by its own name, or by the guide's word; bars by their class."""
     text = str(value).replace(":", ".").rpartition(".")[2]
-    found = _CLASSES.get(text) or _NAMES.get(text)
+    found = text if text == _BAR else _CLASSES.get(text) or _NAMES.get(text)
     if found is None:
-        raise ValueError(unknown("data class", str(value), [*_CLASSES, *_NAMES]))
+        raise ValueError(unknown("data class", str(value), [*_CLASSES, _BAR, *_NAMES]))
     return found
+
+
+def _bar_spec(value: object) -> object:
+    """A length of bars and what they are of, as Nautilus writes it."""
+    if value not in _BAR_SPECS:
+        raise ValueError(unknown(f"bars {str(value)!r}", str(value), _BAR_SPECS))
+    return value
+
+
+def _bar_type(value: object) -> object:
+    """Bars of an instrument, as Nautilus names them: instrument, length, price, and that they are not its own."""
+    text = str(value)
+    if not any(text.endswith(f"-{spec}-EXTERNAL") for spec in _BAR_SPECS):
+        raise ValueError(
+            f"expected a bar type of the catalog, as BTCUSDT-PERP.BINANCE-1-MINUTE-LAST-EXTERNAL, found {value!r}"
+        )
+    return value
 
 
 def _instant(value: object) -> object:
@@ -218,12 +237,14 @@ class Venue(_Frozen):
 
 
 class Data(_Frozen):
-    """A table of one or several instruments."""
+    """A table of one or several instruments; bars are told apart by ``bar_spec``, or by ``bar_types`` that name all."""
 
     catalog_path: str
     data_cls: Annotated[str, BeforeValidator(_table)]
     instrument_id: str | None = None
     instrument_ids: _List[str] | None = None
+    bar_spec: Annotated[str, BeforeValidator(_bar_spec)] | None = None
+    bar_types: Annotated[_List[Annotated[str, BeforeValidator(_bar_type)]], Field(min_length=1)] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -235,14 +256,38 @@ class Data(_Frozen):
 
     @model_validator(mode="after")
     def _names_instruments(self) -> "Data":
-        if (self.instrument_id is None) == (self.instrument_ids is None):
-            raise ValueError("expected instrument_id or instrument_ids, one of them")
+        named = [each is not None for each in (self.instrument_id, self.instrument_ids, self.bar_types)]
+        if self.data_cls != _BAR:
+            if self.bar_spec or self.bar_types:
+                raise ValueError(f"expected bar_spec and bar_types with data_cls {_BAR} alone, found {self.data_cls}")
+        elif (self.bar_spec is None) == (self.bar_types is None):
+            raise ValueError("expected bar_spec (as 1-MINUTE-LAST) or bar_types with bars, one of them")
+        if sum(named) != 1:
+            raise ValueError(
+                "expected instrument_id or instrument_ids, one of them"
+                if self.bar_types is None
+                else "expected bar_types alone, which name the instruments, found instrument ids besides"
+            )
         return self
+
+    @property
+    def streams(self) -> tuple[tuple[str, str], ...]:
+        """(table, instrument) of each."""
+        if self.bar_types is not None:
+            return tuple(map(_stream_of, self.bar_types))
+        table = _BAR_SPECS[self.bar_spec] if self.bar_spec else self.data_cls
+        return tuple((table, each) for each in self.instrument_ids or (str(self.instrument_id),))
 
     @property
     def instruments(self) -> tuple[str, ...]:
         """The ids."""
-        return self.instrument_ids or (str(self.instrument_id),)
+        return tuple(each for _, each in self.streams)
+
+
+def _stream_of(bar_type: str) -> tuple[str, str]:
+    """(table, instrument) of bars, by their name."""
+    spec = next(spec for spec in _BAR_SPECS if bar_type.endswith(f"-{spec}-EXTERNAL"))
+    return _BAR_SPECS[spec], bar_type.removesuffix(f"-{spec}-EXTERNAL")
 
 
 class Logging(_Frozen):
@@ -360,9 +405,16 @@ class Setup:
 
     def streams(self) -> list[tuple[str, str]]:
         """(table, instrument), in the order in which ties are given to the engine."""
-        wanted = {(row.data_cls, each) for row in self.run.data for each in row.instruments}
+        wanted = {stream for row in self.run.data for stream in row.streams}
         return sorted(wanted, key=lambda stream: (STREAMED.index(stream[0]), stream[1]))
 
     def instruments(self) -> list[str]:
         """Ids, each once."""
         return sorted({instrument_id for _, instrument_id in self.streams()})
+
+    def finer(self, venue: str) -> tuple[set[str], set[str]]:
+        """Instruments of a venue that the run has bars of: those whose every price it has as well, and the others."""
+        mine = [(table, each) for table, each in self.streams() if each.rpartition(".")[2] == venue]
+        finer = {each for table, each in mine if table in FINER}
+        of_bars = {each for table, each in mine if table in BARS}
+        return of_bars & finer, of_bars - finer

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from hedgegrid_assets.errors import CoverageRefused, EngineOfOther, InstrumentNotHeld, NoDataFetched, NoSuchCatalog
 from hedgegrid_assets.model import GENERATION, InstrumentDay, Table
 from hedgegrid_assets.stages.catalog import ACCEPTED, held_generation, is_current
-from hedgegrid_assets.stages.catalog.files import days_in
+from hedgegrid_assets.stages.catalog.files import days_in, folder_in
 from hedgegrid_assets.stages.catalog.generations import INSTRUMENT_FOLDERS
 from hedgegrid_assets.stages.verdict import read_verdict
 from hedgegrid_assets.store import LocalStore, Places, StorePath, local_file, make_folder
@@ -205,7 +205,7 @@ def _check_instruments(places: Places, wanted: set[str], here: _Here) -> None:
 def _held(places: Places, table: str, instrument_id: str) -> dict[date, list[StorePath]]:
     """Day -> files that may have rows of it, by their names."""
     held: dict[date, list[StorePath]] = {}
-    for path in places.nautilus_folder(table, instrument_id).files(".parquet"):
+    for path in folder_in(places, TABLES[table], instrument_id).files(".parquet"):
         for day in days_in(path.name):
             held.setdefault(day, []).append(path)
     return held

@@ -7,7 +7,7 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from hedgegrid_assets.stages.catalog.nautilus import from_nautilus
-from hedgegrid_assets.tables import TABLES
+from hedgegrid_assets.tables import TABLES, bar
 
 TRADES: Final = "trade_tick"
 MARKS: Final = "mark_price_update"
@@ -17,10 +17,15 @@ QUOTES: Final = "quote_tick"
 DEPTHS: Final = "order_book_depths"
 DELTAS: Final = "order_book_deltas"
 
-STREAMED: Final = (TRADES, MARKS, INDEX, FUNDING, QUOTES, DEPTHS, DELTAS)
+BARS: Final = tuple(bars.name for bars in bar.BARS)
+"""Bars, a table a period."""
+
+STREAMED: Final = (TRADES, MARKS, INDEX, FUNDING, QUOTES, DEPTHS, DELTAS, *BARS)
 """Tables that an engine is given, in the order of what has arrived in one instant."""
 BOOKS: Final = frozenset({DEPTHS, DELTAS})
 """Those that make a book of several levels."""
+FINER: Final = frozenset({TRADES, QUOTES, *BOOKS})
+"""Those that tell each price as it comes, not what a time was like once it is over."""
 
 
 def read(table: str, file: Path) -> pl.DataFrame:

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from hedgegrid_assets.backtest.accounts import Account
 from hedgegrid_assets.backtest.config import FeeShares, Setup
 from hedgegrid_assets.backtest.coverage import UNJUDGED, Coverage, whole_rows
-from hedgegrid_assets.backtest.files import FUNDING, MARKS
+from hedgegrid_assets.backtest.files import BARS, FUNDING, MARKS, TRADES
 from hedgegrid_assets.backtest.job import Settlement
 from hedgegrid_assets.backtest.report import write_page
 from hedgegrid_assets.backtest.stress import Variant
@@ -197,6 +197,8 @@ class Result:
             )
             yield f"{venue.name}: a resting order {queue}; {once} (liquidity_consumption {_on(venue.liquidity_consumption)})."
             yield f"{venue.name}: {_latency(venue)}."
+            if any(self.setup.finer(venue.name)):
+                yield f"{venue.name}: {_by_bars(venue)}."
         delay = self.setup.run.hedgegrid.data_latency_ms
         if delay:
             yield (
@@ -248,7 +250,8 @@ class Result:
         if self.setup.run.hedgegrid.funding.pay and FUNDING not in tables:
             yield "The run has no funding rates, so no funding is paid."
         if MARKS not in tables:
-            yield "The run has no mark prices: positions are valued at the last trade."
+            last = "trade" if TRADES in tables else "bar's close" if tables.intersection(BARS) else "trade"
+            yield f"The run has no mark prices: positions are valued at the last {last}."
 
 
 def stress_row(variant: Variant, played: "Played", base: "Played") -> dict[str, Any]:
@@ -339,6 +342,13 @@ def _account(account: Account) -> dict[str, Any]:
         "below_zero": iso(account.below_zero_ns) if account.below_zero_ns else None,
         "agrees_with_engine": account.balances,
     }
+
+
+def _by_bars(venue: Any) -> str:
+    """Whether bars fill orders, and when."""
+    if not venue.bar_execution:
+        return "bars fill no order (bar_execution off)"
+    return "each bar is played at its close, as a trade at its open, high, low and close (bar_execution on)"
 
 
 def _latency(venue: Any) -> str:

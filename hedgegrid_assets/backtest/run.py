@@ -18,6 +18,7 @@ from hedgegrid_assets.backtest import coverage as covering
 from hedgegrid_assets.backtest import pin as pinning
 from hedgegrid_assets.backtest import result as results
 from hedgegrid_assets.backtest.accounts import (
+    VALUED,
     Account,
     Fill,
     Prices,
@@ -29,7 +30,7 @@ from hedgegrid_assets.backtest.accounts import (
 )
 from hedgegrid_assets.backtest.config import Setup
 from hedgegrid_assets.backtest.coverage import Coverage, Covered
-from hedgegrid_assets.backtest.files import FUNDING, MARKS, TRADES
+from hedgegrid_assets.backtest.files import FUNDING, MARKS
 from hedgegrid_assets.backtest.job import Job, Outcome, Refusal, Settlement, Stream, read_answer, write_job
 from hedgegrid_assets.backtest.settlements import settlements
 from hedgegrid_assets.backtest.stress import VARIANTS, Variant, as_configured
@@ -264,11 +265,12 @@ class _Maker:
         )
 
     def _prices_of_all(self) -> dict[str, Prices]:
-        """Of each instrument its mark prices if the run has them, else its trades."""
+        """Of each instrument its mark prices if the run has them, else its trades, else its bars."""
         if self._prices is None:
             self._prices = {}
             for name in self._setup.instruments():
-                stream = self._coverage.stream(MARKS, name) or self._coverage.stream(TRADES, name)
+                found = (self._coverage.stream(table, name) for table in VALUED)
+                stream = next(filter(None, found), None)
                 known = stream is not None
                 self._prices[name] = (
                     prices_at(stream.table, stream.files, self._times)

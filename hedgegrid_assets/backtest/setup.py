@@ -42,7 +42,7 @@ def read_setup(
         )
     setup = _with_flags(setup, catalog, start_ns, end_ns, allow_gaps=allow_gaps)
     _check(setup, document)
-    return setup
+    return _with_bars(setup)
 
 
 def _own(document: documents.Document) -> Setup:
@@ -73,6 +73,34 @@ def _with_flags(
     if allow_gaps:
         changed["hedgegrid"] = run.hedgegrid.model_copy(update={"allow_gaps": True})
     return replace(setup, run=run.model_copy(update=changed))
+
+
+def _with_bars(setup: Setup) -> Setup:
+    """Where nobody says it, no order is filled by a bar whose every price the engine is given as well.
+
+    A bar is played at its close: it would fill once more, at prices of before an order was there.
+    """
+    venues = tuple(
+        venue.model_copy(update={"bar_execution": False})
+        if setup.finer(venue.name)[0] and "bar_execution" not in venue.model_fields_set
+        else venue
+        for venue in setup.run.venues
+    )
+    return replace(setup, run=setup.run.model_copy(update={"venues": venues}))
+
+
+def _bar_notes(setup: Setup) -> list[Note]:
+    """A venue fills by bars, or does not; one of some instruments of which it has bars alone cannot be left open."""
+    problems: list[Note] = []
+    for number, venue in enumerate(setup.run.venues):
+        besides, alone = setup.finer(venue.name)
+        if besides and alone and "bar_execution" not in venue.model_fields_set:
+            told = (
+                f"expected bar_execution, since of {', '.join(sorted(alone))} there are bars alone, and of "
+                f"{', '.join(sorted(besides))} every price besides, found none"
+            )
+            problems.append((("venues", number), told))
+    return problems
 
 
 def _book_notes(setup: Setup) -> list[Note]:
@@ -109,7 +137,7 @@ def _check(setup: Setup, document: documents.Document) -> None:
             if venue not in names:
                 told = f"expected an instrument of a venue of this run ({', '.join(names)}), found {instrument_id}"
                 problems.append((("data", number), told))
-    problems += _book_notes(setup)
+    problems += [*_book_notes(setup), *_bar_notes(setup)]
     if len(set(names)) < len(names):
         problems.append((("venues",), f"expected each venue once, found {', '.join(names)}"))
     if run.start is not None and run.end is not None and run.end <= run.start:

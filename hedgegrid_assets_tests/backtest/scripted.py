@@ -6,7 +6,7 @@ from pathlib import Path
 from nautilus_trader.common.component import TimeEvent
 from nautilus_trader.config import StrategyConfig
 from nautilus_trader.core.data import Data
-from nautilus_trader.model.data import FundingRateUpdate, IndexPriceUpdate, MarkPriceUpdate, TradeTick
+from nautilus_trader.model.data import Bar, BarType, FundingRateUpdate, IndexPriceUpdate, MarkPriceUpdate, TradeTick
 from nautilus_trader.model.enums import OrderSide
 from nautilus_trader.model.identifiers import InstrumentId, PositionId
 from nautilus_trader.trading.strategy import Strategy
@@ -124,3 +124,33 @@ class Resting(Strategy):
             instrument.make_price(self.config.price),
         )
         self.submit_order(order)
+
+
+class OnBarsConfig(StrategyConfig, frozen=True, kw_only=True):
+    """``bar_types``: what is listened to; ``file``: where what was heard is written."""
+
+    instrument_id: InstrumentId
+    bar_types: list[str]
+    file: str
+
+
+class OnBars(Strategy):
+    """Buys one at each bar of the first kind, and writes down all that it is given."""
+
+    def on_start(self) -> None:
+        """Listen."""
+        self._heard: list[list[object]] = []
+        for name in self.config.bar_types:
+            self.subscribe_bars(BarType.from_str(name))
+
+    def on_bar(self, bar: Bar) -> None:
+        """A bar."""
+        self._heard.append([str(bar.bar_type), bar.ts_init, self.clock.timestamp_ns(), str(bar.close), str(bar.volume)])
+        if str(bar.bar_type) == self.config.bar_types[0]:
+            instrument = self.cache.instrument(self.config.instrument_id)
+            quantity = instrument.make_qty("1")
+            self.submit_order(self.order_factory.market(self.config.instrument_id, OrderSide.BUY, quantity))
+
+    def on_stop(self) -> None:
+        """Write."""
+        Path(self.config.file).write_text(json.dumps(self._heard))

@@ -28,6 +28,7 @@ _BY_RUST: Final[Mapping[str, NautilusDataType]] = {
     files.QUOTES: NautilusDataType.QuoteTick,
     files.DEPTHS: NautilusDataType.OrderBookDepth10,
     files.DELTAS: NautilusDataType.OrderBookDelta,
+    **dict.fromkeys(files.BARS, NautilusDataType.Bar),
 }
 
 
