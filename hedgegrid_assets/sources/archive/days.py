@@ -22,7 +22,7 @@ from hedgegrid_assets.model import Channel, Download, WatchesCut
 from hedgegrid_assets.sources.archive.archives import Archive, Files, Period
 from hedgegrid_assets.sources.archive.files import Missing, Place, Proof, cache_of, have
 from hedgegrid_assets.sources.archive.layouts import ArchiveDialect, dialect_of, notes_of
-from hedgegrid_assets.sources.archive.splitting import DaysOfFile, day_file, split
+from hedgegrid_assets.sources.archive.splitting import DayFile, DaysOfFile, day_file, split
 from hedgegrid_assets.sources.client.cache import linked
 from hedgegrid_assets.sources.formats import csv_cells as cells
 from hedgegrid_assets.store import BlockReader, exclusive_lock, make_folder
@@ -203,7 +203,7 @@ def _beginning(path: Path) -> bytes:
 
 def _cut_out(wanted: ArchiveDay, period: Period, work: Path, tick: Tick, watch: Watch = None) -> Download:
     """The day's lines of one file or of several, one behind the other."""
-    parts: list[Path] = []
+    parts: list[tuple[Path, DayFile]] = []
     proofs: list[Proof] = []
     dialect: ArchiveDialect | None = None
     make_folder(work)
@@ -224,12 +224,12 @@ def _cut_out(wanted: ArchiveDay, period: Period, work: Path, tick: Tick, watch: 
         if dialect and index.dialect.label_seconds != dialect.label_seconds:
             _log.warning("%s: its last row is labelled otherwise than those of %s: left out", place.what, wanted.day)
             continue
-        parts.insert(0, part)
+        parts.insert(0, (part, index.days[str(wanted.day)]))
         dialect = index.dialect
     if dialect is None:
         raise _NoRows(f"{proofs[0].url.rpartition('/')[2]} is there, and holds no row of this day")
-    path = linked(parts[0], work) if len(parts) == 1 else _joined(parts, work)
-    origin = {"url": proofs[0].url, "files": to_builtins(proofs)} | _identity(path)
+    path, identity = _in_one(parts, work)
+    origin = {"url": proofs[0].url, "files": to_builtins(proofs)} | identity
     dialect = structs.replace(_with_interval(path, dialect), exchange=wanted.archive.exchange)
     return Download(path, ".csv.zst", origin, dialect)
 
@@ -263,13 +263,17 @@ def _with_interval(path: Path, dialect: ArchiveDialect) -> ArchiveDialect:
     return structs.replace(dialect, views={dialect.channel: View(gap_seconds=seconds)})
 
 
-def _joined(parts: Sequence[Path], work: Path) -> Path:
+def _in_one(parts: Sequence[tuple[Path, DayFile]], work: Path) -> tuple[Path, dict[str, Any]]:
+    """The lines of parts one behind the other, in a file, and its identity: that of a part alone was looked at."""
+    if len(parts) == 1:
+        part, file = parts[0]
+        return linked(part, work), {"bytes": file.bytes, "sha256": file.sha256}
     path = work / f"{uuid4().hex}.day.part"
     with path.open("wb") as out:
-        for part in parts:
-            with part.open("rb") as file:
-                shutil.copyfileobj(file, out)
-    return path
+        for part, _ in parts:
+            with part.open("rb") as lines:
+                shutil.copyfileobj(lines, out)
+    return path, _identity(path)
 
 
 def _identity(path: Path) -> dict[str, Any]:

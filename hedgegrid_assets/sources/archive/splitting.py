@@ -317,7 +317,7 @@ def _file_of(files: dict[int, LineFile], day: int, work: Path) -> LineFile:
     if day not in files:
         for other in files.values():
             other.pause()
-        files[day] = LineFile(work / f"{day_of(day * NS_PER_DAY)}.csv.zst")
+        files[day] = LineFile(work / f"{day_of(day * NS_PER_DAY)}.csv.zst", quick=True)
     return files[day]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 
+import msgspec
 import polars as pl
 import pytest
 from msgspec import structs
@@ -20,7 +21,7 @@ from hedgegrid_assets.sources.archive.rows import times_of
 from hedgegrid_assets.sources.formats import csv_cells as cells
 from hedgegrid_assets.stages.raw import Ahead, RawKey
 from hedgegrid_assets.stages.raw.looking import Seen, Watch, look_through
-from hedgegrid_assets.store import Block, BlockReader
+from hedgegrid_assets.store import Block, BlockReader, LineFile
 from hedgegrid_assets.timestamps import day_start
 from hedgegrid_assets_tests.standins.archive import zipped
 from hedgegrid_assets_tests.yard import with_blocks_of
@@ -233,15 +234,36 @@ def test_who_stops_a_cut_lets_others_go_on(ahead: Ahead, tmp_path: Path) -> None
     assert [path.name for path in (tmp_path / ".tmp").iterdir()] == []
 
 
+def at_hand(folder: Path) -> ArchiveDay:
+    """A day of the month in ``folder``, which counts as proved."""
+    place = Place(ARCHIVE, "", ARCHIVE.kind("aggTrade").path("monthly", "BTCUSDT", DAY), folder)
+    body = place.file.read_bytes()
+    Proof(place.url, len(body), hashlib.sha256(body).hexdigest()).write(place.proof)
+    return ArchiveDay.of(ARCHIVE, {"cache_dir": str(folder)}, "BTCUSDT", CHANNEL, DAY, folder)
+
+
+def test_lines_that_were_compressed_otherwise_are_used_as_they_are(tmp_path: Path) -> None:
+    days, index = split(tmp_path, "\n".join(rising()).encode())
+    part = days / f"{DAY}.csv.zst"
+    held = LineFile(part.with_suffix(".other"))
+    for block in BlockReader(part):
+        held.append(block.data, block.lines)
+    older = splitting.DayFile(held.close(), held.bytes, held.lines)
+    assert older.lines == index.days[f"{DAY}"].lines
+    assert older.sha256 != index.days[f"{DAY}"].sha256
+    part.with_suffix(".other").replace(part)
+    with_older = structs.replace(index, days=index.days | {f"{DAY}": older})
+    (days / "days.json").write_bytes(msgspec.json.encode(with_older))
+    received = download(at_hand(tmp_path), tmp_path / "work", None)
+    assert (received.origin["sha256"], received.origin["bytes"]) == (older.sha256, older.bytes)
+    assert hashlib.sha256(received.path.read_bytes()).hexdigest() == older.sha256
+
+
 @pytest.mark.parametrize("damage", ["a flipped bit", "gone"])
 def test_lines_that_are_damaged_in_the_cache_are_cut_out_again(damage: str, tmp_path: Path) -> None:
     days, _ = split(tmp_path, "\n".join(rising()).encode())
-    place = Place(ARCHIVE, "", ARCHIVE.kind("aggTrade").path("monthly", "BTCUSDT", DAY), tmp_path)
-    body = place.file.read_bytes()
-    Proof(place.url, len(body), hashlib.sha256(body).hexdigest()).write(place.proof)
-    part = days / f"{DAY}.csv.zst"
+    wanted, part = at_hand(tmp_path), days / f"{DAY}.csv.zst"
     whole = part.read_bytes()
-    wanted = ArchiveDay.of(ARCHIVE, {"cache_dir": str(tmp_path)}, "BTCUSDT", CHANNEL, DAY, tmp_path)
     if damage == "gone":
         part.unlink()
     else:
