@@ -92,6 +92,9 @@ class Bucket:
     def settle(self, key: str) -> None:
         """It always is."""
 
+    def remember(self, prefix: str) -> None:
+        """It has no other machines."""
+
     def prepare(self, prefix: str) -> None:
         """It always can."""
 

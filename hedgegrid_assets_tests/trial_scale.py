@@ -16,7 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Final
@@ -50,13 +50,14 @@ BIN: Final = Path(sys.executable).parent
 class Asked:
     """A trial. ``block``: days of a run; ``patience``: seconds for all of it."""
 
+    symbols: int = 2
     days: int = 60
     block: int = 15
     trades: int = 2000
     workers: int = 3
     kills: int = 6
     seed: int = 1
-    patience: float = 1800.0
+    patience: int = 1800
 
 
 @dataclass
@@ -84,7 +85,7 @@ def feeds_of(folder: Path, asked: Asked, *roots: str) -> Path:
     path = folder / "feeds.yaml"
     lines = [
         *("version: 1", *roots, "feeds:", "  sim:", "    source: synthetic", "    venue: SIM"),
-        f"    symbols: [{', '.join(SYMBOLS)}]",
+        f"    symbols: [{', '.join(SYMBOLS[: asked.symbols])}]",
         *(f"    start: {START}", f"    end: {START + timedelta(days=asked.days)}"),
         f"    settings: {{trades_per_day: {asked.trades}, seed: 7}}",
     ]
@@ -158,7 +159,7 @@ def submit(instance: dg.DagsterInstance, asked: Asked) -> None:
     """A run for each block, into the queue; of no backfill, so that retries are theirs."""
     days = [
         InstrumentDay(f"{symbol}-PERP.SIM", START + timedelta(days=number))
-        for symbol in SYMBOLS
+        for symbol in SYMBOLS[: asked.symbols]
         for number in range(asked.days)
     ]
     opts = WorkspaceOpts(module_name=("hedgegrid_assets.definitions",))
@@ -171,8 +172,8 @@ def submit(instance: dg.DagsterInstance, asked: Asked) -> None:
             instance.submit_run(made.run_id, workspace)
 
 
-def settings(folder: Path, places: dict[str, str]) -> dict[str, str]:
-    """A home of Dagster as in the example, with a watch that looks more often."""
+def settings(asked: Asked, folder: Path, places: dict[str, str]) -> dict[str, str]:
+    """A home of Dagster as in the example, with as many runs as there are workers, and a watch that looks more often."""
     home = folder / "home"
     home.mkdir()
     text = (DEPLOY / "dagster.yaml").read_text(encoding="utf-8")
@@ -180,7 +181,7 @@ def settings(folder: Path, places: dict[str, str]) -> dict[str, str]:
         "poll_interval_seconds: 30": "poll_interval_seconds: 2",
         "max_retries: 2": "max_retries: 10",
         "dequeue_num_workers: 4": "dequeue_interval_seconds: 1",
-        "start_timeout_seconds: 180": "start_timeout_seconds: 90",
+        "max_concurrent_runs: 8": f"max_concurrent_runs: {asked.workers}",
     }
     for slow, fast in quick.items():
         assert slow in text
@@ -221,7 +222,7 @@ def trial(asked: Asked, folder: Path) -> Told:
         os.environ.update(places)
         bucket = f"s3://{s3.new_bucket()}"
         feeds = feeds_of(folder, asked, f"data: {bucket}/data", f"catalog: {bucket}/catalog")
-        environment = settings(folder, places | {"HEDGEGRID_FEEDS": str(feeds)})
+        environment = settings(asked, folder, places | {"HEDGEGRID_FEEDS": str(feeds)})
         os.environ.update(environment)
         instance = stack.enter_context(dg.DagsterInstance.get())
         workers = Workers(folder, environment, asked.workers)
@@ -286,8 +287,8 @@ def _compare(asked: Asked, folder: Path, bucket: str, told: Told) -> None:
 def main() -> int:
     """As a command."""
     parser = argparse.ArgumentParser(description=__doc__)
-    for name, usual in (("days", 60), ("block", 15), ("trades", 2000), ("workers", 3), ("kills", 6), ("seed", 1)):
-        parser.add_argument(f"--{name}", type=int, default=usual)
+    for each in fields(Asked):
+        parser.add_argument(f"--{each.name}", type=int, default=each.default)
     asked = Asked(**vars(parser.parse_args()))
     folder = Path(tempfile.mkdtemp(prefix="hedgegrid-trial-"))
     told = trial(asked, folder)

@@ -191,6 +191,7 @@ def backfill(
         _run(job, days_of_block, instance, tags, told)
     if stale or not _is_told(instance, instruments_key(feed_context)):
         instance.report_runless_asset_event(instruments_materialized(feed_context))
+    places.remember()
     missing = len(days) - len(wanted)
     return BackfillSummary(feed_name, told.in_order(), missing, time.monotonic() - started, damaged)
 

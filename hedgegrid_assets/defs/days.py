@@ -88,6 +88,7 @@ def days_of(
                 context.log.warning(note)
             if observer is not None:
                 observer(day, found)
+        feed_context.places.remember()
         if faults:
             raise failure_of(faults, len(keys))
         if len(missing) == len(keys) and not automatic:

@@ -195,6 +195,7 @@ def _run(asked: Request, told: _Told, at_hand: dict[RawKey, RawDay]) -> RunSumma
         days = [day for each in results_of(done) for day in each]
     for text in (*(day.note for day in days if day.note), *_far_finer_notes(context, inferred, days)):
         told.note(text)
+    context.places.remember()
     order = list(context.feed.tables)
     return RunSummary(
         sorted(days, key=lambda day: (day.instrument_id, order.index(day.table), day.date)),

@@ -102,6 +102,10 @@ class Store(Protocol):
         """What was removed and moved in a folder is so after a power cut, too."""
         ...
 
+    def remember(self, prefix: str) -> None:
+        """A run below a prefix is at its end: what it has learned there may be kept for runs of other machines."""
+        ...
+
     def prepare(self, prefix: str) -> None:
         """Something can be put below a prefix. Raises EnvironmentFault where not, before any work is done."""
         ...
@@ -299,6 +303,10 @@ class StorePath:
     def prepare(self) -> None:
         """Something can be put below it. Raises EnvironmentFault where not."""
         self.store.prepare(self.key)
+
+    def remember(self) -> None:
+        """A run below it is at its end: what it has learned there may be kept for runs of other machines."""
+        self.store.remember(self.key)
 
     def rmtree(self) -> None:
         """Remove all objects below it, and the folder."""

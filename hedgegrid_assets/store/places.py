@@ -46,6 +46,11 @@ class Places:
         """A catalog alone, wherever its raw data are: nothing of theirs is found below the root that stands for them."""
         return cls(catalog, catalog)
 
+    def remember(self) -> None:
+        """A run is at its end: what it has learned of both roots may be kept for runs of other machines."""
+        for root in (self.data, self.catalog):
+            root.remember()
+
     @property
     def landing(self) -> Path:
         """Root of the landing zone; the patterns of a feed start here."""

@@ -3,11 +3,14 @@
 import re
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from hedgegrid_assets.errors import EnvironmentFault
 from hedgegrid_assets.store.local import LocalStore
-from hedgegrid_assets.store.objects import Store, StorePath
+from hedgegrid_assets.store.objects import StorePath
+
+if TYPE_CHECKING:
+    from hedgegrid_assets.store.bucket import ObjectStore
 
 _URL: Final = re.compile(r"s3:/+([^/]+)/*(.*)", re.DOTALL)
 """Also as a ``Path`` holds it, which takes one of the slashes away."""
@@ -23,11 +26,11 @@ def stored(root: str | Path | StorePath) -> StorePath:
     if isinstance(root, StorePath):
         return root
     found = _URL.fullmatch(str(root))
-    return StorePath(LocalStore(Path(root))) if found is None else StorePath(_bucket(found[1]), found[2].rstrip("/"))
+    return StorePath(LocalStore(Path(root))) if found is None else _bucket(found[1]).at(found[2].rstrip("/"))
 
 
 @cache
-def _bucket(name: str) -> Store:
+def _bucket(name: str) -> "ObjectStore":
     try:
         from hedgegrid_assets.store.bucket import ObjectStore
     except ImportError:

@@ -7,11 +7,12 @@ from typing import override
 
 import pytest
 
-from hedgegrid_assets.errors import StoreConflict
+from hedgegrid_assets.errors import StoreConflict, StoreUnreachable
 
 pytest.importorskip("obstore", reason="the extra `s3` is not installed")
 from hedgegrid_assets.store import Entry
 from hedgegrid_assets.store.bucket.leases import content_of, lease
+from hedgegrid_assets.store.bucket.packs import Packs
 from hedgegrid_assets.store.bucket.remembered import LARGEST, Contents, Folders
 
 LEASE = 0.4
@@ -211,3 +212,134 @@ def test_a_file_of_contents_that_cannot_be_used_is_done_without(tmp_path: Path) 
     broken = Contents(tmp_path / "c.sqlite")
     broken.keep("a", "1", b"one")
     assert broken.get("a", "1") is None
+
+
+# ---------------------------------------------------------------- packs
+
+
+DAYS = [f"2024-01-{day:02}" for day in range(1, 31)]
+
+
+class Machine:
+    """A machine with a scratch of its own, and how often it asked for a content by itself."""
+
+    def __init__(self, server: Server, scratch: Path, shown: str = "s3://b") -> None:
+        self._server, self.contents, self.asked = server, Contents(scratch), 0
+        self.packs = Packs(server, self.contents, self._entries, shown)
+        self.packs.root("catalog")
+
+    def _entries(self, folder: str) -> dict[str, Entry]:
+        found = {key.removeprefix(f"{folder}/"): version for key, (version, _) in self._server.held.items()}
+        return {name: Entry(f"{folder}/{name}", 1, version, 1) for name, version in found.items() if "/" not in name}
+
+    def put(self, name: str, data: bytes) -> None:
+        key = f"catalog/x.verdict/{name}"
+        held = self._server.peek(key)
+        version = self._server.swap(key, data, held[0]) if held else self._server.create(key, data)
+        self.contents.keep(key, version, data)
+        self.packs.unpacked(key)
+
+    def read(self, name: str) -> bytes:
+        key = f"catalog/x.verdict/{name}"
+        version, data = self._server.held[key]
+        kept = self.contents.get(key, version)
+        if kept is None and self.packs.unpack(key):
+            kept = self.contents.get(key, version)
+        if kept is None:
+            self.asked += 1
+            self.contents.keep(key, version, data)
+            self.packs.unpacked(key)
+        return kept or data
+
+
+def filled(tmp_path: Path) -> tuple[Server, Machine]:
+    """A folder of days, put there by a run that has come to its end."""
+    server = Server()
+    first = Machine(server, tmp_path / "first")
+    for day in DAYS:
+        first.put(f"{day}.json", day.encode())
+    first.packs.pack("catalog")
+    return server, first
+
+
+def packs_of(server: Server) -> dict[str, tuple[str, bytes]]:
+    return {key: said for key, said in server.held.items() if key.startswith("catalog/.hedgegrid/packs/")}
+
+
+def contents_by(machine: Machine) -> list[str]:
+    return [machine.read(f"{day}.json").decode() for day in DAYS]
+
+
+def test_a_new_machine_asks_for_a_pack_in_the_place_of_a_folder(tmp_path: Path) -> None:
+    server, _ = filled(tmp_path)
+    new = Machine(server, tmp_path / "new")
+    assert contents_by(new) == DAYS
+    assert new.asked == 3
+    again = Machine(server, tmp_path / "new")
+    assert contents_by(again) == DAYS
+    assert again.asked == 0
+
+
+def test_what_is_newer_than_its_pack_is_asked_for_and_packed_once_it_is_much(tmp_path: Path) -> None:
+    server, first = filled(tmp_path)
+    for day in DAYS[:5]:
+        first.put(f"{day}.json", b"corrected " + day.encode())
+    first.packs.pack("catalog")
+    new = Machine(server, tmp_path / "new")
+    assert contents_by(new) == [f"corrected {day}" for day in DAYS[:5]] + DAYS[5:]
+    assert new.asked == 5, "too few to write a pack anew for"
+    for day in DAYS[5:15]:
+        new.put(f"{day}.json", b"corrected " + day.encode())
+    new.packs.pack("catalog")
+    last = Machine(server, tmp_path / "last")
+    assert contents_by(last) == [f"corrected {day}" for day in DAYS[:15]] + DAYS[15:]
+    assert last.asked == 3
+    assert len(packs_of(server)) == 1
+
+
+def test_what_two_machines_have_learned_is_in_one_pack(tmp_path: Path) -> None:
+    server = Server()
+    one, two = Machine(server, tmp_path / "one"), Machine(server, tmp_path / "two")
+    for number, day in enumerate(DAYS):
+        (one if number % 2 else two).put(f"{day}.json", day.encode())
+    one.packs.pack("catalog")
+    two.packs.pack("catalog")
+    new = Machine(server, tmp_path / "new")
+    assert contents_by(new) == DAYS
+    assert new.asked == 3
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "nothing", "of another bucket"])
+def test_a_pack_that_is_damaged_or_anothers_is_done_without_and_made_anew(damage: str, tmp_path: Path) -> None:
+    server, _ = filled(tmp_path)
+    ((key, (version, data)),) = packs_of(server).items()
+    changed = {
+        "cut": data[:-10],
+        "flipped": data[:60] + bytes([data[60] ^ 1]) + data[61:],
+        "nothing": b"",
+        "of another bucket": data,
+    }[damage]
+    server.swap(key, changed, version)
+    shown = "s3://c" if damage == "of another bucket" else "s3://b"
+    new = Machine(server, tmp_path / "new", shown)
+    assert contents_by(new) == DAYS
+    assert new.asked == len(DAYS)
+    new.packs.pack("catalog")
+    last = Machine(server, tmp_path / "last", shown)
+    assert contents_by(last) == DAYS
+    assert last.asked == 3
+
+
+def test_a_server_that_fails_at_the_end_of_a_run_takes_nothing_from_it(tmp_path: Path) -> None:
+    class Failing(Server):
+        @override
+        def peek(self, key: str) -> tuple[str, bytes] | None:
+            raise StoreUnreachable("s3://b", "it is away", "wait")
+
+    server = Failing()
+    machine = Machine(server, tmp_path / "one")
+    for day in DAYS:
+        server.held[f"catalog/x.verdict/{day}.json"] = "1", day.encode()
+    assert contents_by(machine) == DAYS
+    machine.packs.pack("catalog")
+    assert packs_of(server) == {}

@@ -199,6 +199,22 @@ def test_a_second_run_asks_for_folders_alone_and_sends_nothing(catalog: str, ser
     assert [path for method, path in server.asked if method == "PUT" and not path.endswith("/.hedgegrid/lock")] == []
 
 
+def test_a_machine_that_knows_nothing_asks_for_packs_in_the_place_of_days(
+    catalog: str, server: Between, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    convert = arguments(tmp_path, catalog)
+    file = Path(convert[convert.index("--input") + 1])
+    days = "".join(f"{1_704_070_800_000 + day * 86_400_123},42000,1,buy,{day}\n" for day in range(12))
+    file.write_text(f"timestamp,price,size,side,trade_id\n{days}")
+    assert command(convert) == 0
+    monkeypatch.setenv("HEDGEGRID_SCRATCH", str(tmp_path / "another"))
+    server.asked.clear()
+    done = subprocess.run([sys.executable, "-m", "hedgegrid_assets", *convert], check=False)
+    assert done.returncode == 0
+    assert len(server.asked) <= 35, "16 as ever, 3 before each of 3 packs, and the definitions"
+    assert [path for method, path in server.asked if method == "PUT" and ".parquet" in path] == []
+
+
 def test_bytes_that_are_there_are_not_sent_again(catalog: str, server: Between, tmp_path: Path) -> None:
     assert command(arguments(tmp_path, catalog)) == 0
     server.asked.clear()

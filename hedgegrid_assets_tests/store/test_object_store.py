@@ -77,8 +77,8 @@ class Side:
 
 
 def _is_local(name: str) -> bool:
-    """Locks, and what is in the making: a bucket holds none."""
-    return name.endswith("lock") or "/.tmp/" in name or "/locks/" in name or "/tmp/" in name
+    """Locks, and what is in the making: a bucket holds none; and its packs, which a disk has not."""
+    return "/packs/" in name or name.endswith("lock") or "/.tmp/" in name or "/locks/" in name or "/tmp/" in name
 
 
 def _named(name: str) -> str:

@@ -29,10 +29,11 @@ from obstore.store import S3Store
 from hedgegrid_assets.errors import StoreConflict, StoreUnreachable
 from hedgegrid_assets.store.bucket.faults import again, asking
 from hedgegrid_assets.store.bucket.leases import lease
+from hedgegrid_assets.store.bucket.packs import FOOTER, Packs
 from hedgegrid_assets.store.bucket.remembered import LARGEST, Contents, Folders, contents_of
 from hedgegrid_assets.store.disk import make_folder
 from hedgegrid_assets.store.locks import locked_file, working_folder
-from hedgegrid_assets.store.objects import Entry, Level
+from hedgegrid_assets.store.objects import Entry, Level, StorePath
 
 _PATIENCE: Final = timedelta(seconds=30)
 _TRIES: Final = 4
@@ -49,7 +50,8 @@ class ObjectStore:
     """Publishes by one request, which puts an object there whole or not at all; conditions are the server's.
 
     A version is the server's etag. One question for a folder answers all about the objects in it, for some seconds, and
-    small contents are kept on this machine by their version. Who takes a lock asks anew.
+    small contents are kept by their version: on this machine, and together in the bucket for others. Who takes a lock
+    asks anew.
     """
 
     def __init__(self, bucket: str) -> None:
@@ -113,15 +115,25 @@ class ObjectStore:
 
     def read(self, key: str) -> bytes:
         """One request, or none for what is known of this version."""
-        found = self._found(key)
-        kept = self._contents.get(key, found.version)
+        kept = self._known(key, key, self._found(key).version)
         return self._read(key) if kept is None else kept
+
+    def _known(self, key: str, name: str, version: str) -> bytes | None:
+        """A small content that is known here, or that the pack of its folder holds."""
+        kept = self._contents.get(name, version)
+        if kept is None and self._packs.unpack(key):
+            kept = self._contents.get(name, version)
+        return kept
 
     def _read(self, key: str) -> bytes:
         with asking(self.shown("")):
             version, data = again(lambda: self._get_small(key))
-        self._contents.keep(key, version, data)
+        self._keep_content(key, key, version, data)
         return data
+
+    def _keep_content(self, key: str, name: str, version: str, data: bytes) -> None:
+        self._contents.keep(name, version, data)
+        self._packs.unpacked(key)
 
     def _get_small(self, key: str) -> tuple[str, bytes]:
         answer = obstore.get(self._client, key)
@@ -130,11 +142,11 @@ class ObjectStore:
     def footer(self, key: str) -> io.IOBase:
         """One request, or none for what is known of this version: a Parquet file without its rows."""
         found = self._found(key)
-        name = f"{key}#footer"
-        data = self._contents.get(name, found.version)
+        name = f"{key}{FOOTER}"
+        data = self._known(key, name, found.version)
         if data is None:
             data = _footer_in(partial(self._range, key), found.size)
-            self._contents.keep(name, found.version, data)
+            self._keep_content(key, name, found.version, data)
         return io.BytesIO(data)
 
     def _range(self, key: str, start: int, end: int) -> bytes:
@@ -188,9 +200,9 @@ class ObjectStore:
         size = file.stat().st_size
         self._folders.note(key, Entry(key, size, version, time.time_ns()))
         if key.endswith(".json") and size <= LARGEST:
-            self._contents.keep(key, version, file.read_bytes())
+            self._keep_content(key, key, version, file.read_bytes())
         if key.endswith(".parquet"):
-            self._contents.keep(f"{key}#footer", version, _footer_in(partial(_part_of, file), size))
+            self._keep_content(key, f"{key}{FOOTER}", version, _footer_in(partial(_part_of, file), size))
             copy = self._copy_of(key, version)  # it is most likely read again: compared, or digested
             make_folder(copy.parent)
             shutil.move(file, copy)
@@ -232,6 +244,15 @@ class ObjectStore:
 
     def settle(self, key: str) -> None:
         """What was answered is so."""
+
+    def remember(self, prefix: str) -> None:
+        """A request or two for each folder of which much was learned."""
+        self._packs.pack(prefix)
+
+    def at(self, prefix: str) -> StorePath:
+        """A prefix as the root of something."""
+        self._packs.root(prefix)
+        return StorePath(self, prefix)
 
     def prepare(self, prefix: str) -> None:
         """Ask once whether the server keeps its promises: that it can be written to, and that it looks at conditions."""
@@ -320,6 +341,10 @@ class ObjectStore:
     @cached_property
     def _contents(self) -> Contents:
         return contents_of(self.scratch(""), os.environ.get("AWS_ENDPOINT_URL", ""))
+
+    @cached_property
+    def _packs(self) -> Packs:
+        return Packs(self, self._contents, self._folders.entries, self.shown(""))
 
     @cached_property
     def _work(self) -> Path:

@@ -6,7 +6,7 @@ import threading
 import time
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +19,7 @@ from hedgegrid_assets.store.objects import Entry, Level
 _YOUNG: Final = 10.0
 """Seconds for which a folder is taken to be as it was seen; who takes a lock looks again."""
 _FOLDERS: Final = 256
+_KEEP: Final = "insert or replace into content values (?, ?, ?)"
 LARGEST: Final = 256 << 10
 """Bytes of a content that is kept."""
 
@@ -54,6 +55,12 @@ class Folders:
         folder = self._folder(prefix)
         with self._change:
             return Level(sorted(folder.folders), sorted(folder.entries))
+
+    def entries(self, prefix: str) -> dict[str, Entry]:
+        """The objects that lie directly below a prefix, by name."""
+        folder = self._folder(prefix)
+        with self._change:
+            return dict(folder.entries)
 
     def note(self, key: str, entry: Entry | None) -> None:
         """This process has put an object there, or (None) taken it away."""
@@ -117,7 +124,13 @@ class Contents:
     def keep(self, key: str, version: str, data: bytes) -> None:
         """In the place of an older version."""
         if version and len(data) <= LARGEST:
-            self._ask("insert or replace into content values (?, ?, ?)", key, version, data)
+            self._ask(_KEEP, key, version, data)
+
+    def keep_all(self, contents: Iterable[tuple[str, str, bytes]]) -> None:
+        """Many of them at once: key, version and content."""
+        with self._change, suppress(sqlite3.Error), self._database as database:
+            database.execute("begin")
+            database.executemany(_KEEP, contents)
 
     def _ask(self, what: str, *values: str | bytes) -> tuple[bytes, ...] | None:
         """The first row; None where there is none, or the file cannot be used."""
