@@ -6,14 +6,12 @@ ours carry the number of the attempt, and what counts is what still waits.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Final
 
 import dagster as dg
 
-from hedgegrid_assets.defs.partitions import RANGE_END, RANGE_START, day_of, key_of
+from hedgegrid_assets.defs.partitions import keys_of
 from hedgegrid_assets.defs.private import IN_PROGRESS_RUN_STATUSES
-from hedgegrid_assets.model import InstrumentDay
 
 CONTENT_TAG: Final = "hedgegrid/content"
 """What a run is to bring in, as a short digest."""
@@ -74,14 +72,8 @@ def is_in_flight(instance: dg.DagsterInstance, job: str) -> bool:
 
 def in_flight(instance: dg.DagsterInstance, job: str) -> set[str]:
     """Partition keys of the runs of a job that are not over."""
-    found: set[str] = set()
-    for run in instance.get_runs(dg.RunsFilter(job_name=job, statuses=list(IN_PROGRESS_RUN_STATUSES))):
-        first, last = (run.tags.get(tag) or run.tags.get("dagster/partition") for tag in (RANGE_START, RANGE_END))
-        if first and last:
-            day, end = day_of(first), day_of(last).date
-            dates = (day.date + timedelta(days=number) for number in range((end - day.date).days + 1))
-            found |= {str(key_of(InstrumentDay(day.instrument_id, date))) for date in dates}
-    return found
+    runs = instance.get_runs(dg.RunsFilter(job_name=job, statuses=list(IN_PROGRESS_RUN_STATUSES)))
+    return set[str]().union(*(keys_of(run.tags) for run in runs))
 
 
 def lost_runs(instance: dg.DagsterInstance, job: str, sensor: str, limit: int) -> Sequence[dg.DagsterRun]:

@@ -5,7 +5,7 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from enum import StrEnum
@@ -23,9 +23,9 @@ from hedgegrid_assets.defs.event_log import KeptSqliteEventLog
 from hedgegrid_assets.defs.failures import Fault
 from hedgegrid_assets.defs.instruments import instruments_materialized
 from hedgegrid_assets.defs.jobs import days_job
-from hedgegrid_assets.defs.keys import instruments_key, landing_key
+from hedgegrid_assets.defs.keys import catalog_key, instruments_key, landing_key
 from hedgegrid_assets.defs.landing import land, landing_materialized, raw_changed
-from hedgegrid_assets.defs.partitions import blocks_of, dates_of, key_of, range_tags
+from hedgegrid_assets.defs.partitions import blocks_of, dates_of, key_of, keys_of, range_tags
 from hedgegrid_assets.defs.private import InstanceRef, SqliteEventLogStorage, is_known
 from hedgegrid_assets.errors import EnvironmentFault, FeedsFileError, NoDataFetched, Refused, UsageError
 from hedgegrid_assets.model import InstrumentDay
@@ -174,10 +174,11 @@ def backfill(
         asked = f"{feed_name} {start or feed_context.feed.start} .. {end or feed_context.feed.end or 'today'}"
         raise NoDataFetched(asked, where, "; ".join(damaged) or "nothing of these days and instruments")
     take_over_outages(feed_context)
-    stale = [day for day in wanted if force or not is_fresh(feed_context, day)]
+    killed = _close_killed(instance, days_job(feed_context))
+    untold = _untold(feed_context, instance, wanted, killed)
+    stale = [day for day in wanted if force or day in untold or not is_fresh(feed_context, day)]
     unfresh = set(stale)
     told = _Progress(wanted, progress)
-    _close_killed(instance, days_job(feed_context))
     for day in wanted:
         if day not in unfresh:
             told.done(DayDone(day, Outcome.FRESH))
@@ -204,12 +205,18 @@ _NOT_OVER: Final = (
 )
 
 
-def _close_killed(instance: dg.DagsterInstance, job: str) -> None:
-    """Runs of backfills that were killed: nobody else would say that they are over, and they would look as if they ran."""
+def _close_killed(instance: dg.DagsterInstance, job: str) -> set[str]:
+    """Runs of backfills that were killed: nobody else would say that they are over, and they would look as if they ran.
+
+    Returns the partition keys of their days.
+    """
+    found: set[str] = set()
     for run in instance.get_runs(dg.RunsFilter(job_name=job, statuses=list(_NOT_OVER))):
         host, _, process = run.tags.get(BACKFILL_TAG, "").rpartition("/")[2].rpartition("-")
         if host == platform.node() and process.isdigit() and not is_alive(int(process), "python"):
             instance.report_run_failed(run, "its process was killed; the days that it had finished are good")
+            found |= keys_of(run.tags)
+    return found
 
 
 class _Progress:
@@ -265,6 +272,21 @@ def _is_told(instance: dg.DagsterInstance, key: dg.AssetKey, since_ns: int = 0) 
     """Dagster knows of an asset since then: who is killed between the work and the word has said nothing."""
     last = instance.get_latest_materialization_event(key)
     return last is not None and last.timestamp >= since_ns / NS_PER_SECOND
+
+
+def _untold(
+    feed_context: FeedContext, instance: dg.DagsterInstance, days: Iterable[InstrumentDay], killed: Collection[str]
+) -> set[InstrumentDay]:
+    """The days that Dagster does not hold all of that is said of them: a run may be killed between the work and the word.
+
+    Tables of the catalog are told last, but for their checks: so days of killed runs are told once more in any case. Of an
+    instance that is gone with the process nobody asks.
+    """
+    if instance.is_ephemeral:
+        return set()
+    keys = [catalog_key(feed_context, table) for table in feed_context.tables]
+    held = set[str].intersection(*(instance.get_materialized_partitions(key) for key in keys))
+    return {day for day in days if key_of(day) not in held or key_of(day) in killed}
 
 
 def _run(

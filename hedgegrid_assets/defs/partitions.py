@@ -1,6 +1,6 @@
 """Partitions: one for each UTC date and instrument of a feed, and runs over blocks of them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Final
 
@@ -66,6 +66,16 @@ def range_tags(block: Sequence[InstrumentDay]) -> dict[str, str]:
     until = f"{last.date:%m-%d}" if last.date.year == first.date.year else str(last.date)
     told = f"{first.date}..{until} {first.instrument_id}"  # short, as its column is narrow
     return {RANGE_START: str(key_of(first)), RANGE_END: str(key_of(last)), DAYS_TAG: told}
+
+
+def keys_of(tags: Mapping[str, str]) -> set[str]:
+    """The partition keys of a run, by its tags."""
+    first, last = (tags.get(tag) or tags.get("dagster/partition") for tag in (RANGE_START, RANGE_END))
+    if not first or not last:
+        return set()
+    day, end = day_of(first), day_of(last).date
+    dates = (day.date + timedelta(days=number) for number in range((end - day.date).days + 1))
+    return {str(key_of(InstrumentDay(day.instrument_id, date))) for date in dates}
 
 
 def day_of(key: str) -> InstrumentDay:

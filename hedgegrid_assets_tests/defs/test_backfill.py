@@ -137,6 +137,24 @@ def test_what_a_killed_backfill_did_not_come_to_tell_is_told_by_the_next(
             assert len(other.fetch_materializations(dg.AssetKey(["captures", name]), limit=9).records) == 1
 
 
+def test_days_that_are_made_but_dagster_never_heard_of_are_told_once(
+    feed_context: FeedContext, instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    """As of a run that was killed between a day's work and its word, of which all files are fresh."""
+    drop(feed_context, day_of(0) + day_of(1, marks=False))
+    filled(feed_context, instance)
+    catalog = [catalog_files(feed_context, name) for name in TABLES]
+    history = tmp_path / "history"
+    history.mkdir()
+    with dg.DagsterInstance.local_temp(str(history)) as kept:
+        keys = [dg.AssetKey(["captures", layer, name]) for layer in ("normalized", "catalog") for name in TABLES]
+        assert filled(feed_context, kept).ok
+        both = {partition(0), partition(1)}
+        assert [kept.get_materialized_partitions(key) for key in keys] == [both] * len(keys)
+        assert outcomes(filled(feed_context, kept)) == [("01", Outcome.FRESH), ("02", Outcome.FRESH)]
+    assert [catalog_files(feed_context, name) for name in TABLES] == catalog
+
+
 def test_a_damaged_manifest_is_told_with_the_days_that_need_it(tmp_path: Path, instance: dg.DagsterInstance) -> None:
     feed_context = feed_context_of(tmp_path)
     drop(feed_context, day_of(0) + day_of(1))
