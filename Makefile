@@ -33,7 +33,7 @@ test: $(READY) ## run the tests but for the slow ones, in less than 5 minutes: m
 	$(BIN)/pytest -n auto --dist worksteal -m "not slow and not network" $(ARGS)
 
 test-slow: $(READY) ## run the rest: kills, large files, readers against each other (those in a browser need Chromium)
-	$(BIN)/pytest -n auto --dist worksteal -m "slow and not network" $(ARGS)
+	$(BIN)/pytest -n auto --dist worksteal --durations 30 -m "slow and not network" $(ARGS)
 
 servers: $(READY) ## fetch what the tests of buckets and workers need, ~60 MB: without it they are skipped
 	$(UV) sync --locked --python $(BIN)/python --group servers

@@ -6,7 +6,8 @@ With ``--full`` no command is killed, but the disk is full at some point, as roo
 done, and when there is room the next run must give the same bytes.
 
 A trial kills a command by SIGKILL once or twice, at its n-th step that the disk or another process could see (a file
-opened for writing, synced, renamed, linked or removed; a folder made or removed), or after a while. Each command is a
+opened for writing, synced, renamed, linked or removed; a folder made or removed), or after a while (not with ``--steps``,
+which kills at the same points on any machine). Each command is a
 fork of this process, which has imported all and worked on nothing, so that a trial costs no start of Python.
 """
 
@@ -42,6 +43,8 @@ Tree = dict[str, bytes]
 
 _PATIENCE: Final = 120.0
 """Seconds, before a command is taken for one that hangs."""
+_TIMED: Final = 0.2
+"""So many of the kills come after a while: between two steps, as within a transaction of SQLite."""
 _OFTEN_LEFT: Final = 0.6
 """Of its time undisturbed, in which a command had more to import."""
 _STEPS: Final = frozenset(
@@ -84,15 +87,26 @@ class Trial:
 
 
 def trials(
-    count: int, seed: int, folder: Path, only: int | None = None, cases: Sequence[Case] = TURNS, *, full: bool = False
+    count: int,
+    seed: int,
+    folder: Path,
+    only: int | None = None,
+    cases: Sequence[Case] = TURNS,
+    *,
+    full: bool = False,
+    timed: float = _TIMED,
 ) -> Iterator[Trial]:
-    """So many trials, the cases in turn; the same seed draws the same points. ``full``: ``folder`` is a disk that may be filled."""
+    """So many trials, the cases in turn; the same seed draws the same points. ``full``: ``folder`` is a disk that may be filled.
+
+    ``timed``: how many of the kills come after a while, not at a step.
+    """
     known: dict[str, Undisturbed] = {}
     for number in range(count) if only is None else (only,):
         case = cases[number % len(cases)]
         if case.name not in known:
             known[case.name] = _undisturbed(case, folder / case.name.replace(" ", "-"))
-        yield (_full if full else _trial)(number, known[case.name], random.Random(f"{seed}/{number}"))
+        chance = random.Random(f"{seed}/{number}")
+        yield _full(number, known[case.name], chance) if full else _trial(number, known[case.name], chance, timed)
 
 
 def _undisturbed(case: Case, folder: Path) -> Undisturbed:
@@ -122,14 +136,14 @@ def _expect(case: Case, what: str, code: int, said: str) -> None:
         raise RuntimeError(f"{case.name}: {what} ended with {code}, undisturbed: {said}")
 
 
-def _trial(number: int, plain: Undisturbed, chance: random.Random) -> Trial:
+def _trial(number: int, plain: Undisturbed, chance: random.Random, timed: float) -> Trial:
     home = plain.folder / "home"
     shutil.rmtree(home)
     shutil.copytree(plain.folder / "ready", home, symlinks=True)
     killed: list[str] = []
     again = plain.case.again or plain.case.command
     for work in (plain.case.command, again)[: chance.choice((1, 1, 2))]:
-        at = chance.randrange(plain.steps) if chance.random() < 0.8 else None
+        at = chance.randrange(plain.steps) if chance.random() >= timed else None
         after = chance.uniform(0, plain.seconds * _OFTEN_LEFT) if at is None else None
         code, said = _forked(work, home, at, after)
         if code == -signal.SIGKILL:
@@ -316,6 +330,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", type=int, help="this trial alone")
     parser.add_argument("--case", help="these cases alone: the start of their names")
+    parser.add_argument("--steps", action="store_true", help="kill at steps alone, which are the same on any machine")
     parser.add_argument("--keep", type=Path, help="an empty folder to work in, which stays")
     parser.add_argument(
         "--full", type=Path, help="fill this disk instead of killing: a small one, such as a tmpfs of its own"
@@ -331,6 +346,7 @@ def main(words: Sequence[str] | None = None) -> int:
             said.only,
             cases,
             full=said.full is not None,
+            timed=0 if said.steps else _TIMED,
         ):
             sys.stdout.write(f"{trial}\n")
             sys.stdout.flush()

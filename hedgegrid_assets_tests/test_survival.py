@@ -36,7 +36,7 @@ print("\\n".join(found))
 @pytest.mark.timeout(900)
 def test_commands_killed_at_sixty_points_and_run_once_more_leave_the_bytes_of_undisturbed_runs() -> None:
     """In a process of its own, which has begun nothing, so that it may fork; more trials by hand: see ``survival``."""
-    command = [sys.executable, "-m", "hedgegrid_assets_tests.survival", "--trials", "60", "--seed", "12"]
+    command = [sys.executable, "-m", "hedgegrid_assets_tests.survival", "--trials", "60", "--seed", "12", "--steps"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "60 trials" in done.stdout
