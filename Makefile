@@ -64,7 +64,7 @@ dev: $(READY) ## the Dagster UI with its daemon, on this machine only: make dev 
 bench: $(READY) ## measure the conversion against nautilus' own loader and others, ~3 min: make bench ARGS="--only Tardis"
 	$(BIN)/python -m benchmarks $(ARGS)
 
-bench-full: $(READY) ## the same on 20M rows, with scale curves, many days and queries, ~40 min and 24 GB of memory
+bench-full: $(READY) ## the same on 20M rows, with scale curves, many days, queries, a bucket and workers, ~1 h and 24 GB of memory
 	$(BIN)/python -m benchmarks --full $(ARGS)
 
 lint: $(READY) ## check style, types, import contracts and the lock file

@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks import history, parts, plot
+from benchmarks import buckets, history, parts, plot
 from benchmarks.cases import CASES, Case
 from benchmarks.inputs import made
 from benchmarks.measure import Measured, Sample, compare, run, run_at_hand
@@ -35,7 +35,9 @@ def main(arguments: Sequence[str]) -> int:
     """Run what is asked for; 1 if a budget is missed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "--full", action="store_true", help="20M rows, scale curves, many days, queries, a year through Dagster"
+        "--full",
+        action="store_true",
+        help="20M rows, scale curves, many days, queries, a year through Dagster, a bucket, workers",
     )
     parser.add_argument("--only", default="", help="cases whose title has this text")
     parser.add_argument("--rounds", type=int, help="instead of each case's own number")
@@ -80,7 +82,7 @@ def main(arguments: Sequence[str]) -> int:
             "scale": {side: [asdict(point) for point in points] for side, points in scale.items()},
             "queries": [asdict(query) for query in asked_of],
         }
-        lines += ["", *_scale_table(scale), "", *_query_table(asked_of)]
+        lines += ["", *_scale_table(scale), "", *_query_table(asked_of), "", *buckets.table()]
         if asked.readme:
             (_HERE / "scale.svg").write_text(plot.scale(scale))
     print("\n".join(lines))

@@ -7,6 +7,7 @@ what a clean build on a disk holds, no day is lost, and no run is left as if it 
 import argparse
 import os
 import random
+import resource
 import shutil
 import signal
 import subprocess
@@ -62,7 +63,13 @@ class Asked:
 
 @dataclass
 class Told:
-    """What came of it. ``failures``: why runs failed that were tried again."""
+    """What came of it.
+
+    Attributes:
+        failures: Why runs failed that were tried again.
+        work: Seconds from the first run to the end of the last.
+        cpu: Seconds of the workers that were not killed.
+    """
 
     runs: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
@@ -70,6 +77,8 @@ class Told:
     left: list[str] = field(default_factory=list)
     differ: list[str] = field(default_factory=list)
     days: int = 0
+    work: float = 0.0
+    cpu: float = 0.0
     seconds: float = 0.0
     valid: bool = False
 
@@ -229,13 +238,23 @@ def trial(asked: Asked, folder: Path) -> Told:
         stack.callback(workers.close)
         stack.enter_context(daemon(folder, environment))
         submit(instance, asked)
+        begun = time.monotonic()
         _kill_at_random(asked, instance, workers, told)
+        told.work, used = time.monotonic() - begun, _cpu_of_children()
+        workers.close()
+        told.cpu = _cpu_of_children() - used
         told.runs = Counter(str(run.status.value) for run in instance.get_runs())
         told.failures = list(_failures(instance))
         told.left = [run.run_id for run in instance.get_runs() if run.status not in OVER]
         _compare(asked, folder, bucket, told)
     told.seconds = time.monotonic() - started
     return told
+
+
+def _cpu_of_children() -> float:
+    """Seconds of the processes that were waited for, and of theirs."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def _kill_at_random(asked: Asked, instance: dg.DagsterInstance, workers: Workers, told: Told) -> None:

@@ -12,6 +12,7 @@ import dagster as dg
 import pytest
 import yaml
 from dagster._config import process_config
+from dagster._core.instance.config import dagster_instance_config
 
 from hedgegrid_assets.config.feeds import read_feeds
 from hedgegrid_assets.defs import load
@@ -124,19 +125,72 @@ def test_the_run_launcher_of_kubernetes_takes_what_its_values_say() -> None:
         "volumes": given["volumes"],
         "volume_mounts": given["volumeMounts"],
         "resources": given["resources"],
-        "run_k8s_config": {snake(name): value for name, value in given["runK8sConfig"].items()},
+        "run_k8s_config": snakes(given["runK8sConfig"]),
     }
     result = process_config(launchers.K8sRunLauncher.config_type(), config)
     assert result.success, result.errors
 
 
+def snakes(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {snake(name): value for name, value in given.items()}
+
+
+def instance_of(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What the chart's ``configmap-instance.yaml`` writes of the values into dagster.yaml, but for the launcher and Postgres."""
+    daemon, concurrency = values["dagsterDaemon"], values["concurrency"]
+    coordinator = daemon["runCoordinator"]
+    return {
+        "run_coordinator": {
+            "module": "dagster.core.run_coordinator",
+            "class": coordinator["type"],
+            "config": snakes(coordinator["config"]["queuedRunCoordinator"]),
+        },
+        "concurrency": {"pools": snakes(concurrency["pools"]), "runs": snakes(concurrency["runs"])},
+        "run_monitoring": snakes(daemon["runMonitoring"]),
+        "run_retries": snakes(daemon["runRetries"]),
+        "backfills": snakes(daemon["backfills"]),
+    }
+
+
+def test_dagster_takes_the_instance_that_the_chart_makes_of_the_values(tmp_path: Path) -> None:
+    assert VALUES["concurrency"]["enabled"], "else the chart leaves it out"
+    made = instance_of(VALUES)
+    (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(made), encoding="utf-8")
+    taken, _ = dagster_instance_config(str(tmp_path))
+    assert taken["concurrency"] == {
+        "pools": {"granularity": "run", "default_limit": 4},
+        "runs": {"max_concurrent_runs": 20},
+    }
+    made["run_coordinator"]["config"]["max_concurrent_runs"] = 20
+    (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(made), encoding="utf-8")
+    with pytest.raises(dg.DagsterInvalidConfigError, match="incompatible"):
+        dagster_instance_config(str(tmp_path))
+
+
+def test_what_runs_get_of_their_code_location_is_what_dagster_takes() -> None:
+    context = pytest.importorskip("dagster_k8s.container_context", reason="no dagster-k8s: make servers")
+    (given,) = VALUES["dagster-user-deployments"]["deployments"]
+    assert given["includeConfigInLaunchedRuns"]["enabled"]
+    k8s = {
+        "image_pull_policy": given["image"]["pullPolicy"],
+        "env": given["env"],
+        "env_secrets": [each["name"] for each in given["envSecrets"]],
+        "resources": given["resources"],
+    }
+    made = context.K8sContainerContext.create_from_config({"k8s": k8s})
+    assert made.run_k8s_config.container_config["env_from"][0]["secret_ref"]["name"] == "hedgegrid-bucket"
+    with pytest.raises(dg.DagsterInvalidConfigError):
+        context.K8sContainerContext.create_from_config({"k8s": {**k8s, "env_secret": []}})
+
+
 def test_the_daemon_of_kubernetes_is_set_as_that_of_workers() -> None:
     daemon = VALUES["dagsterDaemon"]
     workers = yaml.safe_load((DEPLOY / "celery/dagster.yaml").read_text(encoding="utf-8"))
-    monitoring = {snake(name): value for name, value in daemon["runMonitoring"].items()}
+    monitoring = snakes(daemon["runMonitoring"])
     assert monitoring["max_resume_run_attempts"] == workers["run_monitoring"]["max_resume_run_attempts"]
     assert monitoring["max_runtime_seconds"] == workers["run_monitoring"]["max_runtime_seconds"]
-    assert {snake(name): value for name, value in daemon["backfills"].items()} == workers["backfills"]
+    assert snakes(daemon["backfills"]) == workers["backfills"]
+    assert snakes(VALUES["concurrency"]["pools"]) == workers["concurrency"]["pools"]
     assert VALUES["postgresql"]["postgresqlScheme"] == "postgresql+psycopg2"
 
 
