@@ -140,6 +140,8 @@ class DayContext:
         unplaced_files: Files of the day of which too many lines have no place, each with ``file, lines, unplaced``.
         left_empty: Column -> values that it could not hold.
         reshaped: What -> how many rows more than the source has were made so; below zero: fewer.
+        made_of: Rule of the table whose rows these were made of -> its answer for those: passed, and its numbers.
+        beside: Table -> what comparing its day with this one has told (see ``Table.beside``).
     """
 
     counts: RowCounts | None = None
@@ -156,6 +158,8 @@ class DayContext:
     unplaced_files: Sequence[Mapping[str, Any]] = ()
     left_empty: Mapping[str, int] = field(default_factory=dict)
     reshaped: Mapping[str, int] = field(default_factory=dict)
+    made_of: Mapping[str, tuple[bool | None, Mapping[str, Any]]] = field(default_factory=dict)
+    beside: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -1,6 +1,6 @@
 """Tables, and the rules and counters that they are judged by."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
@@ -99,6 +99,14 @@ class Judges(Protocol):
 
     def __call__(self, day: Counted, /) -> Judgement:
         """The answer for a day."""
+        ...
+
+
+class Compares(Protocol):
+    """Compares what two tables have of one day, block by block in memory form."""
+
+    def __call__(self, mine: Iterator[pl.DataFrame], other: Iterator[pl.DataFrame], /) -> Mapping[str, Any]:
+        """What a rule is judged by; small, and known to JSON."""
         ...
 
 
@@ -232,6 +240,7 @@ class Table:
         is_trades: Its rows are trades, whose large gaps are counted as the guide does.
         is_book: Its rows are changes of an order book, which is what a picture shows.
         made_up: Which rows are of our own making and so have not arrived; None: none.
+        beside: Table -> what compares its day with this one, where both are as the source sent them.
     """
 
     name: str
@@ -254,6 +263,7 @@ class Table:
     kind_setting: str = ""
     made_up: pl.Expr | None = None
     is_book: bool = False
+    beside: Mapping[str, Compares] = field(default_factory=dict)
 
     @property
     def value(self) -> str:

@@ -1,6 +1,6 @@
 """Bars: open, high, low, close and volume of a period; one table a period, as one folder of Nautilus holds one kind of them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -8,7 +8,10 @@ import polars as pl
 
 from hedgegrid_assets.model import (
     Column,
+    Counted,
+    Effect,
     Encoding,
+    Judgement,
     NautilusColumn,
     NautilusForm,
     Rule,
@@ -17,10 +20,12 @@ from hedgegrid_assets.model import (
     TableMapping,
 )
 from hedgegrid_assets.tables import rules
-from hedgegrid_assets.timestamps import NS_PER_SECOND
+from hedgegrid_assets.tables.rules.counters import Extent
+from hedgegrid_assets.timestamps import NS_PER_SECOND, iso
 
 PRICES: Final = ("open", "high", "low", "close")
 OHLCV: Final = (*PRICES, "volume")
+_TRADES: Final = "trade_tick"
 _LARGEST_VOLUME: Final = 34_028_236_692_093
 _SLACK_NS: Final = NS_PER_SECOND
 """A bar is stamped so shortly before the next one begins: venues write ..59.999 s."""
@@ -99,6 +104,81 @@ def _rules(period: Period) -> tuple[Rule, ...]:
     )
 
 
+def _bars_whole(day: Counted) -> Judgement:
+    """The first bar may lack what was traded before the record began, and the last what was traded after its end."""
+    passed, told = day.known.made_of.get(rules.DAY_COVERED.name, (None, {}))
+    span = day.of(Extent)
+    edges = (("start_missing_s", span.first), ("end_missing_s", span.last))
+    cut = [iso(at) for edge, at in edges if at is not None and told and told[edge] > told["allowed_s"]]
+    return Judgement(passed, 0, {**told, "cut": list(dict.fromkeys(cut))} if told else {})
+
+
+def _of_all_trades(day: Counted) -> Judgement:
+    passed, told = day.known.made_of.get(rules.NO_SEQUENCE_GAPS.name, (None, {}))
+    return Judgement(passed, 0, {name: told[name] for name in ("ids_missing", "holes") if name in told})
+
+
+def _volume_as_traded(day: Counted) -> Judgement:
+    """Off where there are no trades beside, or no bar of a time that these cover for sure."""
+    told = day.known.beside.get(_TRADES, {})
+    differ = told.get("differ", 0)
+    return Judgement(not differ if told.get("compared") else None, differ, told)
+
+
+_AGAINST_TRADES: Final = (
+    Rule(
+        "bars_whole",
+        Severity.WARN,
+        "gap_report",
+        "no bar is made of trades whose record begins or ends within its period",
+        judge=_bars_whole,
+        counters=(Extent,),
+        effect=Effect.PARTIAL,
+        seen_while_normalizing=True,
+    ),
+    Rule(
+        "bars_of_all_trades",
+        Severity.WARN,
+        "gap_report",
+        "the ids of the trades that bars are made of go on without holes",
+        judge=_of_all_trades,
+        effect=Effect.DEGRADES,
+        seen_while_normalizing=True,
+    ),
+    Rule(
+        "volume_as_traded",
+        Severity.WARN,
+        "quality",
+        "the volume of each candle is that of the trades of its time, where the day has both",
+        judge=_volume_as_traded,
+        seen_while_normalizing=True,
+    ),
+)
+
+
+def _beside_trades(period_ns: int, bars: Iterator[pl.DataFrame], trades: Iterator[pl.DataFrame]) -> dict[str, Any]:
+    """Volumes of candles that differ from what was traded in their time, by the venue's clock.
+
+    Of the first and the last period with a trade not all trades may be of this day, since days are cut by arrival.
+    """
+    number = (pl.col("ts_event") // period_ns).alias("number")
+    sums = [block.group_by(number).agg(traded=pl.col("size").sum()) for block in trades]
+    if not sums:
+        return {"compared": 0}
+    traded = pl.concat(sums).group_by("number").agg(pl.col("traded").sum())
+    inside = (pl.col("number") > traded["number"].min()) & (pl.col("number") < traded["number"].max())
+    mine = [block.select(number, "volume", "ts_event").filter(inside) for block in bars]
+    both = pl.concat(mine).join(traded, on="number", how="left").with_columns(pl.col("traded").fill_null(0))
+    differ = both.filter(pl.col("volume") != pl.col("traded"))
+    told = {"compared": len(both), "differ": len(differ)}
+    first = differ.row(0, named=True) if len(differ) else {}
+    return told | (
+        {"first": iso(first["ts_event"]), "volume": str(first["volume"]), "traded": str(first["traded"])}
+        if first
+        else {}
+    )
+
+
 def _table(period: Period) -> Table:
     kind = f"{{id}}-{period.spec}-LAST-EXTERNAL"
     price = partial(Column, dtype=pl.Decimal(38, 16), precision="price", positive=True, maximum=17_014_118_346_046)
@@ -144,11 +224,13 @@ def _table(period: Period) -> Table:
             *rules.STORED,
             rules.NO_TIME_GAPS,
             rules.DAY_COVERED,
+            *_AGAINST_TRADES,
             rules.on_tick(*PRICES),
             *rules.OBSERVED,
         ),
         code_version=1,
         kind_setting="bar_kind",
+        beside={_TRADES: partial(_beside_trades, period.ns)},
     )
 
 

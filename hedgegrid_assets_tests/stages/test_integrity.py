@@ -157,7 +157,18 @@ class Day:
 
 def day_of(table: Table) -> Day:
     frame = clean(table)
-    return Day(table, frame, counted(frame))
+    known = counted(frame)
+    return Day(table, frame, replace(known, **AGAINST_TRADES) if table is BAR else known)
+
+
+AGAINST_TRADES: dict[str, Any] = {
+    "made_of": {
+        "day_covered": (True, {"start_missing_s": 5.0, "end_missing_s": 0.0, "allowed_s": 60.0}),
+        "no_sequence_gaps": (True, {"ids_missing": 0, "holes": 0}),
+    },
+    "beside": {"trade_tick": {"compared": 1_438, "differ": 0}},
+}
+"""What is known of the trades of a clean day of bars."""
 
 
 def at(row: int, column: str, value: pl.Expr) -> Callable[[pl.DataFrame], pl.DataFrame]:
@@ -209,6 +220,13 @@ BROKEN: dict[str, Callable[[Day], Day]] = {
     "ohlc_in_order": lambda day: day.with_frame(at(7, "high", pl.lit("42000.09"))),
     "volume_possible": lambda day: day.with_frame(at(7, "volume", pl.lit("-0.001"))),
     "one_bar_a_period": lambda day: day.with_frame(at(7, "ts_event", pl.col("ts_event").shift(1))),
+    "bars_whole": lambda day: day.knowing(
+        made_of={"day_covered": (False, {"start_missing_s": 3_605.0, "end_missing_s": 0.0, "allowed_s": 60.0})}
+    ),
+    "bars_of_all_trades": lambda day: day.knowing(
+        made_of={"no_sequence_gaps": (False, {"ids_missing": 7, "holes": 1})}
+    ),
+    "volume_as_traded": lambda day: day.knowing(beside={"trade_tick": {"compared": 1_438, "differ": 2}}),
     "known_at_its_close": lambda day: day.with_frame(at(7, "ts_init", pl.col("ts_event") - 1)),
     "sizes_not_negative": lambda day: day.with_frame(at(7, "ask_size", pl.lit("-0.001"))),
     "bid_not_above_ask": lambda day: day.with_frame(at(7, "bid_price", pl.lit("42000.21"))),

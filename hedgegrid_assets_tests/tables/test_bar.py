@@ -219,6 +219,81 @@ def test_a_configuration_names_bars_by_their_length_and_some_are_made_of_trades_
     assert verdict("trade_tick")["rows"]["out"] == 5
 
 
+# ---------------------------------------------------------------- beside the trades
+
+
+def answer(name: str, table: str = "bar_1_minute") -> tuple[bool | None, dict[str, Any]]:
+    found = next(answer for answer in verdict(table)["rules"] if answer["name"] == name)
+    return found["passed"], found["numbers"]
+
+
+def test_bars_at_the_ends_of_a_record_that_begins_and_ends_within_a_day_are_told_by_name() -> None:
+    hour = 60 * 60_000_000_000
+    within = [trade(n, minute_ns(754) + 40 * NS_PER_SECOND + n * hour // 60, "42000.10") for n in range(1, 150)]
+    captured(*within)
+    assert replay("bars,bars_1h,bars_1d") == 0
+    for table, ends in (
+        ("bar_1_minute", ["2024-01-01T12:35:59.999999999Z", "2024-01-01T15:03:59.999999999Z"]),
+        ("bar_1_hour", ["2024-01-01T12:59:59.999999999Z", "2024-01-01T15:59:59.999999999Z"]),
+        ("bar_1_day", ["2024-01-01T23:59:59.999999999Z"]),
+    ):
+        passed, told = answer("bars_whole", table)
+        assert (passed, told["cut"], verdict(table)["status"]) == (False, ends, "partial")
+    assert answer("volume_as_traded") == (None, {})
+
+
+def test_bars_of_trades_that_reach_over_the_day_are_whole_and_missing_ids_are_told() -> None:
+    whole = [trade(n, minute_ns(0) + n * 30 * NS_PER_SECOND, "42000.10") for n in range(1, 2_880)]
+    captured(*whole)
+    assert replay("bars_1d") == 0
+    assert (verdict("bar_1_day")["status"], answer("bars_whole", "bar_1_day")[1]["cut"]) == ("complete", [])
+    captured(*whole[:900], *whole[903:])
+    assert replay("bars_1d", "--output", "other") == 0
+    found = read_verdict(Places(Path("data"), Path("other")), TABLES["bar_1_day"], InstrumentDay(ID, DAY))
+    assert found is not None
+    assert (found.status, found.numbers_of("bars_of_all_trades")) == ("degraded", {"ids_missing": 3, "holes": 1})
+
+
+def with_trades(*volumes: str) -> list[bytes]:
+    """Candles of the first minutes, and two trades of 0.5 in each of six."""
+    trades = [
+        trade(1 + 2 * minute + place, minute_ns(minute) + (10 + 30 * place) * NS_PER_SECOND, "42000.10")
+        for minute in range(6)
+        for place in range(2)
+    ]
+    return [*trades, *(kline(minute, v=volume) for minute, volume in enumerate(volumes))]
+
+
+def test_the_volume_of_candles_is_held_against_the_trades_of_the_same_day() -> None:
+    captured(*with_trades("9.000", "1.000", "1.001", "1.000", "0.250", "9.000"))
+    assert replay("trades,bars") == 0
+    passed, told = answer("volume_as_traded")
+    assert (passed, told["compared"], told["differ"]) == (False, 4, 2), "the first and the last may reach over the day"
+    assert (told["first"], told["volume"], told["traded"]) == ("2024-01-01T00:02:59.999000000Z", "1.001", "1.000")
+    assert told["compared_with"] == verdict("trade_tick")["content_digest"]
+    assert run(["report", "data/catalog", "--output", "r.html", "-q"]) == 0
+    assert "volume_as_traded" in Path("r.html").read_text()
+    assert validate_catalog("data/catalog").ok
+
+
+def test_candles_that_fit_the_trades_pass_and_are_compared_again_once_the_trades_are_others(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    fits = with_trades(*["1.000"] * 6)
+    captured(*fits)
+    assert replay("bars") == 0
+    assert answer("volume_as_traded")[0] is None
+    assert replay("trades,bars") == 0
+    assert (answer("volume_as_traded")[0], answer("volume_as_traded")[1]["compared"]) == (True, 4)
+    before = Path(PLACES.verdict(ID, "bar_1_minute", DAY)).stat().st_mtime_ns
+    assert replay("trades,bars") == 0
+    assert Path(PLACES.verdict(ID, "bar_1_minute", DAY)).stat().st_mtime_ns == before
+    captured(*fits[:4], *fits[5:])
+    capsys.readouterr()
+    assert replay("trades,bars", "--force") == 0
+    assert answer("volume_as_traded")[1]["differ"] == 1
+
+
 def test_a_trace_of_a_bar_ends_at_the_trade_that_closed_it(capsys: pytest.CaptureFixture[str]) -> None:
     captured(*TRADES)
     assert replay("bars") == 0

@@ -5,6 +5,7 @@ from hedgegrid_assets.errors import PrecisionTooFine, RowsWouldBeLost
 from hedgegrid_assets.model import DayContext, Identity, InstrumentDay, RowCounts, Table
 from hedgegrid_assets.stages.earlier import Earlier
 from hedgegrid_assets.stages.integrity import DayRules
+from hedgegrid_assets.stages.normalize.beside import compared
 from hedgegrid_assets.stages.normalize.order import InOrder
 from hedgegrid_assets.stages.normalize.recipe import Normalized, Recipe, to_blame
 from hedgegrid_assets.stages.normalize.rejects import Rejects
@@ -48,6 +49,9 @@ class TableWriter:
         self._order.finish()
         new = self._frame.complete()
         known = self._known(self._frame.rows)
+        known.made_of = self._frame.made_of(known)
+        if not self._recipe.is_made(self.table):
+            known.beside = compared(self._places, self._day, self.table, new)
         note = None
         if earlier is not None:
             try:

@@ -9,6 +9,7 @@ import pyarrow as pa
 from hedgegrid_assets.errors import DataError
 from hedgegrid_assets.model import Channel, Identity, InstrumentDay, Source, Status, Table, Thresholds
 from hedgegrid_assets.stages.frames import Precisions, frame_metadata
+from hedgegrid_assets.stages.normalize.beside import compared_with_todays
 from hedgegrid_assets.stages.raw import RawDay, files_to_blame
 from hedgegrid_assets.stages.verdict import Verdict, goes_on, read_verdict
 from hedgegrid_assets.store import Places, StorePath
@@ -53,6 +54,10 @@ class Recipe:
         made_of = self.channel.tables[table.name].made_of
         return TABLES[made_of] if made_of else table
 
+    def is_made(self, table: Table) -> bool:
+        """Its rows are made of those of another table."""
+        return self.base_of(table) is not table
+
     def identity_of(self, table: Table) -> Identity:
         """When two rows of a table, or of the one that it is made of, are one."""
         return self.channel.tables[self.base_of(table).name].identity or self.channel.identity
@@ -77,6 +82,7 @@ def is_current(places: Places, day: InstrumentDay, table: Table, raw: RawDay, re
         verdict is not None
         and judges_so(verdict, table, raw, recipe)
         and goes_on(places, table, day, verdict)
+        and (recipe.is_made(table) or compared_with_todays(places, day, table, verdict))
         and _is_made_from(places.frame(day.instrument_id, table.folder, day.date), raw)
     )
 

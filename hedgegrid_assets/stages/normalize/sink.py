@@ -3,12 +3,13 @@
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import polars as pl
 
-from hedgegrid_assets.model import Identity, InstrumentDay, Table
+from hedgegrid_assets.model import DayContext, Effect, Identity, InstrumentDay, Table
 from hedgegrid_assets.stages.frames import (
     ContentDigest,
     FrameWriter,
@@ -56,6 +57,7 @@ class DayFrame:
         self._other = other
         self._names = frame_schema(recipe.base_of(table), recipe.precisions).names()
         self._waiting = self._whole_day()
+        self._made_of = self._rules_made_of()
         self._file: FrameFile | None = None
         self.rows = 0
         self.reshaped: Mapping[str, int] = {}
@@ -72,9 +74,25 @@ class DayFrame:
             return Reshaped(folder, made, at_once=each)
         return LastRows(folder, self._table.whole_day, day_end(self._day.date)) if self._table.whole_day else None
 
+    def _rules_made_of(self) -> DayRules | None:
+        """What looks for holes in the rows of another table that these are made of."""
+        base = self._recipe.base_of(self._table)
+        if base is self._table:
+            return None
+        holes = tuple(rule for rule in base.rules if rule.effect is not Effect.NONE)
+        return DayRules(replace(base, rules=holes), self._day.date, self._recipe.thresholds_of(base))
+
+    def made_of(self, known: DayContext) -> dict[str, tuple[bool | None, Mapping[str, Any]]]:
+        """Answers of rules for the rows that these are made of, once all are in."""
+        if self._made_of is None:
+            return {}
+        return {result.name: (result.passed, result.numbers) for result in self._made_of.judge(known)[1]}
+
     def add(self, frame: pl.DataFrame) -> None:
         """Take rows; columns beyond those of a stored frame are left out."""
         rows = frame.select(self._names)
+        if self._made_of is not None:
+            self._made_of.add(rows)
         for ready in [rows] if self._waiting is None else self._waiting.add(rows):
             self._put(ready)
 
@@ -93,6 +111,7 @@ class DayFrame:
         file, self._file, self.rows = self._file, None, 0
         stored = iter(()) if file is None else file.take_back()
         waiting = self._waiting
+        self._made_of = self._rules_made_of()
         if isinstance(waiting, Reshaped):
             self._waiting = self._whole_day()
             return waiting.take_back(stored)
