@@ -40,7 +40,7 @@ servers: $(READY) ## fetch what the tests of buckets and workers need, ~60 MB: w
 
 nautilus2: $(READY) ## NautilusTrader 2.x in .nautilus2, for the tests that compare with it: without it they are skipped
 	$(UV) venv --quiet --clear --python $(BIN)/python .nautilus2
-	$(UV) pip install --quiet --python .nautilus2/bin/python --prerelease allow "nautilus_trader==$(NAUTILUS2)" pyarrow
+	$(UV) pip install --quiet --python .nautilus2/bin/python "nautilus_trader==$(NAUTILUS2)" msgspec numpy "polars>=2.1,<3" pyarrow pydantic
 
 trial-scale: $(READY) ## Celery workers over PostgreSQL, Redis and SeaweedFS, killed at random; the bucket must be as of a clean build: make trial-scale DAYS=60
 	$(BIN)/python -m hedgegrid_assets_tests.trial_scale --days $(DAYS) --kills $(KILLS) --seed $(SEED)

@@ -33,11 +33,6 @@ LATE = (
     Late("backtest.nautilus1", "pandas", "half a second; only an equity curve has such times"),
     Late("backtest.picture", "PIL", "only a picture that is drawn needs it"),
     Late("backtest.result", "ruamel.yaml", "a tenth of a second, at the end of a run"),
-    Late(
-        "backtest.worker",
-        "hedgegrid_assets.backtest.nautilus1",
-        "another generation of Nautilus is refused before it is imported",
-    ),
     Late("cli", "ctypes", "only a conversion needs it"),
     Late("cli", "hedgegrid_assets.backtest", COMMAND),
     Late("cli", "hedgegrid_assets.config", COMMAND),

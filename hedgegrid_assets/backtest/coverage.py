@@ -9,9 +9,10 @@ from typing import Any, Final, Literal
 import polars as pl
 import pyarrow.parquet as pq
 
-from hedgegrid_assets.errors import CoverageRefused, EngineOfOther, InstrumentNotHeld, NoDataFetched, NoSuchCatalog
-from hedgegrid_assets.model import GENERATION, InstrumentDay, Table
-from hedgegrid_assets.stages.catalog import ACCEPTED, held_generation, is_current
+from hedgegrid_assets.errors import CoverageRefused, InstrumentNotHeld, NoDataFetched, NoSuchCatalog
+from hedgegrid_assets.instruments import definitions_file
+from hedgegrid_assets.model import InstrumentDay, Table
+from hedgegrid_assets.stages.catalog import ACCEPTED, is_current
 from hedgegrid_assets.stages.catalog.files import days_in, folder_in
 from hedgegrid_assets.stages.catalog.generations import INSTRUMENT_FOLDERS
 from hedgegrid_assets.stages.verdict import read_verdict
@@ -121,9 +122,6 @@ def cover(
     places = Places.of_catalog(catalog)
     if not (places.catalog / "data").is_dir():
         raise NoSuchCatalog(places.catalog.address)
-    held = held_generation(places)
-    if held not in {None, GENERATION}:
-        raise EngineOfOther(places.catalog, held or 0)
     here = _Here(places.catalog, copies)
     _check_instruments(places, {instrument_id for _, instrument_id in streams}, here)
     files_of = {stream: _held(places, *stream) for stream in streams}
@@ -200,6 +198,8 @@ def _check_instruments(places: Places, wanted: set[str], here: _Here) -> None:
             raise InstrumentNotHeld(instrument_id, places.catalog, sorted(there))
         for path in folder.files(".parquet"):
             here.file(path)
+    if (plain := definitions_file(places.catalog)).exists():  # what 2.x leaves out of a definition
+        here.file(plain)
 
 
 def _held(places: Places, table: str, instrument_id: str) -> dict[date, list[StorePath]]:
@@ -299,7 +299,8 @@ def _outer(stream: Covered) -> list[Path]:
 
 
 def _arrivals(file: Path) -> tuple[int, int]:
-    times = pl.scan_parquet(file).select(first=pl.col("ts_init").min(), last=pl.col("ts_init").max()).collect()
+    arrivals = pl.col("ts_init").cast(pl.Int64)
+    times = pl.scan_parquet(file).select(first=arrivals.min(), last=arrivals.max()).collect()
     return int(times["first"][0]), int(times["last"][0])
 
 

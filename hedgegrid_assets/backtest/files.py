@@ -6,6 +6,7 @@ from typing import Final
 import polars as pl
 import pyarrow.parquet as pq
 
+from hedgegrid_assets.stages.catalog.generations import generation_of_schema
 from hedgegrid_assets.stages.catalog.nautilus import from_nautilus
 from hedgegrid_assets.tables import TABLES, bar
 
@@ -29,5 +30,6 @@ FINER: Final = frozenset({TRADES, QUOTES, *BOOKS})
 
 
 def read(table: str, file: Path) -> pl.DataFrame:
-    """The rows of a file, in its order; decimals are exact."""
-    return from_nautilus(TABLES[table], pq.read_table(file))
+    """The rows of a file of either generation, in its order; decimals are exact."""
+    rows = pq.read_table(file)
+    return from_nautilus(TABLES[table], rows, generation_of_schema(rows.schema))

@@ -1,7 +1,7 @@
 """What an engine is asked to run, and what it answers: plain values, which know no version of Nautilus.
 
-``Engine`` is the whole interface: ``nautilus1`` is the one of 1.x, and another version is one more module like it. The
-job goes to the engine's process as JSON; what happened comes back as Parquet files and an ``Outcome``.
+``Engine`` is the whole interface: ``nautilus1`` is the one of 1.x, ``nautilus2`` of 2.x, and another version is one more module
+like them. The job goes to the engine's process as JSON; what happened comes back as Parquet files and an ``Outcome``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -67,12 +67,13 @@ class Fees:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One run. ``venues`` and ``engine`` are in Nautilus' own names; times in ns, the end exclusive.
+    """One run, by the ``generation`` of Nautilus that reads the catalog. ``venues`` and ``engine`` are in Nautilus' own names; times in ns, the end exclusive.
 
     ``instruments``: id -> fees in place of the definition's. ``needs_fees``: without any that are known there is no
     run. All of them are multiplied by ``fee_factor``. ``paths``: where a strategy's module is looked for as well.
     """
 
+    generation: int
     catalog: str
     instruments: Mapping[str, Fees | None]
     needs_fees: bool
@@ -81,6 +82,7 @@ class Job:
     engine: Mapping[str, Any]
     streams: Sequence[Stream]
     settlements: Sequence[Settlement]
+    pays_funding: bool
     start_ns: int
     end_ns: int
     folder: str
@@ -120,13 +122,22 @@ class Contract:
 
 
 @dataclass(frozen=True, slots=True)
+class Missed:
+    """A settlement that was not paid, and why."""
+
+    instrument_id: str
+    at_ns: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What came of a job.
 
     Attributes:
         delivered: Stream name -> events that the engine has taken.
         payments: Funding booked.
-        unbooked: Settlements that were due after the last event.
+        missed: Settlements that were not paid.
         contracts: Of the instruments.
         balances: Currency -> total at the end, as the engine has it.
         versions: Of the engine.
@@ -139,7 +150,7 @@ class Outcome:
 
     delivered: Mapping[str, int]
     payments: Sequence[Payment]
-    unbooked: Sequence[Settlement]
+    missed: Sequence[Missed]
     contracts: Sequence[Contract]
     balances: Mapping[str, Decimal]
     versions: Mapping[str, str]

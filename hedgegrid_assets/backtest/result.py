@@ -168,11 +168,8 @@ class Result:
 
     def missed(self) -> Iterator[dict[str, Any]]:
         """Settlements that were not paid, and why."""
-        unbooked = {(each.instrument_id, each.at_ns) for each in self.played.outcome.unbooked}
-        for each in self.settlements:
-            ended = "the run ended before it could be booked" if (each.instrument_id, each.at_ns) in unbooked else ""
-            if why := each.missed or ended:
-                yield {"instrument_id": each.instrument_id, "at": iso(each.at_ns), "rate": _text(each.rate), "why": why}
+        for each, why in missed_settlements(self):
+            yield {"instrument_id": each.instrument_id, "at": iso(each.at_ns), "rate": _text(each.rate), "why": why}
         for stream in self.coverage.streams:
             if stream.table == FUNDING and self.setup.run.hedgegrid.funding.pay:
                 for day in stream.left_out:
@@ -254,6 +251,14 @@ class Result:
             yield f"The run has no mark prices: positions are valued at the last {last}."
 
 
+def missed_settlements(result: Result) -> Iterator[tuple[Settlement, str]]:
+    """Settlements that were not paid, and why."""
+    why = {(each.instrument_id, each.at_ns): each.why for each in result.played.outcome.missed}
+    for each in result.settlements:
+        if told := why.get((each.instrument_id, each.at_ns)):
+            yield each, told
+
+
 def stress_row(variant: Variant, played: "Played", base: "Played") -> dict[str, Any]:
     """One line of the table of assumptions."""
     nets = {each.currency: each.net for each in played.accounts}
@@ -296,11 +301,8 @@ def _payments(result: Result) -> Iterator[dict[str, Any]]:
             "currency": each.currency,
             "missed": None,
         }
-    unbooked = {(each.instrument_id, each.at_ns) for each in result.played.outcome.unbooked}
-    for each in result.settlements:
-        ended = "the run ended before it could be booked" if (each.instrument_id, each.at_ns) in unbooked else None
-        if why := each.missed or ended:
-            yield {"ts": each.at_ns, "instrument_id": each.instrument_id, "rate": _text(each.rate), "missed": why}
+    for each, why in missed_settlements(result):
+        yield {"ts": each.at_ns, "instrument_id": each.instrument_id, "rate": _text(each.rate), "missed": why}
 
 
 def _samples(result: Result) -> Iterator[dict[str, Any]]:

@@ -3,7 +3,6 @@
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -30,12 +29,13 @@ from hedgegrid_assets.backtest.accounts import (
 )
 from hedgegrid_assets.backtest.config import Setup
 from hedgegrid_assets.backtest.coverage import Coverage, Covered
+from hedgegrid_assets.backtest.engines import Interpreter, interpreter_for
 from hedgegrid_assets.backtest.files import FUNDING, MARKS
 from hedgegrid_assets.backtest.job import Job, Outcome, Refusal, Settlement, Stream, read_answer, write_job
 from hedgegrid_assets.backtest.settlements import settlements
 from hedgegrid_assets.backtest.stress import VARIANTS, Variant, as_configured
 from hedgegrid_assets.backtest.worker import ANSWER, JOB
-from hedgegrid_assets.errors import BacktestRefused, EngineDied, EnvironmentFault, UsageError
+from hedgegrid_assets.errors import BacktestRefused, EngineDied, EngineLacks, EnvironmentFault, UsageError
 from hedgegrid_assets.store import is_address, make_folder, remove_tree, sha256_of, stored, working_folder, writing
 
 LOG: Final = "run.log"
@@ -45,7 +45,7 @@ _SHORTEST_S: Final = 1
 _LONGEST_S: Final = 900
 _AT_ONCE: Final = 2
 _LAST_WORDS: Final = 600
-_PROGRAM: Final = "from hedgegrid_assets.backtest.worker import main; main()"
+_LACKS: Final = re.compile(r"ModuleNotFoundError: No module named '(\w+)'\Z")
 
 type Say = Callable[[str], None]
 
@@ -107,6 +107,7 @@ def run_backtest(
             f"the run {final} is there already: expected a new --run-id", hint="leave --run-id out, or choose another"
         )
     pinned = pinning.read(pin) if pin else None
+    python = interpreter_for(setup.catalog)
     ours = setup.run.hedgegrid
     asked = setup.catalog, setup.streams(), setup.run.start, setup.run.end
     with _copies(setup.catalog) as copies:
@@ -114,7 +115,7 @@ def run_backtest(
         with working_folder(output / ".tmp") as area:
             folder = area / run_id
             remove_tree(folder)
-            made = _Maker(setup, found, folder, say).make(run_id, stress=stress, pinned=pinned)
+            made = _Maker(setup, found, python, folder, say).make(run_id, stress=stress, pinned=pinned)
             with writing(final):
                 make_folder(output)
                 if final.exists():
@@ -142,8 +143,8 @@ def _remove_if_empty(folder: Path) -> None:
 class _Maker:
     """One run in the making, in a folder that nobody looks at yet."""
 
-    def __init__(self, setup: Setup, coverage: Coverage, folder: Path, say: Say) -> None:
-        self._setup, self._coverage, self._folder, self._say = setup, coverage, folder, say
+    def __init__(self, setup: Setup, coverage: Coverage, python: Interpreter, folder: Path, say: Say) -> None:
+        self._setup, self._coverage, self._python, self._folder, self._say = setup, coverage, python, folder, say
         self._settlements = self._find_settlements()
         first, last = covering.data_span(coverage)
         every = setup.run.hedgegrid.equity_every_s or _usual_step(first, last)
@@ -214,7 +215,7 @@ class _Maker:
     def _play(self, variant: Variant, folder: Path) -> Played:
         make_folder(folder)
         write_job(self._job(variant, folder), folder / JOB)
-        outcome = _answered(self._setup, folder)
+        outcome = _answered(self._setup, self._python, folder)
         fills = read_fills(folder / "fills.parquet")
         return Played(outcome, fills, self._accounts(variant, folder, outcome, fills))
 
@@ -222,6 +223,7 @@ class _Maker:
         run = self._setup.run
         engine = run.engine.model_dump(mode="json", exclude_unset=True, exclude={"logging", "strategies", "actors"})
         return Job(
+            generation=self._python.generation,
             catalog=str(self._coverage.root.absolute()),
             instruments=dict.fromkeys(self._setup.instruments(), variant.fees),
             needs_fees=variant.needs_fees,
@@ -235,6 +237,7 @@ class _Maker:
             },
             streams=[self._stream(each, variant) for each in self._coverage.streams],
             settlements=self._settlements,
+            pays_funding=run.hedgegrid.funding.pay,
             start_ns=self._coverage.start_ns,
             end_ns=self._coverage.end_ns,
             folder=str(folder.absolute()),
@@ -305,12 +308,12 @@ def _usual_step(first_ns: int, last_ns: int) -> int:
     return min(max(-(-seconds // _SAMPLES), _SHORTEST_S), _LONGEST_S)
 
 
-def _answered(setup: Setup, folder: Path) -> Outcome:
-    """What the engine's process says. Raises BacktestRefused, EnvironmentFault and EngineDied."""
+def _answered(setup: Setup, python: Interpreter, folder: Path) -> Outcome:
+    """What the engine's process says. Raises BacktestRefused, EnvironmentFault, EngineLacks and EngineDied."""
     log = folder / LOG
     with log.open("wb") as words:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-c", _PROGRAM, str(folder.absolute())],
+            python.command(str(folder.absolute())),
             stdout=words,
             stderr=subprocess.STDOUT,
             env={**os.environ, "PYTHONHASHSEED": "0", "PYTHONUNBUFFERED": "1"},
@@ -323,7 +326,10 @@ def _answered(setup: Setup, folder: Path) -> Outcome:
             raise
     answer_file = folder / ANSWER
     if not answer_file.exists():
-        raise EngineDied(code, log.read_text(errors="replace")[-_LAST_WORDS:].strip())
+        words_of_it = log.read_text(errors="replace")[-_LAST_WORDS:].strip()
+        if python.variable and (lacks := _LACKS.search(words_of_it)):
+            raise EngineLacks(str(python.path), lacks[1])
+        raise EngineDied(code, words_of_it)
     answer = read_answer(answer_file)
     answer_file.unlink()
     (folder / JOB).unlink()

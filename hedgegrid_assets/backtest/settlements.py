@@ -105,6 +105,12 @@ THINNED: Final[Mapping[Thinning, Callable[[pl.DataFrame], pl.DataFrame]]] = {
 }
 """Rows of a funding table that a strategy is given; each keeps its own times."""
 
+
+def known_in_time(frame: pl.DataFrame) -> pl.DataFrame:
+    """Of a funding table the last row of each settlement that has arrived by then."""
+    return _last_of_each(frame.filter(pl.col("ts_init") <= _at()), _at())
+
+
 type _Marks = Mapping[int, Sequence[tuple[int, int, Decimal]]]
 """Settlement -> marks around it as (ts_event, ts_init, price), by exchange time."""
 

@@ -5,11 +5,12 @@ A process of its own gives its memory back, is not taken down by what a strategy
 
 import gc
 import sys
-from importlib.metadata import version
+from importlib import import_module
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
-from hedgegrid_assets.backtest.job import Outcome, Refusal, read_job, write_answer
+from hedgegrid_assets.backtest.job import Engine, Outcome, Refusal, read_job, write_answer
+from hedgegrid_assets.stages.catalog.installed import installed_version
 
 JOB: Final = "job.json"
 ANSWER: Final = "answer.json"
@@ -24,9 +25,9 @@ def main() -> None:
 
 
 def _run(folder: Path) -> Outcome | Refusal:
-    installed = version("nautilus_trader")
-    if not installed.startswith("1."):
-        return Refusal(f"backtests run on nautilus_trader 1.x, found {installed}", hint="run: make setup", usage=False)
-    from hedgegrid_assets.backtest import nautilus1
-
-    return nautilus1.run(read_job(folder / JOB))
+    job, installed = read_job(folder / JOB), installed_version()
+    if installed is None or not installed.startswith(f"{job.generation}."):
+        told = f"{sys.executable} is to run a backtest: expected nautilus_trader {job.generation}.x in it, found {installed or 'none'}"
+        return Refusal(told, hint=f"let NAUTILUS{job.generation}_PYTHON name another Python", usage=False)
+    engine = cast("Engine", import_module(f"hedgegrid_assets.backtest.nautilus{job.generation}"))
+    return engine.run(job)

@@ -10,7 +10,7 @@ HedgegridError
 ├── DataError            exit 1: what the data says
 │   ├── NoDataFetched
 │   │   └── NotPublished
-│   ├── NoSuchCatalog, InstrumentNotHeld, CoverageRefused, EngineDied, EngineOfOther  what a backtest needs
+│   ├── NoSuchCatalog, InstrumentNotHeld, CoverageRefused, EngineDied  what a backtest needs
 │   ├── NoGapThere
 │   ├── PrecisionTooFine
 │   ├── LooksLikeFloats
@@ -36,6 +36,7 @@ HedgegridError
     ├── AlertsWait
     ├── ImportFails, HistoryHidden, HelperDied
     ├── NautilusUnfit, NoNautilusForm
+    ├── EngineOfOther, EngineNotThere, EngineLacks  the Python that a backtest needs
     ├── OtherInstalled, ReaderMissing, FormsMixed  a catalog that the NautilusTrader at hand cannot read, or not whole
     ├── DocumentDamaged  a file of our own that is not what it must be
     ├── StoreConflict    another has written what was to be written
@@ -76,6 +77,8 @@ from hedgegrid_assets.errors.catalog import (
     ConversionRefused,
     DayBlocked,
     DocumentDamaged,
+    EngineLacks,
+    EngineNotThere,
     EngineOfOther,
     ForeignDefinition,
     ForeignFile,
@@ -148,6 +151,8 @@ __all__ = [
     "DocumentDamaged",
     "EncodingUnknown",
     "EngineDied",
+    "EngineLacks",
+    "EngineNotThere",
     "EngineOfOther",
     "EnvironmentFault",
     "FeedsFileError",

@@ -210,19 +210,58 @@ class ReaderMissing(EnvironmentFault):
         )
 
 
-class EngineOfOther(DataError):
-    """A backtest on a catalog for another generation of NautilusTrader than the engine's."""
+class EngineOfOther(EnvironmentFault):
+    """A backtest on a catalog for another generation of NautilusTrader than any that is at hand."""
 
-    code = "form"
+    code = "nautilus"
 
-    def __init__(self, catalog: PathLike[str], held: int) -> None:
-        beside = f"{_named(catalog)}-1"
+    def __init__(self, catalog: PathLike[str], held: int, found: str | None, variable: str) -> None:
+        other = 3 - held
+        beside = f"{_named(catalog)}-{other}"
         super().__init__(
-            f"backtests run on NautilusTrader 1.x: expected a catalog for it, found {catalog}, which is for {held}.x",
-            hint=f"run: hedgegrid catalog convert --nautilus 1 --catalog {_named(catalog)} --output {beside}; "
-            f"then run-backtest with --catalog {beside}",
-            details={"catalog": str(catalog), "held": held},
+            f"{catalog} is for NautilusTrader {held}.x: expected {NAUTILUS_WANTED[held]} to run the backtest, found {found or 'none'}, "
+            f"and no {variable} that names a Python with it",
+            hint=f"let {variable} name the Python of an environment with it, made by: {making_engine(held)}; or make a catalog for "
+            f"{other}.x: hedgegrid catalog convert --nautilus {other} --catalog {_named(catalog)} --output {beside}, and run-backtest with "
+            f"--catalog {beside}",
+            details={"catalog": str(catalog), "held": held, "found": found, "expected": NAUTILUS_WANTED[held]},
         )
+
+
+class EngineNotThere(EnvironmentFault):
+    """The Python that is to run a backtest is none."""
+
+    code = "nautilus"
+
+    def __init__(self, variable: str, named: str) -> None:
+        super().__init__(
+            f"{variable} names no Python: expected a program that can be run, found {named}",
+            hint=f"let it name one such as nautilus/bin/python, made by: {making_engine(int(variable[8]))}",
+            details={"variable": variable, "path": named},
+        )
+
+
+class EngineLacks(EnvironmentFault):
+    """The Python that is to run a backtest lacks a package."""
+
+    code = "nautilus"
+
+    def __init__(self, python: str, package: str) -> None:
+        super().__init__(
+            f"{python} cannot run backtests: expected {', '.join(_OF_AN_ENGINE)} beside nautilus_trader, found no {package}",
+            hint=f"run: {python} -m pip install {package}",
+            details={"path": python, "package": package},
+        )
+
+
+_OF_AN_ENGINE: Final = ("msgspec", "numpy", "polars", "pyarrow", "pydantic")
+
+
+def making_engine(generation: int) -> str:
+    """The commands that make an environment which can run backtests for a generation."""
+    pre = "--pre " if generation > 1 else ""
+    wanted = f"'nautilus_trader{NAUTILUS_WANTED[generation]}' {' '.join(_OF_AN_ENGINE)}"
+    return f"python -m venv nautilus{generation} && nautilus{generation}/bin/pip install {pre}{wanted}"
 
 
 class OtherForm(Refused):

@@ -1,15 +1,29 @@
-"""Strategies for tests: orders by the clock, a listener, and one that raises."""
+"""Strategies for tests, for both generations: orders by the clock, a listener, and one that raises."""
 
 import json
+from decimal import Decimal
 from pathlib import Path
 
-from nautilus_trader.common.component import TimeEvent
-from nautilus_trader.config import StrategyConfig
-from nautilus_trader.core.data import Data
-from nautilus_trader.model.data import Bar, BarType, FundingRateUpdate, IndexPriceUpdate, MarkPriceUpdate, TradeTick
-from nautilus_trader.model.enums import OrderSide
-from nautilus_trader.model.identifiers import InstrumentId, PositionId
-from nautilus_trader.trading.strategy import Strategy
+from hedgegrid_assets.backtest.strategies.both import (
+    GENERATION,
+    Bar,
+    BarType,
+    FundingRateUpdate,
+    IndexPriceUpdate,
+    InstrumentId,
+    MarkPriceUpdate,
+    OrderSide,
+    PositionId,
+    Strategy,
+    StrategyConfig,
+    TimeEvent,
+    TradeTick,
+)
+
+
+def subscribe_trades(strategy: Strategy, instrument_id: InstrumentId) -> None:
+    """Under the name that the generation has for it."""
+    (strategy.subscribe_trade_ticks if GENERATION == 1 else strategy.subscribe_trades)(instrument_id)
 
 
 class ScriptedConfig(StrategyConfig, frozen=True, kw_only=True):
@@ -30,8 +44,13 @@ class Scripted(Strategy):
     def _due(self, event: TimeEvent) -> None:
         _, side, quantity, leg = self.config.plan[int(event.name.partition("-")[2])]
         instrument = self.cache.instrument(self.config.instrument_id)
-        order = self.order_factory.market(self.config.instrument_id, OrderSide[side], instrument.make_qty(quantity))
+        order = self.order_factory.market(
+            self.config.instrument_id, getattr(OrderSide, side), instrument.make_qty(Decimal(quantity))
+        )
         self.submit_order(order, position_id=PositionId(leg) if leg else None)
+
+
+type _Heard = TradeTick | MarkPriceUpdate | IndexPriceUpdate | FundingRateUpdate
 
 
 class ListenerConfig(StrategyConfig, frozen=True, kw_only=True):
@@ -47,17 +66,19 @@ class Listener(Strategy):
     def on_start(self) -> None:
         """Listen to all four kinds."""
         self._heard: list[list[object]] = []
-        self.subscribe_trade_ticks(self.config.instrument_id)
+        subscribe_trades(self, self.config.instrument_id)
         self.subscribe_mark_prices(self.config.instrument_id)
         self.subscribe_index_prices(self.config.instrument_id)
         self.subscribe_funding_rates(self.config.instrument_id)
 
-    def _hear(self, kind: str, data: Data, more: str) -> None:
+    def _hear(self, kind: str, data: _Heard, more: str) -> None:
         self._heard.append([kind, data.ts_event, data.ts_init, self.clock.timestamp_ns(), more])
 
     def on_trade_tick(self, tick: TradeTick) -> None:
         """A trade."""
         self._hear("trade", tick, str(tick.trade_id))
+
+    on_trade = on_trade_tick
 
     def on_mark_price(self, mark_price: MarkPriceUpdate) -> None:
         """A mark."""
@@ -88,13 +109,15 @@ class Faulty(Strategy):
     def on_start(self) -> None:
         """Listen."""
         self._left = 10
-        self.subscribe_trade_ticks(self.config.instrument_id)
+        subscribe_trades(self, self.config.instrument_id)
 
     def on_trade_tick(self, tick: TradeTick) -> None:
         """Count down."""
         self._left -= 1
         if not self._left:
             raise ZeroDivisionError(f"at the trade {tick.trade_id}")
+
+    on_trade = on_trade_tick
 
 
 class RestingConfig(StrategyConfig, frozen=True, kw_only=True):
@@ -119,9 +142,9 @@ class Resting(Strategy):
         instrument = self.cache.instrument(self.config.instrument_id)
         order = self.order_factory.limit(
             self.config.instrument_id,
-            OrderSide[self.config.side],
-            instrument.make_qty(self.config.quantity),
-            instrument.make_price(self.config.price),
+            getattr(OrderSide, self.config.side),
+            instrument.make_qty(Decimal(self.config.quantity)),
+            instrument.make_price(Decimal(self.config.price)),
         )
         self.submit_order(order)
 
@@ -148,7 +171,7 @@ class OnBars(Strategy):
         self._heard.append([str(bar.bar_type), bar.ts_init, self.clock.timestamp_ns(), str(bar.close), str(bar.volume)])
         if str(bar.bar_type) == self.config.bar_types[0]:
             instrument = self.cache.instrument(self.config.instrument_id)
-            quantity = instrument.make_qty("1")
+            quantity = instrument.make_qty(Decimal(1))
             self.submit_order(self.order_factory.market(self.config.instrument_id, OrderSide.BUY, quantity))
 
     def on_stop(self) -> None:

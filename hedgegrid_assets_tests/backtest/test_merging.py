@@ -6,7 +6,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hedgegrid_assets.backtest.nautilus1.merging import merged
+from hedgegrid_assets.backtest.merging import merged
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from nautilus_trader.model.data import BookOrder, OrderBookDelta, OrderBookDelta
 from nautilus_trader.model.enums import BookAction, BookType, OrderSide
 from nautilus_trader.model.identifiers import InstrumentId
 
-from hedgegrid_assets.backtest.nautilus1.merging import Chunks
+from hedgegrid_assets.backtest.merging import Chunks
 
 _LAST: Final = 128
 _SNAPSHOT: Final = 32

@@ -13,7 +13,7 @@ from nautilus_trader.model.enums import PositionAdjustmentType
 from nautilus_trader.model.events import OrderFilled, PositionAdjusted
 from nautilus_trader.model.objects import Money
 
-from hedgegrid_assets.backtest.job import Contract, Payment, Settlement
+from hedgegrid_assets.backtest.job import Contract, Missed, Payment, Settlement
 from hedgegrid_assets.backtest.settlements import amount
 
 _NEVER: Final = 2**63 - 1
@@ -37,9 +37,12 @@ class FundingDesk(SimulationModule):
         self._legs: dict[str, dict[str, list[tuple[int, Decimal]]]] = defaultdict(lambda: defaultdict(list))
 
     @property
-    def unbooked(self) -> list[Settlement]:
-        """Settlements that no event came after."""
-        return self._waiting[self._next :]
+    def missed(self) -> list[Missed]:
+        """Settlements that could not be paid, and those that no event came after."""
+        late = {(each.instrument_id, each.at_ns) for each in self._waiting[self._next :]}
+        ended = "the run ended before it could be booked"
+        told = [(each, each.missed or ended * ((each.instrument_id, each.at_ns) in late)) for each in self._waiting]
+        return [Missed(each.instrument_id, each.at_ns, why) for each, why in told if why]
 
     def register_venue(self, exchange: Any) -> None:
         """Listen for fills."""

@@ -19,35 +19,22 @@ from nautilus_trader.trading.config import ImportableStrategyConfig, StrategyFac
 
 from hedgegrid_assets.backtest.files import BOOKS
 from hedgegrid_assets.backtest.job import Job, Outcome, Refusal, Stream
+from hedgegrid_assets.backtest.leaving import ACCOUNT, FILLS, ORDERS, POSITIONS, write_table
 from hedgegrid_assets.backtest.memory import peak_bytes
+from hedgegrid_assets.backtest.merging import Chunks, merged
 from hedgegrid_assets.backtest.nautilus1.desk import FundingDesk
 from hedgegrid_assets.backtest.nautilus1.making import (
-    NotUsable,
-    check_money,
     contract_of,
     engine_config,
     instruments_of,
     made,
     parsed,
-    source_of,
+    source,
     time_of,
-    traceback_of,
-    venue_of,
-    with_reason,
 )
-from hedgegrid_assets.backtest.nautilus1.merging import Chunks, merged
 from hedgegrid_assets.backtest.nautilus1.streams import chunks
-from hedgegrid_assets.backtest.nautilus1.tables import (
-    ACCOUNT,
-    FILLS,
-    ORDERS,
-    POSITIONS,
-    account_rows,
-    fill_row,
-    order_row,
-    position_row,
-    write_table,
-)
+from hedgegrid_assets.backtest.nautilus1.tables import account_rows, fill_row, order_row, position_row
+from hedgegrid_assets.backtest.usable import NotUsable, check_money, traceback_of, venue_of, with_reason
 
 
 def run(job: Job) -> Outcome | Refusal:
@@ -82,7 +69,7 @@ class _Backtest:
             self._engine.add_actor(made(row, "actor", ImportableActorConfig, ActorFactory.create))
         for row in job.engine.get("strategies", ()):
             self._engine.add_strategy(made(row, "strategy", ImportableStrategyConfig, StrategyFactory.create))
-            self._sources |= source_of(row["strategy_path"])
+            self._sources |= source(row["strategy_path"])
 
     def _add_venue(self, given: Mapping[str, Any]) -> "FundingDesk":
         has_books = any(
@@ -155,7 +142,7 @@ class _Backtest:
         return Outcome(
             delivered=self._delivered,
             payments=[payment for desk in self._desks for payment in desk.payments],
-            unbooked=[settlement for desk in self._desks for settlement in desk.unbooked],
+            missed=[missed for desk in self._desks for missed in desk.missed],
             contracts=[contract_of(each) for each in self._instruments.values()],
             balances=balances,
             versions={

@@ -13,10 +13,10 @@ from nautilus_trader.model.objects import Price
 
 from hedgegrid_assets.backtest import files
 from hedgegrid_assets.backtest.job import Stream
+from hedgegrid_assets.backtest.merging import Chunks
 from hedgegrid_assets.backtest.nautilus1.books import whole_events
-from hedgegrid_assets.backtest.nautilus1.making import venue_of
-from hedgegrid_assets.backtest.nautilus1.merging import Chunks
 from hedgegrid_assets.backtest.settlements import THINNED
+from hedgegrid_assets.backtest.usable import venue_of
 
 _CHUNK: Final = 10_000
 

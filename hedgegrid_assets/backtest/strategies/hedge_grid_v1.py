@@ -13,14 +13,24 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
-from nautilus_trader.config import PositiveInt, StrategyConfig
-from nautilus_trader.model.data import Bar, BarType, FundingRateUpdate
-from nautilus_trader.model.enums import OrderSide, PositionSide, TriggerType
-from nautilus_trader.model.events import OrderFilled, PositionClosed
-from nautilus_trader.model.identifiers import ClientOrderId, InstrumentId, PositionId
-from nautilus_trader.model.orders import Order
-from nautilus_trader.model.position import Position
-from nautilus_trader.trading.strategy import Strategy
+from hedgegrid_assets.backtest.strategies.both import (
+    Bar,
+    BarType,
+    ClientOrderId,
+    FundingRateUpdate,
+    InstrumentId,
+    Order,
+    OrderFilled,
+    OrderSide,
+    Position,
+    PositionClosed,
+    PositionId,
+    PositionSide,
+    Strategy,
+    StrategyConfig,
+    TriggerType,
+    take_back,
+)
 
 LONG: Final = "LONG"
 SHORT: Final = "SHORT"
@@ -69,7 +79,7 @@ class HedgeGridV1Config(StrategyConfig, frozen=True, kw_only=True):
     recenter_trigger_bps: Decimal
     max_inventory_quote: Decimal
     maker_only: bool = True
-    funding_window_minutes: PositiveInt = 480
+    funding_window_minutes: int = 480
     funding_max_cost_bps: Decimal | None = None
     max_position_size: Decimal | None = None
     oms_type: str | None = "HEDGING"
@@ -303,4 +313,4 @@ class HedgeGridV1(Strategy):
     def _take_back(self, order_id: ClientOrderId) -> None:
         order = self.cache.order(order_id)
         if order is not None and not order.is_closed and not order.is_pending_cancel:
-            self.cancel_order(order)
+            take_back(self, order)

@@ -98,8 +98,13 @@ def _told_by_a_file(places: Places) -> int | None:
         for path in folder.tree():
             if path.name.endswith(".parquet"):
                 with suppress(pa.ArrowException, OSError):
-                    return 2 if _CLASS in (pq.read_schema(path.footer()).metadata or {}) else 1
+                    return generation_of_schema(pq.read_schema(path.footer()))
     return None
+
+
+def generation_of_schema(schema: pa.Schema) -> int:
+    """The generation that has written a file, by its schema."""
+    return 2 if _CLASS in (schema.metadata or {}) else 1
 
 
 def claim(places: Places, said: int | None = None, *, fresh: bool = False) -> int:

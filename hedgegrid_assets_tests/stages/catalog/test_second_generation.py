@@ -1,6 +1,7 @@
 """Catalogs for NautilusTrader 2.x: file by file what its own migration makes of our catalogs for 1.x."""
 
 import json
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
@@ -12,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from hedgegrid_assets.backtest.coverage import cover
+from hedgegrid_assets.backtest.engines import interpreter_for
 from hedgegrid_assets.cli import run
 from hedgegrid_assets.errors import EngineOfOther, FormsMixed
 from hedgegrid_assets.inspect.validation import validate_catalog
@@ -224,10 +225,19 @@ def test_a_catalog_of_nautilus_2_itself_is_told_by_its_files(both: Path, tmp_pat
 # ---------------------------------------------------------------- who looks at it
 
 
-def test_a_backtest_of_1_refuses_it_and_names_the_way(both: Path) -> None:
-    with pytest.raises(EngineOfOther, match=r"found .*second, which is for 2\.x") as told:
-        cover(both / "second", [("trade_tick", ID)], None, None, allow_gaps=False)
+def test_a_backtest_needs_a_python_that_reads_it_or_a_catalog_for_the_one_at_hand(
+    both: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NAUTILUS2_PYTHON", raising=False)
+    with pytest.raises(
+        EngineOfOther, match=r"second is for NautilusTrader 2\.x: expected .* to run the backtest"
+    ) as told:
+        interpreter_for(both / "second")
     assert f"hedgegrid catalog convert --nautilus 1 --catalog {both / 'second'}" in told.value.hint
+    assert "let NAUTILUS2_PYTHON name the Python" in told.value.hint
+    monkeypatch.setenv("NAUTILUS2_PYTHON", sys.executable)
+    assert interpreter_for(both / "second").path == Path(sys.executable)
+    assert interpreter_for(both / "first").variable == ""
 
 
 def test_a_schema_that_has_moved_is_named_by_table_and_column() -> None:
