@@ -4,8 +4,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
-from typing import Any, ClassVar, NamedTuple, Protocol
+from functools import cached_property
+from typing import Any, ClassVar, Protocol
 
+import numpy as np
 import polars as pl
 
 from hedgegrid_assets.errors import NoNautilusForm
@@ -29,12 +31,27 @@ class Held:
     thresholds: Thresholds
 
 
-class Rows(NamedTuple):
-    """Rows of a day in memory form, in stored order: ``new``, and ``joined`` to the ``carried`` (0 or 1) one before them."""
+@dataclass(frozen=True)
+class Rows:
+    """Rows of a day in memory form, in stored order: ``new``, and the one row ``before`` them, if they are not the first."""
 
     new: pl.DataFrame
-    joined: pl.DataFrame
-    carried: int
+    before: pl.DataFrame | None = None
+
+    @property
+    def carried(self) -> int:
+        """How many rows of ``joined`` are not new."""
+        return 0 if self.before is None else 1
+
+    @cached_property
+    def joined(self) -> pl.DataFrame:
+        """The new ones behind the one before them."""
+        return self.new if self.before is None else pl.concat([self.before, self.new])
+
+    def steps(self, column: str) -> np.ndarray:
+        """From row to row of ``joined``, of a column of integers."""
+        numbers = self.new[column].to_numpy()
+        return np.diff(numbers) if self.before is None else np.diff(numbers, prepend=self.before[column].to_numpy())
 
 
 class Counter[R](Protocol):
@@ -146,7 +163,7 @@ class Rule:
         description: What holds when it passes, in plain words.
         fails: For rules over rows: true for each row that breaks it. Rows are in stored order, ``shift(1)`` is the
             previous row, also across blocks; ``day_start``, ``day_end`` and ``price_tick`` (the increment in units of
-            the last decimal; null if there is none to hold to) are columns as well.
+            the last decimal) are columns as well; rules ``by_increment`` are not asked where there is none.
         judge: The answer for the day; None: it passes where no row fails.
         counters: What ``judge`` asks for.
         effect: What its failure makes of a day that it does not keep out.

@@ -51,8 +51,7 @@ class DayRules:
         """Add rows (memory form of a frame, see ``frames``)."""
         if not len(block):
             return
-        carried = 0 if self._carry is None else 1
-        rows = Rows(block, block if self._carry is None else pl.concat([self._carry, block]), carried)
+        rows = Rows(block, self._carry)
         self._carry = block.tail(1)
         for counter in self._counters.values():
             counter.add(rows)

@@ -61,7 +61,7 @@ def found(rows: list[Row], cut: int, before: BookState | None = None) -> tuple[d
         book.resume(before)
     whole = frame(rows)
     for start in range(0, len(rows), cut):
-        book.add(Rows(whole.slice(start, cut), whole.slice(start, cut), 0))
+        book.add(Rows(whole.slice(start, cut)))
     return asdict(book.result(None)), book.hand_on()  # type: ignore[arg-type]
 
 

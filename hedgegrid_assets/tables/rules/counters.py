@@ -70,19 +70,28 @@ class FailingRows(Counter[Failing]):
 
     @override
     def add(self, rows: Rows) -> None:
-        bounds = [
-            pl.lit(day_start(self._day)).alias("day_start"),
-            pl.lit(day_end(self._day)).alias("day_end"),
-            pl.lit(self._tick_in(rows.joined), pl.Int128).alias("price_tick"),
-        ]
-        fails = [fails.fill_null(value=False).alias(rule.name) for rule, fails in self._rules]
-        flags = rows.joined.with_columns(bounds).select(fails).slice(rows.carried)
-        for name, count in flags.sum().row(0, named=True).items():
+        if rows.before is None:
+            self._add(rows.new, 0)
+            return
+        self._add(pl.concat([rows.before, rows.new.head(1)]), 1)  # no rule sees further back
+        self._add(rows.new, 1)
+
+    def _add(self, frame: pl.DataFrame, passed_over: int) -> None:
+        """Count the rows behind the first ones."""
+        tick = self._tick_in(frame)
+        bounds = [pl.lit(day_start(self._day)).alias("day_start"), pl.lit(day_end(self._day)).alias("day_end")]
+        bounds += [] if tick is None else [pl.lit(tick, pl.Int128).alias("price_tick")]
+        rules = [(rule, fails) for rule, fails in self._rules if tick is not None or not rule.by_increment]
+        fails = {rule.name: fails.fill_null(value=False).slice(passed_over) for rule, fails in rules}
+        bounded = frame.lazy().with_columns(bounds)
+        counts = bounded.select(flags.sum().alias(name) for name, flags in fails.items()).collect(engine="in-memory")
+        for name, count in counts.row(0, named=True).items() if fails else ():
             if not count:
                 continue
             self._failing[name] += int(count)
             bad = self._first_bad.setdefault(name, [])
-            found = rows.new.filter(flags[name]).get_column("raw_row").head(_FIRST_BAD - len(bad))
+            flags = bounded.select(fails[name]).collect(engine="in-memory").to_series()
+            found = frame["raw_row"].slice(passed_over).filter(flags).head(_FIRST_BAD - len(bad))
             bad.extend(found.to_list())
 
     def _tick_in(self, frame: pl.DataFrame) -> int | None:
@@ -133,7 +142,7 @@ class Steps(Counter[Spread]):
     @override
     def add(self, rows: Rows) -> None:
         if self._wanted:
-            self._spread.add(rows.joined["ts_init"].diff().drop_nulls().to_numpy())
+            self._spread.add(rows.steps("ts_init"))
 
     @override
     def result(self, day: Counted) -> Spread:

@@ -72,6 +72,7 @@ class GapRows:
         return GapRows(self.start[order], self.end[order], self.ids_missing[order], self.cause[order])
 
 
+_NO_PAIRS: Final = pl.DataFrame()
 NO_GAPS: Final = GapRows(*(np.empty(0, np.int64),) * 3, np.empty(0, np.int8))
 
 
@@ -127,31 +128,76 @@ class Gaps(Counter[GapsFound]):
     @override
     def add(self, rows: Rows) -> None:
         self._rows += len(rows.new)
-        numeric = pl.col(self._id_column).cast(pl.Int64, strict=False) if self._id_column else pl.lit(None, pl.Int64)
-        pairs = rows.joined.select(
-            start=pl.col("ts_init").shift(1),
-            end="ts_init",
-            id_before=pl.max_horizontal(numeric.cum_max().shift(1), pl.lit(self._ends[1], pl.Int64)),
-            id=numeric,
-            row_before=pl.col("raw_row").shift(1),
-            row="raw_row",
-        )
-        if self._id_column:
-            self._follow_ids(pairs, rows.carried)
-        silent = (
-            (pl.col("end") - pl.col("start")) > int(self._shortest_gap * NS_PER_SECOND)
-            if self._shortest_gap
-            else pl.lit(value=False)
-        )
-        found = pairs.filter(silent | ((pl.col("id") - pl.col("id_before")) > 1))
+        found = self._behind_rising(rows)
+        if found is None:
+            found = self._behind_any(rows)
         if not len(found):
             return
         if self._jumps >= _CANDIDATES:  # silences are always kept: a day has room for few of them
-            kept = found.filter(silent)
+            kept = found.filter(self._silent)
             self._holes_unlisted += len(found) - len(kept)
             found = kept
         self._jumps += len(found)
         self._candidates.append(found)
+
+    @property
+    def _numeric(self) -> pl.Expr:
+        return pl.col(self._id_column).cast(pl.Int64, strict=False) if self._id_column else pl.lit(None, pl.Int64)
+
+    @property
+    def _silent(self) -> pl.Expr:
+        if not self._shortest_gap:
+            return pl.lit(value=False)
+        return (pl.col("end") - pl.col("start")) > int(self._shortest_gap * NS_PER_SECOND)
+
+    def _behind_rising(self, rows: Rows) -> pl.DataFrame | None:
+        """The rows behind a silence or a hole, where ids rise, as they nearly always do; None where they do not."""
+        found = np.zeros(len(rows.new) - 1 + rows.carried, np.bool_)
+        if self._id_column:
+            numbers = rows.new[self._id_column].cast(pl.Int64, strict=False)
+            if not self._rising or numbers.null_count():
+                return None
+            ids, last = numbers.to_numpy(), self._ends[1]
+            steps = np.diff(ids) if last is None else np.diff(ids, prepend=last)
+            if len(steps) and steps.min() <= 0:
+                return None
+            self._first_id = int(ids[0]) if self._first_id is None else self._first_id
+            self._ends = [self._first_id, int(ids[-1])]
+            self._higher += len(steps)
+            found |= steps > 1
+        if self._shortest_gap:
+            found |= rows.steps("ts_init") > int(self._shortest_gap * NS_PER_SECOND)
+        return self._pairs_at(rows, np.flatnonzero(found))
+
+    def _pairs_at(self, rows: Rows, before: np.ndarray) -> pl.DataFrame:
+        """Rows of ``joined`` and those behind them."""
+        if not len(before):
+            return _NO_PAIRS
+        every = rows.joined.select("ts_init", "raw_row", *([self._id_column] if self._id_column else []))
+        first, second = (every[places].select("ts_init", "raw_row", id=self._numeric) for places in (before, before + 1))
+        return pl.DataFrame(
+            {
+                "start": first["ts_init"],
+                "end": second["ts_init"],
+                "id_before": first["id"],
+                "id": second["id"],
+                "row_before": first["raw_row"],
+                "row": second["raw_row"],
+            }
+        )
+
+    def _behind_any(self, rows: Rows) -> pl.DataFrame:
+        """The rows behind a silence or a hole, whatever the ids are."""
+        pairs = rows.joined.select(
+            start=pl.col("ts_init").shift(1),
+            end="ts_init",
+            id_before=pl.max_horizontal(self._numeric.cum_max().shift(1), pl.lit(self._ends[1], pl.Int64)),
+            id=self._numeric,
+            row_before=pl.col("raw_row").shift(1),
+            row="raw_row",
+        )
+        self._follow_ids(pairs, rows.carried)
+        return pairs.filter(self._silent | ((pl.col("id") - pl.col("id_before")) > 1))
 
     def _follow_ids(self, pairs: pl.DataFrame, carried: int) -> None:
         ids = pairs["id"]
