@@ -18,7 +18,7 @@ from benchmarks.measure import run
 from hedgegrid_assets.model import InstrumentDay, Thresholds
 from hedgegrid_assets.sources.tardis import datasets
 from hedgegrid_assets.sources.tardis.channels import channels
-from hedgegrid_assets.stages import catalog, frames, integrity
+from hedgegrid_assets.stages import catalog, digest, frames, integrity
 from hedgegrid_assets.stages.raw.kept import Kept
 from hedgegrid_assets.store import BlockReader, Places
 from hedgegrid_assets.tables import TABLES
@@ -80,7 +80,7 @@ def _measured(rows: int) -> dict[str, float]:
 
     clock.take("write the frame", store)
     clock.take("rules", lambda: _given(integrity.DayRules(_TABLE, DAY, Thresholds()), groups))
-    clock.take("digests", lambda: _given(frames.ContentDigest(INSTRUMENT), groups))
+    clock.take("digests", lambda: _given(digest.ContentDigest(INSTRUMENT), groups))
 
     def draft() -> None:
         made_of = catalog.Draft(places, day, _TABLE, _PRECISIONS)
@@ -101,7 +101,7 @@ def _groups(decoded: list[pl.DataFrame]) -> Iterator[pl.DataFrame]:
     yield from regrouped.rest()
 
 
-def _given(taker: "integrity.DayRules | frames.ContentDigest | catalog.Draft", groups: list[pl.DataFrame]) -> None:
+def _given(taker: "integrity.DayRules | digest.ContentDigest | catalog.Draft", groups: list[pl.DataFrame]) -> None:
     for group in groups:
         taker.add(group)
 

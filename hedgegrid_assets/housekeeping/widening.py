@@ -18,8 +18,8 @@ from hedgegrid_assets.stages.catalog import nautilus
 from hedgegrid_assets.stages.catalog.definitions import write_definition
 from hedgegrid_assets.stages.catalog.files import folder_in, refuse_others, seal, stamp_of, whole_day
 from hedgegrid_assets.stages.catalog.generations import refuse_unreadable
+from hedgegrid_assets.stages.digest import ContentDigest
 from hedgegrid_assets.stages.frames import (
-    ContentDigest,
     FrameWriter,
     Precisions,
     arrow_schema,

@@ -1,14 +1,14 @@
-"""The stored form of normalized frames: schema, Parquet, content digest, and the reader for pandas users.
+"""The stored form of normalized frames: schema, Parquet, and the reader for pandas users.
 
 In memory a frame is a Polars frame with times as integer ns (``Int64``), decimals at the instrument's scale and words
 as an Enum; on disk times are ``timestamp[ns, UTC]`` and the instrument id is a column.
 """
 
-import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
@@ -39,6 +39,7 @@ SCHEMA_VERSION: Final = "2"
 _DICTIONARY_BYTES: Final = 8 * 1024 * 1024
 """Of half a million values of 16 bytes: beyond it all values are written as they are."""
 _DIGITS: Final = 18
+_TOO_MANY: Final = 10**_DIGITS
 _MOST_DIGITS: Final = 38
 _IDS_AT_ONCE: Final = 4_000_000
 _SHARED_SHOWN: Final = 10
@@ -169,10 +170,7 @@ class FrameWriter:
 
     def _holds(self, group: pl.DataFrame) -> bool:
         few = [field for field in self._schema if pa.types.is_decimal(field.type) and field.type.precision == _DIGITS]
-        most = group.select(pl.col(field.name).abs().max() for field in few).row(0) if few else ()
-        return all(
-            value is None or value < 10 ** (_DIGITS - field.type.scale) for value, field in zip(most, few, strict=True)
-        )
+        return all(_has_few_digits(group[field.name]) for field in few)
 
     def _write(self, group: pl.DataFrame) -> None:
         arrays: list[pa.Array] = [repeated(self._instrument, len(group))]
@@ -203,6 +201,18 @@ class FrameWriter:
         give_up(self._file)
 
 
+def _has_few_digits(series: pl.Series) -> bool:
+    """All decimals have at most ``_DIGITS``; their units are looked at as two words."""
+    if series.null_count():
+        series = series.fill_null(0)
+    array = series.rechunk().to_arrow()
+    words = np.frombuffer(array.buffers()[1], np.int64).reshape(-1, 2)[array.offset : array.offset + len(array)]
+    units, high = words[:, 0], words[:, 1]
+    most, least = int(units.max(initial=0)), int(units.min(initial=0))
+    return least > -_TOO_MANY and most < _TOO_MANY and bool((high == (units >> 63 if least < 0 else 0)).all())
+
+
+@lru_cache(maxsize=8)
 def repeated(text: str, count: int) -> pa.DictionaryArray:
     """One text, ``count`` times. Made by Polars: ``pa.array`` and ``pa.scalar`` of Python values import pandas (0.6 s)."""
     codes = pl.repeat(0, count, dtype=pl.Int32, eager=True).to_arrow()
@@ -213,8 +223,9 @@ def _stored(series: pl.Series, kind: pa.DataType) -> pa.Array:
     if isinstance(series.dtype, pl.Enum):
         codes = series.to_physical().cast(pl.Int32).to_arrow()
         return pa.DictionaryArray.from_arrays(codes, to_arrow(series.dtype.categories, pa.string()))
-    if isinstance(series.dtype, pl.Decimal):
-        return series.cast(pl.Decimal(kind.precision, kind.scale)).to_arrow()
+    if isinstance(series.dtype, pl.Decimal):  # however many digits they have: 16 bytes
+        array = series.rechunk().to_arrow()
+        return pa.Array.from_buffers(kind, len(array), array.buffers(), array.null_count, array.offset)
     return to_arrow(series, kind)
 
 
@@ -383,65 +394,6 @@ def _compared(before: pl.DataFrame, after: pl.DataFrame, column: str) -> tuple[i
     pairs = firsts[0].join(firsts[1], on="id").sort("from_ts_init", "id")
     shown = pairs.head(_SHARED_SHOWN).with_columns(same_trade=pl.col("id").is_in(equal.implode()))
     return len(pairs), len(equal), shown.to_dicts()
-
-
-class ContentDigest:
-    """sha256 per column over the value buffers, combined: the same for any codec and any cut into blocks.
-
-    ``raw_row`` is left out: it tells where a row came from, not what it says, and differs between a file that is read
-    in place and a copy of its lines.
-    """
-
-    def __init__(self, instrument_id: str) -> None:
-        self._instrument = instrument_id
-        self._columns: dict[str, tuple[str, tuple[Any, Any, Any]]] = {}
-        self.rows = 0
-
-    def add(self, frame: pl.DataFrame) -> None:
-        """Add rows in stored order."""
-        for series in frame.drop("raw_row", strict=False).get_columns():
-            new = _kind(series.dtype), (hashlib.sha256(), hashlib.sha256(), hashlib.sha256())
-            _, digests = self._columns.setdefault(series.name, new)
-            for digest, buffer in zip(digests, _buffers(series, self.rows), strict=True):
-                digest.update(buffer)
-        self.rows += len(frame)
-
-    def hexdigest(self) -> str:
-        """The digest of all rows so far."""
-        parts = [f"{self._instrument}|{self.rows}"]
-        for name, (kind, digests) in sorted(self._columns.items()):
-            parts.append("|".join([name, kind, *(digest.hexdigest() for digest in digests)]))
-        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
-
-
-def _kind(dtype: pl.DataType) -> str:
-    return f"decimal{dtype.scale}" if isinstance(dtype, pl.Decimal) else dtype.base_type().__name__
-
-
-def _buffers(series: pl.Series, first_row: int) -> tuple[Any, Any, Any]:
-    """Value bytes, lengths of texts, and the numbers of the rows that are null."""
-    lengths: Any = b""
-    nulls: Any = b""
-    if isinstance(series.dtype, pl.Enum):
-        series = series.to_physical().cast(pl.UInt8)
-    elif series.dtype == pl.Boolean:
-        series = series.cast(pl.UInt8)
-    if series.null_count():
-        nulls = (series.is_null().arg_true().cast(pl.UInt64) + first_row).to_numpy().data
-        series = series.fill_null("" if series.dtype == pl.String else 0)
-    series = series.rechunk()
-    if series.dtype == pl.String:
-        text = series.to_arrow(compat_level=pl.CompatLevel.oldest())
-        _, offsets, data = text.buffers()
-        ends = np.frombuffer(offsets, np.int64)[text.offset : text.offset + len(text) + 1]
-        lengths = np.diff(ends).astype(np.uint32).data
-        values: Any = memoryview(data)[ends[0] : ends[-1]] if data else b""
-    elif isinstance(series.dtype, pl.Decimal):
-        array = series.to_arrow()
-        values = memoryview(array.buffers()[1])[array.offset * 16 : (array.offset + len(array)) * 16]
-    else:
-        values = series.to_numpy().data
-    return values, lengths, nulls
 
 
 # ---------------------------------------------------------------- for users

@@ -23,6 +23,7 @@ from hedgegrid_assets.model import (
 )
 from hedgegrid_assets.stages import catalog as catalog_stage
 from hedgegrid_assets.stages import frames
+from hedgegrid_assets.stages.digest import ContentDigest
 from hedgegrid_assets.stages.integrity import DayRules
 from hedgegrid_assets.stages.outages import Outage, with_outages
 from hedgegrid_assets.stages.verdict import RuleAnswer, Verdict, handed_on, read_verdict, status_of
@@ -83,7 +84,7 @@ def _look_at_frame(
         )
     before = handed_on(places, table, day, verdict.series) if verdict else None
     rules = DayRules(table, day.date, verdict.thresholds if verdict else Thresholds(), before)
-    digest = frames.ContentDigest(day.instrument_id)
+    digest = ContentDigest(day.instrument_id)
     rows = 0
     for block in frames.read_blocks(path, table):
         rows += len(block)

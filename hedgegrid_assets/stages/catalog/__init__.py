@@ -38,7 +38,8 @@ from hedgegrid_assets.stages.catalog.installed import refuse_unfit_nautilus
 from hedgegrid_assets.stages.catalog.moves import Moves, carry_out, finish, unfinished
 from hedgegrid_assets.stages.catalog.reader import refuse_without_reader, rows_by_nautilus
 from hedgegrid_assets.stages.catalog.series import Held, change_series, read_series
-from hedgegrid_assets.stages.frames import ContentDigest, Precisions
+from hedgegrid_assets.stages.digest import ContentDigest
+from hedgegrid_assets.stages.frames import Precisions
 from hedgegrid_assets.stages.verdict import Verdict, read_verdict
 from hedgegrid_assets.store import (
     BackgroundWriter,

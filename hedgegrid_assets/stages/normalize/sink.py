@@ -10,8 +10,8 @@ from typing import Any, Protocol
 import polars as pl
 
 from hedgegrid_assets.model import DayContext, Effect, Identity, InstrumentDay, Table
+from hedgegrid_assets.stages.digest import ContentDigest
 from hedgegrid_assets.stages.frames import (
-    ContentDigest,
     FrameWriter,
     Regrouped,
     arrow_schema,

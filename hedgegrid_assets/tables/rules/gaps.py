@@ -174,7 +174,9 @@ class Gaps(Counter[GapsFound]):
         if not len(before):
             return _NO_PAIRS
         every = rows.joined.select("ts_init", "raw_row", *([self._id_column] if self._id_column else []))
-        first, second = (every[places].select("ts_init", "raw_row", id=self._numeric) for places in (before, before + 1))
+        first, second = (
+            every[places].select("ts_init", "raw_row", id=self._numeric) for places in (before, before + 1)
+        )
         return pl.DataFrame(
             {
                 "start": first["ts_init"],
