@@ -10,6 +10,7 @@ import polars as pl
 
 from hedgegrid_assets.batch import Batch, Decoded
 from hedgegrid_assets.model import Channel, TableMapping
+from hedgegrid_assets.stages.raw.packed import Packed
 from hedgegrid_assets.store import Spool
 
 KEPT_BYTES: Final = 4 << 30
@@ -43,47 +44,35 @@ class Kept:
     def __init__(self, folder: Path, channel: Channel) -> None:
         self.channel = channel.name
         self._columns = [*_ROW, *sorted(_used(channel) - set(_ROW))]
-        self._kinds: dict[str, pl.DataType] = {}
         self._rows = Spool(folder)
-        self._rest: list[tuple[int, Decoded | None]] = []
+        self._rest: list[tuple[int, Decoded | None, Packed | None]] = []
         self.whole = True
 
     def add(self, batch: Batch) -> None:
         """Keep what a block gives to the channel."""
         if not self.whole:
             return
-        found, before = batch.decoded.get(self.channel), self._rows.bytes
+        found, before, packed = batch.decoded.get(self.channel), self._rows.bytes, None
         if found is not None:
+            packed, rows = Packed.of(found.rows, self._columns)
             try:
-                self._rows.append(self._to_keep(found.rows))
+                self._rows.append(rows)
             except OSError:
                 self.whole = False
             self.whole &= _ROOM.change(self._rows.bytes - before)
         rest = None if found is None else replace(found, rows=_NO_ROWS)
-        self._rest.append((batch.lines, rest))
+        self._rest.append((batch.lines, rest, packed))
         if not self.whole:
             self.close()
-
-    def _to_keep(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """What is the same in all rows, as nearly always, is left out: numbers of parts that are 0, and columns of nulls."""
-        has_parts = bool(rows["part"].max())
-        self._kinds = self._kinds or {name: rows.schema[name] for name in self._columns}
-        told = [name for name in self._columns if rows[name].null_count() < len(rows)]
-        return rows.select(*told, *(["part"] if has_parts else []))
-
-    def _with_all(self, rows: pl.DataFrame) -> pl.DataFrame:
-        left_out = [pl.lit(None, kind).alias(name) for name, kind in self._kinds.items() if name not in rows.columns]
-        part = [] if "part" in rows.columns else [pl.lit(0, pl.UInt32).alias("part")]
-        return rows.with_columns(*left_out, *part)
 
     def __iter__(self) -> Iterator[Batch]:
         """The batches, as they were read."""
         rows = iter(self._rows)
-        for lines, rest in self._rest:
-            if rest is None:
+        for lines, rest, packed in self._rest:
+            if rest is None or packed is None:
                 yield Batch(lines, None, {})
                 continue
-            yield Batch(lines, None, {self.channel: replace(rest, rows=self._with_all(next(rows)))})
+            yield Batch(lines, None, {self.channel: replace(rest, rows=packed.unpacked(next(rows)))})
 
     def close(self) -> None:
         """Forget all batches, and give the room back."""
