@@ -175,7 +175,8 @@ class Gaps(Counter[GapsFound]):
             return _NO_PAIRS
         every = rows.joined.select("ts_init", "raw_row", *([self._id_column] if self._id_column else []))
         first, second = (
-            every[places].select("ts_init", "raw_row", id=self._numeric) for places in (before, before + 1)
+            every[places.tolist()].select("ts_init", "raw_row", id=self._numeric)  # arrays would import ``numpy.ma``
+            for places in (before, before + 1)
         )
         return pl.DataFrame(
             {
