@@ -136,14 +136,14 @@ class LinesUnplaced(FileRefused):
 
 
 class BooksMixed(FileRefused):
-    """A capture of several books, with snapshots of which nobody says whose they are."""
+    """A capture of several books, of which messages do not say whose they are."""
 
     code = "books"
 
     def __init__(self, path: Path, why: str) -> None:
         super().__init__(
-            f"it is not known whose snapshots these are ({path}): {why}",
-            hint="give a file for each symbol; or write of each snapshot whose it is: "
+            f"books cannot be told apart ({path}): {why}",
+            hint="give a file for each symbol, and one stream of its book alone; or write of each snapshot whose it is: "
             '{"stream":"<symbol>@depthSnapshot","data":{"lastUpdateId":...}}, or "symbol":"<SYMBOL>" inside it',
             details={"path": str(path)},
         )

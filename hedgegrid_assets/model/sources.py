@@ -187,6 +187,7 @@ class Source:
         precisions: symbol -> decimals of price, size and mark, for a source that knows them.
         fetch: Makes a raw day, for sources that do.
         remote: For sources that fetch days from a provider.
+        venue: Nautilus venue of what files hold, where a format is of one alone; empty: nobody's in particular.
         narrowed: (names of channels) -> the same source, for which the lines of all others are of no stream that it
             knows; None: it reads them all the same.
     """
@@ -207,4 +208,5 @@ class Source:
     quoted: bool = False
     joins: bool = False
     remote: Remote | None = None
+    venue: str = ""
     narrowed: Callable[[frozenset[str]], "Source"] | None = None

@@ -186,7 +186,7 @@ def _venue(source: str, exchange: str | None, instrument: str | None, settings: 
     said = instrument.rsplit(".", 1)[1] if instrument else exchange or settings.get("venue")
     remote = SOURCES[source].remote
     if remote is None:
-        return said or DEFAULT_VENUE
+        return said or SOURCES[source].venue or DEFAULT_VENUE
     venues = remote.venues(settings)
     if said and said not in venues:
         raise UsageError(
@@ -230,7 +230,7 @@ def _named_and_settled(source: str, venue: str, said: Mapping[str, Any]) -> dict
         whose = [venue.lower().replace("-", "_")] if venue not in (SYNTHETIC_VENUE, DEFAULT_VENUE) else []
         whose += [said["market"]] if said.get("market") is not None else []
     return {
-        "name": "_".join((f"{RESERVED_PREFIX}{source}", *whose)),
+        "name": "_".join((f"{RESERVED_PREFIX}{source.replace('-', '_')}", *whose)),
         "settings": settings,
         "landing": () if settings.keys() & {"files", INPUTS} else (f"{source}/**/*",),
     }

@@ -288,12 +288,13 @@ class _Events:
     """Rows of levels become events: runs of rows with one ``key``.
 
     A snapshot is preceded by a row that clears the book. Rows before the first one are left out, unless the day has
-    none at all: then it has what came. With ``resumed``, a snapshot may be older or newer than the updates around it:
-    those that it does not hold yet are told once more behind it, and those that it holds already are left out.
+    none at all: then it has what came. With ``resumed``, a day goes on from the book of the day before. With ``beside``,
+    a snapshot may be older or newer than the updates around it: those that it does not hold yet are told once more behind
+    it, and those that it holds already are left out.
     """
 
-    def __init__(self, key: str, *, resumed: bool) -> None:
-        self._key, self._resumed = key, resumed
+    def __init__(self, key: str, *, resumed: bool, beside: bool = False) -> None:
+        self._key, self._resumed, self._beside = key, resumed, beside
         self._any_snapshot = self._started = False
         self._held: pl.DataFrame | None = None
         self._recent: pl.DataFrame | None = None
@@ -361,11 +362,11 @@ class _Events:
             kept = rows if self._started or not self._any_snapshot else rows.clear()
             self._count("before_snapshot", len(kept) - len(rows))
             made = self._not_older(kept)
-        elif self._resumed:
+        elif self._beside:
             made = self._around_snapshots(rows)
         else:
             made = self._cleared(self._from_first(rows))
-        if self._resumed:
+        if self._beside:
             self._remember(rows)
         return self._ended(made)
 
@@ -485,5 +486,7 @@ def _clear(rows: pl.DataFrame) -> pl.DataFrame:
 
 BY_ARRIVAL: Final[Shapes] = partial(_Events, "ts_init", resumed=False)
 """Rows of one arrival are a message, as Tardis writes them."""
-BY_LINE: Final[Shapes] = partial(_Events, "raw_row", resumed=True)
+BY_LINE: Final[Shapes] = partial(_Events, "raw_row", resumed=True, beside=True)
 """Rows of one line are a message; snapshots are fetched beside the stream."""
+IN_STREAM: Final[Shapes] = partial(_Events, "raw_row", resumed=True)
+"""Rows of one line are a message; snapshots are messages of the stream, in their place."""

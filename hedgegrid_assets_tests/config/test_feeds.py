@@ -553,8 +553,8 @@ def test_a_mistake_in_a_synthetic_feed_is_told(mistake: str, tmp_path: Path) -> 
 @pytest.mark.parametrize("source", [source.name for source in SOURCES.values() if source.has_landing_zone])
 def test_no_feed_keeps_raw_days_where_the_command_line_looks_for_files_of_a_source(tmp_path: Path, source: str) -> None:
     """``replay-to-parquet`` would land them again."""
-    (problem,) = read(tmp_path, changed("captures:", f"{source}:")).problems
-    assert problem.message.endswith(f"which are taken, found '{source}'")
+    told = [problem.message for problem in read(tmp_path, changed("captures:", f"{source}:")).problems]
+    assert any(each.endswith(f"which are taken, found '{source}'") for each in told)
 
 
 @pytest.mark.parametrize("name", TABLES)

@@ -14,7 +14,7 @@ from msgspec import structs
 
 from hedgegrid_assets.dialect import Dialect
 from hedgegrid_assets.model import Channel, Source
-from hedgegrid_assets.sources import SOURCES, archive, csv, synthetic, tardis, websocket
+from hedgegrid_assets.sources import SOURCES, archive, bybit, csv, okx, synthetic, tardis, websocket
 from hedgegrid_assets.sources.archive import layouts
 from hedgegrid_assets.sources.archive.archives import ARCHIVES
 from hedgegrid_assets.sources.tardis import datasets
@@ -134,7 +134,43 @@ _ROWS: Final = tuple(
     for at, price, side in ((1, "42500.1", "buy"), (1, "42500.1", "sell"), (2, "4.25e4", "buy"), (3, "x", "buy"))
 )
 
+
+def _enveloped(data: str, topic: str, bad: str) -> tuple[str, ...]:
+    """Messages of Bybit: several objects in one, another spelling, and some that are broken."""
+
+    def line(number: int, body: str, kind: str = "delta") -> str:
+        at = MIDNIGHT_MS + number
+        around = f'"topic":"{topic}","type":"{kind}","ts":{at}'
+        return f'{at * 1_000_000} {{{around},"data":{body.replace("#", str(number))}}}'
+
+    good = [line(number, data) for number in (2, 3, 4)]
+    odd = [line(5, data).replace(",", ", "), line(6, bad), line(7, data).replace('"data"', '"dat"'), good[0][:60], ""]
+    several = [] if "orderbook" in topic else [line(8, f"[{data},{bad},{data}]"), line(9, "[]")]
+    return (line(1, data, "snapshot"), *good, *several, *odd)
+
+
+_BYBIT_TRADE: Final = '{"T":170406720000#,"s":"BTCUSDT","S":"Buy","v":"0.5","p":"4250#.1","i":"a-#","BT":false}'
+_BYBIT_BOOK: Final = '{"s":"BTCUSDT","b":[["4250#.1","0.5"],["42400.5","0"]],"a":[["42600","1"]],"u":#,"seq":7#}'
+_OKX_BOOK: Final = (
+    '{"arg":{"channel":"books","instId":"BTC-USDT"},"action":"%s","data":[{"asks":[["42600","1","0","3"]],'
+    '"bids":[["4250#.1","0.5","0","1"]],"ts":"170406720000#","checksum":0,"seqId":#,"prevSeqId":%s}]}'
+)
+
 READERS: Final[Mapping[str, Reader]] = {
+    "bybit trades": Reader(
+        bybit.SOURCE, "publicTrade", _enveloped(_BYBIT_TRADE, "publicTrade.BTCUSDT", _BYBIT_TRADE.replace("0.5", "x"))
+    ),
+    "bybit books": Reader(
+        bybit.SOURCE, "orderbook", _enveloped(_BYBIT_BOOK, "orderbook.50.BTCUSDT", _BYBIT_BOOK.replace("0.5", "x"))
+    ),
+    "okx books": Reader(
+        okx.SOURCE,
+        "books",
+        tuple(
+            (_OKX_BOOK % (("snapshot", "-1") if number == 1 else ("update", str(number - 1)))).replace("#", str(number))
+            for number in (1, 2, 3, 4, 6)
+        ),
+    ),
     "csv without ids": Reader(csv.SOURCE, "trade", (*_ROWS, "", "x,BTCUSDT,1,1,buy"), "time,symbol,price,amount,side"),
     "csv with ids": Reader(
         csv.SOURCE,
@@ -338,6 +374,8 @@ def assert_same(data: bytes, reader: Reader, folder: Path) -> None:
 def test_every_channel_of_every_source_has_its_lines_here() -> None:
     like_others = {("csv", "aggTrade"), ("csv", "index"), ("tardis", "book_snapshot_25")}
     like_others |= {("archive", f"klines-{period.short}") for period in PERIODS[1:]}
+    like_others |= {(bybit.SOURCE.name, name) for name in ("tickers", "allLiquidation")}
+    like_others |= {(okx.SOURCE.name, channel.name) for channel in okx.SOURCE.channels if channel.name != "books"}
     others = [source for source in SOURCES.values() if source is not synthetic.SOURCE]  # see the test of its own
     channels = {(source.name, channel.name) for source in others for channel in source.channels}
     assert channels - like_others == {(reader.source.name, reader.channel) for reader in READERS.values()}

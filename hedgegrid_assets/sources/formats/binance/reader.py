@@ -54,11 +54,12 @@ class MessageReader:
         names, day = self.dialect.names, self.dialect.date
         decoded = decoded_block(block, channel, self.known, certain, names)
         if names and day is not None:
-            decoded = _of_day(decoded, names, day)
+            decoded = of_day(decoded, names, day)
         return replace(decoded, rows=numbered(decoded.rows))
 
 
-def _of_day(decoded: Decoded, names: Collection[str], day: date) -> Decoded:
+def of_day(decoded: Decoded, names: Collection[str], day: date) -> Decoded:
+    """What of a block is of a raw day: of some names of its symbol, and by arrival."""
     of_day = pl.col("ts_init").is_between(day_start(day), day_start(day) + NS_PER_DAY, closed="left")
     rows = decoded.rows.filter(of_day & pl.col("symbol").is_in(list(names)))
     faults = None if decoded.faults is None else decoded.faults.join(rows.select("raw_row"), on="raw_row", how="semi")

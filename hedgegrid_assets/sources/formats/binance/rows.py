@@ -43,7 +43,7 @@ def decoded_block(
             lines = replace(lines, frame=lines.frame.filter(~pl.col("line").is_in(certain["line"].implode())))
         other_form = None if plain else unfolded(lines, [channel], names)
         if other_form is not None:
-            others = _decode_other_form(other_form, lines, channel, known)
+            others = decode_unfolded(other_form, lines, channel, known)
             lines = replace(lines, frame=lines.frame.filter(~pl.col("line").is_in(other_form.taken.implode())))
         rows, rejects, odd, faults = _decode_by_expressions(lines, channel, known)
     names = [field.name for field in channel.fields]
@@ -63,9 +63,7 @@ def decoded_block(
     return decoded if others is None else _together(decoded, others)
 
 
-def _decode_other_form(
-    other_form: folded.Unfolded, lines: Lines, channel: Channel, known: tuple[Channel, ...]
-) -> Decoded:
+def decode_unfolded(other_form: folded.Unfolded, lines: Lines, channel: Channel, known: tuple[Channel, ...]) -> Decoded:
     """Decode lines that were made plain. A reject of a line with one message shows the line, else the message."""
     block, numbers = other_form.block, other_form.numbers
     made = _without_shared_faults(

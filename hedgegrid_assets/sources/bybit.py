@@ -1,0 +1,228 @@
+"""Captured WebSocket messages of Bybit (version 5 of its API), dropped into the landing zone."""
+
+import re
+from functools import cache, partial
+from typing import Final
+
+import polars as pl
+
+from hedgegrid_assets.model import LOOKED_AT, Channel, Field, Identity, Source, TableMapping
+from hedgegrid_assets.sources.formats import enveloped
+from hedgegrid_assets.sources.formats.enveloped import BOOK, levels, member, message, snapshot, update
+from hedgegrid_assets.sources.formats.settings import LandingSettings
+from hedgegrid_assets.tables.bar import made_of_trades
+from hedgegrid_assets.tables.funding_rate_update import RATE_DECIMALS
+from hedgegrid_assets.tables.rules.sides import order_side
+from hedgegrid_assets.tables.trade_tick import side
+from hedgegrid_assets.timestamps import nanoseconds
+from hedgegrid_assets.venues.markets import Says
+
+_TRADE: Final = re.compile(rb'[^\n]*"topic"\s*:\s*"publicTrade\.[^\n]*')
+_DIRECTION: Final = re.compile(rb'"L"\s*:\s*"')
+_NUMBER: Final = "([0-9]{1,18})"
+_TOPIC: Final = r'"([^"\\.]+(?:\.[0-9]+)?\.[^"\\.]+)"'
+_BOOKS: Final = r"^orderbook\.(?:[2-9]|[0-9]{2,})$"
+"""Books of more than one level: of one alone, each message is a whole one."""
+
+
+class BybitSettings(LandingSettings):
+    """Of the source ``bybit-websocket``."""
+
+
+def plain(found: pl.DataFrame) -> pl.DataFrame:
+    """See ``enveloped.Plain``: topic and time stand around the objects, those of the engine as well."""
+    topic = member("topic", _TOPIC)
+    found = found.with_columns(
+        event=topic.str.extract(r"^(.+)\.[^.]+$", 1),
+        ts=member("ts", _NUMBER),
+        type=member("type", r'"([a-z]+)"'),
+        body=pl.col("body").str.replace(r'"nextFundingTime":"([0-9]{1,18})"', '"nextFundingTime":${1}'),
+    )
+    number = member("u", _NUMBER, "body")
+    values = {
+        "E": pl.col("ts"),
+        "T": member("cts", _NUMBER),
+        "s": member("s", r'"([^"\\]+)"', "body"),
+        "u": number,
+        "pu": (number.cast(pl.Int64) - 1).clip(0).cast(pl.String),
+        "b": levels("b"),
+        "a": levels("a"),
+    }
+    kind = pl.col("type")
+    book = pl.when(kind == "snapshot").then(snapshot(**values)).when(kind == "delta").then(update(**values))
+    other = message(pl.col("event"), pl.concat_str(pl.lit('"E":'), pl.col("ts")))
+    is_book = pl.col("event").str.contains(_BOOKS)
+    return found.with_columns(
+        message=pl.when(is_book).then(pl.coalesce(book, message(pl.lit(BOOK)))).otherwise(other),
+        book=pl.when(is_book).then(pl.concat_str(topic.str.extract(r"([^.]+)$", 1), pl.lit(" "), "event")),
+    )
+
+
+def says(data: bytes) -> Says:
+    """Trades of contracts say in which direction the price went; those of spot do not."""
+    trades = _TRADE.findall(data[:LOOKED_AT])
+    spot = trades and not any(map(_DIRECTION.search, trades))
+    return Says("messages of Bybit", venues=("BYBIT",), market="spot" if spot else None)
+
+
+_TRADES: Final = Channel(
+    name="publicTrade",
+    event="publicTrade",
+    series="bybit/publicTrade",
+    fields=(
+        Field("symbol", "s", "text", "exchange symbol"),
+        Field("price", "p", "decimal", "quote units"),
+        Field("size", "v", "decimal", "base units (USD at inverse contracts)"),
+        Field("trade_time", "T", "integer", "matched, ms", missing="unknown_time"),
+        Field("side", "S", "text", "of the taker: Buy, Sell", missing="missing_side"),
+        Field("id", "i", "text", "trade id", missing="bad_trade_id"),
+    ),
+    ts_event=nanoseconds(pl.col("trade_time"), ("ms",)),
+    contiguous_ids=False,
+    tables={
+        "trade_tick": TableMapping(
+            columns={
+                "price": pl.col("price"),
+                "size": pl.col("size"),
+                "aggressor_side": pl.when(pl.col("side") == "Buy")
+                .then(side("BUYER"))
+                .when(pl.col("side") == "Sell")
+                .then(side("SELLER"))
+                .otherwise(side("NO_AGGRESSOR")),
+                "trade_id": pl.col("id"),
+                "first_trade_id": pl.lit(None, pl.Int64),
+                "last_trade_id": pl.lit(None, pl.Int64),
+            },
+            lineage=(
+                _LINEAGE := {
+                    "ts_event": ("T",),
+                    "price": ("p",),
+                    "size": ("v",),
+                    "aggressor_side": ("S",),
+                    "trade_id": ("i",),
+                }
+            ),
+        ),
+        **made_of_trades("trade_tick", _LINEAGE),
+    },
+)
+_TICKERS: Final = Channel(
+    name="tickers",
+    event="tickers",
+    series="bybit/tickers",
+    fields=(
+        Field("symbol", "symbol", "text", "exchange symbol"),
+        Field("event_time", "E", "integer", "ts of the envelope: sent, ms", missing="unknown_time"),
+        Field("mark_price", "markPrice", "decimal", "quote units; only where it has changed", required=False),
+        Field("index_price", "indexPrice", "decimal", "quote units; only where it has changed", required=False),
+        Field(
+            "funding_rate",
+            "fundingRate",
+            "decimal",
+            "estimate, fraction; only where it has changed",
+            required=False,
+            decimals=RATE_DECIMALS,
+        ),
+        Field("next_funding_time", "nextFundingTime", "integer", "ms; only where it has changed", required=False),
+        Field("open_interest", "openInterest", "decimal", "base units; only where it has changed", required=False),
+    ),
+    ts_event=nanoseconds(pl.col("event_time"), ("ms",)),
+    contiguous_ids=False,
+    identity=Identity.CONTENT,
+    tables={
+        "mark_price_update": TableMapping(
+            columns={"mark_price": pl.col("mark_price")},
+            lineage={"ts_event": ("ts",), "mark_price": ("markPrice",)},
+            applies=pl.col("mark_price").is_not_null(),
+        ),
+        "index_price_update": TableMapping(
+            columns={"index_price": pl.col("index_price")},
+            lineage={"ts_event": ("ts",), "index_price": ("indexPrice",)},
+            applies=pl.col("index_price").is_not_null(),
+        ),
+        "funding_rate_update": TableMapping(
+            columns={
+                "funding_rate": pl.col("funding_rate"),
+                "predicted_funding_rate": pl.lit(None, pl.Decimal(38, RATE_DECIMALS)),
+                "next_funding_time": nanoseconds(pl.col("next_funding_time"), ("ms",)),
+                "interval_minutes": pl.lit(None, pl.UInt16),
+            },
+            lineage={
+                "ts_event": ("ts",),
+                "funding_rate": ("fundingRate",),
+                "next_funding_time": ("nextFundingTime",),
+                "is_settlement": ("nextFundingTime",),
+            },
+            applies=pl.col("funding_rate").is_not_null(),
+        ),
+        "open_interest": TableMapping(
+            columns={"open_interest": pl.col("open_interest")},
+            lineage={"ts_event": ("ts",), "open_interest": ("openInterest",)},
+            applies=pl.col("open_interest").is_not_null(),
+        ),
+    },
+)
+_LIQUIDATIONS: Final = Channel(
+    name="allLiquidation",
+    event="allLiquidation",
+    series="bybit/allLiquidation",
+    fields=(
+        Field("symbol", "s", "text", "exchange symbol"),
+        Field("time", "T", "integer", "updated, ms", missing="unknown_time"),
+        Field("side", "S", "text", "of the position: Buy, a long was liquidated", missing="missing_side"),
+        Field("size", "v", "decimal", "executed, base units"),
+        Field("price", "p", "decimal", "bankruptcy price, quote units"),
+    ),
+    ts_event=nanoseconds(pl.col("time"), ("ms",)),
+    contiguous_ids=False,
+    identity=Identity.CONTENT,
+    tables={
+        "liquidation": TableMapping(
+            columns={
+                "side": pl.when(pl.col("side") == "Buy")
+                .then(order_side("SELL"))
+                .when(pl.col("side") == "Sell")
+                .then(order_side("BUY"))
+                .otherwise(order_side("NO_ORDER_SIDE")),
+                "price": pl.col("price"),
+                "size": pl.col("size"),
+                "average_price": pl.lit(None, pl.Decimal(38, 16)),
+            },
+            lineage={"ts_event": ("T",), "side": ("S",), "price": ("p",), "size": ("v",)},
+        )
+    },
+)
+_BOOK: Final = enveloped.book(
+    "orderbook",
+    "bybit/orderbook",
+    {
+        "ts_event": ("cts", "ts"),
+        **dict.fromkeys(("action", "side", "price", "size"), ("b", "a")),
+        "sequence": ("u",),
+        "previous": ("u",),
+    },
+)
+_CHANNELS: Final = (_TRADES, _TICKERS, _LIQUIDATIONS, _BOOK)
+
+
+@cache
+def narrowed(names: frozenset[str]) -> Source:
+    """The source without the streams that are not named."""
+    known = tuple(channel for channel in _CHANNELS if channel.name in names)
+    return Source(
+        name="bybit-websocket",
+        doc="captured WebSocket messages of Bybit (JSONL, plain, gzip or zstd)",
+        extension="jsonl",
+        channels=known,
+        has_landing_zone=True,
+        open=partial(enveloped.open_enveloped, known=known, plain=plain),
+        says=says,
+        code_version=1,
+        joins=True,
+        settings=BybitSettings,
+        narrowed=narrowed,
+        venue="BYBIT",
+    )
+
+
+SOURCE: Final = narrowed(frozenset(channel.name for channel in _CHANNELS))
