@@ -122,7 +122,7 @@ def _to_bucket(bench: Bench) -> Iterator[Row]:
 def _differing(bucket: str, disk: Path) -> str | None:
     """A Parquet file that is not the same in both."""
     held = {path.below(stored(bucket)): path for path in stored(bucket).tree() if path.name.endswith(".parquet")}
-    wanted = {str(path.relative_to(disk)): path for path in disk.rglob("*.parquet")}
+    wanted = {str(path.relative_to(disk)): path for path in disk.rglob("*.parquet") if path.is_file()}
     unlike = held.keys() ^ wanted.keys() or {
         name for name, path in wanted.items() if path.read_bytes() != held[name].read_bytes()
     }

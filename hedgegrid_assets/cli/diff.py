@@ -129,7 +129,9 @@ def _side(
     tick: Any,
 ) -> Path:
     """A catalog: the one that is named, or one that is made of a source's day."""
-    if Path(said).is_dir():
+    from hedgegrid_assets.store import is_address
+
+    if is_address(said) or Path(said).is_dir():
         return Path(said)
     source, colon, day = said.rpartition(":")
     if not colon:

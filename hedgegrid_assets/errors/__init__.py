@@ -6,6 +6,7 @@ HedgegridError
 │   ├── FeedsFileError
 │   │   └── FeedsFileMissing
 │   ├── ConversionRefused
+│   ├── NoSuchStore
 │   └── NeedsDisk        what cannot be done to a catalog that is not on a disk
 ├── DataError            exit 1: what the data says
 │   ├── NoDataFetched
@@ -87,6 +88,7 @@ from hedgegrid_assets.errors.catalog import (
     NeedsDisk,
     NoGapThere,
     NoNautilusForm,
+    NoSuchStore,
     OtherForm,
     OtherInstalled,
     ReaderMissing,
@@ -181,6 +183,7 @@ __all__ = [
     "NoGapThere",
     "NoNautilusForm",
     "NoSuchCatalog",
+    "NoSuchStore",
     "NotOneMessageALine",
     "NotPublished",
     "OtherForm",

@@ -362,6 +362,19 @@ class StoreUnreachable(EnvironmentFault):
         super().__init__(f"cannot work with {path}: {why}", hint=remedy, details={"path": path, "why": why})
 
 
+class NoSuchStore(UsageError):
+    """An address of what is neither a disk nor a bucket that is known."""
+
+    code = "address"
+
+    def __init__(self, address: str) -> None:
+        super().__init__(
+            f"no such place: expected a folder of this machine, or s3://bucket/prefix, found {address}",
+            hint="other servers that speak S3 are named by AWS_ENDPOINT_URL; copy what lies elsewhere to a disk or such a bucket",
+            details={"address": address},
+        )
+
+
 class NeedsDisk(UsageError):
     """Something that only a catalog on a disk of this machine can have done to it."""
 

@@ -164,7 +164,8 @@ def _existing(paths: Iterable[Path]) -> list[Path]:
     if missing:
         raise UsageError(
             f"file not found: {', '.join(missing)}",
-            hint="file_path counts from base_path, else from the config file",
+            hint="file_path counts from base_path, else from the config file"
+            + ("; files are read from this machine: copy them to it" if "s3:/" in missing[0] else ""),
             details={"missing": missing},
         )
     return found

@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from hedgegrid_assets.errors import EnvironmentFault
+from hedgegrid_assets.errors import EnvironmentFault, NoSuchStore
 from hedgegrid_assets.store.local import LocalStore
 from hedgegrid_assets.store.objects import StorePath
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 _URL: Final = re.compile(r"s3:/+([^/]+)/*(.*)", re.DOTALL)
 """Also as a ``Path`` holds it, which takes one of the slashes away."""
 
+_ELSEWHERE: Final = re.compile(r"s3:/*|[A-Za-z][\w+.-]+:/.*", re.DOTALL)
+"""No bucket, or something of another kind: on a disk, a folder would be called after it."""
+
 
 def is_address(root: str | Path) -> bool:
     """It names a bucket, not a folder of this machine."""
@@ -22,10 +25,12 @@ def is_address(root: str | Path) -> bool:
 
 
 def stored(root: str | Path | StorePath) -> StorePath:
-    """A folder, or the prefix of a bucket, as the root of a store; or what is in one already."""
+    """A folder, or the prefix of a bucket, as the root of a store; or what is in one already. Raises NoSuchStore."""
     if isinstance(root, StorePath):
         return root
     found = _URL.fullmatch(str(root))
+    if found is None and _ELSEWHERE.fullmatch(str(root)):
+        raise NoSuchStore(re.sub(":/*", "://", str(root), count=1))
     return StorePath(LocalStore(Path(root))) if found is None else _bucket(found[1]).at(found[2].rstrip("/"))
 
 

@@ -19,6 +19,8 @@ import pytest
 from hedgegrid_assets_tests.standins.ports import held_ports
 
 KEYS: Final = ("key", "secret")
+READER: Final = ("reader", "of all")
+"""Keys that may look, and not write."""
 _PATIENCE: Final = 60.0
 
 
@@ -44,10 +46,9 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @contextmanager
 def running(program: str, folder: Path) -> Iterator[str]:
     """A server with its files in a folder, until the block ends; its address."""
-    access, secret = KEYS
     config = folder / "s3.json"
-    credentials = [{"accessKey": access, "secretKey": secret}]
-    config.write_text(json.dumps({"identities": [{"name": "t", "credentials": credentials, "actions": ["Admin"]}]}))
+    identities = [_identity("t", KEYS, "Admin"), _identity("r", READER, "Read", "List")]
+    config.write_text(json.dumps({"identities": identities}))
     with held_ports(4) as (master, volume, filer, s3):
         command = [
             *(program, "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={folder}", f"-master.port={master}"),
@@ -65,6 +66,11 @@ def running(program: str, folder: Path) -> Iterator[str]:
                 yield address
             finally:
                 server.kill()  # to end in good order it takes a minute
+
+
+def _identity(name: str, keys: tuple[str, str], *actions: str) -> dict[str, object]:
+    access, secret = keys
+    return {"name": name, "credentials": [{"accessKey": access, "secretKey": secret}], "actions": actions}
 
 
 def use_server(address: str, monkeypatch: pytest.MonkeyPatch, scratch: Path) -> None:

@@ -151,6 +151,21 @@ def test_wrong_keys_and_addresses_are_told(
     assert not (tmp_path / "data").exists()
 
 
+def test_keys_that_may_only_read_look_at_a_catalog_and_write_none(
+    catalog: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert command(arguments(tmp_path, catalog)) == 0
+    before = content(catalog)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", s3.READER[0])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", s3.READER[1])
+    program = [sys.executable, "-m", "hedgegrid_assets"]
+    assert subprocess.run([*program, "validate", catalog, "--quiet"], check=False).returncode == 0
+    told = subprocess.run([*program, *arguments(tmp_path, catalog)], capture_output=True, text=True, check=False)
+    assert told.returncode == 1
+    assert "these keys may not do this (AccessDenied)" in one_line(told.stderr)
+    assert content(catalog) == before
+
+
 @pytest.mark.parametrize("passed", [1, 2], ids=["If-None-Match", "If-Match"])
 def test_a_server_that_does_not_look_at_conditions_is_refused(
     passed: int, catalog: str, server: Between, tmp_path: Path, capsys: pytest.CaptureFixture[str]

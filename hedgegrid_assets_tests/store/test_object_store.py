@@ -248,6 +248,25 @@ def test_the_same_catalog_lies_on_disk_once_it_is_copied(bucket: Side, file: Pat
     assert isinstance(stored(tmp_path / "copy"), StorePath)
 
 
+@pytest.mark.parametrize("address", ["gs://bucket/catalog", "https://host/catalog", "s3://", "s3:"])
+def test_what_is_no_disk_and_no_bucket_is_refused_and_no_folder_is_called_after_it(
+    address: str, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    convert = ["replay-to-parquet", "--source", "csv", "--symbol", "BTCUSDT", "--input", str(file), "--quiet"]
+    named = f"found {address if '//' in address else 's3://'}"
+    for arguments in ([*convert, "--output", address], [*convert, "--data", address], ["validate", address]):
+        assert command(arguments) == 2
+        assert f"expected a folder of this machine, or s3://bucket/prefix, {named}\n" in capsys.readouterr().err
+    assert {path.name for path in tmp_path.iterdir()} <= {file.name, "data"}
+
+
+def test_a_file_in_a_bucket_is_none_of_this_machine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    convert = ["replay-to-parquet", "--source", "csv", "--symbol", "BTCUSDT", "--input", "s3://bucket/trades.csv"]
+    assert command([*convert, "--output", str(tmp_path / "catalog")]) == 2
+    assert "files are read from this machine: copy them to it" in capsys.readouterr().err
+
+
 # ---------------------------------------------------------------- a real server
 
 
@@ -272,14 +291,27 @@ def test_the_commands_take_an_address_where_they_take_a_folder(
     monkeypatch.chdir(tmp_path)
     catalog = f"{server}/catalog"
     convert = ["replay-to-parquet", "--source", "csv", "--symbol", "BTCUSDT", "--input", str(file), "--quiet"]
-    assert command([*convert, "--data-types", "trades", "--output", catalog]) == 0
+    data = ["--data", f"{server}/data"]
+    assert command([*convert, "--data-types", "trades", "--output", catalog, *data]) == 0
+    held = [path.below(stored(f"{server}/data")) for path in stored(f"{server}/data").tree()]
+    assert {name.split("/")[0] for name in held} == {"raw", "rejects"}
+    assert len([name for name in held if name.endswith(".csv.zst")]) == 2
+    assert not (tmp_path / "data").exists()
     capsys.readouterr()
-    assert command(["validate", catalog, "--json"]) == 0
+    assert command(["validate", catalog, "--json", *data]) == 0
     said = json.loads(capsys.readouterr().out)
     assert (said["ok"], said["catalog"], len(said["days"])) == (True, catalog, 2)
-    assert command(["trace", ID, "trades", "130", "--catalog", catalog, "--json"]) == 0
+    assert command(["trace", ID, "trades", "130", "--catalog", catalog, "--json", *data]) == 0
     assert json.loads(capsys.readouterr().out)["whole"]
     assert command(["rejects", "summary", catalog, "--json"]) == 0
+    assert command(["diff", catalog, catalog]) == 0
+    assert command(["doctor", "--catalog", catalog, *data]) == 0
+    capsys.readouterr()
+    assert command(["validate", f"{server}/nothing"]) == 1
+    assert f"looked in {server}/nothing, found" in capsys.readouterr().err
+    assert command(["backup", "all.tar", "--catalog", catalog]) == 2
+    assert f"a backup needs a disk: expected a folder of this machine, found {catalog}" in capsys.readouterr().err
+    assert not (tmp_path / "all.tar").exists()
     assert not (tmp_path / "s3:").exists(), "no folder is called after it"
 
 

@@ -78,7 +78,7 @@ def validate_catalog(
     if not found:
         raise NoDataFetched(
             f"{instrument or 'any instrument'} {table or 'any table'} {start or ''}..{end or ''}",
-            str(catalog),
+            str(places.catalog),
             there := instruments_there(places),
             hint="" if there != NOTHING else NO_CATALOG,
         )
