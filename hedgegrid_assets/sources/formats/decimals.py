@@ -11,6 +11,9 @@ from hedgegrid_assets.batch import Decimals
 from hedgegrid_assets.instruments import FLOAT_DIGITS
 
 _DIGITS_TRIED: Final = 40
+_SHORT: Final = 16
+_SHORT_TEXT: Final = re.compile(r"(?:0|[1-9][0-9]*)(?:\.[0-9]+)?", re.ASCII)
+"""Told without a ``Decimal``, for a tenth of the time."""
 _DECIMAL_TEXT: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,9})?")
 
 
@@ -21,6 +24,10 @@ def number_of(decimals: int) -> str:
 
 def exact_decimal(text: str, decimals: int = 16) -> str | None:
     """Plain digits of any decimal text that 38 digits, so many of them behind the point, hold exactly; else None."""
+    if len(text) <= min(_SHORT, 38 - decimals) and _SHORT_TEXT.fullmatch(text):
+        whole, _, behind = text.partition(".")
+        behind = behind.rstrip("0")
+        return None if len(behind) > decimals else f"{whole}.{behind}" if behind else whole
     if not _DECIMAL_TEXT.fullmatch(text.strip()):
         return None
     value = Decimal(text.strip())

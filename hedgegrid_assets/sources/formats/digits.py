@@ -13,14 +13,16 @@ import pyarrow as pa
 
 from hedgegrid_assets.batch import Decimals
 
-_LONGEST: Final = 12
+LONGEST: Final = 12
 """Bytes of a text that stand in its view."""
+_WINDOW: Final = 12
+"""Bytes that are looked at from the first of a text on, whatever they are behind it."""
 _MOST_DIGITS: Final = 18
 _TRIED: Final = 1_000
 """Numbers that are looked at first."""
 _MINUS: Final = ord("-")
 type _Words = np.ndarray[Any, np.dtype[np.uint64]]
-type _Integers = np.ndarray[Any, np.dtype[np.int64]]
+type Integers = np.ndarray[Any, np.dtype[np.int64]]
 type _Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
 
@@ -31,7 +33,7 @@ def _each(byte: int) -> np.uint64:
 _POINT, _LOW, _HIGH, _BEYOND_NINE = _each(ord("0") ^ ord(".")), _each(0x7F), _each(0x80), _each(0x80 - 10)
 _SIZES, _PREFIX = np.uint64(0xFFFFFFFF), np.uint64(0xFFFFFFFF00000000)
 _ZERO, _ONE, _BYTE, _HALF, _WORD = (np.uint64(bits) for bits in (0, 1, 8, 32, 64))
-_LAST: Final = np.array([(1 << 64) - (1 << 64 - 8 * min(size, 8)) for size in range(_LONGEST + 1)], np.uint64)
+_LAST: Final = np.array([(1 << 64) - (1 << 64 - 8 * min(size, 8)) for size in range(LONGEST + 1)], np.uint64)
 """Length of a text -> which bytes of its last word are of it; ``_LAST_BEFORE``: of the word before that one."""
 _LAST_BEFORE: Final = np.array([0] * 8 + _LAST[:5].tolist(), np.uint64)
 _ZEROS, _ZEROS_BEFORE = _LAST & _each(ord("0")), _LAST_BEFORE & _each(ord("0"))
@@ -57,10 +59,23 @@ def short_decimals(texts: pl.Series, decimals: int) -> Short | None:
 
     None where a text is longer than 12 bytes, or finer than so many decimals.
     """
-    if texts.null_count() or not len(texts):
+    return None if texts.null_count() or not len(texts) else _short(_views(texts), decimals)
+
+
+def short_decimals_in(data: bytes | memoryview, starts: Integers, ends: Integers, decimals: int) -> Short | None:
+    """The same of texts that stand in bytes, from a place (inclusive) to another; each place is in the data, or at its end."""
+    sizes = ends - starts
+    if not len(sizes) or sizes.max() > LONGEST:
         return None
-    views = _views(texts)
-    if (views[:, 0] & _SIZES).max() > _LONGEST:
+    padded = np.frombuffer(bytes(data) + bytes(_WINDOW), np.uint8)
+    first = np.ndarray(len(padded) - 7, np.uint64, padded, strides=(1,))[starts]
+    rest = np.ndarray(len(padded) - 3, np.uint32, padded, strides=(1,))[starts + 8].astype(np.uint64)
+    views = np.stack([sizes.view(np.uint64) | first << _HALF, first >> _HALF | rest << _HALF])
+    return _short(views.T, decimals)
+
+
+def _short(views: _Words, decimals: int) -> Short | None:
+    if (views[:, 0] & _SIZES).max() > LONGEST:
         return None
     units, behind, before, plain = _read(views)
     scale = int(behind.max(where=plain, initial=0))
@@ -81,7 +96,7 @@ def _views(texts: pl.Series) -> _Words:
     return words[array.offset : array.offset + len(array)]
 
 
-def _columns(units: _Integers, scale: int, plain: _Flags) -> pl.DataFrame:
+def _columns(units: Integers, scale: int, plain: _Flags) -> pl.DataFrame:
     """Handed over as one Arrow table: a boolean NumPy array imports ``numpy.ma``, an Arrow array ``pyarrow.compute``."""
     wide = np.empty((len(units), 2), np.int64)
     wide[:, 0], wide[:, 1] = units, units >> 63
@@ -93,7 +108,7 @@ def _columns(units: _Integers, scale: int, plain: _Flags) -> pl.DataFrame:
     return frame
 
 
-def _seen(units: _Integers, scale: int) -> Decimals:
+def _seen(units: Integers, scale: int) -> Decimals:
     needed = scale
     while needed and not any((part % 10).any() for part in (units[:_TRIED], units)):
         units, needed = units // 10, needed - 1
@@ -106,9 +121,9 @@ def _seen(units: _Integers, scale: int) -> Decimals:
 class _Part(NamedTuple):
     """Numbers as units of their own last decimal; digits behind the point and before it; what is plain."""
 
-    units: _Integers
-    behind: _Integers
-    before: _Integers
+    units: Integers
+    behind: Integers
+    before: Integers
     plain: _Flags
 
 
@@ -142,7 +157,7 @@ def _words(views: _Words, sizes: _Words) -> list[_Words]:
     if sizes.max() <= 8:
         up = _WORD - (sizes << np.uint64(3))
         return [(start >> _HALF | rest << _HALF) << up ^ _ZEROS[sizes]]
-    up = np.uint64(_LONGEST * 8) - (sizes << np.uint64(3))
+    up = np.uint64(LONGEST * 8) - (sizes << np.uint64(3))
     last = rest << up | start >> (_WORD - up) | start << (up - _WORD)
     return [last ^ _ZEROS[sizes], start << up ^ _ZEROS_BEFORE[sizes]]
 
@@ -153,7 +168,7 @@ def _points(digits: _Words) -> _Words:
     return ~(((other & _LOW) + _LOW) | other | _LOW)
 
 
-def _behind(points: Sequence[_Words]) -> _Integers:
+def _behind(points: Sequence[_Words]) -> Integers:
     """Digits behind the point; 0 where there is none."""
     found = np.zeros(len(points[0]), np.int8)
     for word, last in zip(points, (7, 15), strict=False):
@@ -175,7 +190,7 @@ def _closed_up(words: Sequence[_Words], points: Sequence[_Words]) -> list[_Words
     return moved
 
 
-def _number(digits: _Words) -> _Integers:
+def _number(digits: _Words) -> Integers:
     """The number that 8 digits are: neighbours are put together, three times."""
     pairs = (digits * np.uint64(10 << 8 | 1)) >> _BYTE & np.uint64(0x00FF00FF00FF00FF)
     fours = (pairs * np.uint64(100 << 16 | 1)) >> np.uint64(16) & np.uint64(0x0000FFFF0000FFFF)

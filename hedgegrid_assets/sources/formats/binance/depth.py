@@ -1,7 +1,7 @@
 """Messages with levels of a book: updates of the stream ``depth``, and the snapshots that are fetched beside it.
 
 Updates are read by expressions where they are spelled as the venue spells them; any other, and snapshots, of which there
-are few, by Python. Levels are texts until they are typed: ``[["price","size"],...]``, to the letter.
+are few, by Python. Levels are texts until they are typed (``levels``): ``[["price","size"],...]``, to the letter.
 """
 
 import re
@@ -14,10 +14,7 @@ from hedgegrid_assets.batch import Block
 from hedgegrid_assets.model import Channel
 from hedgegrid_assets.sources.formats.binance.grammar import TIME
 from hedgegrid_assets.sources.formats.binance.stamps import local_ns
-from hedgegrid_assets.sources.formats.decimals import DecimalsOf, decimals_of, most_decimals, usual
-from hedgegrid_assets.sources.formats.lines import REJECTS_SCHEMA
 from hedgegrid_assets.store import line_array
-from hedgegrid_assets.tables.rules.sides import order_side
 
 SNAPSHOT: Final = "depthSnapshot"
 """What a snapshot is called, in the name of its stream; fetched as it is, it has no name."""
@@ -32,8 +29,6 @@ _LEVEL: Final = r'\["[0-9]+(?:\.[0-9]+)?","[0-9]+(?:\.[0-9]+)?"\]'
 _LEVELS: Final = rf"^\[(?:{_LEVEL}(?:,{_LEVEL})*)?\]$"
 _UPDATED: Final = re.compile(rb'"depthUpdate"[^\n\[]*?"s"\s*:\s*"([^"\\]+)"')
 _SNAPSHOT_ID: Final = re.compile(_IS_SNAPSHOT.encode())
-_SIDES: Final = {"bids": "BUY", "asks": "SELL"}
-_NONE: Final = "[]"
 
 
 def has_levels(channel: Channel) -> bool:
@@ -128,48 +123,3 @@ def other_books(lines: pl.DataFrame, by_channel: Sequence[tuple[Channel, pl.Data
     for channel, rows in by_channel:
         symbols |= set(rows["symbol"].unique()) if has_levels(channel) else set()
     return sorted(symbols - {only})
-
-
-# ---------------------------------------------------------------- levels
-
-
-def levels_of(rows: pl.DataFrame) -> pl.DataFrame:
-    """A row a level, of rows a message: bids before asks, in their order; ``side``, ``price`` and ``size`` as texts."""
-    parts = []
-    for name, side in _SIDES.items():
-        texts = pl.col(name).str.strip_prefix('[["').str.strip_suffix('"]]').str.split('"],["')
-        part = rows.filter(pl.col(name) != _NONE).with_columns(level=texts).drop(*_SIDES).explode("level")
-        level = pl.col("level").str.split_exact('","', 1).struct.rename_fields(["price", "size"])
-        parts.append(part.with_columns(level.alias("level"), side=order_side(side)).unnest("level"))
-    return pl.concat(parts).sort("line", maintain_order=True)
-
-
-def typed_levels(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, int]:
-    """Rows of levels with exact decimals, rejects for those that are none, and how many lines have no level."""
-    without = int(((rows["bids"] == _NONE) & (rows["asks"] == _NONE)).sum())
-    levels = levels_of(rows)
-    typed = levels.with_columns(decimals_of(levels[name]).alias(f"{name} typed") for name in ("price", "size"))
-    bad = typed.filter(pl.any_horizontal(pl.col("price typed", "size typed").is_null()))
-    wrong = pl.when(pl.col("price typed").is_null())
-    rejects = bad.select(
-        raw_row="line",
-        reason=pl.lit("bad_decimal"),
-        field=wrong.then(pl.lit("price")).otherwise(pl.lit("size")),
-        value=wrong.then("price").otherwise("size"),
-        raw=pl.lit(None, pl.String),
-        ts_init="ts_init",
-    )
-    good = typed if not len(bad) else typed.filter(pl.all_horizontal(pl.col("price typed", "size typed").is_not_null()))
-    good = good.drop("price", "size").rename({"price typed": "price", "size typed": "size"})
-    return good, rejects.cast(REJECTS_SCHEMA), without
-
-
-def decimals_in(rows: pl.DataFrame, channel: Channel) -> DecimalsOf:
-    """How finely the levels of some messages are written."""
-    found: DecimalsOf = {}
-    levels = levels_of(rows.select("line", "symbol", *_SIDES))
-    for name in ("price", "size"):
-        plain = levels.filter(pl.col(name).str.contains(usual(16)))
-        for (symbol,), part in plain.group_by("symbol"):
-            found[channel.name, str(symbol), name] = most_decimals(part[name], part["line"])
-    return found

@@ -8,16 +8,17 @@ import polars as pl
 from hedgegrid_assets.batch import Decimals
 from hedgegrid_assets.instruments import FLOAT_DIGITS
 from hedgegrid_assets.model import Channel, Field
-from hedgegrid_assets.sources.formats.binance.depth import decimals_in, has_levels
+from hedgegrid_assets.sources.formats.binance.depth import has_levels
 from hedgegrid_assets.sources.formats.binance.exact import Refusal, flat, read_fields, read_message
+from hedgegrid_assets.sources.formats.binance.levels import Levels, decimals_in
 from hedgegrid_assets.sources.formats.binance.text import first_of
 from hedgegrid_assets.sources.formats.decimals import DecimalsOf, exact_decimal, most_decimals, number_of
 
 
-def decimals_of_rows(rows: pl.DataFrame, channel: Channel) -> DecimalsOf:
-    """Of rows of a channel that are read by shape."""
+def decimals_of_rows(rows: pl.DataFrame, channel: Channel, levels: Levels | None = None) -> DecimalsOf:
+    """Of rows of a channel that are read by shape; ``levels``: of their messages, where they are typed already."""
     if has_levels(channel):
-        return decimals_in(rows, channel)
+        return decimals_in(rows, channel, levels)
     names = [field.name for field in channel.fields if field.kind == "decimal"]
     if (rows["symbol"] == rows["symbol"][0]).all():
         return _decimals_in([rows], names, channel)

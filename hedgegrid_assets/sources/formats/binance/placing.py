@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from hedgegrid_assets.sources.formats.binance.depth import other_books
 from hedgegrid_assets.sources.formats.binance.exact import read_message
 from hedgegrid_assets.sources.formats.binance.finely import decimals_of_lines, decimals_of_rows
 from hedgegrid_assets.sources.formats.binance.grammar import GATE
+from hedgegrid_assets.sources.formats.binance.levels import Levels
 from hedgegrid_assets.sources.formats.binance.text import Lines, first_of, lines_of, placed_lines, unfolded
 from hedgegrid_assets.sources.formats.decimals import merged
 from hedgegrid_assets.sources.formats.lines import PLACED_SCHEMA, RAW_SHOWN, shown
@@ -26,6 +27,7 @@ _CONNECTION: Final = re.compile(r"^\s*(?:wss?://|https?://|<-|->)|<->")
 _SEVERAL_BOOKS: Final = (
     "its first updates of a book are all of {}, and so are snapshots that name no symbol; later ones are of {}"
 )
+_NO_LEVELS: Final[Mapping[str, Levels | None]] = {}
 _MANY_LINES: Final = "it holds one JSON value over many lines: expected one message, or one array of messages, a line"
 
 
@@ -35,14 +37,15 @@ def placed_block(
     by_channel: Sequence[tuple[Channel, pl.DataFrame]],
     numbers: pl.Series | None = None,
     book_of: str = "",
+    levels: Mapping[str, Levels | None] = _NO_LEVELS,
 ) -> Placed:
     """Where the lines of a block belong.
 
     ``numbers``: for each line of a block of lines made plain, the number of its line in the file. ``book_of``: the
-    symbol of snapshots that do not say theirs.
+    symbol of snapshots that do not say theirs. ``levels``: of all messages of a channel, where they are typed already.
     """
     found = [_placed_rows(rows, channel) for channel, rows in by_channel]
-    decimals = merged(decimals_of_rows(rows, channel) for channel, rows in by_channel)
+    decimals = merged(decimals_of_rows(rows, channel, levels.get(channel.name)) for channel, rows in by_channel)
     if sum(len(rows) for rows in found) == block.lines:
         counted = _counted(numbers, pl.Series([], dtype=pl.UInt32))
         by_stream = Counter({channel.event: _count(rows["line"], counted) for channel, rows in by_channel})

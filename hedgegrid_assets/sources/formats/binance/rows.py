@@ -10,8 +10,9 @@ from hedgegrid_assets.batch import Block, Decoded
 from hedgegrid_assets.model import Channel, Field
 from hedgegrid_assets.sources.formats.binance import folded
 from hedgegrid_assets.sources.formats.binance.by_shape import by_shape
-from hedgegrid_assets.sources.formats.binance.depth import has_levels, typed_levels
+from hedgegrid_assets.sources.formats.binance.depth import has_levels
 from hedgegrid_assets.sources.formats.binance.exact import AT_ONCE, Refusal, read_fields
+from hedgegrid_assets.sources.formats.binance.levels import Levels, typed_levels
 from hedgegrid_assets.sources.formats.binance.text import (
     Lines,
     extracted,
@@ -30,10 +31,15 @@ def decoded_block(
     known: tuple[Channel, ...],
     certain: pl.DataFrame | None,
     names: Collection[str] = (),
+    levels: Levels | None = None,
     *,
     plain: bool = False,
 ) -> Decoded:
-    """``certain``: the lines that are read by shape; ``names``: whose messages are wanted (none: all); ``plain``: all lines are."""
+    """The rows of a channel.
+
+    ``certain``: the lines that are read by shape; ``levels``: theirs, where they are typed already; ``names``: whose
+    messages are wanted (none: all); ``plain``: all lines are.
+    """
     rows, rejects, odd = None, pl.DataFrame(schema=REJECTS_SCHEMA), 0
     faults: pl.DataFrame | None = None
     others: Decoded | None = None
@@ -47,7 +53,8 @@ def decoded_block(
             lines = replace(lines, frame=lines.frame.filter(~pl.col("line").is_in(other_form.taken.implode())))
         rows, rejects, odd, faults = _decode_by_expressions(lines, channel, known)
     names = [field.name for field in channel.fields]
-    found = [part for part in (certain, rows) if part is not None]
+    read = [part for part in (certain, rows) if part is not None]
+    found = [part for part in read if len(part)] or read[:1]
     typed = [part.with_columns(_typed(field) for field in channel.fields).select(*_ROW, *names) for part in found]
     rows = typed[0] if len(typed) == 1 else pl.concat(typed).sort("line")
     refused = _refused(rows, channel, block)
@@ -57,7 +64,7 @@ def decoded_block(
         faults = None if faults is None else faults.join(refused, on="raw_row", how="anti")
     without_rows = 0
     if has_levels(channel):
-        rows, refused, without_rows = typed_levels(rows)
+        rows, refused, without_rows = typed_levels(rows, levels)
         rejects = pl.concat([rejects, refused]).sort("raw_row") if len(refused) else rejects
     decoded = Decoded(rows.rename({"line": "raw_row"}), rejects, odd, faults, without_rows)
     return decoded if others is None else _together(decoded, others)
@@ -101,7 +108,9 @@ def _without_shared_faults(made: Decoded, block: Block, numbers: pl.Series) -> D
 def _together(one: Decoded, other: Decoded) -> Decoded:
     """Messages of one line stay in their order."""
     return Decoded(
-        pl.concat([one.rows, other.rows.select(one.rows.columns)]).sort("raw_row", maintain_order=True),
+        pl.concat([one.rows, other.rows.select(one.rows.columns)], how="vertical_relaxed").sort(
+            "raw_row", maintain_order=True
+        ),
         pl.concat([one.rejects, other.rejects]).sort("raw_row", maintain_order=True),
         one.odd + other.odd,
         pl.concat([each.faults for each in (one, other) if each.faults is not None])
