@@ -49,12 +49,7 @@ class Gap(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     end: int
     ids_missing: int
     cause: Cause
-    seconds: float = -1.0
-
-    def __post_init__(self) -> None:
-        """Its length, where it is not read from a verdict."""
-        if self.seconds < 0:
-            msgspec.structs.force_setattr(self, "seconds", round((self.end - self.start) / 1e9, 3))
+    seconds: float
 
 
 class RowCounts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"rows_in": "in", "rows_out": "out"}):

@@ -15,7 +15,7 @@ from hedgegrid_assets.pipeline.summary import DaySummary, day_summary, failed_da
 from hedgegrid_assets.stages.catalog.files import file_of
 from hedgegrid_assets.stages.integrity import hands_on
 from hedgegrid_assets.stages.raw import SMALL, Progress, RawDay, RawKey, Together
-from hedgegrid_assets.store import LocalStore, synced_together
+from hedgegrid_assets.store import LocalStore, kept_folders, synced_together
 
 _log: Final = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ def work_off(
     """
     context = work.context
     together = Together(context.noted, keys, context.source, context.by_channel()[keys[0].channel][0])
-    with synced_together():
+    with synced_together(), kept_folders():
         return [day for key in keys for day in _day(work, key, progress, failed, at_hand, together)]
 
 

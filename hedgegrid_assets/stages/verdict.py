@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
+from operator import attrgetter
 from typing import Any, ClassVar, Final
 
 import msgspec
@@ -31,6 +32,7 @@ from hedgegrid_assets.tables.rules.counters import Extent
 from hedgegrid_assets.tables.rules.gaps import Gaps
 
 GAPS_STORED: Final = 1_000
+_IDS_MISSING: Final = attrgetter("ids_missing")
 
 
 class RuleAnswer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -135,7 +137,7 @@ class Verdict(Document, frozen=True, kw_only=True):
     @property
     def ids_missing(self) -> int:
         """Ids missing inside the day, also in gaps that are counted but not listed."""
-        return max(sum(gap.ids_missing for gap in self.gaps), *self.told_of("ids_missing"), 0)
+        return max(sum(map(_IDS_MISSING, self.gaps)), *self.told_of("ids_missing"), 0)
 
     @property
     def ways_out(self) -> list[str]:

@@ -26,7 +26,15 @@ from hedgegrid_assets.store.documents import (
 from hedgegrid_assets.store.lines import LineFile, bytes_of, line_array
 from hedgegrid_assets.store.listing import list_days
 from hedgegrid_assets.store.local import LocalStore, folder_on_disk, on_disk
-from hedgegrid_assets.store.locks import abandoned, exclusive_lock, is_held, remove_abandoned, try_file, working_folder
+from hedgegrid_assets.store.locks import (
+    abandoned,
+    exclusive_lock,
+    is_held,
+    kept_folders,
+    remove_abandoned,
+    try_file,
+    working_folder,
+)
 from hedgegrid_assets.store.objects import (
     AnyFile,
     Entry,
@@ -99,6 +107,7 @@ __all__ = [
     "gunzipped",
     "is_address",
     "is_held",
+    "kept_folders",
     "line_array",
     "list_days",
     "local_file",

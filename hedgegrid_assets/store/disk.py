@@ -64,6 +64,8 @@ def disk_fault(error: OSError, place: AnyFile) -> EnvironmentFault:
 
 def make_folder(path: Path) -> None:
     """Make a folder and its parents. Raises EnvironmentFault that names it."""
+    if os.path.isdir(path):  # noqa: PTH112 - mostly, and asked for each file
+        return
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -74,7 +76,11 @@ def make_folder(path: Path) -> None:
 
 def sync_folder(folder: Path) -> None:
     """What was renamed or removed in a folder is so after a power cut, too."""
-    handle = os.open(folder, os.O_RDONLY)
+    _sync(folder)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
@@ -83,15 +89,15 @@ def sync_folder(folder: Path) -> None:
 
 def put_in_place(temporary: Path, final: Path) -> None:
     """Let a complete file appear under its final name at once, safe against a power cut."""
-    make_folder(final.parent)
-    with temporary.open("rb") as file:
-        os.fsync(file.fileno())
+    folder = final.parent
+    make_folder(folder)
+    _sync(temporary)
     temporary.replace(final)
     later = _later.get()
     if later is None:
-        sync_folder(final.parent)
+        sync_folder(folder)
     else:
-        later.add(final.parent)
+        later.add(folder)
 
 
 _later: Final[ContextVar[set[Path] | None]] = ContextVar("folders to sync", default=None)

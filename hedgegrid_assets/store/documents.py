@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -69,7 +69,7 @@ type Before[D: Document] = Callable[[bytes], D | None]
 def decode[D: Document](data: bytes, of: type[D], path: AnyFile, before: Before[D] | None = None) -> D:
     """A document from what was written of it. Raises DocumentDamaged."""
     try:
-        document = _decoder(of).decode(data)
+        document, wrong = (_few if len(data) <= _FEW_BYTES else _checked)(data, of)
     except (ValueError, RecursionError) as error:  # ValueError: also of bytes that are not UTF-8
         earlier = before(data) if before else None
         if earlier is not None:
@@ -79,12 +79,25 @@ def decode[D: Document](data: bytes, of: type[D], path: AnyFile, before: Before[
     if version > of.newest:
         why = f"its version {version}: this program knows up to {of.newest}"
         raise DocumentDamaged(path, of.told, why, "read it with the newer version of hedgegrid-assets that wrote it")
-    found = _CHECKSUM.search(data)
-    if found is None and (version == of.newest or document.checksum is not None):
-        raise DocumentDamaged(path, of.told, "no checksum", of.remedy)
-    if found is not None and _digest(data, found).encode() != found[1]:
-        raise DocumentDamaged(path, of.told, "another content than its checksum is of", of.remedy)
+    if wrong is not None:
+        raise DocumentDamaged(path, of.told, wrong, of.remedy)
     return document
+
+
+def _checked[D: Document](data: bytes, of: type[D]) -> tuple[D, str | None]:
+    """What was written, and what is wrong with its checksum. Raises ValueError and RecursionError."""
+    document = _decoder(of).decode(data)
+    found = _CHECKSUM.search(data)
+    if found is None:
+        lacks = getattr(document, of.kind) == of.newest or document.checksum is not None
+        return document, "no checksum" if lacks else None
+    same = _digest(data, found).encode() == found[1]
+    return document, None if same else "another content than its checksum is of"
+
+
+_few: Final = lru_cache(maxsize=256)(_checked)
+"""Small documents of a catalog are asked for several times a day, and have the same bytes nearly always."""
+_FEW_BYTES: Final = 1 << 13
 
 
 def _digest(data: bytes, line: re.Match[bytes]) -> str:

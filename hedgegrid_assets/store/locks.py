@@ -7,8 +7,9 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
@@ -21,6 +22,7 @@ _AREA_PREFIX: Final = ".hedgegrid-"
 _OUR_ROOTS: Final = (".tmp", "tmp")
 _OUR_PART: Final = re.compile(r"\.[0-9a-f]{12}\.part$")
 _ABANDONED_SECONDS: Final = 86_400.0
+_TO_LOCK: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
 
 
 def exclusive_lock(place: AnyFile) -> AbstractContextManager[None]:
@@ -31,12 +33,21 @@ def exclusive_lock(place: AnyFile) -> AbstractContextManager[None]:
 @contextmanager
 def locked_file(path: Path) -> Iterator[None]:
     """Hold the lock of a file against all other processes of this machine; the file stays."""
-    make_folder(path.parent)
-    with writing(path):
-        file = path.open("a")
-    with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    handle = _opened(path)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(handle)
+
+
+def _opened(path: Path) -> int:
+    """A file to lock, made if it is not there; nearly always its folder is. Raises EnvironmentFault that names it."""
+    with writing(path):
+        with contextlib.suppress(FileNotFoundError):
+            return os.open(path, _TO_LOCK, 0o666)
+        make_folder(path.parent)
+        return os.open(path, _TO_LOCK, 0o666)
 
 
 def try_file(path: Path) -> IO[str] | None:
@@ -63,6 +74,7 @@ class _Area:
 
 _areas: Final[dict[tuple[int, Path], _Area]] = {}
 _areas_change: Final = threading.Lock()
+_kept: Final[ContextVar[dict[tuple[int, Path], _Area] | None]] = ContextVar("folders kept", default=None)
 
 
 @contextmanager
@@ -79,15 +91,37 @@ def working_folder(root: Path) -> Iterator[Path]:
                 _areas[key] = _new_area(root)
         area = _areas[key]
         area.users += 1
+        kept = _kept.get()
+        if kept is not None and key not in kept:
+            kept[key] = area
+            area.users += 1
     try:
         yield area.path
     finally:
-        with _areas_change:
-            area.users -= 1
-            if not area.users:
-                del _areas[key]
-                shutil.rmtree(area.path, ignore_errors=True)
-                os.close(area.handle)
+        _leave(key, area)
+
+
+@contextmanager
+def kept_folders() -> Iterator[None]:
+    """The folders that are used in the block, in this thread, stay until its end: for many files, one after the other."""
+    kept: dict[tuple[int, Path], _Area] = {}
+    before = _kept.set(kept)
+    try:
+        yield
+    finally:
+        _kept.reset(before)
+        for key, area in kept.items():
+            _leave(key, area)
+
+
+def _leave(key: tuple[int, Path], area: _Area) -> None:
+    """The last one takes the folder away."""
+    with _areas_change:
+        area.users -= 1
+        if not area.users:
+            del _areas[key]
+            shutil.rmtree(area.path, ignore_errors=True)
+            os.close(area.handle)
 
 
 def _new_area(root: Path) -> _Area:
@@ -115,22 +149,27 @@ def _remove_unheld(root: Path) -> None:
                     shutil.rmtree(path, ignore_errors=True)
             finally:
                 os.close(handle)
-    for path in _old_parts(root):
+    for path in _old_parts(root, os.listdir(root)):  # noqa: PTH208
         path.unlink(missing_ok=True)
 
 
-def _old_parts(root: Path) -> list[Path]:
+def _old_parts(root: Path, names: Iterable[str]) -> list[Path]:
     if root.name not in _OUR_ROOTS:
         return []
     old = time.time() - _ABANDONED_SECONDS
-    return [path for path in root.iterdir() if _OUR_PART.search(path.name) and path.stat().st_mtime < old]
+    parts = [root / name for name in names if _OUR_PART.search(name)]
+    return [path for path in parts if path.stat().st_mtime < old]
 
 
 def abandoned(root: Path) -> list[Path]:
     """What killed processes have left below ``root``, in name order: the next ``working_folder`` there removes it."""
-    if not root.is_dir():
+    try:
+        names = os.listdir(root)  # noqa: PTH208 - asked for each day
+    except (FileNotFoundError, NotADirectoryError):
         return []
-    return sorted([*(path for path in root.glob(f"{_AREA_PREFIX}*") if not is_held(path)), *_old_parts(root)])
+    ours = {area.path for area in list(_areas.values())}
+    areas = [root / name for name in names if name.startswith(_AREA_PREFIX)]
+    return sorted([*(path for path in areas if path not in ours and not is_held(path)), *_old_parts(root, names)])
 
 
 def remove_abandoned(root: Path) -> None:

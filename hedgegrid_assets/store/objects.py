@@ -170,7 +170,7 @@ class StorePath:
 
     def joinpath(self, *parts: str) -> "StorePath":
         """A name below this one."""
-        return StorePath(self.store, "/".join(part for part in (self.key, *parts) if part))
+        return StorePath(self.store, "/".join(filter(None, (self.key, *parts))))
 
     def __truediv__(self, part: str) -> "StorePath":
         return self.joinpath(part)

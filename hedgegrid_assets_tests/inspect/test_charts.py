@@ -106,7 +106,7 @@ def test_the_noisiest_day_stays_below_the_limit(tmp_path: Path) -> None:
     random = np.random.default_rng(1)
     series.low[:], series.high[:], series.last[:] = (random.normal(100, 20, BUCKETS) + shift for shift in (-9, 9, 0))
     series.latency_low[:], series.latency_high[:] = random.normal(0, 9, BUCKETS), random.normal(50, 9, BUCKETS)
-    gaps = [Gap(START + n * 10**12, START + n * 10**12 + 10**11, 0, Cause.UNKNOWN) for n in range(80)]
+    gaps = [Gap(START + n * 10**12, START + n * 10**12 + 10**11, 0, Cause.UNKNOWN, 100.0) for n in range(80)]
     assert len(draw(series, "noise", gaps)) <= MOST_BYTES
 
 
@@ -119,7 +119,9 @@ def test_gaps_are_shaded_losses_otherwise_than_silences(tmp_path: Path) -> None:
     assert series is not None
 
     def colour(*causes: str) -> tuple[int, ...]:
-        gaps = [Gap(START + 12 * 3_600 * 10**9, START + 14 * 3_600 * 10**9, 0, Cause(cause)) for cause in causes]
+        gaps = [
+            Gap(START + 12 * 3_600 * 10**9, START + 14 * 3_600 * 10**9, 0, Cause(cause), 7_200.0) for cause in causes
+        ]
         pixels = Image.open(BytesIO(draw(series, "", gaps))).convert("RGB")
         found = pixels.getpixel((int(76 + (pixels.width - 92) * 13 / 24), 60))
         assert isinstance(found, tuple)

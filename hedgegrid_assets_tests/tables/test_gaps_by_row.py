@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hedgegrid_assets.model import Cause, DayContext, Gap, Thresholds
 from hedgegrid_assets.stages.integrity import DayRules
 from hedgegrid_assets.tables import TABLES
-from hedgegrid_assets.tables.rules.gaps import CAUSES, GapRows, Gaps
+from hedgegrid_assets.tables.rules.gaps import CAUSES, GapRows, Gaps, seconds_of
 from hedgegrid_assets.timestamps import NS_PER_SECOND, day_start
 
 _DAY = date(2024, 1, 1)
@@ -61,7 +61,7 @@ def _one_by_one(frame: pl.DataFrame, known: DayContext) -> Iterator[Gap]:
         else:
             cause = Cause.UNKNOWN
         if too_long or missing:
-            yield Gap(start, end, max(missing, 0), cause)
+            yield Gap(start, end, max(missing, 0), cause, _seconds(start, end))
         highest = max(highest, ids[row])
 
 
@@ -100,7 +100,10 @@ def test_the_worst_gaps_are_losses_first_and_long_before_short(
     gaps: list[tuple[int, int, int, int]], most: int
 ) -> None:
     """As sorting the gaps themselves says, and given back in order of time."""
-    each = [Gap(start, start + length, missing, CAUSES[cause]) for start, length, missing, cause in sorted(gaps)]
+    each = [
+        Gap(start, start + length, missing, CAUSES[cause], _seconds(0, length))
+        for start, length, missing, cause in sorted(gaps)
+    ]
     start, end, missing = (
         np.array([getattr(gap, name) for gap in each], np.int64) for name in ("start", "end", "ids_missing")
     )
@@ -108,3 +111,17 @@ def test_the_worst_gaps_are_losses_first_and_long_before_short(
     worst = sorted(each, key=lambda gap: (not gap.cause.is_loss, gap.start - gap.end, -gap.ids_missing))[:most]
     expected = each if len(each) <= most else sorted(worst, key=lambda gap: gap.start)
     assert list(rows.worst(most)) == expected
+
+
+def _seconds(start: int, end: int) -> float:
+    return round((end - start) / 1e9, 3)
+
+
+@given(
+    st.lists(
+        st.one_of(st.integers(0, 90_000 * 10**9), st.integers(0, 90_000_000).map(lambda ms: ms * 1_000_000 + 500_000))
+    )
+)
+def test_lengths_are_rounded_as_python_rounds_them(lengths: list[int]) -> None:
+    """Also those in the middle between two thousandths."""
+    assert seconds_of(np.array(lengths, np.int64)) == [_seconds(0, length) for length in lengths]

@@ -21,7 +21,12 @@ from hedgegrid_assets.timestamps import NS_PER_SECOND, day_end, day_of, day_star
 
 _STAMP: Final = "hedgegrid.frame."
 _NAME: Final = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d)-(\d\d)-(\d\d)-(\d{9})Z", re.ASCII)
-_FROM, _TO = nautilus_file_name(date(2000, 1, 1)).split("2000-01-01")[1:]
+_WHOLE_DAYS: Final = re.compile(
+    r"(?<=\0)([^\0]{10})"
+    + r"\1".join(map(re.escape, nautilus_file_name(date(2000, 1, 1)).split("2000-01-01")[1:]))
+    + r"\0"
+)
+"""The form of our own names, each between two zeros: a folder may hold thousands."""
 _PLAIN: Final = "!$&'()+,/:;=@ "
 """Signs that the store of 2.x leaves as they are, besides letters, digits and ``_.-``."""
 _SET_ASIDE: Final = "set-aside"
@@ -195,11 +200,6 @@ def _schema_of(path: StorePath) -> pa.Schema:
         return pa.schema([])
 
 
-def _is_whole_day(name: str) -> bool:
-    """The form of our own names, told quickly: a folder may hold thousands."""
-    return name[10:31] == _FROM and name[41:] == _TO and name[:10] == name[31:41]
-
-
 def _files(folder: StorePath) -> Iterator[StorePath]:
     """All that Nautilus would take for a file of the folder, also hidden ones and those of folders below."""
     yield from folder.files(".parquet")
@@ -210,7 +210,8 @@ def _files(folder: StorePath) -> Iterator[StorePath]:
 def _strangers(folder: StorePath) -> list[StorePath]:
     """Those of them that have not the name of a whole day. Asked for each day, of folders that hold thousands."""
     level = folder.store.level(folder.key)
-    here = [folder / name for name in level.files if name.endswith(".parquet") and not _is_whole_day(name)]
+    others = _WHOLE_DAYS.sub("", "\0".join(("", *level.files, "")))
+    here = [folder / name for name in others.split("\0") if name.endswith(".parquet")]
     return sorted([*here, *(path for name in level.folders for path in _files(folder / name))])
 
 

@@ -49,9 +49,9 @@ class GapRows:
         return isinstance(other, GapRows) and list(self) == list(other)
 
     def __iter__(self) -> Iterator[Gap]:
-        columns = (self.start, self.end, self.ids_missing, self.cause)
-        for start, end, missing, cause in zip(*(column.tolist() for column in columns), strict=True):
-            yield Gap(start, end, missing, CAUSES[cause], round((end - start) / 1e9, 3))
+        columns = (self.start, self.end, self.ids_missing)
+        causes = map(CAUSES.__getitem__, self.cause.tolist())
+        return map(Gap, *(column.tolist() for column in columns), causes, seconds_of(self.length))
 
     @property
     def length(self) -> np.ndarray:
@@ -72,6 +72,16 @@ class GapRows:
         return GapRows(self.start[order], self.end[order], self.ids_missing[order], self.cause[order])
 
 
+def seconds_of(ns: np.ndarray) -> list[float]:
+    """Lengths in seconds, each rounded to a thousandth of one as ``round`` does it."""
+    thousandths, rest = np.divmod(ns, 1_000_000)
+    seconds: list[float] = ((thousandths + (rest > _HALF)) / 1e3).tolist()
+    for place in np.flatnonzero(rest == _HALF).tolist():  # the float decides which way it goes
+        seconds[place] = round(int(ns[place]) / 1e9, 3)
+    return seconds
+
+
+_HALF: Final = 500_000
 _NO_PAIRS: Final = pl.DataFrame()
 NO_GAPS: Final = GapRows(*(np.empty(0, np.int64),) * 3, np.empty(0, np.int8))
 
