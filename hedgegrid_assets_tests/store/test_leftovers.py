@@ -13,7 +13,7 @@ import pytest
 
 from hedgegrid_assets.cli import run
 from hedgegrid_assets.errors import EnvironmentFault
-from hedgegrid_assets.store import atomic_write, disk_fault, temporary_file, working_folder
+from hedgegrid_assets.store import abandoned, atomic_write, disk_fault, kept_folders, temporary_file, working_folder
 
 HEDGEGRID = Path(sys.executable).with_name("hedgegrid")
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
@@ -107,6 +107,23 @@ def test_a_folder_goes_with_the_last_who_uses_it(tmp_path: Path) -> None:
             temporary.write_text("whole")
         assert outer.exists()
     assert [path.name for path in tmp_path.iterdir()] == ["done"]
+
+
+def test_folders_that_are_kept_for_many_files_go_at_the_end_of_the_block(tmp_path: Path) -> None:
+    root = tmp_path / "tmp"
+
+    def made(name: str) -> Path:
+        with atomic_write(tmp_path / name, root) as temporary:
+            temporary.write_text(name)
+            return temporary.parent
+
+    with kept_folders():
+        first = made("a")
+        assert abandoned(root) == []
+        assert list(root.iterdir()) == [first]
+        assert made("b") == first
+    assert list(root.iterdir()) == []
+    assert made("c") != first
 
 
 def test_files_in_the_making_of_a_version_without_folders_go_when_they_are_old(tmp_path: Path) -> None:
