@@ -376,6 +376,7 @@ def test_every_channel_of_every_source_has_its_lines_here() -> None:
     like_others |= {("archive", f"klines-{period.short}") for period in PERIODS[1:]}
     like_others |= {(bybit.SOURCE.name, name) for name in ("tickers", "allLiquidation")}
     like_others |= {(okx.SOURCE.name, channel.name) for channel in okx.SOURCE.channels if channel.name != "books"}
+    like_others |= {("tardis", name) for name in ("depth", "forceOrder")}  # as the captured ones
     others = [source for source in SOURCES.values() if source is not synthetic.SOURCE]  # see the test of its own
     channels = {(source.name, channel.name) for source in others for channel in source.channels}
     assert channels - like_others == {(reader.source.name, reader.channel) for reader in READERS.values()}

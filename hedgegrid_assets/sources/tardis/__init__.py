@@ -48,7 +48,7 @@ def _csv(exchange: str) -> dict[str, Channel]:
 def _messages(exchange: str) -> tuple[Channel, ...]:
     """``trade`` first: the series that the data sets hold, too."""
     streams = {channel.name: channel for channel in binance.channels(exchange)}
-    return tuple(streams[name] for name in ("trade", "aggTrade", "markPrice", "bookTicker"))
+    return tuple(streams[name] for name in ("trade", "aggTrade", "markPrice", "bookTicker", "forceOrder", "depth"))
 
 
 def _api(settings: Mapping[str, Any]) -> str:

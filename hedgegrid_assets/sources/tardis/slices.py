@@ -18,6 +18,8 @@ from hedgegrid_assets.store import make_folder
 
 _log: Final = logging.getLogger(__name__)
 MINUTES: Final = 1_440
+_TOGETHER: Final[Mapping[str, tuple[str, ...]]] = {"depth": ("depth", "depthSnapshot")}
+"""Channels that make one stream: of a book, changes and the snapshots that Tardis fetches beside them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,11 @@ class SliceDay:
     def _filters(self) -> list[Any]:
         from tardis_client import Channel
 
-        return [Channel(self.channel, [self.symbol.lower()])]
+        return [Channel(name, [self.symbol.lower()]) for name in self._channels]
+
+    @property
+    def _channels(self) -> tuple[str, ...]:
+        return _TOGETHER.get(self.channel, (self.channel,))
 
     def path(self, minute: int) -> Path:
         """Where tardis-client looks for a minute."""
@@ -54,7 +60,8 @@ class SliceDay:
 
     def query(self) -> str:
         """As tardis-client asks; ``offset`` is added for each minute."""
-        filters = json.dumps([{"channel": self.channel, "symbols": [self.symbol.lower()]}], separators=(",", ":"))
+        wanted = [{"channel": name, "symbols": [self.symbol.lower()]} for name in self._channels]
+        filters = json.dumps(wanted, separators=(",", ":"))
         encoded = urllib.parse.quote(filters, safe="~()*!.'")
         return f"/v1/data-feeds/{self.exchange}?from={self.moment(0).isoformat()}&filters={encoded}"
 

@@ -521,6 +521,48 @@ def test_mark_messages_of_any_symbol_give_the_tables_that_they_hold(
     monkeypatch.undo()
 
 
+@pytest.mark.slow
+def test_books_are_replayed_with_their_snapshots_and_forced_orders_by_themselves(
+    server: Standin, tmp_path: Path
+) -> None:
+    start = (PAID - FREE.replace(year=1970)).days * 86_400
+    book = {"lastUpdateId": 20, "E": start * 1_000, "bids": [["42000.10", "1.5"]], "asks": [["42000.20", "2"]]}
+    update = {"e": "depthUpdate", "T": start * 1_000, "s": "BTCUSDT"}
+    messages: list[tuple[str, dict[str, Any]]] = [
+        ("depth", update | {"U": 12, "u": 18, "pu": 11, "b": [["41999", "1"]], "a": []}),
+        ("depth", update | {"U": 19, "u": 22, "pu": 18, "b": [["42000.10", "0"]], "a": []}),
+        ("depthSnapshot", book),
+        ("depth", update | {"U": 25, "u": 26, "pu": 22, "b": [], "a": [["42000.30", "4"]]}),
+    ]
+    order = {"s": "BTCUSDT", "S": "SELL", "o": "LIMIT", "q": "0.5", "p": "41990.10", "ap": "41995.5", "X": "FILLED"}
+    forced = {"e": "forceOrder", "E": start * 1_000, "o": order | {"l": "0.5", "z": "0.5", "T": start * 1_000}}
+    for number, (channel, data) in enumerate([*messages, ("forceOrder", forced)]):
+        at = start + 60 + number
+        data = {"E": at * 1_000} | data
+        wrapped = {"stream": f"btcusdt@{channel}"} | ({"generated": True} if channel == "depthSnapshot" else {})
+        text = json.dumps(wrapped | {"data": data}, separators=(",", ":"))
+        server.library.add("binance-futures", channel, "BTCUSDT", at * 10**9 + 5_000_000, text.encode())
+    feed = feed_context(tmp_path, server, api="replay")
+    raw = feed.raw(RawKey("depth", "BTCUSDT", PAID))
+    assert raw is not None
+    assert raw.manifest.lines == len(messages)
+    day = InstrumentDay(feed.feed.instrument_id("BTCUSDT"), PAID)
+    (done,) = normalize_tables(feed, day, raw, [TABLES["order_book_deltas"]])
+    assert done.frame is not None
+    rows = pl.read_parquet(Path(done.frame)).select("action", "side", pl.col("price").cast(pl.String), "sequence").rows()
+    assert [(action, side, float(price), sequence) for action, side, price, sequence in rows] == [
+        ("CLEAR", "NO_ORDER_SIDE", 0.0, 20),
+        ("ADD", "BUY", 42000.1, 20),
+        ("ADD", "SELL", 42000.2, 20),
+        ("DELETE", "BUY", 42000.1, 22),
+        ("UPDATE", "SELL", 42000.3, 26),
+    ]
+    orders = feed.raw(RawKey("forceOrder", "BTCUSDT", PAID))
+    assert orders is not None
+    (told,) = normalize_tables(feed, day, orders, [TABLES["liquidation"]])
+    assert told.verdict.rows.rows_out == 1
+
+
 def test_an_unknown_symbol_is_told_with_those_that_are_near(server: Standin, tmp_path: Path) -> None:
     with pytest.raises(HedgegridError, match=r"no symbol BTCUSD .*BTCUSDT"):
         feed_context(tmp_path, server, symbols=("BTCUSD",), api="replay").raw(RawKey("trade", "BTCUSD", PAID))
