@@ -8,7 +8,7 @@ import polars as pl
 
 from hedgegrid_assets.model import LOOKED_AT, Channel, Field, Identity, Source, TableMapping
 from hedgegrid_assets.sources.formats import enveloped
-from hedgegrid_assets.sources.formats.enveloped import BOOK, levels, member, message, snapshot, update
+from hedgegrid_assets.sources.formats.enveloped import BOOK, NUMBER, levels, member, message, snapshot, update
 from hedgegrid_assets.sources.formats.settings import LandingSettings
 from hedgegrid_assets.tables.bar import made_of_trades
 from hedgegrid_assets.tables.funding_rate_update import RATE_DECIMALS
@@ -19,7 +19,6 @@ from hedgegrid_assets.venues.markets import Says
 
 _TRADE: Final = re.compile(rb'[^\n]*"topic"\s*:\s*"publicTrade\.[^\n]*')
 _DIRECTION: Final = re.compile(rb'"L"\s*:\s*"')
-_NUMBER: Final = "([0-9]{1,18})"
 _TOPIC: Final = r'"([^"\\.]+(?:\.[0-9]+)?\.[^"\\.]+)"'
 _BOOKS: Final = r"^orderbook\.(?:[2-9]|[0-9]{2,})$"
 """Books of more than one level: of one alone, each message is a whole one."""
@@ -34,14 +33,14 @@ def plain(found: pl.DataFrame) -> pl.DataFrame:
     topic = member("topic", _TOPIC)
     found = found.with_columns(
         event=topic.str.extract(r"^(.+)\.[^.]+$", 1),
-        ts=member("ts", _NUMBER),
+        ts=member("ts", NUMBER),
         type=member("type", r'"([a-z]+)"'),
         body=pl.col("body").str.replace(r'"nextFundingTime":"([0-9]{1,18})"', '"nextFundingTime":${1}'),
     )
-    number = member("u", _NUMBER, "body")
+    number = member("u", NUMBER, "body")
     values = {
         "E": pl.col("ts"),
-        "T": member("cts", _NUMBER),
+        "T": member("cts", NUMBER),
         "s": member("s", r'"([^"\\]+)"', "body"),
         "u": number,
         "pu": (number.cast(pl.Int64) - 1).clip(0).cast(pl.String),

@@ -7,7 +7,7 @@ import polars as pl
 
 from hedgegrid_assets.model import Channel, Field, Identity, Source, TableMapping
 from hedgegrid_assets.sources.formats import enveloped
-from hedgegrid_assets.sources.formats.enveloped import BOOK, levels, member, message, snapshot, update
+from hedgegrid_assets.sources.formats.enveloped import BOOK, NUMBER, levels, member, message, snapshot, update
 from hedgegrid_assets.sources.formats.settings import LandingSettings
 from hedgegrid_assets.tables.bar import made_of_trades
 from hedgegrid_assets.tables.funding_rate_update import RATE_DECIMALS
@@ -17,7 +17,6 @@ from hedgegrid_assets.timestamps import nanoseconds
 from hedgegrid_assets.venues.markets import Says
 
 _VENUES: Final = ("OKX", "OKEX")
-_NUMBER: Final = "([0-9]{1,18})"
 _BOOKS: Final = ("books", "books-l2-tbt", "books50-l2-tbt")
 """Streams of changes; the others of their kind are a picture each time."""
 
@@ -34,10 +33,10 @@ def plain(found: pl.DataFrame) -> pl.DataFrame:
         body=pl.col("body").str.replace_all(r'"(ts|fundingTime)":"([0-9]{1,18})"', '"${1}":${2}'),
     )
     values = {
-        "E": member("ts", _NUMBER, "body"),
+        "E": member("ts", NUMBER, "body"),
         "s": member("instId", r'"([^"\\]+)"'),
-        "u": member("seqId", _NUMBER, "body"),
-        "pu": member("prevSeqId", _NUMBER, "body"),
+        "u": member("seqId", NUMBER, "body"),
+        "pu": member("prevSeqId", NUMBER, "body"),
         "b": levels("bids"),
         "a": levels("asks"),
     }

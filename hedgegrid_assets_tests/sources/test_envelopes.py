@@ -308,6 +308,15 @@ def test_a_row_that_cannot_be_taken_is_rejected_by_its_reason_and_the_others_of_
     assert frame(LINEAR, "trade_tick")["trade_id"].to_list() == [bybit_trade(n, 0)["i"] for n in (1, 2)]
 
 
+def test_a_book_whose_time_or_number_is_too_long_is_rejected_and_never_cut() -> None:
+    late = str(MIDNIGHT_MS + 30)
+    nanoseconds = BOOKS[1].replace(f'"ts":{late}', f'"ts":{late}000000')
+    numbered = BOOKS[2].replace("18521290", "1852129018521290185")
+    assert convert("bybit-websocket", "BTCUSDT", "deltas", BOOKS[0], nanoseconds, numbered) == 0
+    assert sum(verdict(LINEAR, "order_book_deltas")["rejects_by_reason"].values()) == 2
+    assert frame(LINEAR, "order_book_deltas")["sequence"].unique().to_list() == [18521288]
+
+
 def test_another_order_of_members_blanks_and_escapes_change_nothing() -> None:
     trades = [bybit_trade(1, MIDNIGHT_MS), bybit_trade(2, MIDNIGHT_MS)]
     usual = {"topic": "publicTrade.BTCUSDT", "type": "snapshot", "ts": MIDNIGHT_MS, "data": trades}

@@ -32,6 +32,8 @@ from hedgegrid_assets.store import bytes_of, line_array
 from hedgegrid_assets.tables.order_book_deltas import IN_STREAM, columns_of
 from hedgegrid_assets.timestamps import nanoseconds
 
+NUMBER: Final = "([0-9]{1,18})(?:[,}]|$)"
+"""A whole number that is a member's value, and all of it."""
 BOOK: Final = "depthUpdate"
 """What changes of a book are called once they are plain."""
 _OBJECT: Final = r"\{[^{}\\]*\}"

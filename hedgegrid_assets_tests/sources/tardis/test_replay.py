@@ -549,7 +549,9 @@ def test_books_are_replayed_with_their_snapshots_and_forced_orders_by_themselves
     day = InstrumentDay(feed.feed.instrument_id("BTCUSDT"), PAID)
     (done,) = normalize_tables(feed, day, raw, [TABLES["order_book_deltas"]])
     assert done.frame is not None
-    rows = pl.read_parquet(Path(done.frame)).select("action", "side", pl.col("price").cast(pl.String), "sequence").rows()
+    rows = (
+        pl.read_parquet(Path(done.frame)).select("action", "side", pl.col("price").cast(pl.String), "sequence").rows()
+    )
     assert [(action, side, float(price), sequence) for action, side, price, sequence in rows] == [
         ("CLEAR", "NO_ORDER_SIDE", 0.0, 20),
         ("ADD", "BUY", 42000.1, 20),
