@@ -268,7 +268,7 @@ def _kill_at_random(asked: Asked, instance: dg.DagsterInstance, workers: Workers
         if told.killed < asked.kills and time.monotonic() >= due and _is_at_work(runs):
             workers.kill(chance.randrange(asked.workers))
             told.killed += 1
-            due = time.monotonic() + chance.uniform(2, 10)
+            due = time.monotonic() + chance.uniform(2, max(10, asked.days))
         quiet = quiet + 1 if runs and all(map(_is_over, runs)) else 0
         time.sleep(1)
 

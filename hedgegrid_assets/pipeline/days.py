@@ -17,7 +17,7 @@ from hedgegrid_assets.stages.catalog import Draft, Written
 from hedgegrid_assets.stages.frames import Precisions
 from hedgegrid_assets.stages.normalize import FrameSink, Normalized, Recipe, normalize_day
 from hedgegrid_assets.stages.raw import Progress, RawDay
-from hedgegrid_assets.store import writing
+from hedgegrid_assets.store import exclusive_lock, writing
 from hedgegrid_assets.venues import markets
 
 _log: Final = logging.getLogger(__name__)
@@ -80,6 +80,8 @@ def make_tables(
         if table.name not in refused and (again or not normalize.is_current(context.places, day, table, raw, recipe))
     ]
     with writing(context.places.catalog), ExitStack() as stack:
+        if stale:  # normalized and published in one go: each would take it
+            stack.enter_context(exclusive_lock(context.places.day_lock(day.instrument_id, day.date)))
         drafts = {
             table.name: stack.enter_context(
                 closing(catalog.Draft(context.places, day, table, recipe.precisions, compression))

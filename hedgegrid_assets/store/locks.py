@@ -25,9 +25,29 @@ _ABANDONED_SECONDS: Final = 86_400.0
 _TO_LOCK: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
 
 
+_held: Final[ContextVar[frozenset[StorePath]]] = ContextVar("locks that are held", default=frozenset())
+
+
 def exclusive_lock(place: AnyFile) -> AbstractContextManager[None]:
-    """Hold a lock until the block ends: of a store, against all others who use it; of a file, against this machine's processes."""
-    return place.store.lock(place.key) if isinstance(place, StorePath) else locked_file(place)
+    """Hold a lock until the block ends: of a store, against all others who use it; of a file, against this machine's processes.
+
+    One of a store that this thread holds already is not taken again.
+    """
+    return _once(place) if isinstance(place, StorePath) else locked_file(place)
+
+
+@contextmanager
+def _once(place: StorePath) -> Iterator[None]:
+    held = _held.get()
+    if place in held:
+        yield
+        return
+    with place.store.lock(place.key):
+        _held.set(held | {place})
+        try:
+            yield
+        finally:
+            _held.set(held)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """What every store promises: the local disk, and one that is no disk."""
 
 import contextlib
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
@@ -181,6 +182,23 @@ def test_documents_and_locks_go_through_it(store: Store) -> None:
     found = read_document(places.series, Series)
     assert found is not None
     assert found.held == {"X.Y": {"trade_tick": "z"}}
+
+
+def test_a_lock_that_a_thread_holds_is_its_own_and_no_others(store: Store) -> None:
+    lock = StorePath(store, "a/lock")
+    entered = threading.Event()
+
+    def another() -> None:
+        with exclusive_lock(lock):
+            entered.set()
+
+    waiting = threading.Thread(target=another)
+    with exclusive_lock(lock):
+        with exclusive_lock(lock):
+            waiting.start()
+        assert not entered.wait(0.2), "the inner block has not given it back"
+    waiting.join(60)
+    assert entered.is_set()
 
 
 def test_nothing_half_written_appears(store: Store) -> None:
