@@ -8,16 +8,25 @@ if TYPE_CHECKING:
     from hedgegrid_assets.pipeline.run import run_pipeline
     from hedgegrid_assets.pipeline.summary import RunSummary
     from hedgegrid_assets.stages.catalog.reached import catalog_config
-    from hedgegrid_assets.stages.frames import read_frame
+    from hedgegrid_assets.stages.readers import read_frame, scan_frame
 
-__all__ = ["RunSummary", "ValidationReport", "catalog_config", "read_frame", "run_pipeline", "validate_catalog"]
+__all__ = [
+    "RunSummary",
+    "ValidationReport",
+    "catalog_config",
+    "read_frame",
+    "run_pipeline",
+    "scan_frame",
+    "validate_catalog",
+]
 
 _HOME: Final = {
     "catalog_config": "stages.catalog.reached",
     "RunSummary": "pipeline.summary",
     "ValidationReport": "inspect.validation",
-    "read_frame": "stages.frames",
+    "read_frame": "stages.readers",
     "run_pipeline": "pipeline.run",
+    "scan_frame": "stages.readers",
     "validate_catalog": "inspect.validation",
 }
 

@@ -6,11 +6,10 @@ as an Enum; on disk times are ``timestamp[ns, UTC]`` and the instrument id is a 
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import msgspec
 import numpy as np
@@ -18,16 +17,12 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hedgegrid_assets.errors import NoDataFetched, UsageError
 from hedgegrid_assets.instruments import Instrument
 from hedgegrid_assets.model import Column, Table
-from hedgegrid_assets.names import check_lookup
-from hedgegrid_assets.store import AnyFile, Places, StorePath, footer_file, give_up, local_file, reading, to_arrow
-from hedgegrid_assets.tables import TABLES, TOKENS
-from hedgegrid_assets.timestamps import parse_day
+from hedgegrid_assets.store import AnyFile, footer_file, give_up, local_file, reading, to_arrow
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
 FORCED: Final = (
     "run again with --force: it is made anew (hedgegrid replay-to-parquet ... --force, hedgegrid backfill FEED --force)"
@@ -313,7 +308,7 @@ def _blocks(path: AnyFile, table: Table, columns: Collection[str] | None) -> Ite
                     words.append(pl.col(name).cast(enums[name]))
             frame = pl.from_arrow(arrow)
             assert isinstance(frame, pl.DataFrame)
-            yield _with_all_digits(frame.select(names)).with_columns(words)
+            yield with_all_digits(frame.select(names)).with_columns(words)
 
 
 def _have_words_of(chunks: Iterable[pa.DictionaryArray], kind: pl.Enum) -> bool:
@@ -321,7 +316,7 @@ def _have_words_of(chunks: Iterable[pa.DictionaryArray], kind: pl.Enum) -> bool:
     return all(chunk.dictionary.to_pylist() == kind.categories.to_list() for chunk in chunks)
 
 
-def _with_all_digits(frame: pl.DataFrame) -> pl.DataFrame:
+def with_all_digits(frame: pl.DataFrame) -> pl.DataFrame:
     """Decimals as frames have them in memory, whatever the file has."""
     kinds = {name: kind.scale for name, kind in frame.schema.items() if isinstance(kind, pl.Decimal)}
     return frame.with_columns(pl.col(name).cast(pl.Decimal(_MOST_DIGITS, scale)) for name, scale in kinds.items())
@@ -397,56 +392,3 @@ def _compared(before: pl.DataFrame, after: pl.DataFrame, column: str) -> tuple[i
 
 
 # ---------------------------------------------------------------- for users
-
-
-def read_frame(
-    instrument_id: str,
-    table: str,
-    start: str | date | None = None,
-    end: str | date | None = None,
-    *,
-    catalog: str | Path | StorePath = "./data/catalog",
-    decimals: Literal["float", "exact"] = "float",
-) -> "pd.DataFrame":
-    """A normalized table as a pandas frame.
-
-    Args:
-        instrument_id: Such as ``BTCUSDT-PERP.BINANCE``.
-        table: Name or token of one of ``tables.TABLES``.
-        start: First UTC day (inclusive); None: all.
-        end: Last UTC day (exclusive); None: all.
-        catalog: Root of the catalog.
-        decimals: ``float`` for floats (quick, for plots and statistics), ``exact`` for ``decimal.Decimal`` objects.
-
-    Returns:
-        All columns of the frame (times as ``datetime64[ns, UTC]``), sorted by ``ts_init``.
-
-    Raises:
-        UsageError: Unknown table, or no name of an instrument.
-        NoDataFetched: No frame in the range.
-    """
-    found = TABLES.get(table) or TOKENS.get(table)
-    if found is None:
-        raise UsageError(f"unknown table {table!r}: expected one of {', '.join((*TABLES, *TOKENS))}")
-    check_lookup(instrument_id, "instrument_id")
-    places = Places.of_catalog(catalog)
-    folder = places.frame_folder(instrument_id, found.folder)
-    first, last = (parse_day(str(day), name) if day else None for name, day in (("start", start), ("end", end)))
-    days = [
-        places.frame(instrument_id, found.folder, day)
-        for day in places.frame_days(instrument_id, found.folder)
-        if (first is None or day >= first) and (last is None or day < last)
-    ]
-    if not days:
-        raise NoDataFetched(
-            f"{instrument_id} {found.name} {start or ''}..{end or ''}", str(folder), "no frame of these days"
-        )
-    frame = pl.concat(map(_stored_frame, days), how="vertical_relaxed")  # an older day may have fewer decimals
-    if decimals == "float":
-        frame = frame.with_columns(pl.selectors.decimal().cast(pl.Float64))
-    return frame.to_pandas()
-
-
-def _stored_frame(path: StorePath) -> pl.DataFrame:
-    with reading(path, "a frame", FORCED):
-        return _with_all_digits(pl.read_parquet(path.local()))

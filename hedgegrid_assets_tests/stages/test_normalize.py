@@ -20,8 +20,9 @@ from hedgegrid_assets.errors import PrecisionTooFine, RawDamaged, TooManyOddLine
 from hedgegrid_assets.model import Channel, InstrumentDay, Source, Status, Thresholds
 from hedgegrid_assets.stages import normalize
 from hedgegrid_assets.stages.digest import ContentDigest
-from hedgegrid_assets.stages.frames import Precisions, frame_metadata, read_frame
+from hedgegrid_assets.stages.frames import Precisions, frame_metadata
 from hedgegrid_assets.stages.normalize.sink import DayFrame
+from hedgegrid_assets.stages.readers import read_frame
 from hedgegrid_assets.store import local_file, plain, sha256_of
 from hedgegrid_assets.tables import TABLES
 from hedgegrid_assets_tests.scenario import (

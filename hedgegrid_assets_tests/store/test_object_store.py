@@ -27,7 +27,7 @@ from hedgegrid_assets.pipeline.request import request
 from hedgegrid_assets.pipeline.run import run
 from hedgegrid_assets.pipeline.summary import RunSummary
 from hedgegrid_assets.stages import catalog as catalog_stage
-from hedgegrid_assets.stages.frames import read_frame
+from hedgegrid_assets.stages.readers import read_frame
 from hedgegrid_assets.store import Places, StorePath, stored
 from hedgegrid_assets.tables import TABLES
 from hedgegrid_assets_tests.buckets import Bucket

@@ -65,6 +65,7 @@ READERS: Final = frozenset(
 """What an object may be given to as a file on this machine: they only read it."""
 LISTS_OF_FILES: Final = {
     "inspect/validation/joins.py": "scanned together",
+    "stages/readers.py": "scanned together",
 }
 """Modules that hand several objects on as files."""
 OF_THIS_MACHINE: Final = frozenset({"cache", "home", "landing"})

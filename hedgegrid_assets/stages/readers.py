@@ -1,0 +1,120 @@
+"""The stored frames of an instrument, for whoever works with them: all at once in pandas, or lazily in Polars."""
+
+from collections.abc import Iterable
+from datetime import date
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import polars as pl
+
+from hedgegrid_assets.errors import NoDataFetched, UsageError
+from hedgegrid_assets.names import check_lookup
+from hedgegrid_assets.stages.frames import FORCED, with_all_digits
+from hedgegrid_assets.store import Places, StorePath, reading
+from hedgegrid_assets.tables import TABLES, TOKENS
+from hedgegrid_assets.timestamps import parse_day
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def read_frame(
+    instrument_id: str,
+    table: str,
+    start: str | date | None = None,
+    end: str | date | None = None,
+    *,
+    catalog: str | Path | StorePath = "./data/catalog",
+    decimals: Literal["float", "exact"] = "float",
+) -> "pd.DataFrame":
+    """A normalized table as a pandas frame.
+
+    Args:
+        instrument_id: Such as ``BTCUSDT-PERP.BINANCE``.
+        table: Name or token of one of ``tables.TABLES``.
+        start: First UTC day (inclusive); None: all.
+        end: Last UTC day (exclusive); None: all.
+        catalog: Root of the catalog.
+        decimals: ``float`` for floats (quick, for plots and statistics), ``exact`` for ``decimal.Decimal`` objects.
+
+    Returns:
+        All columns of the frame (times as ``datetime64[ns, UTC]``), sorted by ``ts_init``.
+
+    Raises:
+        UsageError: Unknown table, or no name of an instrument.
+        NoDataFetched: No frame in the range.
+    """
+    days = _days(instrument_id, table, start, end, catalog)
+    frame = pl.concat(map(_stored_frame, days), how="vertical_relaxed")  # an older day may have fewer decimals
+    if decimals == "float":
+        frame = frame.with_columns(pl.selectors.decimal().cast(pl.Float64))
+    return frame.to_pandas()
+
+
+def scan_frame(
+    instrument_id: str,
+    table: str,
+    start: str | date | None = None,
+    end: str | date | None = None,
+    *,
+    catalog: str | Path | StorePath = "./data/catalog",
+) -> pl.LazyFrame:
+    """A normalized table as a Polars query that has read no row yet: only what it asks for is, of the days it asks for.
+
+    Takes and raises what ``read_frame`` does. Days of a bucket are brought to this machine first.
+
+    Returns:
+        All columns of the frame, sorted by ``ts_init``; times as ``Datetime("ns", "UTC")``, decimals exact, with the digits
+        of the finest day.
+    """
+    days = _days(instrument_id, table, start, end, catalog)
+    alike = [pl.scan_parquet(files) for files in _alike(days)]
+    scales: dict[str, int] = {}
+    for name, kind in (column for scan in alike for column in scan.collect_schema().items()):
+        if isinstance(kind, pl.Decimal):
+            scales[name] = max(kind.scale, scales.get(name, 0))
+    whole = [pl.col(name).cast(pl.Decimal(38, scale)) for name, scale in scales.items()]
+    return pl.concat([scan.with_columns(whole) for scan in alike], how="vertical")
+
+
+def _days(
+    instrument_id: str,
+    table: str,
+    start: str | date | None,
+    end: str | date | None,
+    catalog: str | Path | StorePath,
+) -> list[StorePath]:
+    """The files of the days."""
+    found = TABLES.get(table) or TOKENS.get(table)
+    if found is None:
+        raise UsageError(f"unknown table {table!r}: expected one of {', '.join((*TABLES, *TOKENS))}")
+    check_lookup(instrument_id, "instrument_id")
+    places = Places.of_catalog(catalog)
+    first, last = (parse_day(str(day), name) if day else None for name, day in (("start", start), ("end", end)))
+    days = [
+        places.frame(instrument_id, found.folder, day)
+        for day in places.frame_days(instrument_id, found.folder)
+        if (first is None or day >= first) and (last is None or day < last)
+    ]
+    if not days:
+        folder = str(places.frame_folder(instrument_id, found.folder))
+        raise NoDataFetched(
+            f"{instrument_id} {found.name} {start or ''}..{end or ''}", folder, "no frame of these days"
+        )
+    return days
+
+
+def _alike(days: Iterable[StorePath]) -> list[list[Path]]:
+    """Files that follow each other and have the same columns and types, together."""
+    files: list[tuple[Path, pl.Schema]] = []
+    for day in days:
+        with reading(day, "a frame", FORCED):
+            file = day.local()
+            files.append((file, pl.Schema(pl.read_parquet_schema(file))))
+    return [[path for path, _ in group] for _, group in groupby(files, key=lambda file: file[1])]
+
+
+def _stored_frame(path: StorePath) -> pl.DataFrame:
+    with reading(path, "a frame", FORCED):
+        return with_all_digits(pl.read_parquet(path.local()))

@@ -1,0 +1,53 @@
+"""Frames read by users: lazily, over days of several forms, and only what a query asks for."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from hedgegrid_assets import read_frame, scan_frame
+from hedgegrid_assets.errors import NoDataFetched, UsageError
+
+ID = "BTCUSDT-PERP.SIM"
+
+
+def write(catalog: Path, day: str, price: str, kind: pl.Decimal) -> Path:
+    """A day of one row, as a frame stores it."""
+    at = datetime.fromisoformat(day).replace(tzinfo=UTC)
+    frame = pl.DataFrame(
+        {"ts_event": [at], "ts_init": [at], "price": [Decimal(price)]},
+        schema={"ts_event": pl.Datetime("ns", "UTC"), "ts_init": pl.Datetime("ns", "UTC"), "price": kind},
+    )
+    path = catalog / ID / "trade_tick.parquet" / f"{day}.parquet"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frame.write_parquet(path)
+    return path
+
+
+def test_days_of_coarse_fine_and_earlier_forms_are_one_query_with_every_digit(tmp_path: Path) -> None:
+    write(tmp_path, "2024-01-01", "42000.5", pl.Decimal(38, 1))
+    write(tmp_path, "2024-01-02", "42000.5", pl.Decimal(18, 1))
+    write(tmp_path, "2024-01-03", "42000.55", pl.Decimal(18, 2))
+    scan = scan_frame(ID, "trades", catalog=tmp_path)
+    assert scan.collect_schema()["price"] == pl.Decimal(38, 2)
+    assert scan.collect()["price"].to_list() == [Decimal("42000.50"), Decimal("42000.50"), Decimal("42000.55")]
+    assert scan.filter(pl.col("price") > Decimal("42000.5")).select(pl.len()).collect().item() == 1
+    exact = read_frame(ID, "trades", catalog=tmp_path, decimals="exact")
+    assert scan.collect()["price"].to_list() == exact["price"].tolist()
+
+
+def test_days_outside_the_range_are_not_even_opened(tmp_path: Path) -> None:
+    write(tmp_path, "2024-01-01", "42000.5", pl.Decimal(18, 1))
+    write(tmp_path, "2024-01-02", "42000.6", pl.Decimal(18, 1)).write_bytes(b"not a frame")
+    scan = scan_frame(ID, "trade_tick", "2024-01-01", "2024-01-02", catalog=tmp_path)
+    assert scan.collect()["price"].to_list() == [Decimal("42000.5")]
+
+
+def test_an_unknown_table_and_an_empty_range_are_named_before_any_query(tmp_path: Path) -> None:
+    write(tmp_path, "2024-01-01", "42000.5", pl.Decimal(18, 1))
+    with pytest.raises(UsageError, match="expected one of"):
+        scan_frame(ID, "candles", catalog=tmp_path)
+    with pytest.raises(NoDataFetched):
+        scan_frame(ID, "trades", "2024-01-02", catalog=tmp_path)
