@@ -55,7 +55,7 @@ _MAPPING: Final = {
     "trade_id": "my_id_column",
 }
 CASES: Final = (
-    Case("guide.csv", trades_at(MIDNIGHT, "1001", "1002"), notes=("1 rows of 1 other symbols",)),
+    Case("guide.csv", trades_at(MIDNIGHT, "1001", "1002"), notes=("1 row of 1 other symbol",)),
     Case("guide_mapped.csv", trades_at(MIDNIGHT, "1001", "1002"), config={"columns": _MAPPING}),
     Case(
         "tardis_trades.csv",
@@ -97,7 +97,7 @@ CASES: Final = (
         ),
         symbol="BTC-USDT-SWAP",
         exchange="OKX",
-        notes=("1 rows of 1 other symbols",),
+        notes=("1 row of 1 other symbol",),
     ),
     Case(
         "ccxt.csv", trades_at(MIDNIGHT, "1001", "1002"), notes=("timestamp is read from datetime, not from timestamp",)

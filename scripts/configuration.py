@@ -17,7 +17,7 @@ Every key of `feeds.yaml` and of the file given with `--config`.
 Made by `make docs` from the models that check them; a test holds it to them.
 `hedgegrid feeds check` says what is wrong in a file, with line and key.
 For an editor: `hedgegrid feeds schema > feeds.schema.json`, and as the first line of `feeds.yaml` (for those that use yaml-language-server) `# yaml-language-server: $schema=feeds.schema.json`.
-Patterns of `landing` count from `<data>/raw`, files of `backtests` from the folder of `feeds.yaml`, `base_path` from the working directory or, in a file given with `--config`, from its folder where there is none in the working directory.
+Patterns of `landing` count from `<data>/raw`, files of `backtests` from the folder of `feeds.yaml`, `base_path` from the folder of the file that it stands in, or where there is none from the working directory.
 
 """
 EXAMPLES: Final[Mapping[str, Mapping[str, Any]]] = {

@@ -19,6 +19,7 @@ from hedgegrid_assets.stages.verdict import read_verdict
 from hedgegrid_assets.store import LocalStore, Places, StorePath, local_file, make_folder
 from hedgegrid_assets.tables import TABLES
 from hedgegrid_assets.timestamps import day_end, day_of, day_start
+from hedgegrid_assets.wording import counted
 
 type Arrival = Literal["recorded", "assumed"]
 """Of ``ts_init``: a time of its own, or the exchange's time again."""
@@ -161,7 +162,7 @@ def _spelled(days: Sequence[tuple[Covered, DayFile]]) -> str:
     whose = f"{stream.instrument_id} {stream.table}"
     if len(days) == 1:
         return f"{whose} {first.date} is {first.status}"
-    return f"{whose} {first.date} .. {last.date} ({len(days)} days) are {first.status}"
+    return f"{whose} {first.date} .. {last.date} ({counted(len(days), 'day')}) are {first.status}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import typer
 
 from hedgegrid_assets.cli.output import STYLES, Json, Quiet, Verbose, cell, console, print_json, say, set_logging
 from hedgegrid_assets.errors import UsageError
+from hedgegrid_assets.wording import counted
 
 if TYPE_CHECKING:
     from hedgegrid_assets.backtest.run import Ran
@@ -109,7 +110,7 @@ def backtest_pin(
         print_json({"pin": str(written), "inputs": len(content["inputs"]), "result_hash": content["result_hash"]})
     elif not quiet:
         console().print(
-            f"{written}: {len(content['inputs'])} files and the result {content['result_hash'][:12]} are pinned",
+            f"{written}: {counted(len(content['inputs']), 'file')} and the result {content['result_hash'][:12]} are pinned",
             markup=False,
         )
     return 0

@@ -18,6 +18,7 @@ from hedgegrid_assets.cli.output import (
 )
 from hedgegrid_assets.config.paths import data_path
 from hedgegrid_assets.errors import UsageError
+from hedgegrid_assets.wording import counted
 
 Archive = Annotated[Path, typer.Argument(metavar="FILE", help="A tar file: .tar, or .tar.zst.")]
 Catalog = Annotated[Path | None, typer.Option("--catalog", help="Root of the catalog; default <data>/catalog.")]
@@ -52,7 +53,7 @@ def backup(
     elif not quiet:
         out = console()
         out.print(f"{archive}", markup=False)
-        out.print(f"  {made.files:,} files, {megabytes(made.bytes)}, in an archive of {megabytes(size)}")
+        out.print(f"  {counted(made.files, 'file')}, {megabytes(made.bytes)}, in an archive of {megabytes(size)}")
     return 0
 
 
@@ -86,7 +87,7 @@ def restore(
         print_json({"archive": str(archive), "checked_only": check} | done.to_dict())
     elif not quiet:
         out = console()
-        told = f"{done.manifest.files:,} files, {megabytes(done.manifest.bytes)}, of {done.manifest.made_at}"
+        told = f"{counted(done.manifest.files, 'file')}, {megabytes(done.manifest.bytes)}, of {done.manifest.made_at}"
         out.print(f"{archive}: {told}: every file is what was written", markup=False)
         for path in done.places:
             out.print(f"restored: {path}", markup=False)

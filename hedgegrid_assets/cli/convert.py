@@ -2,7 +2,6 @@
 
 import os
 from collections import Counter
-from collections.abc import Mapping
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -24,6 +23,7 @@ from hedgegrid_assets.cli.output import (
     set_logging,
 )
 from hedgegrid_assets.errors import HedgegridError, UsageError
+from hedgegrid_assets.wording import counted
 
 if TYPE_CHECKING:
     from hedgegrid_assets.pipeline.request import Request
@@ -188,20 +188,15 @@ def generate_sample_data(
 
 
 def _settings(source: str, config: Path | None, files: list[Path]) -> dict[str, Any]:
+    from hedgegrid_assets.config.paths import placed
     from hedgegrid_assets.config.settings import read_config
 
     settings = read_config(config, source) if config else {}
     if files and "files" in settings:
         raise UsageError("--config and --input name files both: expected one of them")
-    if "files" in settings:
-        settings["base_path"] = str(_base(settings, config or Path()))
+    if config:
+        settings = {**placed(settings, config.parent)}
     return settings | ({"inputs": [str(path) for path in files]} if files else {})
-
-
-def _base(settings: Mapping[str, Any], config: Path) -> Path:
-    """``base_path`` counts from the working directory if it is there, else from the configuration file."""
-    base = Path(settings.get("base_path", "."))
-    return base if "base_path" in settings and base.is_dir() else config.parent / base
 
 
 def _show_plan(asked: "Request", *, as_json: bool) -> int:
@@ -268,7 +263,7 @@ def _run(asked: "Request", *, as_json: bool, quiet: bool) -> int:
     _keep_freed_memory()
 
     if asked.start and asked.end and not quiet:
-        say(f"{(asked.end - asked.start).days} days: {asked.start} .. {asked.end - timedelta(days=1)}")
+        say(f"{counted((asked.end - asked.start).days, 'day')}: {asked.start} .. {asked.end - timedelta(days=1)}")
     with progress(quiet=quiet) as tick:
         summary = run(asked, progress=tick, say=None if quiet else lambda text: say(f"note: {text}"))
     if as_json:
@@ -283,13 +278,13 @@ def _show(summary: "RunSummary", catalog: "Path | StorePath") -> None:
     """The closing summary: a row a day while they can be read, else a row an (instrument, table)."""
     from rich.table import Table
 
-    counted = [
+    shown = [
         (name, key) for name, key in _COUNTED if key in {"in", "out"} or any(day.rows.get(key) for day in summary.days)
     ]
     table = Table(title=cell(f"catalog {catalog}"), title_justify="left")
     for name in ("instrument", "table", "days", "status"):
         table.add_column(name)
-    for name in (*(name for name, _ in counted), "gaps", "ids missing", "size"):
+    for name in (*(name for name, _ in shown), "gaps", "ids missing", "size"):
         table.add_column(name, justify="right")
     for days in _grouped(summary.days):
         statuses = Counter("unchanged, " + day.status if day.skipped else day.status for day in days)
@@ -301,7 +296,7 @@ def _show(summary: "RunSummary", catalog: "Path | StorePath") -> None:
             f"[{style}]"
             + ", ".join(f"{count} {status}" if len(days) > 1 else status for status, count in statuses.items())
             + "[/]",
-            *(f"{sum(day.rows.get(key, 0) for day in days):,}" for _, key in counted),
+            *(f"{sum(day.rows.get(key, 0) for day in days):,}" for _, key in shown),
             _unless_off(sum(day.gaps for day in days), days, "silences", "holes"),
             _unless_off(sum(day.ids_missing for day in days), days, "holes"),
             megabytes(sum(day.bytes for day in days)),
@@ -315,7 +310,7 @@ def _show(summary: "RunSummary", catalog: "Path | StorePath") -> None:
         )
     warned = Counter(name for day in summary.days for name in day.warned)
     if warned:
-        told = ", ".join(f"{name} on {count} day{'s' if count > 1 else ''}" for name, count in warned.most_common())
+        told = ", ".join(f"{name} on {counted(count, 'day')}" for name, count in warned.most_common())
         out.print(f"seen: {told}; where and how many: hedgegrid validate {catalog}", markup=False)
     streams = ", ".join(f"{stream} {count:,}" for stream, count in Counter(summary.by_stream).most_common(8))
     if summary.lines:
@@ -327,7 +322,8 @@ def _show(summary: "RunSummary", catalog: "Path | StorePath") -> None:
         else ""
     )
     out.print(
-        f"{summary.rows:,} rows in {sum(1 for day in summary.days if day.error is None)} files, {summary.seconds:.1f} s{rate}"
+        f"{counted(summary.rows, 'row')} in {counted(sum(day.error is None for day in summary.days), 'file')}, "
+        f"{summary.seconds:.1f} s{rate}"
     )
 
 

@@ -26,6 +26,7 @@ from hedgegrid_assets.cli.output import (
 from hedgegrid_assets.config.paths import feeds_path
 from hedgegrid_assets.errors import FeedsFileError, UsageError
 from hedgegrid_assets.timestamps import iso, parse_day
+from hedgegrid_assets.wording import counted
 
 if TYPE_CHECKING:
     from hedgegrid_assets.config.feeds import Feed
@@ -138,18 +139,20 @@ def show_report(report: "ValidationReport") -> None:
                 soft_wrap=True,
             )
     if report.missing_days:
-        out.print(f"{len(report.missing_days)} days missing inside the ranges, first {report.missing_days[0]['date']}")
+        out.print(
+            f"{counted(len(report.missing_days), 'day')} missing inside the ranges, first {report.missing_days[0]['date']}"
+        )
     out.print(f"steps of more than a minute between trades: {report.large_gaps_over_60s}")
-    strays = f", {len(report.files)} files that do not belong there" if report.files else ""
-    strays += f", {len(report.documents)} documents are damaged" if report.documents else ""
+    strays = f", {counted(len(report.files), 'stray file')}" if report.files else ""
+    strays += f", {counted(len(report.documents), 'damaged document')}" if report.documents else ""
     strays += ", a change is unfinished" if report.unfinished is not None else ""
-    twice = f", {report.trades_twice:,} trades stored on two days" if report.trades_twice else ""
-    failed = f"{report.rules_failed} ERROR rules failed{strays}{twice}"
+    twice = f", {counted(report.trades_twice, 'trade')} stored on two days" if report.trades_twice else ""
+    failed = f"{counted(report.rules_failed, 'ERROR rule')} failed{strays}{twice}"
     verdict = "[green]ok[/]" if report.ok else f"[bold red]not ok[/]: {failed}"
     uncompared = sum(join["ids_shared"] is None for join in report.joins)
     if uncompared:
         out.print(f"ids of {uncompared} neighbouring days not compared (shared by the venue, or many: see --deep)")
-    out.print(f"{len(report.days)} days looked at: {verdict}")
+    out.print(f"{counted(len(report.days), 'day')} looked at: {verdict}")
 
 
 def _stray(stray: Mapping[str, str]) -> str:
@@ -198,7 +201,7 @@ def _findings(day: "DayReport") -> list[str]:
             numbers = ", ".join(
                 f"{name} {value}" for name, value in rule.numbers.items() if value not in (None, {}, [])
             )
-            failed = f" ({rule.rows_failed:,} rows)" if rule.rows_failed else ""
+            failed = f" ({counted(rule.rows_failed, 'row')})" if rule.rows_failed else ""
             found.append(f"{rule.severity} {rule.name}{failed}: {numbers}")
     return found
 
@@ -295,7 +298,7 @@ def feeds_check(
     else:
         for feed in file.feeds.values():
             console().print(
-                f"{feed.name}: {feed.source}, {len(feed.symbols)} symbols of {feed.venue}, {', '.join(feed.tables)}, from {feed.start}{f' to {feed.end}' if feed.end else ''}{untested(feed)}",
+                f"{feed.name}: {feed.source}, {counted(len(feed.symbols), 'symbol')} of {feed.venue}, {', '.join(feed.tables)}, from {feed.start}{f' to {feed.end}' if feed.end else ''}{untested(feed)}",
                 markup=False,
             )
     for feed in file.feeds.values():

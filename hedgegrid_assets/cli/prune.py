@@ -24,6 +24,7 @@ from hedgegrid_assets.config.paths import data_path, feeds_path
 from hedgegrid_assets.errors import UsageError
 from hedgegrid_assets.names import check_lookup
 from hedgegrid_assets.timestamps import parse_day
+from hedgegrid_assets.wording import counted
 
 if TYPE_CHECKING:
     from hedgegrid_assets.config.feeds import Feed
@@ -130,7 +131,7 @@ def _show(found: "Plan", *, dry_run: bool) -> None:
         out.print(what, markup=False, style="bold")
         files = sum(count for _, count in days)
         span = days[0][0] if len(days) == 1 else f"{days[0][0]} .. {days[-1][0]}"
-        out.print(f"    {will}: {len(days):,} day{'s' * (len(days) != 1)} {span}, {files:,} files", markup=False)
+        out.print(f"    {will}: {counted(len(days), 'day')} {span}, {counted(files, 'file')}", markup=False)
     if len(groups) > _SHOWN:
         out.print(f"and {len(groups) - _SHOWN:,} more; all with --json")
     for kind, size in found.bytes.items():
@@ -141,6 +142,6 @@ def _show(found: "Plan", *, dry_run: bool) -> None:
     if not found.gone:
         out.print(f"nothing is there of the days before {found.asked.before}", markup=False)
     elif dry_run:
-        out.print(f"{found.files:,} files, {total}, would go; nothing was removed", markup=False)
+        out.print(f"{counted(found.files, 'file')}, {total}, would go; nothing was removed", markup=False)
     else:
-        out.print(f"{found.files:,} files, {total}, removed", markup=False)
+        out.print(f"{counted(found.files, 'file')}, {total}, removed", markup=False)

@@ -13,6 +13,7 @@ from hedgegrid_assets.cli.output import Data, Json, Quiet, Verbose, console, pri
 from hedgegrid_assets.config.paths import data_path
 from hedgegrid_assets.errors import DataError, EnvironmentFault, UsageError
 from hedgegrid_assets.names import check_instrument_id, check_venue
+from hedgegrid_assets.wording import counted
 
 if TYPE_CHECKING:
     from hedgegrid_assets.instruments import Instrument
@@ -55,7 +56,9 @@ def init(
     if as_json:
         print_json({"folder": str(folder), "folders": list(FOLDERS), "made": made, "kept": kept})
     elif not quiet:
-        console().print(f"{folder.resolve()}: {len(made)} files made, {len(kept)} kept as they were", markup=False)
+        console().print(
+            f"{folder.resolve()}: {counted(len(made), 'file')} made, {len(kept)} kept as they were", markup=False
+        )
         console().print(
             "try: hedgegrid demo, hedgegrid dev (the Dagster UI), or\n"
             "hedgegrid replay-to-parquet --source csv --symbol BTCUSDT --start 2024-01-01 --end 2024-01-07 "

@@ -23,6 +23,7 @@ from hedgegrid_assets.cli.output import (
 )
 from hedgegrid_assets.config.paths import data_path, feeds_path
 from hedgegrid_assets.errors import UsageError
+from hedgegrid_assets.wording import counted
 
 if TYPE_CHECKING:
     from hedgegrid_assets.config.feeds import Feed
@@ -103,7 +104,7 @@ def _show(found: "Standing") -> None:
     if sizes:
         out.print("disk", style="bold")
     for name, size in sizes.items():
-        of = f"  {name:16}{megabytes(size.on_disk):>12} in {size.files:,} files"
+        of = f"  {name:16}{megabytes(size.on_disk):>12} in {counted(size.files, 'file')}"
         out.print(of + (f"  {found.places.catalog}" if name == "catalog" else ""), markup=False)
     if found.nautilus is not None:
         out.print(f"form: NautilusTrader {found.nautilus}.x", markup=False)

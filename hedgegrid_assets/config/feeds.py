@@ -22,7 +22,7 @@ from hedgegrid_assets.config.origin import (
     table_notes,
     with_bars,
 )
-from hedgegrid_assets.config.paths import RESERVED_PREFIX
+from hedgegrid_assets.config.paths import RESERVED_PREFIX, placed
 from hedgegrid_assets.config.roots import HERE, ROOT_KEYS, Roots, roots_of
 from hedgegrid_assets.config.settings import setting_notes
 from hedgegrid_assets.config.yaml_lines import Unreadable, Walk, plain_file
@@ -254,6 +254,9 @@ def read_feeds(path: Path) -> FeedsFile:
     feeds = {name: feed for name, feed in feeds.items() if name not in {at[1] for at, _ in swallowing}}
     problems = (_problem(path, *finding) for finding in dict.fromkeys(findings))
     in_line = tuple(sorted(problems, key=lambda problem: problem.line))
+    feeds = {
+        name: feed.model_copy(update={"settings": placed(feed.settings, path.parent)}) for name, feed in feeds.items()
+    }
     return FeedsFile(path, feeds, in_line, notify, roots_of(tree)[0])
 
 

@@ -1,8 +1,9 @@
 """Where feeds.yaml, the data and Dagster's history are, and what begins the names of our own folders."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 RESERVED_PREFIX: Final = "cli_"
 
@@ -21,3 +22,12 @@ def dagster_home() -> Path:
     """Where Dagster's history is: ``DAGSTER_HOME``, as it is given; else ``.dagster_home`` in the working directory."""
     given = os.environ.get("DAGSTER_HOME")
     return Path(given).expanduser() if given else Path(".dagster_home").absolute()
+
+
+def placed(settings: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
+    """Settings of a file in a folder: where they name files, ``base_path`` counts from it, else from the working directory."""
+    if "files" not in settings:
+        return settings
+    given = Path(settings.get("base_path", "."))
+    base = folder / given
+    return {**settings, "base_path": str(given if not base.is_dir() and given.is_dir() else base)}

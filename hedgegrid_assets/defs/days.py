@@ -17,6 +17,7 @@ from hedgegrid_assets.model import InstrumentDay
 from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.pipeline.fetch import has_months
 from hedgegrid_assets.pipeline.outages import take_over_outages
+from hedgegrid_assets.wording import counted
 
 BLOCK_DAYS: Final = 30
 """Days of one instrument that one run covers: its own share of the work is then small."""
@@ -125,7 +126,7 @@ def _import_landing(
     for note in (*report.notes, *(error.message for error in report.refused)):
         context.log.warning(note)
     if report.read:
-        context.log.info(f"imported {len(report.read)} landing files, {report.lines:,} lines")
+        context.log.info(f"imported {counted(len(report.read), 'landing file')}, {counted(report.lines, 'line')}")
         yield landing_materialized(feed_context, done)
         yield from raw_changed(feed_context, done, context.instance, keys)
 

@@ -12,6 +12,7 @@ from typing import Final
 from hedgegrid_assets.errors import HedgegridError, NoDataFetched, Unforeseen
 from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.stages.raw import Ahead, Progress, RawDay, RawKey
+from hedgegrid_assets.wording import counted
 
 _log: Final = logging.getLogger(__name__)
 
@@ -62,7 +63,7 @@ def fetch(
     unreadable = sum(origin.unreadable or 0 for raw in found.values() for origin in raw.manifest.origin)
     if unreadable:
         note(
-            f"{unreadable} lines belong to no table or day: kept in {context.places.data / 'rejects' / context.feed.name}"
+            f"{counted(unreadable, 'line belongs', 'lines belong')} to no table or day: kept in {context.places.data / 'rejects' / context.feed.name}"
         )
     return {key: failed[key] for key in keys if key in failed}
 

@@ -121,7 +121,9 @@ def _named(context: FeedContext) -> list[LandingFile]:
 
     inputs, files = context.feed.settings.get("inputs"), context.feed.settings.get("files") or {}
     if inputs:
-        return [LandingFile(path, settings=_said(context, named=True)) for path in _existing(map(Path, inputs))]
+        return [
+            LandingFile(path, settings=_said(context, named=True)) for path in _existing(context, map(Path, inputs))
+        ]
 
     base = Path(context.feed.settings.get("base_path", "."))
     given: dict[Path, set[str]] = {}
@@ -134,7 +136,7 @@ def _named(context: FeedContext) -> list[LandingFile]:
             entries.setdefault(path, {})[token] = {key: entry[key] for key in entry if key != "file_path"}
     return [
         LandingFile(path, frozenset(given[path]), _said(context, named=True, files=entries[path]))
-        for path in _existing(given)
+        for path in _existing(context, given)
     ]
 
 
@@ -157,15 +159,27 @@ def _said(context: FeedContext, *, named: bool, files: Mapping[str, Any] | None 
     return {key: value for key, value in given.items() if value} | asked
 
 
-def _existing(paths: Iterable[Path]) -> list[Path]:
-    """Sorted. Raises UsageError that names, in full, all that are not there."""
+def _existing(context: FeedContext, paths: Iterable[Path]) -> list[Path]:
+    """Sorted. Raises UsageError that names, in full, all that are not there, and where such a file is."""
     found = sorted(paths)
-    missing = [str(path.resolve()) for path in found if not path.is_file()]
+    missing = [path for path in found if not path.is_file()]
     if missing:
         raise UsageError(
-            f"file not found: {', '.join(missing)}",
-            hint="file_path counts from base_path, else from the config file"
-            + ("; files are read from this machine: copy them to it" if "s3:/" in missing[0] else ""),
-            details={"missing": missing},
+            f"file not found: {', '.join(str(path.resolve()) for path in missing)}",
+            hint=_where(context, missing),
+            details={"missing": [str(path.resolve()) for path in missing]},
         )
     return found
+
+
+def _where(context: FeedContext, missing: Sequence[Path]) -> str:
+    """Where files of these names are, among the places that are usual."""
+    usual = (context.places.landing / context.feed.source, Path())
+    elsewhere = [folder / path.name for path in missing for folder in usual if (folder / path.name).is_file()]
+    if elsewhere:
+        return f"such a file is there: {', '.join(str(path.resolve()) for path in elsewhere)}"
+    if any("s3:/" in str(path) for path in missing):
+        return "files are read from this machine: copy them to it"
+    if "inputs" in context.feed.settings:
+        return "--input names one file, from the working directory; several times for several"
+    return "file_path counts from base_path, and that from the folder of the file that it stands in"

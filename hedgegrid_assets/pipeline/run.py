@@ -35,6 +35,7 @@ from hedgegrid_assets.stages.frames import few_far_finer
 from hedgegrid_assets.stages.raw import ImportReport, Progress, RawDay, RawKey
 from hedgegrid_assets.store import plain
 from hedgegrid_assets.venues.markets import NAMES
+from hedgegrid_assets.wording import counted
 
 _log: Final = logging.getLogger(__name__)
 
@@ -246,10 +247,10 @@ def _passed_over_notes(context: FeedContext, report: ImportReport) -> Iterator[s
     others = report.unknown_symbols
     if context.source.begin is not None and others:
         most = ", ".join(f"{symbol} {count:,}" for symbol, count in others.most_common(5))
-        yield f"{sum(others.values()):,} rows of {len(others)} other symbols are passed over: {most}"
+        yield f"{counted(sum(others.values()), 'row')} of {counted(len(others), 'other symbol')} passed over: {most}"
     if report.unplaced:
         kept = context.places.data / "rejects" / context.feed.name
-        yield f"{report.unplaced.total()} lines belong to no table or day {dict(report.unplaced)}: kept in {kept}"
+        yield f"{counted(report.unplaced.total(), 'line belongs', 'lines belong')} to no table or day {dict(report.unplaced)}: kept in {kept}"
 
 
 def _refuse_none_left(keys: Sequence[RawKey], failed: Mapping[RawKey, HedgegridError]) -> None:

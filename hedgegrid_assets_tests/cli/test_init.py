@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from hedgegrid_assets import read_frame
 from hedgegrid_assets.cli import run
 from hedgegrid_assets.config.feeds import read_feeds
 from hedgegrid_assets.config.settings import read_config
@@ -164,3 +165,34 @@ def test_a_missing_file_is_named_in_full(
     (tmp_path / "c.json").write_text(json.dumps({"base_path": "deep", "files": {"trades": {"file_path": "t.csv"}}}))
     assert run(["replay-to-parquet", "--source", "csv", "--symbol", "BTCUSDT", "--config", "c.json"]) == 2
     assert str(tmp_path / "deep" / "t.csv") in capsys.readouterr().err
+
+
+def test_a_missing_file_that_lies_in_the_landing_zone_is_named_with_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    there = tmp_path / "data/raw/csv/t.csv"
+    there.parent.mkdir(parents=True)
+    there.write_text("time,price,amount,side,id\n2024-01-01 00:00:01,42000.1,0.5,buy,1\n")
+    config = {"files": {"trades": {"file_path": "t.csv"}}}
+    (tmp_path / "c.json").write_text(json.dumps(config))
+    words = ["replay-to-parquet", "--source", "csv", "--symbol", "BTCUSDT", "--market", "usdm"]
+    assert run([*words, "--config", "c.json"]) == 2
+    assert f"such a file is there: {there}" in capsys.readouterr().err.replace("\n", " ")
+    (tmp_path / "c.json").write_text(json.dumps({"base_path": str(there.parent), **config}))
+    assert run([*words, "--config", "c.json"]) == 0
+
+
+def test_base_path_counts_from_the_file_that_says_it_before_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder, price in (("files", "1.5"), ("mine/files", "2.5")):
+        (tmp_path / folder).mkdir(parents=True)
+        row = f"2024-01-01 00:00:01,{price},0.5,buy,1"
+        (tmp_path / folder / "t.csv").write_text(f"time,price,amount,side,id\n{row}\n")
+    config = {"base_path": "files", "files": {"trades": {"file_path": "t.csv"}}}
+    (tmp_path / "mine/c.json").write_text(json.dumps(config))
+    words = ["replay-to-parquet", "--source", "csv", "--symbol", "BTCUSDT", "--market", "usdm"]
+    assert run([*words, "--config", "mine/c.json"]) == 0
+    assert read_frame("BTCUSDT-PERP.BINANCE", "trades")["price"].tolist() == [2.5]

@@ -73,7 +73,7 @@ def test_a_trade_that_two_days_hold_is_an_error(tmp_path: Path, capsys: pytest.C
     assert run(["validate", str(catalog)]) == 1
     told = capsys.readouterr().out
     assert "ERROR one trade is stored on both days: id 8 at" in told
-    assert "not ok: 0 ERROR rules failed, 1 trades stored on two days" in told.replace("\n", " ")
+    assert "not ok: 0 ERROR rules failed, 1 trade stored on two days" in told.replace("\n", " ")
 
 
 def test_ids_that_go_on_are_on_no_two_days(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

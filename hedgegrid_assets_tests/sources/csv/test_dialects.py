@@ -253,7 +253,7 @@ def test_a_mapping_is_complete_and_other_symbols_stay_out(tmp_path: Path) -> Non
         tmp_path, config={"base_path": str(tmp_path), "files": {"trades": {"file_path": "t.csv", "columns": columns}}}
     )
     assert trades_of(frame(tmp_path)) == [(row[0], row[1], row[2], "NO_AGGRESSOR", None) for row in GUIDE]
-    assert any("other symbols" in note for note in done.notes)
+    assert any("other symbol" in note for note in done.notes)
 
 
 def test_a_changed_mapping_reads_an_unchanged_file_again(tmp_path: Path) -> None:
@@ -448,7 +448,7 @@ def test_a_file_without_a_symbol_is_that_of_the_symbol_in_its_name(tmp_path: Pat
         write(landing, f"{symbol}-trades-2024-01-01.csv", f"1,{price},1,{price},1704067200000,true\n")
     done = convert(tmp_path, config={"trade_kind": "trade"}, symbol="BTCUSDT")
     assert [row[1] for row in trades_of(frame(tmp_path))] == ["42500.5"]
-    assert any("other symbols" in note and "ETHUSDT" in note for note in done.notes)
+    assert any("other symbol" in note and "ETHUSDT" in note for note in done.notes)
 
 
 def test_nothing_for_the_symbol_says_what_the_file_holds(tmp_path: Path) -> None:
