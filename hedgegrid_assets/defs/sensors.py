@@ -34,8 +34,9 @@ _LOOKED_BACK: Final = 100
 """Failed runs that are looked at for those that the machine has lost."""
 WATCHED: Final = 1_000
 """Files that are looked at in one tick, so that the cursor stays small; the others come after them."""
-_FIRST: Final = {"dagster/priority": "1"}
-"""What was dropped just now does not wait behind a long backfill."""
+_FIRST: Final = {"dagster/priority": "1", "dagster/max_retries": "0"}
+"""What was dropped just now does not wait behind a long backfill; and a run that is lost is asked for again by its sensor
+alone, later and later: by ``run_retries`` of the instance as well, two would do the same at once."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from hedgegrid_assets.pipeline.landing import import_landing
 from hedgegrid_assets.stages.raw import LandingFile, landing_signature
 from hedgegrid_assets.stages.raw.index import _read_index as read_index_again
 from hedgegrid_assets.stages.raw.index import read_index, write_index
+from hedgegrid_assets_tests.dagster_daemon import LosingLauncher, daemon_of
 from hedgegrid_assets_tests.dagster_feeds import (
     BTC_DAY,
     CAPTURES,
@@ -326,6 +327,22 @@ def test_a_day_that_the_machine_loses_is_asked_for_again_and_one_that_fails_by_i
     )
     assert judged.status is dg.DagsterRunStatus.FAILURE
     assert not ticks.next()
+
+
+@pytest.mark.slow
+def test_a_run_that_is_lost_is_asked_for_again_once_and_not_by_the_instance_as_well(feed_context: FeedContext) -> None:
+    """Dagster's own daemon with ``run_retries``: sensors and retries take turns, and each loss gives one run more."""
+    lossy = {"module": LosingLauncher.__module__, "class": LosingLauncher.__name__}
+    retries = {"enabled": True, "max_retries": 2}
+    with daemon_of(feed_context, run_launcher=lossy, run_retries=retries) as daemon:
+        daemon.retry_runs()  # what lies behind its first look is no business of it
+        drop(feed_context, day_of(0))
+        for number, losses in enumerate((0, 1, 0)):  # the zone settles; its import is lost; it is asked for again
+            LosingLauncher.losses = losses
+            daemon.tick_sensors(100.0 * number)
+            daemon.retry_runs()
+        statuses = [(run.job_name, run.status.value) for run in reversed(daemon.instance.get_runs())]
+        assert statuses == [("captures_import", "FAILURE"), ("captures_import", "SUCCESS")]
 
 
 def test_a_feed_that_does_not_land_has_no_sensor(tmp_path: Path) -> None:
