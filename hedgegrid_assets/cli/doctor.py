@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from hedgegrid_assets.cli.output import Data, Json, Quiet, Verbose, console, print_json, progress, set_logging
+from hedgegrid_assets.cli.output import (
+    Data,
+    Json,
+    Quiet,
+    Verbose,
+    console,
+    print_json,
+    progress,
+    said_width,
+    set_logging,
+)
 from hedgegrid_assets.config.paths import data_path
 from hedgegrid_assets.errors import NoSuchCatalog
 from hedgegrid_assets.timestamps import parse_day
@@ -100,8 +110,8 @@ def _show(found: "Sequence[Examined]", remain: "Sequence[Examined]", *, fix: boo
 
 
 def _tell(text: str) -> None:
-    """In lines of the terminal's width, 80 at least in a file; no path is cut, so that it can be copied."""
-    width = shutil.get_terminal_size((80, 24)).columns if sys.stdout.isatty() else 80
+    """In lines of the terminal's width, of ``COLUMNS`` or 80 in a file; no path is cut, so that it can be copied."""
+    width = shutil.get_terminal_size((80, 24)).columns if sys.stdout.isatty() else said_width() or 80
     for line in textwrap.wrap(
         " ".join(text.split()),
         max(width, 40),

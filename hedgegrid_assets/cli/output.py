@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -96,7 +97,14 @@ def console(*, stderr: bool = False) -> "Console":
                 super().print(_in_blocks(given, self.width) if wide else given, **options)
 
     stream = sys.stderr if stderr else sys.stdout
-    return Plain(stderr=stderr, highlight=False, soft_wrap=True, width=None if stream.isatty() else 160)
+    width = None if stream.isatty() else said_width() or 160
+    return Plain(stderr=stderr, highlight=False, soft_wrap=True, width=width)
+
+
+def said_width() -> int | None:
+    """Characters a line, where ``COLUMNS`` says so: for pipes and files, which have no width of their own."""
+    said = os.environ.get("COLUMNS", "")
+    return int(said) if said.isascii() and said.isdigit() and int(said) > 0 else None
 
 
 def _in_blocks(table: "Table", width: int) -> "Text":

@@ -27,13 +27,15 @@ from hedgegrid_assets.defs.keys import catalog_key, instruments_key, landing_key
 from hedgegrid_assets.defs.landing import land, landing_materialized, raw_changed
 from hedgegrid_assets.defs.partitions import blocks_of, dates_of, key_of, keys_of, range_tags
 from hedgegrid_assets.defs.private import InstanceRef, SqliteEventLogStorage, is_known
-from hedgegrid_assets.errors import EnvironmentFault, FeedsFileError, NoDataFetched, Refused, UsageError
+from hedgegrid_assets.errors import EnvironmentFault, FeedsFileError, NoDataFetched, OtherKind, Refused, UsageError
 from hedgegrid_assets.model import InstrumentDay
 from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.pipeline.fetch import has_months
 from hedgegrid_assets.pipeline.freshness import is_fresh, with_raw
+from hedgegrid_assets.pipeline.landing import held_instead
 from hedgegrid_assets.pipeline.outages import take_over_outages
 from hedgegrid_assets.stages.catalog import claim, finish, refuse_unfit_nautilus
+from hedgegrid_assets.stages.raw import ImportReport
 from hedgegrid_assets.stages.raw.index import last_import
 from hedgegrid_assets.store import make_folder, remove_abandoned
 from hedgegrid_assets.store.processes import is_alive
@@ -50,6 +52,7 @@ _NO_COMPUTE_LOGS: Final = {
 }
 
 
+_NOTHING: Final = "nothing of these days and instruments"
 BACKFILL_TAG: Final = "hedgegrid/backfill"
 """The same on all runs of a backfill, ``<time>/<host>-<process>``: the UI lists them together by it."""
 
@@ -167,12 +170,12 @@ def backfill(
     finish(feed_context.places)
     remove_abandoned(feed_context.places.raw_temp(feed_context.feed.name))
     days = _days(feed_context, start, end, instruments)
-    damaged = _import_landing(feed_context, instance, again=force) if feed_context.source.has_landing_zone else ()
-    wanted = with_raw(feed_context, days) if feed_context.source.has_landing_zone else days
+    imported = _import_landing(feed_context, instance, again=force) if feed_context.source.has_landing_zone else None
+    damaged = tuple(error.message for error in imported.refused) if imported else ()
+    wanted = with_raw(feed_context, days) if imported else days
     if not wanted:
-        where = str(feed_context.places.landing) if feed_context.source.has_landing_zone else feed_context.source.doc
         asked = f"{feed_name} {start or feed_context.feed.start} .. {end or feed_context.feed.end or 'today'}"
-        raise NoDataFetched(asked, where, "; ".join(damaged) or "nothing of these days and instruments")
+        raise _nothing(feed_context, asked, imported, damaged)
     take_over_outages(feed_context)
     killed = _close_killed(instance, days_job(feed_context))
     untold = _untold(feed_context, instance, wanted, killed)
@@ -255,8 +258,22 @@ class _Progress:
         return tuple(self._done[day] for day in self._wanted if day in self._done)
 
 
-def _import_landing(feed_context: FeedContext, instance: dg.DagsterInstance, *, again: bool) -> tuple[str, ...]:
-    """Import what is new, and report it; what could not be read."""
+def _nothing(
+    feed_context: FeedContext, asked: str, imported: ImportReport | None, damaged: Sequence[str]
+) -> NoDataFetched:
+    """There is nothing to make any day from; what is there instead."""
+    if imported is None:
+        return NoDataFetched(asked, feed_context.source.doc, _NOTHING)
+    zone = str(feed_context.places.landing)
+    held = None if imported.days else held_instead(feed_context, imported.by_stream, feed_context.by_channel())
+    if held is None or damaged:
+        return NoDataFetched(asked, zone, "; ".join(damaged) or _NOTHING)
+    where = f"the settings of the feed {feed_context.feed.name} in feeds.yaml"
+    return OtherKind(asked, zone, held.taken, held.kind, held.lines, held.setting, where)
+
+
+def _import_landing(feed_context: FeedContext, instance: dg.DagsterInstance, *, again: bool) -> ImportReport:
+    """Import what is new, and tell Dagster."""
     done = land(feed_context, again=again)
     for note in (*done.report.notes, *(error.message for error in done.report.refused)):
         _log.warning(note)
@@ -265,7 +282,7 @@ def _import_landing(feed_context: FeedContext, instance: dg.DagsterInstance, *, 
         instance.report_runless_asset_event(landing_materialized(feed_context, done))
         for event in raw_changed(feed_context, done, instance):
             instance.report_runless_asset_event(event)
-    return tuple(error.message for error in done.report.refused)
+    return done.report
 
 
 def _is_told(instance: dg.DagsterInstance, key: dg.AssetKey, since_ns: int = 0) -> bool:

@@ -10,7 +10,7 @@ HedgegridError
 │   └── NeedsDisk        what cannot be done to a catalog that is not on a disk
 ├── DataError            exit 1: what the data says
 │   ├── NoDataFetched
-│   │   └── NotPublished
+│   │   └── NotPublished, OtherKind
 │   ├── NoSuchCatalog, InstrumentNotHeld, CoverageRefused, EngineDied  what a backtest needs
 │   ├── NoGapThere
 │   ├── PrecisionTooFine
@@ -65,6 +65,7 @@ from hedgegrid_assets.errors.base import (
     HelperDied,
     NoDataFetched,
     NotPublished,
+    OtherKind,
     Unforeseen,
     UsageError,
     listed,
@@ -189,6 +190,7 @@ __all__ = [
     "OtherForm",
     "OtherFormat",
     "OtherInstalled",
+    "OtherKind",
     "PrecisionTooFine",
     "PrecisionUnknown",
     "RateLimited",

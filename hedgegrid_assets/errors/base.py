@@ -103,6 +103,32 @@ class NoDataFetched(DataError):
         )
 
 
+class OtherKind(NoDataFetched):
+    """The files hold another kind of what a table is made from than the one that is taken.
+
+    Args:
+        wanted: What was asked for.
+        looked_in: Where.
+        taken: The kind that is taken; nothing of it is there.
+        held: The kind that is there.
+        lines: How many lines of that.
+        setting: The setting that chooses between the two.
+        where: What it is said in.
+    """
+
+    code = "other_kind"
+
+    def __init__(
+        self, wanted: str, looked_in: str, taken: str, held: str, lines: int, setting: str, where: str
+    ) -> None:
+        super().__init__(
+            wanted,
+            looked_in,
+            f"nothing of {taken}, but {lines:,} {'line' if lines == 1 else 'lines'} of {held}",
+            hint=f"to make it of {held}, say {setting}: {held} in {where}, and run again",
+        )
+
+
 class NotPublished(NoDataFetched):
     """A provider has not published it yet: it is asked for again later."""
 

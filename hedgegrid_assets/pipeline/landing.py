@@ -1,14 +1,14 @@
 """What a feed takes from its landing zone."""
 
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from hedgegrid_assets.errors import UsageError
 from hedgegrid_assets.model import Channel
-from hedgegrid_assets.pipeline.feed_context import FeedContext
+from hedgegrid_assets.pipeline.feed_context import KINDS, FeedContext
 from hedgegrid_assets.stages import raw as raw_stage
 from hedgegrid_assets.stages.raw import (
     ImportReport,
@@ -79,7 +79,40 @@ def import_landing(
         else:
             report.notes.append(f"{file.name} is passed over: {error.message}")
     report.notes += _left_over(context, report)
+    report.notes += _other_kinds(context, report, [channel.name for channel in wanted])
     return report
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Lines of a kind that a table could be made from, where it is made from another of which there are none."""
+
+    setting: str
+    taken: str
+    kind: str
+    lines: int
+
+
+def held_instead(context: FeedContext, by_stream: Mapping[str, int], channels: Collection[str]) -> Held | None:
+    """What lines, by what they call themselves, hold instead of the ``channels`` that were looked for."""
+    for table in context.tables:
+        setting, taken = KINDS.get(table.name), context.channel(table).name
+        for channel in context.channels if setting and not by_stream.get(taken) else ():
+            lines = by_stream.get(channel.name, 0)
+            if lines and table.name in channel.tables and channel.name not in channels:
+                return Held(str(setting), taken, channel.name, lines)
+    return None
+
+
+def _other_kinds(context: FeedContext, report: ImportReport, channels: Collection[str]) -> Iterator[str]:
+    """Files read now that give no day, and would if another kind were taken."""
+    for name in sorted({shown_name(context.places, path) for path in report.read} & report.idle.keys()):
+        held = held_instead(context, report.idle[name], channels)
+        if held is not None:
+            yield (
+                f"{name} holds nothing of {held.taken}, but {held.lines:,} of {held.kind}, which are left out: "
+                f"{held.setting}: {held.kind} takes them"
+            )
 
 
 def _left_over(context: FeedContext, report: ImportReport) -> Iterator[str]:

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from hedgegrid_assets.errors import FileContradicts, HedgegridError, NoDataFetched
+from hedgegrid_assets.errors import FileContradicts, HedgegridError, NoDataFetched, OtherKind
 from hedgegrid_assets.model import Channel
 from hedgegrid_assets.pipeline.days import refuse_other_market
 from hedgegrid_assets.pipeline.feed_context import KINDS, FeedContext
-from hedgegrid_assets.pipeline.landing import landing_files
+from hedgegrid_assets.pipeline.landing import held_instead, landing_files
 from hedgegrid_assets.pipeline.request import Request
 from hedgegrid_assets.stages.raw import ImportReport, RawKey, raw_day
 from hedgegrid_assets.tables.bar import BARS
@@ -153,6 +153,11 @@ def wanted_keys(context: FeedContext, asked: Request, report: ImportReport) -> t
             if files
             else str(context.places.landing / asked.origin.source)
         )
+        held = held_instead(context, report.by_stream, [channel.name for channel in giving(context)])
+        if held is not None and not in_files:
+            where = "the configuration (--config)"
+            errors.append(OtherKind(wanted, looked_in, held.taken, held.kind, held.lines, held.setting, where))
+            continue
         mine = [key for key in in_files if key.symbol == symbol] if keys else in_files
         errors.append(NoDataFetched(wanted, looked_in, _found(report, mine, files)))
     return keys, errors

@@ -14,6 +14,8 @@ from typing import Final
 
 import pytest
 
+from hedgegrid_assets.cli.output import console
+
 EXAMPLES: Final = Path(__file__).parents[2]
 CONTROL: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r")
 
@@ -51,3 +53,9 @@ def test_a_summary_that_is_too_wide_for_a_table_has_a_block_a_row(catalog: Path)
     wide = seen("validate", str(catalog / "catalog"), columns=160)
     assert "┏" in wide
     assert "trade_tick" in wide
+
+
+@pytest.mark.parametrize(("columns", "expected"), [("80", 80), ("", 160), ("wide", 160), ("0", 160)])
+def test_a_pipe_is_as_wide_as_its_columns_say(monkeypatch: pytest.MonkeyPatch, columns: str, expected: int) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    assert console().width == expected

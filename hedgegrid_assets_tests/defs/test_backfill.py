@@ -15,7 +15,7 @@ import pytest
 
 from hedgegrid_assets.defs import definitions_of
 from hedgegrid_assets.defs.backfill import BackfillSummary, DayDone, Outcome, backfill, instance_for
-from hedgegrid_assets.errors import EnvironmentFault, FeedsFileError, NoDataFetched, UsageError
+from hedgegrid_assets.errors import EnvironmentFault, FeedsFileError, NoDataFetched, OtherKind, UsageError
 from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.pipeline.landing import import_landing
 from hedgegrid_assets_tests.dagster_feeds import (
@@ -29,7 +29,7 @@ from hedgegrid_assets_tests.dagster_feeds import (
     partition,
     write_feeds,
 )
-from hedgegrid_assets_tests.scenario import BAD_MS, DAMAGED, DAY_MS, MIDNIGHT_MS, agg_trade, line, received
+from hedgegrid_assets_tests.scenario import BAD_MS, DAMAGED, DAY_MS, MIDNIGHT_MS, agg_trade, line, raw_trade, received
 
 
 @pytest.fixture
@@ -339,6 +339,22 @@ def test_a_range_and_instruments_narrow_the_work(feed_context: FeedContext, inst
 def test_nothing_to_make_a_day_from_is_an_error(feed_context: FeedContext, instance: dg.DagsterInstance) -> None:
     with pytest.raises(NoDataFetched, match="No data fetched"):
         filled(feed_context, instance)
+
+
+def test_files_of_another_kind_of_trades_are_named_with_the_setting_that_takes_them(
+    tmp_path: Path, feed_context: FeedContext, instance: dg.DagsterInstance, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The hint is followed to the letter, and works."""
+    lines = b"".join(
+        line(raw_trade(number, MIDNIGHT_MS + number), received(MIDNIGHT_MS + number)) for number in range(1, 4)
+    )
+    drop(feed_context, lines)
+    with pytest.raises(OtherKind, match="found nothing of aggTrade, but 3 lines of trade") as told:
+        filled(feed_context, instance)
+    assert "say trade_kind: trade in the settings of the feed captures in feeds.yaml" in told.value.hint
+    assert "day.jsonl holds nothing of aggTrade, but 3 of trade, which are left out" in caplog.text
+    write_feeds(tmp_path, CAPTURES + "    settings: {trade_kind: trade}\n")
+    assert outcomes(filled(feed_context, instance)) == [("01", Outcome.DONE)]
 
 
 def test_a_mistake_is_told_before_any_work(

@@ -13,7 +13,8 @@ from nautilus_trader.persistence.catalog import ParquetDataCatalog
 
 import hedgegrid_assets
 from hedgegrid_assets import read_frame, run_pipeline, validate_catalog
-from hedgegrid_assets.errors import NoDataFetched, UsageError
+from hedgegrid_assets.errors import NoDataFetched, OtherKind, UsageError
+from hedgegrid_assets_tests.scenario import MIDNIGHT_MS, line, raw_trade, received
 
 DAYS = {"start_date": "2024-01-01", "end_date": "2024-01-02"}
 
@@ -97,6 +98,21 @@ def test_bad_arguments_raise_usage_errors_and_missing_data_a_data_error(
         asyncio.run(run_pipeline("websocket", "BTCUSDT", "01/01/2024"))
     with pytest.raises(NoDataFetched, match="No data fetched"):
         asyncio.run(run_pipeline("websocket", "BTCUSDT"))
+
+
+def test_a_kind_of_trades_that_the_files_do_not_hold_is_refused_with_the_one_that_they_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "data/raw/websocket/day.jsonl"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(line(raw_trade(1, MIDNIGHT_MS), received(MIDNIGHT_MS)))
+    taken = {"trade_kind": "aggTrade"}
+    with pytest.raises(OtherKind, match="found nothing of aggTrade, but 1 line of trade") as told:
+        asyncio.run(run_pipeline("websocket", "BTCUSDT", data_types="trades", source_config=taken))
+    assert "say trade_kind: trade in the configuration" in told.value.hint
+    held = {"trade_kind": "trade"}
+    assert asyncio.run(run_pipeline("websocket", "BTCUSDT", data_types="trades", source_config=held)).rows == 1
 
 
 def test_the_users_own_logging_gets_the_details_with_module_names(

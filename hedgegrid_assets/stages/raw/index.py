@@ -80,6 +80,7 @@ class ImportReport:
         unknown_symbols: Lines of symbols that are not asked for.
         unplaced: Lines without a place, by reason.
         files: The lines of each file.
+        idle: File that gives no day -> its lines by what they call themselves.
         examples: How some lines begin that nobody understood.
         notes: What a person should know.
         damaged: Files that claim to be data, and could not be used.
@@ -97,6 +98,7 @@ class ImportReport:
     unplaced: Counter[str] = field(default_factory=Counter)
     examples: list[str] = field(default_factory=list)
     files: list[FileLines] = field(default_factory=list)
+    idle: dict[str, Mapping[str, int]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     damaged: list[FileRefused] = field(default_factory=list)
     blocked: list[FileRefused] = field(default_factory=list)
@@ -129,6 +131,8 @@ class ImportReport:
             index.file, index.counts, index.unplaced.reasons, index.unplaced.first, gives_days=bool(index.days)
         )
         self.files.append(lines)
+        if not index.days:
+            self.idle[index.file] = index.by_stream
         self.examples += index.examples
         self.notes += [f"{index.file}: {note}" for note in index.notes]
 
