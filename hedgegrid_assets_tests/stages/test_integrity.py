@@ -266,6 +266,12 @@ def test_a_clean_day_passes_every_rule(table: Table) -> None:
     assert status_of(tuple(results.values()), seen.of(Extent).rows) is Status.COMPLETE
 
 
+@pytest.mark.parametrize("table", EVERY.values(), ids=list(EVERY))
+def test_a_day_in_blocks_is_judged_as_in_one(table: Table) -> None:
+    day = day_of(table)
+    assert day.judged(2, len(day.frame) // 2)[1] == day.judged()[1]
+
+
 @pytest.mark.parametrize(("table", "rule"), CASES, ids=[f"{table.name}-{rule.name}" for table, rule in CASES])
 def test_each_rule_can_fail_and_then_decides_the_status_by_its_severity(table: Table, rule: Rule) -> None:
     name = rule.name

@@ -82,16 +82,19 @@ class FailingRows(Counter[Failing]):
         bounds = [pl.lit(day_start(self._day)).alias("day_start"), pl.lit(day_end(self._day)).alias("day_end")]
         bounds += [] if tick is None else [pl.lit(tick, pl.Int128).alias("price_tick")]
         rules = [(rule, fails) for rule, fails in self._rules if tick is not None or not rule.by_increment]
-        fails = {rule.name: fails.fill_null(value=False).slice(passed_over) for rule, fails in rules}
-        bounded = frame.lazy().with_columns(bounds)
-        counts = bounded.select(flags.sum().alias(name) for name, flags in fails.items()).collect(engine="in-memory")
-        for name, count in counts.row(0, named=True).items() if fails else ():
+        flags = (
+            frame.lazy()
+            .with_columns(bounds)
+            .select(fails.fill_null(value=False).alias(rule.name) for rule, fails in rules)
+            .collect(engine="in-memory")
+            .slice(passed_over)  # not in the expressions: Polars 2.1 panics on a slice of when/then of shifted columns
+        )
+        for name, count in flags.sum().row(0, named=True).items() if rules else ():
             if not count:
                 continue
             self._failing[name] += int(count)
             bad = self._first_bad.setdefault(name, [])
-            flags = bounded.select(fails[name]).collect(engine="in-memory").to_series()
-            found = frame["raw_row"].slice(passed_over).filter(flags).head(_FIRST_BAD - len(bad))
+            found = frame["raw_row"].slice(passed_over).filter(flags[name]).head(_FIRST_BAD - len(bad))
             bad.extend(found.to_list())
 
     def _tick_in(self, frame: pl.DataFrame) -> int | None:
