@@ -37,6 +37,17 @@ def plain(found: pl.DataFrame) -> pl.DataFrame:
         type=member("type", r'"([a-z]+)"'),
         body=pl.col("body").str.replace(r'"nextFundingTime":"([0-9]{1,18})"', '"nextFundingTime":${1}'),
     )
+    found = found.with_columns(
+        message=message(pl.col("event"), pl.concat_str(pl.lit('"E":'), pl.col("ts"))),
+        book=pl.when(pl.col("event").str.contains(_BOOKS)).then(
+            pl.concat_str(topic.str.extract(r"([^.]+)$", 1), pl.lit(" "), "event")
+        ),
+    )
+    return enveloped.with_books(found, _book)
+
+
+def _book(found: pl.DataFrame) -> pl.DataFrame:
+    """Messages of a book; one that is neither a snapshot nor changes lacks what a reader needs."""
     number = member("u", NUMBER, "body")
     values = {
         "E": pl.col("ts"),
@@ -49,12 +60,7 @@ def plain(found: pl.DataFrame) -> pl.DataFrame:
     }
     kind = pl.col("type")
     book = pl.when(kind == "snapshot").then(snapshot(**values)).when(kind == "delta").then(update(**values))
-    other = message(pl.col("event"), pl.concat_str(pl.lit('"E":'), pl.col("ts")))
-    is_book = pl.col("event").str.contains(_BOOKS)
-    return found.with_columns(
-        message=pl.when(is_book).then(pl.coalesce(book, message(pl.lit(BOOK)))).otherwise(other),
-        book=pl.when(is_book).then(pl.concat_str(topic.str.extract(r"([^.]+)$", 1), pl.lit(" "), "event")),
-    )
+    return found.with_columns(message=pl.coalesce(book, message(pl.lit(BOOK))))
 
 
 def says(data: bytes) -> Says:

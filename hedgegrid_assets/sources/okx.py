@@ -32,6 +32,16 @@ def plain(found: pl.DataFrame) -> pl.DataFrame:
         action=member("action", r'"([a-z]+)"'),
         body=pl.col("body").str.replace_all(r'"(ts|fundingTime)":"([0-9]{1,18})"', '"${1}":${2}'),
     )
+    symbol = member("instId", r'"([^"\\]+)"')
+    found = found.with_columns(
+        message=message(pl.col("event")),
+        book=pl.when(pl.col("event").is_in(_BOOKS)).then(pl.concat_str(symbol, pl.lit(" "), "event")),
+    )
+    return enveloped.with_books(found, _book)
+
+
+def _book(found: pl.DataFrame) -> pl.DataFrame:
+    """Messages of a book; one that is neither a snapshot nor changes lacks what a reader needs."""
     values = {
         "E": member("ts", NUMBER, "body"),
         "s": member("instId", r'"([^"\\]+)"'),
@@ -42,11 +52,7 @@ def plain(found: pl.DataFrame) -> pl.DataFrame:
     }
     kind = pl.col("action")
     book = pl.when(kind == "snapshot").then(snapshot(**values)).when(kind == "update").then(update(**values))
-    is_book = pl.col("event").is_in(_BOOKS)
-    return found.with_columns(
-        message=pl.when(is_book).then(pl.coalesce(book, message(pl.lit(BOOK)))).otherwise(message(pl.col("event"))),
-        book=pl.when(is_book).then(pl.concat_str(values["s"], pl.lit(" "), "event")),
-    )
+    return found.with_columns(message=pl.coalesce(book, message(pl.lit(BOOK))))
 
 
 def says(data: bytes) -> Says:

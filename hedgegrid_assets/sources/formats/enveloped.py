@@ -94,6 +94,15 @@ def snapshot(**values: pl.Expr) -> pl.Expr:
     return pl.concat_str(each if isinstance(each, pl.Expr) else values.get(each, pl.lit(each)) for each in texts)
 
 
+def with_books(found: pl.DataFrame, books: Plain) -> pl.DataFrame:
+    """Messages of which those with a ``book`` are spelled by ``books``."""
+    is_book = pl.col("book").is_not_null()
+    if found.select(~is_book.any()).item():
+        return found
+    others, spelled = found.filter(~is_book), books(found.filter(is_book))
+    return pl.concat([others, spelled]).sort("line", maintain_order=True) if len(others) else spelled
+
+
 def book(name: str, series: str, lineage: dict[str, tuple[str, ...]]) -> Channel:
     """Changes of a book, and the snapshots in their stream, as ``update`` and ``snapshot`` spell them."""
     return Channel(
