@@ -108,6 +108,12 @@ def _columns(units: Integers, scale: int, plain: _Flags) -> pl.DataFrame:
     return frame
 
 
+def seen_in(values: pl.Series) -> Decimals:
+    """How finely the values of ``Short`` are written; there is at least one."""
+    scale = values.dtype.scale if isinstance(values.dtype, pl.Decimal) else 0
+    return _seen(values.drop_nulls().to_physical().cast(pl.Int64).to_numpy(), scale)
+
+
 def _seen(units: Integers, scale: int) -> Decimals:
     needed = scale
     while needed and not any((part % 10).any() for part in (units[:_TRIED], units)):

@@ -184,13 +184,14 @@ class Lines:
         fits = (column.str.len_bytes() >= around) & ~pl.col(name).str.contains(_UNFIT)
         return _without(column, part), proof & fits
 
-    def decimal(self, key: str, pattern: str) -> Read:
-        """A text that is a decimal number of this pattern, as text."""
+    def quoted(self, key: str, name: str) -> Read:
+        """A text whatever it holds, of which only what is around it is proved."""
         number = self.shape.places[key]
-        part = self.shape.parts[number]
+        part, column = self.shape.parts[number], pl.col(_name(number))
         if not part.text or number == 0:
             return pl.lit(None, pl.String), _NO
-        return _without(pl.col(_name(number)), part), self._spelled(number, pattern)
+        around = len(part.before.encode()) + len(part.behind.encode())
+        return _without(column, part), column.str.len_bytes() == pl.col(name).str.len_bytes() + around
 
     def flag(self, key: str) -> Read:
         """true or false."""

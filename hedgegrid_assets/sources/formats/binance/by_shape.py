@@ -1,7 +1,7 @@
 """Lines that are read by the shape of one of them: most lines of most files."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import polars as pl
@@ -11,7 +11,8 @@ from hedgegrid_assets.sources.formats import json_lines as shaped
 from hedgegrid_assets.sources.formats.binance import folded
 from hedgegrid_assets.sources.formats.binance.depth import has_levels, usual_updates
 from hedgegrid_assets.sources.formats.binance.grammar import GATE
-from hedgegrid_assets.sources.formats.decimals import number_of
+from hedgegrid_assets.sources.formats.decimals import usual
+from hedgegrid_assets.sources.formats.digits import Short, short_decimals
 from hedgegrid_assets.store import Block, bytes_of, line_array
 
 _GLANCE: Final = 1 << 16
@@ -34,7 +35,8 @@ def all_by_shape(block: Block, known: Iterable[Channel]) -> list[tuple[Channel, 
 def by_shape(block: Block, channel: Channel) -> pl.DataFrame | None:
     """The lines of a channel that are read beyond doubt by the shape of one of them: ``line, ts_init, ts_event`` and fields.
 
-    Decimals are texts. None if no line tells a shape.
+    Decimals are texts, or decimals of as many digits as the finest of the block has, where all are short and of one symbol.
+    None if no line tells a shape.
     """
     if has_levels(channel):
         return usual_updates(block, channel)
@@ -108,7 +110,23 @@ def _rows_of(lines: shaped.Lines, first_line: int, numbers: pl.Series | None, ch
             sure=pl.all_horizontal(*proofs, pl.col("ts_init").is_not_null()).fill_null(value=False),
         )
     )
+    rows = _with_numbers(rows, [field for field in channel.fields if field.kind == "decimal" and field.key in lines])
     return rows.drop("sure") if rows["sure"].all() else rows.filter("sure").drop("sure")
+
+
+def _with_numbers(rows: pl.DataFrame, decimals: Sequence[Field]) -> pl.DataFrame:
+    """Only rows of which all ``decimals`` are plain numbers (or empty, if they may be) stay ``sure``."""
+    short = {field: short_decimals(rows[field.name], field.decimals) for field in decimals}
+    proofs = [_is_number(rows[field.name], field, found) for field, found in short.items()]
+    rows = rows.with_columns(sure=pl.all_horizontal("sure", *proofs).fill_null(value=False))
+    if not rows["sure"].all() or not (rows["symbol"] == rows["symbol"].first()).all():
+        return rows
+    return rows.with_columns(found.values.alias(field.name) for field, found in short.items() if found is not None)
+
+
+def _is_number(texts: pl.Series, field: Field, found: Short | None) -> pl.Series:
+    plain = texts.str.contains(usual(field.decimals)) if found is None else found.plain
+    return plain if field.required else plain | (texts == "")
 
 
 _TYPES: Final = {"text": pl.String, "decimal": pl.String, "integer": pl.Int64, "flag": pl.Boolean}
@@ -117,8 +135,7 @@ _TYPES: Final = {"text": pl.String, "decimal": pl.String, "integer": pl.Int64, "
 def _by_kind(lines: shaped.Lines, field: Field) -> shaped.Read:
     match field.kind:
         case "decimal":
-            number = number_of(field.decimals)
-            return lines.decimal(field.key, number if field.required else f"(?:{number}|)")
+            return lines.quoted(field.key, field.name)
         case "integer":
             return lines.integer(field.key, field.name)
         case "flag":

@@ -13,6 +13,7 @@ from hedgegrid_assets.sources.formats.binance.exact import Refusal, flat, read_f
 from hedgegrid_assets.sources.formats.binance.levels import Levels, decimals_in
 from hedgegrid_assets.sources.formats.binance.text import first_of
 from hedgegrid_assets.sources.formats.decimals import DecimalsOf, exact_decimal, most_decimals, number_of
+from hedgegrid_assets.sources.formats.digits import seen_in
 
 
 def decimals_of_rows(rows: pl.DataFrame, channel: Channel, levels: Levels | None = None) -> DecimalsOf:
@@ -21,7 +22,10 @@ def decimals_of_rows(rows: pl.DataFrame, channel: Channel, levels: Levels | None
         return decimals_in(rows, channel, levels)
     names = [field.name for field in channel.fields if field.kind == "decimal"]
     if (rows["symbol"] == rows["symbol"][0]).all():
-        return _decimals_in([rows], names, channel)
+        typed = [name for name in names if isinstance(rows.schema[name], pl.Decimal)]
+        seen = {name: seen_in(rows[name]) for name in typed if rows[name].null_count() < len(rows)}
+        found = {(channel.name, rows["symbol"][0], name): each for name, each in seen.items()}
+        return found | _decimals_in([rows], [name for name in names if name not in typed], channel)
     text = [pl.col(name) for name in names]
     if not rows.select(pl.any_horizontal((each.str.len_bytes() > FLOAT_DIGITS).any() for each in text)).item():
         return _decimals_by_symbol(rows, names, channel)

@@ -55,8 +55,11 @@ def decoded_block(
     names = [field.name for field in channel.fields]
     read = [part for part in (certain, rows) if part is not None]
     found = [part for part in read if len(part)] or read[:1]
-    typed = [part.with_columns(_typed(field) for field in channel.fields).select(*_ROW, *names) for part in found]
-    rows = typed[0] if len(typed) == 1 else pl.concat(typed).sort("line")
+    typed = [
+        part.with_columns(_typed(field, part.schema[field.name]) for field in channel.fields).select(*_ROW, *names)
+        for part in found
+    ]
+    rows = typed[0] if len(typed) == 1 else pl.concat(typed, how="vertical_relaxed").sort("line")
     refused = _refused(rows, channel, block)
     if len(refused):
         rows = rows.filter(~pl.col("line").is_in(refused["raw_row"].implode()))
@@ -162,9 +165,11 @@ def _is_certain(channel: Channel) -> pl.Expr:
     return pl.all_horizontal(sure)
 
 
-def _typed(field: Field) -> pl.Expr:
+def _typed(field: Field, kind: pl.DataType) -> pl.Expr:
     value = pl.col(field.name)
-    return pl.when(value != "").then(value).cast(pl.Decimal(38, field.decimals)) if field.kind == "decimal" else value
+    if field.kind != "decimal" or isinstance(kind, pl.Decimal):
+        return value
+    return pl.when(value != "").then(value).cast(pl.Decimal(38, field.decimals))
 
 
 def _refused(rows: pl.DataFrame, channel: Channel, block: Block) -> pl.DataFrame:
