@@ -243,8 +243,12 @@ def _show_plan(asked: "Request", *, as_json: bool) -> int:
     return 0
 
 
-_MALLOC: Final = {"M_MMAP_THRESHOLD": (-3, 32 << 20), "M_TRIM_THRESHOLD": (-1, 64 << 20), "M_ARENA_MAX": (-8, 2)}
-"""glibc's name of an option -> (its number, its value): the first is the most that it takes."""
+_MALLOC: Final = {"M_MMAP_THRESHOLD": (-3, 12 << 20), "M_TRIM_THRESHOLD": (-1, 24 << 20), "M_ARENA_MAX": (-8, 2)}
+"""glibc's name of an option -> (its number, its value).
+
+A block of lines is below the first, so that it comes from what is kept. With more of both, what is larger and comes
+once a day lies between what is kept: six days of half a million rows took 480 MB instead of 300, and no less time.
+"""
 
 
 def _keep_freed_memory() -> None:
