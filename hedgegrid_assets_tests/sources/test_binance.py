@@ -551,7 +551,7 @@ def lines_alike(draw: st.DrawFn) -> list[str]:
     wrapping = draw(st.sampled_from(["{}\n", '{{"stream":"x@y","data":{}}}\n', '{{"data": {}, "stream": "x@y"}}\r\n']))
     prefix = draw(st.sampled_from(["", "1704111485020000000 ", "2024-01-01T12:18:05.1234567Z ", "1704111485.5: "]))
     lines: list[str] = []
-    for _ in range(draw(st.integers(4, 12))):
+    for _ in range(draw(st.integers(4, 24))):
         pairs = [("e", f'"{event}"'), *((key, draw(values[key])) for key in keys)]
         if draw(st.sampled_from([True, *[False] * 5])):
             place = draw(st.integers(1, len(keys)))
@@ -609,8 +609,8 @@ def _compare(lines: list[str]) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
-@given(st.lists(messages(), min_size=8, max_size=16))
+@settings(max_examples=70, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(messages(), min_size=24, max_size=48))
 @example([dumped(agg_trade(1, BAD_MS)).replace('"p":', '"p":5,"p":') + "\n"])
 @example([dumped(agg_trade(1, BAD_MS)).replace('"e":"aggTrade"', '"e":"kline","e":"aggTrade"') + "\n"])
 def test_the_fast_reader_and_an_exact_one_agree_on_every_line(lines: list[str]) -> None:
@@ -618,7 +618,7 @@ def test_the_fast_reader_and_an_exact_one_agree_on_every_line(lines: list[str]) 
 
 
 @pytest.mark.slow
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=75, deadline=None, suppress_health_check=list(HealthCheck))
 @given(lines_alike())
 @example([dumped(agg_trade(n, BAD_MS)).removesuffix("}}" if n == 2 else "") + "\n" for n in range(3)])
 def test_the_readers_agree_also_where_all_lines_look_alike(lines: list[str]) -> None:
