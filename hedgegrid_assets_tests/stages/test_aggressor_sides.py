@@ -52,15 +52,17 @@ def answer(frame: pl.DataFrame, cuts: Sequence[int] = ()) -> RuleResult:
 @pytest.mark.parametrize(
     ("buyers", "sellers", "passed"),
     [
-        (1_000, 0, True),
+        (300, 0, True),
+        (301, 0, False),
+        (0, 301, False),
+        (1, 300, True),
         (1_001, 0, False),
-        (0, 1_001, False),
         (1_998, 2, True),
         (1_999, 1, False),
         (999_000, 1_000, True),
     ],
 )
-def test_more_than_999_in_a_thousand_of_more_than_a_thousand_are_too_many(
+def test_more_than_999_in_a_thousand_of_more_than_300_are_too_many(
     buyers: int, sellers: int, passed: bool
 ) -> None:
     rule = answer(of(("BUYER", buyers), ("SELLER", sellers)))
@@ -68,7 +70,7 @@ def test_more_than_999_in_a_thousand_of_more_than_a_thousand_are_too_many(
 
 
 def test_trades_without_a_side_count_for_neither() -> None:
-    assert answer(of(("BUYER", 900), ("NO_AGGRESSOR", 5_000))).passed
+    assert answer(of(("BUYER", 300), ("NO_AGGRESSOR", 5_000))).passed
     rule = answer(of(("BUYER", 1_001), ("NO_AGGRESSOR", 5_000)))
     assert (rule.passed, rule.numbers["without_side"], rule.numbers["share"]) == (False, 5_000, 1.0)
 

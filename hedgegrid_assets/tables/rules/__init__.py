@@ -22,8 +22,8 @@ LATENCY_P99_MS: Final = 5_000
 LATENCY_JUMP_MS: Final = 1_000
 CADENCE_SHARE: Final = 0.99
 REJECTS_THAT_COUNT: Final = 10
-SIDES_THAT_COUNT: Final = 1_000
-"""Trades with a side; a day of no more may well have one side only."""
+SIDES_THAT_COUNT: Final = 300
+"""Trades with a side; a day of no more may well have one side only. Of up to a thousand, one on the other side is enough."""
 ONE_SIDE_PER_MILLE: Final = 999
 FILES_TOLD: Final = 10
 DAY_EDGE_SECONDS: Final = 60.0
@@ -371,7 +371,7 @@ AGGRESSOR_SIDES_MIXED: Final = Rule(
     "aggressor_sides_mixed",
     _WARN,
     "quality",
-    "of more than 1,000 trades with a side, at most 99.9 % are on one side",
+    "of more than 300 trades with a side, at most 99.9 % are on one side",
     judge=_aggressor_sides_mixed,
     counters=(
         Extent,

@@ -80,9 +80,12 @@ def test_a_day_that_ends_in_the_evening_is_partial(server: Standin, tmp_path: Pa
     assert "day_covered" in failed(found)
 
 
-def test_a_side_that_is_the_same_on_all_rows_degrades_the_day(server: Standin, tmp_path: Path) -> None:
-    server.change(SINGLE, lambda rows: [row.rpartition(",")[0] + ",true" for row in rows])
-    found = made(tmp_path, server, trade_kind="trade")
+@pytest.mark.parametrize(("kind", "path"), [("aggTrade", aggregates()), ("trade", SINGLE)])
+def test_a_side_that_is_the_same_on_all_rows_degrades_the_day(
+    kind: str, path: str, server: Standin, tmp_path: Path
+) -> None:
+    server.change(path, lambda rows: [row.rpartition(",")[0] + ",true" for row in rows])
+    found = made(tmp_path, server, trade_kind=kind)
     assert "aggressor_sides_mixed" in failed(found)
     assert found["status"] == "degraded"
 
