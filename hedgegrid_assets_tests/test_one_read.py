@@ -1,10 +1,12 @@
 """How often the bytes of a file are decompressed and parsed on their way into a catalog: counted where the libraries do it."""
 
 import gzip
+import shutil
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -18,6 +20,9 @@ from benchmarks import DAY
 from benchmarks.inputs import made
 from benchmarks.published import zip_of
 from benchmarks.sides import SIDES
+from hedgegrid_assets.defs.keys import daily_keys
+from hedgegrid_assets.defs.results import DayMaker
+from hedgegrid_assets.model import InstrumentDay
 from hedgegrid_assets_tests import dagster_feeds
 from hedgegrid_assets_tests.yard import with_blocks_of
 
@@ -112,6 +117,34 @@ def test_a_published_month_is_unpacked_once_and_parsed_once(inputs: Path, tmp_pa
     with counted() as read:
         SIDES["ours_archive_month"](source, tmp_path)
     assert len(list(tmp_path.glob("catalog/data/trade_tick/*/*.parquet"))) == 31
+    assert read.decompressed == member.file_size
+    assert 0.99 * member.file_size <= read.parsed <= member.file_size, read
+
+
+MONTH = """
+  free:
+    source: archive
+    venue: BINANCE
+    symbols: [BTCUSDT]
+    start: {day}
+    tables: [trade_tick]
+    settings: {{endpoint: "http://127.0.0.1:9", cache_dir: "{cache}"}}
+    instruments:
+      BTCUSDT: {{price_precision: 1, size_precision: 3, mark_precision: 8}}
+"""
+
+
+def test_a_published_month_is_unpacked_once_and_parsed_once_by_a_block_of_dagster(inputs: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    shutil.copytree(made("agg-month", ROWS, inputs), cache)
+    with zipfile.ZipFile(zip_of(cache)) as archive:
+        (member,) = archive.infolist()
+    context = dagster_feeds.feed_context_of(tmp_path, MONTH.format(day=DAY, cache=cache))
+    instrument = dagster_feeds.BTC_DAY.partition("|")[2]
+    days = [InstrumentDay(instrument, DAY + timedelta(days=number)) for number in range(16)]
+    with counted() as read, closing(DayMaker(context, set(daily_keys(context)), days)) as maker:
+        assert not [result.error for day in days for result in maker.make(day) if result.error]
+    assert len(list(tmp_path.glob("data/catalog/data/trade_tick/*/*.parquet"))) == 16
     assert read.decompressed == member.file_size
     assert 0.99 * member.file_size <= read.parsed <= member.file_size, read
 

@@ -1,6 +1,7 @@
 """The one step that makes instrument-days of a feed, all layers and tables of each, and reports them partition by partition."""
 
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import closing
 from typing import Final, Protocol
 
 import dagster as dg
@@ -66,29 +67,29 @@ def days_of(
         take_over_outages(feed_context)
         reporter = Reporter(context.instance, specs, once, selected, context.selected_asset_check_keys)
         force = context.run.tags.get(FORCE_TAG) == "yes"
-        maker = DayMaker(feed_context, selected, [day_of(key) for key in keys], force=force)
         automatic = bool(context.run.tags.keys() & _AUTOMATIC)
         faults: list[Fault] = []
         missing: list[NoDataFetched] = []
-        for key in keys:
-            day = day_of(key)
-            results: list[AssetResult] = []
-            try:
-                results = maker.make(day, columns=key == keys[-1])
-            except NoDataFetched as error:
-                missing.append(error)
-                found = [Fault(day, f"{feed_context.feed.name}/raw", error)]
-            else:
-                found = _faults(results)
-                if automatic:
-                    missing += [fault.error for fault in found if isinstance(fault.error, NotPublished)]
-                    found = [fault for fault in found if not isinstance(fault.error, NotPublished)]
-                faults += found
-            yield from reporter.events(results)
-            for note in (note for result in results for note in result.notes):
-                context.log.warning(note)
-            if observer is not None:
-                observer(day, found)
+        with closing(DayMaker(feed_context, selected, [day_of(key) for key in keys], force=force)) as maker:
+            for key in keys:
+                day = day_of(key)
+                results: list[AssetResult] = []
+                try:
+                    results = maker.make(day, columns=key == keys[-1])
+                except NoDataFetched as error:
+                    missing.append(error)
+                    found = [Fault(day, f"{feed_context.feed.name}/raw", error)]
+                else:
+                    found = _faults(results)
+                    if automatic:
+                        missing += [fault.error for fault in found if isinstance(fault.error, NotPublished)]
+                        found = [fault for fault in found if not isinstance(fault.error, NotPublished)]
+                    faults += found
+                yield from reporter.events(results)
+                for note in (note for result in results for note in result.notes):
+                    context.log.warning(note)
+                if observer is not None:
+                    observer(day, found)
         feed_context.places.remember()
         if faults:
             raise failure_of(faults, len(keys))

@@ -38,7 +38,7 @@ from hedgegrid_assets.stages import catalog
 from hedgegrid_assets.stages import raw as raw_stage
 from hedgegrid_assets.stages.frames import Precisions
 from hedgegrid_assets.stages.outages import known_reasons, read_outages, with_outages
-from hedgegrid_assets.stages.raw import RawDay, RawKey, Together
+from hedgegrid_assets.stages.raw import Ahead, RawDay, RawKey, Together
 from hedgegrid_assets.stages.verdict import Verdict, read_verdict
 
 _log: Final = logging.getLogger(__name__)
@@ -78,6 +78,8 @@ class AssetResult:
 class DayMaker:
     """Makes the assets that were asked for, day by day; what goes wrong with a day or table stays in its results.
 
+    The caller closes it.
+
     Args:
         feed_context: The feed.
         selected: The assets that are asked for.
@@ -101,6 +103,11 @@ class DayMaker:
         keys = [RawKey(channel, *self._place(day)) for day in days for channel in self._channels()]
         self._context_of = by_month(feed_context, keys, MOST_OF_A_MONTH)
         self._together = _together(feed_context, keys)
+        self._ahead = Ahead(feed_context.source, keys)
+
+    def close(self) -> None:
+        """Forget the rows of days that were read ahead and not asked for."""
+        self._ahead.close()
 
     def make(self, day: InstrumentDay, *, columns: bool = True) -> list[AssetResult]:
         """All results of a day, upstream first. Raises NoDataFetched where there are no raw data at all.
@@ -153,7 +160,7 @@ class DayMaker:
             return _or_error(lambda: raw_stage.raw_day(feed_context.places, feed_context.feed.name, key), key)
         pauses = RETRY_AFTER_SECONDS if self._patient else ()
         for pause in (*pauses, None):
-            found = _or_error(lambda: self._context_of(key).raw(key, keep=True), key)
+            found = _or_error(lambda: self._context_of(key).raw(key, keep=True, ahead=self._ahead), key)
             if not _may_pass(found):
                 self._patient = True
                 return found

@@ -62,9 +62,7 @@ def answer(frame: pl.DataFrame, cuts: Sequence[int] = ()) -> RuleResult:
         (999_000, 1_000, True),
     ],
 )
-def test_more_than_999_in_a_thousand_of_more_than_300_are_too_many(
-    buyers: int, sellers: int, passed: bool
-) -> None:
+def test_more_than_999_in_a_thousand_of_more_than_300_are_too_many(buyers: int, sellers: int, passed: bool) -> None:
     rule = answer(of(("BUYER", buyers), ("SELLER", sellers)))
     assert (rule.passed, rule.numbers["buyers"], rule.numbers["sellers"]) == (passed, buyers, sellers)
 
