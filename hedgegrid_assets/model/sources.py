@@ -69,6 +69,10 @@ class WatchesCut(Protocol):
         """All lines of a day went through: its file has this sum and so many bytes."""
         ...
 
+    def close(self) -> None:
+        """Forget what is not sealed: the file is cut once more, or not at all."""
+        ...
+
 
 class FetchesDay(Protocol):
     """Gets a day from a provider."""

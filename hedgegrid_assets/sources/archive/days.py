@@ -165,11 +165,12 @@ def _of_period(wanted: ArchiveDay, period: Period, work: Path, tick: Tick, watch
 def _as_received(wanted: ArchiveDay, work: Path, tick: Tick) -> Download:
     place = wanted.place("daily", wanted.day)
     with exclusive_lock(place.lock):
+        was_held = place.held() is not None
         proof = have(place, wanted.accepted, tick)
         path = linked(place.file, work)
     suffix = ".csv.zip" if place.path.endswith(".zip") else ".csv.gz"
     dialect = _dialect(wanted, place)
-    return Download(path, suffix, to_builtins(proof), dialect, place.forget)
+    return Download(path, suffix, to_builtins(proof), dialect, place.forget if was_held else None)
 
 
 def _dialect(wanted: ArchiveDay, place: Place) -> ArchiveDialect:
@@ -212,8 +213,7 @@ def _cut_out(wanted: ArchiveDay, period: Period, work: Path, tick: Tick, watch: 
         place = wanted.place(period, day)
         try:
             with exclusive_lock(place.lock):
-                proof = have(place, wanted.accepted, tick)
-                part, index = _part(wanted, place, proof, day, tick, watch if days == [wanted.day] else None)
+                proof, part, index = _had(wanted, place, day, tick, watch if days == [wanted.day] else None)
         except Missing:
             if parts and wanted.files.into_next:  # there is none of the day before the first
                 continue
@@ -232,6 +232,22 @@ def _cut_out(wanted: ArchiveDay, period: Period, work: Path, tick: Tick, watch: 
     origin = {"url": proofs[0].url, "files": to_builtins(proofs)} | identity
     dialect = structs.replace(_with_interval(path, dialect), exchange=wanted.archive.exchange)
     return Download(path, ".csv.zst", origin, dialect)
+
+
+def _had(
+    wanted: ArchiveDay, place: Place, day: date, tick: Tick, watch: Watch
+) -> tuple[Proof, Path | None, DaysOfFile]:
+    """What is cut out of a file (see ``_part``). One that was held, and is damaged, is had once more."""
+    was_held = place.held() is not None
+    proof = have(place, wanted.accepted, tick)
+    try:
+        return proof, *_part(wanted, place, proof, day, tick, watch)
+    except RawDamaged:
+        if not was_held:
+            raise
+    place.forget()
+    proof = have(place, wanted.accepted, tick)
+    return proof, *_part(wanted, place, proof, day, tick, watch)
 
 
 def _part(

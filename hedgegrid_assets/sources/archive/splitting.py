@@ -121,6 +121,9 @@ def _cut_up(
         except OutOfPlace:
             shutil.rmtree(work)
             make_folder(work)
+        except RawDamaged:
+            watch.close()
+            raise
     return _split(place, proof, begin, tick, work, _looked_at, _BLOCK_BYTES)
 
 

@@ -1,5 +1,6 @@
 """Files of an archive that do not come as they should: nothing that is not proved is kept, and one line says why."""
 
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,6 +24,8 @@ from hedgegrid_assets_tests.archive_cases import (
     frame,
     fresh_standin,
     manifest,
+    month_of,
+    verdict,
 )
 from hedgegrid_assets_tests.standins.archive import Standin, zipped
 from hedgegrid_assets_tests.standins.tardis import Fault
@@ -229,6 +232,46 @@ def test_a_cached_file_that_was_damaged_is_had_again(server: Standin, tmp_path: 
     server.log.clear()
     assert trades(tmp_path, server, "--force") == 0
     assert len(server.requests("aggTrades")) == 2
+
+
+@pytest.mark.parametrize("period", ["daily", "monthly"])
+def test_a_damaged_file_that_its_checksum_proves_is_had_once_a_run(
+    period: str, server: Standin, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = aggregates() if period == "daily" else month_of("aggTrades")
+    whole = server.library.body(path)
+    assert whole is not None
+    server.library.bodies[path] = flipped(whole)
+    for _ in range(2):
+        server.log.clear()
+        assert trades(tmp_path, server, period=period) == 1
+        assert "its zip stream is broken" in capsys.readouterr().err
+        assert len(server.requests(path)) == 2, "with its checksum"
+    server.library.bodies[path] = whole
+    assert trades(tmp_path, server, period=period) == 0
+    assert len(frame(tmp_path, "trade_tick")) == 600
+
+
+@pytest.mark.parametrize("damage", ["a flipped bit", "another file of as many bytes"])
+def test_a_cached_month_that_was_damaged_is_had_again(damage: str, server: Standin, tmp_path: Path) -> None:
+    assert trades(tmp_path, server, period="monthly") == 0
+    (path,) = (tmp_path / f"data/cache/archive{UM}").rglob("*.zip")
+    body = path.read_bytes()
+    path.write_bytes(flipped(body) if damage == "a flipped bit" else body[:10] + bytes([body[10] ^ 1]) + body[11:])
+    shutil.rmtree(path.with_name(f"{path.name}.BTCUSDT.days"))
+    for raw in tmp_path.glob("data/raw/*/aggTrade/BTCUSDT/*"):
+        raw.unlink()
+    server.log.clear()
+    assert trades(tmp_path, server, "--force", period="monthly") == 0
+    assert len(server.requests("aggTrades")) == 2
+    assert path.read_bytes() == body
+    assert verdict(tmp_path, "trade_tick")["rows"]["in"] == 600
+
+
+def flipped(body: bytes) -> bytes:
+    """With one bit of its compressed lines changed."""
+    middle = len(body) // 2
+    return body[:middle] + bytes([body[middle] ^ 0x10]) + body[middle + 1 :]
 
 
 # ---------------------------------------------------------------- what is waited for is told
