@@ -149,6 +149,10 @@ def show_report(report: "ValidationReport") -> None:
     twice = f", {counted(report.trades_twice, 'trade')} stored on two days" if report.trades_twice else ""
     failed = f"{counted(report.rules_failed, 'ERROR rule')} failed{strays}{twice}"
     verdict = "[green]ok[/]" if report.ok else f"[bold red]not ok[/]: {failed}"
+    again = Counter((join["instrument_id"], join["table"]) for join in report.joins if join["ids_begin_again"])
+    for (instrument_id, table), count in again.items():
+        told = f"{instrument_id} {table}: ids begin anew on {count:,} days, so that they name no trade beyond its day"
+        out.print(told, markup=False, soft_wrap=True)
     uncompared = sum(join["ids_shared"] is None for join in report.joins)
     if uncompared:
         out.print(f"ids of {uncompared} neighbouring days not compared (shared by the venue, or many: see --deep)")
@@ -163,7 +167,7 @@ def _stray(stray: Mapping[str, str]) -> str:
 def _between(join: Mapping[str, Any]) -> list[str]:
     """What is to be said of two neighbouring days."""
 
-    missing, shared = join["ids_missing"], join["ids_shared"] or 0
+    missing, shared = join["ids_missing"], 0 if join["ids_begin_again"] else join["ids_shared"] or 0
     lines = [f"{missing:,} ids missing"] if missing and missing > 0 else []
     for each in join["shared"]:
         what = "ERROR one trade is stored on both days" if each["same_trade"] else "WARN two trades have one id"

@@ -66,6 +66,21 @@ def test_an_id_for_two_trades_is_named_with_both_days_and_both_rows_stay(
     assert [pl.read_parquet(path)["trade_id"].to_list() for path in stored] == [["7", "8"], ["8", "9"]]
 
 
+@pytest.mark.parametrize(("first", "told"), [("1", True), ("0", True), ("2", False)])
+def test_ids_that_are_numbers_of_rows_begin_anew_each_day(
+    first: str, told: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [row(-9_000, first), row(-5_000, "3"), row(5_000, first, price="101"), row(9_000, "3", price="102")]
+    catalog = catalog_of(tmp_path, *rows)
+    code, (join,) = validated(catalog, capsys)
+    assert (code, join["ids_begin_again"], join["ids_shared"]) == (0, told, 2)
+    assert [each["id"] for each in join["shared"]] == ([] if told else [first, "3"])
+    assert run(["validate", str(catalog)]) == 0
+    out = capsys.readouterr().out
+    assert ("ids begin anew on 1 days, so that they name no trade beyond its day" in out) is told
+    assert ("two trades have one id" in out) is not told
+
+
 def test_a_trade_that_two_days_hold_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     catalog = catalog_of(tmp_path, row(-9_000, "7"), row(-5, "8", late=2), row(-5, "8", late=9), row(9_000, "9"))
     code, (join,) = validated(catalog, capsys)

@@ -21,6 +21,9 @@ from hedgegrid_assets.timestamps import day_end, day_start
 _COMPARED_ROWS: Final = 1_000_000
 """Ids of two days that are no integers, or far apart, are compared up to so many rows; beyond, if asked to look deep."""
 
+_FIRST_NUMBERS: Final = (0, 1)
+"""Where rows of a file begin to be counted."""
+
 
 def joins_of(places: Places, days: Sequence[DayReport], *, deep: bool) -> Iterator[dict[str, Any]]:
     """Neighbouring days: do ids go on from one to the next, and is one of them on both?"""
@@ -32,16 +35,26 @@ def joins_of(places: Places, days: Sequence[DayReport], *, deep: bool) -> Iterat
         ) or TABLES[after.table].id_column is None:
             continue
         shared = _shared(places, before, after, deep=deep)
+        begin_again = shared is not None and _begin_again(before, after, shared)
         yield {
             "instrument_id": before.instrument_id,
             "table": before.table,
             "from": str(before.date),
             "to": str(after.date),
-            "ids_missing": _ids_missing(places, before, after),
+            "ids_missing": None if begin_again else _ids_missing(places, before, after),
+            "ids_begin_again": begin_again,
             "ids_shared": None if shared is None else shared.total,
             "trades_twice": None if shared is None else shared.same_trade,
-            "shared": [] if shared is None else list(shared.first),
+            "shared": [] if shared is None or begin_again else list(shared.first),
         }
+
+
+def _begin_again(before: DayReport, after: DayReport, shared: SharedIds) -> bool:
+    """The ids are numbers of rows, which begin anew each day (as in Bybit's files of spot): one on both days tells nothing."""
+    if before.ids is None or after.ids is None or not shared.total or shared.same_trade:
+        return False
+    integers = before.ids.integers and after.ids.integers
+    return integers and before.ids.first == after.ids.first and after.ids.first in _FIRST_NUMBERS
 
 
 def _ids_missing(places: Places, before: DayReport, after: DayReport) -> int | None:

@@ -331,7 +331,9 @@ _BYBIT_SPOT: Final = Archive(
     root="https://public.bybit.com",
     files=(
         Files(
-            trades("bybit-archive", "trade", contiguous=False, time=_MS),
+            trades(
+                "bybit-archive", "trade", contiguous=False, time=_MS, ids="number of the row in the file of its day"
+            ),
             Columns(
                 (Layout(("id", "timestamp", "price", "volume", "side"), header=True, more=("rpi",)),),
                 {"id": ("id",), "time": ("timestamp",), "price": ("price",), "size": ("volume",), "side": ("side",)},

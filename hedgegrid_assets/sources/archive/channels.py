@@ -24,8 +24,8 @@ def _time(doc: str) -> Field:
     return Field("ts_event", "time", "text", doc, missing="unknown_time")
 
 
-def trades(archive: str, name: str, *, contiguous: bool, time: str) -> Channel:
-    """Trades (``trade``) or aggregates of them (``aggTrade``); ``time``: what the file says of its times."""
+def trades(archive: str, name: str, *, contiguous: bool, time: str, ids: str = "the venue's id") -> Channel:
+    """Trades (``trade``) or aggregates of them (``aggTrade``); ``time``, ``ids``: what the file says of its times and ids."""
     members = name == "aggTrade"
     return Channel(
         name=name,
@@ -37,7 +37,7 @@ def trades(archive: str, name: str, *, contiguous: bool, time: str) -> Channel:
             Field("price", "price", "decimal", "quote units"),
             Field("size", "size", "decimal", "base units, or contracts"),
             Field("side", "side", "text", "the taker's side, or is_buyer_maker inverted", missing="missing_side"),
-            Field("id", "id", "text", "id of the aggregate" if members else "the venue's id"),
+            Field("id", "id", "text", "id of the aggregate" if members else ids),
             *(
                 (
                     Field("first_trade_id", "first_trade_id", "integer", "first trade of the aggregate"),
