@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import Final
 
@@ -208,14 +209,16 @@ def write_day(
         refuse_others(places, day, table, schema_of(places, day, table, precisions))
         frame = places.frame(day.instrument_id, table.folder, day.date)
         final = file_of(places, day, table)
+        whole = None
         if draft is None or not _is_of(draft, verdict) or sha256_of(frame) != verdict.frame_sha256:
             draft = stack.enter_context(closing(Draft(places, day, table, precisions, compression)))
-            _copy(frame, table, day, draft)
+            whole = _copy(frame, table, day, draft)
             if not _is_of(draft, verdict):
                 raise VerdictRefused(
                     str(day), table.name, "the frame is not the one that was judged (its content digest differs)"
                 )
-        rows = _compare(frame, table, day, draft.path, schema_of(places, day, table, precisions), generation_of(places))
+        target, generation = schema_of(places, day, table, precisions), generation_of(places)
+        rows = _compare(frame, table, day, draft.path, target, generation, whole)
         publish_file(draft.path, final)
         return Written(day, table, final, rows, final.size)
 
@@ -283,14 +286,22 @@ def _is_of(draft: Draft, verdict: Verdict) -> bool:
     return (draft.content_digest, draft.rows) == (verdict.content_digest, verdict.rows.rows_out)
 
 
-def _copy(frame: StorePath, table: Table, day: InstrumentDay, draft: Draft) -> None:
-    """Write and digest a stored frame."""
+def _copy(frame: StorePath, table: Table, day: InstrumentDay, draft: Draft) -> pl.DataFrame | None:
+    """Write and digest a stored frame; gives the whole of one that is a single block, for which no thread is worth it."""
     digest = ContentDigest(day.instrument_id)
-    with closing(BackgroundWriter(draft.add)) as behind:
-        for block in prefetch(_judged_blocks(frame, table, day)):
-            behind.put(block)
+    blocks = _judged_blocks(frame, table, day)
+    first = list(islice(blocks, 2))
+    if len(first) < 2:
+        for block in first:
+            draft.add(block)
             digest.add(block)
+    else:
+        with closing(BackgroundWriter(draft.add)) as behind, closing(prefetch(chain(first, blocks))) as ahead:
+            for block in ahead:
+                behind.put(block)
+                digest.add(block)
     draft.finish(digest.hexdigest())
+    return first[0] if len(first) == 1 else None
 
 
 def _judged_blocks(frame: StorePath, table: Table, day: InstrumentDay) -> Iterator[pl.DataFrame]:
@@ -301,12 +312,14 @@ def _judged_blocks(frame: StorePath, table: Table, day: InstrumentDay) -> Iterat
         raise VerdictRefused(str(day), table.name, f"the frame cannot be read ({error})") from error
 
 
-def _kept_blocks(frame: StorePath, table: Table, generation: int) -> Iterator[pl.DataFrame]:
-    """The rows of a frame that the catalog holds, and of their columns those that it holds."""
+def _kept_blocks(
+    frame: StorePath, table: Table, generation: int, whole: pl.DataFrame | None = None
+) -> Iterator[pl.DataFrame]:
+    """The rows of a frame that the catalog holds, and of their columns at least those that it holds."""
     sources = [source for _, _, source in nautilus.columns(table, generation)]
     columns = [*sources, *nautilus.deciding(table, generation)]
     before = None
-    for block in frames.read_blocks(frame, table, columns):
+    for block in frames.read_blocks(frame, table, columns) if whole is None else (whole,):
         part = nautilus.kept(table, block, before, generation)
         before = block.tail(1)
         if len(part):
@@ -314,12 +327,21 @@ def _kept_blocks(frame: StorePath, table: Table, generation: int) -> Iterator[pl
 
 
 def _compare(
-    frame: StorePath, table: Table, day: InstrumentDay, temporary: Path, target: pa.Schema, generation: int
+    frame: StorePath,
+    table: Table,
+    day: InstrumentDay,
+    temporary: Path,
+    target: pa.Schema,
+    generation: int,
+    whole: pl.DataFrame | None = None,
 ) -> int:
-    """Read the new file as a stranger would, and compare it with the frame, value by value; its rows."""
+    """Read the new file as a stranger would, and compare it with the frame, value by value; its rows.
+
+    ``whole``: the frame, as it was read and found by its digest to be the one that was judged.
+    """
     rows = 0
     with pq.ParquetFile(temporary) as file, ExitStack() as stack:
-        expected: Iterator[pl.DataFrame] = _kept_blocks(frame, table, generation)
+        expected: Iterator[pl.DataFrame] = _kept_blocks(frame, table, generation, whole)
         if file.num_row_groups > 1:  # one is not worth a thread
             expected = stack.enter_context(closing(prefetch(expected)))
         if not file.schema_arrow.equals(target, check_metadata=False):
