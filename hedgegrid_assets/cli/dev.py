@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -52,6 +53,8 @@ def dev(
     if not quiet:
         say(f"the UI: http://{_HOST}:{port} (warnings and errors of the services follow; runs tell theirs in the UI)")
     sys.stderr.flush()
+    # Dagster ends by SIGINT and SIGTERM alike, and by neither where a script has started it in the background: SIGINT is ignored there
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.chdir(home)
     command = ["-m", "dagster", "dev", "-w", str(workspace), "-h", _HOST, "-p", str(port), "--log-level", "warning"]
     os.execv(sys.executable, [sys.executable, *command])

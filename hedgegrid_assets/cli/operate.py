@@ -227,7 +227,9 @@ def _backfill(
 
     def tell(done: "DayDone", number: int, of: int) -> None:
         if not quiet:
-            say(f"[{number}/{of}] {done.day}: {done.outcome}{f', {done.seconds:.1f} s' if done.seconds else ''}")
+            took = f", {done.seconds:.1f} s" if done.seconds else ""
+            again = f"; it was there ({done.because})" if done.because else ""
+            say(f"[{number}/{of}] {done.day}: {done.outcome}{took}{again}")
 
     with instance_for(data or data_path()) as instance:
         return backfill(

@@ -31,10 +31,11 @@ from hedgegrid_assets.errors import EnvironmentFault, FeedsFileError, NoDataFetc
 from hedgegrid_assets.model import InstrumentDay
 from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.pipeline.fetch import has_months
-from hedgegrid_assets.pipeline.freshness import is_fresh, with_raw
+from hedgegrid_assets.pipeline.freshness import stale_because, with_raw
 from hedgegrid_assets.pipeline.landing import held_instead
 from hedgegrid_assets.pipeline.outages import take_over_outages
 from hedgegrid_assets.stages.catalog import claim, finish, refuse_unfit_nautilus
+from hedgegrid_assets.stages.normalize import NOT_MADE
 from hedgegrid_assets.stages.raw import ImportReport
 from hedgegrid_assets.stages.raw.index import last_import
 from hedgegrid_assets.store import make_folder, remove_abandoned
@@ -53,6 +54,7 @@ _NO_COMPUTE_LOGS: Final = {
 
 
 _NOTHING: Final = "nothing of these days and instruments"
+_UNTOLD: Final = "Dagster had not heard all of it"
 BACKFILL_TAG: Final = "hedgegrid/backfill"
 """The same on all runs of a backfill, ``<time>/<host>-<process>``: the UI lists them together by it."""
 
@@ -70,12 +72,21 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DayDone:
-    """One instrument-day of a backfill. ``errors``: one for each step that failed, as ``<asset>: <message>``."""
+    """One instrument-day of a backfill.
+
+    Attributes:
+        day: Which one.
+        outcome: What became of it.
+        errors: One for each step that failed, as ``<asset>: <message>``.
+        seconds: What it took.
+        because: Why it was made again, where it had been made before: ``<table>: <reason>`` of the first table.
+    """
 
     day: InstrumentDay
     outcome: Outcome
     errors: tuple[str, ...] = ()
     seconds: float = 0.0
+    because: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """For ``--json``."""
@@ -85,6 +96,7 @@ class DayDone:
             "outcome": str(self.outcome),
             "errors": list(self.errors),
             "seconds": round(self.seconds, 3),
+            "because": self.because,
         }
 
 
@@ -179,9 +191,10 @@ def backfill(
     take_over_outages(feed_context)
     killed = _close_killed(instance, days_job(feed_context))
     untold = _untold(feed_context, instance, wanted, killed)
-    stale = [day for day in wanted if force or day in untold or not is_fresh(feed_context, day)]
+    because = {day: stale_because(feed_context, day) or (_UNTOLD if day in untold else None) for day in wanted}
+    stale = [day for day in wanted if force or because[day]]
     unfresh = set(stale)
-    told = _Progress(wanted, progress)
+    told = _Progress(wanted, progress, {day: why for day, why in because.items() if why and why != NOT_MADE})
     for day in wanted:
         if day not in unfresh:
             told.done(DayDone(day, Outcome.FRESH))
@@ -225,8 +238,10 @@ def _close_killed(instance: dg.DagsterInstance, job: str) -> set[str]:
 class _Progress:
     """What became of each day so far."""
 
-    def __init__(self, wanted: Sequence[InstrumentDay], told: Told | None) -> None:
-        self._wanted, self._told = wanted, told
+    def __init__(
+        self, wanted: Sequence[InstrumentDay], told: Told | None, because: Mapping[InstrumentDay, str]
+    ) -> None:
+        self._wanted, self._told, self._because = wanted, told, because
         self._done: dict[InstrumentDay, DayDone] = {}
         self._at = time.monotonic()
 
@@ -241,7 +256,8 @@ class _Progress:
         refused = bool(faults) and all(isinstance(fault.error, Refused) for fault in faults)
         outcome = Outcome.REFUSED if refused else Outcome.FAILED if faults else Outcome.DONE
         began, self._at = self._at, time.monotonic()
-        self.done(DayDone(day, outcome, tuple(f"{fault.asset}: {fault.error}" for fault in faults), self._at - began))
+        errors = tuple(f"{fault.asset}: {fault.error}" for fault in faults)
+        self.done(DayDone(day, outcome, errors, self._at - began, self._because.get(day, "")))
 
     def begin(self) -> None:
         """A run begins."""

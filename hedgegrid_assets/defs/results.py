@@ -299,6 +299,7 @@ class DayMaker:
                 **({"failed": dg.MetadataValue.md(failed)} if failed else {}),
                 **({"known_outages": ", ".join(known)} if (known := known_reasons(verdict)) else {}),
                 **({"changed": difference} if difference else {}),
+                **({"made_again": done.because} if done.because else {}),
                 **metadata.chart(self._feed_context, day, table, verdict),
                 **metadata.of_frame(verdict, frame, seconds),
                 "rules": dg.MetadataValue.md(answers_of(table, verdict)),

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
@@ -34,6 +34,7 @@ class TableDay:
         written: The catalog file, if it was published now.
         current: The catalog has the file already, made from the same bytes.
         error: Why it is not in the catalog.
+        because: Why a frame that was there had to be made again.
     """
 
     day: InstrumentDay
@@ -42,6 +43,7 @@ class TableDay:
     written: Written | None = None
     current: bool = False
     error: HedgegridError | None = None
+    because: str | None = None
 
 
 def make_tables(
@@ -74,11 +76,12 @@ def make_tables(
     """
     recipe = recipe_of(context, context.channel_in(raw), instrument_of(context, raw.key.symbol), compression)
     refused = _refused(context, day, tables, recipe.channel.series)
-    stale = [
-        table
+    because = {
+        table.name: normalize.stale_because(context.places, day, table, raw, recipe)
         for table in tables
-        if table.name not in refused and (again or not normalize.is_current(context.places, day, table, raw, recipe))
-    ]
+        if table.name not in refused
+    }
+    stale = [table for table in tables if table.name in because and (again or because[table.name])]
     with writing(context.places.catalog), ExitStack() as stack:
         if stale:  # normalized and published in one go: each would take it
             stack.enter_context(exclusive_lock(context.places.day_lock(day.instrument_id, day.date)))
@@ -90,7 +93,7 @@ def make_tables(
             if table not in unpublished
         }
         made = _normalized(context, day, raw, stale, recipe, progress, drafts, force=force)
-        return [
+        done = [
             TableDay(day, table, error=refused[table.name])
             if table.name in refused
             else _kept(day, table, made.get(table.name))
@@ -98,6 +101,11 @@ def make_tables(
             else _published(context, day, table, recipe, made.get(table.name), drafts.get(table.name))
             for table in tables
         ]
+        return [replace(each, because=_again(because.get(each.table.name))) for each in done]
+
+
+def _again(because: str | None) -> str | None:
+    return None if because == normalize.NOT_MADE else because
 
 
 def normalize_tables(

@@ -38,22 +38,28 @@ def is_fresh(feed_context: FeedContext, day: InstrumentDay) -> bool:
 
     A source of landing files may lack a channel on a day; any other source must have all of them on disk.
     """
+    return stale_because(feed_context, day) is None
+
+
+def stale_because(feed_context: FeedContext, day: InstrumentDay) -> str | None:
+    """Why something is left to do for a day, in words; None where nothing is: see ``is_fresh``."""
     try:
         found = raw_of(feed_context, day)
     except (RawDamaged, DocumentDamaged):
-        return False
+        return "its raw data are damaged"
     instrument = read_definitions(feed_context.places.catalog).get(day.instrument_id)
     if instrument is None or not any(raw for _, _, raw in found):
-        return False
-    return all(
-        feed_context.source.has_landing_zone
-        if raw is None
-        else _is_current(feed_context, day, instrument, channel, tables, raw)
-        for channel, tables, raw in found
-    )
+        return normalize.NOT_MADE
+    for channel, tables, raw in found:
+        if raw is None and not feed_context.source.has_landing_zone:
+            return normalize.NOT_MADE
+        why = None if raw is None else _outdated(feed_context, day, instrument, channel, tables, raw)
+        if why is not None:
+            return why
+    return None
 
 
-def _is_current(
+def _outdated(
     feed_context: FeedContext,
     day: InstrumentDay,
     instrument: Instrument,
@@ -62,16 +68,17 @@ def _is_current(
     raw: RawDay,
     *,
     or_blocked: bool = False,
-) -> bool:
+) -> str | None:
+    """Why the first of the tables is not as it should be."""
     recipe = recipe_of(feed_context, channel, instrument)
-    return all(
-        normalize.is_current(feed_context.places, day, table, raw, recipe)
-        and (
-            catalog.is_current(feed_context.places, day, table)
-            or (or_blocked and _is_blocked(feed_context, day, table))
-        )
-        for table in tables
-    )
+    for table in tables:
+        why = normalize.stale_because(feed_context.places, day, table, raw, recipe)
+        if why is None and not catalog.is_current(feed_context.places, day, table):
+            blocked = _is_blocked(feed_context, day, table)
+            why = None if blocked and or_blocked else "was blocked" if blocked else "not in the catalog"
+        if why is not None:
+            return why if why == normalize.NOT_MADE else f"{table.name}: {why}"
+    return None
 
 
 def open_channels(feed_context: FeedContext, day: InstrumentDay) -> frozenset[str]:
@@ -91,7 +98,7 @@ def open_channels(feed_context: FeedContext, day: InstrumentDay) -> frozenset[st
         channel.name
         for channel, tables, raw in found
         if (raw is None and not feed_context.source.has_landing_zone)
-        or (raw is not None and not _is_current(feed_context, day, instrument, channel, tables, raw, or_blocked=True))
+        or (raw is not None and _outdated(feed_context, day, instrument, channel, tables, raw, or_blocked=True))
     )
 
 

@@ -93,6 +93,7 @@ def test_the_ui_and_its_daemon_start_in_a_new_folder_and_end_together(tmp_path: 
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
+        preexec_fn=_in_the_background,
     )
     try:
         assert _answers(f"http://127.0.0.1:{port}/server_info", served)
@@ -101,6 +102,11 @@ def test_the_ui_and_its_daemon_start_in_a_new_folder_and_end_together(tmp_path: 
         os.killpg(served.pid, signal.SIGINT)  # as a terminal does
         served.wait(120)
     assert _all_gone(served.pid)
+
+
+def _in_the_background() -> None:
+    """As a script starts what it does not wait for; that must end all the same."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _free() -> dict[str, str]:

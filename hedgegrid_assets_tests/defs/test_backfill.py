@@ -359,6 +359,21 @@ def test_files_of_another_kind_of_trades_are_named_with_the_setting_that_takes_t
     assert outcomes(filled(feed_context, instance)) == [("01", Outcome.DONE)]
 
 
+def test_a_day_that_is_made_again_says_why(
+    tmp_path: Path, feed_context: FeedContext, instance: dg.DagsterInstance
+) -> None:
+    drop(feed_context, day_of(0))
+    assert [done.because for done in filled(feed_context, instance).days] == [""]
+    write_feeds(tmp_path, CAPTURES + "    gaps: {mark_price_update: 7s}\n")
+    assert [done.because for done in filled(feed_context, instance).days] == ["mark_price_update: other thresholds"]
+    for table, why in (("trade_tick", None), ("mark_price_update", "other thresholds")):
+        event = instance.get_latest_materialization_event(dg.AssetKey(["captures", "normalized", table]))
+        assert event
+        assert event.asset_materialization
+        told = event.asset_materialization.metadata.get("made_again")
+        assert told == (why and dg.MetadataValue.text(why))
+
+
 def test_a_mistake_is_told_before_any_work(
     tmp_path: Path, feed_context: FeedContext, instance: dg.DagsterInstance
 ) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import pairwise
@@ -653,13 +654,23 @@ def test_a_frame_is_current_until_its_raw_day_or_its_recipe_changes(yard: Yard) 
     recipe = normalize.Recipe(yard_source(), yard_channel(), PRECISIONS, {})
     table, day = TABLES["trade_tick"], InstrumentDay("BTCUSDT-PERP.BINANCE", yard.raw().key.day)
     assert normalize.is_current(yard.places, day, table, yard.raw(), recipe)
-    for other in (
-        normalize.Recipe(yard_source(), yard_channel(), WIDE, {}),
-        normalize.Recipe(yard_source(), yard_channel(), PRECISIONS, {"trade_tick": Thresholds(gap_seconds=5.0)}),
-    ):
-        assert not normalize.is_current(yard.places, day, table, yard.raw(), other)
+    newer = replace(yard_source(), code_version=yard_source().code_version + 1)
+    others = {
+        "other precisions of its instrument": replace(recipe, precisions=WIDE),
+        "other thresholds": replace(recipe, thresholds={"trade_tick": Thresholds(gap_seconds=5.0)}),
+        f"made by {recipe.code_version(table)}, now {replace(recipe, source=newer).code_version(table)}": replace(
+            recipe, source=newer
+        ),
+        "made from binance/aggTrade, now binance/trade": replace(
+            recipe, channel=replace(yard_channel(), series="binance/trade")
+        ),
+    }
+    for why, other in others.items():
+        assert normalize.stale_because(yard.places, day, table, yard.raw(), other) == why
     landed(yard, CLEAN + line(agg_trade(1040, BAD_MS), received(MIDNIGHT_MS + DAY_MS - 1_000)))
-    assert not normalize.is_current(yard.places, day, table, yard.raw(), recipe)
+    assert normalize.stale_because(yard.places, day, table, yard.raw(), recipe) == "other raw data"
+    yard.places.verdict(day.instrument_id, table.folder, day.date).unlink()
+    assert normalize.stale_because(yard.places, day, table, yard.raw(), recipe) == normalize.NOT_MADE
 
 
 def yard_source() -> Source:

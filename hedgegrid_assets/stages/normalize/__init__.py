@@ -13,12 +13,21 @@ from hedgegrid_assets.errors import TooManyOddLines
 from hedgegrid_assets.model import InstrumentDay, Table
 from hedgegrid_assets.stages.earlier import Earlier
 from hedgegrid_assets.stages.normalize.day import TableWriter
-from hedgegrid_assets.stages.normalize.recipe import Normalized, Recipe, is_current, judges_so
+from hedgegrid_assets.stages.normalize.recipe import NOT_MADE, Normalized, Recipe, is_current, judges_so, stale_because
 from hedgegrid_assets.stages.normalize.sink import FrameSink
 from hedgegrid_assets.stages.raw import RawDay
 from hedgegrid_assets.store import Places, exclusive_lock, writing
 
-__all__ = ["FrameSink", "Normalized", "Recipe", "is_current", "judges_so", "normalize_day"]
+__all__ = [
+    "NOT_MADE",
+    "FrameSink",
+    "Normalized",
+    "Recipe",
+    "is_current",
+    "judges_so",
+    "normalize_day",
+    "stale_because",
+]
 
 ODD_LINES_CAP: Final = 200_000
 

@@ -1,8 +1,8 @@
 """What decides how a raw day is normalized, what has become of it, and whether that still stands."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 
@@ -72,35 +72,65 @@ class Recipe:
         return self.thresholds.get(table.name, Thresholds())
 
 
-def is_current(places: Places, day: InstrumentDay, table: Table, raw: RawDay, recipe: Recipe) -> bool:
-    """The stored frame and verdict were made from these raw bytes by this recipe; a refused day has none.
+NOT_MADE: Final = "not made yet"
 
-    A verdict that lacks a rule of its table, or has one more, was judged by an older table: the day is judged anew.
+
+def stale_because(places: Places, day: InstrumentDay, table: Table, raw: RawDay, recipe: Recipe) -> str | None:
+    """Why the stored frame and verdict do not stand for these raw bytes and this recipe, in words; None: they do.
+
+    A refused day has neither, and so is ``NOT_MADE``.
     """
     verdict = read_verdict(places, table, day)
-    return (
-        verdict is not None
-        and judges_so(verdict, table, raw, recipe)
-        and goes_on(places, table, day, verdict)
-        and (recipe.is_made(table) or compared_with_todays(places, day, table, verdict))
-        and _is_made_from(places.frame(day.instrument_id, table.folder, day.date), raw)
-    )
+    if verdict is None:
+        return NOT_MADE
+    why = next(_outdated(verdict, table, raw, recipe), None)
+    if why is not None:
+        return why
+    if not goes_on(places, table, day, verdict):
+        return "the day before hands on other rows"
+    if not recipe.is_made(table) and not compared_with_todays(places, day, table, verdict):
+        return "a table that it is compared with has changed"
+    if not _is_made_from(places.frame(day.instrument_id, table.folder, day.date), raw):
+        return "its frame is not there, or of other raw data"
+    return None
+
+
+def is_current(places: Places, day: InstrumentDay, table: Table, raw: RawDay, recipe: Recipe) -> bool:
+    """The stored frame and verdict were made from these raw bytes by this recipe."""
+    return stale_because(places, day, table, raw, recipe) is None
 
 
 def judges_so(verdict: Verdict, table: Table, raw: RawDay, recipe: Recipe) -> bool:
     """A verdict is of these raw bytes, read and judged by this recipe; its frame is not looked at."""
-    return (
-        verdict.raw_sha256 == [raw.sha256]
-        and verdict.code_version == recipe.code_version(table)
-        and recipe.precisions.same_for(table, verdict.precision)
-        and verdict.thresholds == recipe.thresholds_of(table)
-        and verdict.series == recipe.channel.series
-        and verdict.read_as == raw.read_as
-        and {rule.name for rule in verdict.rules} == {rule.name for rule in table.rules}
-        and verdict.identity_in(table) == recipe.told_identity(table)
-        and verdict.frame_sha256 is not None
-        and verdict.blamed_files == to_blame(raw, recipe.thresholds_of(table))[:FILES_TOLD]
-    )
+    return next(_outdated(verdict, table, raw, recipe), None) is None
+
+
+def _outdated(verdict: Verdict, table: Table, raw: RawDay, recipe: Recipe) -> Iterator[str]:
+    """What has changed since a verdict: what comes first tells most.
+
+    A verdict that lacks a rule of its table, or has one more, was judged by an older table.
+    """
+    code = recipe.code_version(table)
+    if verdict.raw_sha256 != [raw.sha256]:
+        yield "other raw data"
+    if verdict.code_version != code:
+        yield f"made by {verdict.code_version}, now {code}"
+    if not recipe.precisions.same_for(table, verdict.precision):
+        yield "other precisions of its instrument"
+    if verdict.thresholds != recipe.thresholds_of(table):
+        yield "other thresholds"
+    if verdict.series != recipe.channel.series:
+        yield f"made from {verdict.series}, now {recipe.channel.series}"
+    if verdict.read_as != raw.read_as:
+        yield "its files are read in another way"
+    if rules := {rule.name for rule in verdict.rules} ^ {rule.name for rule in table.rules}:
+        yield f"judged by other rules ({', '.join(sorted(rules))})"
+    if verdict.identity_in(table) != recipe.told_identity(table):
+        yield "what makes two rows one is another"
+    if verdict.frame_sha256 is None:
+        yield "no frame was stored"
+    if verdict.blamed_files != to_blame(raw, recipe.thresholds_of(table))[:FILES_TOLD]:
+        yield "other files have too many lines without a place"
 
 
 def _is_made_from(frame: StorePath, raw: RawDay) -> bool:
