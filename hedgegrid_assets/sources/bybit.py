@@ -11,7 +11,6 @@ from hedgegrid_assets.sources.formats import enveloped
 from hedgegrid_assets.sources.formats.enveloped import BOOK, NUMBER, levels, member, message, snapshot, update
 from hedgegrid_assets.sources.formats.settings import LandingSettings
 from hedgegrid_assets.tables.bar import made_of_trades
-from hedgegrid_assets.tables.funding_rate_update import RATE_DECIMALS
 from hedgegrid_assets.tables.rules.sides import order_side
 from hedgegrid_assets.tables.trade_tick import side
 from hedgegrid_assets.timestamps import nanoseconds
@@ -35,7 +34,6 @@ def plain(found: pl.DataFrame) -> pl.DataFrame:
         event=topic.str.extract(r"^(.+)\.[^.]+$", 1),
         ts=member("ts", NUMBER),
         type=member("type", r'"([a-z]+)"'),
-        body=pl.col("body").str.replace(r'"nextFundingTime":"([0-9]{1,18})"', '"nextFundingTime":${1}'),
     )
     found = found.with_columns(
         message=message(pl.col("event"), pl.concat_str(pl.lit('"E":'), pl.col("ts"))),
@@ -111,6 +109,7 @@ _TRADES: Final = Channel(
         **made_of_trades("trade_tick", _LINEAGE),
     },
 )
+# A message of tickers has what has changed: a rate comes without the time when it is paid, so that no settlement could be told.
 _TICKERS: Final = Channel(
     name="tickers",
     event="tickers",
@@ -120,15 +119,6 @@ _TICKERS: Final = Channel(
         Field("event_time", "E", "integer", "ts of the envelope: sent, ms", missing="unknown_time"),
         Field("mark_price", "markPrice", "decimal", "quote units; only where it has changed", required=False),
         Field("index_price", "indexPrice", "decimal", "quote units; only where it has changed", required=False),
-        Field(
-            "funding_rate",
-            "fundingRate",
-            "decimal",
-            "estimate, fraction; only where it has changed",
-            required=False,
-            decimals=RATE_DECIMALS,
-        ),
-        Field("next_funding_time", "nextFundingTime", "integer", "ms; only where it has changed", required=False),
         Field("open_interest", "openInterest", "decimal", "base units; only where it has changed", required=False),
     ),
     ts_event=nanoseconds(pl.col("event_time"), ("ms",)),
@@ -144,21 +134,6 @@ _TICKERS: Final = Channel(
             columns={"index_price": pl.col("index_price")},
             lineage={"ts_event": ("ts",), "index_price": ("indexPrice",)},
             applies=pl.col("index_price").is_not_null(),
-        ),
-        "funding_rate_update": TableMapping(
-            columns={
-                "funding_rate": pl.col("funding_rate"),
-                "predicted_funding_rate": pl.lit(None, pl.Decimal(38, RATE_DECIMALS)),
-                "next_funding_time": nanoseconds(pl.col("next_funding_time"), ("ms",)),
-                "interval_minutes": pl.lit(None, pl.UInt16),
-            },
-            lineage={
-                "ts_event": ("ts",),
-                "funding_rate": ("fundingRate",),
-                "next_funding_time": ("nextFundingTime",),
-                "is_settlement": ("nextFundingTime",),
-            },
-            applies=pl.col("funding_rate").is_not_null(),
         ),
         "open_interest": TableMapping(
             columns={"open_interest": pl.col("open_interest")},

@@ -138,18 +138,16 @@ def test_tickers_of_bybit_tell_what_has_changed_and_nothing_else() -> None:
             "delta",
         ),
     ]
-    assert convert("bybit-websocket", "BTCUSDT", "mark,index,funding,open_interest", *lines) == 0
+    assert convert("bybit-websocket", "BTCUSDT", "mark,index,open_interest", *lines) == 0
     assert texts(LINEAR, "mark_price_update", "mark_price") == [("17217.33",), ("17217.40",)]
     assert texts(LINEAR, "index_price_update", "index_price") == [("17227.36",)]
     assert [Decimal(value) for (value,) in texts(LINEAR, "open_interest", "open_interest")] == [
         Decimal("68744.761"),
         Decimal("68744.8"),
     ]
-    rates = texts(LINEAR, "funding_rate_update", "funding_rate", "next_funding_time")
-    assert [(Decimal(rate), due) for rate, due in rates] == [
-        (Decimal("-0.000212"), (MIDNIGHT_MS + 8 * 3_600_000) * 10**6), (Decimal("-0.0002"), None)
-    ]  # fmt: skip
     assert verdict(LINEAR, "mark_price_update")["rows"]["not_applicable"] == 2
+    given = {table for channel in SOURCES["bybit-websocket"].channels for table in channel.tables}
+    assert "funding_rate_update" not in given, "a rate that has changed comes without the time when it is paid"
 
 
 def test_a_book_of_bybit_is_cleared_once_a_snapshot_and_told_message_by_message() -> None:
