@@ -13,8 +13,15 @@ _ARROW_MEMORY: Final = "system"
 """Arrow's own pool would keep its freed pages apart from all others: 60 MB more at the peak."""
 
 
+_NO_WINDOWS: Final = (
+    "hedgegrid runs on Linux and macOS: its locks between processes are those of POSIX; on Windows, run it in WSL"
+)
+
+
 def main() -> None:
     """Run the command line and exit with its code."""
+    if sys.platform == "win32":
+        sys.exit(f"error: {_NO_WINDOWS}")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's linear algebra is not used, and its threads spin
     os.environ.setdefault("_RJEM_MALLOC_CONF", _POLARS_MEMORY)
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", _ARROW_MEMORY)

@@ -334,3 +334,11 @@ def test_a_backfill_tells_the_way_out_of_a_failed_day_on_a_line_of_its_own(
     told = capsys.readouterr().err.splitlines()
     assert any(line.startswith("hint: no row of the data") for line in told)
     assert not any("\\nhint" in line for line in told)
+
+
+def test_on_windows_the_first_command_says_in_one_sentence_where_it_runs() -> None:
+    code = "import sys; sys.platform = 'win32'; from hedgegrid_assets.__main__ import main; main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: hedgegrid runs on Linux and macOS")
+    assert len(done.stderr.splitlines()) == 1
