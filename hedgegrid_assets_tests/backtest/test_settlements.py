@@ -4,12 +4,13 @@ from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hedgegrid_assets.backtest.job import Contract, Settlement
-from hedgegrid_assets.backtest.settlements import amount, settlements
+from hedgegrid_assets.backtest.settlements import amount, known_in_time, settlements
 from hedgegrid_assets_tests.backtest.market import DAY, HOUR, ID, MIDNIGHT, SECOND, Market, every_second
 
 EIGHT = MIDNIGHT + 8 * HOUR
@@ -161,3 +162,15 @@ def test_marks_and_rates_of_the_day_before_count_at_midnight(tmp_path: Path) -> 
     )
     first, _ = found(tmp_path, market)
     assert (first.at_ns, first.mark_ns) == (night, night)
+
+
+def test_what_2_pays_by_is_the_last_rate_that_has_arrived_by_each_settlement() -> None:
+    """Also where it is not the last of the file, which a strategy is given, and what has arrived too late."""
+    rows = {
+        "ts_event": [EIGHT - 60 * SECOND, EIGHT - SECOND, EIGHT - MS, EIGHT + SECOND],
+        "ts_init": [EIGHT - 59 * SECOND, EIGHT, EIGHT + MS, EIGHT + 2 * SECOND],
+        "next_funding_time": [EIGHT, EIGHT, EIGHT, EIGHT + 8 * HOUR],
+        "funding_rate": [Decimal(number) / 10_000 for number in range(1, 5)],
+    }
+    found = known_in_time(pl.DataFrame(rows))
+    assert sorted(found["funding_rate"]) == [Decimal("0.0002"), Decimal("0.0004")]

@@ -9,11 +9,12 @@ from typing import Final
 import pytest
 
 from hedgegrid_assets.cli import run
-from hedgegrid_assets.housekeeping.converting import behind
+from hedgegrid_assets.housekeeping.converting import behind, convert_catalog
 from hedgegrid_assets.inspect.validation import validate_catalog
 from hedgegrid_assets.instruments import read_definitions
 from hedgegrid_assets.store import Places
 from hedgegrid_assets_tests.both_forms import converted, stored
+from hedgegrid_assets_tests.buckets import Bucket
 from hedgegrid_assets_tests.stages.catalog.test_files import csv_of
 
 ID: Final = "BTCUSDT-PERP.BINANCE"
@@ -73,6 +74,19 @@ def test_frames_get_a_second_name_and_are_not_copied(made: Path) -> None:
     frames = list((made / "of/first" / ID).rglob("*.parquet/*.parquet"))
     assert len(frames) == 8
     assert all(path.stat().st_nlink == 2 for path in frames)
+
+
+def test_a_bucket_gets_the_bytes_of_a_disk(made: Path, tmp_path: Path) -> None:
+    shutil.copytree(made / "first", tmp_path / "first", ignore=shutil.ignore_patterns("twins.json"))
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    target = Bucket(scratch).at("second")
+    done = convert_catalog(Places.of_catalog(tmp_path / "first"), target, 2, lambda _what, _rows: None)
+    assert (done.failed, done.unchanged) == ({}, 0)
+    there = {path.below(target): path.read_bytes() for path in target.tree()}
+    assert {name: each for name, each in there.items() if not name.startswith(".hedgegrid")} == _bytes(
+        made / "of" / "first"
+    )
 
 
 def test_both_are_found_whole_and_say_what_they_are_for(made: Path) -> None:
