@@ -236,10 +236,10 @@ def trial(asked: Asked, folder: Path) -> Told:
         instance = stack.enter_context(dg.DagsterInstance.get())
         workers = Workers(folder, environment, asked.workers)
         stack.callback(workers.close)
-        stack.enter_context(daemon(folder, environment))
-        submit(instance, asked)
-        begun = time.monotonic()
-        _kill_at_random(asked, instance, workers, told)
+        with daemon(folder, environment):
+            submit(instance, asked)
+            begun = time.monotonic()
+            _kill_at_random(asked, instance, workers, told)
         told.work, used = time.monotonic() - begun, _cpu_of_children()
         workers.close()
         told.cpu = _cpu_of_children() - used

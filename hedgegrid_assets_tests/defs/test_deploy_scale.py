@@ -211,6 +211,7 @@ def test_the_image_is_of_the_locked_packages_and_runs_as_nobody() -> None:
     text = DOCKERFILE.read_text(encoding="utf-8")
     assert "--locked" in text
     assert "--extra k8s" in text
+    assert '--python "$(command -v python)"' in text, "uv may take another, which the next stage has not"
     assert re.search(r"^USER (?!0\b|root\b)", text, re.MULTILINE)
 
 
