@@ -1,8 +1,9 @@
 """Published files that were replaced since: their days are fetched and made again, and what changed is said."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from itertools import groupby
 from typing import Any, Final
 
 import msgspec
@@ -12,6 +13,7 @@ from hedgegrid_assets.config.origin import Origin
 from hedgegrid_assets.errors import UsageError
 from hedgegrid_assets.inspect.diff import Difference, compare
 from hedgegrid_assets.pipeline.feed_context import FeedContext
+from hedgegrid_assets.pipeline.fetch import has_months
 from hedgegrid_assets.pipeline.request import Request
 from hedgegrid_assets.pipeline.run import run
 from hedgegrid_assets.pipeline.summary import DaySummary
@@ -83,7 +85,8 @@ def refresh(feed: Origin, places: Places, progress: Progress, *, remake: bool = 
     keys = sorted({key for one in again for key in one.days}, key=lambda key: (key.symbol, key.channel, key.day))
     before = {key: _frames(context, key) for key in keys}
     _forget(context, again, keys)
-    made = tuple(day for key in keys for day in _made(context, key, progress))
+    of_month = {key for one in again if len(one.days) > 1 for key in one.days}
+    made = tuple(day for row in _in_a_row(keys) for day in _made(context, row, of_month, progress))
     found = tuple(difference for key in keys for difference in _compared(context, key, before[key]))
     return Refreshed(len(files), replaced, made, found)
 
@@ -165,12 +168,28 @@ def _forget(context: FeedContext, replaced: list[Replaced], keys: list[RawKey]) 
             write_document(path, context.places.raw_temp(context.feed.name), anew)
 
 
-def _made(context: FeedContext, key: RawKey, progress: Progress) -> Iterator[DaySummary]:
-    origin = context.feed.model_copy(
-        update={"symbols": (key.symbol,), "tables": tuple(name for name, _ in _tables(context, key))}
-    )
-    asked = Request(origin, key.day, key.day + timedelta(days=1), context.places.catalog, context.places.data)
-    yield from run(asked, progress=progress).days
+def _in_a_row(keys: list[RawKey]) -> Iterator[list[RawKey]]:
+    """Keys of a symbol and channel whose days follow each other."""
+    row: list[RawKey] = []
+    for key in keys:
+        if row and key != RawKey(row[-1].channel, row[-1].symbol, row[-1].day + timedelta(days=1)):
+            yield row
+            row = []
+        row.append(key)
+    if row:
+        yield row
+
+
+def _made(context: FeedContext, row: list[RawKey], of_month: Set[RawKey], progress: Progress) -> Iterator[DaySummary]:
+    """Days in a row, each from the kind of file that it was made from."""
+    for monthly, part in groupby(row, key=lambda key: key in of_month and has_months(context)):
+        days = list(part)
+        period = {"settings": {**context.feed.settings, "period": "monthly"}} if monthly else {}
+        tables = tuple(name for name, _ in _tables(context, days[0]))
+        origin = context.feed.model_copy(update={"symbols": (days[0].symbol,), "tables": tables, **period})
+        end = days[-1].day + timedelta(days=1)
+        asked = Request(origin, days[0].day, end, context.places.catalog, context.places.data)
+        yield from run(asked, progress=progress).days
 
 
 def _tables(context: FeedContext, key: RawKey) -> Iterator[tuple[str, str]]:

@@ -8,7 +8,7 @@ import pytest
 
 from hedgegrid_assets.cli import run
 from hedgegrid_assets.sources.client import limits
-from hedgegrid_assets_tests.archive_cases import QUICK, aggregates, fresh_standin
+from hedgegrid_assets_tests.archive_cases import QUICK, aggregates, convert, fresh_standin, month_of
 from hedgegrid_assets_tests.standins.archive import Standin
 
 FEED = """version: 1
@@ -72,6 +72,22 @@ def test_a_replaced_file_is_fetched_again_and_its_changes_are_said(
     (changed,) = told["differences"]
     assert (changed["date"], changed["only_left"], changed["changed"], changed["only_right"]) == ("2024-01-02", 2, 1, 0)
     assert [(day["date"], day["rows"]["out"]) for day in told["days"]] == [("2024-01-02", 598)]
+    assert looked(feed, capsys)["replaced"] == []
+
+
+def test_days_of_a_replaced_month_are_made_from_that_month(
+    server: Standin, tmp_path: Path, capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest
+) -> None:
+    assert convert(tmp_path, server, "--data-types", "trades", "-q", period="monthly") == 0
+    feed: list[str] = request.getfixturevalue("feed")
+    month = month_of("aggTrades")
+    server.change(month, lambda rows: [rows[0], rows[1].replace(",", ",9", 1), *rows[2:]])
+    server.log.clear()
+    told = looked(feed, capsys)
+    assert [(one["url"], len(one["days"])) for one in told["replaced"]] == [(server.endpoint + month, 3)]
+    changes = [(each["date"], each["changed"], each["equal"]) for each in told["differences"]]
+    assert changes == [("2024-01-01", 1, 599), ("2024-01-02", 0, 600), ("2024-01-03", 0, 600)]
+    assert {entry.target for entry in server.log} == {month, f"{month}.CHECKSUM"}
     assert looked(feed, capsys)["replaced"] == []
 
 
