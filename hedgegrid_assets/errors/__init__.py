@@ -26,7 +26,7 @@ HedgegridError
 │   ├── DayBlocked
 │   ├── VerdictRefused
 │   ├── FileRefused      a file that nothing can be made of
-│   │   ├── RawDamaged, ChecksumDiffers, SeveralInOne, OtherFormat, FileUnreadable, FileChanges
+│   │   ├── RawDamaged, ReceivedDamaged, ChecksumDiffers, SeveralInOne, OtherFormat, FileUnreadable, FileChanges
 │   │   ├── LinesUnplaced, EncodingUnknown, NotOneMessageALine, BooksMixed
 │   │   └── MissingColumns, DecimalComma, CandlesRefused, DaysOnly, HeaderChanges, SidesUnknown, TimestampParsingFailed
 │   ├── TooManyOddLines
@@ -122,6 +122,7 @@ from hedgegrid_assets.errors.files import (
     NotOneMessageALine,
     OtherFormat,
     RawDamaged,
+    ReceivedDamaged,
     SeveralInOne,
     TooManyOddLines,
 )
@@ -196,6 +197,7 @@ __all__ = [
     "RateLimited",
     "RawDamaged",
     "ReaderMissing",
+    "ReceivedDamaged",
     "Refused",
     "RemoteFault",
     "RowsWouldBeLost",

@@ -27,6 +27,20 @@ class RawDamaged(FileRefused):
             hint="import or fetch the file again; nothing was published from it",
             details={"path": str(path)},
         )
+        self.why = why
+
+
+class ReceivedDamaged(RawDamaged):
+    """What a provider sends does not decode to its end, though it came whole."""
+
+    def __init__(self, url: str, why: str) -> None:
+        FileRefused.__init__(
+            self,
+            f"{url} cannot be trusted: {why}",
+            hint="it is on their side: run again later; of a month, the files of its days may be whole (period: daily)",
+            details={"path": url},
+        )
+        self.why = why
 
 
 class ChecksumDiffers(FileRefused):

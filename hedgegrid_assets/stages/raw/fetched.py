@@ -8,7 +8,7 @@ from typing import Any
 
 from hedgegrid_assets.batch import Block
 from hedgegrid_assets.dialect import stored
-from hedgegrid_assets.errors import RawDamaged
+from hedgegrid_assets.errors import RawDamaged, ReceivedDamaged
 from hedgegrid_assets.model import Channel, Download, Source
 from hedgegrid_assets.stages.raw.accounting import unplaced_of
 from hedgegrid_assets.stages.raw.days import RawDay, RawKey, Tally, keep_unplaced, manifest_of, raw_day, write_manifest
@@ -179,7 +179,9 @@ def _received(fetch: Callable[[], Download], look_through: Callable[[Download], 
         return download, look_through(download)
     except BaseException as error:
         download.path.unlink(missing_ok=True)
-        if not isinstance(error, RawDamaged) or download.discard is None:
+        if not isinstance(error, RawDamaged):
             raise
+        if download.discard is None:
+            raise ReceivedDamaged(str(download.origin["url"]), error.why) from None
     download.discard()
     return _received(fetch, look_through)

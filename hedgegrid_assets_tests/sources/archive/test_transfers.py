@@ -245,7 +245,7 @@ def test_a_damaged_file_that_its_checksum_proves_is_had_once_a_run(
     for _ in range(2):
         server.log.clear()
         assert trades(tmp_path, server, period=period) == 1
-        assert "its zip stream is broken" in capsys.readouterr().err
+        assert f"{path} cannot be trusted: its zip stream is broken" in capsys.readouterr().err
         assert len(server.requests(path)) == 2, "with its checksum"
     server.library.bodies[path] = whole
     assert trades(tmp_path, server, period=period) == 0
