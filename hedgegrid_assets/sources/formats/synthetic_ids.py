@@ -33,9 +33,9 @@ def filled(frame: pl.DataFrame, column: str, base: pl.Series | None = None) -> p
     ``base`` is what a source's own rule makes of each row; None: 96 bits of hash over all other columns but
     ``raw_row``. Equal rows get equal ids, on every machine and in every version; ``Ordinals`` tells them apart.
     """
-    marked = frame.with_columns(pl.col(column).is_null().alias(MADE))
     if not frame[column].null_count():
-        return marked
+        return frame.hstack([pl.Series(MADE, [False]).new_from_index(0, len(frame))])
+    marked = frame.with_columns(pl.col(column).is_null().alias(MADE))
     made = _hashed(frame, column) if base is None else base
     return marked.with_columns(pl.coalesce(column, made.alias(MADE)).alias(column))
 
@@ -53,10 +53,10 @@ def _hashed(frame: pl.DataFrame, column: str) -> pl.Series:
 
 def shortened(ids: pl.Series) -> pl.Series:
     """Ids as Nautilus can hold them: for a longer one 128 bits of hash of its text, the same on every machine."""
-    is_long = ids.str.len_bytes() > LONGEST
-    if not is_long.any():
+    every = ids.str.len_bytes()
+    if int(str(every.max() or 0)) <= LONGEST:
         return ids
-    lengths = ids.filter(is_long).str.len_bytes()
+    lengths = every.filter(every > LONGEST)
     for length in lengths.unique():  # of one length, so that what stands beside a text has no part in its hash
         here = ids.str.len_bytes() == length
         texts = ids.filter(here).str.pad_end(-(-length // 8) * 8, "\0")

@@ -356,7 +356,7 @@ def _compare(
             except pl.exceptions.PolarsError as error:
                 raise CatalogDiffers(str(day), table.name, f"row group {group} cannot be read ({error})") from None
             rows += len(part)
-            wanted = nautilus.as_held(table, part.select(found.columns), generation).with_columns(
+            wanted = nautilus.as_held(table, part[found.columns], generation).with_columns(
                 pl.col(name).cast(kind) for name, kind in found.schema.items() if isinstance(kind, pl.Decimal)
             )
             if not found.equals(wanted):

@@ -97,7 +97,9 @@ def as_held(table: Table, frame: pl.DataFrame, generation: int = GENERATION) -> 
         for column in table.form(generation).columns
         if column.encoding is Encoding.ID and column.made_from in frame.columns
     ]
-    return frame.with_columns(made_ids.shortened(frame[name]).alias(name) for name in ids)
+    columns = [frame[name] for name in ids]
+    changed = [held.alias(texts.name) for texts in columns if (held := made_ids.shortened(texts)) is not texts]
+    return frame.with_columns(changed) if changed else frame
 
 
 def to_nautilus(

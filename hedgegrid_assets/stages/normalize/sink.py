@@ -90,7 +90,7 @@ class DayFrame:
 
     def add(self, frame: pl.DataFrame) -> None:
         """Take rows; columns beyond those of a stored frame are left out."""
-        rows = frame.select(self._names)
+        rows = frame[self._names]
         if self._made_of is not None:
             self._made_of.add(rows)
         for ready in [rows] if self._waiting is None else self._waiting.add(rows):

@@ -129,4 +129,5 @@ def _parts(found: Decoded, starts: np.ndarray) -> Iterator[Decoded | None]:
         if faulty[day] < faulty[day + 1] or not np.array_equal(own, np.arange(starts[day + 1] - starts[day])):
             yield None
             continue
-        yield Decoded(found.rows[first:end].with_columns(pl.Series("raw_row", own)), none)
+        mine = found.rows[first:end]
+        yield Decoded(mine.replace_column(mine.get_column_index("raw_row"), pl.Series("raw_row", own)), none)
