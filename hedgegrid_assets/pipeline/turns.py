@@ -61,9 +61,10 @@ def work_off(
     ``failed``: those that need not be tried; ``at_hand``: those of which rows are at hand, which are taken out and closed.
     """
     context = work.context
-    together = Together(context.noted, keys, context.source, context.by_channel()[keys[0].channel][0])
+    channel, tables = context.by_channel()[keys[0].channel]
+    together = Together(context.noted, keys, context.source, channel)
     with synced_together(), kept_folders():
-        return [day for key in keys for day in _day(work, key, progress, failed, at_hand, together)]
+        return [day for key in keys for day in _day(work, key, tables, progress, failed, at_hand, together)]
 
 
 def may_go(work: Work, turn: Sequence[RawKey], here: Collection[RawKey]) -> bool:
@@ -87,13 +88,13 @@ def may_go(work: Work, turn: Sequence[RawKey], here: Collection[RawKey]) -> bool
 def _day(
     work: Work,
     key: RawKey,
+    tables: Sequence[Table],
     progress: Progress,
     failed: Mapping[RawKey, HedgegridError],
     at_hand: dict[RawKey, RawDay],
     together: Together,
 ) -> list[DaySummary]:
     """One raw day through normalize and catalog; errors of the data become part of the summary."""
-    tables = work.context.by_channel()[key.channel][1]
     try:
         day = InstrumentDay(work.context.feed.instrument_id(key.symbol), key.day)
     except HedgegridError as error:

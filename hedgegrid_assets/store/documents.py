@@ -68,8 +68,9 @@ type Before[D: Document] = Callable[[bytes], D | None]
 
 def decode[D: Document](data: bytes, of: type[D], path: AnyFile, before: Before[D] | None = None) -> D:
     """A document from what was written of it. Raises DocumentDamaged."""
+    checked = _small if len(data) <= _SMALL_BYTES else _middling if len(data) <= _MIDDLING_BYTES else _checked
     try:
-        document, wrong = (_few if len(data) <= _FEW_BYTES else _checked)(data, of)
+        document, wrong = checked(data, of)
     except (ValueError, RecursionError) as error:  # ValueError: also of bytes that are not UTF-8
         earlier = before(data) if before else None
         if earlier is not None:
@@ -95,9 +96,12 @@ def _checked[D: Document](data: bytes, of: type[D]) -> tuple[D, str | None]:
     return document, None if same else "another content than its checksum is of"
 
 
-_few: Final = lru_cache(maxsize=256)(_checked)
-"""Small documents of a catalog are asked for several times a day, and have the same bytes nearly always."""
-_FEW_BYTES: Final = 1 << 13
+_small: Final = lru_cache(maxsize=256)(_checked)
+"""Those of a catalog are asked for several times a day, and have the same bytes nearly always."""
+_middling: Final = lru_cache(maxsize=4)(_checked)
+"""A day's own are asked for several times in a row."""
+_SMALL_BYTES: Final = 1 << 13
+_MIDDLING_BYTES: Final = 1 << 18
 
 
 def _digest(data: bytes, line: re.Match[bytes]) -> str:
