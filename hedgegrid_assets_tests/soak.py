@@ -80,6 +80,10 @@ _SHIPPED: Final = Path(__file__).parents[1] / "dagster.yaml"
 _COMPARED: Final = ("data/catalog", "data/raw/captures", "data/raw/free")
 _SETTLED_SECONDS: Final = 15.0
 _COMMAND_SECONDS: Final = 300.0
+_KILL_EVERY_SECONDS: Final = 60.0
+"""About: so often a run is killed whatever else is drawn."""
+_RUN_SECONDS: Final = 40.0
+"""So long a run is waited for that is to be killed."""
 
 
 class House:
@@ -197,7 +201,6 @@ class Soak:
             self._unknown: 1,
             self._publish_again: 2,
             self._fail: 4,
-            self._kill_run: 3,
             self._kill_all: 1,
             self._look: 2,
             self._backup: 1,
@@ -296,8 +299,18 @@ class Soak:
 
     # -- processes
 
-    def _kill_run(self) -> None:
-        self.done["runs killed"] += self.house.kill(lambda command: "spawn_main" in command, self.chance)
+    def kill_run(self) -> str:
+        """One of the runs that there are, some moment after one is seen; a file is dropped so that one comes."""
+        self._drop()
+        until = time.monotonic() + _RUN_SECONDS
+        while time.monotonic() < until:
+            if any(map(_is_run, self.house.processes().values())):
+                time.sleep(self.chance.uniform(0, 4))
+                if killed := self.house.kill(_is_run, self.chance):
+                    self.done["runs killed"] += killed
+                    return "kill_run"
+            time.sleep(0.2)
+        return "no run to kill"
 
     def _kill_all(self) -> None:
         self.house.stop()
@@ -333,6 +346,10 @@ class Soak:
     def _prune(self) -> None:
         if (self.house.data / "catalog").exists():
             self._ran("prune", "--before", str(_KEPT_FROM), "-q")
+
+
+def _is_run(command: str) -> bool:
+    return "spawn_main" in command
 
 
 # ---------------------------------------------------------------- the end
@@ -404,7 +421,11 @@ def soak(minutes: float, seed: int, root: Path, say: Callable[[str], None]) -> l
         house.start()
         try:
             until = time.monotonic() + 60 * minutes
+            kill_at = time.monotonic() + work.chance.uniform(0.5, 1) * _KILL_EVERY_SECONDS
             while time.monotonic() < until:
+                if time.monotonic() >= kill_at:
+                    kill_at = time.monotonic() + work.chance.uniform(0.5, 1) * _KILL_EVERY_SECONDS
+                    say(work.kill_run())
                 say(work.step())
                 time.sleep(work.chance.uniform(0, 4))
             work.finish()
