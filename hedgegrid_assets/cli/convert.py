@@ -2,6 +2,7 @@
 
 import os
 from collections import Counter
+from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -312,6 +313,8 @@ def _show(summary: "RunSummary", catalog: "Path | StorePath") -> None:
         out.print(
             "rejected: " + ", ".join(f"{reason} {count:,}" for reason, count in reasons.most_common()), markup=False
         )
+    for line in _reshaped(summary.days):
+        out.print(line, markup=False)
     warned = Counter(name for day in summary.days for name in day.warned)
     if warned:
         told = ", ".join(f"{name} on {counted(count, 'day')}" for name, count in warned.most_common())
@@ -329,6 +332,19 @@ def _show(summary: "RunSummary", catalog: "Path | StorePath") -> None:
         f"{counted(summary.rows, 'row')} in {counted(sum(day.error is None for day in summary.days), 'file')}, "
         f"{summary.seconds:.1f} s{rate}"
     )
+
+
+def _reshaped(days: "list[DaySummary]") -> Iterator[str]:
+    """Why there are other rows out than in, where a table's rows are made of others."""
+    from hedgegrid_assets.tables import TABLES
+
+    for table in dict.fromkeys(day.table for day in days):
+        counts = Counter[str]()
+        for day in days:
+            counts.update(day.reshaped if day.table == table else {})
+        told = [f"{count:+,} {TABLES[table].reshapes[name]}" for name, count in counts.items()]
+        if told:
+            yield f"rows of {table}: {', '.join(told)}"
 
 
 def _unless_off(count: int, days: "list[DaySummary]", *kinds: str) -> str:

@@ -10,11 +10,11 @@ import polars as pl
 from hedgegrid_assets.model import Table
 from hedgegrid_assets.stages.frames import read_blocks
 from hedgegrid_assets.store import AnyFile
+from hedgegrid_assets.tables.rules.book import TOP, Agreement
 from hedgegrid_assets.tables.rules.levels import NO_ASK, NO_BID, Levels, Played
 
 type Floats = npt.NDArray[np.float64]
 
-_TOP: Final = 25
 _COLUMNS: Final = ("ts_init", "action", "side", "price", "size", "flags")
 
 
@@ -27,8 +27,11 @@ class Curves(NamedTuple):
     line: Floats
 
 
-def book_curves(path: AnyFile, table: Table, start: int, width: int, buckets: int) -> tuple[Curves, Curves, Curves]:
-    """Lowest bid, highest ask and last middle; spread; size of the 25 best levels of both sides at the end of a bucket."""
+def book_curves(path: AnyFile, table: Table, start: int, width: int, buckets: int) -> list[Curves]:
+    """Lowest bid, highest ask and last middle; spread; size of the 25 best levels of both sides at the end of a bucket.
+
+    Where a snapshot came behind another, also how much of each the book before it had.
+    """
     whole = pl.concat(_events(path, table, start, width)).filter(pl.col("bucket").is_between(0, buckets - 1))
     spread = pl.col("ask") - pl.col("bid")
     found = whole.group_by("bucket", maintain_order=True).agg(
@@ -41,6 +44,9 @@ def book_curves(path: AnyFile, table: Table, start: int, width: int, buckets: in
         thinnest=pl.col("depth").min(),
         deepest=pl.col("depth").max(),
         depth=pl.col("depth").drop_nulls().last(),
+        worst=pl.col("agreeing").min(),
+        best=pl.col("agreeing").max(),
+        agreeing=pl.col("agreeing").drop_nulls().last(),
     )
     at = found["bucket"].to_numpy()
 
@@ -49,16 +55,26 @@ def book_curves(path: AnyFile, table: Table, start: int, width: int, buckets: in
         curve[at] = found[name].cast(pl.Float64).to_numpy()
         return curve
 
-    return (
+    curves = [
         Curves("best bid and ask", full("low"), full("high"), full("line")),
         Curves("spread", full("narrowest"), full("widest"), full("median")),
-        Curves(f"size of the {_TOP} best levels of both sides", full("thinnest"), full("deepest"), full("depth")),
-    )
+        Curves(f"size of the {TOP} best levels of both sides", full("thinnest"), full("deepest"), full("depth")),
+        Curves(
+            f"of the {TOP} best levels a side of a new snapshot, % that the book had",
+            full("worst"),
+            full("best"),
+            full("agreeing"),
+        ),
+    ]
+    return curves if found["agreeing"].drop_nulls().len() else curves[:-1]
 
 
 def _events(path: AnyFile, table: Table, start: int, width: int) -> Iterator[pl.DataFrame]:
-    """``bucket, bid, ask`` after each event of a book with both sides, and ``depth`` after the last of a bucket."""
-    levels = Levels.none()
+    """``bucket, bid, ask`` after each event of a book with both sides, and ``depth`` after the last of a bucket.
+
+    ``agreeing``: where the event is a snapshot behind another one.
+    """
+    levels, agreement = Levels.none(), Agreement()
     for block in read_blocks(path, table, _COLUMNS):
         played = Played(levels, block)
         levels = played.left()
@@ -68,12 +84,14 @@ def _events(path: AnyFile, table: Table, start: int, width: int) -> Iterator[pl.
         buckets = (block["ts_init"].to_numpy()[ends] - start) // width
         depth = np.full(len(ends), np.nan)
         for last in np.flatnonzero(np.diff(buckets, append=-1)):
-            best = played.before(int(ends[last]) + 1).best(_TOP)
+            best = played.before(int(ends[last]) + 1).best(TOP)
             depth[last] = sum(size for _, _, size in best) * units[1]
+        agreeing = np.full(len(ends), np.nan)
+        for end, share in agreement.of(played):
+            agreeing[ends == end] = 100 * share
         bids, asks = played.bids[both] * units[0], played.asks[both] * units[0]
-        yield pl.DataFrame({"bucket": buckets, "bid": bids, "ask": asks, "depth": depth}).with_columns(
-            pl.col("depth").fill_nan(None)
-        )
+        found = pl.DataFrame({"bucket": buckets, "bid": bids, "ask": asks, "depth": depth, "agreeing": agreeing})
+        yield found.with_columns(pl.col("depth", "agreeing").fill_nan(None))
 
 
 def _scale(block: pl.DataFrame, name: str) -> int:

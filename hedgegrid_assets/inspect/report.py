@@ -18,6 +18,7 @@ from typing import Any, Final
 import numpy as np
 
 from hedgegrid_assets.errors import DocumentDamaged, HedgegridError
+from hedgegrid_assets.inspect.books import Curves
 from hedgegrid_assets.inspect.charts import DaySeries, day_series
 from hedgegrid_assets.inspect.days import DayFilter, Judged, instruments, judged_days, nothing_found
 from hedgegrid_assets.inspect.documents import damaged_raw
@@ -337,6 +338,7 @@ class _Page:
         holes = sorted(day_holes(judged), key=lambda hole: (not hole.is_loss, -hole.seconds))
         detail: dict[str, Any] = {
             "rows": plain(verdict.rows),
+            "reshaped": [[count, table.reshapes[name]] for name, count in verdict.reshaped.items()],
             "ends": [verdict.first_ts_init, verdict.last_ts_init, verdict.first_id, verdict.last_id],
             "rules": [
                 [self._rules[rule.name], _ANSWERS[rule.answer], rule.rows_failed, rule.numbers]
@@ -429,7 +431,7 @@ def packed_chart(series: DaySeries) -> dict[str, Any]:
     more = [(each, _ends(each.low, each.high)) for each in series.more]
     for panel, ends in more:
         curves += [_levels(curve, *ends) for curve in (panel.low, panel.high, panel.line)]
-    panels = {"more": [[panel.word, list(ends)] for panel, ends in more]} if more else {}
+    panels = {"more": [[panel.word, list(ends), *_extent(panel)] for panel, ends in more]} if more else {}
     return panels | {
         "value_is": series.value,
         "start": series.start,
@@ -449,6 +451,12 @@ def _ends(low: Iterable[float], high: Iterable[float]) -> tuple[float, float]:
         if top > bottom
         else (bottom - _room(bottom), bottom + _room(bottom))
     )
+
+
+def _extent(panel: Curves) -> list[float]:
+    """Lowest, usual and highest: the median of the line between the ends of the band."""
+    found = np.nanmin(panel.low), np.nanmedian(panel.line), np.nanmax(panel.high)
+    return [float(f"{value:.10g}") for value in found]
 
 
 def _room(value: float) -> float:

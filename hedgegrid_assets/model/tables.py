@@ -257,6 +257,7 @@ class Table:
         is_trades: Its rows are trades, whose large gaps are counted as the guide does.
         is_book: Its rows are changes of an order book, which is what a picture shows.
         made_up: Which rows are of our own making and so have not arrived; None: none.
+        reshapes: What a shape makes of rows (``Shape.told``) -> as people are told of so many of them.
         beside: Table -> what compares its day with this one, where both are as the source sent them.
     """
 
@@ -280,6 +281,7 @@ class Table:
     kind_setting: str = ""
     made_up: pl.Expr | None = None
     is_book: bool = False
+    reshapes: Mapping[str, str] = field(default_factory=dict)
     beside: Mapping[str, Compares] = field(default_factory=dict)
 
     @property

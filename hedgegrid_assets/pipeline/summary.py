@@ -37,6 +37,8 @@ class DaySummary:
     warned: tuple[str, ...] = ()
     note: str | None = None
     """What a person should know of what the day has replaced."""
+    reshaped: Mapping[str, int] = field(default_factory=dict)
+    """Why rows out are not rows in, where they were made into others: see ``Table.reshapes``."""
 
     def to_dict(self) -> dict[str, Any]:
         """For ``--json``."""
@@ -128,6 +130,7 @@ def _summary(
         error=str(error) if error else None,
         off=tuple(verdict.rules_off),
         warned=tuple(rule.name for rule in verdict.failed if rule.severity is Severity.WARN),
+        reshaped=verdict.reshaped,
     )
 
 

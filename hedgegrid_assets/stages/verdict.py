@@ -140,6 +140,11 @@ class Verdict(Document, frozen=True, kw_only=True):
         return max(sum(map(_IDS_MISSING, self.gaps)), *self.told_of("ids_missing"), 0)
 
     @property
+    def reshaped(self) -> dict[str, int]:
+        """What a shape has made of how many rows more than it took; below zero: fewer."""
+        return next(iter(self.told_of("reshaped")), {})
+
+    @property
     def ways_out(self) -> list[str]:
         """What may be done where ERROR rules have failed, as they say it."""
         return [RULES[name].hint for name in self.failed_errors if name in RULES and RULES[name].hint]

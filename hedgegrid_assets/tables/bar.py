@@ -230,6 +230,7 @@ def _table(period: Period) -> Table:
         ),
         code_version=1,
         kind_setting="bar_kind",
+        reshapes={"merged": "that are one bar with another"},
         beside={_TRADES: partial(_beside_trades, period.ns)},
     )
 

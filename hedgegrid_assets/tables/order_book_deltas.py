@@ -278,6 +278,13 @@ ORDER_BOOK_DELTAS: Final = Table(
     drawn="price",
     made_up=_CARRIED,
     is_book=True,
+    reshapes={
+        "carried": "of the book of the day before, as a snapshot",
+        "clears": "that clear the book for a snapshot",
+        "before_snapshot": "before the first snapshot: left out",
+        "older_than_snapshot": "older than the snapshot before them: left out",
+        "told_again": "newer than a snapshot behind them: told again after it",
+    },
 )
 
 

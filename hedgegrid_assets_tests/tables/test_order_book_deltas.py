@@ -51,13 +51,14 @@ def text_of(rows: Iterable[Row]) -> str:
     return "".join(f"{line}\n" for line in [HEAD, *lines])
 
 
-def fetched(rows: Iterable[Row], *more: str) -> int:
+def fetched(rows: Iterable[Row], *more: str, quiet: bool = True) -> int:
     """What a data set of Tardis that is in the cache becomes."""
     CACHED.parent.mkdir(parents=True, exist_ok=True)
     CACHED.write_bytes(gzip.compress(text_of(rows).encode(), mtime=0))
     defined = {"BTCUSDT": {"price_precision": 1, "size_precision": 3, "mark_precision": 8}}
     Path("t.json").write_text(json.dumps({"cache_dir": "cache", "instruments": defined}))
-    days = ["--start", "2024-01-01", "--end", "2024-01-02", "--config", "t.json", "--data-types", "deltas", "-q"]
+    days = ["--start", "2024-01-01", "--end", "2024-01-02", "--config", "t.json", "--data-types", "deltas"]
+    more = (*more, "-q") if quiet else more
     return run(["replay-to-parquet", "--source", "tardis", "--symbol", "BTCUSDT", *days, *more])
 
 
@@ -395,7 +396,30 @@ def test_a_picture_of_a_book_shows_its_best_prices_its_spread_and_its_depth() ->
     spread, depth = series.more
     assert (spread.low.tolist(), spread.high.tolist()) == ([1.5, 2], [2, 2])
     assert depth.line.tolist() == [7, 6]
-    assert packed_chart(series)["more"][0] == ["spread", [1.5, 2.0]]
+    assert packed_chart(series)["more"][0] == ["spread", [1.5, 2.0], 1.5, 1.875, 2.0]
+
+
+def test_a_picture_of_a_book_shows_how_much_of_a_new_snapshot_it_had() -> None:
+    later = snapshot(90_000, 90_001, bid="8.5")
+    assert fetched([*snapshot(0, 1), *later, *update(119_000, 119_001, ("ask", "11", "5"))]) == 0
+    day = InstrumentDay(ID, date(2024, 1, 1))
+    path = Path(f"data/catalog/{ID}/order_book_delta.parquet/2024-01-01.parquet")
+    series = day_series(path, TABLES["order_book_deltas"], day, buckets=2)
+    assert series is not None
+    *_, agreeing = series.more
+    assert agreeing.word.endswith("% that the book had")
+    assert agreeing.line.tolist()[1] == 100 * float(rule("snapshots_agree")["numbers"]["least_agreeing"])
+
+
+def test_it_is_told_why_other_rows_of_a_book_are_stored_than_came(capsys: pytest.CaptureFixture[str]) -> None:
+    assert fetched([*update(0, 1, ("bid", "9", "4"), ("bid", "8", "1")), *snapshot(10, 11)], quiet=False) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert (
+        "rows of order_book_deltas: +1 that clear the book for a snapshot, -2 before the first snapshot: left out"
+        in told
+    )
+    assert run(["report", "data/catalog", "--output", "r.html", "-q"]) == 0
+    assert '[-2,"before the first snapshot: left out"]' in Path("r.html").read_text()
 
 
 def test_a_frame_says_which_level_each_row_is() -> None:

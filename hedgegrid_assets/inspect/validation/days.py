@@ -134,7 +134,7 @@ def _results(
         known.rejects_by_reason = verdict.rejects_by_reason
         known.unique_ids = verdict.identity_in(table) is Identity.ID
         known.unplaced_files = verdict.blamed_files
-        known.reshaped = next(iter(verdict.told_of("reshaped")), {})
+        known.reshaped = verdict.reshaped
     seen, fresh = rules.judge(known)
     stored = {rule.name: rule for rule in verdict.rules} if verdict else {}
     return seen, tuple(_merged(result, stored.get(result.name)) for result in fresh)

@@ -1,6 +1,7 @@
 """The order book that a day's deltas make, asked after each event."""
 
 from base64 import b64decode, b64encode
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, override
 from zlib import compress, decompress
@@ -12,7 +13,8 @@ import polars as pl
 from hedgegrid_assets.model import Counted, Counter, Held, Rows
 from hedgegrid_assets.tables.rules.levels import Integers, Levels, Played
 
-_TOP: Final = 25
+TOP: Final = 25
+"""Levels of each side that snapshots are compared by."""
 _FIRST_BAD: Final = 10
 
 
@@ -74,6 +76,32 @@ def unpacked(text: str) -> tuple[Integers, Integers]:
     return np.cumsum(numbers[:half]), numbers[half:]
 
 
+class Agreement:
+    """Of each snapshot behind the first, the share of its best levels that were in the book just before it."""
+
+    def __init__(self) -> None:
+        self._before: frozenset[tuple[int, int, int]] | None = None
+        self._cleared = False
+
+    def begin(self) -> None:
+        """There is a book already, which the first snapshot is compared with."""
+        self._cleared = True
+
+    def of(self, played: Played) -> Iterator[tuple[int, float]]:
+        """The row that ends each snapshot which is whole now, and the share."""
+        before = {} if self._before is None else {0: self._before}
+        for clear in played.clears.tolist():
+            if self._cleared:
+                before[int(np.searchsorted(played.ends, clear))] = played.before(clear).best(TOP)
+            self._cleared = True
+        self._before = before.pop(len(played.ends), None)
+        for event, levels in before.items():
+            end = int(played.ends[event])
+            now = played.before(end + 1).best(TOP)
+            if now:
+                yield end, len(now & levels) / len(now)
+
+
 class Book(Counter[BookFound]):
     """Rebuilds the book, and looks at it after each event; where messages are numbered, it goes on over midnight."""
 
@@ -83,8 +111,7 @@ class Book(Counter[BookFound]):
         del held
         self._levels = Levels.none()
         self._found = BookFound()
-        self._before: frozenset[tuple[int, int, int]] | None = None
-        self._cleared = False
+        self._agreement = Agreement()
         self._sequence = 0
         self._decimals = 0, 0
         self._carried: BookState | None = None
@@ -96,7 +123,8 @@ class Book(Counter[BookFound]):
     def _begin(self, state: BookState) -> None:
         """With the book of the day before, if it counts in the same units."""
         if self._decimals == (state.price_decimals, state.size_decimals):
-            self._cleared, self._found.carried = True, state.sequence
+            self._found.carried = state.sequence
+            self._agreement.begin()
             self._levels = Levels.of(unpacked(state.bids), unpacked(state.asks))
 
     @override
@@ -114,7 +142,9 @@ class Book(Counter[BookFound]):
             self._carried = None
         played = Played(self._levels, new)
         self._look(played, new["raw_row"])
-        self._compare(played)
+        for _, share in self._agreement.of(played):
+            found.snapshots += 1
+            found.agreeing = share if found.agreeing is None else min(share, found.agreeing)
         self._levels = played.left()
         found.unknown_deletes += played.unknown_deletes
         found.open_event = not len(played.ends) or int(played.ends[-1]) != len(new) - 1
@@ -130,23 +160,6 @@ class Book(Counter[BookFound]):
         found.crossed += len(crossed)
         first = crossed[: _FIRST_BAD - len(found.first_crossed)].tolist()
         found.first_crossed += tuple(raw_rows[row] for row in first)
-
-    def _compare(self, played: Played) -> None:
-        """Each new snapshot, once it is whole, with the book that was there just before it."""
-        before = {} if self._before is None else {0: self._before}
-        for clear in played.clears.tolist():
-            if self._cleared:
-                before[int(np.searchsorted(played.ends, clear))] = played.before(clear).best(_TOP)
-            self._cleared = True
-        self._before = before.pop(len(played.ends), None)
-        for event, levels in before.items():
-            self._agree(levels, played.before(int(played.ends[event]) + 1).best(_TOP))
-
-    def _agree(self, before: frozenset[tuple[int, int, int]], now: frozenset[tuple[int, int, int]]) -> None:
-        if now:
-            share = len(now & before) / len(now)
-            self._found.snapshots += 1
-            self._found.agreeing = share if self._found.agreeing is None else min(share, self._found.agreeing)
 
     @override
     def result(self, day: Counted) -> BookFound:
