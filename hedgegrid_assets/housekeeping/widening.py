@@ -25,6 +25,7 @@ from hedgegrid_assets.stages.frames import (
     arrow_schema,
     frame_metadata,
     frame_schema,
+    later,
     parquet_options,
     read_blocks,
 )
@@ -164,7 +165,7 @@ class _Staged:
         if not frame.exists() or sha256_of(frame) != verdict.frame_sha256:
             raise VerdictRefused(str(day), table.name, "the frame is not the one that was judged (its sha256 differs)")
         schema = frame_schema(table, self._precisions)
-        digest = ContentDigest(day.instrument_id)
+        digest = ContentDigest(day.instrument_id, later(table))
         final = self._beside.frame(day.instrument_id, table.folder, day.date)
         with atomic_write(final, self._beside.catalog_temp) as temporary:
             metadata = frame_metadata(frame)

@@ -27,6 +27,8 @@ class Column:
         is_time: A time in ns: stored as a timestamp, shown as one.
         rises: Its numbers rise, or hardly change, from row to row: stored as differences.
         repeats: It has few values, or ever the same ones again: stored by a dictionary.
+        later: It came to its table later: frames of before lack it, a source need not know it, and a digest counts it
+            where it says anything.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Column:
     is_time: bool = False
     rises: bool = False
     repeats: bool = False
+    later: bool = False
 
 
 class Encoding(StrEnum):

@@ -259,6 +259,7 @@ class Table:
         made_up: Which rows are of our own making and so have not arrived; None: none.
         reshapes: What a shape makes of rows (``Shape.told``) -> as people are told of so many of them.
         beside: Table -> what compares its day with this one, where both are as the source sent them.
+        beside_by: Table of ``beside`` -> its rule that is off where it has nothing to compare by.
     """
 
     name: str
@@ -283,6 +284,7 @@ class Table:
     is_book: bool = False
     reshapes: Mapping[str, str] = field(default_factory=dict)
     beside: Mapping[str, Compares] = field(default_factory=dict)
+    beside_by: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def value(self) -> str:

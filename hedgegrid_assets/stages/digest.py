@@ -1,6 +1,7 @@
 """The digest of a frame's content: what a verdict is bound to, and Dagster's data version."""
 
 import hashlib
+from collections.abc import Collection
 from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
@@ -13,11 +14,11 @@ class ContentDigest:
     """sha256 per column over the value buffers, combined: the same for any codec and any cut into blocks.
 
     ``raw_row`` is left out: it tells where a row came from, not what it says, and differs between a file that is read
-    in place and a copy of its lines.
+    in place and a copy of its lines. ``later``: columns that are as if they were not there where they say nothing.
     """
 
-    def __init__(self, instrument_id: str) -> None:
-        self._instrument = instrument_id
+    def __init__(self, instrument_id: str, later: Collection[str] = ()) -> None:
+        self._instrument, self._later = instrument_id, later
         self._columns: dict[str, tuple[str, _Hashes]] = {}
         self._unfilled: dict[str, str] = {}
         self._of_unfilled: dict[str, _Hashes] = {}
@@ -44,7 +45,8 @@ class ContentDigest:
 
     def hexdigest(self) -> str:
         """The digest of all rows so far."""
-        unfilled = {name: (kind, self._of_unfilled[kind]) for name, kind in self._unfilled.items()}
+        silent = [(name, kind) for name, kind in self._unfilled.items() if name not in self._later]
+        unfilled = {name: (kind, self._of_unfilled[kind]) for name, kind in silent}
         parts = [f"{self._instrument}|{self.rows}"]
         for name, (kind, hashes) in sorted({**unfilled, **self._columns}.items()):
             parts.append("|".join([name, kind, *(each.hexdigest() for each in hashes)]))

@@ -99,6 +99,11 @@ def repeating(table: Table) -> frozenset[str]:
     return frozenset(column.name for column in table.columns if column.repeats)
 
 
+def later(table: Table) -> frozenset[str]:
+    """Columns that frames of before lack."""
+    return frozenset(column.name for column in table.columns if column.later)
+
+
 def _arrow_type(dtype: pl.DataType) -> pa.DataType:
     if isinstance(dtype, pl.Decimal):
         return pa.decimal128(_DIGITS if dtype.scale <= _DIGITS else _MOST_DIGITS, dtype.scale)
@@ -293,8 +298,10 @@ def _blocks(path: AnyFile, table: Table, columns: Collection[str] | None) -> Ite
     enums = {column.name: column.dtype for column in table.columns if isinstance(column.dtype, pl.Enum)}
     times = time_columns(table)
     with pq.ParquetFile(local_file(path)) as file:
+        lacking = [name for name in sorted(later(table).intersection(names)) if name not in file.schema_arrow.names]
+        kinds = {column.name: column.dtype for column in table.columns}
         for group in range(file.num_row_groups):
-            arrow = file.read_row_group(group, columns=names)
+            arrow = file.read_row_group(group, columns=[name for name in names if name not in lacking])
             words: list[pl.Expr] = []
             for at, name in enumerate(arrow.column_names):
                 chunks = arrow.column(name).chunks
@@ -308,6 +315,7 @@ def _blocks(path: AnyFile, table: Table, columns: Collection[str] | None) -> Ite
                     words.append(pl.col(name).cast(enums[name]))
             frame = pl.from_arrow(arrow)
             assert isinstance(frame, pl.DataFrame)
+            frame = frame.with_columns(pl.lit(None, kinds[name]).alias(name) for name in lacking)
             yield with_all_digits(frame.select(names)).with_columns(words)
 
 

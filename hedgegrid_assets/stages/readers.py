@@ -46,7 +46,9 @@ def read_frame(
         NoDataFetched: No frame in the range.
     """
     days = _days(instrument_id, table, start, end, catalog)
-    frame = pl.concat(map(_stored_frame, days), how="vertical_relaxed")  # an older day may have fewer decimals
+    frame = pl.concat(
+        map(_stored_frame, days), how="diagonal_relaxed"
+    )  # an older day may have fewer decimals, or columns
     if decimals == "float":
         frame = frame.with_columns(pl.selectors.decimal().cast(pl.Float64))
     return frame.to_pandas()
@@ -75,7 +77,7 @@ def scan_frame(
         if isinstance(kind, pl.Decimal):
             scales[name] = max(kind.scale, scales.get(name, 0))
     whole = [pl.col(name).cast(pl.Decimal(38, scale)) for name, scale in scales.items()]
-    return pl.concat([scan.with_columns(whole) for scan in alike], how="vertical")
+    return pl.concat([scan.with_columns(whole) for scan in alike], how="diagonal")
 
 
 def _days(

@@ -23,9 +23,10 @@ from hedgegrid_assets.model import (
     Undoes,
 )
 from hedgegrid_assets.tables import rules
-from hedgegrid_assets.tables.rules.book import Book, BookState, unpacked
+from hedgegrid_assets.tables.rules.book import RESHAPED, Book, BookState, unpacked
 from hedgegrid_assets.tables.rules.counters import Extent, rows_failing
 from hedgegrid_assets.tables.rules.sides import ORDER_SIDES, order_side
+from hedgegrid_assets.tables.rules.tops import NUMBERED, TOP_AS_QUOTED, beside_quotes
 from hedgegrid_assets.timestamps import NS_PER_DAY
 
 ACTIONS: Final = pl.Enum(["NO_ACTION", "ADD", "UPDATE", "DELETE", "CLEAR"])
@@ -271,6 +272,7 @@ ORDER_BOOK_DELTAS: Final = Table(
         rules.DAY_COVERED,
         _NOT_CROSSED,
         _AGREE,
+        TOP_AS_QUOTED,
         rules.on_tick("price"),
         *rules.OBSERVED,
     ),
@@ -278,13 +280,9 @@ ORDER_BOOK_DELTAS: Final = Table(
     drawn="price",
     made_up=_CARRIED,
     is_book=True,
-    reshapes={
-        "carried": "of the book of the day before, as a snapshot",
-        "clears": "that clear the book for a snapshot",
-        "before_snapshot": "before the first snapshot: left out",
-        "older_than_snapshot": "older than the snapshot before them: left out",
-        "told_again": "newer than a snapshot behind them: told again after it",
-    },
+    beside={"quote_tick": beside_quotes},
+    beside_by={"quote_tick": NUMBERED},
+    reshapes=RESHAPED,
 )
 
 

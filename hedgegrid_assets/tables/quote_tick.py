@@ -1,11 +1,27 @@
 """Quotes: the best bid and the best ask with their sizes, each change that the venue sent."""
 
-from typing import Final
+from typing import Final, override
 
 import polars as pl
 
-from hedgegrid_assets.model import Column, Effect, Encoding, NautilusColumn, NautilusForm, Rule, Severity, Table
+from hedgegrid_assets.model import (
+    Column,
+    Counted,
+    Counter,
+    Effect,
+    Encoding,
+    Held,
+    Judgement,
+    NautilusColumn,
+    NautilusForm,
+    Rows,
+    Rule,
+    Severity,
+    Table,
+)
 from hedgegrid_assets.tables import rules
+from hedgegrid_assets.tables.rules.counters import rows_failing
+from hedgegrid_assets.tables.rules.tops import NUMBERED
 
 QUOTED: Final = ("bid_price", "ask_price", "bid_size", "ask_size")
 
@@ -49,6 +65,42 @@ _NOT_CROSSED: Final = Rule(
     effect=Effect.DEGRADES,
 )
 
+
+class Numbered(Counter[int]):
+    """How many quotes have the number of an update of the book."""
+
+    def __init__(self, held: Held) -> None:
+        del held
+        self._count = 0
+
+    @override
+    def add(self, rows: Rows) -> None:
+        numbers = rows.new["update_id"]
+        self._count += len(numbers) - numbers.null_count()
+
+    @override
+    def result(self, day: Counted) -> int:
+        return self._count
+
+
+def _updates_in_order(day: Counted) -> Judgement:
+    """Off where the venue does not number them, or the source does not tell it."""
+    if not day.of(Numbered):
+        return Judgement(None)
+    failed = rows_failing(day, _IN_ORDER)
+    return Judgement(failed == 0, failed, {"numbered": day.of(Numbered)})
+
+
+_IN_ORDER: Final = Rule(
+    NUMBERED,
+    Severity.WARN,
+    "quality",
+    "no quote is of an older update of the book than the one before it",
+    fails=pl.col("update_id") < pl.col("update_id").shift(1),
+    judge=_updates_in_order,
+    counters=(Numbered,),
+)
+
 QUOTE_TICK: Final = Table(
     name="quote_tick",
     token="quotes",
@@ -70,7 +122,17 @@ QUOTE_TICK: Final = Table(
         ),
     },
     doc="Best bid and ask with their sizes, every update that the venue sent",
-    columns=(_price("bid"), _price("ask"), _size("bid"), _size("ask")),
+    columns=(
+        *(_price("bid"), _price("ask"), _size("bid"), _size("ask")),
+        Column(
+            "update_id",
+            pl.Int64(),
+            "the venue's number of the book's update (Binance u), as in order_book_deltas.sequence",
+            nullable=True,
+            rises=True,
+            later=True,
+        ),
+    ),
     gap_seconds=60.0,
     rules=(
         rules.positive("prices_positive", "bid_price", "ask_price"),
@@ -79,6 +141,7 @@ QUOTE_TICK: Final = Table(
         rules.NO_TIME_GAPS,
         rules.DAY_COVERED,
         _NOT_CROSSED,
+        _IN_ORDER,
         rules.on_tick("bid_price", "ask_price"),
         *rules.OBSERVED,
     ),

@@ -89,6 +89,7 @@ def clean(table: Table) -> pl.DataFrame:
         "ask_size": pl.lit("0"),
         "next_funding_time": pl.lit(START + NS_PER_DAY),
         "is_settlement": pl.lit(value=False),
+        "update_id": numbers,
         "raw_row": numbers,
     }
     if table is DELTAS:
@@ -158,7 +159,7 @@ class Day:
 def day_of(table: Table) -> Day:
     frame = clean(table)
     known = counted(frame)
-    return Day(table, frame, replace(known, **AGAINST_TRADES) if table is BAR else known)
+    return Day(table, frame, replace(known, **BESIDE.get(table.name, {})))
 
 
 AGAINST_TRADES: dict[str, Any] = {
@@ -169,6 +170,10 @@ AGAINST_TRADES: dict[str, Any] = {
     "beside": {"trade_tick": {"compared": 1_438, "differ": 0}},
 }
 """What is known of the trades of a clean day of bars."""
+BESIDE: dict[str, dict[str, Any]] = {
+    BAR.name: AGAINST_TRADES,
+    DELTAS.name: {"beside": {"quote_tick": {"compared": 1_438, "differ": 0}}},
+}
 
 
 def at(row: int, column: str, value: pl.Expr) -> Callable[[pl.DataFrame], pl.DataFrame]:
@@ -227,6 +232,8 @@ BROKEN: dict[str, Callable[[Day], Day]] = {
         made_of={"no_sequence_gaps": (False, {"ids_missing": 7, "holes": 1})}
     ),
     "volume_as_traded": lambda day: day.knowing(beside={"trade_tick": {"compared": 1_438, "differ": 2}}),
+    "updates_in_order": lambda day: day.with_frame(at(7, "update_id", pl.lit(3))),
+    "top_as_quoted": lambda day: day.knowing(beside={"quote_tick": {"compared": 1_438, "differ": 2}}),
     "known_at_its_close": lambda day: day.with_frame(at(7, "ts_init", pl.col("ts_event") - 1)),
     "sizes_not_negative": lambda day: day.with_frame(at(7, "ask_size", pl.lit("-0.001"))),
     "bid_not_above_ask": lambda day: day.with_frame(at(7, "bid_price", pl.lit("42000.21"))),

@@ -515,6 +515,20 @@ def _digest_by_hand(frame: pl.DataFrame) -> str:
     return hashlib.sha256("\n".join([f"X.Y|{len(frame)}", *told]).encode()).hexdigest()
 
 
+def test_a_column_that_came_later_counts_in_a_digest_once_it_says_anything() -> None:
+    whole = pl.DataFrame({"ts_init": [1, 2, 3, 4, 5], "number": pl.Series([None, None, None, 7, 8], dtype=pl.Int64)})
+
+    def digest_of(*parts: pl.DataFrame) -> str:
+        digest = ContentDigest("X.Y", {"number"})
+        for part in parts:
+            digest.add(part)
+        return digest.hexdigest()
+
+    assert digest_of(whole.head(3), whole.slice(3, 1), whole.tail(1)) == digest_of(whole)
+    silent = whole.with_columns(number=pl.lit(None, pl.Int64))
+    assert digest_of(silent.head(2), silent.slice(2)) == digest_of(whole.drop("number")) != digest_of(whole)
+
+
 def changes_of(frame: pl.DataFrame) -> dict[str, Callable[[], pl.DataFrame]]:
     swapped = pl.concat([frame.slice(1, 1), frame.slice(0, 1), frame.slice(2)])
     return {

@@ -294,6 +294,66 @@ def test_a_snapshot_of_the_first_moment_goes_before_the_book_that_is_carried() -
 # ---------------------------------------------------------------- real captures
 
 
+# ---------------------------------------------------------------- quotes of the same day
+
+
+def quote(number: int, bid: str, ask: str, *, at: float) -> str:
+    """Best prices as of an update."""
+    ms = MIDNIGHT_MS + int(at * 1_000)
+    message = {"e": "bookTicker", "u": number, "s": "BTCUSDT", "b": bid, "B": "1", "a": ask, "A": "1", "T": ms, "E": ms}
+    return stamped(at + 0.01, {"stream": "btcusdt@bookTicker", "data": message})
+
+
+BOOK: Final = [
+    snapshot(10, 0.5, [("99", "1")], [("101", "1")]),
+    update(1, [("100", "1")]),
+    update(2, asks=[("101", "0"), ("102", "1")]),
+    update(3, [("100", "0")]),
+]
+
+
+def with_quotes(*quotes: str) -> Any:
+    """Numbers of the rule, of a capture that has these, too."""
+    assert replay(*BOOK, *quotes, more=["--data-types", "quotes,deltas", "--force"]) == 0
+    return rule("top_as_quoted")
+
+
+def test_the_top_of_the_book_is_held_against_the_last_quote_until_each_message() -> None:
+    right = [quote(10, "99", "101", at=0.4), quote(15, "100", "101", at=1), quote(28, "100", "102", at=2)]
+    answer = with_quotes(*right)
+    assert (answer["passed"], answer["numbers"]["compared"], answer["numbers"]["differ"]) == (True, 2, 0)
+    assert with_quotes(*right, quote(40, "99", "102", at=3))["numbers"]["compared"] == 4
+
+
+def test_a_book_that_is_not_what_was_quoted_is_degraded_and_the_first_difference_is_told() -> None:
+    wrong = [quote(10, "99", "101", at=0.4), quote(15, "100", "101.5", at=1), quote(28, "100", "102", at=2)]
+    answer = with_quotes(*wrong, quote(40, "99", "102", at=3))
+    assert (answer["passed"], answer["rows_failed"]) == (False, 1)
+    assert (answer["numbers"]["book"], answer["numbers"]["quoted"]) == ("100.0 / 101.0", "100.0 / 101.5")
+    assert answer["numbers"]["first"].startswith("2024-01-01T00:00:01")
+    assert verdict()["status"] in {"degraded", "partial"}
+
+
+def test_a_book_is_held_against_quotes_that_come_later_and_is_not_where_they_have_no_numbers() -> None:
+    assert replay(*BOOK) == 0
+    assert rule("top_as_quoted")["passed"] is None
+    unnumbered = quote(10, "99", "101", at=0.4).replace('"u":10,', "")
+    assert with_quotes(unnumbered)["passed"] is None
+    before = verdict()
+    assert replay(*BOOK, unnumbered) == 0
+    assert verdict() == before
+
+
+def test_a_quote_of_an_older_update_than_the_one_before_is_told() -> None:
+    with_quotes(quote(12, "99", "101", at=0.4), quote(11, "99", "100.5", at=0.6))
+    path = Path(f"data/catalog/{ID}/quote_tick.verdict/{DAY}.json")
+    answers = {answer["name"]: answer for answer in json.loads(path.read_text())["rules"]}
+    assert (answers["updates_in_order"]["passed"], answers["updates_in_order"]["rows_failed"]) == (False, 1)
+
+
+# ---------------------------------------------------------------- real captures
+
+
 @needs_captures
 @pytest.mark.slow
 def test_a_real_capture_has_no_break_and_is_never_crossed_after_an_event() -> None:
@@ -345,10 +405,13 @@ def test_captures_of_other_markets_have_no_break_either(name: str, symbol: str, 
     command = ["replay-to-parquet", "--source", "websocket", "--symbol", symbol, "--market", market, "-q"]
     for file in files:
         command += ["--input", file]
-    assert run([*command, "--data-types", "deltas"]) == 0
+    assert run([*command, "--data-types", "quotes,deltas"]) == 0
     for path in Path("data/catalog").glob("*/order_book_delta.verdict/*.json"):
         told = json.loads(path.read_text())
         answers = {answer["name"]: answer for answer in told.get("held", told)["rules"]}
         assert answers["sequence_continuous"]["numbers"]["breaks"] == 0
         assert answers["book_not_crossed"]["numbers"]["crossed"] == 0
         assert answers["starts_with_snapshot"]["passed"]
+        tops = answers["top_as_quoted"]["numbers"]
+        assert tops["differ"] == 0
+        assert tops["compared"] > 3_000

@@ -84,7 +84,7 @@ def _look_at_frame(
         )
     before = handed_on(places, table, day, verdict.series) if verdict else None
     rules = DayRules(table, day.date, verdict.thresholds if verdict else Thresholds(), before)
-    digest = ContentDigest(day.instrument_id)
+    digest = ContentDigest(day.instrument_id, frames.later(table))
     rows = 0
     for block in frames.read_blocks(path, table):
         rows += len(block)

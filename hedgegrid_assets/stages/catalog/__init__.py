@@ -288,7 +288,7 @@ def _is_of(draft: Draft, verdict: Verdict) -> bool:
 
 def _copy(frame: StorePath, table: Table, day: InstrumentDay, draft: Draft) -> pl.DataFrame | None:
     """Write and digest a stored frame; gives the whole of one that is a single block, for which no thread is worth it."""
-    digest = ContentDigest(day.instrument_id)
+    digest = ContentDigest(day.instrument_id, frames.later(table))
     blocks = _judged_blocks(frame, table, day)
     first = list(islice(blocks, 2))
     if len(first) < 2:

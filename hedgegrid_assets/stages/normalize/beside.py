@@ -33,8 +33,15 @@ def _others(places: Places, day: InstrumentDay, table: Table) -> Iterator[tuple[
     for name in table.beside:
         other = TABLES[name]
         verdict = read_verdict(places, other, day)
-        if verdict is not None and verdict.status is not Status.BLOCKED and _frame(places, day, other).exists():
+        if verdict is None or verdict.status is Status.BLOCKED or not _tells(verdict, table.beside_by.get(name)):
+            continue
+        if _frame(places, day, other).exists():
             yield other, verdict
+
+
+def _tells(verdict: Verdict, rule: str | None) -> bool:
+    """The day has what the tables are compared by."""
+    return rule is None or any(each.name == rule and each.answer is not None for each in verdict.rules)
 
 
 def _frame(places: Places, day: InstrumentDay, table: Table) -> Any:

@@ -16,6 +16,7 @@ from hedgegrid_assets.stages.frames import (
     Regrouped,
     arrow_schema,
     frame_schema,
+    later,
     read_blocks,
 )
 from hedgegrid_assets.stages.integrity import DayRules
@@ -165,7 +166,7 @@ class FrameFile:
         }
         schema = arrow_schema(table, recipe.precisions, metadata)
         self._writer = FrameWriter(self._temporary, day.instrument_id, table, schema, recipe.compression)
-        self._digest = ContentDigest(day.instrument_id)
+        self._digest = ContentDigest(day.instrument_id, later(table))
         before = handed_on(places, table, day, recipe.channel.series)
         self._rules = DayRules(table, day.date, recipe.thresholds_of(table), before)
         self._groups = Regrouped()

@@ -59,6 +59,11 @@ class TableRows:
         columns += [
             pl.lit(value=False).alias(name) for name in self._table.whole_day if name not in self._mapping.columns
         ]
+        columns += [
+            pl.lit(None, column.dtype).alias(column.name)
+            for column in self._table.columns
+            if column.later and column.name not in self._mapping.columns
+        ]
         base = self._mapping.made_ids
         made = [] if base is None else [base.alias(_BASE)]
         more = [PART] if PART in rows.columns else []

@@ -16,6 +16,14 @@ from hedgegrid_assets.tables.rules.levels import Integers, Levels, Played
 TOP: Final = 25
 """Levels of each side that snapshots are compared by."""
 _FIRST_BAD: Final = 10
+RESHAPED: Final = {
+    "carried": "of the book of the day before, as a snapshot",
+    "clears": "that clear the book for a snapshot",
+    "before_snapshot": "before the first snapshot: left out",
+    "older_than_snapshot": "older than the snapshot before them: left out",
+    "told_again": "newer than a snapshot behind them: told again after it",
+}
+"""What becomes of the rows of messages where they are made into a book -> as people are told of it."""
 
 
 @dataclass(slots=True)

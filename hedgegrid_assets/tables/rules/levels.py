@@ -8,6 +8,7 @@ from typing import Final, NamedTuple, Self
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 
 type Integers = np.ndarray[tuple[int], np.dtype[np.int64]]
 
@@ -153,6 +154,15 @@ def _highest(values: Integers, starts: Integers, ends: Integers, moments: int) -
 
 def _codes(series: pl.Series) -> np.ndarray:
     return series.to_physical().to_numpy()
+
+
+def decimals(numbers: Integers, scale: int) -> pl.Series:
+    """Units of the last of so many decimals as what they are."""
+    wide = np.empty((len(numbers), 2), np.int64)
+    wide[:, 0], wide[:, 1] = numbers, numbers >> 63
+    found = pl.from_arrow(pa.Array.from_buffers(pa.decimal128(38, scale), len(numbers), [None, pa.py_buffer(wide)]))
+    assert isinstance(found, pl.Series)
+    return found
 
 
 def units(series: pl.Series) -> Integers:

@@ -169,6 +169,7 @@ def channels(venue: str) -> tuple[Channel, ...]:
             series=f"{venue}/bookTicker",
             fields=(
                 Field("symbol", "s", "text", "exchange symbol"),
+                Field("update_id", "u", "integer", "of the book as it is told", required=False),
                 Field("bid_price", "b", "decimal", "quote units"),
                 Field("bid_size", "B", "decimal", "base units"),
                 Field("ask_price", "a", "decimal", "quote units"),
@@ -180,9 +181,10 @@ def channels(venue: str) -> tuple[Channel, ...]:
             nameless=True,
             tables={
                 "quote_tick": TableMapping(
-                    columns={name: pl.col(name) for name in QUOTED},
+                    columns={name: pl.col(name) for name in (*QUOTED, "update_id")},
                     lineage={
                         "ts_event": ("T", "E"),
+                        "update_id": ("u",),
                         "bid_price": ("b",),
                         "ask_price": ("a",),
                         "bid_size": ("B",),
