@@ -5,10 +5,20 @@ from copy import copy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
+import numpy as np
+
 if TYPE_CHECKING:
     import polars as pl
 
     from hedgegrid_assets.dialect import Dialect, Stored
+
+
+_LINE_END: Final = ord("\n")
+
+
+def line_ends(data: bytes) -> int:
+    """As ``data.count``, which stops at each of them: half the time."""
+    return int(np.count_nonzero(np.frombuffer(data, np.uint8) == _LINE_END))
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +37,7 @@ class Block:
 
     def __post_init__(self) -> None:
         """Count once, in the thread that reads."""
-        object.__setattr__(self, "lines", self.data.count(b"\n") + (self.cut and bool(self.data)))
+        object.__setattr__(self, "lines", line_ends(self.data) + (self.cut and bool(self.data)))
 
     def at(self, first_line: int) -> "Block":
         """The same lines as those of another file; they are not counted again."""

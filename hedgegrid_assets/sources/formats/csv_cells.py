@@ -15,6 +15,7 @@ from typing import Final
 import polars as pl
 import pyarrow as pa
 
+from hedgegrid_assets.batch import line_ends
 from hedgegrid_assets.sources.formats.lines import BOM, without_invalid
 from hedgegrid_assets.store import Block, line_array
 
@@ -177,7 +178,7 @@ def _split(
         ignore_errors=kind != pl.String,
     )
     frame.columns = names
-    lines = data.count(b"\n") + (not data.endswith(b"\n"))
+    lines = line_ends(data) + (not data.endswith(b"\n"))
     assert len(frame) == lines, f"{len(frame)} rows from {lines} lines"
     return frame
 
