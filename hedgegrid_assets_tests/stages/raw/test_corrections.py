@@ -9,8 +9,10 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from datetime import date
+from itertools import count
 from pathlib import Path
-from typing import Any, Final
+from tempfile import TemporaryFile
+from typing import Any, Final, Self
 
 import pyarrow.parquet as pq
 import pytest
@@ -291,9 +293,9 @@ def test_when_the_last_day_is_out_another_series_may_come_in(tmp_path: Path) -> 
 # ---------------------------------------------------------------- killed at every step
 
 _DYING: Final = """
-import os, pathlib, sys
+import json, os, pathlib, sys
+import hedgegrid_assets.housekeeping.reset_day, hedgegrid_assets.housekeeping.widening
 from hedgegrid_assets.cli import run
-left = int(sys.argv[1])
 def counted(name):
     real = getattr(pathlib.Path, name)
     def step(self, *given, **options):
@@ -303,19 +305,51 @@ def counted(name):
             os._exit(77)
         return real(self, *given, **options)
     setattr(pathlib.Path, name, step)
-for name in ("replace", "unlink"):
-    counted(name)
-code = run(sys.argv[2:])
-sys.stdout.flush()
-os._exit(code)
+for line in sys.stdin:
+    left, *command = json.loads(line)
+    process = os.fork()
+    if not process:
+        os.dup2(2, 1)
+        for name in ("replace", "unlink"):
+            counted(name)
+        code = run(command)
+        sys.stdout.flush()
+        os._exit(code)
+    print(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), flush=True)
 """
 
 
-def killed_at(step: int, command: list[str]) -> bool:
-    """Run a command that is gone at its n-th rename or removal; False if it came to its end before."""
-    done = subprocess.run([sys.executable, "-c", _DYING, str(step), *command, "-q"], check=False, capture_output=True)
-    assert done.returncode in {0, 77}, done.stderr
-    return done.returncode == 77
+class Dying:
+    """Runs commands in children of one process, which has imported all that they need; used in a ``with`` block."""
+
+    def __enter__(self) -> Self:
+        self._told = TemporaryFile()
+        self._parent = subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-c", _DYING],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._told,
+            text=True,
+            bufsize=1,
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._parent.communicate()
+        self._told.close()
+
+    def killed_at(self, step: int, command: list[str]) -> bool:
+        """Run a command that is gone at its n-th rename or removal; False if it came to its end before."""
+        assert self._parent.stdin is not None
+        assert self._parent.stdout is not None
+        self._parent.stdin.write(json.dumps([step, *command, "-q"]) + "\n")
+        code = self._parent.stdout.readline().strip()
+        assert code in {"0", "77"}, self._said()
+        return code == "77"
+
+    def _said(self) -> str:
+        self._told.seek(0)  # where the children write, too
+        return self._told.read().decode()
 
 
 def two_days(root: Path) -> None:
@@ -330,14 +364,14 @@ def prices(root: Path) -> list[tuple[int, str]]:
 
 def steps_killed(root: Path, command: Callable[[Path], list[str]], check: Callable[[Path], Any]) -> int:
     """Kill a command at every one of its steps, each in a catalog of its own; how many there were."""
-    step = 0
-    while True:
-        here = root / str(step)
-        two_days(here)
-        if not killed_at(step, command(here)):
-            return step
-        check(here)
-        step += 1
+    with Dying() as dying:
+        for step in count():
+            here = root / str(step)
+            two_days(here)
+            if not dying.killed_at(step, command(here)):
+                return step
+            check(here)
+    raise AssertionError
 
 
 @pytest.mark.parametrize("way", ["../mine.txt", "{root}/mine.txt"])
