@@ -15,6 +15,8 @@ _READ_BYTES: Final = 64 << 10
 LONGEST_LINE: Final = 16 << 20
 _MOST_LINES: Final = 1 << 17
 """Lines of a block: fewer bytes than usual only where a line has less than 64 of them."""
+_MOST_LEVELS: Final = 1 << 18
+"""Beginnings of lists of texts in a block: levels of a book, each of which becomes a row."""
 _NOT_CONTENT: Final = (".DS_Store", "Thumbs.db", "desktop.ini")
 _QUOTED_BACK: Final = 64 << 10
 
@@ -124,9 +126,9 @@ class BlockReader:
         return data[:end], data[end:]
 
     def _blocks_of(self, data: bytes, *, cut: bool = False, truncated: bool = False) -> Iterator[Block]:
-        """A block, or several where the lines are very short: so that memory does not grow with their number."""
+        """A block, or several where lines are very short or hold many levels: so that memory does not grow with their number."""
         block = Block(data, self.lines, cut, truncated)
-        if block.lines > _MOST_LINES:
+        if block.lines > _MOST_LINES or data.count(b'["') > _MOST_LEVELS:
             head, rest = self._whole_lines([data[: len(data) // 2]])
             if head:
                 yield from self._blocks_of(head)

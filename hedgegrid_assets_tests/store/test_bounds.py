@@ -180,6 +180,16 @@ def test_blocks_of_short_lines_are_whole_and_numbered(tmp_path: Path) -> None:
     assert [block.first_line for block in blocks[1:]] == [block.first_line + block.lines for block in blocks[:-1]]
 
 
+def test_lines_of_many_levels_come_in_blocks_of_a_bounded_number(tmp_path: Path) -> None:
+    path = tmp_path / "book"
+    line = b'{"b":[' + b",".join([b'["1.5","2"]'] * 1_000) + b"]}\n"
+    path.write_bytes(line * 1_000)
+    blocks = list(BlockReader(path))
+    assert max(block.data.count(b'["') for block in blocks) <= 1 << 18
+    assert b"".join(block.data for block in blocks) == line * 1_000
+    assert [block.first_line for block in blocks][1:] == [block.first_line + block.lines for block in blocks][:-1]
+
+
 def test_blank_lines_of_a_slice_are_counted_one_by_one(tmp_path: Path) -> None:
     path = tmp_path / "slice"
     path.write_bytes(isal_zlib.compress(b"\n\n2024-01-01T00:00:01.0Z {}\n\n\n\n2024-01-01T00:00:02.0Z {}", wbits=31))
