@@ -49,7 +49,9 @@ def placed_block(
     if sum(len(rows) for rows in found) == block.lines:
         counted = _counted(numbers, pl.Series([], dtype=pl.UInt32))
         by_stream = Counter({channel.event: _count(rows["line"], counted) for channel, rows in by_channel})
-        return Placed(_in_order(found or [pl.DataFrame(schema=PLACED_SCHEMA)]), +by_stream, 0, 0, 0, decimals)
+        placed = _in_order(found or [pl.DataFrame(schema=PLACED_SCHEMA)])
+        mixed = _several_books(pl.DataFrame(schema={"text": pl.String}), by_channel, book_of)
+        return Placed(placed, +by_stream, 0, 0, 0, decimals, contradicts=mixed)
     lines = lines_of(block)
     read = pl.concat([rows["line"] for rows in found]) if found else pl.Series([], dtype=pl.UInt32)
     rest = replace(lines, frame=lines.frame.filter(~pl.col("line").is_in(read.implode())))
@@ -57,7 +59,6 @@ def placed_block(
     if other_form is not None:
         rest = replace(rest, frame=rest.frame.filter(~pl.col("line").is_in(other_form.taken.implode())))
     placed = placed_lines(rest, known, book_of)
-    others_of = other_books(rest.frame, by_channel, book_of) if book_of else []
     ours = placed.filter(pl.col("channel").is_not_null() & pl.col("reason").is_null())
     lost = placed.filter(pl.col("reason").is_not_null())
     others = rest.frame.join(placed.filter(pl.col("event").is_not_null()), on="line", how="anti")
@@ -83,9 +84,15 @@ def placed_block(
         connections_at=tuple(connections),
         examples=tuple(examples),
         unusable=_MANY_LINES if folded.over_many_lines(block) else "",
-        contradicts=_SEVERAL_BOOKS.format(book_of, ", ".join(others_of)) if others_of else "",
+        contradicts=_several_books(rest.frame, by_channel, book_of),
     )
     return scan if other_form is None else _with_other_form(scan, other_form, known, lines.frame)
+
+
+def _several_books(lines: pl.DataFrame, by_channel: Sequence[tuple[Channel, pl.DataFrame]], book_of: str) -> str:
+    """What is wrong where snapshots without a symbol are taken for those of one book, and updates are of others."""
+    others = other_books(lines, by_channel, book_of) if book_of else []
+    return _SEVERAL_BOOKS.format(book_of, ", ".join(others)) if others else ""
 
 
 def _counted(numbers: pl.Series | None, unplaced: pl.Series) -> pl.Series | None:
