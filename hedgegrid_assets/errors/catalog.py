@@ -249,7 +249,7 @@ class EngineLacks(EnvironmentFault):
     def __init__(self, python: str, package: str) -> None:
         super().__init__(
             f"{python} cannot run backtests: expected {', '.join(_OF_AN_ENGINE)} beside nautilus_trader, found no {package}",
-            hint=f"run: {python} -m pip install {package}",
+            hint=f"run: {python} -m pip install {' '.join(_OF_AN_ENGINE)}",
             details={"path": python, "package": package},
         )
 
