@@ -24,6 +24,7 @@ from hedgegrid_assets.cli.output import (
     set_logging,
 )
 from hedgegrid_assets.errors import HedgegridError, UsageError
+from hedgegrid_assets.spent import cpu_seconds, peak_bytes
 from hedgegrid_assets.wording import counted
 
 if TYPE_CHECKING:
@@ -272,7 +273,8 @@ def _run(asked: "Request", *, as_json: bool, quiet: bool) -> int:
     with progress(quiet=quiet) as tick:
         summary = run(asked, progress=tick, say=None if quiet else lambda text: say(f"note: {text}"))
     if as_json:
-        print_json(summary.to_dict())
+        spent = {"cpu_seconds": round(cpu_seconds(), 3), "peak_rss_mb": round(peak_bytes() / 1e6, 1)}
+        print_json(summary.to_dict() | spent)
     elif not quiet:
         _show(summary, asked.catalog)
     _show_failures(summary)
@@ -330,7 +332,7 @@ def _show(summary: "RunSummary", catalog: "Path | StorePath") -> None:
     )
     out.print(
         f"{counted(summary.rows, 'row')} in {counted(sum(day.error is None for day in summary.days), 'file')}, "
-        f"{summary.seconds:.1f} s{rate}"
+        f"{summary.seconds:.1f} s{rate}; {cpu_seconds():.1f} s of processors, {megabytes(peak_bytes())} of memory at most"
     )
 
 

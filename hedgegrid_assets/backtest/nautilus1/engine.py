@@ -20,7 +20,6 @@ from nautilus_trader.trading.config import ImportableStrategyConfig, StrategyFac
 from hedgegrid_assets.backtest.files import BOOKS
 from hedgegrid_assets.backtest.job import Job, Outcome, Refusal, Stream
 from hedgegrid_assets.backtest.leaving import ACCOUNT, FILLS, ORDERS, POSITIONS, write_table
-from hedgegrid_assets.backtest.memory import peak_bytes
 from hedgegrid_assets.backtest.merging import Chunks, merged
 from hedgegrid_assets.backtest.nautilus1.desk import FundingDesk
 from hedgegrid_assets.backtest.nautilus1.making import (
@@ -35,6 +34,7 @@ from hedgegrid_assets.backtest.nautilus1.making import (
 from hedgegrid_assets.backtest.nautilus1.streams import chunks
 from hedgegrid_assets.backtest.nautilus1.tables import account_rows, fill_row, order_row, position_row
 from hedgegrid_assets.backtest.usable import NotUsable, check_money, traceback_of, venue_of, with_reason
+from hedgegrid_assets.spent import peak_bytes
 
 
 def run(job: Job) -> Outcome | Refusal:

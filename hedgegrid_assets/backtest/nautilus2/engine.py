@@ -14,7 +14,6 @@ from nautilus_trader.model import BookType, Venue
 from hedgegrid_assets.backtest.files import BOOKS, FUNDING
 from hedgegrid_assets.backtest.job import Job, Outcome, Refusal, Stream
 from hedgegrid_assets.backtest.leaving import ACCOUNT, FILLS, ORDERS, POSITIONS, write_table
-from hedgegrid_assets.backtest.memory import peak_bytes
 from hedgegrid_assets.backtest.merging import Chunks, merged
 from hedgegrid_assets.backtest.nautilus2.making import engine_config, instruments_of, made, venue_options
 from hedgegrid_assets.backtest.nautilus2.paying import Told, missed_of, payments_of
@@ -27,6 +26,7 @@ from hedgegrid_assets.backtest.nautilus2.tables import (
     position_row,
 )
 from hedgegrid_assets.backtest.usable import NotUsable, check_money, source_of, traceback_of, venue_of, with_reason
+from hedgegrid_assets.spent import peak_bytes
 from hedgegrid_assets.stages.catalog.installed import installed_version
 
 _AT_ONCE: Final = 100_000

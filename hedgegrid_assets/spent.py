@@ -1,5 +1,6 @@
-"""What a process has taken of memory."""
+"""What a process has taken: memory and processor time."""
 
+import os
 import resource
 import sys
 from pathlib import Path
@@ -18,3 +19,8 @@ def peak_bytes() -> int:
         _, _, rest = _STATUS.read_text().partition("VmHWM:")
         return int(rest.split()[0]) * 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _UNIT
+
+
+def cpu_seconds() -> float:
+    """Processor time of this process, and of those that it has waited for."""
+    return sum(os.times()[:4])

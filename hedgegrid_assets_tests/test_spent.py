@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-_CHILD = "from hedgegrid_assets.backtest.memory import peak_bytes; print(peak_bytes())"
+_CHILD = "from hedgegrid_assets.spent import peak_bytes; print(peak_bytes())"
 _PARENT = f"""
 import subprocess, sys
 held = bytearray(300_000_000)
