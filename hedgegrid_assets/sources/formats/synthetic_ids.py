@@ -56,6 +56,7 @@ def shortened(ids: pl.Series) -> pl.Series:
     every = ids.str.len_bytes()
     if int(str(every.max() or 0)) <= LONGEST:
         return ids
+    ids = ids.clone()  # scatter changes a series where it stands: whoever gave it keeps theirs
     lengths = every.filter(every > LONGEST)
     for length in lengths.unique():  # of one length, so that what stands beside a text has no part in its hash
         here = ids.str.len_bytes() == length
