@@ -1,6 +1,13 @@
 """What holds for all tests."""
 
+import os
+
 import pytest
+
+
+def pytest_configure() -> None:
+    """Output is as wide as in any pipe: pytest-xdist gives its workers the width of the terminal that it was started in."""
+    os.environ.pop("COLUMNS", None)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -77,7 +77,7 @@ def make_tables(
     recipe = recipe_of(context, context.channel_in(raw), instrument_of(context, raw.key.symbol), compression)
     refused = _refused(context, day, tables, recipe.channel.series)
     because = {
-        table.name: normalize.stale_because(context.places, day, table, raw, recipe)
+        table.name: None if again else normalize.stale_because(context.places, day, table, raw, recipe)
         for table in tables
         if table.name not in refused
     }

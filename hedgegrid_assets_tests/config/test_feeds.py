@@ -283,7 +283,10 @@ MISTAKES: dict[str, tuple[str, list[tuple[int, str, str]]]] = {
     "a hyphen": (changed("captures:", "my-captures:"), [(3, "", "without a hyphen (Dagster makes op and group names")]),
     "an upper-case name": (changed("captures:", "Captures:"), [(3, "", "expected 1 to 40 lower-case letters")]),
     "a name of 41 letters": (changed("captures:", "c" * 41 + ":"), [(3, "", "expected 1 to 40")]),
-    "the landing folder's name": (changed("captures:", "csv:"), [(3, "", "other than csv, websocket, cli and cli_*")]),
+    "the landing folder's name": (
+        changed("captures:", "csv:"),
+        [(3, "", "other than bybit-websocket, csv, okx-websocket, websocket, cli and cli_*")],
+    ),
     "the command line's name": (changed("captures:", "cli_csv:"), [(3, "", "which are taken, found 'cli_csv'")]),
     # source, venue, market
     "an unknown source": (

@@ -232,7 +232,7 @@ def test_row_108_a_run_tells_its_memory_and_time(work: Path, capsys: pytest.Capt
     (work / "trades.csv").write_text(CSV)
     assert run(converted(work)[3:]) == 0
     assert re.search(
-        r"[0-9.]+ s of processors, [0-9.]+ MB of memory at most", capsys.readouterr().out.replace("\n", " ")
+        r"[0-9.]+ s of processors, [0-9.,]+ MB of memory at most", capsys.readouterr().out.replace("\n", " ")
     )
     said = told(capsys, *converted(work)[3:], "--force")
     assert said["cpu_seconds"] > 0

@@ -30,6 +30,7 @@ def _group(prices: list[str], first: int = 0) -> pl.DataFrame:
         "ask_price": prices,
         "bid_size": ["0.00"] * count,
         "ask_size": ["7.25"] * count,
+        "update_id": range(first, first + count),
         "raw_row": range(first, first + count),
     }
     return pl.DataFrame(columns).cast(frame_schema(_TABLE, _PRECISIONS))

@@ -31,6 +31,7 @@ ON_DISK: Final = {
     "housekeeping/runs.py": OF_DAGSTER,
     "inspect/report.py": OF_A_USER,
     "pipeline/landing.py": LANDING,
+    "spent.py": "asks the system what the process has taken",
     "sources/archive/": OF_A_PROVIDER,
     "sources/client/": OF_A_PROVIDER,
     "sources/tardis/": OF_A_PROVIDER,
