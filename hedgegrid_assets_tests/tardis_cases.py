@@ -50,6 +50,7 @@ def fresh_standin() -> Standin:
     server.clear()
     server.delay_seconds, server.zstd, server.instruments_open, server.wrong_key_on_free_days = 0.0, False, False, True
     server.library.empty.clear()
+    server.library.forget()
     server.library.exported_until = None
     server.library.disconnects.clear()
     server.keys = {KEY: None}

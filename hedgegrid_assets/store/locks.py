@@ -93,7 +93,8 @@ class _Area:
 
 
 _areas: Final[dict[tuple[int, Path], _Area]] = {}
-_areas_change: Final = threading.Lock()
+_areas_change: Final = threading.RLock()
+"""Entered again by the thread that holds it where garbage is collected meanwhile: what an error left open ends then."""
 _kept: Final[ContextVar[dict[tuple[int, Path], _Area] | None]] = ContextVar("folders kept", default=None)
 
 
@@ -106,11 +107,7 @@ def working_folder(root: Path) -> Iterator[Path]:
     """
     key = (os.getpid(), root.absolute())
     with _areas_change:
-        if key not in _areas:
-            with writing(root):
-                _areas[key] = _new_area(root)
-        area = _areas[key]
-        area.users += 1
+        area = _used_area(key, root)
         kept = _kept.get()
         if kept is not None and key not in kept:
             kept[key] = area
@@ -119,6 +116,19 @@ def working_folder(root: Path) -> Iterator[Path]:
         yield area.path
     finally:
         _leave(key, area)
+
+
+def _used_area(key: tuple[int, Path], root: Path) -> _Area:
+    """With one user more. Garbage may take the area away between two lines: then another is made."""
+    while True:
+        if key not in _areas:
+            with writing(root):
+                _areas[key] = _new_area(root)
+        area = _areas.get(key)
+        if area is not None:
+            area.users += 1
+            if _areas.get(key) is area:
+                return area
 
 
 @contextmanager

@@ -302,6 +302,11 @@ class Library:
         self._recorded.setdefault((exchange, symbol, channel, day), []).append((local, message))
         self._recorded_days.add((exchange, symbol, day))
 
+    def forget(self) -> None:
+        """Let no day be a recorded one any more."""
+        self._recorded.clear()
+        self._recorded_days.clear()
+
     def lines(self, exchange: str, symbol: str, channel: str, day: date) -> Lines:
         """One stream of a day, with its disconnects."""
         known = EXCHANGES[exchange]

@@ -1,5 +1,6 @@
 """What a run that was killed, or found no room, leaves behind: nothing that the next run does not take away."""
 
+import gc
 import json
 import os
 import resource
@@ -13,7 +14,15 @@ import pytest
 
 from hedgegrid_assets.cli import run
 from hedgegrid_assets.errors import EnvironmentFault
-from hedgegrid_assets.store import abandoned, atomic_write, disk_fault, kept_folders, temporary_file, working_folder
+from hedgegrid_assets.store import (
+    abandoned,
+    atomic_write,
+    disk_fault,
+    kept_folders,
+    locks,
+    temporary_file,
+    working_folder,
+)
 
 HEDGEGRID = Path(sys.executable).with_name("hedgegrid")
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
@@ -216,3 +225,16 @@ def test_a_full_disk_is_told_with_what_is_free(tmp_path: Path) -> None:
 def test_what_cannot_be_read_is_named_by_itself(tmp_path: Path) -> None:
     error = disk_fault(PermissionError(13, "Permission denied", str(tmp_path / "b.csv")), tmp_path)
     assert str(tmp_path / "b.csv") in error.message
+
+
+def test_what_an_error_left_open_may_be_collected_while_a_folder_is_made(tmp_path: Path) -> None:
+    """By the thread that holds the list of folders: it would wait for itself."""
+    left: list[object] = [working_folder(tmp_path)]
+    folder = left[0].__enter__()  # type: ignore[attr-defined]
+    left.append(left)  # a cycle, as an error and its traceback are one
+    del left
+    with locks._areas_change:
+        gc.collect()
+    assert not folder.exists()
+    with working_folder(tmp_path) as again:
+        assert again.exists()

@@ -152,7 +152,11 @@ class Draft:
         self.rows = 0
         self.content_digest: str | None = None
         self._before: pl.DataFrame | None = None
-        self._begin()
+        try:
+            self._begin()
+        except BaseException:
+            self._stack.close()
+            raise
 
     def _begin(self) -> None:
         self.rows, self._before = 0, None

