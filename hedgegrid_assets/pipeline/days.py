@@ -77,7 +77,7 @@ def make_tables(
     recipe = recipe_of(context, context.channel_in(raw), instrument_of(context, raw.key.symbol), compression)
     refused = _refused(context, day, tables, recipe.channel.series)
     because = {
-        table.name: None if again else normalize.stale_because(context.places, day, table, raw, recipe)
+        table.name: _stale_because(context, day, table, raw, recipe, again=again)
         for table in tables
         if table.name not in refused
     }
@@ -102,6 +102,18 @@ def make_tables(
             for table in tables
         ]
         return [replace(each, because=_again(because.get(each.table.name))) for each in done]
+
+
+def _stale_because(
+    context: FeedContext, day: InstrumentDay, table: Table, raw: RawDay, recipe: Recipe, *, again: bool
+) -> str | None:
+    """Why a frame has to be made; of one that is made ``again`` in any case and is damaged, nothing can be said."""
+    try:
+        return normalize.stale_because(context.places, day, table, raw, recipe)
+    except HedgegridError:
+        if not again:
+            raise
+        return None
 
 
 def _again(because: str | None) -> str | None:
