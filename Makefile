@@ -19,6 +19,8 @@ KILLS ?= 6
 export UV_PROJECT_ENVIRONMENT := .venv
 export NAUTILUS2_PYTHON ?= $(wildcard $(CURDIR)/.nautilus2/bin/python)
 unexport VIRTUAL_ENV
+# or each process would compile all modules anew: 0.3 s
+unexport PYTHONDONTWRITEBYTECODE
 
 help: ## show these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
