@@ -1,5 +1,6 @@
 """Benchmarks: our conversion against the tools that people would use instead. ``make bench``; see README.md."""
 
+import os
 from datetime import date
 from typing import Final
 
@@ -9,3 +10,6 @@ SYMBOL: Final = "BTCUSDT"
 INSTRUMENT: Final = f"{SYMBOL}-PERP.BINANCE"
 PRODUCT: Final = "BENCHMARKED_TREE"
 """Environment variable: the folder whose product a side runs."""
+
+# as on a user's machine, where Python compiles a module once and not in every process
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

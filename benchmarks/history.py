@@ -14,7 +14,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
@@ -197,11 +197,10 @@ def _direct(root: Path, work: Path) -> _Spent:
 def _run(command: Sequence[str], work: Path, root: Path) -> _Spent:
     """Raises RuntimeError."""
     places = {"DAGSTER_HOME": work / "home", "HEDGEGRID_DATA": work / "data", "HEDGEGRID_FEEDS": work / "feeds.yaml"}
-    kept: Mapping[str, str] = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     log = work / "log.txt"
     with log.open("w") as out:
         started = time.perf_counter()
-        environment = {**kept, **{name: str(path) for name, path in places.items()}}
+        environment = os.environ | {name: str(path) for name, path in places.items()}
         process = subprocess.Popen(command, cwd=root, env=environment, stdout=out, stderr=out)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)

@@ -16,9 +16,6 @@ from benchmarks import PRODUCT
 from benchmarks.cases import Case
 
 _HERE: Final = Path(__file__).resolve().parent.parent
-_ENVIRONMENT: Final = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-"""As on a user's machine, where Python compiles a module once and not in every process."""
-
 _ONE_FOR_ALL: Final[Mapping[str, Path]] = {}
 
 
@@ -82,7 +79,7 @@ def run(side: str, source: Path, work: Path, *, again: bool = False) -> Sample:
         process = subprocess.Popen(
             [_python(tree), "-m", "benchmarks.sides", name, str(source), str(work)],
             cwd=_HERE,
-            env=_ENVIRONMENT | {PRODUCT: str(tree)},
+            env=os.environ | {PRODUCT: str(tree)},
             stdout=out,
             stderr=subprocess.STDOUT,
         )
