@@ -56,7 +56,14 @@ def test_a_conversion_of_plain_cells_does_without_what_arrow_computes(inputs: Pa
 
 def test_help_imports_no_package_that_works_on_data() -> None:
     code = "from hedgegrid_assets.cli import run\nassert run(['--help']) == 0"
-    assert imported(code, (*HEAVY, "polars", "pyarrow", "numpy", "ruamel.yaml")) == ""
+    assert imported(code, (*HEAVY, "polars", "pyarrow", "numpy", "ruamel.yaml", "rich", "markdown_it")) == ""
+
+
+def test_a_mistake_in_a_command_line_imports_nothing_that_draws() -> None:
+    code = "from hedgegrid_assets.cli import run\nassert run(['replay-to-parquet', '--sauce', 'csv']) == 2"
+    assert imported(code, (*HEAVY, "polars", "pyarrow", "numpy", "rich.markdown")).endswith(
+        "(Possible options: --source)\n"
+    )
 
 
 @pytest.mark.slow

@@ -26,7 +26,7 @@ from hedgegrid_assets.cli import (
     setup,
     status,
 )
-from hedgegrid_assets.cli.output import CommandWithTables, GroupOfOne, show_error
+from hedgegrid_assets.cli.output import PLAIN, CommandWithTables, Group, GroupOfOne, show_error
 from hedgegrid_assets.errors import HedgegridError, Unforeseen
 from hedgegrid_assets.inspect.visible import visible
 
@@ -34,21 +34,23 @@ _EPILOG: Final = "Exit codes: 0 done, 1 data or environment, 2 usage, 130 interr
 
 app: Final = typer.Typer(
     name="hedgegrid",
+    cls=Group,
     help="Raw crypto market data in, NautilusTrader catalogs you can trust out.",
     epilog=_EPILOG,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode=PLAIN,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-instruments: Final = typer.Typer(help="Instrument definitions of a catalog.", no_args_is_help=True)
+instruments: Final = typer.Typer(cls=Group, help="Instrument definitions of a catalog.", no_args_is_help=True)
 gaps: Final = typer.Typer(
     cls=GroupOfOne,
     help="What is missing: every gap (`gaps`, the same as `gaps list`), and which of them are known.",
     no_args_is_help=False,
 )
-rejects: Final = typer.Typer(help="Rows and lines that could not be taken, and why.", no_args_is_help=True)
-catalog: Final = typer.Typer(help="A catalog as a whole.", no_args_is_help=True)
-feeds: Final = typer.Typer(help="The feeds of feeds.yaml.", no_args_is_help=True)
+rejects: Final = typer.Typer(cls=Group, help="Rows and lines that could not be taken, and why.", no_args_is_help=True)
+catalog: Final = typer.Typer(cls=Group, help="A catalog as a whole.", no_args_is_help=True)
+feeds: Final = typer.Typer(cls=Group, help="The feeds of feeds.yaml.", no_args_is_help=True)
 
 
 def _exits[**P](command: Callable[P, int]) -> Callable[P, None]:

@@ -37,6 +37,9 @@ Feeds = Annotated[
 
 STYLES: Final[Mapping[str, str]] = {word: look.terminal for word, look in LOOKS.items()}
 
+PLAIN: Final = None
+"""How typer sets help and mistakes: as text. By rich, half of a fast start is what draws the boxes, which cut a long word."""
+
 _ANY_WIDTH: Final = 10_000
 
 
@@ -52,7 +55,7 @@ class CommandWithTables(TyperCommand):
         found = {
             "sources": "; ".join(f"{source.name}: {source.doc}" for source in SOURCES.values()),
             "tables": ", ".join(TOKENS),
-            "types": ",".join(TOKENS),
+            "types": ", ".join(TOKENS),
             "usual": ",".join(TABLES[name].token for name in DEFAULT),
         }
         for parameter in self.params:
@@ -62,7 +65,19 @@ class CommandWithTables(TyperCommand):
         super().format_help(ctx, formatter)
 
 
-class GroupOfOne(TyperGroup):
+class Group(TyperGroup):
+    """Tells each command's purpose as a whole sentence."""
+
+    @override
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the list of commands."""
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, command.get_short_help_str(_ANY_WIDTH)) for name, command in self.commands.items()]
+            )
+
+
+class GroupOfOne(Group):
     """A group that is a command of its own as well: without the name of another one, ``usual`` is run."""
 
     usual: ClassVar[str] = "list"

@@ -262,6 +262,29 @@ def test_every_command_has_help_that_names_its_purpose(capsys: pytest.CaptureFix
         assert len(capsys.readouterr().out) > 200, name
 
 
+def test_the_list_of_commands_tells_each_purpose_as_a_whole_sentence_in_80_columns(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert run(["--help"]) == 0
+    told = capsys.readouterr().out
+    assert max(map(len, told.splitlines())) <= 80
+    assert "..." not in told.replace("[ARGS]...", "")
+    assert "Follow one row back: catalog, normalized frame, raw file," in " ".join(told.split())
+
+
+def test_help_cuts_no_list_of_names_in_80_columns(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from hedgegrid_assets.tables import TOKENS
+
+    monkeypatch.setenv("COLUMNS", "80")
+    assert run(["replay-to-parquet", "--help"]) == 0
+    told = capsys.readouterr().out
+    assert max(map(len, told.splitlines())) <= 80
+    assert f"Some of {', '.join(TOKENS)};" in " ".join(told.split())
+
+
 def python(code: str, home: Path) -> str:
     """Run code in a fresh interpreter; its stdout."""
     done = subprocess.run(
