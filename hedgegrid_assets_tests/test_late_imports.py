@@ -37,6 +37,7 @@ LATE = (
     Late("cli", "hedgegrid_assets.backtest", COMMAND),
     Late("cli", "hedgegrid_assets.config", COMMAND),
     Late("cli", "hedgegrid_assets.defs", COMMAND + " (Dagster takes two seconds)"),
+    Late("cli", "hedgegrid_assets.cli.gapped", COMMAND + " (it names the kinds of gaps, which the rules know)"),
     Late("cli", "hedgegrid_assets.housekeeping", COMMAND),
     Late("cli", "hedgegrid_assets.inspect", COMMAND),
     Late("cli", "hedgegrid_assets.instruments", COMMAND),

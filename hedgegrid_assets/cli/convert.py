@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -288,13 +288,16 @@ def _show(summary: "RunSummary", catalog: "Path | StorePath") -> None:
     shown = [
         (name, key) for name, key in _COUNTED if key in {"in", "out"} or any(day.rows.get(key) for day in summary.days)
     ]
+    groups = _grouped(summary.days)
+    found = {name: [told(days) for days in groups] for name, told in _FOUND.items()}
+    found = {name: column for name, column in found.items() if any(text != "0" for text in column)}
     table = Table(title=cell(f"catalog {catalog}"), title_justify="left")
     for name in ("instrument", "table", "days", "status"):
         table.add_column(name)
-    for name in (*(name for name, _ in shown), "gaps", "ids missing", "size"):
+    for name in (*(name for name, _ in shown), *found, "size"):
         table.add_column(name, justify="right")
-    for days in _grouped(summary.days):
-        statuses = Counter("unchanged, " + day.status if day.skipped else day.status for day in days)
+    for number, days in enumerate(groups):
+        statuses = Counter(f"{day.status} (unchanged)" if day.skipped else day.status for day in days)
         style = STYLES[max((day.status for day in days), key=list(STYLES).index)]
         table.add_row(
             cell(days[0].instrument_id),
@@ -304,8 +307,7 @@ def _show(summary: "RunSummary", catalog: "Path | StorePath") -> None:
             + ", ".join(f"{count} {status}" if len(days) > 1 else status for status, count in statuses.items())
             + "[/]",
             *(f"{sum(day.rows.get(key, 0) for day in days):,}" for _, key in shown),
-            _unless_off(sum(day.gaps for day in days), days, "silences", "holes"),
-            _unless_off(sum(day.ids_missing for day in days), days, "holes"),
+            *(column[number] for column in found.values()),
             megabytes(sum(day.bytes for day in days)),
         )
     out = console()
@@ -355,6 +357,14 @@ def _unless_off(count: int, days: "list[DaySummary]", *kinds: str) -> str:
 
     rules = [name for name, rule in RULES.items() if rule.looks_for in kinds]
     return "off" if not count and all(set(rules) <= set(day.off) for day in days) else f"{count:,}"
+
+
+_FOUND: Final["Mapping[str, Callable[[list[DaySummary]], str]]"] = {
+    "gaps": lambda days: _unless_off(sum(day.gaps - day.quiet for day in days), days, "silences", "holes"),
+    "quiet": lambda days: f"{sum(day.quiet for day in days):,}",
+    "ids missing": lambda days: _unless_off(sum(day.ids_missing for day in days), days, "holes"),
+}
+"""Column -> what it says of some days; one of zeros is left out. In quiet silences nothing is lost."""
 
 
 def _grouped(days: "list[DaySummary]") -> "list[list[DaySummary]]":

@@ -1,16 +1,14 @@
 """Commands that look: ``validate``, ``instruments`` and ``feeds check``; nothing is changed."""
 
-from collections import Counter
-from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from hedgegrid_assets.cli.output import (
-    STYLES,
+    All,
     Data,
     Feeds,
     Json,
@@ -23,17 +21,16 @@ from hedgegrid_assets.cli.output import (
     say,
     set_logging,
 )
+from hedgegrid_assets.cli.validated import show_report
 from hedgegrid_assets.config.paths import feeds_path
 from hedgegrid_assets.errors import FeedsFileError, UsageError
-from hedgegrid_assets.timestamps import iso, parse_day
+from hedgegrid_assets.timestamps import parse_day
 from hedgegrid_assets.wording import counted
 
 if TYPE_CHECKING:
     from hedgegrid_assets.config.feeds import Feed
-    from hedgegrid_assets.inspect.validation import DayReport, ValidationReport
 
 Catalog = Annotated[Path, typer.Argument(help="Root of the catalog.")]
-_GRID_DAYS = 10
 
 
 def validate(
@@ -57,6 +54,7 @@ def validate(
             "--nautilus", help="Generation of NautilusTrader that is to read it (1, 2), if not the installed."
         ),
     ] = None,
+    each_day: All = False,
     as_json: Json = False,
     verbose: Verbose = False,
     quiet: Quiet = False,
@@ -86,128 +84,8 @@ def validate(
     if as_json:
         print_json(report.to_dict())
     elif not quiet or not report.ok:
-        show_report(report)
+        show_report(report, each_day=each_day)
     return 0 if report.ok else 1
-
-
-def show_report(report: "ValidationReport") -> None:
-    """The table of instrument x days x status, then what there is to say of single days."""
-    from rich.table import Table
-
-    days = sorted({day.date for day in report.days})
-    grid = len(days) <= _GRID_DAYS
-    table = Table(title=cell(f"catalog {report.catalog}, for NautilusTrader {report.nautilus}.x"), title_justify="left")
-    for name in ("instrument", "table", *(map(str, days) if grid else ("days", "status"))):
-        table.add_column(name)
-    table.add_column("rows", justify="right")
-    for found in _by_table(report.days):
-        cells = {day.date: f"[{STYLES[day.status]}]{day.status}{'' if day.ok else ' !'}[/]" for day in found}
-        statuses = Counter(day.status for day in found)
-        told = (
-            [cells.get(day, "[dim]missing[/]") for day in days]
-            if grid
-            else [
-                f"{len(found)}: {found[0].date} .. {found[-1].date}",
-                ", ".join(f"[{STYLES[status]}]{count} {status}[/]" for status, count in statuses.items()),
-            ]
-        )
-        table.add_row(cell(found[0].instrument_id), found[0].table, *told, f"{sum(day.rows for day in found):,}")
-    out = console()
-    out.print(table)
-    for day in report.days:
-        for line in _findings(day):
-            out.print(f"{day.instrument_id} {day.table} {day.date}: {line}", markup=False)
-    for found in _by_table(report.days):
-        off = Counter(name for day in found for name in day.rules_off)
-        if off:
-            rules = ", ".join(f"{name} ({count:,} of {len(found):,} days)" for name, count in off.items())
-            out.print(f"{found[0].instrument_id} {found[0].table}: off: {rules}", markup=False)
-    for document in report.documents:
-        out.print(f"ERROR {document['error']}; {document['hint']}", markup=False, soft_wrap=True)
-    if report.unfinished is not None:
-        out.print(f"ERROR unfinished: {report.unfinished}", markup=False)
-    for stray in report.files:
-        out.print(f"{stray['instrument_id']} {stray['table']}: ERROR {_stray(stray)}", markup=False)
-    for outage in report.outages:
-        told = f"{outage['instrument_id']} WARN outage without a gap ({outage['said_by']}): {outage['reason']}: {outage['error']}"
-        out.print(told, markup=False, soft_wrap=True)
-    for join in report.joins:
-        for line in _between(join):
-            out.print(
-                f"{join['instrument_id']} {join['table']} {join['from']} -> {join['to']}: {line}",
-                markup=False,
-                soft_wrap=True,
-            )
-    if report.missing_days:
-        out.print(
-            f"{counted(len(report.missing_days), 'day')} missing inside the ranges, first {report.missing_days[0]['date']}"
-        )
-    out.print(f"steps of more than a minute between trades: {report.large_gaps_over_60s}")
-    strays = f", {counted(len(report.files), 'stray file')}" if report.files else ""
-    strays += f", {counted(len(report.documents), 'damaged document')}" if report.documents else ""
-    strays += ", a change is unfinished" if report.unfinished is not None else ""
-    twice = f", {counted(report.trades_twice, 'trade')} stored on two days" if report.trades_twice else ""
-    failed = f"{counted(report.rules_failed, 'ERROR rule')} failed{strays}{twice}"
-    verdict = "[green]ok[/]" if report.ok else f"[bold red]not ok[/]: {failed}"
-    again = Counter((join["instrument_id"], join["table"]) for join in report.joins if join["ids_begin_again"])
-    for (instrument_id, table), count in again.items():
-        told = f"{instrument_id} {table}: ids begin anew on {count:,} days, so that they name no trade beyond its day"
-        out.print(told, markup=False, soft_wrap=True)
-    uncompared = sum(join["ids_shared"] is None for join in report.joins)
-    if uncompared:
-        out.print(f"ids of {uncompared} neighbouring days not compared (shared by the venue, or many: see --deep)")
-    out.print(f"{counted(len(report.days), 'day')} looked at: {verdict}")
-
-
-def _stray(stray: Mapping[str, str]) -> str:
-    said = {"overlaps": "a file that overlaps another", "unknown": "an unknown file"}
-    return f"{said.get(stray['trouble'], 'a file with ' + stray['trouble'])}: {stray['path']} ({stray['why']})"
-
-
-def _between(join: Mapping[str, Any]) -> list[str]:
-    """What is to be said of two neighbouring days."""
-
-    missing, shared = join["ids_missing"], 0 if join["ids_begin_again"] else join["ids_shared"] or 0
-    lines = [f"{missing:,} ids missing"] if missing and missing > 0 else []
-    for each in join["shared"]:
-        what = "ERROR one trade is stored on both days" if each["same_trade"] else "WARN two trades have one id"
-        rows = [f"{iso(each[f'{side}_ts_init'])}{_row(each[f'{side}_raw_row'])}" for side in ("from", "to")]
-        lines.append(f"{what}: id {each['id']} at {rows[0]} and at {rows[1]}")
-    if shared > len(join["shared"]):
-        told = f", {join['trades_twice']:,} of them one trade stored twice" if join["trades_twice"] else ""
-        lines.append(f"{shared:,} ids in all are on both days{told}")
-    return lines
-
-
-def _row(number: int | None) -> str:
-    return "" if number is None else f" (raw row {number:,})"
-
-
-def _by_table(days: "list[DayReport]") -> "list[list[DayReport]]":
-    groups: dict[tuple[str, str], list[DayReport]] = {}
-    for day in days:
-        groups.setdefault((day.instrument_id, day.table), []).append(day)
-    return list(groups.values())
-
-
-def _findings(day: "DayReport") -> list[str]:
-    found = [f"error: {day.error}"] if day.error else []
-    if day.frame_matches_verdict is False:
-        found.append("ERROR the frame is not the one that was judged (its content digest differs)")
-    if day.catalog_matches_frame is False:
-        found.append(
-            "ERROR the Nautilus file does not hold what the frame says"
-            if day.in_catalog
-            else "ERROR there is no Nautilus file of the day: run again, it is made from the frame"
-        )
-    for rule in day.rules:
-        if rule.failed:
-            numbers = ", ".join(
-                f"{name} {value}" for name, value in rule.numbers.items() if value not in (None, {}, [])
-            )
-            failed = f" ({counted(rule.rows_failed, 'row')})" if rule.rows_failed else ""
-            found.append(f"{rule.severity} {rule.name}{failed}: {numbers}")
-    return found
 
 
 def instruments_list(

@@ -4,20 +4,22 @@ import csv
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from hedgegrid_assets.cli.output import (
+    All,
     Data,
     Json,
     Quiet,
     TableName,
     Verbose,
-    cell,
     console,
     megabytes,
+    print_fitted,
     print_json,
     progress,
     say,
@@ -28,11 +30,13 @@ from hedgegrid_assets.config.paths import data_path
 from hedgegrid_assets.errors import NoDataFetched, UsageError
 from hedgegrid_assets.inspect.visible import visible
 from hedgegrid_assets.names import check_lookup
-from hedgegrid_assets.timestamps import day_end, iso, parse_day
+from hedgegrid_assets.timestamps import parse_day
+from hedgegrid_assets.wording import counted
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from hedgegrid_assets.inspect.days import DayFilter
-    from hedgegrid_assets.inspect.gaps import GapReport
     from hedgegrid_assets.inspect.trace import Trace
     from hedgegrid_assets.store import Places
 
@@ -44,8 +48,8 @@ End = Annotated[str | None, typer.Option("--end", help="First day that is not lo
 Csv = Annotated[bool, typer.Option("--csv", help="Print CSV with a header to stdout.")]
 Reason = Annotated[str | None, typer.Option("--reason", help="Only this reason.")]
 
-_SHOWN_GAPS: Final = 200
 _SHOWN_RAW: Final = 100
+_SHOWN_RANGES: Final = 6
 
 
 def gaps(
@@ -54,6 +58,7 @@ def gaps(
     table: TableName = None,
     start: Start = None,
     end: End = None,
+    each_gap: All = False,
     as_json: Json = False,
     as_csv: Csv = False,
     verbose: Verbose = False,
@@ -64,6 +69,7 @@ def gaps(
     A silence across contiguous trade ids is quiet, and no loss. Joins between days and missing days are worked out now,
     over the range asked for.
     """
+    from hedgegrid_assets.cli.gapped import show_gaps
     from hedgegrid_assets.inspect.days import judged_days, some
     from hedgegrid_assets.inspect.gaps import COLUMNS, gap_report
 
@@ -75,73 +81,8 @@ def gaps(
     elif as_csv:
         _print_csv(COLUMNS, (hole.to_dict() for hole in report.holes))
     else:
-        _show_gaps(report, catalog)
+        show_gaps(report, catalog, each_gap=each_gap)
     return 0
-
-
-def _show_gaps(report: "GapReport", catalog: Path) -> None:
-
-    out = console()
-    if report.holes:
-        table = _table(f"gaps of {catalog}", "instrument", "table", "date", "kind", "start", "end")
-        for name in ("seconds", "ids missing"):
-            table.add_column(name, justify="right")
-        table.add_column("cause")
-        for hole in report.holes[:_SHOWN_GAPS]:
-            style = "yellow" if hole.is_loss and hole.outage is None else "dim"
-            ids = "" if hole.ids_missing is None else f"{hole.ids_missing:,}"
-            from_character = 5 if hole.kind == "join" else 11
-            clock = (iso(hole.start)[from_character:23], iso(hole.end)[from_character:23])
-            if hole.end == day_end(hole.date):
-                clock = (clock[0], "24:00:00.000")
-            table.add_row(
-                cell(hole.instrument_id),
-                hole.table,
-                str(hole.date),
-                hole.kind,
-                *clock,
-                f"{hole.seconds:,.3f}",
-                ids,
-                f"[{style}]{hole.cause}[/]" + (f"; known: {cell(hole.outage.told)}" if hole.outage else ""),
-            )
-        out.print(table)
-        if len(report.holes) > _SHOWN_GAPS:
-            out.print(f"{len(report.holes) - _SHOWN_GAPS:,} more: use --csv or --json, or narrow the range")
-    sums = _table("totals", "instrument", "table")
-    for name in (
-        "days",
-        "gaps",
-        "seconds",
-        "ids missing",
-        "quiet",
-        "edges, s",
-        "ids missing between days",
-        "missing days",
-        "known",
-    ):
-        sums.add_column(name, justify="right")
-    for (instrument_id, name), found in report.by_table.items():
-        off = found.not_looked_for
-        sums.add_row(
-            cell(instrument_id),
-            name,
-            f"{found.days:,}",
-            "off" if off >= {"silences", "holes"} else f"{found.gaps:,}",
-            "off" if "silences" in off else f"{found.seconds:,.1f}",
-            "off" if "holes" in off else f"{found.ids_missing:,}",
-            "off" if "silences" in off else f"{found.quiet:,}",
-            f"{found.edge_seconds:,.1f}",
-            "off" if "holes" in off else f"{found.ids_missing_between_days:,}",
-            f"{found.missing_days:,}",
-            f"{found.known:,}",
-        )
-    out.print(sums)
-    for (instrument_id, name), found in report.by_table.items():
-        for rule, days in found.off.items():
-            out.print(f"{instrument_id} {name}: {rule} is off on {days:,} of {found.days:,} days", markup=False)
-    unlisted = sum(found.unlisted for found in report.by_table.values())
-    if unlisted:
-        out.print(f"{unlisted:,} more gaps are counted in verdicts that list the worst thousand only")
 
 
 def rejects_list(
@@ -185,8 +126,8 @@ def rejects_list(
         )
         at = "" if row["field"] is None else f" field {row['field']}"
         value = "" if row["value"] is None else f" = {row['value']}"
-        out.print(visible(f"{row['file']}:{row['line']}: {row['reason']}{at}{value} ({belongs})"), markup=False)
-        out.print(f"    {_cut(row['raw'])}", markup=False)
+        print_fitted(out, f"{row['file']}:{row['line']}: {row['reason']}{at}{value} ({belongs})", later="  ")
+        out.print(f"    {_cut(row['raw'], out)}", markup=False)
     if count > len(rows):
         out.print(f"{count - len(rows):,} more of {count:,}: use --limit, or see `hedgegrid rejects summary`")
     return 0
@@ -253,6 +194,7 @@ def rejects_summary(
     start: Start = None,
     end: End = None,
     data: Data = None,
+    each_day: All = False,
     as_json: Json = False,
     as_csv: Csv = False,
     verbose: Verbose = False,
@@ -284,22 +226,38 @@ def rejects_summary(
     if not found:
         say(f"no rejects in {catalog}")
         return 0
-    shown = _table(f"rejects of {catalog}", "belongs to", "date", "reason")
-    for name in ("rows", "first line"):
-        shown.add_column(name, justify="right")
-    shown.add_column("meaning")
-    for row in found:
-        belongs = f"{row['instrument_id']} {row['table']}" if row["instrument_id"] else f"{row['feed']}: {row['file']}"
-        shown.add_row(
-            cell(belongs), row["date"] or "", row["reason"], f"{row['count']:,}", str(row["first_line"]), row["meaning"]
-        )
     out = console()
-    out.print(shown)
-    out.print(
-        f"{by_reason.total():,} in all: "
-        + ", ".join(f"{reason} {count:,}" for reason, count in by_reason.most_common())
-    )
+    out.print(f"rejects of {catalog}", style="italic", markup=False)
+    _show_summary(out, found, each_day=each_day)
+    told_reasons = ", ".join(f"{reason} {count:,}" for reason, count in by_reason.most_common())
+    print_fitted(out, f"{by_reason.total():,} in all: {told_reasons}")
     return 0
+
+
+def _show_summary(out: "Console", found: Sequence[Mapping[str, Any]], *, each_day: bool) -> None:
+    """What each belongs to, that with the most rejects first; of a reason its days together, or each by itself."""
+    from hedgegrid_assets.inspect.spans import alike
+
+    groups = alike(found, lambda row: (row["instrument_id"], row["table"], row["feed"], row["file"]))
+    for rows in sorted(groups, key=lambda rows: -sum(row["count"] for row in rows)):
+        head = rows[0]
+        belongs = (
+            f"{head['instrument_id']} {head['table']}" if head["instrument_id"] else f"{head['feed']}: {head['file']}"
+        )
+        print_fitted(out, belongs, style="bold")
+        reasons = alike(rows, lambda row: (row["reason"], row["date"] if each_day else None))
+        for same in sorted(reasons, key=lambda each: -sum(row["count"] for row in each)):
+            print_fitted(out, f"  {_of_reason(same)}", later=" " * 6)
+
+
+def _of_reason(rows: Sequence[Mapping[str, Any]]) -> str:
+    """``zero_price: 3 rows on 2024-01-06..07, the first in line 14,415: a price of zero is no price``."""
+    from hedgegrid_assets.inspect.spans import told
+
+    days = [date.fromisoformat(row["date"]) for row in rows if row["date"]]
+    on = f" on {told(days, _SHOWN_RANGES)}" if days else ""
+    first = f", the first in line {rows[0]['first_line']}" if rows[0]["first_line"] is not None else ""
+    return f"{rows[0]['reason']}: {counted(sum(row['count'] for row in rows), 'row')}{on}{first}: {rows[0]['meaning']}"
 
 
 def trace(
@@ -424,15 +382,6 @@ def _wanted(instrument: str | None, table: str | None, start: str | None, end: s
     )
 
 
-def _table(title: str, *columns: str) -> Any:
-    from rich.table import Table
-
-    table = Table(title=cell(title), title_justify="left")
-    for name in columns:
-        table.add_column(name)
-    return table
-
-
 def _print_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
     writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
     writer.writeheader()
@@ -440,7 +389,9 @@ def _print_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Non
         writer.writerow({name: "" if value is None else value for name, value in row.items()})
 
 
-def _cut(text: str | None) -> str:
+def _cut(text: str | None, out: "Console") -> str:
     """A line that fits on a screen; control characters are told, not sent to the terminal."""
     shown = visible(text or "")
-    return shown if len(shown) <= _SHOWN_RAW else f"{shown[:_SHOWN_RAW]}… ({len(shown):,} characters)"
+    told = f"… ({len(shown):,} characters)"
+    most = min(_SHOWN_RAW, out.width - len(told) - 4) if out.is_terminal else _SHOWN_RAW
+    return shown if len(shown) <= most else f"{shown[: max(most, 20)]}{told}"

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from hedgegrid_assets.cli.backtest import show_run
-from hedgegrid_assets.cli.inspect import show_report
 from hedgegrid_assets.cli.output import (
     Data,
     Feeds,
@@ -25,6 +24,7 @@ from hedgegrid_assets.cli.output import (
 )
 from hedgegrid_assets.cli.setup import starter_root
 from hedgegrid_assets.cli.snippet import SNIPPET
+from hedgegrid_assets.cli.validated import show_report
 from hedgegrid_assets.config.paths import data_path, feeds_path
 from hedgegrid_assets.errors import FeedsFileMissing, UsageError
 from hedgegrid_assets.names import check_lookup

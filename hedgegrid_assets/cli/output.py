@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -29,6 +30,7 @@ Data = Annotated[
     Path | None,
     typer.Option("--data", help="Root of raw files and caches. Environment: HEDGEGRID_DATA; default ./data."),
 ]
+All = Annotated[bool, typer.Option("--all", help="Each day on a line of its own, instead of ranges of days alike.")]
 TableName = Annotated[str | None, typer.Option("--table", help="Only this table: {tables}, or Nautilus' name.")]
 """``{tables}`` in a help text: see ``CommandWithTables``."""
 Feeds = Annotated[
@@ -114,6 +116,19 @@ def console(*, stderr: bool = False) -> "Console":
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else said_width() or 160
     return Plain(stderr=stderr, highlight=False, soft_wrap=True, width=width)
+
+
+def print_fitted(out: "Console", text: str, *, later: str = "    ", style: str = "") -> None:
+    """A line; on a terminal it is broken between words, so that no name, day or number is cut.
+
+    In a pipe it stays one line, for those who search it, unless COLUMNS says how wide the pipe is.
+    """
+    shown = visible(text)
+    lines = [shown]
+    if out.is_terminal or said_width():
+        lines = textwrap.wrap(shown, out.width, subsequent_indent=later, break_long_words=False, break_on_hyphens=False)
+    for line in lines:
+        out.print(line, style=style or None, markup=False)
 
 
 def said_width() -> int | None:

@@ -23,6 +23,7 @@ from hedgegrid_assets.cli.output import (
 )
 from hedgegrid_assets.config.paths import data_path, feeds_path
 from hedgegrid_assets.errors import UsageError
+from hedgegrid_assets.inspect.spans import told
 from hedgegrid_assets.wording import counted
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ _RANGES: Final = 3
 _TOKENS: Final = 8
 """Columns of the shortest names of tables."""
 _FILES: Final = 5
+_WHOLE: Final = {"complete", "empty"}
 _WORK_LEFT: Final = {
     "to_look_at": ("kept out of the catalog", "bold red"),
     "not_made": ("not made yet", "yellow"),
@@ -55,6 +57,9 @@ def status(
     offline: Annotated[bool, typer.Option("--offline", help="Ask no provider what its key allows.")] = False,
     data: Data = None,
     feeds: Feeds = None,
+    in_full: Annotated[
+        bool, typer.Option("--all", help="All instruments, and all days that are not complete.")
+    ] = False,
     as_json: Json = False,
     verbose: Verbose = False,
     quiet: Quiet = False,
@@ -75,7 +80,7 @@ def status(
     if as_json:
         print_json(found.to_dict())
     elif not quiet or not found.ok:
-        _show(found)
+        _show(found, in_full=in_full)
     return 0 if found.ok else 1
 
 
@@ -93,10 +98,10 @@ def _feeds(path: Path, wanted: str | None, *, must_be_there: bool) -> "tuple[Map
     return file.feeds, [str(problem) for problem in file.problems if wanted in (None, problem.feed)], file.roots
 
 
-def _show(found: "Standing") -> None:
+def _show(found: "Standing", *, in_full: bool) -> None:
     out = console()
     for feed in found.feeds:
-        for line, style in _feed(feed):
+        for line, style in _feed(feed, in_full=in_full):
             out.print(line, style=style or None, markup=False)
     if not found.feeds:
         out.print("no feed and no day yet: hedgegrid demo, or hedgegrid replay-to-parquet --help")
@@ -128,7 +133,7 @@ type Line = tuple[str, str]
 """Text and style."""
 
 
-def _feed(feed: "FeedStanding") -> Iterator[Line]:
+def _feed(feed: "FeedStanding", *, in_full: bool) -> Iterator[Line]:
     instruments = list(dict.fromkeys(table.instrument_id for table in feed.tables))
     head = f"feed {feed.name} ({feed.source}, {feed.venue})" if feed.name else "of no feed"
     yield f"{head}: {len(instruments):,} instrument{'s' * (len(instruments) != 1)}", "bold"
@@ -136,16 +141,17 @@ def _feed(feed: "FeedStanding") -> Iterator[Line]:
         yield f"  {len(feed.waiting):,} landing files wait for an import", "yellow"
         yield from ((f"    {name}", "yellow") for name in feed.waiting[:_FILES])
     busy = {table.instrument_id for table in feed.tables if _has_todo(table)}
-    shown = sorted(instruments, key=lambda name: name not in busy)[:_INSTRUMENTS]
-    for name in instruments if len(instruments) <= _INSTRUMENTS else shown:
+    shown = sorted(instruments, key=lambda name: name not in busy)
+    shown = shown if in_full else shown[:_INSTRUMENTS]
+    for name in shown:
         its = [table for table in feed.tables if table.instrument_id == name]
         if not any(table.days or _has_todo(table) for table in its):
             yield from ((line, "dim") for line in _joined(f"  {name}", "no data"))
             continue
         yield f"  {name}", ""
         for alike in _alike(its):
-            yield from _table(alike)
-    if len(instruments) > _INSTRUMENTS:
+            yield from _table(alike, None if in_full else _RANGES)
+    if len(instruments) > len(shown):
         left = len(busy - set(shown))
         todo = f", {left:,} of them with something to do" if left else ", with nothing to do"
         yield f"  and {len(instruments) - len(shown):,} more{todo}; all with --json", "dim"
@@ -159,12 +165,12 @@ def _alike(tables: "Sequence[TableStanding]") -> "list[list[TableStanding]]":
     """Tables of which the same is to be said, together."""
     groups: dict[object, list[TableStanding]] = {}
     for table in tables:
-        said = tuple(tuple(getattr(table, name)) for name in ("days", *_WORK_LEFT))
-        groups.setdefault((said, tuple(sorted(table.statuses.items()))), []).append(table)
+        said = tuple(tuple(getattr(table, name)) for name in _WORK_LEFT)
+        groups.setdefault((said, tuple(table.said.items())), []).append(table)
     return list(groups.values())
 
 
-def _table(alike: "Sequence[TableStanding]") -> Iterator[Line]:
+def _table(alike: "Sequence[TableStanding]", most: int | None) -> Iterator[Line]:
     table = alike[0]
     counts = ", ".join(f"{count:,} {status}" for status, count in table.statuses.items())
     tokens = ", ".join(each.table.token for each in alike)
@@ -176,11 +182,19 @@ def _table(alike: "Sequence[TableStanding]") -> Iterator[Line]:
     worst = max(table.statuses, key=lambda status: list(STYLES).index(status) if status in STYLES else 99, default="")
     style = STYLES.get(worst, "bold red" if worst else "dim")
     yield from ((line, style) for line in _joined(f"    {tokens:{_TOKENS}}", counts))
-    for name, (said, style) in _WORK_LEFT.items():
-        days = getattr(table, name)
+    left = [(said, style, getattr(table, name)) for name, (said, style) in _WORK_LEFT.items()]
+    for said, style, days in (*left, *_not_whole(table)):
         if days:
-            text = f"{len(days):,} {said}: {_ranges(days)}"
+            text = f"{len(days):,} {said}: {told(days, most)}"
             yield from ((line, style) for line in _wrapped(text, " " * (6 + _TOKENS)))
+
+
+def _not_whole(table: "TableStanding") -> Iterator[tuple[str, str, Sequence[date]]]:
+    """Statuses of days that are in the catalog, and of which something is missing, worst first."""
+    for status in sorted(set(table.statuses) & set(STYLES), key=list(STYLES).index, reverse=True):
+        days = sorted(set(table.days_of(status)) - set(table.to_look_at))
+        if status not in _WHOLE:
+            yield status, STYLES[status], days
 
 
 def _joined(head: str, rest: str) -> Sequence[str]:
@@ -199,15 +213,6 @@ def _wrapped(text: str, indent: str) -> list[str]:
         break_long_words=False,
         break_on_hyphens=False,
     )
-
-
-def _ranges(days: Sequence[date]) -> str:
-    from hedgegrid_assets.housekeeping.status import ranges
-
-    found = ranges(days)
-    left = sum(each.days for each in found[_RANGES:])
-    more = f" and {left:,} day{'s' * (left != 1)} more" if left else ""
-    return ", ".join(str(each).replace(" .. ", "..") for each in found[:_RANGES]) + more
 
 
 def _runs(runs: "Runs | None") -> Iterator[Line]:

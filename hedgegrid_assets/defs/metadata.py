@@ -154,10 +154,10 @@ def of_frame(verdict: Verdict, frame: StorePath, seconds: float) -> Metadata:
     lost = [gap for gap in verdict.gaps if gap.cause.is_loss]
     counted = {
         **{name: rows[name] for name in ("rejected", "exact_duplicates", "other_symbols", "not_applicable")},
-        "gaps": len(lost),
+        "gaps": verdict.number_of_gaps - verdict.quiet,
         "gap_seconds": round(math.fsum(gap.seconds for gap in lost), 3),
         "longest_gap_seconds": max((gap.seconds for gap in lost), default=0),
-        "quiet": verdict.number_of_gaps - len(lost),
+        "quiet": verdict.quiet,
         "ids_missing": verdict.ids_missing,
     }
     return {

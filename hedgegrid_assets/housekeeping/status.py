@@ -4,7 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ from hedgegrid_assets.config.origin import Origin
 from hedgegrid_assets.errors import HedgegridError
 from hedgegrid_assets.housekeeping.converting import behind, lost
 from hedgegrid_assets.housekeeping.runs import Runs, last_runs
+from hedgegrid_assets.inspect.spans import ranges
 from hedgegrid_assets.instruments import Instrument, read_definitions
 from hedgegrid_assets.model import Channel, InstrumentDay, Remote, Table
 from hedgegrid_assets.pipeline.days import recipe_of
@@ -35,33 +36,6 @@ DAMAGED: Final = "damaged"
 """Counted among the statuses: a verdict or manifest that cannot be read."""
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
-    """Days without one left out; both ends belong to it."""
-
-    first: date
-    last: date
-
-    @property
-    def days(self) -> int:
-        """How many."""
-        return (self.last - self.first).days + 1
-
-    def __str__(self) -> str:
-        return str(self.first) if self.first == self.last else f"{self.first} .. {self.last}"
-
-
-def ranges(days: Iterable[date]) -> list[Range]:
-    """Days as ranges, in order."""
-    found: list[Range] = []
-    for day in sorted(set(days)):
-        if found and day - found[-1].last == timedelta(days=1):
-            found[-1] = Range(found[-1].first, day)
-        else:
-            found.append(Range(day, day))
-    return found
-
-
 def _dicts(days: Iterable[date]) -> list[dict[str, Any]]:
     return [{"first": str(each.first), "last": str(each.last), "days": each.days} for each in ranges(days)]
 
@@ -71,8 +45,7 @@ class TableStanding:
     """The days of one (instrument, table).
 
     Attributes:
-        days: Days with a verdict, in order.
-        statuses: Status -> how many of them.
+        said: Day with a verdict, in order -> its status.
         not_made: Raw data are there, and no verdict yet.
         stale: Made from other raw data, by older rules, or not in the catalog although they may be.
         missing: Days that are due, and neither fetched nor landed.
@@ -81,12 +54,25 @@ class TableStanding:
 
     instrument_id: str
     table: Table
-    days: Sequence[date]
-    statuses: Mapping[str, int]
+    said: Mapping[date, str]
     not_made: Sequence[date] = ()
     stale: Sequence[date] = ()
     missing: Sequence[date] = ()
     to_look_at: Sequence[date] = ()
+
+    @property
+    def days(self) -> Sequence[date]:
+        """Days with a verdict, in order."""
+        return list(self.said)
+
+    @property
+    def statuses(self) -> Mapping[str, int]:
+        """Status -> how many days have it."""
+        return Counter(self.said.values())
+
+    def days_of(self, status: str) -> Sequence[date]:
+        """Days that have it, in order."""
+        return [day for day, said in self.said.items() if said == status]
 
     def to_dict(self) -> dict[str, Any]:
         """For ``--json``: days as ranges of first and last."""
@@ -98,6 +84,7 @@ class TableStanding:
             "first": str(self.days[0]) if self.days else None,
             "last": str(self.days[-1]) if self.days else None,
             "statuses": dict(self.statuses),
+            "days_by_status": {status: _dicts(self.days_of(status)) for status in self.statuses},
             **told,
         }
 
@@ -248,19 +235,19 @@ class _Look:
         published = _published(places, self.instrument_id, self.table)
         days = places.judged_days(self.instrument_id, self.table.folder)
         outages = _outages(places, self.problems)
-        statuses: Counter[str] = Counter()
+        said: dict[date, str] = {}
         stale: list[date] = []
         to_look_at: list[date] = []
         for day in days:
             verdict = _verdict(places, self.table, InstrumentDay(self.instrument_id, day), self.problems)
-            statuses[_word(verdict and with_outages(verdict, outages))] += 1
+            said[day] = _word(verdict and with_outages(verdict, outages))
             if verdict is None or verdict.status not in catalog_stage.ACCEPTED:
                 to_look_at.append(day)
             elif day not in published or (day in raw and not self._is_current(day, verdict)):
                 stale.append(day)
         not_made = sorted(raw - set(days))
         missing = sorted(due - raw - set(days))
-        return TableStanding(self.instrument_id, self.table, days, statuses, not_made, stale, missing, to_look_at)
+        return TableStanding(self.instrument_id, self.table, said, not_made, stale, missing, to_look_at)
 
     def _is_current(self, day: date, verdict: Verdict) -> bool:
         if day not in self.noted:
@@ -320,8 +307,7 @@ def _others(places: Places, known: Sequence[FeedStanding], problems: list[str]) 
                 TableStanding(
                     instrument_id,
                     table,
-                    days,
-                    Counter(map(_word, verdicts.values())),
+                    {day: _word(verdict) for day, verdict in verdicts.items()},
                     stale=sorted(good - published),
                     to_look_at=sorted(set(days) - good),
                 )

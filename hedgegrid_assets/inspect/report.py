@@ -271,16 +271,17 @@ class _Page:
         return f"{self._number[day.instrument_id]}/{list(TABLES).index(table.name)}/{(day.date - self._first).days}"
 
     def _note(self, judged: Judged) -> list[int | float] | None:
-        """[failed rules as bits, gaps, seconds lost, ids missing, rejected, exact duplicates]; None if there is nothing."""
+        """[failed rules as bits, gaps, seconds lost, ids missing, rejected, exact duplicates, quiet]; None if there is nothing."""
         verdict = judged.verdict
         bits = self._bits(rule.name for rule in judged.failed)
         lost = [gap for gap in verdict.gaps if gap.cause.is_loss]
         numbers = [
-            verdict.number_of_gaps,
+            verdict.number_of_gaps - verdict.quiet,
             round(sum(gap.seconds for gap in lost), 1),
             verdict.ids_missing,
             verdict.rows.rejected,
             verdict.rows.exact_duplicates,
+            verdict.quiet,
         ]
         return [bits, *numbers] if bits or any(numbers) else None
 
@@ -357,6 +358,7 @@ class _Page:
                 for hole in holes[:_SHOWN_GAPS]
             ],
             "gaps_total": len(holes) + verdict.gaps_unlisted,
+            "quiet": verdict.quiet,
             "made_from": self._made_from(judged),
         }
         if verdict.rejects_by_reason:

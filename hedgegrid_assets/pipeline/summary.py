@@ -39,6 +39,8 @@ class DaySummary:
     """What a person should know of what the day has replaced."""
     reshaped: Mapping[str, int] = field(default_factory=dict)
     """Why rows out are not rows in, where they were made into others: see ``Table.reshapes``."""
+    quiet: int = 0
+    """How many of the gaps are silences in which nothing is lost."""
 
     def to_dict(self) -> dict[str, Any]:
         """For ``--json``."""
@@ -131,6 +133,7 @@ def _summary(
         off=tuple(verdict.rules_off),
         warned=tuple(rule.name for rule in verdict.failed if rule.severity is Severity.WARN),
         reshaped=verdict.reshaped,
+        quiet=verdict.quiet,
     )
 
 

@@ -120,6 +120,17 @@ class Verdict(Document, frozen=True, kw_only=True):
         return self.number_of_gaps - len(self.gaps)
 
     @property
+    def quiet(self) -> int:
+        """Gaps that are no loss: nothing happened, or the venue used the ids up itself.
+
+        Those that lose something are listed first, so that of the rest nothing is lost where a listed one loses nothing.
+        """
+        no_loss = sum(not gap.cause.is_loss for gap in self.gaps)
+        if no_loss:
+            return no_loss + self.gaps_unlisted
+        return min(self.gaps_unlisted, *self.told_of("quiet"), self.number_of_gaps)
+
+    @property
     def failed(self) -> list[RuleAnswer]:
         """The rules that failed; those that were off did neither."""
         return [rule for rule in self.rules if rule.failed]

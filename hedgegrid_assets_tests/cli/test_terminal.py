@@ -14,6 +14,7 @@ from typing import Final
 
 import pytest
 
+from hedgegrid_assets.cli import run
 from hedgegrid_assets.cli.output import console
 
 EXAMPLES: Final = Path(__file__).parents[2]
@@ -25,7 +26,11 @@ def seen(*command: str, columns: int = 80) -> str:
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
     process = subprocess.Popen(
-        [sys.executable, "-m", "hedgegrid_assets", *command], cwd=EXAMPLES, stdout=theirs, stderr=subprocess.DEVNULL
+        [sys.executable, "-m", "hedgegrid_assets", *command],
+        cwd=EXAMPLES,
+        env=dict(os.environ),  # what Python knows of: the readline that pytest imports has put COLUMNS into C's
+        stdout=theirs,
+        stderr=subprocess.DEVNULL,
     )
     os.close(theirs)
     parts = []
@@ -48,11 +53,31 @@ def test_a_summary_that_is_too_wide_for_a_table_has_a_block_a_row(catalog: Path)
     told = seen(*command, "--data", str(catalog / "data"), "--output", str(catalog / "catalog"))
     assert "…" not in told
     assert re.search(r"BTCUSDT-PERP\.SIM-CSV  table trade_tick  days 2024-01-01  status partial", told)
-    assert re.search(r"rows in 40  out 40  gaps 38", " ".join(told.split("\n    ")))
-    assert "…" not in seen("validate", str(catalog / "catalog"))
-    wide = seen("validate", str(catalog / "catalog"), columns=160)
+    assert re.search(r"rows in 40  out 40  quiet 38", " ".join(told.split("\n    ")))
+    narrow = seen("validate", str(catalog / "catalog"))
+    assert "…" not in narrow
+    assert max(map(len, narrow.splitlines())) <= 80
+    wide = seen("gaps", str(catalog / "catalog"), columns=160)
     assert "┏" in wide
     assert "trade_tick" in wide
+
+
+@pytest.mark.parametrize("command", ["validate", "gaps", "rejects list", "rejects summary", "status"])
+@pytest.mark.parametrize("more", [[], ["--all"]])
+def test_no_line_is_wider_than_a_terminal_and_no_instrument_is_cut(
+    catalog: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str, more: list[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    places = ["--catalog" if command == "status" else str(catalog / "catalog"), "--data", str(catalog / "data")]
+    places[1:1] = [str(catalog / "catalog")] if command == "status" else []
+    places = places if command != "gaps" else places[:1]
+    assert run([*command.split(), *places, *(more if command != "rejects list" else [])]) == 0
+    out = capsys.readouterr().out
+    lines = [line for line in out.splitlines() if str(catalog) not in line]
+    assert max(map(len, lines), default=0) <= 80
+    assert "…" not in "".join(line for line in lines if "characters)" not in line)
+    if command in {"validate", "gaps", "status"}:
+        assert {line.strip() for line in lines} >= {"BTCUSDT-PERP.SIM-CSV"}
 
 
 @pytest.mark.parametrize(("columns", "expected"), [("80", 80), ("", 160), ("wide", 160), ("0", 160)])

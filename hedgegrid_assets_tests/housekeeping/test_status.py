@@ -11,7 +11,7 @@ import dagster as dg
 import pytest
 
 from hedgegrid_assets.housekeeping.runs import last_runs
-from hedgegrid_assets.housekeeping.status import ranges
+from hedgegrid_assets.inspect.spans import ranges
 from hedgegrid_assets.sources.client import limits
 from hedgegrid_assets.stages.catalog.moves import Noted
 from hedgegrid_assets.store import size_of, write_document
