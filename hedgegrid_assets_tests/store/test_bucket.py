@@ -162,6 +162,18 @@ def test_a_folder_is_asked_for_once_whatever_is_asked_of_it() -> None:
     assert server.known.find("a/b/3") is not None
 
 
+def test_a_lock_of_a_part_looks_again_at_what_lies_below_it_alone() -> None:
+    server = Asked("a/BTC.X/1", "a/BTC.X-1-MINUTE/1", "a/BTC.X/rejects/1", "a/ETH.X/1")
+    folders = ["a", "a/BTC.X", "a/BTC.X-1-MINUTE", "a/BTC.X/rejects", "a/ETH.X"]
+    for folder in folders:
+        server.known.level(folder)
+    server.asked.clear()
+    server.known.forget("BTC.X")
+    for folder in folders:
+        server.known.level(folder)
+    assert server.asked == ["a/BTC.X", "a/BTC.X-1-MINUTE", "a/BTC.X/rejects"]
+
+
 def test_what_this_process_puts_and_removes_is_known_at_once() -> None:
     server = Asked("a/b/1")
     assert server.known.level("").folders == ["a"]

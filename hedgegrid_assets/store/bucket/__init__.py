@@ -230,6 +230,7 @@ class ObjectStore:
         """A server says nothing of what was not there."""
         self._found(key)
         self.remove(key)
+        self._folders.note(key, None)
 
     def drop_folder(self, key: str) -> None:
         """A bucket has none."""
@@ -282,10 +283,11 @@ class ObjectStore:
 
     @contextmanager
     def lock(self, key: str) -> Iterator[None]:
-        """Of this machine first, a file in scratch; then of all, an object."""
+        """Of this machine first, a file in scratch; then of all, an object. ``PART@day.lock`` is for what lies below a PART."""
         here = self.scratch("locks") / hashlib.sha256(key.encode()).hexdigest()[:32]
         with locked_file(here), lease(self, key, self.shown(key)):
-            self._folders.forget()
+            part, _, day = _last(key).rpartition("@")
+            self._folders.forget(part if day else "")
             yield
 
     def scratch(self, key: str) -> Path:
@@ -325,7 +327,6 @@ class ObjectStore:
         """Take an object away."""
         with asking(self.shown("")):
             again(lambda: obstore.delete(self._client, key))
-        self._folders.note(key, None)
 
     # ---------------------------------------------------------------- what it works with
 

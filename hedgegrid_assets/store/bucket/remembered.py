@@ -17,7 +17,7 @@ from hedgegrid_assets.store.disk import make_folder
 from hedgegrid_assets.store.objects import Entry, Level
 
 _YOUNG: Final = 10.0
-"""Seconds for which a folder is taken to be as it was seen; who takes a lock looks again."""
+"""Seconds for which a folder is taken to be as it was seen; who takes a lock looks again at what it is for."""
 _FOLDERS: Final = 256
 _KEEP: Final = "insert or replace into content values (?, ?, ?)"
 LARGEST: Final = 256 << 10
@@ -76,11 +76,12 @@ class Folders:
                 if known is not None and (entry is None or part not in known.folders):
                     del self._known[above]  # a folder comes with its first object, and goes with its last
 
-    def forget(self) -> None:
-        """Look again from now on."""
+    def forget(self, part: str = "") -> None:
+        """Look again from now on; below folders whose name begins with a part, if one is given."""
         with self._change:
             self._changes += 1
-            self._known.clear()
+            for folder in [folder for folder in self._known if f"/{part}" in f"/{folder}"]:
+                del self._known[folder]
 
     def _folder(self, prefix: str) -> Folder:
         with self._change:
