@@ -13,9 +13,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from benchmarks import DAY
 from hedgegrid_assets import catalog_config
@@ -23,6 +23,9 @@ from hedgegrid_assets.store import stored
 from hedgegrid_assets_tests.standins import s3
 from hedgegrid_assets_tests.standins.between import between
 from hedgegrid_assets_tests.trial_scale import Asked, Told, trial
+
+if TYPE_CHECKING:
+    from nautilus_trader.persistence.catalog import ParquetDataCatalog
 
 _HERE: Final = Path(__file__).resolve().parent.parent
 _BENCH: Final = _HERE / ".bench"
@@ -152,22 +155,27 @@ def _idle(bench: Bench) -> Iterator[Row]:
 
 
 def _query(bench: Bench) -> Iterator[Row]:
-    """A day of the days that ``_to_bucket`` has made, by Nautilus' own reader."""
+    """A day by Nautilus' own reader, which opens every file of the folder: of the days that ``_to_bucket`` has made, and a long one."""
     from nautilus_trader.persistence.catalog import ParquetDataCatalog
 
-    places = {"disk": bench.folder / "catalog", "bucket": (bench.folder / "bucket").read_text()}
-    catalogs = {name: ParquetDataCatalog(**catalog_config(place)) for name, place in places.items()}
-    day = DAY + timedelta(days=_DAYS // 2)
-    times: dict[str, list[float]] = {name: [] for name in places}
-    for number in range(4 * _ROUNDS):
-        for name, catalog in catalogs.items():
-            started = time.perf_counter()
-            found = catalog.trade_ticks([_ID], start=f"{day}", end=f"{day}T23:59:59.999999999")
-            if len(found) != _TRADES:
-                raise RuntimeError(f"{name}: {len(found)} trades of {day}, not {_TRADES}")
-            if number:  # the first one warms up
-                times[name].append(1e3 * (time.perf_counter() - started))
-    yield _row("a day of them by Nautilus' reader", min(times["disk"]), min(times["bucket"]), "ms", 1.5)
+    small = (bench.folder / "catalog", (bench.folder / "bucket").read_text(), _TRADES, DAY + timedelta(days=_DAYS // 2))
+    large = (bench.folder / "long", f"s3://{s3.new_bucket()}/long", 10 * _TRADES, DAY)
+    for place in large[:2]:
+        bench.convert(bench.file(1, large[2]), str(place), bench.server)
+    for disk, bucket, trades, day in (small, large):
+        catalogs = [ParquetDataCatalog(**catalog_config(place)) for place in (disk, bucket)]
+        on_disk, in_bucket = zip(*(_asked(catalogs, day, trades) for _ in range(4 * _ROUNDS)), strict=True)
+        yield _row(f"a day of {trades:,} trades by Nautilus' reader", min(on_disk[1:]), min(in_bucket[1:]), "ms", 1.5)
+
+
+def _asked(catalogs: "Sequence[ParquetDataCatalog]", day: date, trades: int) -> Iterator[float]:
+    """Milliseconds that each took for a day. Raises RuntimeError if it gives another number of trades."""
+    for catalog in catalogs:
+        started = time.perf_counter()
+        found = catalog.trade_ticks([_ID], start=f"{day}", end=f"{day}T23:59:59.999999999")
+        if len(found) != trades:
+            raise RuntimeError(f"{catalog.path}: {len(found)} trades of {day}, not {trades}")
+        yield 1e3 * (time.perf_counter() - started)
 
 
 def _row(what: str, disk: float, bucket: float, unit: str, budget: float | None = None) -> Row:
