@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import batched
 from typing import Any, Final
 
 from hedgegrid_assets.errors import ConversionRefused, HedgegridError
@@ -17,9 +18,21 @@ from hedgegrid_assets.stages.catalog.files import folder_in, whole_day
 from hedgegrid_assets.stages.catalog.twins import lost_twins, note_twins
 from hedgegrid_assets.stages.frames import Precisions
 from hedgegrid_assets.stages.verdict import Verdict, instrument_ids, read_verdict
-from hedgegrid_assets.store import Places, StorePath, carry, exclusive_lock, names_in, read_bytes_of, writing
+from hedgegrid_assets.store import (
+    Places,
+    StorePath,
+    carry,
+    exclusive_lock,
+    kept_folders,
+    names_in,
+    read_bytes_of,
+    synced_together,
+    writing,
+)
 from hedgegrid_assets.tables import TABLES
 
+_AT_ONCE: Final = 64
+"""Days whose folders are synced together."""
 _OF_A_CATALOG: Final = frozenset(("data", ".hedgegrid", "instruments.parquet"))
 
 type Tick = Callable[[str, int], None]
@@ -95,8 +108,10 @@ def convert_catalog(
     _define(places, target)
     _carry_outages(places, target)
     done = _Converting(places, target, compression)
-    for day, table in _judged(places):
-        tick(f"{day} {table.name}", done.day(day, table))
+    for some in batched(_judged(places), _AT_ONCE, strict=False):
+        with synced_together(), kept_folders():
+            for day, table in some:
+                tick(f"{day} {table.name}", done.day(day, table))
     left = [f"{day} {table.name}" for day, table in _unjudged(places)]
     return Converted(
         target.catalog,
@@ -198,8 +213,9 @@ class _Converting:
         """Frame, rejects and, at last, verdict."""
         at = day.instrument_id, table.folder, day.date
         verdict = self.target.verdict(*at)
-        if read_bytes_of(self.places.verdict(*at)) == read_bytes_of(verdict) and (
-            self.target.frame(*at).exists() or not self.places.frame(*at).exists()
+        if read_bytes_of(self.places.verdict(*at)) == read_bytes_of(verdict) and all(
+            place(self.target, *at).exists() or not place(self.places, *at).exists()
+            for place in (Places.frame, Places.rejects)  # of which a power cut may have lost one: see synced_together
         ):
             return False
         with writing(self.target.catalog), exclusive_lock(self.target.day_lock(day.instrument_id, day.date)):
@@ -213,7 +229,9 @@ class _Converting:
 
     def _write(self, day: InstrumentDay, table: Table, verdict: Verdict) -> int:
         catalog_stage.claim_series(self.target, day.instrument_id, table, verdict.series)
-        written = catalog_stage.write_day(self.target, day, table, verdict.precision, self.compression)
+        written = catalog_stage.write_day(
+            self.target, day, table, verdict.precision, self.compression, beside=self.places
+        )
         self.days += 1
         self.rows += written.rows
         return written.rows

@@ -12,10 +12,12 @@ from hedgegrid_assets.cli import run
 from hedgegrid_assets.housekeeping.converting import behind, convert_catalog
 from hedgegrid_assets.inspect.validation import validate_catalog
 from hedgegrid_assets.instruments import read_definitions
+from hedgegrid_assets.stages import frames
 from hedgegrid_assets.store import Places
 from hedgegrid_assets_tests.both_forms import converted, stored
 from hedgegrid_assets_tests.buckets import Bucket
 from hedgegrid_assets_tests.stages.catalog.test_files import csv_of
+from hedgegrid_assets_tests.yard import of_before
 
 ID: Final = "BTCUSDT-PERP.BINANCE"
 
@@ -230,3 +232,23 @@ def test_a_folder_of_other_files_is_no_place_for_it(home: Path, capsys: pytest.C
     assert _convert(home / "c", home / "configs") == 2
     assert "holds other files, such as mine.yaml" in capsys.readouterr().err.replace("\n", " ")
     assert [path.name for path in (home / "configs").rglob("*")] == ["mine.yaml"]
+
+
+def test_rejects_that_a_power_cut_has_taken_come_over_again(home: Path) -> None:
+    here, there = (Places.of_catalog(home / name).rejects(ID, "trade_tick", date(2024, 1, 2)) for name in ("c", "c-2"))
+    here.local().parent.mkdir(exist_ok=True)
+    here.local().write_bytes(b"rejects")
+    assert _convert("c") == 0
+    assert there.read_bytes() == b"rejects"
+
+
+def test_a_large_day_is_refused_whose_verdict_names_a_digest_that_no_file_of_its_frame_does(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frames, "ROW_GROUP", 0)
+    places, output = Places.of_catalog(home / "c"), Places.of_catalog(home / "other").catalog
+    path = places.verdict(ID, "trade_tick", date(2024, 1, 2)).local()
+    path.write_text(json.dumps(of_before(json.loads(path.read_text())) | {"content_digest": "0" * 64}))
+    done = convert_catalog(places, output, 2, lambda _what, _rows: None)
+    assert done.days == 2
+    assert next(iter(done.failed.values())).endswith("(its content digest differs)")

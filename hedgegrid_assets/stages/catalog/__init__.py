@@ -1,10 +1,9 @@
 """Stage 4: a frame with a good verdict becomes one Nautilus Parquet file, read back and compared before it appears."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from itertools import chain, islice
-from pathlib import Path
 from typing import Final
 
 import polars as pl
@@ -34,9 +33,10 @@ from hedgegrid_assets.stages.catalog.files import (
     strays,
 )
 from hedgegrid_assets.stages.catalog.generations import claim, generation_of, held_generation, refuse_other
-from hedgegrid_assets.stages.catalog.groups import Blocks, Grouped
+from hedgegrid_assets.stages.catalog.groups import Grouped
 from hedgegrid_assets.stages.catalog.installed import refuse_unfit_nautilus
 from hedgegrid_assets.stages.catalog.moves import Moves, carry_out, finish, unfinished
+from hedgegrid_assets.stages.catalog.proof import Noted, compare, needed
 from hedgegrid_assets.stages.catalog.reader import refuse_without_reader, rows_by_nautilus
 from hedgegrid_assets.stages.catalog.series import Held, change_series, read_series
 from hedgegrid_assets.stages.digest import ContentDigest
@@ -140,6 +140,7 @@ class Draft:
     ) -> None:
         self._table, self._date, self._instrument_id = table, day.date, day.instrument_id
         self._generation = generation_of(places)
+        self._noted: Noted | None = None
         self._target = schema_of(places, day, table, precisions)
         self._options = frames.parquet_options(
             self._target,
@@ -163,6 +164,11 @@ class Draft:
         self._groups = Grouped(self._table.form(self._generation).blocks)
         self._writer = pq.ParquetWriter(self.path, self._target, **self._options)
 
+    @property
+    def needed(self) -> list[str]:
+        """Columns of the frame that the file is made of."""
+        return needed(self._table, self._generation)
+
     def restart(self) -> None:
         """Forget all rows: the frame is begun anew."""
         self._writer.close()
@@ -174,8 +180,15 @@ class Draft:
         if len(part):
             arrow = nautilus.to_nautilus(self._table, part, self._target, self._instrument_id, self._generation)
             self._groups.add(self._writer, arrow)
+            if self._noted is not None:
+                self._noted.add(part, arrow)
         self._before = group.tail(1)
         self.rows += len(group)
+
+    def noting(self) -> Noted:
+        """Note from now on what the file must hold."""
+        self._noted = Noted(self._table, self._generation)
+        return self._noted
 
     def finish(self, content_digest: str) -> None:
         """All rows are there, and this is their digest; it goes into the footer."""
@@ -199,10 +212,12 @@ def write_day(
     precisions: Precisions,
     compression: str = "zstd",
     draft: Draft | None = None,
+    beside: Places | None = None,
 ) -> Written:
     """Publish one day of one table, if its stored verdict allows it and belongs to the frame at hand.
 
-    A ``draft`` that was written along with the frame saves reading it once more. Raises DayBlocked (an ERROR rule
+    A ``draft`` that was written along with the frame saves reading it once more. ``beside``: a catalog of the same frames
+    whose file may say the digest of this one, which then is not made anew. Raises DayBlocked (an ERROR rule
     failed), VerdictRefused (no verdict, or the frame is not the one that was judged), ForeignFile (another has written
     into its place), CatalogDiffers and NautilusUnfit. In each case the catalog keeps what it had.
     """
@@ -213,16 +228,20 @@ def write_day(
         refuse_others(places, day, table, schema_of(places, day, table, precisions))
         frame = places.frame(day.instrument_id, table.folder, day.date)
         final = file_of(places, day, table)
-        whole = None
+        noted = None
         if draft is None or not _is_of(draft, verdict) or sha256_of(frame) != verdict.frame_sha256:
             draft = stack.enter_context(closing(Draft(places, day, table, precisions, compression)))
-            whole = _copy(frame, table, day, draft)
+            known = None if beside is None else _known(places, beside, day, table, verdict)
+            noted = _copy(frame, table, day, draft, known)
             if not _is_of(draft, verdict):
                 raise VerdictRefused(
                     str(day), table.name, "the frame is not the one that was judged (its content digest differs)"
                 )
         target, generation = schema_of(places, day, table, precisions), generation_of(places)
-        rows = _compare(frame, table, day, draft.path, target, generation, whole)
+        if noted is not None and noted.agrees_with(draft.path, target):
+            rows = noted.rows
+        else:
+            rows = compare(frame, table, day, draft.path, target, generation)
         publish_file(draft.path, final)
         return Written(day, table, final, rows, final.size)
 
@@ -252,7 +271,7 @@ def matches_frame(places: Places, day: InstrumentDay, table: Table) -> bool:
         return False
     try:
         with reading(final, "a Nautilus file", frames.FORCED):
-            _compare(
+            compare(
                 places.frame(day.instrument_id, table.folder, day.date),
                 table,
                 day,
@@ -290,87 +309,53 @@ def _is_of(draft: Draft, verdict: Verdict) -> bool:
     return (draft.content_digest, draft.rows) == (verdict.content_digest, verdict.rows.rows_out)
 
 
-def _copy(frame: StorePath, table: Table, day: InstrumentDay, draft: Draft) -> pl.DataFrame | None:
-    """Write and digest a stored frame; gives the whole of one that is a single block, for which no thread is worth it."""
+def _known(places: Places, beside: Places, day: InstrumentDay, table: Table, verdict: Verdict) -> str | None:
+    """The digest of a large frame that has the bytes that were judged, if a file that was made of it says the same one."""
+    digest = verdict.content_digest
+    known = (
+        verdict.rows.rows_out > frames.ROW_GROUP
+        and stamped_digest(file_of(beside, day, table), day.date) == digest
+        and sha256_of(places.frame(day.instrument_id, table.folder, day.date)) == verdict.frame_sha256
+    )
+    return digest if known else None
+
+
+def _copy(frame: StorePath, table: Table, day: InstrumentDay, draft: Draft, known: str | None) -> Noted:
+    """Write a stored frame, and digest it if its digest is not ``known``; what the file must hold."""
+    noted = draft.noting()
     digest = ContentDigest(day.instrument_id, frames.later(table))
-    blocks = _judged_blocks(frame, table, day)
+    if known is not None:
+        _write(draft, _judged_blocks(frame, table, day, draft.needed))
+    else:
+        _write(draft, _judged_blocks(frame, table, day), digest)
+    draft.finish(known or digest.hexdigest())
+    return noted
+
+
+def _write(draft: Draft, blocks: Iterator[pl.DataFrame], digest: ContentDigest | None = None) -> None:
+    """Write and digest blocks; one alone is not worth a thread."""
     first = list(islice(blocks, 2))
     if len(first) < 2:
         for block in first:
             draft.add(block)
-            digest.add(block)
-    else:
-        with closing(BackgroundWriter(draft.add)) as behind, closing(prefetch(chain(first, blocks))) as ahead:
-            for block in ahead:
-                behind.put(block)
+            if digest is not None:
                 digest.add(block)
-    draft.finish(digest.hexdigest())
-    return first[0] if len(first) == 1 else None
+        return
+    with closing(BackgroundWriter(draft.add)) as behind, closing(prefetch(chain(first, blocks))) as ahead:
+        for block in ahead:
+            behind.put(block)
+            if digest is not None:
+                digest.add(block)
 
 
-def _judged_blocks(frame: StorePath, table: Table, day: InstrumentDay) -> Iterator[pl.DataFrame]:
+def _judged_blocks(
+    frame: StorePath, table: Table, day: InstrumentDay, columns: Collection[str] | None = None
+) -> Iterator[pl.DataFrame]:
     """The blocks of a frame. Raises VerdictRefused where it cannot be read any more."""
     try:
-        yield from frames.read_blocks(frame, table)
+        yield from frames.read_blocks(frame, table, columns)
     except EnvironmentFault as error:
         raise VerdictRefused(str(day), table.name, f"the frame cannot be read ({error})") from error
-
-
-def _kept_blocks(
-    frame: StorePath, table: Table, generation: int, whole: pl.DataFrame | None = None
-) -> Iterator[pl.DataFrame]:
-    """The rows of a frame that the catalog holds, and of their columns at least those that it holds."""
-    sources = [source for _, _, source in nautilus.columns(table, generation)]
-    columns = [*sources, *nautilus.deciding(table, generation)]
-    before = None
-    for block in frames.read_blocks(frame, table, columns) if whole is None else (whole,):
-        part = nautilus.kept(table, block, before, generation)
-        before = block.tail(1)
-        if len(part):
-            yield part
-
-
-def _compare(
-    frame: StorePath,
-    table: Table,
-    day: InstrumentDay,
-    temporary: Path,
-    target: pa.Schema,
-    generation: int,
-    whole: pl.DataFrame | None = None,
-) -> int:
-    """Read the new file as a stranger would, and compare it with the frame, value by value; its rows.
-
-    ``whole``: the frame, as it was read and found by its digest to be the one that was judged.
-    """
-    rows = 0
-    with pq.ParquetFile(temporary) as file, ExitStack() as stack:
-        expected: Iterator[pl.DataFrame] = _kept_blocks(frame, table, generation, whole)
-        if file.num_row_groups > 1:  # one is not worth a thread
-            expected = stack.enter_context(closing(prefetch(expected)))
-        if not file.schema_arrow.equals(target, check_metadata=False):
-            raise CatalogDiffers(str(day), table.name, "its schema is another one")
-        blocks = Blocks(file, table.form(generation).blocks)
-        for group, part in enumerate(expected):
-            block = blocks.next(len(part))
-            if block is None:
-                raise CatalogDiffers(str(day), table.name, f"it has only {file.num_row_groups} row groups")
-            try:
-                found = nautilus.from_nautilus(table, block, generation)
-            except pl.exceptions.PolarsError as error:
-                raise CatalogDiffers(str(day), table.name, f"row group {group} cannot be read ({error})") from None
-            rows += len(part)
-            wanted = nautilus.as_held(table, part[found.columns], generation).with_columns(
-                pl.col(name).cast(kind) for name, kind in found.schema.items() if isinstance(kind, pl.Decimal)
-            )
-            if not found.equals(wanted):
-                differing = [
-                    name for name in found.columns if len(found) != len(wanted) or not found[name].equals(wanted[name])
-                ]
-                raise CatalogDiffers(str(day), table.name, f"row group {group} differs in {', '.join(differing)}")
-        if rows != file.metadata.num_rows:
-            raise CatalogDiffers(str(day), table.name, f"expected {rows:,} rows, found {file.metadata.num_rows:,}")
-    return rows
 
 
 __all__ = [

@@ -114,7 +114,7 @@ def to_nautilus(
         said = dict(zip(_OWN, (instrument_id, form.cls), strict=True))
         said |= {name: text.replace("{id}", instrument_id) for name, text in form.behind.items()}
         arrays |= {
-            name: pl.repeat(text, len(frame), dtype=pl.String, eager=True).to_arrow().cast(pa.string())
+            name: to_arrow(pl.repeat(text, len(frame), dtype=pl.String, eager=True), pa.string())
             for name, text in said.items()
         }
     return pa.table([arrays[name] for name in target.names], schema=target)
@@ -127,20 +127,35 @@ def from_nautilus(table: Table, data: pa.Table, generation: int = GENERATION) ->
     """Rows of a Nautilus file in memory form, decimals at scale 16; columns that Nautilus does not keep are left out."""
     form = table.form(generation)
     raw = {column.name for column in form.columns if _CODECS[column.encoding].kind == _F16}
+    kinds = {column.name: column.dtype for column in table.columns}
+    words = {
+        column.name: _words_of(column, kinds[column.made_from])
+        for column in form.columns
+        if column.encoding is Encoding.WORD
+    }
     found: dict[str, Any] = {}
     for name in data.column_names:
         chunks = data.column(name)
         column = chunks.chunk(0) if chunks.num_chunks == 1 else chunks.combine_chunks()  # which copies
-        found[name] = _as_decimals(column) if name in raw else column
+        column = _as_decimals(column) if name in raw else column
+        found[name] = _as_codes(column, words[name]) if name in words else column
     frame = pl.from_arrow(pa.table(found))
     assert isinstance(frame, pl.DataFrame)
-    kinds = {column.name: column.dtype for column in table.columns}
     back = [each for column in form.columns for each in _CODECS[column.encoding].read(column, kinds)]
     return frame.select(*(pl.col(name).cast(pl.Int64) for name in _TIMES), *back)
 
 
 def _as_decimals(column: pa.Array) -> pa.Array:
     return pa.Array.from_buffers(pa.decimal128(38, 16), len(column), [None, column.buffers()[1]], offset=column.offset)
+
+
+def _as_codes(column: pa.DictionaryArray, words: pl.Series) -> pa.Array:
+    """The numbers of words in the frame's order, whatever the order of a file is; null for a word that is not known."""
+    there = column.dictionary.to_pylist()
+    if there == words.to_list():
+        return column.indices.view(pa.uint8())
+    codes = pl.Series(there, dtype=pl.String).cast(pl.Enum(words), strict=False).to_physical().cast(pl.UInt8)
+    return codes.gather(pl.Series(column.indices)).to_arrow()  # pyarrow's own way imports pandas
 
 
 # ---------------------------------------------------------------- encodings
@@ -214,8 +229,8 @@ def _json_decimal(series: pl.Series) -> pa.Array:
 def _text(series: pl.Series) -> pa.Array:
     if isinstance(series.dtype, pl.Decimal):
         texts = series.cast(pl.Decimal(38, max(series.dtype.scale, 1))).cast(pl.String)
-        return texts.str.strip_chars_end("0").str.strip_chars_end(".").to_arrow().cast(pa.string())
-    return series.cast(pl.String).to_arrow().cast(pa.string())
+        return to_arrow(texts.str.strip_chars_end("0").str.strip_chars_end("."), pa.string())
+    return to_arrow(series.cast(pl.String), pa.string())
 
 
 def _words_of(column: NautilusColumn, dtype: pl.DataType) -> pl.Series:
@@ -228,12 +243,6 @@ def _words(frame: pl.DataFrame, column: NautilusColumn) -> pa.Array:
     series = frame[column.made_from]
     codes = series.to_physical().cast(pl.Int8).rechunk().to_arrow()
     return pa.DictionaryArray.from_arrays(codes, to_arrow(_words_of(column, series.dtype), pa.string()))
-
-
-def _of_words(column: NautilusColumn, kinds: Mapping[str, pl.DataType]) -> Iterable[pl.Expr]:
-    dtype = kinds[column.made_from]
-    codes = pl.col(column.name).cast(pl.Enum(_words_of(column, dtype))).to_physical()
-    yield codes.cat.to(dtype).alias(column.made_from)
 
 
 def _levels(frame: pl.DataFrame, column: NautilusColumn) -> pa.Array:
@@ -279,11 +288,12 @@ _LEVEL: Final = pa.struct(
     ]
 )
 _LEVELS: Final = pa.list_(pa.field("item", _LEVEL, nullable=False))
+_CODES: Final = _as(pa.uint8(), _code, lambda column, dtype: column.cat.to(dtype))
 _CODECS: Final[Mapping[Encoding, _Codec]] = {
     Encoding.RAW16: _as(_F16, _fixed16, _as_it_is),
     Encoding.DECIMAL: _as(pa.decimal128(38, 16), _decimals, _as_it_is),
-    Encoding.CODE: _as(pa.uint8(), _code, lambda column, dtype: column.cat.to(dtype)),
-    Encoding.WORD: _Codec(pa.dictionary(pa.int8(), pa.string()), _words, _of_words),
+    Encoding.CODE: _CODES,
+    Encoding.WORD: _Codec(pa.dictionary(pa.int8(), pa.string()), _words, _CODES.read),
     Encoding.ID: _as(pa.string(), _id, _as_it_is),
     Encoding.JSON_DECIMAL: _as(
         pa.binary(), _json_decimal, lambda column, dtype: column.cast(pl.String).str.strip_chars('"').cast(dtype)

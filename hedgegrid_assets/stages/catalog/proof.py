@@ -1,0 +1,115 @@
+"""The proof that a Nautilus file holds what its frame says: it is read as a stranger would, and compared value by value."""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from hedgegrid_assets.errors import CatalogDiffers
+from hedgegrid_assets.model import InstrumentDay, Table
+from hedgegrid_assets.stages import frames
+from hedgegrid_assets.stages.catalog import nautilus
+from hedgegrid_assets.stages.catalog.groups import Blocks
+from hedgegrid_assets.store import StorePath, prefetch
+
+
+class Noted:
+    """What a file must hold, noted while a frame is copied, so that it need not be read once more: of each block its rows and a hash of their values."""
+
+    def __init__(self, table: Table, generation: int) -> None:
+        self._table, self._generation = table, generation
+        self._kinds: pl.Schema | None = None
+        self.blocks: list[tuple[int, bytes]] = []
+
+    def add(self, part: pl.DataFrame, written: pa.Table) -> None:
+        """Take the next rows, as the frame has them; of what is written of them only the kinds of columns count."""
+        if self._kinds is None:
+            self._kinds = nautilus.from_nautilus(self._table, written.slice(0, 1), self._generation).schema
+        self.blocks.append((len(part), _hash_of(_as_read(self._table, part, self._kinds, self._generation))))
+
+    @property
+    def rows(self) -> int:
+        """Of all blocks."""
+        return sum(rows for rows, _ in self.blocks)
+
+    def agrees_with(self, path: Path, target: pa.Schema) -> bool:
+        """The file holds these values, and none besides; ``compare`` tells where it does not."""
+        with pq.ParquetFile(path) as file, ExitStack() as stack:
+            if not file.schema_arrow.equals(target, check_metadata=False) or file.metadata.num_rows != self.rows:
+                return False
+            blocks = Blocks(file, self._table.form(self._generation).blocks)
+            found: Iterator[pa.Table | None] = (blocks.next(rows) for rows, _ in self.blocks)
+            if file.num_row_groups > 1:  # one is not worth a thread
+                found = stack.enter_context(closing(prefetch(found)))
+            return all(self._is(block, *noted) for block, noted in zip(found, self.blocks, strict=True))
+
+    def _is(self, block: pa.Table | None, rows: int, noted: bytes) -> bool:
+        if block is None or len(block) != rows:
+            return False
+        try:
+            found = nautilus.from_nautilus(self._table, block, self._generation)
+        except pl.exceptions.PolarsError:
+            return False
+        return _hash_of(found) == noted
+
+
+def _hash_of(rows: pl.DataFrame) -> bytes:
+    """Of 64 bits of each row, in order; the same in one process only."""
+    return hashlib.sha256(rows.hash_rows().to_numpy().data).digest()
+
+
+def _as_read(table: Table, part: pl.DataFrame, kinds: pl.Schema, generation: int) -> pl.DataFrame:
+    """Rows of a frame as they come back from the file, whose columns have these kinds."""
+    return nautilus.as_held(table, part[kinds.names()], generation).with_columns(
+        pl.col(name).cast(kind) for name, kind in kinds.items() if isinstance(kind, pl.Decimal)
+    )
+
+
+def needed(table: Table, generation: int) -> list[str]:
+    """Columns of a frame that a file is made of, and those that decide what it holds."""
+    sources = [source for _, _, source in nautilus.columns(table, generation)]
+    return [*sources, *nautilus.deciding(table, generation)]
+
+
+def compare(frame: StorePath, table: Table, day: InstrumentDay, path: Path, target: pa.Schema, generation: int) -> int:
+    """Compare a file with the stored frame, value by value; its rows. Raises CatalogDiffers, which says where."""
+    rows = 0
+    with pq.ParquetFile(path) as file, ExitStack() as stack:
+        expected: Iterator[pl.DataFrame] = _kept_blocks(frame, table, generation)
+        if file.num_row_groups > 1:  # one is not worth a thread
+            expected = stack.enter_context(closing(prefetch(expected)))
+        if not file.schema_arrow.equals(target, check_metadata=False):
+            raise CatalogDiffers(str(day), table.name, "its schema is another one")
+        blocks = Blocks(file, table.form(generation).blocks)
+        for group, part in enumerate(expected):
+            block = blocks.next(len(part))
+            if block is None:
+                raise CatalogDiffers(str(day), table.name, f"it has only {file.num_row_groups} row groups")
+            try:
+                found = nautilus.from_nautilus(table, block, generation)
+            except pl.exceptions.PolarsError as error:
+                raise CatalogDiffers(str(day), table.name, f"row group {group} cannot be read ({error})") from None
+            rows += len(part)
+            wanted = _as_read(table, part, found.schema, generation)
+            if not found.equals(wanted):
+                differing = [
+                    name for name in found.columns if len(found) != len(wanted) or not found[name].equals(wanted[name])
+                ]
+                raise CatalogDiffers(str(day), table.name, f"row group {group} differs in {', '.join(differing)}")
+        if rows != file.metadata.num_rows:
+            raise CatalogDiffers(str(day), table.name, f"expected {rows:,} rows, found {file.metadata.num_rows:,}")
+    return rows
+
+
+def _kept_blocks(frame: StorePath, table: Table, generation: int) -> Iterator[pl.DataFrame]:
+    """The rows of a frame that the catalog holds, and of their columns at least those that it holds."""
+    before = None
+    for block in frames.read_blocks(frame, table, needed(table, generation)):
+        part = nautilus.kept(table, block, before, generation)
+        before = block.tail(1)
+        if len(part):
+            yield part
