@@ -6,6 +6,7 @@
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -96,6 +97,13 @@ def answers(image: Image, command: list[str]) -> bool:
         process.wait()
 
 
+def free_port() -> int:
+    """That of the image may be another's here."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
 def main() -> int:
     """All steps, then the command."""
     found: Mapping[str, str] = {}
@@ -105,7 +113,8 @@ def main() -> int:
             found = {**found, word: rest}
             image.do(word, rest)
         command = re.findall(r'"([^"]*)"', found["CMD"])
-        return 0 if answers(image, ["127.0.0.1" if word == "0.0.0.0" else word for word in command]) else 1
+        here = {"0.0.0.0": "127.0.0.1", "3030": str(free_port())}
+        return 0 if answers(image, [here.get(word, word) for word in command]) else 1
 
 
 if __name__ == "__main__":

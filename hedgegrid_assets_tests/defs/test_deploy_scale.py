@@ -215,6 +215,13 @@ def test_the_image_is_of_the_locked_packages_and_runs_as_nobody() -> None:
     assert re.search(r"^USER (?!0\b|root\b)", text, re.MULTILINE)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_steps_of_the_image_run_and_its_command_answers() -> None:
+    done = subprocess.run([sys.executable, str(ROOT / "scripts/image.py")], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2_000:]
+
+
 def test_the_image_is_linted() -> None:
     program = shutil.which("hadolint") or shutil.which("hadolint", path=Path(sys.executable).parent)
     if program is None:
