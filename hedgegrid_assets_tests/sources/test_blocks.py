@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
+from hedgegrid_assets.batch import line_ends, lists_of_texts
 from hedgegrid_assets.dialect import Dialect
 from hedgegrid_assets.model import Channel, Source
 from hedgegrid_assets.sources import SOURCES, archive, bybit, csv, okx, synthetic, tardis, websocket
@@ -403,3 +404,12 @@ def test_synthetic_days_are_the_same_in_blocks_of_48_bytes(channel: str, tmp_pat
     assert fetch is not None
     day = b"".join(fetch({"trades_per_day": 2_000}, "BTCUSDT", reader.made_of, DAY) or ())
     assert_same(b"".join(day.splitlines(keepends=True)[:60]), reader, tmp_path)
+
+
+@pytest.mark.parametrize("around", [0, 1, 2])
+def test_line_ends_and_lists_are_counted_also_where_they_lie_across_what_is_looked_at_at_once(around: int) -> None:
+    at_once = 1 << 17
+    data = b"x" * (at_once - around) + b'["\n' + b"y" * (2 * at_once) + b'[\n["["\n["'
+
+    assert (line_ends(data), lists_of_texts(data)) == (data.count(b"\n"), data.count(b'["'))
+    assert (line_ends(b""), lists_of_texts(b"")) == (0, 0)
