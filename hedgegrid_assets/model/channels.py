@@ -51,15 +51,20 @@ class Shape(Protocol):
     """Makes the rows of one day of a table of those of another, or of its own as the source has them."""
 
     @property
+    def decided(self) -> bool:
+        """What was seen is enough to make rows as they come, in stored order."""
+        ...
+
+    @property
     def undo(self) -> Undoes | None:
-        """Takes back what was made; not None: what was seen is enough to make rows as they come, in stored order."""
+        """Takes back what was made; None: it cannot."""
         ...
 
     def resume(self, states: Mapping[str, Any], start_ns: int) -> None:
         """Begin a day at ``start_ns`` with what the counters of the day before have handed on; before any rows."""
 
     def see(self, rows: pl.DataFrame) -> None:
-        """Rows come by, each before it is taken; all of them before the first is, as long as nothing can be undone.
+        """Rows come by, each before it is taken; all of them before the first is, as long as it is not ``decided``.
 
         Until then in any order, some maybe twice.
         """

@@ -250,6 +250,7 @@ class _Bars:
     A period without trades has none: no price is made up.
     """
 
+    decided: Final = True
     undo: Final[None] = None
 
     def __init__(self, period_ns: int) -> None:

@@ -315,9 +315,14 @@ class _Events:
             self._start, self._started = start_ns, True
 
     @property
+    def decided(self) -> bool:
+        """From the first snapshot on: whether there is any decides what becomes of the rows before it."""
+        return self._any_snapshot
+
+    @property
     def undo(self) -> Undoes | None:
-        """From the first snapshot on, where none changes what was told before it."""
-        return self._undone if self._any_snapshot and not self._resumed else None
+        """None where snapshots leave rows out, or tell some again, and where a day goes on from the one before."""
+        return None if self._resumed else self._undone
 
     def _undone(self, made: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
         for rows in made:

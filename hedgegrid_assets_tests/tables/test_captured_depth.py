@@ -143,6 +143,20 @@ def test_a_snapshot_older_than_the_stream_is_told_as_a_break() -> None:
     assert rule("sequence_continuous")["numbers"]["breaks"] == 1
 
 
+@pytest.mark.parametrize("late", [1, 4])
+def test_messages_that_stand_in_the_file_too_late_make_the_same_book(
+    late: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = [update(number, [(str(90 + number), "1")]) for number in range(1, 9)]
+    lines.insert(3, snapshot(30, 3.5, BIDS, ASKS))
+    assert replay(*lines, more=("--output", "in-order")) == 0
+    monkeypatch.setattr("hedgegrid_assets.store.blocks.BLOCK_BYTES", 256)  # the book is made when the late one comes
+    assert replay(*lines[:late], *lines[late + 1 :], lines[late]) == 0
+    assert told() == told("in-order")
+    assert rule("nothing_cleaned")["numbers"]["out_of_order"] == 1
+    assert rule("rows_conserved")["numbers"]["reshaped"] == {"before_snapshot": -3, "clears": 1, "told_again": 2}
+
+
 def test_a_message_that_came_twice_after_a_reconnect_is_one() -> None:
     lines = [snapshot(10, 0.5, BIDS, ASKS), *(update(number, [("97", f"{number}")]) for number in (1, 2, 3))]
     assert replay(*lines, update(2, [("97", "2")], at=3.5), update(3, [("97", "3")], at=3.6)) == 0

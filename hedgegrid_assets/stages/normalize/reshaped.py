@@ -1,37 +1,41 @@
 """Rows of which others are made: they wait on disk until the day's order is known."""
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import polars as pl
 
-from hedgegrid_assets.model import Shape
+from hedgegrid_assets.model import Shape, Undoes
 from hedgegrid_assets.store import Spool
 
 
 class Reshaped:
-    """Rows in stored order, and what a shape makes of them: once all are there, or at once if the shape needs no later ones.
+    """Rows in stored order, and what a shape makes of them: as they come, once it has seen enough.
 
-    Memory holds a block. ``at_once``: it may do so.
+    Memory holds a block. All rows stay on disk, to be asked for and given back, unless the shape itself takes back what it
+    made and nobody asks for them (``unasked``).
     """
 
-    def __init__(self, folder: Path, shape: Shape, *, at_once: bool = False) -> None:
-        self._shape, self._spool, self._at_once = shape, Spool(folder), at_once
+    def __init__(self, folder: Path, shape: Shape, *, unasked: bool = False) -> None:
+        self._shape, self._spool, self._unasked = shape, Spool(folder), unasked
         self._begun = False
+        self._undo: Undoes | None = None
 
     def add(self, frame: pl.DataFrame) -> Iterator[pl.DataFrame]:
         """Take rows; those that are made now."""
         self._shape.see(frame)
+        if self._undo is None:
+            self._spool.append(frame)
         if self._begun:
             yield self._shape.add(frame)
-            return
-        self._spool.append(frame)
-        if self._at_once and self._shape.undo is not None:
+        elif self._shape.decided:
             self._begun = True
+            self._undo = self._shape.undo if self._unasked else None
             yield from map(self._shape.add, self._spool)
 
     def __iter__(self) -> Iterator[pl.DataFrame]:
-        """All rows, as they came; not where they are made at once."""
+        """All rows, as they came; not where they are ``unasked``."""
         return iter(self._spool)
 
     def complete(self) -> Iterator[pl.DataFrame]:
@@ -48,9 +52,12 @@ class Reshaped:
 
     def take_back(self, made: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
         """Give back all rows, one block after the other; ``made``: of which these were made. It is of no use any more."""
-        undo = self._shape.undo if self._begun else None
         try:
-            yield from self._spool if undo is None else self._undone(undo(made))
+            if self._undo is not None:
+                yield from self._undone(self._undo(made))
+            else:
+                deque(made, maxlen=0)  # it is done with only when all was taken
+                yield from self._spool
         finally:
             self.close()
 

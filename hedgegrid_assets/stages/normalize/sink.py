@@ -72,7 +72,7 @@ class DayFrame:
             before = handed_on(self._places, self._table, self._day, self._recipe.channel.series)
             if before is not None:
                 made.resume(before.states, day_start(self._day.date))
-            return Reshaped(folder, made, at_once=each)
+            return Reshaped(folder, made, unasked=each)
         return LastRows(folder, self._table.whole_day, day_end(self._day.date)) if self._table.whole_day else None
 
     def _rules_made_of(self) -> DayRules | None:
