@@ -29,7 +29,8 @@ from hedgegrid_assets.sources.formats.binance.rows import decode_unfolded
 from hedgegrid_assets.sources.formats.binance.text import Lines, lines_of
 from hedgegrid_assets.sources.formats.lines import numbered
 from hedgegrid_assets.store import bytes_of, line_array
-from hedgegrid_assets.tables.order_book_deltas import IN_STREAM, columns_of
+from hedgegrid_assets.tables.order_book_deltas import columns_of
+from hedgegrid_assets.tables.rules.events import IN_STREAM
 from hedgegrid_assets.timestamps import nanoseconds
 
 NUMBER: Final = "([0-9]{1,18})(?:[,}]|$)"

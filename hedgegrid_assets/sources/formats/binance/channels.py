@@ -7,8 +7,9 @@ import polars as pl
 from hedgegrid_assets.model import Channel, Field, Identity, TableMapping
 from hedgegrid_assets.tables.bar import OHLCV, PUBLISHED, made_of_trades
 from hedgegrid_assets.tables.funding_rate_update import RATE_DECIMALS
-from hedgegrid_assets.tables.order_book_deltas import BY_LINE, columns_of
+from hedgegrid_assets.tables.order_book_deltas import columns_of
 from hedgegrid_assets.tables.quote_tick import QUOTED
+from hedgegrid_assets.tables.rules.events import BY_LINE
 from hedgegrid_assets.tables.rules.sides import order_side
 from hedgegrid_assets.tables.trade_tick import side
 from hedgegrid_assets.timestamps import nanoseconds
