@@ -1,15 +1,13 @@
 """What ``docs/reading.md`` tells readers of frames is tried: its code runs, on a catalog of two days."""
 
 import asyncio
-import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hedgegrid_assets import run_pipeline
-
-PAGE = Path(__file__).parent.parent / "docs" / "reading.md"
+from hedgegrid_assets_tests.pages import runnable
 
 
 def test_the_examples_run_and_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,8 +27,9 @@ def test_the_examples_run_and_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         )
     )
     names: dict[str, Any] = {}
-    for code in re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE):
-        exec(compile(code, str(PAGE), "exec"), names)
+    for block in runnable("docs/reading.md"):
+        assert block.language == "python"
+        exec(compile(block.text, f"{block.page}:{block.line}", "exec"), names)
     rows = {len(names["by_pandas"]), len(names["by_arrow"]), len(names["by_duckdb"].fetchall())}
     assert rows == {names["every_day"].collect().height}
     assert names["turnover"]["rounded"].sum() != names["by_sql"]

@@ -3,7 +3,6 @@
 import gzip
 import json
 import re
-import shlex
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,9 @@ import pytest
 
 from hedgegrid_assets import read_frame
 from hedgegrid_assets.cli import run
+from hedgegrid_assets.config.feeds import read_feeds
+from hedgegrid_assets_tests import pages
+from hedgegrid_assets_tests.pages import runnable
 
 PAGE = Path(__file__).parent.parent / "docs/recording.md"
 ID = "BTCUSDT-PERP.BINANCE"
@@ -47,8 +49,7 @@ def times() -> list[int]:
 
 def commands() -> list[list[str]]:
     """The commands of the page that are run, in order."""
-    blocks = re.findall(r"^```bash\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE)
-    return [shlex.split(block)[1:] for block in blocks]
+    return [words[1:] for block in runnable("docs/recording.md") for words in pages.commands(block)]
 
 
 @pytest.fixture(autouse=True)
@@ -84,3 +85,17 @@ def test_a_file_of_cryptofeeds_raw_capture_is_read_and_its_own_lines_are_account
     assert f"lines {2 * COUNT + 2} = placed {2 * COUNT} + header 0 + other 1 + unplaced 1" in told.out
     assert "broken_json" in told.err
     assert [len(read_frame(ID, name)) for name in ("trades", "mark", "index", "funding")] == [COUNT] * 4
+
+
+def test_the_two_commands_are_all_that_the_page_runs() -> None:
+    assert [words[0] for words in commands()] == ["replay-to-parquet"] * 2
+
+
+def test_the_landing_pattern_of_the_page_is_one_that_a_feed_takes(folder: Path) -> None:
+    (pattern,) = re.findall(r"`(landing: [^`]+)`", PAGE.read_text())
+    path = folder / "feeds.yaml"
+    keys = "source: websocket, venue: BINANCE, symbols: [BTCUSDT], start: 2024-01-01, tables: [trade_tick]"
+    keys += ", instruments: {BTCUSDT: {price_precision: 2, size_precision: 3, mark_precision: 8}}"
+    path.write_text(f"version: 1\nfeeds:\n  captures: {{{keys}, {pattern}}}\n")
+    assert not read_feeds(path).problems
+    assert list(read_feeds(path).feeds) == ["captures"]

@@ -16,6 +16,7 @@ from hedgegrid_assets.model import InstrumentDay
 from hedgegrid_assets.stages.verdict import read_verdict
 from hedgegrid_assets.store import Places
 from hedgegrid_assets.tables import TOKENS
+from hedgegrid_assets_tests.pages import runnable
 
 ROOT: Final = Path(__file__).parents[2]
 FOLDER: Final = ROOT / "examples/guide"
@@ -31,7 +32,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def blocks() -> list[str]:
-    return _BLOCK.findall((FOLDER / "README.md").read_text())
+    return [block.text for block in runnable("examples/guide/README.md")]
 
 
 @pytest.mark.skipif(not GUIDE.exists(), reason="the guide is not beside this clone")
