@@ -69,6 +69,10 @@ class WatchesCut(Protocol):
         """All lines of a day went through: its file has this sum and so many bytes."""
         ...
 
+    def saw(self, day: date, sha256: str) -> bool:
+        """A file of a day with this sum was sealed a moment ago, here or by another of the same run."""
+        ...
+
     def close(self) -> None:
         """Forget what is not sealed: the file is cut once more, or not at all."""
         ...

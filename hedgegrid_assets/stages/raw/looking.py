@@ -89,9 +89,10 @@ class Ahead:
     def watch(self, channel: Channel, symbol: str, folder: Path) -> "Watch":
         """For a source that cuts a file of a symbol; rows wait in files in ``folder``, that have no name."""
         days = {key.day for key in self._wanted if (key.channel, key.symbol) == (channel.name, symbol)}
-        return Watch(self._source, channel, days, folder, lambda day, seen: self._keep(channel, symbol, day, seen))
+        return Watch(self, symbol, self._source, channel, days, folder)
 
-    def _keep(self, channel: Channel, symbol: str, day: date, seen: Seen) -> None:
+    def keep(self, channel: Channel, symbol: str, day: date, seen: Seen) -> None:
+        """What was seen of a day, in the place of what was seen of it before."""
         before = self._seen.pop(key := RawKey(channel.name, symbol, day), None)
         if before is not None:
             before.close()
@@ -105,6 +106,11 @@ class Ahead:
             return None
         return seen
 
+    def has(self, key: RawKey, sha256: str) -> bool:
+        """What was seen of a day whose file has this sum is still to be asked for."""
+        seen = self._seen.get(key)
+        return seen is not None and seen.sha256 == sha256
+
     def close(self) -> None:
         """Forget what nobody has asked for."""
         while self._seen:
@@ -116,13 +122,15 @@ class Watch:
 
     def __init__(
         self,
+        ahead: Ahead,
+        symbol: str,
         source: Source,
         channel: Channel,
         days: Collection[date],
         folder: Path,
-        keep: Callable[[date, Seen], None],
     ) -> None:
-        self._source, self._channel, self._days, self._folder, self._keep = source, channel, days, folder, keep
+        self._ahead, self._symbol, self._source, self._channel = ahead, symbol, source, channel
+        self._days, self._folder = days, folder
         self._seen: dict[date, Seen] = {}
 
     def through(self, pieces: Iterable[tuple[date, Block]], dialect: Dialect) -> Generator[tuple[date, Block]]:
@@ -150,7 +158,11 @@ class Watch:
         seen = self._seen.pop(day, None)
         if seen is not None:
             seen.sha256, seen.bytes = sha256, size
-            self._keep(day, seen)
+            self._ahead.keep(self._channel, self._symbol, day, seen)
+
+    def saw(self, day: date, sha256: str) -> bool:
+        """See ``WatchesCut``."""
+        return self._ahead.has(RawKey(self._channel.name, self._symbol, day), sha256)
 
     def close(self) -> None:
         """Forget what is not sealed."""

@@ -5,6 +5,7 @@ import random
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import polars as pl
@@ -14,6 +15,7 @@ from msgspec import structs
 from hedgegrid_assets.batch import Batch
 from hedgegrid_assets.model import Download
 from hedgegrid_assets.sources.archive import SOURCE, splitting
+from hedgegrid_assets.sources.archive import days as days_of_archive
 from hedgegrid_assets.sources.archive.archives import ARCHIVES
 from hedgegrid_assets.sources.archive.days import ArchiveDay, download
 from hedgegrid_assets.sources.archive.files import Place, Proof
@@ -271,3 +273,23 @@ def test_lines_that_are_damaged_in_the_cache_are_cut_out_again(damage: str, tmp_
     received = download(wanted, tmp_path / "work", None)
     assert received.path.read_bytes() == part.read_bytes() == whole
     assert received.origin["sha256"] == hashlib.sha256(whole).hexdigest()
+
+
+def test_a_part_that_was_cut_in_this_run_is_not_read_once_more(
+    ahead: Ahead, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its sum was taken while it was written; who has not seen it, in another run, takes it again."""
+    split(tmp_path, "\n".join(rising()).encode(), ahead.watch(CHANNEL, "BTCUSDT", tmp_path))
+    read: list[Path] = []
+    identity_of = days_of_archive._identity
+
+    def identity(path: Path) -> dict[str, Any]:
+        read.append(path)
+        return identity_of(path)
+
+    monkeypatch.setattr(days_of_archive, "_identity", identity)
+    received = download(at_hand(tmp_path), tmp_path / "work", None, ahead.watch(CHANNEL, "BTCUSDT", tmp_path))
+    assert read == []
+    assert identity_of(received.path)["sha256"] == received.origin["sha256"]
+    download(at_hand(tmp_path), tmp_path / "work", None, Ahead(SOURCE, []).watch(CHANNEL, "BTCUSDT", tmp_path))
+    assert len(read) == 1
