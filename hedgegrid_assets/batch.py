@@ -139,6 +139,8 @@ class Decoded:
         faults: ``name`` (of a field) and ``raw_row, reason, field, value``: values of ``rows`` that cannot be read, and
             are null there. They concern only the tables that the field is used by.
         without_rows: Lines of the channel that rightly give no row.
+        hollow: A field that all rows have but those of lines that should give none, and are there for their numbers; None:
+            there are none of these.
     """
 
     rows: "pl.DataFrame"
@@ -146,6 +148,7 @@ class Decoded:
     odd: int = 0
     faults: "pl.DataFrame | None" = None
     without_rows: int = 0
+    hollow: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

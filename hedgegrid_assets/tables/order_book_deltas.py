@@ -240,7 +240,7 @@ ORDER_BOOK_DELTAS: Final = Table(
         Column(
             "previous",
             pl.Int64(),
-            "number of the message before it (Binance pu, at spot U - 1)",
+            "number of the message before it (Binance pu, at spot U - 1), those that change no level passed over",
             nullable=True,
             rises=True,
         ),

@@ -10,7 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hedgegrid_assets.sources.formats.binance.channels import channels
-from hedgegrid_assets.sources.formats.binance.levels import decimals_in, short_levels, typed_levels
+from hedgegrid_assets.sources.formats.binance.levels import (
+    decimals_in,
+    short_levels,
+    typed_levels,
+    with_hollow,
+    without_levels,
+)
 from hedgegrid_assets.sources.formats.decimals import most_decimals
 
 type Level = tuple[str, str]
@@ -40,7 +46,7 @@ def told(messages: Sequence[tuple[Sequence[Level], Sequence[Level]]]) -> pl.Data
 @settings(deadline=None)
 @given(_MESSAGES)
 def test_each_level_is_typed_bids_before_asks(messages: list[tuple[list[Level], list[Level]]]) -> None:
-    rows, rejects, without = typed_levels(told(messages))
+    rows, rejects = typed_levels(told(messages))
     assert rows.select("line", "side", "price", "size").rows() == [
         (10 * number, side, Decimal(price), Decimal(size))
         for number, (bids, asks) in enumerate(messages)
@@ -48,7 +54,11 @@ def test_each_level_is_typed_bids_before_asks(messages: list[tuple[list[Level], 
         for price, size in levels
     ]
     assert not len(rejects)
-    assert without == sum(not bids and not asks for bids, asks in messages)
+    empty = without_levels(told(messages))
+    assert len(empty) == sum(not bids and not asks for bids, asks in messages)
+    both = with_hollow(rows, empty)
+    assert both.filter(pl.col("price").is_not_null()).equals(rows)
+    assert both["line"].is_sorted()
 
 
 @settings(deadline=None)
@@ -67,14 +77,14 @@ def test_levels_that_are_known_are_not_read_again_and_others_stand_between_them(
     known = short_levels(every.filter(pl.col("line") != 10))
     assert known is not None
     assert short_levels(every) is None
-    rows, _, _ = typed_levels(every, known)
-    alone, _, _ = typed_levels(every)
+    rows, _ = typed_levels(every, known)
+    alone, _ = typed_levels(every)
     assert rows.select("line", "price", "size").rows() == alone.select("line", "price", "size").rows()
 
 
 def test_levels_of_lines_that_were_refused_are_left_out() -> None:
     every = told([([("1.5", "2")], []), ([], [("9", "1.25")])])
-    rows, _, _ = typed_levels(every.tail(1), short_levels(every))
+    rows, _ = typed_levels(every.tail(1), short_levels(every))
     assert rows["price"].to_list() == [Decimal(9)]
 
 

@@ -192,10 +192,35 @@ def test_snapshots_of_nobody_in_a_file_that_turns_out_to_be_of_two_books_are_ref
     )
 
 
-def test_messages_without_levels_are_counted_and_give_no_row() -> None:
-    assert replay(snapshot(10, 0.5, BIDS, ASKS), update(1), update(2, [("97", "1")])) == 0
-    lines = rule("rows_conserved")["numbers"]["lines"]
-    assert lines == {"in": 3, "rejected": 0, "with_rows": 2, "without_rows": 1}
+@pytest.mark.parametrize("spot", [False, True])
+@pytest.mark.parametrize("block", [1 << 20, 200])
+def test_messages_without_levels_give_no_row_and_their_numbers_are_in_the_chain(
+    block: int, spot: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hedgegrid_assets.store.blocks.BLOCK_BYTES", block)
+    empty = [update(number, spot=spot) for number in (1, 3, 4, 5, 7)]
+    filled = [update(number, [("97", "1"), ("96", "2")], spot=spot) for number in (2, 6)]
+    lines = [snapshot(10, 0.5, BIDS, ASKS), empty[0], filled[0], *empty[1:4], filled[1], empty[4]]
+    assert replay(*lines) == 0
+    conserved = rule("rows_conserved")["numbers"]
+    assert conserved["lines"] == {"in": 8, "rejected": 0, "with_rows": 3, "without_rows": 5}
+    assert conserved["reshaped"] == {"clears": 1, "without_levels": -5}
+    assert rule("sequence_continuous")["passed"]
+
+
+@pytest.mark.parametrize("lost", [[2], [3], [4], [5], [3, 4], [2, 3, 4, 5]], ids=lambda lost: "-".join(map(str, lost)))
+def test_a_message_that_is_missing_among_those_without_levels_is_a_break(lost: list[int]) -> None:
+    messages = {number: update(number) for number in (2, 3, 4, 5)} | {6: update(6, [("96", "1"), ("95", "1")])}
+    lines = [text for number, text in messages.items() if number not in lost]
+    assert replay(snapshot(10, 0.5, BIDS, ASKS), update(1, [("97", "1")]), *lines) == 0
+    assert rule("sequence_continuous")["numbers"]["breaks"] == 1
+
+
+def test_an_empty_message_that_came_twice_is_one() -> None:
+    assert replay(snapshot(10, 0.5, BIDS, ASKS), update(1), update(1, at=1.5), update(2, [("97", "1")])) == 0
+    assert rule("nothing_cleaned")["numbers"]["exact_duplicates"] == 1
+    assert rule("rows_conserved")["passed"]
+    assert rule("sequence_continuous")["passed"]
 
 
 def test_an_update_in_an_odd_spelling_is_read_all_the_same() -> None:

@@ -17,9 +17,11 @@ class LineCounter:
         """Count the lines of a block."""
         rows, rejects = decoded.rows["raw_row"], decoded.rejects
         found = _distinct(rows)
-        self._with_rows += found
-        self._without_rows += decoded.without_rows
-        self._each_one_row &= found == len(rows) and not decoded.without_rows
+        hollow = 0 if decoded.hollow is None else decoded.rows[decoded.hollow].null_count()
+        without = decoded.without_rows + hollow
+        self._with_rows += found - hollow
+        self._without_rows += without
+        self._each_one_row &= found == len(rows) and not without
         if len(rejects):
             self._add_rejects(rows, rejects)
 

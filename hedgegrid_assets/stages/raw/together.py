@@ -78,7 +78,7 @@ class Together:
         counts = [data.count(b"\n") for _, data in read]
         reader = self._source.open(read[0][0].dialects[0], [self._channel.name], placing=False)
         found = reader.read(Block(b"".join(data for _, data in read), 0)).decoded.get(self._channel.name)
-        if found is None or found.without_rows:
+        if found is None or found.without_rows or found.hollow:
             return {}
         parts = _parts(found, np.cumsum([0, *counts]))
         return {

@@ -21,6 +21,7 @@ RESHAPED: Final = {
     "clears": "that clear the book for a snapshot",
     "before_snapshot": "before the first snapshot: left out",
     "older_than_snapshot": "older than the snapshot before them: left out",
+    "without_levels": "of messages that change no level, for their numbers alone: left out",
     "told_again": "newer than a snapshot behind them: told again after it",
 }
 """What becomes of the rows of messages where they are made into a book -> as people are told of it."""

@@ -18,6 +18,8 @@ SNAPSHOT: Final = 32
 is_clear: Final = pl.col("action") == "CLEAR"
 _REMEMBERED_ROWS: Final = 200_000
 """Of updates, which a snapshot that comes after them may be older than: some 2,000 messages."""
+_UNKNOWN: Final = -1
+"""Number before a message that does not say it."""
 _flags: Final = pl.col("flags")
 
 
@@ -33,6 +35,8 @@ class _Events:
     none at all: then it has what came. With ``resumed``, a day goes on from the book of the day before. With ``beside``,
     a snapshot may be older or newer than the updates around it: those that it does not hold yet are told once more behind
     it, and those that it holds already are left out.
+
+    Rows without a price are messages that change no level: what goes on from them goes on from what they go on from.
     """
 
     def __init__(self, key: str, *, resumed: bool, beside: bool = False) -> None:
@@ -41,9 +45,11 @@ class _Events:
         self._held: pl.DataFrame | None = None
         self._recent: pl.DataFrame | None = None
         self._floor: int | None = None
+        self._hollow = _Hollow(key)
         self._carried: BookState | None = None
         self._start = 0
         self._told = {"carried": 0, "clears": 0, "before_snapshot": 0, "older_than_snapshot": 0, "told_again": 0}
+        self._told["without_levels"] = 0
 
     def resume(self, states: Mapping[str, Any], start_ns: int) -> None:
         """Begin with the book of the day before, where it is known."""
@@ -73,6 +79,9 @@ class _Events:
 
     def add(self, rows: pl.DataFrame) -> pl.DataFrame:
         """The events that end in these rows."""
+        count = len(rows)
+        rows = self._hollow.left_out(rows)
+        self._count("without_levels", len(rows) - count)
         if self._carried is not None and len(rows):
             rows = self._with_carried(rows, self._carried)
             self._carried = None
@@ -184,6 +193,44 @@ class _Events:
     def _remember(self, rows: pl.DataFrame) -> None:
         recent = rows if self._recent is None else pl.concat([self._recent, rows])
         self._recent = recent.tail(_REMEMBERED_ROWS)
+
+
+class _Hollow:
+    """Leaves out messages that change no level, which have a row without a price, and closes the chain of numbers behind them."""
+
+    def __init__(self, key: str) -> None:
+        self._key = pl.col(key)
+        self._last: pl.DataFrame | None = None
+
+    def left_out(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """The rows of levels; ``previous`` of a message behind hollow ones is that of the first of these, if each goes on from the last."""
+        if self._last is None and not rows["price"].null_count():
+            return rows
+        named = rows.select(self._key, "sequence", "previous", is_hollow=pl.col("price").is_null())
+        before = named.clear() if self._last is None else self._last
+        both = pl.concat([before, named])
+        begins = (self._key != self._key.shift(1)).fill_null(value=True)
+        message = both.select(begins.cum_sum() - 1).to_series()
+        linked = self._linked(both.filter(begins))
+        previous = linked["linked"].gather(message[len(before) :]).alias("previous")
+        self._last = self._behind(linked)
+        return rows.with_columns(previous).filter(pl.col("price").is_not_null())
+
+    def _linked(self, messages: pl.DataFrame) -> pl.DataFrame:
+        """With ``origin``, what a run of hollow messages goes on from, and ``linked``, what a message does."""
+        before = pl.col("sequence").shift(1) == pl.col("previous")
+        goes_on = (pl.col("is_hollow").shift(1) & before).fill_null(value=False)
+        origin = pl.when(~goes_on).then(pl.col("previous").fill_null(_UNKNOWN)).forward_fill()
+        linked = pl.when(goes_on & (pl.col("origin") != _UNKNOWN)).then("origin").otherwise("previous")
+        return messages.with_columns(origin=origin).with_columns(linked=linked)
+
+    def _behind(self, linked: pl.DataFrame) -> pl.DataFrame | None:
+        """The last messages, as the next ones must know them; a message may go on in the next rows."""
+        last = linked.tail(2)
+        if not last["is_hollow"].any():
+            return None
+        known = pl.when("is_hollow").then("linked").otherwise("previous")
+        return last.select(self._key, "sequence", known.alias("previous"), "is_hollow")
 
 
 def _picture(state: BookState, like: pl.DataFrame, at: int) -> pl.DataFrame:

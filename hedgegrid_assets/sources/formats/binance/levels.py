@@ -78,21 +78,30 @@ def _is_usual(starts: Integers, ends: Integers, counts: Integers, size: int) -> 
     )
 
 
-def typed_levels(rows: pl.DataFrame, known: Levels | None = None) -> tuple[pl.DataFrame, pl.DataFrame, int]:
-    """A row a level with exact decimals, rejects for those that are none, and how many lines have no level.
+def without_levels(rows: pl.DataFrame) -> pl.DataFrame:
+    """Messages without any level."""
+    return rows.filter((pl.col("bids") == _NONE) & (pl.col("asks") == _NONE))
 
-    ``known``: the levels of some of the messages.
-    """
-    without = int(((rows["bids"] == _NONE) & (rows["asks"] == _NONE)).sum())
+
+def with_hollow(levels: pl.DataFrame, messages: pl.DataFrame) -> pl.DataFrame:
+    """Rows a level, and a row without side, price and size for each of some messages, in the order of their lines."""
+    hollow = messages.drop(*_SIDES).with_columns(
+        pl.lit(None, levels.schema[name]).alias(name) for name in ("side", "price", "size")
+    )
+    return pl.concat([levels, hollow.select(levels.columns)]).sort("line", maintain_order=True)
+
+
+def typed_levels(rows: pl.DataFrame, known: Levels | None = None) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """A row a level with exact decimals, and rejects for those that are none; ``known``: the levels of some of the messages."""
     theirs = rows.clear() if known is None else rows.filter(pl.col("line").is_in(known.lines.implode()))
     if known is None or not theirs["line"].equals(known.lines):
-        return *_typed(rows), without
+        return _typed(rows)
     typed = _typed_as(theirs, known)
     if len(theirs) == len(rows):
-        return typed, pl.DataFrame(schema=REJECTS_SCHEMA), without
+        return typed, pl.DataFrame(schema=REJECTS_SCHEMA)
     others, rejects = _typed(rows.filter(~pl.col("line").is_in(known.lines.implode())))
     both = pl.concat([typed, others.select(typed.columns)], how="vertical_relaxed")  # which may be finer
-    return both.sort("line", maintain_order=True), rejects, without
+    return both.sort("line", maintain_order=True), rejects
 
 
 def _typed(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -12,7 +12,7 @@ from hedgegrid_assets.sources.formats.binance import folded
 from hedgegrid_assets.sources.formats.binance.by_shape import by_shape
 from hedgegrid_assets.sources.formats.binance.depth import has_levels
 from hedgegrid_assets.sources.formats.binance.exact import AT_ONCE, Refusal, read_fields
-from hedgegrid_assets.sources.formats.binance.levels import Levels, typed_levels
+from hedgegrid_assets.sources.formats.binance.levels import Levels, typed_levels, with_hollow, without_levels
 from hedgegrid_assets.sources.formats.binance.text import (
     Lines,
     extracted,
@@ -65,11 +65,15 @@ def decoded_block(
         rows = rows.filter(~pl.col("line").is_in(refused["raw_row"].implode()))
         rejects = pl.concat([rejects, refused]).sort("raw_row")
         faults = None if faults is None else faults.join(refused, on="raw_row", how="anti")
-    without_rows = 0
+    without_rows, hollow = 0, None
     if has_levels(channel):
-        rows, refused, without_rows = typed_levels(rows, levels)
+        empty = without_levels(rows)
+        rows, refused = typed_levels(rows, levels)
         rejects = pl.concat([rejects, refused]).sort("raw_row") if len(refused) else rejects
-    decoded = Decoded(rows.rename({"line": "raw_row"}), rejects, odd, faults, without_rows)
+        updates = empty.filter(~pl.col("is_snapshot").fill_null(value=False))
+        without_rows, hollow = len(empty) - len(updates), "price" if len(updates) else None
+        rows = with_hollow(rows, updates) if len(updates) else rows
+    decoded = Decoded(rows.rename({"line": "raw_row"}), rejects, odd, faults, without_rows, hollow)
     return decoded if others is None else _together(decoded, others)
 
 
@@ -86,7 +90,7 @@ def decode_unfolded(other_form: folded.Unfolded, lines: Lines, channel: Channel,
     if faults is not None:
         faults = faults.with_columns(raw_row=numbers.gather(faults["raw_row"]))
     rows = made.rows.with_columns(raw_row=numbers.gather(made.rows["raw_row"]))
-    return Decoded(rows, rejects, made.odd + other_form.odd, faults, made.without_rows)
+    return replace(made, rows=rows, rejects=rejects, odd=made.odd + other_form.odd, faults=faults)
 
 
 def _without_shared_faults(made: Decoded, block: Block, numbers: pl.Series) -> Decoded:
@@ -120,6 +124,7 @@ def _together(one: Decoded, other: Decoded) -> Decoded:
         if one.faults is not None or other.faults is not None
         else None,
         one.without_rows + other.without_rows,
+        one.hollow or other.hollow,
     )
 
 
