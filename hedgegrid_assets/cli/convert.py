@@ -95,6 +95,9 @@ def replay_to_parquet(
     nautilus: Nautilus = None,
     jobs: Annotated[int, typer.Option("--jobs", help="Days at a time.")] = 1,
     force: Annotated[bool, typer.Option("--force", help="Make days again that are unchanged.")] = False,
+    widen: Annotated[
+        bool, typer.Option("--widen", help="Give an instrument finer precisions where a day needs them, in this run.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what would be fetched: requests, cached, free or paid.")
     ] = False,
@@ -132,7 +135,7 @@ def replay_to_parquet(
         force=force,
         nautilus=nautilus,
     )
-    return _show_plan(asked, as_json=as_json) if dry_run else _run(asked, as_json=as_json, quiet=quiet)
+    return _show_plan(asked, as_json=as_json) if dry_run else _run(asked, as_json=as_json, quiet=quiet, widen=widen)
 
 
 def generate_sample_data(
@@ -263,15 +266,26 @@ def _keep_freed_memory() -> None:
             mallopt(option, value)
 
 
-def _run(asked: "Request", *, as_json: bool, quiet: bool) -> int:
+def _run(asked: "Request", *, as_json: bool, quiet: bool, widen: bool = False) -> int:
     from hedgegrid_assets.pipeline.run import run
 
     _keep_freed_memory()
 
     if asked.start and asked.end and not quiet:
         say(f"{counted((asked.end - asked.start).days, 'day')}: {asked.start} .. {asked.end - timedelta(days=1)}")
+    told: set[str] = set()
+
+    def note(text: str) -> None:
+        if not quiet and text not in told:
+            say(f"note: {text}")
+        told.add(text)
+
     with progress(quiet=quiet) as tick:
-        summary = run(asked, progress=tick, say=None if quiet else lambda text: say(f"note: {text}"))
+        summary = run(asked, progress=tick, say=note)
+        before: dict[str, dict[str, int]] = {}
+        while widen and (finer := _finer(asked, summary)) and finer != before:
+            _widen(asked, finer, note)
+            summary, before = run(asked, progress=tick, say=note), finer
     if as_json:
         spent = {"cpu_seconds": round(cpu_seconds(), 3), "peak_rss_mb": round(peak_bytes() / 1e6, 1)}
         print_json(summary.to_dict() | spent)
@@ -279,6 +293,33 @@ def _run(asked: "Request", *, as_json: bool, quiet: bool) -> int:
         _show(summary, asked.catalog)
     _show_failures(summary)
     return 0 if summary.ok else 1
+
+
+def _finer(asked: "Request", summary: "RunSummary") -> dict[str, dict[str, int]]:
+    """Instrument -> the precisions that days of the run need; not of those whose precisions were said."""
+    said = {asked.origin.instrument_id(symbol) for symbol in asked.origin.instruments}
+    found: dict[str, dict[str, int]] = {}
+    for day in summary.days:
+        for name, needed in day.finer.items() if day.instrument_id not in said else ():
+            mine = found.setdefault(day.instrument_id, {})
+            mine[name] = max(needed, mine.get(name, 0))
+    return found
+
+
+def _widen(asked: "Request", finer: dict[str, dict[str, int]], note: "Callable[[str], None]") -> None:
+    """Of all days that the catalog has: a day tells of one precision that is too coarse, and of the next when made again."""
+    from hedgegrid_assets.housekeeping.widening import widen_instrument
+    from hedgegrid_assets.pipeline.definitions import described
+
+    for instrument_id, precisions in finer.items():
+        done = widen_instrument(
+            asked.catalog,
+            instrument_id,
+            price=precisions.get("price"),
+            size=precisions.get("size"),
+            mark=precisions.get("mark"),
+        )
+        note(f"widened {described(done.instrument)}: {counted(done.frames, 'frame')} written anew, no digit changed")
 
 
 def _show(summary: "RunSummary", catalog: "Path | StorePath") -> None:

@@ -15,9 +15,11 @@ class PrecisionTooFine(DataError):
         super().__init__(
             f"{column} is finer than the instrument ({instrument_id}, {where}): "
             f"expected at most {defined} decimals, found {needed}",
-            hint=f"if the value is right, run: hedgegrid instruments widen {instrument_id} --{column}-precision {needed}",
+            hint=f"if the value is right, run: hedgegrid instruments widen {instrument_id} --{column}-precision {needed}"
+            " (--catalog, where it is not data/catalog), and make the day again; `replay-to-parquet --widen` does both",
             details={"instrument_id": instrument_id, "column": column, "defined": defined, "needed": needed},
         )
+        self.column, self.needed = column, needed
 
 
 class LooksLikeFloats(DataError):

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from hedgegrid_assets.batch import REST
 from hedgegrid_assets.errors import HedgegridError, together
-from hedgegrid_assets.instruments import FAR_FINER, FEW, Instrument
+from hedgegrid_assets.instruments import FAR_FINER, FEW, Instrument, read_definitions
 from hedgegrid_assets.pipeline.definitions import described, doubtful_numbers, instrument_of, is_pinned
 from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.pipeline.fetch import fetch, results_of, workers
@@ -268,6 +268,7 @@ def _define_instruments(
     """
     made = not context.source.has_landing_zone and context.source.remote is None and context.source.precisions is None
     inferred: list[Instrument] = []
+    known = read_definitions(context.places.catalog)
     for symbol in sorted({key.symbol for key in keys if key not in failed}):
         mine = [key for key in keys if key.symbol == symbol]
         try:
@@ -281,9 +282,20 @@ def _define_instruments(
             inferred.append(instrument)
             if is_pinned(context, instrument):
                 told.note(f"instrument {described(instrument)}")
+                if instrument.id not in known:
+                    told.note(_of_how_much(context, mine))
         for text in doubtful_numbers(context, symbol, instrument, {key.day for key in mine}):
             told.note(text)
     return inferred
+
+
+def _of_how_much(context: FeedContext, keys: Sequence[RawKey]) -> str:
+    """What new precisions rest on, and what to do where they are too coarse."""
+    rows = sum(raw.manifest.lines for key in keys if (raw := context.noted(key)) is not None)
+    return (
+        f"these decimals are inferred from {counted(rows, 'line')}: the venue's own are taken with `hedgegrid instruments "
+        f"import FILE --catalog {context.places.catalog}`, and a later, finer day with --widen"
+    )
 
 
 def _far_finer_notes(context: FeedContext, inferred: Sequence[Instrument], days: Sequence[DaySummary]) -> Iterator[str]:

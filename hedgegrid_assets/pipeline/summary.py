@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
-from hedgegrid_assets.errors import DataError, HedgegridError, Refused
+from hedgegrid_assets.errors import DataError, HedgegridError, PrecisionTooFine, Refused
 from hedgegrid_assets.model import InstrumentDay, Severity, Status, Table
 from hedgegrid_assets.pipeline.days import TableDay
 from hedgegrid_assets.stages import catalog
@@ -39,6 +39,8 @@ class DaySummary:
     """What a person should know of what the day has replaced."""
     reshaped: Mapping[str, int] = field(default_factory=dict)
     """Why rows out are not rows in, where they were made into others: see ``Table.reshapes``."""
+    finer: Mapping[str, int] = field(default_factory=dict)
+    """Precision of the instrument (``price``, ``size``, ``mark``) -> the decimals that the day needs, where it has fewer."""
     quiet: int = 0
     """How many of the gaps are silences in which nothing is lost."""
 
@@ -134,13 +136,20 @@ def _summary(
         warned=tuple(rule.name for rule in verdict.failed if rule.severity is Severity.WARN),
         reshaped=verdict.reshaped,
         quiet=verdict.quiet,
+        finer=_finer(error),
     )
+
+
+def _finer(error: HedgegridError | None) -> Mapping[str, int]:
+    return {error.column: error.needed} if isinstance(error, PrecisionTooFine) else {}
 
 
 def failed_day(day: InstrumentDay, table: Table, error: HedgegridError) -> DaySummary:
     """A day that has no verdict, and why."""
     status = Status.REFUSED if isinstance(error, Refused) else Status.BLOCKED
-    return DaySummary(day.instrument_id, table.name, day.date, str(status), {}, {}, 0, 0, 0, error=str(error))
+    return DaySummary(
+        day.instrument_id, table.name, day.date, str(status), {}, {}, 0, 0, 0, error=str(error), finer=_finer(error)
+    )
 
 
 def day_summary(places: Places, done: TableDay) -> DaySummary:

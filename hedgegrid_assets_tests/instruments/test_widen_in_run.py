@@ -1,0 +1,95 @@
+"""A first file that pins a coarse precision says so, and each way out that it names leads out."""
+
+import json
+import re
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from hedgegrid_assets import read_frame
+from hedgegrid_assets.cli import run
+from hedgegrid_assets.instruments import Instrument, read_definitions
+from hedgegrid_assets_tests.csv_cases import write
+from hedgegrid_assets_tests.instruments.test_instrument_import import imported
+
+ID: Final = "BTCUSDT-PERP.BINANCE"
+HEADER: Final = "time,symbol,price,amount,side,id\n"
+COARSE: Final = HEADER + "2024-01-01 00:00:00,BTCUSDT,47000,1,BUY,1\n"
+FINER: Final = HEADER + "2024-01-02 00:00:00,BTCUSDT,47000.12,0.125,BUY,2\n"
+
+
+def from_csv(folder: Path, text: str, *more: str) -> int:
+    path = write(folder, "more.csv", text)
+    words = ["--source", "csv", "--symbol", "BTCUSDT", "--market", "usdm", "--data-types", "trades"]
+    places = ["--data", str(folder / "data"), "--output", str(folder / "catalog")]
+    return run(["replay-to-parquet", *words, "--input", str(path), *places, *more])
+
+
+def pinned(folder: Path) -> Instrument:
+    return read_definitions(folder / "catalog")[ID]
+
+
+def prices(folder: Path) -> list[Decimal]:
+    frame: Any = read_frame(ID, "trades", catalog=folder / "catalog", decimals="exact")
+    return list(frame["price"])
+
+
+def test_a_first_file_says_what_its_precisions_rest_on_and_a_second_run_does_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert from_csv(tmp_path, COARSE) == 0
+    err = " ".join(capsys.readouterr().err.split())
+    assert "price 0, size 0" in err
+    assert "these decimals are inferred from 1 line" in err
+    assert from_csv(tmp_path, COARSE) == 0
+    assert "these decimals" not in capsys.readouterr().err
+
+
+def test_the_import_that_the_note_names_takes_the_venues_own_rule(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert from_csv(tmp_path, COARSE) == 0
+    told = " ".join(capsys.readouterr().err.split())
+    found = re.search(r"`hedgegrid (instruments import FILE --catalog \S+)`", told)
+    assert found
+    assert imported(tmp_path, tick="1", step="1") == 0  # writes the document that FILE stands for
+    (document,) = [path for path in tmp_path.glob("*.json") if "symbols" in json.loads(path.read_bytes())]
+    assert run([str(document) if word == "FILE" else word for word in found[1].split()]) == 0
+    assert pinned(tmp_path).origin == "imported"
+
+
+def test_a_finer_day_is_refused_and_the_same_command_with_widen_takes_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert from_csv(tmp_path, COARSE) == 0
+    assert from_csv(tmp_path, FINER) == 1
+    assert "`replay-to-parquet --widen` does both" in " ".join(capsys.readouterr().err.split())
+    assert from_csv(tmp_path, FINER, "--widen") == 0
+    err = capsys.readouterr().err
+    assert "1 frame written anew, no digit changed" in err
+    definition = pinned(tmp_path)
+    assert (definition.price_precision, definition.size_precision) == (2, 3)
+    assert prices(tmp_path) == [Decimal(47_000), Decimal("47000.12")]
+    assert run(["validate", str(tmp_path / "catalog"), "-q"]) == 0
+
+
+def test_the_command_of_the_hint_followed_to_the_letter_widens(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert from_csv(tmp_path, COARSE) == 0
+    assert from_csv(tmp_path, FINER.replace("0.125", "1")) == 1
+    found = re.search(r"run: hedgegrid (instruments widen \S+ --price-precision 2)", capsys.readouterr().err)
+    assert found
+    assert run([*found[1].split(), "--catalog", str(tmp_path / "catalog")]) == 0
+    assert from_csv(tmp_path, FINER.replace("0.125", "1")) == 0
+    assert prices(tmp_path) == [Decimal(47_000), Decimal("47000.12")]
+
+
+def test_a_precision_that_the_settings_say_is_not_widened(tmp_path: Path) -> None:
+    config = tmp_path / "said.json"
+    config.write_text(json.dumps({"instruments": {"BTCUSDT": {"price_precision": 0, "size_precision": 3}}}))
+    assert from_csv(tmp_path, COARSE, "--config", str(config)) == 0
+    assert from_csv(tmp_path, FINER, "--config", str(config), "--widen") == 1
+    assert pinned(tmp_path).price_precision == 0
