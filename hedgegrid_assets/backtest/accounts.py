@@ -20,11 +20,14 @@ from hedgegrid_assets.backtest.job import Contract, Payment
 
 _DIGITS: Final = 50
 _ZERO: Final = Decimal(0)
-_VALUES: Final[Mapping[str, str]] = {
-    reading.MARKS: "mark_price",
-    reading.TRADES: "price",
-    **dict.fromkeys(reading.BARS, "close"),
+_VALUES: Final[Mapping[str, Sequence[str]]] = {
+    reading.MARKS: ("mark_price",),
+    reading.TRADES: ("price",),
+    **dict.fromkeys(reading.BARS, ("close",)),
+    reading.QUOTES: ("bid_price", "ask_price"),
+    reading.DEPTHS: ("bid_price_0", "ask_price_0"),
 }
+"""Table -> the columns in the middle of which its value lies, in rows that have them all."""
 VALUED: Final = tuple(_VALUES)
 """Tables that a position can be valued by; the best first."""
 
@@ -158,19 +161,33 @@ def prices_at(table: str, files: Sequence[Path], times: Sequence[int]) -> Prices
     last: Decimal | None = None
     done = 0
     for file in files:
-        frame = reading.read(table, file)
+        frame = _with_values(table, file)
         if frame.is_empty():
             continue
         arrived = frame["ts_init"].to_numpy()
         until = int(np.searchsorted(wanted, arrived[-1], "left"))
         reached = max(until, done)
         places = np.searchsorted(arrived, wanted[done:reached], "right") - 1
-        values = frame[_VALUES[table]].gather(np.maximum(places, 0)).to_list()
+        values = _middles(frame[np.maximum(places, 0)])
         for number, (place, value) in enumerate(zip(places, values, strict=True), done):
             found[number] = value if place >= 0 else last
-        done, last = reached, frame[_VALUES[table]][-1]
+        done, last = reached, _middles(frame[-1:])[0]
     found[done:] = [last] * (len(times) - done)
     return Prices(found, table)
+
+
+def _with_values(table: str, file: Path) -> pl.DataFrame:
+    """Arrivals and values of a file, where it has all of them: an empty side of a book is a price of zero."""
+    columns = _VALUES[table]
+    blocks = [block.select("ts_init", *columns) for block in reading.blocks(table, file)]
+    frame = pl.concat(blocks) if blocks else pl.DataFrame(schema=["ts_init", *columns])
+    return frame if len(columns) == 1 else frame.filter(pl.all_horizontal(pl.col(*columns) > 0))
+
+
+def _middles(frame: pl.DataFrame) -> list[Decimal]:
+    with localcontext() as context:
+        context.prec = _DIGITS
+        return [sum(values, _ZERO) / len(values) for values in frame.drop("ts_init").iter_rows()]
 
 
 def accounts(

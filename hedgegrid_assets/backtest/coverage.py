@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 import polars as pl
 import pyarrow.parquet as pq
 
+from hedgegrid_assets.backtest.files import DELTAS, events_of_book
 from hedgegrid_assets.errors import CoverageRefused, InstrumentNotHeld, NoDataFetched, NoSuchCatalog
 from hedgegrid_assets.instruments import definitions_file
 from hedgegrid_assets.model import InstrumentDay, Table
@@ -306,13 +307,13 @@ def _arrivals(file: Path) -> tuple[int, int]:
 
 
 def whole_rows(coverage: Coverage, stream: Covered) -> int | None:
-    """Rows that a run must be given of a stream; None where a day is cut, or files hold several days."""
+    """Rows (of a book: events) that a run must be given of a stream; None where a day is cut, or files hold several days."""
     whole = coverage.start_ns == day_start(day_of(coverage.start_ns)) and coverage.end_ns == day_start(
         day_of(coverage.end_ns)
     )
     if not whole or any(len(days_in(file.name)) != 1 for file in stream.files):
         return None
-    return sum(map(_rows, stream.files))
+    return sum(map(events_of_book if stream.table == DELTAS else _rows, stream.files))
 
 
 def inputs_of(coverage: Coverage) -> Iterator[tuple[Covered, DayFile | None, Path]]:

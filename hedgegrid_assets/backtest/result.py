@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hedgegrid_assets.backtest.accounts import Account
+from hedgegrid_assets.backtest.accounts import VALUED, Account
 from hedgegrid_assets.backtest.config import FeeShares, Setup
 from hedgegrid_assets.backtest.coverage import UNJUDGED, Coverage, whole_rows
-from hedgegrid_assets.backtest.files import BARS, FUNDING, MARKS, TRADES
+from hedgegrid_assets.backtest.files import DELTAS, DEPTHS, FUNDING, MARKS, QUOTES, TRADES
 from hedgegrid_assets.backtest.job import Settlement
 from hedgegrid_assets.backtest.report import write_page
 from hedgegrid_assets.backtest.stress import Variant
@@ -41,6 +41,15 @@ _EQUITY: Final = pa.schema(
         **dict.fromkeys(("currency", "equity", "balance", "price", "long", "short"), pa.string()),
     }
 )
+
+
+_AT_CLOSE: Final = "bar's close"
+_VALUED_AT: Final = {
+    TRADES: "trade",
+    QUOTES: "middle of bid and ask",
+    DEPTHS: "middle of the best bid and ask",
+}
+"""Table -> what of it a position is valued at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +149,9 @@ class Result:
         if outcome.raised:
             yield f"it ended before its time: {outcome.raised.strip().splitlines()[-1]}"
         yield from () if outcome.raised else self._undelivered()
+        for name in dict.fromkeys(fill.instrument_id for fill in self.played.fills):
+            if not any(self.coverage.stream(table, name) for table in VALUED):
+                yield f"{name}: its positions have no value: the run has no marks, trades, bars, quotes or ten levels of it"
         for each in self.played.accounts:
             if each.balances is False:
                 yield (
@@ -154,7 +166,8 @@ class Result:
             given = self.played.outcome.delivered.get(f"{stream.table} {stream.instrument_id}", 0)
             wanted = whole_rows(self.coverage, stream) if stream.table != FUNDING else None
             if wanted not in (None, given):
-                yield f"{stream.instrument_id} {stream.table}: expected all {wanted:,} rows of its files to be of the run, found {given:,}"
+                what = "events" if stream.table == DELTAS else "rows"
+                yield f"{stream.instrument_id} {stream.table}: expected all {wanted:,} {what} of its files to be of the run, found {given:,}"
 
     def _funding(self) -> dict[str, Any]:
         payments = self.played.outcome.payments
@@ -246,9 +259,9 @@ class Result:
         tables = {each.table for each in self.coverage.streams}
         if self.setup.run.hedgegrid.funding.pay and FUNDING not in tables:
             yield "The run has no funding rates, so no funding is paid."
-        if MARKS not in tables:
-            last = "trade" if TRADES in tables else "bar's close" if tables.intersection(BARS) else "trade"
-            yield f"The run has no mark prices: positions are valued at the last {last}."
+        valued = next((table for table in VALUED if table in tables), MARKS)
+        if valued != MARKS:
+            yield f"The run has no mark prices: positions are valued at the last {_VALUED_AT.get(valued, _AT_CLOSE)}."
 
 
 def missed_settlements(result: Result) -> Iterator[tuple[Settlement, str]]:

@@ -268,7 +268,7 @@ class _Maker:
         )
 
     def _prices_of_all(self) -> dict[str, Prices]:
-        """Of each instrument its mark prices if the run has them, else its trades, else its bars."""
+        """Of each instrument its mark prices if the run has them, else the next of ``VALUED`` that it has."""
         if self._prices is None:
             self._prices = {}
             for name in self._setup.instruments():

@@ -2,7 +2,9 @@
 
 import json
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from hedgegrid_assets.backtest.strategies.both import (
     GENERATION,
@@ -19,6 +21,11 @@ from hedgegrid_assets.backtest.strategies.both import (
     TimeEvent,
     TradeTick,
 )
+
+if TYPE_CHECKING or GENERATION == 1:
+    from nautilus_trader.model.enums import BookType
+else:
+    from nautilus_trader.model import BookType
 
 
 def subscribe_trades(strategy: Strategy, instrument_id: InstrumentId) -> None:
@@ -98,26 +105,39 @@ class Listener(Strategy):
 
 
 class FaultyConfig(StrategyConfig, frozen=True, kw_only=True):
-    """Nothing to say but the instrument."""
+    """``where``: in which of its methods it raises."""
 
     instrument_id: InstrumentId
+    where: str = "trade"
 
 
 class Faulty(Strategy):
-    """Raises at its tenth trade."""
+    """Raises at its tenth trade, or when its clock calls it, or in the end."""
 
     def on_start(self) -> None:
         """Listen."""
         self._left = 10
         subscribe_trades(self, self.config.instrument_id)
+        self.clock.set_time_alert_ns("alert", self.clock.timestamp_ns() + 60 * 10**9, self._due)
 
     def on_trade_tick(self, tick: TradeTick) -> None:
         """Count down."""
         self._left -= 1
         if not self._left:
-            raise ZeroDivisionError(f"at the trade {tick.trade_id}")
+            self._raise("trade", str(tick.trade_id))
 
     on_trade = on_trade_tick
+
+    def _due(self, event: TimeEvent) -> None:
+        self._raise("alert", event.name)
+
+    def on_stop(self) -> None:
+        """The end."""
+        self._raise("stop", "last")
+
+    def _raise(self, where: str, what: str) -> None:
+        if where == self.config.where:
+            raise ZeroDivisionError(f"at the {where} {what}")
 
 
 class RestingConfig(StrategyConfig, frozen=True, kw_only=True):
@@ -177,3 +197,69 @@ class OnBars(Strategy):
     def on_stop(self) -> None:
         """Write."""
         Path(self.config.file).write_text(json.dumps(self._heard))
+
+
+class WatcherConfig(StrategyConfig, frozen=True, kw_only=True):
+    """``streams``: which of deltas, depth, quotes and bars are listened to; ``file``: where what was heard is written."""
+
+    instrument_id: InstrumentId
+    streams: list[str]
+    bar_type: str
+    file: str
+
+
+class Watcher(Strategy):
+    """Writes down quotes, bars and books, field by field, and its clock."""
+
+    def on_start(self) -> None:
+        """Listen, under the names that the generation has for it."""
+        self._heard: list[list[object]] = []
+        named, book, first = self.config.instrument_id, {"book_type": BookType.L2_MBP, "managed": True}, GENERATION == 1
+        listening = {
+            "deltas": partial(self.subscribe_order_book_deltas if first else self.subscribe_book_deltas, named, **book),
+            "depth": partial(self.subscribe_order_book_depth if first else self.subscribe_book_depth, named, **book),
+            "quotes": partial(self.subscribe_quote_ticks if first else self.subscribe_quotes, named),
+            "bars": partial(self.subscribe_bars, BarType.from_str(self.config.bar_type)),
+        }
+        for stream in self.config.streams:
+            listening[stream]()
+
+    def _hear(self, kind: str, data: Any, *more: object) -> None:
+        self._heard.append([kind, data.ts_event, data.ts_init, self.clock.timestamp_ns(), *more])
+
+    def on_order_book_deltas(self, deltas: Any) -> None:
+        """A whole event of the book."""
+        rows = [
+            [row.action.name, *_order(row.order), row.flags, row.sequence, row.ts_event, row.ts_init]
+            for row in deltas.deltas
+        ]
+        self._hear("deltas", deltas, rows)
+
+    on_book_deltas = on_order_book_deltas
+
+    def on_order_book_depth(self, depth: Any) -> None:
+        """The best levels of the book, as far as there are any."""
+        sides = [[_order(order) for order in side if order.size > 0] for side in (depth.bids, depth.asks)]
+        counts = [[int(count) for count in side if count] for side in (depth.bid_counts, depth.ask_counts)]
+        self._hear("depth", depth, *sides, *counts, depth.flags, depth.sequence)
+
+    on_book_depth = on_order_book_depth
+
+    def on_quote_tick(self, quote: Any) -> None:
+        """Best bid and ask."""
+        self._hear("quote", quote, *map(str, (quote.bid_price, quote.ask_price, quote.bid_size, quote.ask_size)))
+
+    on_quote = on_quote_tick
+
+    def on_bar(self, bar: Bar) -> None:
+        """A bar."""
+        self._hear("bar", bar, str(bar.bar_type), *map(str, (bar.open, bar.high, bar.low, bar.close, bar.volume)))
+
+    def on_stop(self) -> None:
+        """Write."""
+        Path(self.config.file).write_text(json.dumps(self._heard))
+
+
+def _order(order: Any) -> list[str]:
+    side = "NO_ORDER_SIDE" if order.side is None else order.side.name  # of a CLEAR 2.x says none
+    return [side, str(order.price), str(order.size)]

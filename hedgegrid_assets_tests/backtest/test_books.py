@@ -56,11 +56,12 @@ def built(folder: Path, levels: list[Level]) -> Path:
 
 
 def fills(folder: Path, levels: list[Level], strategy: dict[str, Any], **changed: Any) -> list[tuple[str, str]]:
-    """(price, quantity) of each fill."""
+    """(price, quantity) of each fill, of a run that has been given all of the day's book."""
     tables = ("OrderBookDelta", "MarkPriceUpdate")
-    times = {"start": "2024-01-01T00:00:00Z", "end": "2024-01-01T00:02:00Z"}
-    values = settings_of(built(folder, levels), strategy, tables=tables, **times | changed)
-    frame = pl.read_parquet(run_backtest(setup_of(folder, values), folder / "artifacts").folder / "fills.parquet")
+    values = settings_of(built(folder, levels), strategy, tables=tables, **changed)
+    ran = run_backtest(setup_of(folder, values), folder / "artifacts")
+    assert ran.ok, ran.result["problems"]
+    frame = pl.read_parquet(ran.folder / "fills.parquet")
     return [(str(row["price"]), str(row["quantity"])) for row in frame.iter_rows(named=True)]
 
 

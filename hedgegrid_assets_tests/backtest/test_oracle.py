@@ -159,3 +159,15 @@ def test_a_python_without_our_packages_is_told_which_it_lacks(
     monkeypatch.setenv("NAUTILUS2_PYTHON", str(bare))
     with pytest.raises(EngineLacks, match="expected msgspec, numpy, polars, pyarrow, pydantic beside"):
         ran(tmp_path, settings_of(catalogs[1], scripted(HEDGED)))
+
+
+@pytest.mark.parametrize("where", ["trade", "alert", "stop"])
+def test_a_strategy_that_raises_does_not_end_well_though_2_goes_on(
+    where: str, tmp_path: Path, catalogs: tuple[Path, Path]
+) -> None:
+    asked = settings_of(catalogs[1], strategy("Faulty", where=where), tables=("TradeTick",))
+    run = ran(tmp_path, asked | {"end": "2024-01-01T00:10:00Z"})
+    assert not run.ok
+    (told,) = run.result["problems"]
+    assert told.startswith(f"it ended before its time: ZeroDivisionError: at the {where} ")
+    assert "in _raise" in run.result["raised"]

@@ -15,6 +15,7 @@ from hedgegrid_assets.backtest.files import BOOKS, FUNDING
 from hedgegrid_assets.backtest.job import Job, Outcome, Refusal, Stream
 from hedgegrid_assets.backtest.leaving import ACCOUNT, FILLS, ORDERS, POSITIONS, write_table
 from hedgegrid_assets.backtest.merging import Chunks, merged
+from hedgegrid_assets.backtest.nautilus2.faults import faults_below
 from hedgegrid_assets.backtest.nautilus2.making import engine_config, instruments_of, made, venue_options
 from hedgegrid_assets.backtest.nautilus2.paying import Told, missed_of, payments_of
 from hedgegrid_assets.backtest.nautilus2.streams import chunks
@@ -87,15 +88,18 @@ class _Backtest:
         """Run to the end; the traceback of what was raised on the way, or nothing."""
         job = self._job
         gc.freeze()
-        try:
-            for events in _gathered(merged([self._counted(stream) for stream in job.streams])):
-                self._engine.add_data(events, validate=False)
-                self._engine.run(start=job.start_ns, end=job.end_ns - 1, streaming=True)
-                self._engine.clear_data()
-            self._engine.end()
-        except Exception as error:  # noqa: BLE001 - a strategy's own fault, told with where it was raised
-            return traceback_of(error)
-        return ""
+        with faults_below(sys._getframe()) as faults:
+            try:
+                for events in _gathered(merged([self._counted(stream) for stream in job.streams])):
+                    self._engine.add_data(events, validate=False)
+                    self._engine.run(start=job.start_ns, end=job.end_ns - 1, streaming=True)
+                    self._engine.clear_data()
+                    if faults:
+                        break
+                self._engine.end()
+            except Exception as error:  # noqa: BLE001 - a strategy's own fault, told with where it was raised
+                faults.append(error)
+        return traceback_of(faults[0]) if faults else ""
 
     def _counted(self, stream: Stream) -> Chunks:
         found = chunks(stream, self._job.start_ns, self._job.end_ns, self._job.catalog)
