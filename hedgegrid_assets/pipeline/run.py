@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
@@ -194,7 +195,11 @@ def _run(asked: Request, told: _Told, at_hand: dict[RawKey, RawDay]) -> RunSumma
     with Helpers(work, apart, asked.jobs - 1) as helpers, workers(asked.jobs, told.halt) as pool:
         done = [pool.submit(_work_off, helpers, work, turn, told.tick, failed, at_hand) for turn in turns]
         days = [day for each in results_of(done) for day in each]
-    for text in (*(day.note for day in days if day.note), *_far_finer_notes(context, inferred, days)):
+    for text in (
+        *(day.note for day in days if day.note),
+        *_again_notes(days),
+        *_far_finer_notes(context, inferred, days),
+    ):
         told.note(text)
     context.places.remember()
     order = list(context.feed.tables)
@@ -296,6 +301,18 @@ def _of_how_much(context: FeedContext, keys: Sequence[RawKey]) -> str:
         f"these decimals are inferred from {counted(rows, 'line')}: the venue's own are taken with `hedgegrid instruments "
         f"import FILE --catalog {context.places.catalog}`, and a later, finer day with --widen"
     )
+
+
+def _again_notes(days: Sequence[DaySummary]) -> Iterator[str]:
+    """Why days were made again that had been made before: once for all of a table that say the same."""
+    again: dict[tuple[str, str, str], list[date]] = {}
+    for day in days:
+        if day.because:
+            again.setdefault((day.instrument_id, day.table, day.because), []).append(day.date)
+    for (instrument_id, table, because), dates in again.items():
+        first, last = min(dates), max(dates)
+        told = f"{first}" if first == last else f"{first} .. {last} ({counted(len(dates), 'day')})"
+        yield f"{instrument_id} {table} {told} made again; it was there ({because})"
 
 
 def _far_finer_notes(context: FeedContext, inferred: Sequence[Instrument], days: Sequence[DaySummary]) -> Iterator[str]:

@@ -43,6 +43,8 @@ class DaySummary:
     """Precision of the instrument (``price``, ``size``, ``mark``) -> the decimals that the day needs, where it has fewer."""
     quiet: int = 0
     """How many of the gaps are silences in which nothing is lost."""
+    because: str | None = None
+    """Why it was made again, where it had been made before."""
 
     def to_dict(self) -> dict[str, Any]:
         """For ``--json``."""
@@ -161,4 +163,4 @@ def day_summary(places: Places, done: TableDay) -> DaySummary:
     size = done.written.bytes if done.written else catalog.file_of(places, done.day, done.table).size
     made = done.made
     summary = _summary(places, done.day, done.table, size, skipped=done.current, made=made.verdict if made else None)
-    return summary if made is None else replace(summary, note=made.note)
+    return summary if made is None else replace(summary, note=made.note, because=done.because)

@@ -69,6 +69,21 @@ def test_a_second_run_skips_unchanged_days_and_changes_no_byte(home: Path, capsy
     assert {path: path.read_bytes() for path in (home / "data/catalog").rglob("*") if path.is_file()} == before
 
 
+def test_a_day_that_is_made_again_says_why(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(replay()) == 0
+    assert "made again" not in capsys.readouterr().err
+    with (home / "data/raw/websocket/trades.jsonl").open("a") as capture:
+        capture.write(trade(101))
+    assert run(replay("--json")) == 0
+    out, err = capsys.readouterr()
+    assert [day["because"] for day in json.loads(out)["days"]] == ["other raw data"]
+    assert "note: BTCUSDT-PERP.BINANCE trade_tick 2024-01-01 made again; it was there (other raw data)" in err
+    assert run(replay("--json")) == 0
+    out, err = capsys.readouterr()
+    assert [day["because"] for day in json.loads(out)["days"]] == [None]
+    assert "made again" not in err
+
+
 def test_force_makes_the_same_bytes_again(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(replay())
     before = {path: path.read_bytes() for path in (home / "data/catalog").rglob("*") if path.is_file()}
