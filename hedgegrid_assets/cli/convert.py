@@ -281,11 +281,11 @@ def _run(asked: "Request", *, as_json: bool, quiet: bool, widen: bool = False) -
         told.add(text)
 
     with progress(quiet=quiet) as tick:
-        summary = run(asked, progress=tick, say=note)
+        summary = run(asked, progress=tick, say=note, watch=tick)
         before: dict[str, dict[str, int]] = {}
         while widen and (finer := _finer(asked, summary)) and finer != before:
             _widen(asked, finer, note)
-            summary, before = run(asked, progress=tick, say=note), finer
+            summary, before = run(asked, progress=tick, say=note, watch=tick), finer
     if as_json:
         spent = {"cpu_seconds": round(cpu_seconds(), 3), "peak_rss_mb": round(peak_bytes() / 1e6, 1)}
         print_json(summary.to_dict() | spent)

@@ -5,8 +5,9 @@ import logging
 import os
 import sys
 import textwrap
+import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, override
@@ -17,11 +18,14 @@ from typer.core import TyperCommand, TyperGroup
 from hedgegrid_assets.errors import HedgegridError
 from hedgegrid_assets.inspect.status import LOOKS
 from hedgegrid_assets.inspect.visible import visible
+from hedgegrid_assets.wording import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
+
+    from hedgegrid_assets.pipeline.summary import DaySummary
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object to stdout, for machines.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show what is done in detail (log level DEBUG).")]
@@ -43,6 +47,8 @@ PLAIN: Final = None
 """How typer sets help and mistakes: as text. By rich, half of a fast start is what draws the boxes, which cut a long word."""
 
 _ANY_WIDTH: Final = 10_000
+_REDRAWN: Final = 0.1
+"""Seconds between two pictures of a progress."""
 
 
 class CommandWithTables(TyperCommand):
@@ -213,34 +219,100 @@ def say(text: str) -> None:
 
 
 class Progress:
-    """Counts lines and shows what is worked on, with rates; silent when stderr is no terminal."""
+    """Shows how far a run is: raw days done of those asked, rates, time left, and what each worker is at.
 
-    def __init__(self, update: Callable[[str], None]) -> None:
-        self._update = update
-        self._lines = 0
-        self._started = time.monotonic()
+    Args:
+        update: Takes the lines to show, again and again; None: nobody looks.
+        line: Takes a line for each day that is made.
+    """
+
+    def __init__(self, update: Callable[[str], None] | None = None, line: Callable[[str], None] | None = None) -> None:
+        self._update, self._line = update, line
+        self._lock = threading.Lock()
+        self._at: dict[int, str] = {}
+        self._lines = self._done = self._of = 0
+        self._what = ""
+        self._started = self._begun = time.monotonic()
+        self._shown = 0.0
 
     def __call__(self, what: str, lines: int) -> None:
         """Take ``lines`` more lines of ``what``."""
-        self._lines += lines
-        rate = self._lines / max(time.monotonic() - self._started, 1e-3)
-        self._update(f"{what}  {self._lines:,} lines  {rate:,.0f}/s")
+        if self._update is None:
+            return
+        with self._lock:
+            self._lines += lines
+            self._at[threading.get_ident()] = what
+            self._show()
+
+    def begin(self, what: str, of: int) -> None:
+        """So many days come now."""
+        with self._lock:
+            self._what, self._done, self._of, self._begun = what, 0, of, time.monotonic()
+            self._at.clear()
+
+    def finished(self, days: "Sequence[DaySummary]") -> None:
+        """One of them is done."""
+        with self._lock:
+            self._done += 1
+            if self._line and days and not all(day.skipped for day in days):
+                self._line(f"[{self._done:,}/{self._of:,}] {told_day(days)}")
+            if self._update:
+                self._show()
+
+    def _show(self) -> None:
+        now = time.monotonic()
+        if self._update is None or now - self._shown < _REDRAWN:
+            return
+        self._shown = now
+        alive = {thread.ident for thread in threading.enumerate()}
+        self._at = {worker: what for worker, what in self._at.items() if worker in alive}
+        self._update("\n  ".join((self._head(now), *self._at.values())))
+
+    def _head(self, now: float) -> str:
+        took = max(now - self._started, 1e-3)
+        received = _received()
+        parts = [f"{self._done:,} of {counted(self._of, 'raw day')} {self._what}"] if self._of else []
+        parts += [f"{megabytes(received)}  {megabytes(int(received / took))}/s"] if received else []
+        parts += [f"{self._lines:,} lines  {self._lines / took:,.0f}/s"] if self._lines else []
+        if 0 < self._done < self._of:
+            left = (now - self._begun) / self._done * (self._of - self._done)
+            parts.append(f"about {int(left) // 60}:{int(left) % 60:02} left")
+        return "  ".join(parts)
+
+
+def told_day(days: "Sequence[DaySummary]") -> str:
+    """What was made of a raw day, on one line: its tables by status."""
+    by_status: dict[str, list[str]] = {}
+    for day in days:
+        by_status.setdefault(day.status, []).append(day.table)
+    told = "; ".join(f"{', '.join(tables)} {status}" for status, tables in by_status.items())
+    rows = sum(day.rows.get("out", 0) for day in days)
+    return f"{days[0].date} {days[0].instrument_id}: {told}, {counted(rows, 'row')}"
+
+
+def _received() -> int:
+    """Bytes that were received, where anything is fetched at all."""
+    module = sys.modules.get("hedgegrid_assets.sources.client.received")
+    return module.RECEIVED.bytes if module else 0
 
 
 @contextmanager
 def progress(*, quiet: bool) -> Iterator[Progress]:
-    """A progress line on stderr while the block runs."""
-    if quiet or not sys.stderr.isatty():
-        yield Progress(_nowhere)
+    """Shown on stderr while the block runs: on a terminal a line for all and one for each worker, in a pipe a line a day."""
+    if quiet:
+        yield Progress()
+        return
+    if not sys.stderr.isatty():
+        yield Progress(line=_to_stderr)
         return
     from rich.text import Text
 
     with console(stderr=True).status("starting") as status:
-        yield Progress(lambda text: status.update(Text(visible(text))))
+        yield Progress(lambda text: status.update(Text(visible(text, keep="\n"))))
 
 
-def _nowhere(text: str) -> None:
-    del text
+def _to_stderr(text: str) -> None:
+    sys.stderr.write(f"{visible(text)}\n")
 
 
 def megabytes(size: int) -> str:

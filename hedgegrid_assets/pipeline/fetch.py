@@ -25,8 +25,11 @@ def fetch(
     halt: threading.Event,
     note: Callable[[str], None],
     at_hand: dict[RawKey, RawDay],
+    finished: Callable[[], None] | None = None,
 ) -> dict[RawKey, HedgegridError]:
     """Fetch all days that are not there, several at a time; those that could not be had, and why.
+
+    ``finished`` is told of each, however it went.
 
     ``at_hand`` gets those that are there, with their rows as far as they were read on the way; the caller closes them.
 
@@ -49,6 +52,8 @@ def fetch(
         else:
             if raw is not None:
                 found[key] = at_hand[key] = raw
+        if finished:
+            finished()
 
     with closing(Ahead(context.source, keys)) as ahead, workers(at_once, halt) as pool:
         results_of([pool.submit(one, key) for key in keys])

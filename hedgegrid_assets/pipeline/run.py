@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,7 +30,7 @@ from hedgegrid_assets.pipeline.selection import (
     with_market,
     with_trade_kind,
 )
-from hedgegrid_assets.pipeline.summary import DaySummary, RunSummary
+from hedgegrid_assets.pipeline.summary import DaySummary, RunSummary, Watch
 from hedgegrid_assets.pipeline.turns import Work, in_turn, may_go, work_off
 from hedgegrid_assets.stages.catalog import claim, refuse_unfit_nautilus
 from hedgegrid_assets.stages.frames import few_far_finer
@@ -111,12 +112,13 @@ def run(
     progress: Progress | None = None,
     say: Callable[[str], None] | None = None,
     stop: threading.Event | None = None,
+    watch: Watch | None = None,
 ) -> RunSummary:
     """Do what is asked: import, define instruments, then day by day normalize, judge and publish.
 
-    ``say`` is told what a person should know (notes are in the summary as well). A day that fails stops no other.
+    ``watch`` is told how many days there are, and of each that is finished; ``say`` is told what a person should know (notes are in the summary as well). A day that fails stops no other.
     """
-    told = _Told(progress, say, stop or threading.Event())
+    told = _Told(progress, say, stop or threading.Event(), watch)
     at_hand: dict[RawKey, RawDay] = {}
     try:
         return _run(asked, told, at_hand)
@@ -132,6 +134,7 @@ class _Told:
     progress: Progress | None
     say: Callable[[str], None] | None
     halt: threading.Event
+    watch: Watch | None = None
     notes: list[str] = field(default_factory=list)
 
     def note(self, text: str) -> None:
@@ -140,6 +143,16 @@ class _Told:
         _log.info(text)
         if self.say:
             self.say(text)
+
+    def begin(self, what: str, of: int) -> None:
+        """So many days come now."""
+        if self.watch:
+            self.watch.begin(what, of)
+
+    def finished(self, days: Sequence[DaySummary] = ()) -> None:
+        """One of them is done; called from all threads."""
+        if self.watch:
+            self.watch.finished(days)
 
     def tick(self, what: str, lines: int) -> None:
         """Called often, from all threads. Raises Stopped."""
@@ -185,15 +198,17 @@ def _run(asked: Request, told: _Told, at_hand: dict[RawKey, RawDay]) -> RunSumma
     _refuse_none_left(keys, failed)
     if context.source.remote is not None:
         at_once = max(asked.jobs, FETCHED_AT_ONCE)
-        failed = fetch(context, keys, at_once, told.tick, told.halt, told.note, at_hand)
+        told.begin("fetched", len(keys))
+        failed = fetch(context, keys, at_once, told.tick, told.halt, told.note, at_hand, told.finished)
     inferred = _define_instruments(context, keys, failed, told)
     _refuse_none_left(keys, failed)
     work = Work(context, asked.compression, asked.force)
     turns = in_turn(context, keys, asked.jobs)
     listens = _log.isEnabledFor(logging.INFO)  # to each day: so they are made here
     apart = [turn for turn in turns if asked.jobs > 1 and not listens and may_go(work, turn, {*failed, *at_hand})]
+    told.begin("made", len(keys))
     with Helpers(work, apart, asked.jobs - 1) as helpers, workers(asked.jobs, told.halt) as pool:
-        done = [pool.submit(_work_off, helpers, work, turn, told.tick, failed, at_hand) for turn in turns]
+        done = [pool.submit(_work_off, helpers, work, turn, told, failed, at_hand) for turn in turns]
         days = [day for each in results_of(done) for day in each]
     for text in (
         *(day.note for day in days if day.note),
@@ -216,13 +231,17 @@ def _work_off(
     helpers: Helpers,
     work: Work,
     turn: Sequence[RawKey],
-    tick: Progress,
+    told: _Told,
     failed: Mapping[RawKey, HedgegridError],
     at_hand: dict[RawKey, RawDay],
 ) -> list[DaySummary]:
     """Days one after the other: by another process where one is free that may do it, else here."""
-    done = helpers.work_off(turn, tick)
-    return work_off(work, turn, tick, failed, at_hand) if done is None else done
+    done = helpers.work_off(turn, told.tick)
+    if done is None:
+        return work_off(work, turn, told.tick, failed, at_hand, told.finished)
+    for _, days in groupby(done, key=lambda day: day.date):
+        told.finished(list(days))
+    return done
 
 
 def _import(context: FeedContext, asked: Request, told: _Told, at_hand: dict[RawKey, RawDay]) -> _Taken:

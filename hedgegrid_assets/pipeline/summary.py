@@ -1,9 +1,9 @@
 """What a run did, day by day."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import Any
+from typing import Any, Protocol
 
 from hedgegrid_assets.errors import DataError, HedgegridError, PrecisionTooFine, Refused
 from hedgegrid_assets.model import InstrumentDay, Severity, Status, Table
@@ -106,6 +106,16 @@ class RunSummary:
             "seconds": round(self.seconds, 3),
             "days": [day.to_dict() for day in self.days],
         }
+
+
+class Watch(Protocol):
+    """Who shows how far a run is."""
+
+    def begin(self, what: str, of: int) -> None:
+        """So many raw days are to be ``what``: ``fetched``, then ``made``."""
+
+    def finished(self, days: Sequence[DaySummary]) -> None:
+        """A raw day is done; ``days``: what was made of it, a row a table. Called from all threads."""
 
 
 def _summary(

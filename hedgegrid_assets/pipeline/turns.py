@@ -1,7 +1,7 @@
 """Raw days of a request, in the order and the groups in which they become days of a catalog."""
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import batched
@@ -55,8 +55,11 @@ def work_off(
     progress: Progress,
     failed: Mapping[RawKey, HedgegridError],
     at_hand: dict[RawKey, RawDay],
+    finished: Callable[[Sequence[DaySummary]], None] | None = None,
 ) -> list[DaySummary]:
     """Days of one channel and symbol, one after the other; small ones are read together.
+
+    ``finished`` is told of each.
 
     ``failed``: those that need not be tried; ``at_hand``: those of which rows are at hand, which are taken out and closed.
     """
@@ -64,7 +67,13 @@ def work_off(
     channel, tables = context.by_channel()[keys[0].channel]
     together = Together(context.noted, keys, context.source, channel)
     with synced_together(), kept_folders():
-        return [day for key in keys for day in _day(work, key, tables, progress, failed, at_hand, together)]
+        made: list[DaySummary] = []
+        for key in keys:
+            days = _day(work, key, tables, progress, failed, at_hand, together)
+            made += days
+            if finished:
+                finished(days)
+        return made
 
 
 def may_go(work: Work, turn: Sequence[RawKey], here: Collection[RawKey]) -> bool:

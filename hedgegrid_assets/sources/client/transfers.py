@@ -24,6 +24,7 @@ from hedgegrid_assets.sources.client import limits
 from hedgegrid_assets.sources.client.answers import Answered, Broken, in_words, retry_after
 from hedgegrid_assets.sources.client.pauses import left, pause
 from hedgegrid_assets.sources.client.provider import Provider
+from hedgegrid_assets.sources.client.received import RECEIVED
 
 _log: Final = logging.getLogger(__name__)
 _GLANCE: Final = 1 << 16
@@ -69,6 +70,7 @@ async def save(opened: aiohttp.ClientSession, url: str, path: Path, provider: Pr
         await _refuse_unless_ok(response, provider)
         with path.open("wb") as file:
             async for part in response.content.iter_any():
+                RECEIVED.bytes += len(part)
                 await to_thread.run_sync(file.write, part)
 
 
@@ -92,6 +94,7 @@ async def resume(opened: aiohttp.ClientSession, url: str, path: Path, provider: 
             note.write_text(response.headers.get("ETag", ""))
         with path.open("ab") as file:
             async for part in response.content.iter_any():
+                RECEIVED.bytes += len(part)
                 await to_thread.run_sync(file.write, part)
         note.unlink(missing_ok=True)
         return response.headers
