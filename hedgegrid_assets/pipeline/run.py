@@ -318,7 +318,7 @@ def _of_how_much(context: FeedContext, keys: Sequence[RawKey]) -> str:
     rows = sum(raw.manifest.lines for key in keys if (raw := context.noted(key)) is not None)
     return (
         f"these decimals are inferred from {counted(rows, 'line')}: the venue's own are taken with `hedgegrid instruments "
-        f"import FILE --catalog {context.places.catalog}`, and a later, finer day with --widen"
+        "import FILE` (--catalog, where it is not data/catalog), and a later, finer day with --widen"
     )
 
 

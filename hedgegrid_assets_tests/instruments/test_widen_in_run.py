@@ -52,11 +52,17 @@ def test_the_import_that_the_note_names_takes_the_venues_own_rule(
 ) -> None:
     assert from_csv(tmp_path, COARSE) == 0
     told = " ".join(capsys.readouterr().err.split())
-    found = re.search(r"`hedgegrid (instruments import FILE --catalog \S+)`", told)
+    found = re.search(r"`hedgegrid (instruments import FILE)` \(--catalog, where", told)
     assert found
     assert imported(tmp_path, tick="1", step="1") == 0  # writes the document that FILE stands for
     (document,) = [path for path in tmp_path.glob("*.json") if "symbols" in json.loads(path.read_bytes())]
-    assert run([str(document) if word == "FILE" else word for word in found[1].split()]) == 0
+    assert (
+        run(
+            [str(document) if word == "FILE" else word for word in found[1].split()]
+            + ["--catalog", str(tmp_path / "catalog")]
+        )
+        == 0
+    )
     assert pinned(tmp_path).origin == "imported"
 
 
