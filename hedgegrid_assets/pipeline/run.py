@@ -306,7 +306,7 @@ def _define_instruments(
             inferred.append(instrument)
             if is_pinned(context, instrument):
                 told.note(f"instrument {described(instrument)}")
-                if instrument.id not in known:
+                if instrument.id not in known and context.source.precisions is None:
                     told.note(_of_how_much(context, mine))
         for text in doubtful_numbers(context, symbol, instrument, {key.day for key in mine}):
             told.note(text)
