@@ -141,4 +141,7 @@ def _repeated(frame: pl.DataFrame, columns: list[str]) -> bool:
     rows = frame.select(columns)
     if "ts_event" in columns:  # rows that are one have one exchange time
         rows = rows.filter(pl.col("ts_event").is_duplicated())
-    return bool(rows.is_duplicated().any()) if rows.width > 1 else rows.to_series().n_unique() < len(rows)
+    if rows.width == 1:
+        return rows.to_series().n_unique() < len(rows)
+    # rows that are one have one hash: half the time where none are
+    return rows.hash_rows().n_unique() < len(rows) and bool(rows.is_duplicated().any())
