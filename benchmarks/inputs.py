@@ -20,8 +20,9 @@ from hedgegrid_assets.store import Places, stored
 from hedgegrid_assets.timestamps import NS_PER_DAY, day_start
 
 SEED: Final = 7
-_DAYS: Final = {"catalog": 1, "week": 7}
+_DAYS: Final = {"catalog": 1, "week": 7, "year": 365}
 """Of a catalog."""
+_OF_TWO: Final = "-for-2"
 _CHUNK: Final = 500_000
 _US_PER_DAY: Final = NS_PER_DAY // 1_000
 
@@ -30,14 +31,14 @@ def made(kind: str, rows: int, folder: Path) -> Path:
     """A gzip file of ``rows`` rows of one day: ``trades``, ``derivative_ticker``, ``quotes`` and ``incremental_book_L2`` as Tardis names its CSV, or ``aggTrade``.
 
     ``aggTrade`` holds captured messages, one a line, with a receive time in front; ``depth`` those of a book (``captured``). ``catalog`` is no file but a folder:
-    the catalog of a synthetic day of so many trades, with a mark price a second and funding rates; ``week``: of seven; ``catalog-for-2``: the same
-    for NautilusTrader 2.x.
+    the catalog of a synthetic day of so many trades, with a mark price a second and funding rates; ``week``: of seven; ``year``: of 365, trades
+    alone; ``catalog-for-2``, ``year-for-2``: the same for NautilusTrader 2.x.
     ``agg-day`` and ``agg-month`` are folders as well, see ``published``.
     """
     if kind in PERIODS:
         return published(kind, rows, folder)
-    if kind == "catalog-for-2":
-        return _for_2(made("catalog", rows, folder))
+    if kind.endswith(_OF_TWO):
+        return _for_2(made(kind.removesuffix(_OF_TWO), rows, folder))
     if kind in _DAYS:
         return _catalog(kind, rows, folder)
     suffix = "jsonl" if kind in {"aggTrade", "depth"} else "csv"
@@ -72,7 +73,7 @@ def _catalog(kind: str, rows: int, folder: Path) -> Path:
             SYMBOL,
             *days,
             output_path=part,
-            data_types="trades,mark,funding",
+            data_types="trades" if kind == "year" else "trades,mark,funding",
             source_config=settings,
             data=folder / "data",
         )

@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -291,8 +292,12 @@ def stress_row(variant: Variant, played: "Played", base: "Played") -> dict[str, 
 
 
 def write(folder: Path, result: Result, document: dict[str, Any]) -> None:
-    """The files of a run, beside those that the engine has left; puts the number of orders into the document."""
-    document["orders"] = pq.read_metadata(folder / "orders.parquet").num_rows
+    """The files of a run, beside those that the engine has left; puts into the document what its orders tell."""
+    statuses = pl.read_parquet(folder / "orders.parquet", columns=["status"])["status"]
+    document["orders"] = len(statuses)
+    if denied := int((statuses == "DENIED").sum()):
+        told = f"{denied:,} of {len(statuses):,} orders were denied before they reached a venue: run.log has why."
+        document["assumptions"].insert(0, told)
     pq.write_table(pa.Table.from_pylist(list(_payments(result)), schema=_PAID), folder / "funding.parquet")
     pq.write_table(pa.Table.from_pylist(list(_samples(result)), schema=_EQUITY), folder / "equity.parquet")
     _write_config(folder / "config.yaml", result.config())

@@ -119,3 +119,12 @@ def test_both_are_given_the_same_and_fill_the_same(
     assert len(fills(first)) >= len(PLAN)
     told = f"The run has no mark prices: positions are valued at the last {valued}."
     assert all(told in run.result["assumptions"] for run in (first, second))
+
+
+def test_2_denies_market_orders_where_books_alone_tell_a_price_and_the_run_says_so(
+    tmp_path: Path, catalogs: Path
+) -> None:
+    run, _ = played(tmp_path / "second", catalogs / "second", {"deltas": "OrderBookDelta", "bars": "Bar"})
+    assert len(fills(run)) == 1  # of the order behind the first bar
+    assert "2 of 3 orders were denied before they reached a venue: run.log has why." in run.result["assumptions"]
+    assert "MARKET_PRICE_UNAVAILABLE" in (run.folder / "run.log").read_text()
