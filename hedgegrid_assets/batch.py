@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 import numpy as np
+from msgspec import Struct
 
 if TYPE_CHECKING:
     import polars as pl
@@ -93,8 +94,7 @@ REST: Final = "rest"
 """What a line is counted as that is a message of no stream that is known."""
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
+class Placed(Struct, frozen=True):
     """Where each line of a block belongs, and what the others are.
 
     Attributes:
@@ -127,8 +127,7 @@ class Placed:
     contradicts: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Decoded:
+class Decoded(Struct, frozen=True):
     """What the lines of a block give to one channel.
 
     Attributes:
@@ -151,8 +150,7 @@ class Decoded:
     hollow: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(Struct, frozen=True):
     """What one block of lines gives.
 
     Attributes:

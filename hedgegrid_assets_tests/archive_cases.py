@@ -1,13 +1,13 @@
 """What the tests of the archives share: short limits, one stand-in for all, and the paths of its files."""
 
 import json
-from dataclasses import replace
 from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
+from msgspec.structs import replace
 
 from hedgegrid_assets.cli import run
 from hedgegrid_assets.sources.client import limits

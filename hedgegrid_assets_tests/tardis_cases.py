@@ -4,12 +4,13 @@ import gzip
 import os
 import threading
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 from urllib.request import urlopen
+
+from msgspec.structs import replace
 
 from hedgegrid_assets.config.feeds import Feed
 from hedgegrid_assets.pipeline.feed_context import FeedContext

@@ -1,11 +1,11 @@
 """Commands that look: ``validate``, ``instruments`` and ``feeds check``; nothing is changed."""
 
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
+from msgspec.structs import asdict
 
 from hedgegrid_assets.cli.output import (
     All,

@@ -3,11 +3,11 @@
 import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
+from msgspec.structs import replace
 
 from hedgegrid_assets.cli.output import Data, Json, Quiet, Verbose, console, print_json, say, set_logging
 from hedgegrid_assets.config.paths import data_path

@@ -3,10 +3,10 @@
 import fnmatch
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, override
 
+from msgspec import Struct
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from hedgegrid_assets.config.fields import Backtest, InstrumentOverride, KnownOutage, Notify, Refresh
@@ -185,8 +185,7 @@ class Feed(Origin):
         return outages
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """One thing wrong in feeds.yaml.
 
     Attributes:
@@ -207,8 +206,7 @@ class Problem:
         return f"{self.file}:{self.line}: {self.key}: {self.message}"
 
 
-@dataclass(frozen=True, slots=True)
-class FeedsFile:
+class FeedsFile(Struct, frozen=True):
     """feeds.yaml as read: a feed is in ``feeds``, or has at least one problem.
 
     Attributes:

@@ -1,9 +1,10 @@
 """Where feeds.yaml says that data and catalogs are, if not on this machine."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from hedgegrid_assets.config.notes import Note
 from hedgegrid_assets.fields import shown
@@ -12,8 +13,7 @@ from hedgegrid_assets.store import Places, is_address
 ROOT_KEYS: Final = ("data", "catalog")
 
 
-@dataclass(frozen=True, slots=True)
-class Roots:
+class Roots(Struct, frozen=True):
     """Addresses of a bucket, as ``s3://bucket/prefix``; None: on this machine.
 
     Attributes:

@@ -3,9 +3,10 @@
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, override
+
+from msgspec import Struct, field
 
 from hedgegrid_assets.config.notes import KeyPath, Note
 
@@ -29,8 +30,7 @@ class Unreadable(Exception):
     """The file is no YAML that could be looked into."""
 
 
-@dataclass(slots=True)
-class Walk:
+class Walk(Struct):
     """What is learnt on the way through the nodes: the line of each key, and what YAML allows but we do not."""
 
     lines: dict[KeyPath, int] = field(default_factory=dict)

@@ -10,11 +10,12 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar, Final
+
+from msgspec import Struct
 
 from hedgegrid_assets.errors import BackupRefused, DocumentDamaged, NoSuchCatalog, UsageError
 from hedgegrid_assets.stages import catalog as catalog_stage
@@ -74,8 +75,7 @@ class Backup(Document, frozen=True, kw_only=True):
     versions: dict[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Restored:
+class Restored(Struct, frozen=True):
     """What came back, and where; ``replaced``: where what stood there before is now."""
 
     manifest: Backup

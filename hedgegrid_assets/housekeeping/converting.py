@@ -2,10 +2,11 @@
 
 import shlex
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from datetime import date
 from itertools import batched
 from typing import Any, Final
+
+from msgspec import Struct, field
 
 from hedgegrid_assets.errors import ConversionRefused, HedgegridError
 from hedgegrid_assets.housekeeping.widening import widen_instrument
@@ -39,8 +40,7 @@ type Tick = Callable[[str, int], None]
 """Told of what is being done, and of rows that are done."""
 
 
-@dataclass(frozen=True, slots=True)
-class Converted:
+class Converted(Struct, frozen=True):
     """What was done.
 
     Attributes:
@@ -180,8 +180,7 @@ def _unjudged(places: Places) -> Iterator[tuple[InstrumentDay, Table]]:
                     yield InstrumentDay(instrument_id, day or date.min), table
 
 
-@dataclass(slots=True)
-class _Converting:
+class _Converting(Struct):
     places: Places
     target: Places
     compression: str

@@ -4,10 +4,11 @@ import shlex
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
+
+from msgspec import Struct, field
 
 from hedgegrid_assets.config.origin import Origin
 from hedgegrid_assets.housekeeping.reset_day import found_of
@@ -35,8 +36,7 @@ _AT_ONCE: Final = 31
 """Days of an instrument that are written down and taken out in one burst."""
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """What is to go: days before ``before``; of one instrument, table or feed alone, where they are named."""
 
     before: date
@@ -60,8 +60,7 @@ class Asked:
         return of_feed and self.instrument in (None, instrument_id)
 
 
-@dataclass(frozen=True, slots=True)
-class Gone:
+class Gone(Struct, frozen=True):
     """Files of one day that go together: of an instrument, or of a raw day of which the catalog holds nothing."""
 
     what: str
@@ -70,8 +69,7 @@ class Gone:
     of: InstrumentDay | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """What goes, in this order, with its bytes by kind; ``kept``: (why, file) that stays in the way."""
 
     asked: Asked

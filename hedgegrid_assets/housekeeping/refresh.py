@@ -1,13 +1,13 @@
 """Published files that were replaced since: their days are fetched and made again, and what changed is said."""
 
 from collections.abc import Callable, Iterator, Mapping, Set
-from dataclasses import dataclass, field
 from datetime import date, timedelta
 from itertools import groupby
 from typing import Any, Final
 
 import msgspec
 import polars as pl
+from msgspec import Struct, field
 
 from hedgegrid_assets.config.origin import Origin
 from hedgegrid_assets.errors import UsageError
@@ -27,8 +27,7 @@ type Progress = Callable[[str, int], None]
 _SAID: Final = ("etag", "last_modified", "bytes")
 
 
-@dataclass(frozen=True, slots=True)
-class Replaced:
+class Replaced(Struct, frozen=True):
     """A published file that is not the one that was fetched; ``now`` is None where it is gone."""
 
     url: str
@@ -46,8 +45,7 @@ class Replaced:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Refreshed:
+class Refreshed(Struct, frozen=True):
     """What a look at the published files has found, and what became of it."""
 
     files: int
@@ -106,8 +104,7 @@ def forget_replaced(context: FeedContext, since: date, progress: Progress) -> Re
 # ---------------------------------------------------------------- steps
 
 
-@dataclass(slots=True)
-class _File:
+class _File(Struct):
     """A published file as it was when it was fetched, and the raw days that were made from it."""
 
     said: Mapping[str, str]

@@ -3,7 +3,8 @@
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from hedgegrid_assets.errors import EnvironmentFault, NoDataFetched
 from hedgegrid_assets.inspect.days import instruments
@@ -15,8 +16,7 @@ from hedgegrid_assets.store import AnyFile, Places, StorePath, exclusive_lock
 from hedgegrid_assets.tables import TABLES
 
 
-@dataclass(frozen=True, slots=True)
-class Reset:
+class Reset(Struct, frozen=True):
     """What goes: (what it is, file), in this order; ``kept``: files in the way that are not ours, or that others need."""
 
     day: InstrumentDay

@@ -7,10 +7,11 @@ installed version. An instance whose runs are elsewhere (Postgres, another folde
 import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
+
+from msgspec import Struct
 
 from hedgegrid_assets.config.paths import dagster_home
 
@@ -25,8 +26,7 @@ _RANGE_TAGS: Final = ("dagster/asset_partition_range_start", "dagster/asset_part
 _COUNTS: Final = "SELECT status, COUNT(*) FROM runs {where} GROUP BY status"
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """One run; ``partition``: or those of a block, as ``first ... last``; ``started``: UTC, to the second, None before it has begun; ``seconds``: None before its end."""
 
     id: str
@@ -48,8 +48,7 @@ class Run:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Runs:
+class Runs(Struct, frozen=True):
     """What an instance tells of its runs: how many of each status, and the last ones. ``unknown``: why it tells nothing."""
 
     home: Path

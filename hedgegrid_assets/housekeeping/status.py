@@ -3,10 +3,11 @@
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Final
+
+from msgspec import Struct, field
 
 from hedgegrid_assets.config.origin import Origin
 from hedgegrid_assets.errors import HedgegridError
@@ -40,8 +41,7 @@ def _dicts(days: Iterable[date]) -> list[dict[str, Any]]:
     return [{"first": str(each.first), "last": str(each.last), "days": each.days} for each in ranges(days)]
 
 
-@dataclass(frozen=True, slots=True)
-class TableStanding:
+class TableStanding(Struct, frozen=True):
     """The days of one (instrument, table).
 
     Attributes:
@@ -89,8 +89,7 @@ class TableStanding:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class FeedStanding:
+class FeedStanding(Struct, frozen=True):
     """One feed; ``name`` is empty for what a catalog holds besides. ``waiting``: landing files that no import has read."""
 
     name: str
@@ -110,8 +109,7 @@ class FeedStanding:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(Struct, frozen=True):
     """All of it. ``plans``: provider -> what it says of the key. ``problems``: what could not be told, and what is not whole.
 
     ``nautilus``: the generation that the catalog is for; None: of none yet, or not known. ``beside``: catalogs of the same
@@ -216,8 +214,7 @@ def _due(context: FeedContext, landed: set[date], until: date) -> set[date]:
     return set(days_between(min(landed), max(landed))) if landed else set()
 
 
-@dataclass(frozen=True, slots=True)
-class _Look:
+class _Look(Struct, frozen=True):
     """At the days of one (instrument, table) of a feed."""
 
     context: FeedContext

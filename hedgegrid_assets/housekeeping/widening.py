@@ -2,13 +2,13 @@
 
 import shlex
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
+from msgspec import Struct
 
 from hedgegrid_assets.errors import UsageError, VerdictRefused
 from hedgegrid_assets.instruments import Instrument, read_definitions, widen
@@ -34,8 +34,7 @@ from hedgegrid_assets.store import Places, StorePath, atomic_write, exclusive_lo
 from hedgegrid_assets.tables import TABLES
 
 
-@dataclass(frozen=True, slots=True)
-class Widened:
+class Widened(Struct, frozen=True):
     """What was done: the new definition, and how many frames and Nautilus files were written anew."""
 
     instrument: Instrument

@@ -6,7 +6,6 @@ day. Pillow draws (10 ms to import, when it is used); the HTML page draws the sa
 
 import base64
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from io import BytesIO
 from typing import TYPE_CHECKING, Final
@@ -16,6 +15,8 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
+from msgspec import Struct
+from msgspec.structs import replace
 
 from hedgegrid_assets.inspect.books import Curves, book_curves
 from hedgegrid_assets.model import Gap, InstrumentDay, Table
@@ -37,8 +38,7 @@ _MINUTES: Final = 24 * 60
 _WHOLE_DAY_FROM: Final = 6 * 60 * _NS_PER_MINUTE
 
 
-@dataclass(frozen=True, slots=True)
-class DaySeries:
+class DaySeries(Struct, frozen=True):
     """A day in buckets of equal length from ``start`` to ``end`` (ns); NaN where a bucket holds no row.
 
     The whole UTC day, but for data of less than six hours: then their own span, in whole minutes.

@@ -1,8 +1,9 @@
 """The stored verdicts of a catalog: which there are, by instrument, table and day."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date
+
+from msgspec import Struct
 
 from hedgegrid_assets.errors import NoDataFetched, UsageError
 from hedgegrid_assets.inspect.documents import refuse_damaged
@@ -13,8 +14,7 @@ from hedgegrid_assets.store import Places
 from hedgegrid_assets.tables import TABLES, TOKENS
 
 
-@dataclass(frozen=True, slots=True)
-class DayFilter:
+class DayFilter(Struct, frozen=True):
     """Which days of a catalog; None: all. ``table`` is Nautilus' name, ``end`` is exclusive."""
 
     instrument: str | None = None
@@ -36,8 +36,7 @@ class DayFilter:
         return f"{self.instrument or 'any instrument'} {self.table or 'any table'} {days}"
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(Struct, frozen=True):
     """One (instrument, table, day) with its stored verdict, as it reads with the known outages of its table."""
 
     day: InstrumentDay

@@ -1,12 +1,12 @@
 """Two states of one day, or two sources of it, row by row: what only one of them has, what differs, what is shifted."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
+from msgspec import Struct, field
 
 from hedgegrid_assets.errors import DataError
 from hedgegrid_assets.model import Table
@@ -18,8 +18,7 @@ _SHOWN: Final = 10
 _NUMBER: Final = r"^[0-9]{1,18}$"
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """Of one day of one table.
 
     Attributes:
@@ -53,7 +52,7 @@ class Difference:
         """For ``--json``."""
         return {
             name: str(value) if isinstance(value, date) else [dict(row) for row in value] if name == "first" else value
-            for name in self.__slots__
+            for name in self.__struct_fields__
             for value in [getattr(self, name)]
         } | {"same": self.is_same}
 

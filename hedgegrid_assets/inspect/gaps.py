@@ -1,10 +1,12 @@
 """Every gap of a range: inside the days, at their edges, between them, and days that are not there at all."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from functools import partial
 from typing import Any, Final
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from hedgegrid_assets.inspect.days import Judged
 from hedgegrid_assets.model import Cause
@@ -28,8 +30,7 @@ LOOKED_FOR: Final[Mapping[str, str]] = {name: rule.looks_for for name, rule in R
 """What is not looked for where a rule is off."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hole:
+class Hole(Struct, frozen=True):
     """One gap. Times in ns; ``ids_missing`` is None where ids are not counted (at edges, in missing days)."""
 
     instrument_id: str
@@ -87,8 +88,7 @@ COLUMNS: Final = (
 )
 
 
-@dataclass(slots=True)
-class Sum:
+class Sum(Struct):
     """What the gaps of a day, or of a range, come to. ``seconds`` and ``gaps`` count losses inside days only; ``known``:
     how many of all are known outages.
 
@@ -137,11 +137,10 @@ class Sum:
 
     def to_dict(self) -> dict[str, Any]:
         """For ``--json``."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        return {name: getattr(self, name) for name in self.__struct_fields__}
 
 
-@dataclass(slots=True)
-class GapReport:
+class GapReport(Struct):
     """The gaps of a range, in order of instrument, table and time; sums by day and by (instrument, table)."""
 
     holes: list[Hole] = field(default_factory=list)

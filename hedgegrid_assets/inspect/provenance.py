@@ -1,10 +1,11 @@
 """Where a judged day came from: the raw day with the sha256 that its verdict names, and the landing files behind it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
+
+from msgspec import Struct
 
 from hedgegrid_assets.instruments import read_definitions
 from hedgegrid_assets.stages.raw import Manifest, read_manifest
@@ -13,8 +14,7 @@ from hedgegrid_assets.store import AnyFile, Places, StorePath, plain, raw_folder
 _SHOWN_ORIGINS: Final = 20
 
 
-@dataclass(frozen=True, slots=True)
-class RawFound:
+class RawFound(Struct, frozen=True):
     """A raw day on disk. ``same_bytes``: its manifest has the sha256 that was judged; else it has changed since."""
 
     manifest_path: StorePath

@@ -1,11 +1,11 @@
 """Rejected lines and rows, where they came from and why: those of instrument-days, and those that belong to none."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
 import polars as pl
+from msgspec import Struct
 
 from hedgegrid_assets.errors import UsageError
 from hedgegrid_assets.inspect.days import DayFilter, instruments
@@ -46,8 +46,7 @@ MEANINGS: Final = {
 """The closed list of reasons, in plain words."""
 
 
-@dataclass(frozen=True, slots=True)
-class RejectFile:
+class RejectFile(Struct, frozen=True):
     """One stored file of rejects: of an (instrument, table, day), or of a landing file of a feed."""
 
     path: StorePath

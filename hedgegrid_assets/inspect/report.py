@@ -9,13 +9,13 @@ import base64
 import contextlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from msgspec import Struct, field
 
 from hedgegrid_assets.errors import DocumentDamaged, HedgegridError
 from hedgegrid_assets.inspect.books import Curves
@@ -56,8 +56,7 @@ _ANSWERS: Final[Mapping[bool | None, int]] = {False: 0, True: 1, None: 2}
 type Progress = Callable[[str, int], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(Struct, frozen=True):
     """What was written: days in the page, those with details, and those whose details had no room.
 
     ``damaged``: manifests and indexes of the data root that could not be read; the page does without them.
@@ -71,8 +70,7 @@ class Written:
     damaged: tuple[HedgegridError, ...] = ()
 
 
-@dataclass(slots=True)
-class _Line:
+class _Line(Struct):
     """The days of one (instrument, table): offsets from the first day of the page -> letter and numbers."""
 
     letters: dict[int, str] = field(default_factory=dict)
@@ -85,8 +83,7 @@ class _Line:
             self.off.append([offset, bits])
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class _Candidate:
+class _Candidate(Struct, frozen=True, order=True):
     """A day that has something to show; sorts by how urgent it is, newest first."""
 
     urgency: int

@@ -1,12 +1,12 @@
 """How each status of an instrument-day is told everywhere: word, letter, pattern, colours, and what it means."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Look:
+
+class Look(Struct, frozen=True):
     """One status.
 
     Attributes:

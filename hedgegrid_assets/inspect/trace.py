@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
 import polars as pl
 import pyarrow.parquet as pq
+from msgspec import Struct
 
 from hedgegrid_assets.errors import NoDataFetched, UsageError
 from hedgegrid_assets.inspect.days import DayFilter, Judged, judged_days, some
@@ -28,8 +28,7 @@ type Row = Mapping[str, Any]
 _LONGEST_CHECKED: Final = 1 << 30
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
+class Trace(Struct, frozen=True):
     """The way of one row. ``steps`` are what is known at each station, in order, as plain values."""
 
     instrument_id: str

@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
+
+from msgspec.structs import replace
 
 from hedgegrid_assets import venues
 from hedgegrid_assets.errors import DataError, InstrumentUnknown, PrecisionUnknown, UsageError

@@ -1,7 +1,8 @@
 """What an instrument definition is."""
 
-from dataclasses import dataclass
 from typing import Final, Literal
+
+from msgspec import Struct
 
 from hedgegrid_assets.venues import Market
 
@@ -18,8 +19,7 @@ DEFAULT_MARK_PRECISION: Final = 8
 """Decimals of mark and index prices where none were seen: Binance sends eight."""
 
 
-@dataclass(frozen=True, slots=True)
-class Instrument:
+class Instrument(Struct, frozen=True):
     """One definition. Numbers are plain decimal text, so that nothing is rounded on the way.
 
     Attributes:

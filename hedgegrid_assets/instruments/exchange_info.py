@@ -1,9 +1,11 @@
 """Instrument definitions out of a venue's own document: Binance's ``exchangeInfo`` of USD-M, COIN-M and spot."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final, TypeGuard
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from hedgegrid_assets.errors import UsageError
 from hedgegrid_assets.instruments.definition import DEFAULT_MARK_PRECISION, Instrument, Kind
@@ -25,8 +27,7 @@ _KINDS: Final[Mapping[str, Kind]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ExchangeInfo:
+class ExchangeInfo(Struct, frozen=True):
     """A document, read.
 
     Attributes:

@@ -1,7 +1,6 @@
 """Definitions as a plain table: ``instruments.parquet`` of a catalog, whose ids Nautilus has to tell apart."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -100,8 +99,8 @@ def check_names(ids: Iterable[str]) -> None:
 _INTEGERS: Final = frozenset({"price_precision", "size_precision", "mark_precision", "activation_ns", "expiration_ns"})
 _FLAGS: Final = frozenset({"is_inverse", "fees_known"})
 _COLUMNS: Final[Mapping[str, str]] = {
-    field.name: "int64" if field.name in _INTEGERS else "bool" if field.name in _FLAGS else "string"
-    for field in fields(Instrument)
+    name: "int64" if name in _INTEGERS else "bool" if name in _FLAGS else "string"
+    for name in Instrument.__struct_fields__
 }
 
 

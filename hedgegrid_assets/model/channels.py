@@ -1,11 +1,11 @@
 """The streams of a source: their fields, and the tables that these give."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, Protocol
 
 import polars as pl
+from msgspec import Struct, field
 
 type Contiguous = Literal["declared", "found", "no"]
 """Each id is the one before plus one: the source says so, the day's rows show it, or neither."""
@@ -93,8 +93,7 @@ class Shapes(Protocol):
 type FieldKind = Literal["text", "integer", "decimal", "flag", "levels"]
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(Struct, frozen=True):
     """One field of a source's message or row: ``key`` is its name there, ``name`` ours; ``doc`` its unit and meaning.
 
     ``decimal`` is text that holds a number, ``integer`` fits into 63 bits, ``flag`` is true or false, ``levels`` are those
@@ -113,8 +112,7 @@ class Field:
     words: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class TableMapping:
+class TableMapping(Struct, frozen=True):
     """How a channel's fields become a table.
 
     Attributes:
@@ -138,8 +136,7 @@ class TableMapping:
     known_from: pl.Expr | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Channel:
+class Channel(Struct, frozen=True):
     """One stream of a source, and the tables it gives.
 
     Attributes:

@@ -1,13 +1,13 @@
 """Instrument-days: where they stand, what was counted of them, and what they are held to."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 from typing import Any
 
 import msgspec
 import numpy as np
+from msgspec import Struct, field
 
 
 class Status(StrEnum):
@@ -63,8 +63,7 @@ class RowCounts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename=
     not_applicable: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class LineCounts:
+class LineCounts(Struct, frozen=True):
     """Where every line of a (table, day) went, where lines give several rows or none.
 
     ``rejected``: lines of which no row is left when it is read, but for those that the venue marks as no market trade.
@@ -90,8 +89,7 @@ class LineCounts:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Spread:
+class Spread(Struct, frozen=True):
     """Distribution of a signed time in milliseconds (bins of 1 ms, clipped at -60 s and +600 s).
 
     ``largest_jump_ms`` is the largest change from one row to the next.
@@ -116,8 +114,7 @@ class Thresholds(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename
     price_increment: str | None = None
 
 
-@dataclass(slots=True)
-class DayContext:
+class DayContext(Struct):
     """What is known of a day besides its rows: what normalizing saw, and what its source and raw day say.
 
     Attributes:
@@ -157,8 +154,7 @@ class DayContext:
     beside: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class InstrumentDay:
+class InstrumentDay(Struct, frozen=True, order=True):
     """The unit of everything: one InstrumentId x one UTC date, by ``ts_init``."""
 
     instrument_id: str

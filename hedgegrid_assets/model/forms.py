@@ -1,18 +1,17 @@
 """The columns of a frame, and how a generation of NautilusTrader stores them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Literal, NamedTuple
 
 import polars as pl
+from msgspec import Struct, field
 
 type Precision = Literal["price", "size", "mark"]
 """Which of an instrument's precisions a decimal column has."""
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(Struct, frozen=True):
     """One column of a normalized frame.
 
     Attributes:
@@ -114,8 +113,7 @@ class NautilusColumn(NamedTuple):
         return tuple(name for level in self.levels for name in level) or (self.made_from,)
 
 
-@dataclass(frozen=True, slots=True)
-class RowFilter:
+class RowFilter(Struct, frozen=True):
     """Which rows of a frame a Nautilus file holds, where it does not hold all.
 
     Attributes:
@@ -129,8 +127,7 @@ class RowFilter:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class NautilusForm:
+class NautilusForm(Struct, frozen=True):
     """A table as one generation of NautilusTrader stores it.
 
     Attributes:

@@ -1,10 +1,11 @@
 """Sources: what is received, and how its days are fetched or made."""
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from msgspec import Struct, field
 
 from hedgegrid_assets.batch import Begins, Block, Opens
 from hedgegrid_assets.dialect import Dialect
@@ -19,8 +20,7 @@ LOOKED_AT: Final = 4 << 20
 """Bytes at the start of a file that say of themselves what they are."""
 
 
-@dataclass(frozen=True, slots=True)
-class Download:
+class Download(Struct, frozen=True):
     """A raw day as it was received: a whole file, to be moved into its place.
 
     ``suffix`` with its dot; ``origin`` as in the manifest: ``url`` (no secrets), ``bytes``, ``sha256``, ...
@@ -34,8 +34,7 @@ class Download:
     discard: Callable[[], None] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class FetchPlan:
+class FetchPlan(Struct, frozen=True):
     """What fetching a day would take; ``requests`` 0: all of it is in the cache."""
 
     requests: int
@@ -135,8 +134,7 @@ class Publishes(Protocol):
         """Remove a file from the cache, so that it is fetched anew."""
 
 
-@dataclass(frozen=True, slots=True)
-class Remote:
+class Remote(Struct, frozen=True):
     """How a source fetches its days from a provider.
 
     Attributes:
@@ -172,8 +170,7 @@ class Remote:
     untested: Callable[[Mapping[str, Any], str], bool] = lambda settings, symbol: False  # noqa: ARG005
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """What we receive: one provider or file format.
 
     Attributes:

@@ -1,7 +1,7 @@
 """Tables, and the rules and counters that they are judged by."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from functools import cached_property
@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import polars as pl
+from msgspec import Struct, field
 
 from hedgegrid_assets.errors import NoNautilusForm
 from hedgegrid_assets.model.days import DayContext, Thresholds
@@ -22,8 +23,7 @@ class Severity(StrEnum):
     WARN = "WARN"
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(Struct, frozen=True):
     """A table's day, and what it is held to."""
 
     table: "Table"
@@ -99,8 +99,7 @@ class Counted(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(Struct, frozen=True):
     """A rule's answer for one day; ``numbers`` are what it reports, failed or not.
 
     ``passed`` is None where the rule is off: switched off, or there is nothing that it could be held to.
@@ -152,8 +151,7 @@ class Shows(StrEnum):
     GAPS = "gaps"
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """One integrity rule, declared once; checks, verdicts, validate and documentation read it from here.
 
     Attributes:
@@ -191,8 +189,7 @@ class Rule:
     was_off: TellsOff | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RuleResult:
+class RuleResult(Struct, frozen=True):
     """A rule with its answer, as stored in a verdict. ``passed`` is None where the rule is off."""
 
     rule: Rule
@@ -221,8 +218,7 @@ class RuleResult:
         return self.passed is None
 
 
-@dataclass(frozen=True, slots=True)
-class LastRow:
+class LastRow(Struct, frozen=True):
     """A flag that is set on the last row of a day for each value of the column ``key``, among the rows that count.
 
     ``among``: which rows count, from the day's exclusive end in ns.
@@ -232,8 +228,7 @@ class LastRow:
     among: Callable[[int], pl.Expr]
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(Struct, frozen=True):
     """What we promise: one Nautilus data type.
 
     Attributes:

@@ -3,9 +3,11 @@
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from hedgegrid_assets.errors import HedgegridError, Refused
 from hedgegrid_assets.instruments import Instrument, market_of, read_definitions
@@ -23,8 +25,7 @@ from hedgegrid_assets.venues import markets
 _log: Final = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class TableDay:
+class TableDay(Struct, frozen=True):
     """What became of one table of an instrument-day.
 
     Attributes:

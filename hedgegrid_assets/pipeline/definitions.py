@@ -2,9 +2,10 @@
 
 import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import replace
 from datetime import date
 from typing import Any, Final
+
+from msgspec.structs import replace
 
 from hedgegrid_assets.batch import Decimals
 from hedgegrid_assets.config.fields import InstrumentOverride

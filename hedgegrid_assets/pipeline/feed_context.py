@@ -2,8 +2,10 @@
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from typing import Any, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from hedgegrid_assets.config.origin import Origin, with_bars
 from hedgegrid_assets.config.paths import RESERVED_PREFIX
@@ -19,8 +21,7 @@ KINDS: Final[Mapping[str, str]] = {name: table.kind_setting for name, table in T
 """Table -> the setting that chooses between its channels."""
 
 
-@dataclass(frozen=True, slots=True)
-class FeedContext:
+class FeedContext(Struct, frozen=True):
     """A feed put in its places: what Dagster's steps and the command line both work with."""
 
     feed: Origin

@@ -2,9 +2,11 @@
 
 import shlex
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from hedgegrid_assets.errors import UsageError
 from hedgegrid_assets.model import Channel
@@ -83,8 +85,7 @@ def import_landing(
     return report
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(Struct, frozen=True):
     """Lines of a kind that a table could be made from, where it is made from another of which there are none."""
 
     setting: str

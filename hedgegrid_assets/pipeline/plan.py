@@ -1,8 +1,9 @@
 """What a run would fetch, and what the provider says to that."""
 
-from dataclasses import dataclass
 from datetime import date
 from typing import Any
+
+from msgspec import Struct
 
 from hedgegrid_assets.errors import UsageError
 from hedgegrid_assets.pipeline.feed_context import FeedContext
@@ -12,8 +13,7 @@ from hedgegrid_assets.stages.raw import RawKey
 from hedgegrid_assets.timestamps import days_between
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedDay:
+class PlannedDay(Struct, frozen=True):
     """What a run would do about one raw day.
 
     ``stored``: its raw file is there (of ``bytes``), and nothing has to be fetched. ``free``: no key is needed.
@@ -32,7 +32,7 @@ class PlannedDay:
         """For ``--json``."""
         return {
             name: str(value) if isinstance(value, date) else value
-            for name in self.__slots__
+            for name in self.__struct_fields__
             for value in [getattr(self, name)]
         }
 

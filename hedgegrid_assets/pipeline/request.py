@@ -1,11 +1,11 @@
 """What ``replay-to-parquet`` and ``run_pipeline`` are asked for: checked, and as a feed of its own."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
+from msgspec import Struct, field
 from pydantic import SecretStr
 
 from hedgegrid_assets import venues
@@ -30,8 +30,7 @@ DEFAULT_VENUE: Final = "BINANCE"
 DEFAULT_CATALOG: Final = Path("data/catalog")
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """What ``replay-to-parquet`` and ``run_pipeline`` are asked for; checked when it is made by ``request``."""
 
     origin: Origin

@@ -4,11 +4,12 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import date
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
+
+from msgspec import Struct, field
 
 from hedgegrid_assets.batch import REST
 from hedgegrid_assets.errors import HedgegridError, together
@@ -127,8 +128,7 @@ def run(
             day.close()
 
 
-@dataclass(frozen=True, slots=True)
-class _Told:
+class _Told(Struct, frozen=True):
     """Who is told of what the run does, and who may stop it."""
 
     progress: Progress | None
@@ -162,8 +162,7 @@ class _Told:
             self.progress(what, lines)
 
 
-@dataclass(frozen=True, slots=True)
-class _Taken:
+class _Taken(Struct, frozen=True):
     """The raw days to convert; of files: with the kinds and the market that they have, and what importing them told."""
 
     context: FeedContext

@@ -1,7 +1,8 @@
 """What a run takes of the landing files: one kind of each table, one market, the days asked for."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from hedgegrid_assets.errors import FileContradicts, HedgegridError, NoDataFetched, OtherKind
 from hedgegrid_assets.model import Channel

@@ -1,9 +1,11 @@
 """What a run did, day by day."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any, Protocol
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from hedgegrid_assets.errors import DataError, HedgegridError, PrecisionTooFine, Refused
 from hedgegrid_assets.model import InstrumentDay, Severity, Status, Table
@@ -14,8 +16,7 @@ from hedgegrid_assets.stages.verdict import Verdict, read_verdict
 from hedgegrid_assets.store import Places, plain
 
 
-@dataclass(frozen=True, slots=True)
-class DaySummary:
+class DaySummary(Struct, frozen=True):
     """One (instrument, table, day) of a run.
 
     ``skipped``: it was there already, made from the same bytes. ``off``: rules that say nothing of the day.
@@ -50,13 +51,12 @@ class DaySummary:
         """For ``--json``."""
         return {
             name: str(value) if isinstance(value, date) else dict(value) if isinstance(value, Mapping) else value
-            for name in self.__slots__
+            for name in self.__struct_fields__
             for value in [getattr(self, name)]
         }
 
 
-@dataclass(frozen=True, slots=True)
-class RunSummary:
+class RunSummary(Struct, frozen=True):
     """What a run did. ``ok`` is false if anything failed; good days have landed all the same.
 
     Attributes:

@@ -3,9 +3,10 @@
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from itertools import batched
 from typing import Final
+
+from msgspec import Struct
 
 from hedgegrid_assets.errors import HedgegridError, NoDataFetched, Unforeseen
 from hedgegrid_assets.model import InstrumentDay, Table
@@ -23,8 +24,7 @@ _IN_TURN: Final = 64
 """Days of a job at most: small ones are read together."""
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(Struct, frozen=True):
     """What is made of every raw day of a request; ``force``: also where it is there already."""
 
     context: FeedContext

@@ -1,11 +1,11 @@
 """A frame that a new one takes the place of: are any of its rows lost?"""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
+from msgspec import Struct
 
 from hedgegrid_assets.errors import RowsWouldBeLost
 from hedgegrid_assets.model import InstrumentDay, Status, Table
@@ -15,8 +15,7 @@ from hedgegrid_assets.stages.verdict import Verdict, read_verdict
 from hedgegrid_assets.store import AnyFile, Places, StorePath
 
 
-@dataclass(frozen=True, slots=True)
-class Earlier:
+class Earlier(Struct, frozen=True):
     """The stored frame of a day that is made anew from other raw bytes.
 
     ``corrected``: they are a later content of the same origin, which may have fewer rows.

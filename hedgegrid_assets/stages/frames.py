@@ -5,7 +5,6 @@ as an Enum; on disk times are ``timestamp[ns, UTC]`` and the instrument id is a 
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
+from msgspec import Struct
 
 from hedgegrid_assets.instruments import Instrument
 from hedgegrid_assets.model import Column, Table
@@ -337,8 +337,7 @@ def frame_metadata(path: AnyFile) -> dict[str, str]:
     return {key.decode(): value.decode() for key, value in metadata.items() if key.startswith(b"hedgegrid.")}
 
 
-@dataclass(frozen=True, slots=True)
-class SharedIds:
+class SharedIds(Struct, frozen=True):
     """Ids that stand in two days.
 
     Attributes:

@@ -2,12 +2,12 @@
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import date, timedelta
 from operator import attrgetter
 from typing import Any, ClassVar, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from hedgegrid_assets.errors import DataError, EnvironmentFault
 from hedgegrid_assets.instruments import read_definitions

@@ -7,9 +7,10 @@ import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from hedgegrid_assets.errors import NeedsDisk, StoreConflict
 from hedgegrid_assets.store.disk import make_folder, put_in_place, remove_tree, sync_folder
@@ -19,8 +20,7 @@ from hedgegrid_assets.store.objects import Entry, Level, StorePath
 _NOTHING: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG})
 
 
-@dataclass(frozen=True, slots=True)
-class LocalStore:
+class LocalStore(Struct, frozen=True):
     """Publishes by rename, safe against a power cut; locks by ``flock``, against the processes of this machine.
 
     A version is the file's number, size and time of change: one question to the disk, where a digest would read what may be

@@ -10,10 +10,11 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 from uuid import uuid4
+
+from msgspec import Struct
 
 from hedgegrid_assets.store.disk import make_folder, writing
 from hedgegrid_assets.store.objects import AnyFile, StorePath, local_file
@@ -83,8 +84,7 @@ def try_file(path: Path) -> IO[str] | None:
     return file
 
 
-@dataclass(slots=True)
-class _Area:
+class _Area(Struct):
     """A folder that this process works in; it holds the lock of it, and ``users`` use it."""
 
     path: Path

@@ -10,11 +10,12 @@ from io import BufferedReader, IOBase
 from pathlib import Path
 from typing import Final, Protocol
 
+from msgspec import Struct
+
 _WILD: Final = frozenset("*?[")
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """An object of a store.
 
     Attributes:
@@ -30,8 +31,7 @@ class Entry:
     modified: int
 
 
-@dataclass(frozen=True, slots=True)
-class Level:
+class Level(Struct, frozen=True):
     """What lies directly below a prefix, by name alone, sorted."""
 
     folders: list[str]

@@ -7,9 +7,10 @@ import stat
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Final
+
+from msgspec import Struct
 
 _CHUNK: Final = 1 << 20
 _ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
@@ -21,8 +22,7 @@ class TarFault(Exception):
     """What is wrong with an archive, in words."""
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(Struct, frozen=True):
     """A file of an archive: ``name`` with slashes, below no other root than the archive's own; ``mtime_ns``: of its last change."""
 
     name: str

@@ -3,9 +3,10 @@
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from hedgegrid_assets.store.local import LocalStore, on_disk
 from hedgegrid_assets.store.objects import AnyFile, StorePath, local_file
@@ -14,8 +15,7 @@ _BLOCK: Final = 512
 """Bytes in a unit of ``st_blocks``."""
 
 
-@dataclass(frozen=True, slots=True)
-class Size:
+class Size(Struct, frozen=True):
     """How much there is: files, their bytes, and the bytes that they and their folders take on disk, as ``du`` tells."""
 
     files: int = 0

@@ -1,8 +1,9 @@
 """Exchanges as Tardis calls them, in Nautilus' words: venue, symbol part of the InstrumentId, market."""
 
 import re
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from hedgegrid_assets.venues import listings
 from hedgegrid_assets.venues.forms import ALL_MARKETS, Exchange, Listing

@@ -3,10 +3,11 @@
 import re
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import cache
 from typing import Any, Final, Literal
+
+from msgspec import Struct, field
 
 from hedgegrid_assets.errors import InstrumentUnknown
 from hedgegrid_assets.timestamps import NS_PER_SECOND, day_start
@@ -20,8 +21,7 @@ BASE_UNITS: Final = "1"
 """Sizes are amounts of the base currency; for an inverse contract: of the quote currency."""
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
+class Listing(Struct, frozen=True):
     """How an exchange lists a symbol: what an InstrumentId and a definition are made of.
 
     Attributes:
@@ -38,8 +38,7 @@ class Listing:
     needs: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
+class Form(Struct, frozen=True):
     """One way in which a venue writes symbols.
 
     Attributes:
@@ -67,8 +66,7 @@ class Form:
     if_said: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Venue:
+class Venue(Struct, frozen=True):
     """One venue.
 
     Attributes:
@@ -80,8 +78,7 @@ class Venue:
     maker_side: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
+class Exchange(Struct, frozen=True):
     """What Tardis and others call an exchange: a part of a venue, and how its symbols are named there.
 
     Attributes:

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from hedgegrid_assets.errors import InstrumentUnknown
 from hedgegrid_assets.venues.elsewhere import ELSEWHERE
@@ -14,8 +15,7 @@ _CCXT: Final = re.compile(r"([A-Z0-9]+)/([A-Z0-9]+)(?::([A-Z0-9]+)(?:-([0-9]{6})
 _CRYPTOFEED: Final = re.compile(r"([A-Z0-9]+)-([A-Z0-9]+?)(-PERP)?", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Spelled:
+class Spelled(Struct, frozen=True):
     """What ccxt and cryptofeed write for every venue: ``BTC/USDT``, ``BTC/USDT:USDT-240329``, ``BTC-USDT-PERP``.
 
     Attributes:

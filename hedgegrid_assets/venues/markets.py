@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import PurePath
 from typing import Any, Final
 
 import msgspec
+from msgspec import Struct, field
 
 from hedgegrid_assets.errors import FileContradicts
 from hedgegrid_assets.venues import Market, markets_of
@@ -57,8 +57,7 @@ class Says(msgspec.Struct, frozen=True, omit_defaults=True):
     book_of: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(Struct, frozen=True):
     """What one file says.
 
     Attributes:
@@ -78,8 +77,7 @@ class Evidence:
     multiplier: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(Struct, frozen=True):
     """What a symbol's data are taken for. ``said``: the market was said, or an id that means one."""
 
     instrument_id: str

@@ -1,6 +1,5 @@
 """Instruments: found, widened, kept, and written as Nautilus itself would write them."""
 
-import dataclasses
 import json
 import re
 import subprocess
@@ -11,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -75,7 +75,7 @@ PERPETUAL = Instrument(
     origin="feeds.yaml",
     fees_known=True,
 )
-UNICODE = dataclasses.replace(
+UNICODE = msgspec.structs.replace(
     PERPETUAL,
     id="币安人生USDT-PERP.BINANCE",
     raw_symbol="币安人生USDT",
@@ -86,11 +86,11 @@ UNICODE = dataclasses.replace(
 UNKNOWN_CURRENCY = define("AKROUSDT-PERP.BINANCE", "AKROUSDT", "usdm", None, {"price": 5, "size": 0, "mark": 8})
 INVERSE = define("BTCUSD-PERP.BINANCE", "BTCUSD_PERP", "coinm", None, {"price": 1, "size": 0})
 FUTURE = define("BTCUSDT_240329.BINANCE", "BTCUSDT_240329", "usdm", {"price_precision": 1, "size_precision": 3}, {})
-STARTED_FUTURE = dataclasses.replace(FUTURE, activation_ns=1_600_000_000_000_000_000, max_notional="7.123456789")
-SPOT = dataclasses.replace(
+STARTED_FUTURE = msgspec.structs.replace(FUTURE, activation_ns=1_600_000_000_000_000_000, max_notional="7.123456789")
+SPOT = msgspec.structs.replace(
     define("BTC/XRP.SIM", "BTCXRP", "spot", None, {"price": 6, "size": 8}), min_notional="5", max_notional="0.0000015"
 )
-SPOT_IN_FIAT = dataclasses.replace(
+SPOT_IN_FIAT = msgspec.structs.replace(
     define("BTCTRY.BINANCE", "BTCTRY", "spot", None, {"price": 0, "size": 5}), min_notional="10.005", lot_size=None
 )
 NAMED = {
@@ -274,13 +274,13 @@ def test_a_definition_that_nautilus_could_not_read_is_refused_by_name(
     change: dict[str, Any], named: str, tmp_path: Path
 ) -> None:
     with pytest.raises(DataError, match=named):
-        write_definition(tmp_path, dataclasses.replace(PERPETUAL, **change))
+        write_definition(tmp_path, msgspec.structs.replace(PERPETUAL, **change))
     assert parquet_files(tmp_path) == []
 
 
 def test_every_value_that_is_in_the_way_is_named_at_once() -> None:
     with pytest.raises(DataError) as caught:
-        nautilus_row(dataclasses.replace(PERPETUAL, multiplier="0", max_price="no", base=""))
+        nautilus_row(msgspec.structs.replace(PERPETUAL, multiplier="0", max_price="no", base=""))
     problems = caught.value.details["problems"]
     assert isinstance(problems, list)
     assert [problem.split()[0] for problem in problems] == ["base", "multiplier", "max_price"]
@@ -360,7 +360,7 @@ def test_what_we_do_not_refuse_is_what_nautilus_writes_and_reads(instrument: Ins
 
 def test_a_later_definition_replaces_the_earlier_one_in_every_folder(tmp_path: Path) -> None:
     catalog = ParquetDataCatalog(str(tmp_path))
-    foreign = dataclasses.replace(PERPETUAL, kind="crypto_future", activation_ns=1, expiration_ns=2)
+    foreign = msgspec.structs.replace(PERPETUAL, kind="crypto_future", activation_ns=1, expiration_ns=2)
     catalog.write_data([made_by_nautilus(foreign)])
     older = made_by_nautilus(PERPETUAL).to_dict(made_by_nautilus(PERPETUAL)) | {"ts_init": 1_700_000_000_000_000_000}
     catalog.write_data([CryptoPerpetual.from_dict(older)])
@@ -413,10 +413,10 @@ def test_a_damaged_or_missing_half_is_written_again(tmp_path: Path) -> None:
 
 
 def test_an_id_that_nautilus_confuses_with_another_is_not_written(tmp_path: Path) -> None:
-    write_definition(tmp_path, dataclasses.replace(SPOT, id="BTC-USDT.OKX"))
+    write_definition(tmp_path, msgspec.structs.replace(SPOT, id="BTC-USDT.OKX"))
     before = stamps(tmp_path)
     with pytest.raises(DataError, match=r"BTC-USDT\.OKX and BTC_USDT\.OKX"):
-        write_definition(tmp_path, dataclasses.replace(SPOT, id="BTC_USDT.OKX"))
+        write_definition(tmp_path, msgspec.structs.replace(SPOT, id="BTC_USDT.OKX"))
     assert stamps(tmp_path) == before
 
 
@@ -481,7 +481,7 @@ def test_definitions_come_back_from_the_plain_table_as_they_were(instruments: li
 
 def test_the_plain_table_holds_only_text_integers_and_flags() -> None:
     table = definitions_table(NAMED.values())
-    assert table.column_names == [field.name for field in dataclasses.fields(Instrument)]
+    assert table.column_names == [*Instrument.__struct_fields__]
     assert set(table.schema.types) == {pa.string(), pa.int64(), pa.bool_()}
     assert table["id"].to_pylist() == sorted(instrument.id for instrument in NAMED.values())
 
@@ -627,10 +627,10 @@ def test_different_ids_and_the_same_id_twice_are_fine() -> None:
 
 
 def test_a_wider_price_gets_the_finer_tick_and_leaves_the_rest() -> None:
-    assert widen(PERPETUAL, price_precision=4) == dataclasses.replace(
+    assert widen(PERPETUAL, price_precision=4) == msgspec.structs.replace(
         PERPETUAL, price_precision=4, price_increment="0.0001"
     )
-    assert widen(PERPETUAL, mark_precision=10) == dataclasses.replace(PERPETUAL, mark_precision=10)
+    assert widen(PERPETUAL, mark_precision=10) == msgspec.structs.replace(PERPETUAL, mark_precision=10)
 
 
 def test_a_wider_size_takes_the_lot_along_where_the_lot_was_the_step() -> None:
@@ -640,7 +640,7 @@ def test_a_wider_size_takes_the_lot_along_where_the_lot_was_the_step() -> None:
         "0.0000000000000001",
         "0.0000000000000001",
     )
-    assert widen(dataclasses.replace(PERPETUAL, lot_size="1"), size_precision=4).lot_size == "1"
+    assert widen(msgspec.structs.replace(PERPETUAL, lot_size="1"), size_precision=4).lot_size == "1"
 
 
 def test_widening_to_what_is_there_changes_nothing() -> None:

@@ -93,7 +93,7 @@ def test_ids_that_name_one_trade_are_held_to_it(tmp_path: Path) -> None:
 
 
 def test_every_row_is_kept_where_each_is_an_observation_of_its_own(tmp_path: Path) -> None:
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     found = normalized(tmp_path, FOUR[0] * 3 + fill("1", 1), channel=replace(PLAIN, identity=Identity.EVERY_ROW))
     assert (found.rows["out"], found.rows["exact_duplicates"]) == (4, 0)

@@ -16,7 +16,7 @@ from hedgegrid_assets_tests.tardis_cases import fresh_standin
 
 LIMITED = """
 import sys
-from dataclasses import replace
+from msgspec.structs import replace
 from hedgegrid_assets.cli import run
 from hedgegrid_assets.sources.client import limits
 limits.in_force = replace(limits.in_force, files_at_once=2)

@@ -1,6 +1,6 @@
 """What a counter knows at midnight is kept with the verdict, and the next day's counter begins with it."""
 
-from dataclasses import replace
+import dataclasses
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -8,6 +8,7 @@ from typing import Any, Final, override
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from hedgegrid_assets.model import Counted, Counter, Held, InstrumentDay, Judgement, Rows, Rule, Severity, Status, Table
 from hedgegrid_assets.sources import tardis
@@ -77,7 +78,7 @@ def made(folder: Path, day: date, price: str, table: Table = RISING) -> Verdict:
     line = f"binance-futures,BTCUSDT,{at},{at + 5_000},{day.toordinal()},buy,{price},0.003"
     dialect = datasets.dialect_of(HEAD.encode(), CHANNEL, "BTCUSDT")
     raw = one_day.raw_day(folder / str(day), CHANNEL, [f"{HEAD}\n{line}\n".encode()], dialect)
-    raw = replace(raw, key=RawKey(CHANNEL.name, "BTCUSDT", day))
+    raw = dataclasses.replace(raw, key=RawKey(CHANNEL.name, "BTCUSDT", day))
     [done] = normalize_day(
         places(folder), InstrumentDay(ID, day), raw, [table], Recipe(SOURCE, CHANNEL, PRECISIONS, {})
     )

@@ -2,19 +2,19 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 from random import Random
 from typing import Any, override
 
-import msgspec
 import numpy as np
 import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import Struct
+from msgspec.structs import replace
 
 from hedgegrid_assets.model import (
     Counted,
@@ -125,14 +125,13 @@ def counted(frame: pl.DataFrame) -> DayContext:
     return DayContext(counts=RowCounts(rows_in=len(frame), rows_out=len(frame)))
 
 
-@dataclass(frozen=True)
-class Day:
+class Day(Struct, frozen=True):
     """What rules are asked about."""
 
     table: Table
     frame: pl.DataFrame
     known: DayContext
-    thresholds: Thresholds = field(default=USUAL)
+    thresholds: Thresholds = USUAL
 
     def with_frame(self, change: Callable[[pl.DataFrame], pl.DataFrame]) -> "Day":
         changed = change(self.frame)
@@ -143,7 +142,7 @@ class Day:
 
     def counting(self, **counts: int) -> "Day":
         assert self.known.counts is not None
-        return self.knowing(counts=msgspec.structs.replace(self.known.counts, **counts))
+        return self.knowing(counts=replace(self.known.counts, **counts))
 
     def judged(self, *cuts: int) -> tuple[Counted, dict[str, RuleResult]]:
         rules = DayRules(self.table, DAY, self.thresholds)

@@ -3,7 +3,6 @@
 import hashlib
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import pairwise
@@ -16,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from hedgegrid_assets.errors import PrecisionTooFine, RawDamaged, TooManyOddLines, UsageError
 from hedgegrid_assets.model import Channel, InstrumentDay, Source, Status, Thresholds

@@ -1,6 +1,5 @@
 """The book that a day's rows make, by columns: what a loop over the rows makes of them, however they are cut."""
 
-from dataclasses import asdict
 from datetime import date
 from typing import Any, Final
 
@@ -8,6 +7,7 @@ import numpy as np
 import polars as pl
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import asdict
 
 from hedgegrid_assets.model import Held, Rows, Thresholds
 from hedgegrid_assets.tables import TABLES

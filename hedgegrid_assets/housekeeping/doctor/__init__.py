@@ -5,8 +5,9 @@ into ``set-aside`` below its root, from where it can be taken back.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from hedgegrid_assets.errors import HedgegridError
 from hedgegrid_assets.housekeeping.doctor.days import days
@@ -22,8 +23,7 @@ _LOOKS: Final = (forms, changes, leftovers, documents, own_folders, nautilus_fol
 """In this order: what is mended first may be all that the later ones would find."""
 
 
-@dataclass(frozen=True, slots=True)
-class Examined:
+class Examined(Struct, frozen=True):
     """A finding, and what became of it. ``done``: what was mended, in words; ``failed``: why it could not be."""
 
     finding: Finding

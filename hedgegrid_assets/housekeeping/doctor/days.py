@@ -2,8 +2,9 @@
 
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date
+
+from msgspec import Struct
 
 from hedgegrid_assets.errors import HedgegridError
 from hedgegrid_assets.housekeeping.doctor.documents import DAMAGED
@@ -55,8 +56,7 @@ def _unclaimed(places: Places, instrument_id: str, table: Table, series: str) ->
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Look:
+class _Look(Struct, frozen=True):
     """At the days of one (instrument, table)."""
 
     places: Places

@@ -4,12 +4,12 @@ import contextlib
 import re
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from msgspec import Struct
 
 from hedgegrid_assets.errors import HedgegridError
 from hedgegrid_assets.housekeeping.doctor.days import may_be_written, write_anew
@@ -47,8 +47,7 @@ def nautilus_folders(places: Places) -> Iterator[Finding]:
                 yield from _nautilus_folder(places, folder, known.get(folder) or _Folder(tables[0], name, None))
 
 
-@dataclass(frozen=True, slots=True)
-class _Folder:
+class _Folder(Struct, frozen=True):
     """Whose folder of Nautilus' it is; ``definition`` is None where there is none of ours."""
 
     table: Table

@@ -4,12 +4,12 @@ days rebuilt. Nothing in it is changed, and nothing of it is taken over: its row
 
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import polars as pl
+from msgspec import Struct, field
 
 from hedgegrid_assets.errors import HedgegridError, NoDataFetched
 from hedgegrid_assets.housekeeping.legacy.doubts import DOUBTS, Doubt, Facts
@@ -31,8 +31,7 @@ ACTS: Final[Mapping[Act, str]] = {
 """What to do about a day -> what that means."""
 
 
-@dataclass(frozen=True, slots=True)
-class LegacyDay:
+class LegacyDay(Struct, frozen=True):
     """One (instrument, table, day by exchange time) of the old tree.
 
     Attributes:
@@ -74,8 +73,7 @@ class LegacyDay:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Legacy:
+class Legacy(Struct, frozen=True):
     """What an old tree holds. ``rebuild``: commands that rebuild the days that need it, one for each instrument."""
 
     root: Path

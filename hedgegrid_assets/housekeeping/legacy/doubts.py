@@ -1,11 +1,11 @@
 """Why a day of the earlier pipeline cannot be trusted: each reason once, with what tells it from the rows themselves."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
 import polars as pl
+from msgspec import Struct
 
 from hedgegrid_assets.housekeeping.legacy.tree import FUNDING, MARK, TRADES, Tree, precisions_of
 from hedgegrid_assets.stages.catalog.files import days_in
@@ -20,8 +20,7 @@ _SOME: Final = 20
 """Rows below which nothing is said of how they are spread."""
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(Struct, frozen=True):
     """What a doubt may ask besides the day's rows."""
 
     tree: Tree
@@ -30,8 +29,7 @@ class Facts:
     day: date
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """Whether a doubt holds, and of how many rows; None: that cannot be told."""
 
     yes: bool
@@ -41,8 +39,7 @@ class Found:
 _NO: Final = Found(yes=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Doubt:
+class Doubt(Struct, frozen=True):
     """``code``: in the table and in JSON; ``why``: for people, once."""
 
     code: str

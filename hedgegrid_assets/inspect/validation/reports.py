@@ -1,9 +1,10 @@
 """What a validation has found: of one day, and of all."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
+
+from msgspec import Struct, field
 
 from hedgegrid_assets.model import GENERATION, Contiguous, Counted, Gap, RuleResult, Severity, Table
 from hedgegrid_assets.stages.verdict import RuleAnswer
@@ -11,8 +12,7 @@ from hedgegrid_assets.store import StorePath, plain
 from hedgegrid_assets.tables.rules.gaps import Gaps
 
 
-@dataclass(frozen=True, slots=True)
-class DayIds:
+class DayIds(Struct, frozen=True):
     """What is known of a day's ids, to compare them with those of its neighbour.
 
     ``first`` and ``last``: the smallest and the largest of those that are integers; ``integers``: all are.
@@ -34,8 +34,7 @@ class DayIds:
         return cls(found.first_id, found.last_id, found.integer_ids, seen.known.unique_ids, found.contiguous)
 
 
-@dataclass(frozen=True, slots=True)
-class DayReport:
+class DayReport(Struct, frozen=True):
     """One (instrument, table, day). The two comparisons are None where there is nothing to compare with."""
 
     instrument_id: str
@@ -89,8 +88,7 @@ class DayReport:
         return found | {"error": self.error} if self.error else found
 
 
-@dataclass(frozen=True, slots=True)
-class ValidationReport:
+class ValidationReport(Struct, frozen=True):
     """What ``validate`` found. ``large_gaps_over_60s`` counts steps of ``ts_event`` between trades, as the guide does."""
 
     catalog: StorePath

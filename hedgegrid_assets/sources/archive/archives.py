@@ -5,9 +5,11 @@ when a person has compared the row with the real server. A row without it is mar
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final, Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from hedgegrid_assets.model import Channel
 from hedgegrid_assets.sources.archive.channels import candles, funding, klines, open_interest, quotes, trades
@@ -17,8 +19,7 @@ from hedgegrid_assets.tables.bar import OHLCV, PUBLISHED
 type Period = Literal["daily", "monthly"]
 
 
-@dataclass(frozen=True, slots=True)
-class Files:
+class Files(Struct, frozen=True):
     """One kind of file of an archive.
 
     Attributes:
@@ -54,8 +55,7 @@ class Files:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Archive:
+class Archive(Struct, frozen=True):
     """One archive.
 
     Attributes:

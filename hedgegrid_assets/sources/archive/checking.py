@@ -1,10 +1,11 @@
 """Whether what a row says of its archive is so: its smallest file, its checksum, its first line, and a miss."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from hedgegrid_assets.errors import HedgegridError
 from hedgegrid_assets.sources.archive.archives import ARCHIVES, Archive, Files, Period
@@ -25,8 +26,7 @@ SYMBOLS: Final = {
 _NEVER: Final = date(2009, 1, 3)
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(Struct, frozen=True):
     """One kind of file of one archive; ``why`` is empty where all is as its row says."""
 
     exchange: str

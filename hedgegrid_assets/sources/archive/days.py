@@ -6,7 +6,6 @@ import logging
 import shutil
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 import polars as pl
-from msgspec import structs, to_builtins
+from msgspec import Struct, structs, to_builtins
 
 from hedgegrid_assets.dialect import View
 from hedgegrid_assets.errors import NoDataFetched, NotPublished, RawDamaged
@@ -37,8 +36,7 @@ type Tick = Callable[[], None] | None
 type Watch = WatchesCut | None
 
 
-@dataclass(frozen=True, slots=True)
-class ArchiveDay:
+class ArchiveDay(Struct, frozen=True):
     """A day of a symbol in one kind of file.
 
     Attributes:

@@ -3,11 +3,11 @@
 import hashlib
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+from msgspec import Struct
 
 from hedgegrid_assets.sources.archive.archives import Archive
 from hedgegrid_assets.sources.client.provider import Provider
@@ -49,8 +49,7 @@ class Missing(Exception):
     """The archive has no such file."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """A file of an archive: where it is had, and where it is kept.
 
     Attributes:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Final
 
+from msgspec import Struct
+
 from hedgegrid_assets.dialect import Dialect
 from hedgegrid_assets.errors import DataError
 from hedgegrid_assets.model import Channel
@@ -14,8 +16,7 @@ _SQUEEZED: Final = re.compile(r"[\s_\-]+")
 _BOM: Final = "\ufeff"
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """How a kind of file is written from a day on.
 
     Attributes:

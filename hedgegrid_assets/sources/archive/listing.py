@@ -5,12 +5,12 @@ import re
 import urllib.parse
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 import aiohttp
 import anyio
+from msgspec import Struct
 
 from hedgegrid_assets.errors import RemoteFault
 from hedgegrid_assets.sources.archive.archives import Archive, Files, Period, pair_of
@@ -26,8 +26,7 @@ _ENDED_AFTER: Final = timedelta(days=100)
 """Without a new file: then none is late, there are no more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """A file in a listing: ``path`` with its slash; ``etag`` and ``modified`` where the listing says them."""
 
     path: str
@@ -36,8 +35,7 @@ class Entry:
     size: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(Struct, frozen=True):
     """A folder: its files, and the names of the folders in it."""
 
     files: tuple[Entry, ...]

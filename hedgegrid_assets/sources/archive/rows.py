@@ -6,11 +6,11 @@ own size.
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
 import polars as pl
+from msgspec import Struct
 
 from hedgegrid_assets.batch import Batch, Block, Decoded, Placed
 from hedgegrid_assets.model import Channel, Field
@@ -35,8 +35,7 @@ _WRITTEN: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}$"
 _VALUE_SHOWN: Final = 200
 
 
-@dataclass(frozen=True, slots=True)
-class ArchiveReader:
+class ArchiveReader(Struct, frozen=True):
     """Reads files of one layout; ``rows``: they are wanted, ``placing``: it is wanted where the lines belong."""
 
     channel: Channel

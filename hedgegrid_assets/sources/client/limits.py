@@ -1,10 +1,9 @@
 """How long and how often a provider is asked."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """How long and how often; seconds unless said otherwise.
 
     Attributes:

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from hedgegrid_assets.sources.csv.encodings import HEADER_CODEC, header_text
 from hedgegrid_assets.sources.formats import csv_cells as cells
@@ -20,8 +21,7 @@ _VALUE: Final = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """One of the first lines: its number from 0, its text without line end, and the codec that reads it."""
 
     number: int

@@ -1,11 +1,11 @@
 """What the columns of a public dump say of its venue and market, and its first rows of the contracts in it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
 import polars as pl
+from msgspec import Struct
 
 from hedgegrid_assets.sources.csv.names import front, squeezed
 from hedgegrid_assets.venues import Market
@@ -15,8 +15,7 @@ _ROWS: Final = 2_000
 _NOTIONAL: Final = ("size", "homenotional", "foreignnotional")
 
 
-@dataclass(frozen=True, slots=True)
-class Fingerprint:
+class Fingerprint(Struct, frozen=True):
     """Columns that only some venues' dumps have.
 
     Attributes:

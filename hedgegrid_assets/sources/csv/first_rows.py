@@ -1,9 +1,10 @@
 """The rows of the first block of a CSV file, which tell how all of them are read."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
 
 import polars as pl
+from msgspec import Struct
+from msgspec.structs import replace
 
 from hedgegrid_assets.batch import Block
 from hedgegrid_assets.sources.csv.beginning import comments_in
@@ -12,8 +13,7 @@ from hedgegrid_assets.sources.csv.time_columns import joined
 from hedgegrid_assets.sources.formats import csv_cells as cells
 
 
-@dataclass(frozen=True, slots=True)
-class FirstRows:
+class FirstRows(Struct, frozen=True):
     """The first block with its header; its cells are read once, however many ask."""
 
     block: Block

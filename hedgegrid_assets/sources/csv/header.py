@@ -2,9 +2,11 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from hedgegrid_assets.batch import Block
 from hedgegrid_assets.errors import EncodingUnknown, FileRefused, MissingColumns, RawDamaged, listed
@@ -23,8 +25,7 @@ from hedgegrid_assets.sources.csv.encodings import guess
 from hedgegrid_assets.sources.csv.names import NUMBERS, REQUIRED, TIMESTAMP, found_by, headerless
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(Struct, frozen=True):
     """The first lines: what stands before the rows, and the names of the columns."""
 
     delimiter: str

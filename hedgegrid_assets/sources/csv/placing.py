@@ -2,10 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import polars as pl
+from msgspec import Struct
 
 from hedgegrid_assets.batch import Block, Decimals, OtherHeader, Placed, ReadAgain
 from hedgegrid_assets.sources.csv.beginning import comments_in, split
@@ -25,8 +25,7 @@ TICKER: Final = "ticker"
 """What lines are counted as that belong to several channels."""
 
 
-@dataclass(frozen=True, slots=True)
-class Records:
+class Records(Struct, frozen=True):
     """The rows of a block as text: without header lines and comments, of which there were so many."""
 
     block: Block
@@ -37,8 +36,7 @@ class Records:
     comments: int
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
+class Rows(Struct, frozen=True):
     """Rows as one channel reads them: ``line, ts_event, ts_init, symbol, reason`` and cells.
 
     Blank lines are gone; ``reason`` is set where a line belongs to no symbol and day.

@@ -7,9 +7,10 @@ nothing of its market; the first of equals in the file.
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
+
+from msgspec import Struct
 
 from hedgegrid_assets.venues import VENUES, Market, markets_of
 
@@ -41,8 +42,7 @@ _MORE_VENUES: Final = ("bitflyer", "bithumb", "coinbase", "cryptocom", "ftx", "h
 # ---------------------------------------------------------------- symbols
 
 
-@dataclass(frozen=True, slots=True)
-class _Written:
+class _Written(Struct, frozen=True):
     """What a spelling says: the symbol without signs, and the markets that it can be of; none: it says nothing."""
 
     plain: str
@@ -67,8 +67,7 @@ def _without_signs(text: str) -> str:
     return re.sub(r"[-_/ ]", "", text).upper()
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """What is asked for: ``market`` if it is said; else the usual one of the venue for a symbol."""
 
     symbols: Sequence[str]

@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
+from msgspec import Struct
 
 from hedgegrid_assets.errors import MissingColumns, listed
 from hedgegrid_assets.sources.csv import spellings
@@ -22,8 +22,7 @@ _OTHER_SYMBOL: Final = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Venues:
+class Venues(Struct, frozen=True):
     """The column with the venue of each row, and the spelling of the one asked for (None: it is none of them)."""
 
     place: int | None = None

@@ -1,12 +1,12 @@
 """The dialect of a CSV file, told once from its first block: delimiter, header, columns, times, symbol."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 import polars as pl
+from msgspec.structs import replace
 
 from hedgegrid_assets.batch import Block
 from hedgegrid_assets.errors import DaysOnly, DecimalComma, TimestampParsingFailed, UsageError, listed

@@ -1,11 +1,11 @@
 """Which column holds the time of a row, told by the values: whole times, not days alone, not times of day alone."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
 import polars as pl
+from msgspec import Struct
 
 from hedgegrid_assets.sources.csv.names import squeezed
 from hedgegrid_assets.sources.csv.times import ISO, TimeSpec, lacking_digits, ns_of, shown, spec_of, unit_of
@@ -29,8 +29,7 @@ class Holds(IntEnum):
     NOTHING = 4
 
 
-@dataclass(frozen=True, slots=True)
-class TimeColumn:
+class TimeColumn(Struct, frozen=True):
     """Positions of the time, and of the time of day where the first is a day only."""
 
     place: int

@@ -9,11 +9,12 @@ import csv
 import io
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Final
 
 import polars as pl
 import pyarrow as pa
+from msgspec import Struct, field
 
 from hedgegrid_assets.batch import line_ends
 from hedgegrid_assets.sources.formats.lines import BOM, without_invalid
@@ -25,8 +26,7 @@ EXTRA: Final = "extra"
 csv.field_size_limit(64 << 20)  # as long as a line may be
 
 
-@dataclass(slots=True)
-class Cells:
+class Cells(Struct):
     """Texts of a block.
 
     Attributes:

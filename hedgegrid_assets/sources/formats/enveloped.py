@@ -8,11 +8,12 @@ apart by Python and spelled anew, a number that is no whole one as a text; what 
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
 import polars as pl
 import pyarrow as pa
+from msgspec import Struct
+from msgspec.structs import replace
 
 from hedgegrid_assets.batch import Batch, Block, Decoded, Placed
 from hedgegrid_assets.dialect import Dialect, Stored
@@ -137,8 +138,7 @@ def book(name: str, series: str, lineage: dict[str, tuple[str, ...]]) -> Channel
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Opened:
+class _Opened(Struct, frozen=True):
     """A block made plain: its lines, the number in the file of the line that each is from, and how many Python spelled."""
 
     block: Block
@@ -147,8 +147,7 @@ class _Opened:
     books: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class EnvelopeReader:
+class EnvelopeReader(Struct, frozen=True):
     """Reads messages in envelopes, of the channels ``known``; ``plain`` spells them."""
 
     known: tuple[Channel, ...]

@@ -1,8 +1,9 @@
 """Venues whose trade ids name no single trade, so that equal rows may be several trades."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any, Final
+
+from msgspec.structs import replace
 
 from hedgegrid_assets.model import Channel, Identity
 

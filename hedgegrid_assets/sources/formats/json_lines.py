@@ -11,10 +11,10 @@ symbol, ids of as many digits), cheaper proofs do.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import polars as pl
+from msgspec import Struct
 
 _NUMBER: Final = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
 _BLANKS: Final = r"[ \t]*"
@@ -35,8 +35,7 @@ _YES: Final = pl.lit(value=True)
 _NO: Final = pl.lit(value=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """A key and its value as the first line has them: what stands before and behind the value, and the value.
 
     ``text``: the value is in quotes, which belong to what is around it.
@@ -53,8 +52,7 @@ class Part:
         return f"{self.before}{self.value}{self.behind}"
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(Struct, frozen=True):
     """The parts of a line. ``time``: length of the receive time in front: 0 (none), 19 (ns) or 28 (ISO).
 
     ``places``: key -> number of its part.

@@ -1,16 +1,16 @@
 """How each symbol trades."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from hedgegrid_assets.sources.synthetic.arrays import stable_hash
 
 MARK_DECIMALS: Final = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Market:
+class Market(Struct, frozen=True):
     """How a symbol trades: price level, decimals of its tick, decimals as written, decimals of a lot."""
 
     level: float

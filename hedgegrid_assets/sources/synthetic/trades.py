@@ -1,11 +1,11 @@
 """Aggregate trades: orders at bursty times, each sweeping one price or several."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import polars as pl
+from msgspec import Struct
 from numpy.random import PCG64
 
 from hedgegrid_assets.sources.synthetic.arrays import Bits, Integers, arrivals, from_zero, uniform
@@ -23,8 +23,7 @@ _MOST_CELLS: Final = 9_600
 """Cells of a day (9 s at least): each holds one trade or more, which bounds every silence by two cells."""
 
 
-@dataclass(slots=True)
-class _Carry:
+class _Carry(Struct):
     """What one chunk of trades hands to the next."""
 
     rows: int = 0

@@ -2,12 +2,14 @@
 
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
 from datetime import date
 from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from hedgegrid_assets.batch import Batch, Block, Placed, Reader
 from hedgegrid_assets.dialect import Dialect, Stored
@@ -91,8 +93,7 @@ def _open(dialect: Dialect | Stored, rows: Collection[str] = (), *, placing: boo
     return _ReplayReader(messages)
 
 
-@dataclass(frozen=True, slots=True)
-class _ReplayReader:
+class _ReplayReader(Struct, frozen=True):
     messages: binance.MessageReader
 
     @property

@@ -1,10 +1,11 @@
 """What Tardis' bodies must be: the slice of a minute, the CSV file of a day. They are read to their end to know it."""
 
 import re
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from hedgegrid_assets.sources.client.answers import Broken
 from hedgegrid_assets.sources.client.proof import gzip_members, gzip_start
@@ -16,8 +17,7 @@ _BLANKS: Final = re.compile(rb"\n\n+")
 _STAMP: Final = re.compile(rb"^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}):\d{2}\.", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
+class Body(Struct, frozen=True):
     """A body that was read to its end: lines with content, blank lines, and whether the last line is whole."""
 
     lines: int

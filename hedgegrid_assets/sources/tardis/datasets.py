@@ -5,10 +5,10 @@ times are microseconds (nanoseconds where a file has them), a missing value is a
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import polars as pl
+from msgspec import Struct
 
 from hedgegrid_assets.batch import Batch, Block, Decimals, Decoded, Placed
 from hedgegrid_assets.dialect import Dialect
@@ -141,8 +141,7 @@ def _plain(cells: pl.DataFrame, name: str, decimals: int) -> tuple[pl.DataFrame,
 # ---------------------------------------------------------------- one pass
 
 
-@dataclass(frozen=True, slots=True)
-class DatasetReader:
+class DatasetReader(Struct, frozen=True):
     """Reads a data set; ``rows``: they are wanted, too."""
 
     channel: Channel

@@ -2,10 +2,11 @@
 
 import logging
 import urllib.parse
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from hedgegrid_assets.sources.client.answers import Broken
 from hedgegrid_assets.sources.client.cache import linked
@@ -16,8 +17,7 @@ from hedgegrid_assets.store import sha256_of
 _log: Final = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class DatasetDay:
+class DatasetDay(Struct, frozen=True):
     """A CSV file of one day, type and symbol. ``slots``: folder of the slots that all who ask Tardis share."""
 
     exchange: str

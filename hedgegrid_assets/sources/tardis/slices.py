@@ -6,11 +6,12 @@ import json
 import logging
 import urllib.parse
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
+
+from msgspec import Struct
 
 from hedgegrid_assets.sources.client.answers import Broken
 from hedgegrid_assets.sources.tardis.bodies import Body, check_slice
@@ -22,8 +23,7 @@ _TOGETHER: Final[Mapping[str, tuple[str, ...]]] = {"depth": ("depth", "depthSnap
 """Channels that make one stream: of a book, changes and the snapshots that Tardis fetches beside them."""
 
 
-@dataclass(frozen=True, slots=True)
-class SliceDay:
+class SliceDay(Struct, frozen=True):
     """A day of one channel and symbol, minute by minute, in the cache that tardis-client lays out.
 
     ``slots``: folder of the slots that all who ask Tardis share.

@@ -2,13 +2,13 @@
 
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Final
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
+from msgspec import Struct
 
 from hedgegrid_assets.errors import (
     CatalogDiffers,
@@ -62,8 +62,7 @@ ACCEPTED: Final = frozenset({Status.COMPLETE, Status.DEGRADED, Status.PARTIAL, S
 COMPRESSIONS: Final = ("zstd", "snappy", "none")
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(Struct, frozen=True):
     """One published catalog file."""
 
     day: InstrumentDay

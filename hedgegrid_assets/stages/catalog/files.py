@@ -4,7 +4,6 @@ import os
 import re
 import shlex
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Final, Literal
@@ -12,6 +11,7 @@ from urllib.parse import quote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from msgspec import Struct
 
 from hedgegrid_assets.errors import ForeignFile
 from hedgegrid_assets.model import GENERATION, InstrumentDay, Table
@@ -35,8 +35,7 @@ _NAMED_IN_HINT: Final = 20
 type Trouble = Literal["no time in its name", "overlaps", "unknown"]
 
 
-@dataclass(frozen=True, slots=True)
-class Stray:
+class Stray(Struct, frozen=True):
     """A file in one of Nautilus' folders that does not belong there, told by names alone."""
 
     path: StorePath

@@ -1,8 +1,9 @@
 """Many files of a catalog changed as one: written down first, then done in one burst, and finished by the next run."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar, Final
+
+from msgspec import Struct
 
 from hedgegrid_assets.errors import DocumentDamaged
 from hedgegrid_assets.instruments import Instrument
@@ -21,8 +22,7 @@ from hedgegrid_assets.store import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Moves:
+class Moves(Struct, frozen=True):
     """What is to be done.
 
     Attributes:

@@ -5,12 +5,12 @@ and read. ``fixed_size_binary[16]`` is the little-endian integer value x 10^16: 
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final, Protocol
 
 import polars as pl
 import pyarrow as pa
+from msgspec import Struct
 
 from hedgegrid_assets.model import GENERATION, Encoding, Level, NautilusColumn, Table
 from hedgegrid_assets.sources.formats import synthetic_ids as made_ids
@@ -173,8 +173,7 @@ class _Reads(Protocol):
     def __call__(self, column: NautilusColumn, kinds: Mapping[str, pl.DataType], /) -> Iterable[pl.Expr]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Codec:
+class _Codec(Struct, frozen=True):
     kind: pa.DataType
     write: _Writes
     read: _Reads

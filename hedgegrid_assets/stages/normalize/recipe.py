@@ -1,10 +1,10 @@
 """What decides how a raw day is normalized, what has become of it, and whether that still stands."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 import pyarrow as pa
+from msgspec import Struct
 
 from hedgegrid_assets.errors import DataError
 from hedgegrid_assets.model import Channel, Identity, InstrumentDay, Source, Status, Table, Thresholds
@@ -17,8 +17,7 @@ from hedgegrid_assets.tables import TABLES
 from hedgegrid_assets.tables.rules import FILES_TOLD
 
 
-@dataclass(frozen=True, slots=True)
-class Normalized:
+class Normalized(Struct, frozen=True):
     """What became of one (instrument-day, table). ``error`` is set where no frame could be stored."""
 
     day: InstrumentDay
@@ -35,8 +34,7 @@ class Normalized:
         return self.verdict.status
 
 
-@dataclass(frozen=True, slots=True)
-class Recipe:
+class Recipe(Struct, frozen=True):
     """All that decides what a frame is made of; equal recipes on equal raw bytes give equal frames."""
 
     source: Source

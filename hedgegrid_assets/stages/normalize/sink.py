@@ -3,11 +3,11 @@
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import polars as pl
+from msgspec.structs import replace
 
 from hedgegrid_assets.model import DayContext, Effect, Identity, InstrumentDay, Table
 from hedgegrid_assets.stages.digest import ContentDigest

@@ -2,12 +2,12 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 import polars as pl
+from msgspec import Struct
 
 from hedgegrid_assets.dialect import Dialect
 from hedgegrid_assets.errors import LinesUnplaced
@@ -60,8 +60,7 @@ def is_too_much(lines: int, unplaced: int, max_rejected: float) -> bool:
     return unplaced >= REJECTS_THAT_COUNT and unplaced > lines * max_rejected
 
 
-@dataclass(frozen=True, slots=True)
-class FileLines:
+class FileLines(Struct, frozen=True):
     """The lines of one landing file.
 
     Attributes:

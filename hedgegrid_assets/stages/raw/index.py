@@ -5,12 +5,12 @@ import json
 import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
 import msgspec
+from msgspec import Struct, field
 
 from hedgegrid_assets.errors import FileRefused
 from hedgegrid_assets.stages.raw.accounting import FileCounts, FileLines
@@ -20,8 +20,7 @@ from hedgegrid_assets.stages.raw.pruned import read_pruned
 from hedgegrid_assets.store import Document, Places, RealPaths, StorePath, read_document, write_document
 
 
-@dataclass(frozen=True, slots=True)
-class LandingFile:
+class LandingFile(Struct, frozen=True):
     """A file in the landing zone, the channels that it may give (None: all), and what is said of how to read it."""
 
     path: Path
@@ -66,8 +65,7 @@ class Index(Document, frozen=True, kw_only=True):
     gone: bool = False
 
 
-@dataclass(slots=True)
-class ImportReport:
+class ImportReport(Struct):
     """What an import found: the files read now, those known already; all else is of both together.
 
     Attributes:
@@ -235,8 +233,7 @@ def older_indexes(places: Places, feed: str, signatures: Mapping[str, str]) -> d
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class Imported:
+class Imported(Struct, frozen=True):
     """One content of a landing file that was imported. ``name``: ``<file>@<signature>``; ``at``: when, in ns since 1970."""
 
     name: str

@@ -2,11 +2,11 @@
 
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import polars as pl
+from msgspec.structs import replace
 
 from hedgegrid_assets.batch import Batch, Decoded
 from hedgegrid_assets.model import Channel, TableMapping

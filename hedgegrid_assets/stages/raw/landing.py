@@ -4,11 +4,13 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from operator import attrgetter
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from hedgegrid_assets.errors import EnvironmentFault, FileRefused, FileUnreadable
 from hedgegrid_assets.model import Channel, Source
@@ -32,8 +34,7 @@ from hedgegrid_assets.store import Places, RealPaths, exclusive_lock, remove_tre
 _NAMED: Final = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Landed:
+class Landed(Struct, frozen=True):
     """What the patterns of a feed match: files to import, and those that are passed over since they are no data."""
 
     files: list[LandingFile]

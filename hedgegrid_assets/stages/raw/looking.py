@@ -4,12 +4,12 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Generator, Iterable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Final
 
 import polars as pl
+from msgspec import Struct, field
 
 from hedgegrid_assets.batch import Batch, Block, Reader
 from hedgegrid_assets.dialect import Dialect
@@ -24,8 +24,7 @@ _LOOKING: Final = threading.Lock()
 """Days are fetched together, but looked through one by one: so memory does not grow with their number."""
 
 
-@dataclass(slots=True)
-class Seen:
+class Seen(Struct):
     """What looking through a download has told; ``sha256`` and ``bytes``: of its file."""
 
     sha256: str = ""

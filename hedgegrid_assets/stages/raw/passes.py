@@ -3,12 +3,12 @@
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 from typing import Final
 
 import polars as pl
+from msgspec import Struct
 
 from hedgegrid_assets.batch import REST, Batch, Block, OtherHeader, Placed, ReadAgain, Reader
 from hedgegrid_assets.dialect import Dialect, stored
@@ -67,8 +67,7 @@ _READINGS: Final = 3
 """Of a file that changes while it is read."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """Channels and symbols whose lines are taken."""
 
     channels: frozenset[str]

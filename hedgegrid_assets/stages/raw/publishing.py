@@ -3,13 +3,14 @@
 import hashlib
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
+from msgspec import Struct
+from msgspec.structs import replace
 
 from hedgegrid_assets.errors import RawDamaged
 from hedgegrid_assets.model import Source
@@ -110,8 +111,7 @@ def publish(
     return missing.notes()
 
 
-@dataclass(frozen=True, slots=True)
-class _Held:
+class _Held(Struct, frozen=True):
     """What a landing file gives to a raw day, and where that begins in the day's file and in its sidecar."""
 
     origin: FileOrigin

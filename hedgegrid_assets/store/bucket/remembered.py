@@ -8,10 +8,11 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from hedgegrid_assets.store.disk import make_folder
 from hedgegrid_assets.store.objects import Entry, Level
@@ -24,8 +25,7 @@ LARGEST: Final = 256 << 10
 """Bytes of a content that is kept."""
 
 
-@dataclass(frozen=True, slots=True)
-class Folder:
+class Folder(Struct, frozen=True):
     """All that lies directly below a prefix, as it was at a time (``time.monotonic``)."""
 
     at: float

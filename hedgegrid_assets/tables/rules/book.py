@@ -2,13 +2,13 @@
 
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, ClassVar, Final, override
 from zlib import compress, decompress
 
 import msgspec
 import numpy as np
 import polars as pl
+from msgspec import Struct
 
 from hedgegrid_assets.model import Counted, Counter, Held, Rows
 from hedgegrid_assets.tables.rules.levels import Integers, Levels, Played
@@ -27,8 +27,7 @@ RESHAPED: Final = {
 """What becomes of the rows of messages where they are made into a book -> as people are told of it."""
 
 
-@dataclass(slots=True)
-class BookFound:
+class BookFound(Struct):
     """What the book of a day was like.
 
     Attributes:

@@ -1,13 +1,13 @@
 """What the rules count of a day's rows as they pass: each counter once a table, whichever rules ask for it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal
 from math import ceil
 from typing import Final, override
 
 import numpy as np
 import polars as pl
+from msgspec import Struct, field
 
 from hedgegrid_assets.model import Counted, Counter, Held, Rows, Rule, Spread
 from hedgegrid_assets.timestamps import day_end, day_start
@@ -22,8 +22,7 @@ _FEW_TIMES: Final = 1 << 13
 # ---------------------------------------------------------------- rows
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(Struct, frozen=True):
     """How many rows there are, and the ``ts_init`` of the first and the last of them in ns."""
 
     rows: int = 0
@@ -49,8 +48,7 @@ class Extent(Counter[Span]):
         return self._span
 
 
-@dataclass(frozen=True, slots=True)
-class Failing:
+class Failing(Struct, frozen=True):
     """Name of a rule -> rows that broke it, and the raw rows of the first of them."""
 
     counts: Mapping[str, int]
@@ -216,8 +214,7 @@ class _Histogram:
 # ---------------------------------------------------------------- trades
 
 
-@dataclass(frozen=True, slots=True)
-class SideCounts:
+class SideCounts(Struct, frozen=True):
     """Trades by the side of their taker; the others have none."""
 
     buyers: int = 0
@@ -242,8 +239,7 @@ class Sides(Counter[SideCounts]):
         return self._found
 
 
-@dataclass(frozen=True, slots=True)
-class MemberCounts:
+class MemberCounts(Struct, frozen=True):
     """Rows whose first member does not follow the last member of the row before, and the ids between them."""
 
     breaks: int = 0

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Final, Literal, override
 
 import numpy as np
 import polars as pl
+from msgspec import Struct
 
 from hedgegrid_assets.model import Cause, Contiguous, Counted, Counter, DayContext, Gap, Held, Rows
 from hedgegrid_assets.tables.rules.counters import Steps
@@ -86,8 +87,7 @@ _NO_PAIRS: Final = pl.DataFrame()
 NO_GAPS: Final = GapRows(*(np.empty(0, np.int64),) * 3, np.empty(0, np.int8))
 
 
-@dataclass(frozen=True, slots=True)
-class GapsFound:
+class GapsFound(Struct, frozen=True):
     """The gaps of a day, and what its ids are.
 
     Attributes:

@@ -3,12 +3,12 @@
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from hedgegrid_assets.sources.client import limits, transfers
 from hedgegrid_assets.sources.client.pauses import left, pause

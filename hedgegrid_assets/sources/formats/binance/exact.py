@@ -3,8 +3,9 @@
 import json
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from hedgegrid_assets.model import Channel, Field
 from hedgegrid_assets.sources.formats.binance.depth import as_update, has_levels
@@ -18,8 +19,7 @@ AT_ONCE: Final = 8_192
 _LARGEST: Final = 2**63 - 1
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(Struct, frozen=True):
     """Why a message, or one of its fields, cannot be read."""
 
     reason: str

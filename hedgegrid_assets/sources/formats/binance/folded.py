@@ -10,10 +10,10 @@ spelling is taken apart by Python, line by line, and counted as ``odd``.
 import json
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from typing import Final
 
 import polars as pl
+from msgspec import Struct
 
 from hedgegrid_assets.sources.formats.binance.grammar import (
     BLANKS,
@@ -84,8 +84,7 @@ _DECODER: Final = json.JSONDecoder()
 _OPEN_ONLY: Final = re.compile(r"(?:\[|\{|\[\s*\{)")
 
 
-@dataclass(frozen=True, slots=True)
-class Unfolded:
+class Unfolded(Struct, frozen=True):
     """Lines made plain.
 
     Attributes:

@@ -3,10 +3,10 @@
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Final
 
 import polars as pl
+from msgspec.structs import replace
 
 from hedgegrid_assets.batch import REST, Block, Placed
 from hedgegrid_assets.model import Channel

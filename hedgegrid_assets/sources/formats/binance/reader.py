@@ -1,10 +1,11 @@
 """One pass over a block of messages: where each line belongs, and the rows of the channels that are wanted."""
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
 from datetime import date
 
 import polars as pl
+from msgspec import Struct
+from msgspec.structs import replace
 
 from hedgegrid_assets.batch import Batch, Block, Decoded
 from hedgegrid_assets.dialect import Dialect, Stored
@@ -19,8 +20,7 @@ from hedgegrid_assets.sources.formats.lines import numbered
 from hedgegrid_assets.timestamps import NS_PER_DAY, day_start
 
 
-@dataclass(frozen=True, slots=True)
-class MessageReader:
+class MessageReader(Struct, frozen=True):
     """Reads messages of the channels ``known``.
 
     Every line speaks for itself. Where lines hold several messages, ``symbol`` and ``date`` of the dialect say which of

@@ -1,10 +1,10 @@
 """Messages of one channel as typed rows, and what cannot be read of them as rejects and faults."""
 
 from collections.abc import Collection
-from dataclasses import replace
 from typing import Any, Final
 
 import polars as pl
+from msgspec.structs import replace
 
 from hedgegrid_assets.batch import Block, Decoded
 from hedgegrid_assets.model import Channel, Field

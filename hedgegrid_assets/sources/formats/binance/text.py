@@ -1,11 +1,11 @@
 """Lines of messages as text: where each stands, by which stream, symbol and time it is placed; by expressions over whole blocks."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import polars as pl
 import pyarrow as pa
+from msgspec import Struct
 
 from hedgegrid_assets.model import Channel, Field
 from hedgegrid_assets.sources.formats.binance import folded
@@ -27,8 +27,7 @@ _EXTRACT: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Lines:
+class Lines(Struct, frozen=True):
     """A block as text: ``line`` (0-based) and ``text``; the lines that are not UTF-8 are empty there and kept apart."""
 
     frame: pl.DataFrame
