@@ -1,5 +1,6 @@
 """Days that other processes make are those that this one would have made."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,12 @@ def convert(catalog: Path, progress: Progress | None = None, jobs: int = 1) -> R
     return run(asked, progress=progress)
 
 
+def told(summary: RunSummary, catalog: Path) -> dict[str, Any]:
+    """What a run tells, but for how long it took and in which folder."""
+    elsewhere: dict[str, Any] = json.loads(json.dumps(summary.to_dict()).replace(str(catalog), "<catalog>"))
+    return elsewhere | {"seconds": 0}
+
+
 def files(catalog: Path) -> dict[str, bytes]:
     found = {str(path.relative_to(catalog)): path for path in catalog.rglob("*") if path.is_file()}
     return {name: path.read_bytes() for name, path in found.items() if "lock" not in name}
@@ -56,7 +63,7 @@ def test_two_processes_make_the_bytes_and_the_summary_of_one(
     ticked: list[str] = []
     summary = convert(tmp_path / "two", lambda what, _: ticked.append(what), jobs=2)
     assert taken
-    assert summary.to_dict() | {"seconds": 0} == made.to_dict() | {"seconds": 0}
+    assert told(summary, tmp_path / "two") == told(made, tmp_path / "one")
     assert files(tmp_path / "two") == files(tmp_path / "one")
     assert len(set(ticked)) == 8
 
