@@ -23,6 +23,7 @@ _TRIED: Final = 1_000
 _MINUS: Final = ord("-")
 type _Words = np.ndarray[Any, np.dtype[np.uint64]]
 type Integers = np.ndarray[Any, np.dtype[np.int64]]
+type Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 type _Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
 
@@ -62,14 +63,20 @@ def short_decimals(texts: pl.Series, decimals: int) -> Short | None:
     return None if texts.null_count() or not len(texts) else _short(_views(texts), decimals)
 
 
-def short_decimals_in(data: bytes | memoryview, starts: Integers, ends: Integers, decimals: int) -> Short | None:
-    """The same of texts that stand in bytes, from a place (inclusive) to another; each place is in the data, or at its end."""
+def padded(data: bytes | memoryview) -> Bytes:
+    """Bytes in which texts are to be looked at: behind the last one are as many of 0 as a text has at most."""
+    found = np.zeros(len(data) + _WINDOW, np.uint8)
+    found[: len(data)] = np.frombuffer(data, np.uint8)
+    return found
+
+
+def short_decimals_in(data: Bytes, starts: Integers, ends: Integers, decimals: int) -> Short | None:
+    """The same of texts that stand in ``padded`` bytes, from a place (inclusive) to another; each is in them, or at their end."""
     sizes = ends - starts
     if not len(sizes) or sizes.max() > LONGEST:
         return None
-    padded = np.frombuffer(bytes(data) + bytes(_WINDOW), np.uint8)
-    first = np.ndarray(len(padded) - 7, np.uint64, padded, strides=(1,))[starts]
-    rest = np.ndarray(len(padded) - 3, np.uint32, padded, strides=(1,))[starts + 8].astype(np.uint64)
+    first = np.ndarray(len(data) - 7, np.uint64, data, strides=(1,))[starts]
+    rest = np.ndarray(len(data) - 3, np.uint32, data, strides=(1,))[starts + 8].astype(np.uint64)
     views = np.stack([sizes.view(np.uint64) | first << _HALF, first >> _HALF | rest << _HALF])
     return _short(views.T, decimals)
 

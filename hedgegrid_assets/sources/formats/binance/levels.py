@@ -13,7 +13,7 @@ import polars as pl
 from hedgegrid_assets.batch import Decimals
 from hedgegrid_assets.model import Channel
 from hedgegrid_assets.sources.formats.decimals import DecimalsOf, decimals_of, most_decimals, usual
-from hedgegrid_assets.sources.formats.digits import Integers, Short, short_decimals_in
+from hedgegrid_assets.sources.formats.digits import Integers, Short, padded, short_decimals_in
 from hedgegrid_assets.sources.formats.lines import REJECTS_SCHEMA
 from hedgegrid_assets.tables.rules.sides import ORDER_SIDES, order_side
 
@@ -44,13 +44,14 @@ class Levels(NamedTuple):
 
 def short_levels(rows: pl.DataFrame) -> Levels | None:
     """Of rows a message, with ``bids`` and ``asks`` as texts; None where a number is long, or not plain, or there is none."""
-    data, offsets = _bytes_of(rows.select(pl.concat_str(*_SIDES)).to_series())
-    quotes = np.flatnonzero(np.frombuffer(data, np.uint8) == _QUOTE)
+    texts, offsets = _bytes_of(rows.select(pl.concat_str(*_SIDES)).to_series())
+    data = padded(texts)
+    quotes = np.flatnonzero(data == _QUOTE)
     bounds = np.empty(2 * len(rows) + 1, np.int64)
     bounds[0::2], bounds[1::2] = offsets, offsets[:-1] + rows["bids"].str.len_bytes().to_numpy()
     counts = np.diff(np.searchsorted(quotes, bounds)) // 4
     starts, ends = quotes[0::2] + 1, quotes[1::2]
-    if len(quotes) % 4 or not _is_usual(starts, ends, counts, len(data)):
+    if len(quotes) % 4 or not _is_usual(starts, ends, counts, len(texts)):
         return None
     prices, sizes = (short_decimals_in(data, starts[at::2], ends[at::2], _DECIMALS) for at in (0, 1))
     if prices is None or sizes is None or not (prices.plain.all() and sizes.plain.all()):
