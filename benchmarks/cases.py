@@ -123,7 +123,7 @@ CASES: Final = (
         "stored frames of a day to a catalog for NautilusTrader 2.x",
         "catalog",
         ("ours_for_2", "ours_for_1", "nautilus_2_migration"),
-        at_least={"nautilus_2_migration": 1.2},
+        at_least={"nautilus_2_migration": 1.6},
         at_most={"ours_for_1": 1.1},
         of_peer={"ours_for_1": "catalog-for-2"},
         needs=NAUTILUS_2,
