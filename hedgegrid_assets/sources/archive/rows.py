@@ -17,6 +17,7 @@ from hedgegrid_assets.model import Channel, Field
 from hedgegrid_assets.sources.archive.layouts import ArchiveDialect
 from hedgegrid_assets.sources.formats import csv_cells as cells
 from hedgegrid_assets.sources.formats.decimals import decimals_of, exact_decimal, most_decimals, usual
+from hedgegrid_assets.sources.formats.digits import Short, short_decimals
 from hedgegrid_assets.sources.formats.lines import FAULTS_SCHEMA, PLACED_SCHEMA, RAW_SHOWN, REJECTS_SCHEMA, numbered
 from hedgegrid_assets.tables.trade_tick import AGGRESSOR_SIDES
 from hedgegrid_assets.timestamps import NS_PER_SECOND, RANGES, nanoseconds
@@ -51,8 +52,9 @@ class ArchiveReader(Struct, frozen=True):
             if (self.rows or field.kind == "decimal") and field.key in self.dialect.columns
         ]
         found = _placed(block, self.dialect, keys)
-        placed = _places(found, block, self.dialect, self.channel) if self.placing else None
-        rows = {self.channel.name: _decode(found, block, self.dialect, self.channel)} if self.rows else {}
+        short = _short(found, self.dialect, self.channel)
+        placed = _places(found, block, self.dialect, self.channel, short) if self.placing else None
+        rows = {self.channel.name: _decode(found, block, self.dialect, self.channel, short)} if self.rows else {}
         return Batch(block.lines, placed, rows)
 
 
@@ -132,7 +134,9 @@ def _tell(file: str, units: str) -> None:
     _log.warning("%s has times of several units (%s): each is read by its own size", file, units)
 
 
-def _places(placed: pl.DataFrame, block: Block, dialect: ArchiveDialect, channel: Channel) -> Placed:
+def _places(
+    placed: pl.DataFrame, block: Block, dialect: ArchiveDialect, channel: Channel, short: Mapping[str, Short]
+) -> Placed:
     blank = int(placed["blank"].sum())
     rows = placed.filter(~pl.col("blank")) if blank else placed
     is_good = rows["reason"].is_null()
@@ -150,7 +154,7 @@ def _places(placed: pl.DataFrame, block: Block, dialect: ArchiveDialect, channel
     good = rows.filter(is_good)
     header = int(dialect.header_lines) if block.first_line == 0 else 0
     counts = {channel.event: len(good)} | ({"header": header} if header else {})
-    return Placed(lines.cast(PLACED_SCHEMA), counts, 0, blank, len(bad), _decimals(good, dialect, channel))
+    return Placed(lines.cast(PLACED_SCHEMA), counts, 0, blank, len(bad), _decimals(good, dialect, channel, short))
 
 
 def _with_lost(lines: pl.DataFrame, texts: list[str]) -> pl.DataFrame:
@@ -162,13 +166,18 @@ def _with_lost(lines: pl.DataFrame, texts: list[str]) -> pl.DataFrame:
     return lines.with_columns(*nothing, raw)
 
 
-def _decimals(rows: pl.DataFrame, dialect: ArchiveDialect, channel: Channel) -> dict[tuple[str, str, str], Any]:
+def _decimals(
+    rows: pl.DataFrame, dialect: ArchiveDialect, channel: Channel, short: Mapping[str, Short]
+) -> dict[tuple[str, str, str], Any]:
     found: dict[tuple[str, str, str], Any] = {}
     if not len(rows):
         return found
     mine = rows.filter(pl.col("symbol") == dialect.symbol)
     for field in channel.fields:
         if field.kind != "decimal" or field.key not in dialect.columns or not len(mine):
+            continue
+        if field.key in short:
+            found[channel.name, dialect.symbol, field.name] = short[field.key].seen
             continue
         texts = mine.select("line", text=cells.name(dialect.columns[field.key]))
         plain = texts["text"].str.contains(usual(field.decimals))
@@ -182,17 +191,31 @@ def _decimals(rows: pl.DataFrame, dialect: ArchiveDialect, channel: Channel) -> 
     return found
 
 
+def _short(placed: pl.DataFrame, dialect: ArchiveDialect, channel: Channel) -> dict[str, Short]:
+    """Columns (by key) of which each text is a short, plain decimal; none where a line has no place, or another symbol."""
+    if "symbol" in dialect.columns or placed["reason"].null_count() < len(placed):
+        return {}
+    found = {
+        field.key: short_decimals(placed[cells.name(dialect.columns[field.key])], field.decimals)
+        for field in channel.fields
+        if field.kind == "decimal" and field.key in dialect.columns
+    }
+    return {key: short for key, short in found.items() if short is not None and short.plain.all()}
+
+
 # ---------------------------------------------------------------- decoding
 
 
-def _decode(placed: pl.DataFrame, block: Block, dialect: ArchiveDialect, channel: Channel) -> Decoded:
+def _decode(
+    placed: pl.DataFrame, block: Block, dialect: ArchiveDialect, channel: Channel, short: Mapping[str, Short]
+) -> Decoded:
     rows = placed.filter(pl.col("reason").is_null())
     wrong = _Wrong(rows)
     if "symbol" in dialect.columns:
         wrong.mark(rows["symbol"] != dialect.symbol, "wrong_type", "symbol", rows["symbol"])
     wrong.mark(rows[cells.EXTRA] != "", "wrong_type", "row", rows[cells.EXTRA])
     values = {
-        field.name: _value(field, rows, dialect.columns, wrong)
+        field.name: _value(field, rows, dialect.columns, wrong, short)
         for field in channel.fields
         if field.name not in {"ts_event", "symbol"}
     }
@@ -231,7 +254,12 @@ class _Wrong:
         ).get_columns()
 
 
-def _value(field: Field, rows: pl.DataFrame, columns: Mapping[str, int], wrong: _Wrong) -> pl.Series:
+def _value(
+    field: Field, rows: pl.DataFrame, columns: Mapping[str, int], wrong: _Wrong, short: Mapping[str, Short]
+) -> pl.Series:
+    """A column of values, null where ``wrong`` is told of them; decimals have as many digits as the finest of a block."""
+    if field.key in short:
+        return short[field.key].values.alias(field.name)
     texts = rows[cells.name(columns[field.key])].alias(field.name)
     if field.required:
         wrong.mark(texts == "", field.missing, field.key, texts)
