@@ -193,7 +193,7 @@ def _not_whole(table: "TableStanding") -> Iterator[tuple[str, str, Sequence[date
     """Statuses of days that are in the catalog, and of which something is missing, worst first."""
     for status in sorted(set(table.statuses) & set(STYLES), key=list(STYLES).index, reverse=True):
         days = sorted(set(table.days_of(status)) - set(table.to_look_at))
-        if status not in _WHOLE:
+        if status not in _WHOLE and len(days) < len(table.days):  # else the line above has said it
             yield status, STYLES[status], days
 
 
