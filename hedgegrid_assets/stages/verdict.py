@@ -124,11 +124,12 @@ class Verdict(Document, frozen=True, kw_only=True):
         """Gaps that are no loss: nothing happened, or the venue used the ids up itself.
 
         Those that lose something are listed first, so that of the rest nothing is lost where a listed one loses nothing.
+        Else as many of the rest are quiet as a rule has counted; of a day without that rule none is said to be.
         """
         no_loss = sum(not gap.cause.is_loss for gap in self.gaps)
         if no_loss:
             return no_loss + self.gaps_unlisted
-        return min(self.gaps_unlisted, *self.told_of("quiet"), self.number_of_gaps)
+        return min(self.gaps_unlisted, max(self.told_of("quiet"), default=0))
 
     @property
     def failed(self) -> list[RuleAnswer]:

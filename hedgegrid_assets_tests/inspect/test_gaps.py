@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from hedgegrid_assets.cli import run
 from hedgegrid_assets.inspect.days import DayFilter, Judged, judged_days
 from hedgegrid_assets.inspect.gaps import ABSENT, EDGE, INSIDE, JOIN, GapReport, gap_report
+from hedgegrid_assets.model import Cause
 from hedgegrid_assets_tests.scenario import (
     BTC,
     CLEAN,
@@ -93,6 +94,18 @@ def test_gaps_that_a_verdict_only_counts_are_told(tmp_path: Path) -> None:
     short = replace(judged.verdict, gaps=judged.verdict.gaps[:5], gaps_total=39)
     (total,) = gap_report([Judged(judged.day, judged.table, short)]).by_table.values()
     assert total.unlisted == 34
+
+
+def test_gaps_that_are_not_listed_are_quiet_where_a_listed_one_is_or_as_a_rule_has_counted(tmp_path: Path) -> None:
+    (judged,) = judged_days(yard_with(tmp_path, CLEAN, 0).places, DayFilter())
+    listed = judged.verdict.gaps[:5]
+    lost = [replace(gap, cause=Cause.UNKNOWN) for gap in listed]
+    assert (judged.verdict.number_of_gaps, judged.verdict.quiet) == (39, 39)
+    assert replace(judged.verdict, gaps=listed, gaps_total=39).quiet == 39
+    assert replace(judged.verdict, gaps=[*lost[:1], *listed[1:]], gaps_total=39).quiet == 38
+    assert replace(judged.verdict, gaps=lost, gaps_total=39).quiet == 34
+    assert replace(judged.verdict, gaps=lost, gaps_total=39, rules=[]).quiet == 0
+    assert replace(judged.verdict, gaps=lost, gaps_total=None).quiet == 0
 
 
 def test_the_command_prints_json_csv_and_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
