@@ -46,6 +46,7 @@ EXAMPLES: Final[Mapping[str, Mapping[str, Any]]] = {
         "due": "12:00",
         "refresh": {"at": "03:00"},
         "outages": [{"start": "2024-01-31T10:00:00Z", "end": "2024-01-31T11:00:00Z", "reason": "maintenance"}],
+        "widen": "auto",
         "nautilus": 1,
         "owners": ["team:data"],
         "backtests": {"grid": {"config": "configs/backtest/btcusdt_mark_trades_funding.yaml"}},

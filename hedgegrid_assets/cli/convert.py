@@ -46,6 +46,8 @@ Nautilus = Annotated[
 
 SAMPLE_START: Final = "2024-01-01"
 _SHOWN_DAYS: Final = 40
+_PRECISIONS: Final = 3
+"""Of an instrument: a day that is finer in all of them tells one each time that it is made."""
 _COUNTED: Final = (
     ("rows in", "in"),
     ("out", "out"),
@@ -282,10 +284,12 @@ def _run(asked: "Request", *, as_json: bool, quiet: bool, widen: bool = False) -
 
     with progress(quiet=quiet) as tick:
         summary = run(asked, progress=tick, say=note, watch=tick)
-        before: dict[str, dict[str, int]] = {}
-        while widen and (finer := _finer(asked, summary)) and finer != before:
-            _widen(asked, finer, note)
-            summary, before = run(asked, progress=tick, say=note, watch=tick), finer
+        for _ in range(_PRECISIONS if widen else 0):
+            if not (done := _widened(asked, summary)):
+                break
+            for text in done:
+                note(text)
+            summary = run(asked, progress=tick, say=note, watch=tick)
     if as_json:
         spent = {"cpu_seconds": round(cpu_seconds(), 3), "peak_rss_mb": round(peak_bytes() / 1e6, 1)}
         print_json(summary.to_dict() | spent)
@@ -295,31 +299,14 @@ def _run(asked: "Request", *, as_json: bool, quiet: bool, widen: bool = False) -
     return 0 if summary.ok else 1
 
 
-def _finer(asked: "Request", summary: "RunSummary") -> dict[str, dict[str, int]]:
-    """Instrument -> the precisions that days of the run need; not of those whose precisions were said."""
-    said = {asked.origin.instrument_id(symbol) for symbol in asked.origin.instruments}
-    found: dict[str, dict[str, int]] = {}
-    for day in summary.days:
-        for name, needed in day.finer.items() if day.instrument_id not in said else ():
-            mine = found.setdefault(day.instrument_id, {})
-            mine[name] = max(needed, mine.get(name, 0))
-    return found
+def _widened(asked: "Request", summary: "RunSummary") -> list[str]:
+    """What was done for days that are finer than their instrument."""
+    needed = [(day.instrument_id, day.finer) for day in summary.days if day.finer]
+    if not needed:
+        return []
+    from hedgegrid_assets.housekeeping.widening import widen_inferred
 
-
-def _widen(asked: "Request", finer: dict[str, dict[str, int]], note: "Callable[[str], None]") -> None:
-    """Of all days that the catalog has: a day tells of one precision that is too coarse, and of the next when made again."""
-    from hedgegrid_assets.housekeeping.widening import widen_instrument
-    from hedgegrid_assets.pipeline.definitions import described
-
-    for instrument_id, precisions in finer.items():
-        done = widen_instrument(
-            asked.catalog,
-            instrument_id,
-            price=precisions.get("price"),
-            size=precisions.get("size"),
-            mark=precisions.get("mark"),
-        )
-        note(f"widened {described(done.instrument)}: {counted(done.frames, 'frame')} written anew, no digit changed")
+    return widen_inferred(asked.catalog, asked.origin, needed)
 
 
 def _show(summary: "RunSummary", catalog: "Path | StorePath") -> None:

@@ -69,6 +69,8 @@ class Origin(Frozen):
         due: ``HH:MM``, UTC: when the day before is to be there, else it is late; None: three hours after ``schedule.at``.
         refresh: When it looks again at published files; None: only when asked.
         outages: Times that are known to lack data.
+        widen: ``auto``: an instrument whose precisions were inferred gets finer ones where a day needs them, in the run that
+            makes the day; None: such a day is blocked.
         nautilus: Generation of NautilusTrader that the catalog is for; None: what it holds, else what is installed.
         owners: Dagster owners: an address, or ``team:name``.
     """
@@ -93,6 +95,7 @@ class Origin(Frozen):
     due: Clock | None = None
     refresh: Refresh | None = None
     outages: tuple[KnownOutage, ...] = ()
+    widen: Literal["auto"] | None = None
     nautilus: Literal[1, 2] | None = None
     owners: tuple[Annotated[str, matches(_OWNER, "an e-mail address or team:name")], ...] = ()
 

@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import dagster as dg
@@ -23,12 +23,14 @@ from hedgegrid_assets.errors import (
     DayBlocked,
     HedgegridError,
     NoDataFetched,
+    PrecisionTooFine,
     RateLimited,
     RawDamaged,
     Refused,
     RemoteFault,
     Unforeseen,
 )
+from hedgegrid_assets.housekeeping.widening import widen_inferred
 from hedgegrid_assets.model import InstrumentDay, Table
 from hedgegrid_assets.pipeline.days import TableDay, make_tables
 from hedgegrid_assets.pipeline.definitions import instrument_of
@@ -115,6 +117,29 @@ class DayMaker:
         ``columns``: say which columns there are and where they come from; of a block it is enough to hear it once.
         """
         self._columns = columns
+        notes: list[str] = []
+        results = self._all(day)
+        while done := self._widened(results):
+            notes += done
+            results = self._all(day)
+        return [replace(results[0], notes=(*notes, *results[0].notes)), *results[1:]] if notes else results
+
+    def _widened(self, results: Sequence[AssetResult]) -> list[str]:
+        """What was done for a day that is finer than its instrument, where the feed wants that."""
+        if self._feed_context.feed.widen is None:
+            return []
+        needed = [
+            (result.day.instrument_id, {result.error.column: result.error.needed})
+            for result in results
+            if isinstance(result.error, PrecisionTooFine)
+        ]
+        try:
+            return widen_inferred(self._feed_context.places.catalog, self._feed_context.feed, needed) if needed else []
+        except HedgegridError as error:  # the day says what it lacks
+            _log.warning("%s", error)
+            return []
+
+    def _all(self, day: InstrumentDay) -> list[AssetResult]:
         with ExitStack() as stack:
             raws = {channel: self._raw(RawKey(channel, *self._place(day))) for channel in self._channels()}
             for raw in raws.values():

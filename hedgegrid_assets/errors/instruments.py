@@ -16,7 +16,8 @@ class PrecisionTooFine(DataError):
             f"{column} is finer than the instrument ({instrument_id}, {where}): "
             f"expected at most {defined} decimals, found {needed}",
             hint=f"if the value is right, run: hedgegrid instruments widen {instrument_id} --{column}-precision {needed}"
-            " (--catalog, where it is not data/catalog), and make the day again; `replay-to-parquet --widen` does both",
+            " (--catalog, where it is not data/catalog), and make the day again; `replay-to-parquet --widen` does both, "
+            "as does a feed with `widen: auto`",
             details={"instrument_id": instrument_id, "column": column, "defined": defined, "needed": needed},
         )
         self.column, self.needed = column, needed

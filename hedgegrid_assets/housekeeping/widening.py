@@ -1,7 +1,7 @@
 """Give an instrument finer precisions: its definition, then every frame, verdict and Nautilus file; no digit changes."""
 
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -10,9 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from msgspec import Struct
 
+from hedgegrid_assets.config.origin import Origin
 from hedgegrid_assets.errors import UsageError, VerdictRefused
 from hedgegrid_assets.instruments import Instrument, read_definitions, widen
 from hedgegrid_assets.model import InstrumentDay, Table
+from hedgegrid_assets.pipeline.definitions import described
 from hedgegrid_assets.stages import catalog as catalog_stage
 from hedgegrid_assets.stages.catalog import nautilus
 from hedgegrid_assets.stages.catalog.definitions import write_definition
@@ -32,6 +34,7 @@ from hedgegrid_assets.stages.frames import (
 from hedgegrid_assets.stages.verdict import Verdict, read_verdict, store_verdict
 from hedgegrid_assets.store import Places, StorePath, atomic_write, exclusive_lock, on_disk, parquet_writer, sha256_of
 from hedgegrid_assets.tables import TABLES
+from hedgegrid_assets.wording import counted
 
 
 class Widened(Struct, frozen=True):
@@ -90,6 +93,39 @@ def widen_instrument(
             if catalog_stage.unfinished(places) is None:
                 places.staging.catalog.rmtree()
     return Widened(wider, staged.frames, staged.files)
+
+
+def widen_inferred(
+    catalog: Path | StorePath, origin: Origin, needed: Iterable[tuple[str, Mapping[str, int]]]
+) -> list[str]:
+    """Widen instruments whose precisions were inferred to what their days need; what was done, in words: nothing, if none is.
+
+    A precision that the venue or the origin has said stays: there, a finer value is for a person to look at. Raises as
+    ``widen_instrument``.
+
+    Args:
+        catalog: The catalog.
+        origin: What the days are of.
+        needed: InstrumentId, and ``price``, ``size`` or ``mark`` with the decimals that a day has.
+    """
+    known = read_definitions(catalog)
+    said = {origin.instrument_id(symbol): override for symbol, override in origin.instruments.items()}
+    finer: dict[str, dict[str, int]] = {}
+    for instrument_id, decimals in needed:
+        pinned, override = known.get(instrument_id), said.get(instrument_id)
+        for name, digits in decimals.items() if pinned is not None and pinned.origin == "inferred" else ():
+            precision = f"{name}_precision"
+            if digits > getattr(pinned, precision) and getattr(override, precision, None) is None:
+                mine = finer.setdefault(instrument_id, {})
+                mine[name] = max(digits, mine.get(name, 0))
+    made = (
+        widen_instrument(catalog, instrument_id, price=of.get("price"), size=of.get("size"), mark=of.get("mark"))
+        for instrument_id, of in finer.items()
+    )
+    return [
+        f"widened {described(done.instrument)}: {counted(done.frames, 'frame')} written anew, no digit changed"
+        for done in made
+    ]
 
 
 def _what(wider: Instrument, catalog: StorePath) -> str:

@@ -21,6 +21,7 @@ from hedgegrid_assets.defs.assets import assets_of
 from hedgegrid_assets.defs.keys import daily_keys
 from hedgegrid_assets.defs.results import DayMaker
 from hedgegrid_assets.errors import RemoteFault
+from hedgegrid_assets.instruments import read_definitions
 from hedgegrid_assets.model import InstrumentDay
 from hedgegrid_assets.pipeline import feed_context as feed_contexts
 from hedgegrid_assets.pipeline.feed_context import FeedContext
@@ -58,6 +59,7 @@ from hedgegrid_assets_tests.scenario import (
     CLEAN,
     DAMAGED,
     DAY,
+    MIDNIGHT_MS,
     VARIANTS,
     agg_trade,
     inserted,
@@ -370,6 +372,28 @@ def test_a_value_finer_than_the_definition_stops_its_table_with_the_way_out(
         "captures/normalized/trade_tick",
         "captures/catalog/trade_tick",
     }
+
+
+@pytest.mark.parametrize("feed", ["", "    widen: auto\n"])
+def test_a_finer_day_widens_its_instrument_in_the_same_run_where_the_feed_says_so(
+    feed: str, tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    captures = CAPTURES[: CAPTURES.index("    instruments:")] + feed
+    feed_context = feed_context_of(tmp_path, captures)
+    coarse = line(agg_trade(1, MIDNIGHT_MS + 1_000, p="42000", q="1"), received(MIDNIGHT_MS + 1_000))
+    drop(feed_context, coarse)
+    assert run(feed_context, instance, partition(0)).success
+    drop(feed_context, day_of(1, marks=False), "finer.jsonl")
+    result = run(feed_context, instance, partition(1))
+    pinned = read_definitions(feed_context.places.catalog)["BTCUSDT-PERP.BINANCE"]
+    if not feed:
+        assert "`widen: auto`" in failures(result)["captures/normalized/trade_tick"]
+        assert (pinned.price_precision, pinned.size_precision) == (0, 0)
+        return
+    assert result.success
+    assert (pinned.price_precision, pinned.size_precision) == (1, 3)
+    days = ParquetDataCatalog(str(feed_context.places.catalog)).trade_ticks()
+    assert [(str(each.price), str(each.size)) for each in days] == [("42000.0", "1.000"), *[("42000.1", "0.012")] * 3]
 
 
 # ---------------------------------------------------------------- raw

@@ -99,3 +99,9 @@ def test_a_precision_that_the_settings_say_is_not_widened(tmp_path: Path) -> Non
     assert from_csv(tmp_path, COARSE, "--config", str(config)) == 0
     assert from_csv(tmp_path, FINER, "--config", str(config), "--widen") == 1
     assert pinned(tmp_path).price_precision == 0
+
+
+def test_the_venues_own_rule_is_not_widened(tmp_path: Path) -> None:
+    assert imported(tmp_path, tick="1", step="1") == 0
+    assert from_csv(tmp_path, FINER, "--widen") == 1
+    assert (pinned(tmp_path).origin, pinned(tmp_path).price_precision) == ("imported", 0)
