@@ -9,6 +9,8 @@ READY := .venv/.ready
 PYTHONS := $(shell cat .python-version) 3.12 3.14
 # compared with in the tests
 NAUTILUS2 ?= $(shell sed -n 's/^VERSION: Final = "\(.*\)"/\1/p' hedgegrid_assets_tests/nautilus2.py)
+# slow tests wait for servers and other processes a third of their time
+AT_ONCE ?= $(shell echo $$(( ($$(getconf _NPROCESSORS_ONLN) * 3 + 1) / 2 )))
 PORT ?= 3000
 N ?= 300
 MINUTES ?= 10
@@ -35,7 +37,7 @@ test: $(READY) ## run the tests but for the slow ones, in less than 5 minutes: m
 	$(BIN)/pytest -n auto --dist worksteal -m "not slow and not network" $(ARGS)
 
 test-slow: $(READY) ## run the rest: kills, large files, readers against each other (those in a browser need Chromium)
-	$(BIN)/pytest -n auto --dist worksteal --durations 30 -m "slow and not network" $(ARGS)
+	$(BIN)/pytest -n $(AT_ONCE) --dist worksteal --durations 30 -m "slow and not network" $(ARGS)
 
 servers: $(READY) ## fetch what the tests of buckets and workers need, ~60 MB: without it they are skipped
 	$(UV) sync --locked --python $(BIN)/python --group servers
