@@ -59,8 +59,8 @@ licences: servers ## list the licences of all packages that an installation brin
 	$(BIN)/python scripts/licences.py > docs/licences.md
 
 docs: $(READY) ## write the pages of docs/ that are made from the code anew
-	$(BIN)/python scripts/configuration.py > docs/configuration.md
-	$(BIN)/python scripts/statuses.py > docs/statuses.md
+	$(BIN)/python scripts/configuration.py > docs/.new && mv docs/.new docs/configuration.md
+	$(BIN)/python scripts/statuses.py > docs/.new && mv docs/.new docs/statuses.md
 
 dev: $(READY) ## the Dagster UI with its daemon, on this machine only: make dev PORT=3000
 	@exec $(BIN)/hedgegrid dev --port $(PORT)

@@ -84,14 +84,19 @@ def replay_to_parquet(
     ] = None,
     config: Annotated[Path | None, typer.Option("--config", help="The source's settings, JSON or YAML.")] = None,
     input_files: Annotated[
-        list[Path] | None, typer.Option("--input", help="A file to read; several times; instead of the landing zone.")
+        list[Path] | None,
+        typer.Option("--input", metavar="<path>", help="A file to read; several times; instead of the landing zone."),
     ] = None,
     instrument: Annotated[
         str | None, typer.Option("--instrument", help="InstrumentId, in place of the one made from the symbol.")
     ] = None,
     accept_checksum: Annotated[
         list[str] | None,
-        typer.Option("--accept-checksum", help="sha256 of an archive's file to take though its .CHECKSUM differs."),
+        typer.Option(
+            "--accept-checksum",
+            metavar="<sha256>",
+            help="sha256 of an archive's file to take though its .CHECKSUM differs.",
+        ),
     ] = None,
     compression: Annotated[str, typer.Option("--compression", help="zstd, snappy or none.")] = "zstd",
     nautilus: Nautilus = None,
