@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final, Self
 
 from hedgegrid_assets.errors import HelperDied
@@ -96,7 +97,8 @@ class _Helper:
         if at_once and self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)
         for pipe in (self._process.stdin, self._process.stdout):
-            pipe.close()
+            with suppress(BrokenPipeError):  # one that died has not read all that it was told
+                pipe.close()
         try:
             self._process.wait(_LONGEST_WAIT)
         except subprocess.TimeoutExpired:

@@ -68,11 +68,20 @@ def test_two_processes_make_the_bytes_and_the_summary_of_one(
     assert len(set(ticked)) == 8
 
 
+@pytest.mark.parametrize("before_it_is_told", [True, False])
 @pytest.mark.usefixtures("made")
 def test_a_process_that_dies_is_told_and_days_that_are_there_are_good(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    before_it_is_told: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(helpers, "_PROGRAM", "raise SystemExit(3)")
+    work_off = helpers._Helper.work_off
+
+    def begun(self: Any, turn: Any, tick: Any) -> Any:
+        if before_it_is_told:
+            self._process.wait()
+        return work_off(self, turn, tick)
+
+    monkeypatch.setattr(helpers._Helper, "work_off", begun)
     with pytest.raises(HelperDied, match="ended with code 3; the days that it had finished are good"):
         convert(tmp_path / "two", jobs=2)
     assert convert(tmp_path / "two").ok
