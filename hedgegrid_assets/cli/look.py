@@ -1,6 +1,7 @@
 """Commands that show what the verdicts know: ``gaps``, ``rejects``, ``trace`` and ``report``; nothing is changed."""
 
 import csv
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -154,7 +155,10 @@ def rejects_show(
     found = show(_places(catalog, data), file, int(line))
     if not found:
         raise NoDataFetched(
-            f"reject {where}", f"{catalog} and {_places(catalog, data).data / 'rejects'}", "no such reject"
+            f"reject {where}",
+            f"{catalog} and {_places(catalog, data).data / 'rejects'}",
+            "no such reject",
+            hint=f"`hedgegrid rejects list {shlex.quote(str(catalog))}` prints FILE:LINE of each",
         )
     if as_json:
         print_json(found)

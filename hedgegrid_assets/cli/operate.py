@@ -29,6 +29,7 @@ from hedgegrid_assets.config.paths import data_path, feeds_path
 from hedgegrid_assets.errors import FeedsFileMissing, UsageError
 from hedgegrid_assets.names import check_lookup
 from hedgegrid_assets.timestamps import day_end, day_start, parse_day
+from hedgegrid_assets.wording import counted
 
 if TYPE_CHECKING:
     from hedgegrid_assets.backtest.run import Ran
@@ -61,7 +62,7 @@ def instruments_widen(
         print_json({"instrument_id": instrument_id, "frames": done.frames, "files": done.files})
     elif not quiet:
         console().print(
-            f"{described(done.instrument)}: {done.frames} frames and {done.files} Nautilus files written anew",
+            f"{described(done.instrument)}: {counted(done.frames, 'frame')} and {counted(done.files, 'Nautilus file')} written anew",
             markup=False,
         )
     return 0
@@ -251,7 +252,7 @@ def _show(summary: "BackfillSummary") -> None:
 
     counts = {outcome: len(summary.of(outcome)) for outcome in Outcome}
     told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
-    missing = f"; {summary.missing} instrument-days without data" if summary.missing else ""
+    missing = f"; {counted(summary.missing, 'instrument-day')} without data" if summary.missing else ""
     console().print(f"feed {summary.feed}: {told or 'nothing to do'}{missing}, {summary.seconds:.1f} s", markup=False)
     for done in (*summary.of(Outcome.FAILED), *summary.of(Outcome.REFUSED)):
         for error in done.errors:

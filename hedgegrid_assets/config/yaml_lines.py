@@ -54,8 +54,11 @@ class Walk(Struct):
 def plain_file(path: Path) -> tuple[Any, Walk]:
     """Plain values of a YAML or JSON file, dates still text, and the walk. Raises Unreadable."""
     walk = Walk()
+    text = _text(path)
+    if path.suffix.lower() == ".json" and text.strip():
+        _refuse_broken(text)
     try:
-        node = _composed(_text(path))
+        node = _composed(text)
         return (None if node is None else _value(node, (), walk)), walk
     except RecursionError:
         raise Unreadable("expected a few levels, found them nested too deep to read") from None
@@ -84,6 +87,14 @@ def plain_json(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError, RecursionError):
         return None
     return tree if isinstance(tree, dict) and b"\\u" not in content else None
+
+
+def _refuse_broken(text: str) -> None:
+    """YAML takes much that is no JSON, and not always for what was meant. Raises Unreadable."""
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        raise Unreadable(f"line {error.lineno}: expected JSON, {error.msg} (column {error.colno})") from None
 
 
 def _text(path: Path) -> str:

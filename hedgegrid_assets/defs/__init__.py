@@ -57,12 +57,18 @@ def definitions_of(
     block: int | None = None,
     observer: DayObserver | None = None,
     notify: Notify | None = None,
+    folder: Path | None = None,
 ) -> dg.Definitions:
-    """Assets, checks, jobs, sensors and schedules; steps run in the process of their run, as starting one costs seconds."""
+    """Assets, checks, jobs, sensors and schedules; steps run in the process of their run, as starting one costs seconds.
+
+    For the rest see ``assets_of``.
+    """
     feeds = [(feed_context, jobs_of(feed_context)) for feed_context in feed_contexts]
     return dg.Definitions(
         assets=[
-            asset for feed_context, _ in feeds for asset in assets_of(feed_context, block=block, observer=observer)
+            asset
+            for feed_context, _ in feeds
+            for asset in assets_of(feed_context, block=block, observer=observer, folder=folder)
         ],
         jobs=[job for _, jobs in feeds for job in jobs],
         sensors=[

@@ -198,7 +198,9 @@ def backfill(
     for day in wanted:
         if day not in unfresh:
             told.done(DayDone(day, Outcome.FRESH))
-    job = definitions_of([feed_context], block=block, observer=told.observe).resolve_job_def(days_job(feed_context))
+    folder = Path(feeds or feeds_path()).parent
+    found = definitions_of([feed_context], block=block, observer=told.observe, folder=folder)
+    job = found.resolve_job_def(days_job(feed_context))
     tags = {BACKFILL_TAG: f"{datetime.now(UTC):%Y%m%dT%H%M%S}/{platform.node()}-{os.getpid()}"} | (
         {FORCE_TAG: "yes"} if force else {}
     )

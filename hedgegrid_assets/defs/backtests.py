@@ -35,16 +35,15 @@ class Days(dg.Config):
     end: str = ""
 
 
-def backtests_of(feed_context: FeedContext) -> list[dg.AssetsDefinition]:
-    """The backtests that a feed declares."""
-    feed = feed_context.feed
-    return (
-        [_backtest(feed_context, name, each) for name, each in feed.backtests.items()] if isinstance(feed, Feed) else []
-    )
+def backtests_of(feed_context: FeedContext, folder: Path | None = None) -> list[dg.AssetsDefinition]:
+    """The backtests that a feed declares. ``folder``: of its feeds.yaml, from which their files count; None: of the usual one."""
+    feed, root = feed_context.feed, (folder or feeds_path().parent).absolute()
+    declared = feed.backtests if isinstance(feed, Feed) else {}
+    return [_backtest(feed_context, name, each, root) for name, each in declared.items()]
 
 
-def _backtest(feed_context: FeedContext, name: str, declared: Backtest) -> dg.AssetsDefinition:
-    key, root = backtest_key(feed_context, name), feeds_path().absolute().parent
+def _backtest(feed_context: FeedContext, name: str, declared: Backtest, root: Path) -> dg.AssetsDefinition:
+    key = backtest_key(feed_context, name)
 
     @dg.asset(
         key=key,

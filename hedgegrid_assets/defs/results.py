@@ -134,10 +134,13 @@ class DayMaker:
             if isinstance(result.error, PrecisionTooFine)
         ]
         try:
-            return widen_inferred(self._feed_context.places.catalog, self._feed_context.feed, needed) if needed else []
+            done = widen_inferred(self._feed_context.places.catalog, self._feed_context.feed, needed) if needed else []
         except HedgegridError as error:  # the day says what it lacks
             _log.warning("%s", error)
             return []
+        for text in done:
+            _log.warning("%s: %s", results[0].day, text)
+        return done
 
     def _all(self, day: InstrumentDay) -> list[AssetResult]:
         with ExitStack() as stack:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import date
+from typing import Final
 
 from msgspec import Struct
 
@@ -12,6 +13,10 @@ from hedgegrid_assets.stages.outages import Outage, known_of, read_outages, with
 from hedgegrid_assets.stages.verdict import RuleAnswer, Verdict, instrument_ids, read_verdict
 from hedgegrid_assets.store import Places
 from hedgegrid_assets.tables import TABLES, TOKENS
+
+NO_CATALOG: Final = (
+    "name the folder of a catalog: `hedgegrid replay-to-parquet` makes data/catalog below where it is run, or --output"
+)
 
 
 class DayFilter(Struct, frozen=True):
@@ -107,4 +112,9 @@ def nothing_found(places: Places, wanted: DayFilter) -> NoDataFetched:
     """What is there instead."""
     there = ", ".join(instruments(places)[:10])
     found = f"verdicts of {there}" if there else "no verdicts: run `hedgegrid validate` for the catalogs of others"
-    return NoDataFetched(str(wanted), str(places.catalog), found)
+    hint = (
+        "name an instrument that is there, and days that `hedgegrid validate` lists (end is exclusive)"
+        if there
+        else NO_CATALOG
+    )
+    return NoDataFetched(str(wanted), str(places.catalog), found, hint=hint)

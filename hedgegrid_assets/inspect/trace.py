@@ -82,7 +82,9 @@ def trace(places: Places, instrument_id: str, table: Table, asked: str) -> Trace
         ends = (
             f"{days[0].day.date} .. {days[-1].day.date}, ids {days[0].verdict.first_id} .. {days[-1].verdict.last_id}"
         )
-        raise NoDataFetched(f"{wanted} {asked}", str(places.catalog), f"days {ends}")
+        raise NoDataFetched(
+            f"{wanted} {asked}", str(places.catalog), f"days {ends}", hint="name an id or a time of these"
+        )
     judged, number, row = found
     raw = RawFinder(places).find(instrument_id, judged.day.date, judged.verdict.raw_sha256)
     steps: dict[str, Mapping[str, Any]] = {

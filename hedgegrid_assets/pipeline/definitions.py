@@ -312,5 +312,10 @@ def _refuse_other_precision(pinned: Instrument, wanted: Instrument, undecided: C
             f"{pinned.id} is pinned with decimals {before}: expected the same in feeds.yaml, found {after}",
             hint=f"run: hedgegrid instruments widen {pinned.id} {flags}"
             if flags
-            else "a precision only grows; correct feeds.yaml, or use a new catalog",
+            else f"a precision only grows: write {_raised(before, after)} where it is said, or use a new catalog",
         )
+
+
+def _raised(before: Mapping[str, int], after: Mapping[str, int]) -> str:
+    """What the catalog has, as a key of ``instruments``, of what is said to be coarser."""
+    return ", ".join(f"{name}_precision: {digits}" for name, digits in before.items() if digits > after[name])

@@ -742,7 +742,7 @@ CONFIG_MISTAKES = {
     "a file that is a text": ('{"files": {"mark": "a"}}', "files.mark: expected a mapping, found 'a'"),
     "a key that is none": ('{"api_key": 12345}', "api_key: expected text, found something else"),
     "the key for its name": ('{"api_key_env": "TD.12345"}', "expected the name of an environment variable"),
-    "broken": ('{\n"a": ', "line 2: expected YAML, "),
+    "broken": ('{\n"a": ', "line 2: expected JSON, Expecting value (column 6)"),
     "empty": ("", "expected a mapping of keys, found nothing"),
     "a list": ("[1]", "expected a mapping of keys, found a list"),
     "bars of no length": ('{"bars": ["1m"]}', "bars[0]: unknown period of bars '1m' (expected one of: 1-MINUTE,"),

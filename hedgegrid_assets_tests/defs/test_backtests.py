@@ -8,9 +8,10 @@ import pytest
 
 from hedgegrid_assets.backtest import pin
 from hedgegrid_assets.config.feeds import read_feeds
-from hedgegrid_assets.defs import load
+from hedgegrid_assets.defs import definitions_of, load
 from hedgegrid_assets.pipeline.request import request
 from hedgegrid_assets.pipeline.run import run
+from hedgegrid_assets_tests.dagster_feeds import SIM, feed_context_of
 
 ROOT = Path(__file__).parents[2]
 KEY = dg.AssetKey(["sim", "backtest", "grid"])
@@ -103,3 +104,15 @@ def test_it_says_what_it_earned_and_which_days_have_changed_since_its_pin(home: 
     assert "BTCUSDT-PERP.SIM trade_tick 2024-01-01: changed, 500 rows then, 500 now" in since
     assert "2024-01-02" not in since
     assert "the result is another one" in since
+
+
+def test_files_count_from_the_feeds_yaml_that_was_given(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    config = "configs/backtest/btcusdt_mark_trades_funding.yaml"
+    strategy = "configs/strategies/hedge_grid_v1.yaml"
+    feed_context = feed_context_of(
+        tmp_path, f"{SIM}    backtests:\n      grid: {{config: {config}, strategy: {strategy}}}\n"
+    )
+    definitions_of([feed_context], folder=Path(__file__).parents[2])
+    assert "cannot be run" not in caplog.text
+    definitions_of([feed_context], folder=tmp_path)
+    assert "cannot be run" in caplog.text

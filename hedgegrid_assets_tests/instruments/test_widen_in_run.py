@@ -105,3 +105,27 @@ def test_the_venues_own_rule_is_not_widened(tmp_path: Path) -> None:
     assert imported(tmp_path, tick="1", step="1") == 0
     assert from_csv(tmp_path, FINER, "--widen") == 1
     assert (pinned(tmp_path).origin, pinned(tmp_path).price_precision) == ("imported", 0)
+
+
+def test_the_way_out_of_a_precision_that_is_said_too_coarse_leads_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "said.json"
+    config.write_text(json.dumps({"instruments": {"BTCUSDT": {"price_precision": 0, "size_precision": 3}}}))
+    assert from_csv(tmp_path, COARSE, "--config", str(config)) == 0
+    command = ["instruments", "widen", ID, "--price-precision", "2", "--catalog", str(tmp_path / "catalog")]
+    assert run(command) == 0
+    assert from_csv(tmp_path, FINER, "--config", str(config)) == 1
+    assert "write price_precision: 2 where it is said" in " ".join(capsys.readouterr().err.split())
+    config.write_text(config.read_text().replace('"price_precision": 0', '"price_precision": 2'))
+    assert from_csv(tmp_path, FINER, "--config", str(config)) == 0
+
+
+@pytest.mark.parametrize("text", ['{"venue": "BINANCE",}', "{'venue': 'BINANCE'}", '{"venue": "BINANCE"'])
+def test_json_that_is_broken_is_told_as_such_and_not_read_as_yaml(
+    text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "broken.json"
+    config.write_text(text)
+    assert from_csv(tmp_path, COARSE, "--config", str(config)) == 2
+    assert "line 1: expected JSON, " in " ".join(capsys.readouterr().err.split())

@@ -113,6 +113,7 @@ def look(root: Path, rebuilt: Path, progress: Callable[[str], None]) -> Legacy:
             "trades, mark prices or funding rates of the earlier pipeline",
             str(root),
             "no data/trade_tick/<instrument>/*.parquet, and no <instrument>/mark_price.parquet or funding_rate.parquet",
+            hint="name the folder that the earlier pipeline wrote to",
         )
     places = Places.of_catalog(rebuilt)
     days: list[LegacyDay] = []

@@ -4,11 +4,11 @@ from datetime import date
 from pathlib import Path
 
 from hedgegrid_assets.errors import HedgegridError, NoDataFetched
+from hedgegrid_assets.inspect.days import NO_CATALOG
 from hedgegrid_assets.inspect.documents import damaged, damaged_for_nautilus, damaged_raw
 from hedgegrid_assets.inspect.outages import unmatched
 from hedgegrid_assets.inspect.validation.days import look_at
 from hedgegrid_assets.inspect.validation.held import (
-    NO_CATALOG,
     NOTHING,
     days_held,
     instruments_there,

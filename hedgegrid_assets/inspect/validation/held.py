@@ -59,9 +59,6 @@ def strays(
 
 
 NOTHING: Final = "no table of ours or Nautilus'"
-NO_CATALOG: Final = (
-    "name the folder of a catalog: `hedgegrid replay-to-parquet` makes data/catalog below where it is run, or --output"
-)
 
 
 def instruments_there(places: Places) -> str:

@@ -112,7 +112,8 @@ def download(wanted: ArchiveDay, work: Path, tick: Tick, watch: Watch = None) ->
     ended = wanted.files.ended
     if ended is not None and wanted.day >= ended:
         why = f"{wanted.files.channel.name} is not published any more since {ended}"
-        raise NoDataFetched(str(wanted), wanted.archive.name, why)
+        hint = f"ask for days before {ended}, or for other data types"
+        raise NoDataFetched(str(wanted), wanted.archive.name, why, hint=hint)
     period = wanted.usual_period
     try:
         return _of_period(wanted, period, work, tick, watch)
