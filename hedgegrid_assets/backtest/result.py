@@ -273,10 +273,10 @@ def missed_settlements(result: Result) -> Iterator[tuple[Settlement, str]]:
             yield each, told
 
 
-def stress_row(variant: Variant, played: "Played", base: "Played") -> dict[str, Any]:
-    """One line of the table of assumptions."""
+def stress_row(variant: Variant, played: "Played", base: "Played | None") -> dict[str, Any]:
+    """One line of the table of assumptions; ``base``: the run itself, None where this is it."""
     nets = {each.currency: each.net for each in played.accounts}
-    before = {each.currency: each.net for each in base.accounts}
+    before = {each.currency: each.net for each in base.accounts} if base else {}
     turned = [currency for currency, net in nets.items() if net * before.get(currency, Decimal(0)) < 0]
     row: dict[str, Any] = {"name": variant.name, "what": variant.what}
     if variant.not_run:
@@ -287,8 +287,22 @@ def stress_row(variant: Variant, played: "Played", base: "Played") -> dict[str, 
         "funding": {each.currency: _text(each.funding) for each in played.accounts},
         "fills": len(played.fills),
         "sign_changed": turned,
+        "unchanged": _unchanged(played, base) if base else "",
         "raised": played.outcome.raised.strip().splitlines()[-1] if played.outcome.raised else "",
     }
+
+
+def _unchanged(played: "Played", base: "Played") -> str:
+    """Why an assumption changes nothing, as far as the fills can tell; empty where it does change something."""
+    if played is base:
+        return "the run is configured so already"
+    if played.fills != base.fills or played.accounts != base.accounts:
+        return ""
+    if not played.fills:
+        return "nothing was filled, with it or without"
+    if all(fill.liquidity == "TAKER" for fill in played.fills):
+        return "no resting order was filled, with it or without"
+    return "on these data each order is filled as without it"
 
 
 def write(folder: Path, result: Result, document: dict[str, Any]) -> None:

@@ -291,7 +291,7 @@ class _Maker:
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             ran = dict(zip([each.name for each in wanted], pool.map(self._played_aside, wanted), strict=True))
         return [
-            results.stress_row(base, played, played),
+            results.stress_row(base, played, None),
             *(results.stress_row(each, ran.get(each.name, played), played) for each in variants),
         ]
 

@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from hedgegrid_assets.cli.output import STYLES, Json, Quiet, Verbose, cell, console, print_json, say, set_logging
+from hedgegrid_assets.cli.output import (
+    STYLES,
+    Json,
+    Quiet,
+    Verbose,
+    cell,
+    console,
+    print_fitted,
+    print_json,
+    say,
+    set_logging,
+)
 from hedgegrid_assets.errors import UsageError
 from hedgegrid_assets.wording import counted
 
@@ -171,30 +182,36 @@ def _styled(status: str, text: str) -> str:
 def _show_stress(result: Mapping[str, Any]) -> None:
     from rich.table import Table
 
+    out = console()
     table = Table(title="under other assumptions", title_justify="left")
-    for name in ("assumption", "what"):
-        table.add_column(name)
+    table.add_column("assumption")
     for name in ("net", "fees", "funding", "fills"):
         table.add_column(name, justify="right")
     for row in result["stress"]:
-        if "not_run" in row:
-            table.add_row(row["name"], cell(f"not run: {row['not_run']}"), "", "", "", "")
-            continue
-        what = row["what"] + (f" (ended before its time: {row['raised']})" if row["raised"] else "")
-        table.add_row(
-            row["name"],
-            cell(what),
-            *(
-                "\n".join(amount(value, currency) for currency, value in row[key].items())
-                for key in ("net", "fees", "funding")
-            ),
-            f"{row['fills']:,}",
-        )
-    console().print(table)
+        numbers = ("not run", "", "", "") if "not_run" in row else _stress_numbers(row)
+        table.add_row(row["name"], *numbers)
+    out.print(table)
+    for row in result["stress"][1:]:
+        print_fitted(out, f"{row['name']}: {_stress_meaning(row)}")
     from hedgegrid_assets.backtest.report import turned
 
     for line in turned(result):
-        console().print(line, markup=False, style="bold red")
+        print_fitted(out, line, style="bold red")
+
+
+def _stress_numbers(row: Mapping[str, Any]) -> tuple[str, ...]:
+    sums = (
+        "\n".join(amount(value, currency) for currency, value in row[key].items()) for key in ("net", "fees", "funding")
+    )
+    return *sums, f"{row['fills']:,}"
+
+
+def _stress_meaning(row: Mapping[str, Any]) -> str:
+    """What is assumed, and what there is to know of its numbers."""
+    if "not_run" in row:
+        return f"{row['what']}; not run: {row['not_run']}"
+    ended = f" (ended before its time: {row['raised']})" if row["raised"] else ""
+    return row["what"] + (f"; changes nothing: {row['unchanged']}" if row["unchanged"] else "") + ended
 
 
 def _show_money(result: Mapping[str, Any]) -> None:

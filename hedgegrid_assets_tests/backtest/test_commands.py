@@ -69,8 +69,11 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def test_stress_says_in_words_when_a_gain_is_a_loss(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """One bitcoin from 43,000 to 43,058 against 34.40 of fees, or twice as much."""
+def test_stress_says_in_words_when_a_gain_is_a_loss(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One bitcoin from 43,000 to 43,058 against 34.40 of fees, or twice as much; all of it on 80 columns."""
+    monkeypatch.setenv("COLUMNS", "80")
     parts = hourly(last="43058")
     market = Market(trades=flat_trades(), marks=parts["marks"]).build(_made(tmp_path / "market"))
     values = settings_of(
@@ -85,6 +88,19 @@ def test_stress_says_in_words_when_a_gain_is_a_loss(tmp_path: Path, capsys: pyte
     assert "With doubled fees, the gain of 23.60 USDT is a loss of 10.80 USDT." in page
     rows = json.loads((tmp_path / "runs" / "s" / "result.json").read_text())["stress"]
     assert [row["name"] for row in rows] == ["as configured", "touch fills", "queue position", "doubled fees", "later"]
+    assert rows[0]["unchanged"] == rows[3]["unchanged"] == ""
+    assert rows[1]["unchanged"] == "the run is configured so already"
+    assert "changes nothing: no resting order was filled" in " ".join(out.split())
+    told = out[out.index("under other assumptions") :].splitlines()
+    doubled = next(line for line in told if "doubled fees" in line)
+    assert [each.strip() for each in doubled.split("│")[1:-1]] == [
+        "doubled fees",
+        "-10.80 USDT",
+        "68.80 USDT",
+        "0.00 USDT",
+        "1",
+    ]
+    assert max(map(len, told[: told.index(next(line for line in told if line.startswith("With doubled")))])) <= 80
     assert not list((tmp_path / "runs").glob(".*"))
 
 
