@@ -23,7 +23,7 @@ from hedgegrid_assets.cli.output import (
     say,
     set_logging,
 )
-from hedgegrid_assets.errors import HedgegridError, UsageError
+from hedgegrid_assets.errors import HedgegridError, PrecisionTooFine, UsageError
 from hedgegrid_assets.spent import cpu_seconds, peak_bytes
 from hedgegrid_assets.wording import counted
 
@@ -46,8 +46,6 @@ Nautilus = Annotated[
 
 SAMPLE_START: Final = "2024-01-01"
 _SHOWN_DAYS: Final = 40
-_PRECISIONS: Final = 3
-"""Of an instrument: a day that is finer in all of them tells one each time that it is made."""
 _COUNTED: Final = (
     ("rows in", "in"),
     ("out", "out"),
@@ -289,9 +287,7 @@ def _run(asked: "Request", *, as_json: bool, quiet: bool, widen: bool = False) -
 
     with progress(quiet=quiet) as tick:
         summary = run(asked, progress=tick, say=note, watch=tick)
-        for _ in range(_PRECISIONS if widen else 0):
-            if not (done := _widened(asked, summary)):
-                break
+        if widen and (done := _widened(asked, summary)):
             for text in done:
                 note(text)
             summary = run(asked, progress=tick, say=note, watch=tick)
@@ -302,6 +298,16 @@ def _run(asked: "Request", *, as_json: bool, quiet: bool, widen: bool = False) -
         _show(summary, asked.catalog)
     _show_failures(summary)
     return 0 if summary.ok else 1
+
+
+def _needed(summary: "RunSummary") -> dict[str, dict[str, int]]:
+    """InstrumentId -> the decimals that all of its days together need, where its definition is too coarse."""
+    needed: dict[str, dict[str, int]] = {}
+    for day in summary.days:
+        mine = needed.setdefault(day.instrument_id, {}) if day.finer else {}
+        for name, decimals in day.finer.items():
+            mine[name] = max(decimals, mine.get(name, 0))
+    return needed
 
 
 def _widened(asked: "Request", summary: "RunSummary") -> list[str]:
@@ -412,10 +418,15 @@ def _grouped(days: "list[DaySummary]") -> "list[list[DaySummary]]":
 def _show_failures(summary: "RunSummary") -> None:
     """Each error once, and after all that have it in common, the way out."""
     by_hint: dict[str, dict[str, None]] = {}
-    of_days = [day.error for day in summary.days if day.error is not None]
-    for error in [*map(str, summary.errors), *of_days]:
+    for error in map(str, summary.errors):
         what, _, hint = error.partition("\nhint: ")
         by_hint.setdefault(hint, {})[what] = None
+    finer = _needed(summary)
+    for day in summary.days:
+        what, _, hint = (day.error or "").partition("\nhint: ")
+        if what:
+            hint = PrecisionTooFine.way_out(day.instrument_id, finer[day.instrument_id]) if day.finer else hint
+            by_hint.setdefault(hint, {})[what] = None
     for hint, errors in by_hint.items():
         for what in errors:
             say(f"error: {what}")

@@ -129,7 +129,7 @@ class DayMaker:
         if self._feed_context.feed.widen is None:
             return []
         needed = [
-            (result.day.instrument_id, {result.error.column: result.error.needed})
+            (result.day.instrument_id, result.error.needed)
             for result in results
             if isinstance(result.error, PrecisionTooFine)
         ]

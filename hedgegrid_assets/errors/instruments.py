@@ -1,26 +1,44 @@
 """What is not known of an instrument, or contradicts what is."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from hedgegrid_assets.errors.base import DataError
 
 
 class PrecisionTooFine(DataError):
-    """A value has more decimals than the instrument's definition; nothing was rounded, nothing written."""
+    """Values have more decimals than the instrument's definition; nothing was rounded, nothing written.
+
+    ``defined`` and ``needed``: decimals of ``price``, ``size`` or ``mark``, all of those that are too coarse.
+    """
 
     code = "precision"
 
-    def __init__(self, instrument_id: str, column: str, defined: int, needed: int, where: str) -> None:
+    def __init__(self, instrument_id: str, defined: Mapping[str, int], needed: Mapping[str, int], where: str) -> None:
         super().__init__(
-            f"{column} is finer than the instrument ({instrument_id}, {where}): "
-            f"expected at most {defined} decimals, found {needed}",
-            hint=f"if the value is right, run: hedgegrid instruments widen {instrument_id} --{column}-precision {needed}"
-            " (--catalog, where it is not data/catalog), and make the day again; `replay-to-parquet --widen` does both, "
-            "as does a feed with `widen: auto`",
-            details={"instrument_id": instrument_id, "column": column, "defined": defined, "needed": needed},
+            f"{' and '.join(needed)} {'is' if len(needed) == 1 else 'are'} finer than the instrument "
+            f"({instrument_id}, {where}): expected at most {_decimals(defined)} decimals, found {_decimals(needed)}",
+            hint=self.way_out(instrument_id, needed),
+            details={"instrument_id": instrument_id, "defined": dict(defined), "needed": dict(needed)},
         )
-        self.column, self.needed = column, needed
+        self.needed = needed
+
+    @staticmethod
+    def way_out(instrument_id: str, needed: Mapping[str, int]) -> str:
+        """The hint: one command for all precisions, since each writes every day of the instrument anew."""
+        flags = " ".join(f"--{name}-precision {decimals}" for name, decimals in needed.items())
+        return (
+            f"if the values are right, run: hedgegrid instruments widen {instrument_id} {flags}"
+            " (--catalog, where it is not data/catalog), and make the day again; `replay-to-parquet --widen` does both, "
+            "as does a feed with `widen: auto`"
+        )
+
+
+def _decimals(of: Mapping[str, int]) -> str:
+    """``0``, or ``price 0, size 3``."""
+    if len(of) == 1:
+        return str(*of.values())
+    return ", ".join(f"{name} {decimals}" for name, decimals in of.items())
 
 
 class LooksLikeFloats(DataError):

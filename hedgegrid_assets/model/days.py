@@ -123,7 +123,7 @@ class DayContext(Struct):
         rejects_by_reason: Reason -> rows.
         out_of_order: Rows that had to be sorted.
         conflicting_ids: Rows whose id stands for another one as well.
-        too_fine: Values that are finer than the instrument's definition: nothing is stored.
+        too_fine: Rows with a value that is finer than the instrument's definition: nothing is stored.
         excluded_ids: Ids of rows that the venue itself marks as no market trade.
         disconnects: When the recorder lost its connection, in ns.
         capture_edges: Raw rows that a landing file begins with.

@@ -153,7 +153,7 @@ def _summary(
 
 
 def _finer(error: HedgegridError | None) -> Mapping[str, int]:
-    return {error.column: error.needed} if isinstance(error, PrecisionTooFine) else {}
+    return error.needed if isinstance(error, PrecisionTooFine) else {}
 
 
 def failed_day(day: InstrumentDay, table: Table, error: HedgegridError) -> DaySummary:

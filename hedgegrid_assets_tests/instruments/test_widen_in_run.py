@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -11,6 +12,10 @@ import pytest
 from hedgegrid_assets import read_frame
 from hedgegrid_assets.cli import run
 from hedgegrid_assets.instruments import Instrument, read_definitions
+from hedgegrid_assets.model import InstrumentDay
+from hedgegrid_assets.stages.verdict import read_verdict
+from hedgegrid_assets.store import Places
+from hedgegrid_assets.tables import TABLES
 from hedgegrid_assets_tests.csv_cases import write
 from hedgegrid_assets_tests.instruments.test_instrument_import import imported
 
@@ -91,6 +96,27 @@ def test_the_command_of_the_hint_followed_to_the_letter_widens(
     assert run([*found[1].split(), "--catalog", str(tmp_path / "catalog")]) == 0
     assert from_csv(tmp_path, FINER.replace("0.125", "1")) == 0
     assert prices(tmp_path) == [Decimal(47_000), Decimal("47000.12")]
+
+
+def test_the_hint_names_all_precisions_of_all_days_in_one_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each widening writes every day of the instrument anew: one is enough."""
+    assert from_csv(tmp_path, COARSE) == 0
+    third = "2024-01-03 00:00:00,BTCUSDT,47000.1,0.1250,BUY,3\n2024-01-03 00:00:01,BTCUSDT,47000.1234,1,BUY,4\n"
+    days = FINER + "2024-01-02 00:00:01,BTCUSDT,47000.5,1,BUY,9\n" + third
+    assert from_csv(tmp_path, days) == 1
+    err = capsys.readouterr().err
+    assert "price and size are finer than the instrument" in err
+    assert "expected at most price 0, size 0 decimals, found price 2, size 3" in err
+    (hint,) = re.findall(r"run: hedgegrid (instruments widen \S+(?: --\w+-precision \d+)+)", err)
+    assert hint == f"instruments widen {ID} --price-precision 4 --size-precision 3"
+    day = InstrumentDay(ID, date(2024, 1, 2))
+    verdict = read_verdict(Places.of_catalog(tmp_path / "catalog"), TABLES["trade_tick"], day)
+    assert verdict is not None
+    assert [rule.numbers for rule in verdict.rules if rule.name == "precision_fits"] == [{"too_fine": 2}], "rows"
+    assert run([*hint.split(), "--catalog", str(tmp_path / "catalog")]) == 0
+    assert from_csv(tmp_path, days) == 0
 
 
 def test_a_precision_that_the_settings_say_is_not_widened(tmp_path: Path) -> None:

@@ -398,7 +398,7 @@ def test_a_value_finer_than_the_definition_stops_the_day_and_says_what_to_do(
         "trade_tick"
     ]
     assert isinstance(done.error, PrecisionTooFine)
-    assert done.error.details["needed"] == needed
+    assert done.error.details["needed"] == {column: needed}
     assert f"widen BTCUSDT-PERP.BINANCE --{column}-precision {needed}" in str(done.error)
     assert done.frame is None
     assert [rule.name for rule in done.verdict.rules if rule.severity == "ERROR" and not rule.passed] == [

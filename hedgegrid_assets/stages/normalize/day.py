@@ -76,7 +76,7 @@ class TableWriter:
             rejects_by_reason=self._rejects.by_reason(),
             out_of_order=self._order.out_of_order,
             conflicting_ids=self._order.conflicting_ids,
-            too_fine=sum(count for count, _ in self._rows.too_fine.values()),
+            too_fine=self._rows.rows_too_fine,
             excluded_ids=self._rejects.excluded_ids(),
             disconnects=self._raw.manifest.disconnects_ns,
             capture_edges=self._raw.origin_starts(),
@@ -113,15 +113,14 @@ class TableWriter:
         """No frame can hold these values at the definition's scale: a blocked verdict, and what to do."""
         rules = DayRules(self.table, self._day.date, self._recipe.thresholds_of(self.table))
         verdict = self._verdict(rules, self._known(rows_out=0), None, None)
-        name, (_, needed) = next(iter(self._rows.too_fine.items()))
-        column = next(column for column in self._recipe.base_of(self.table).columns if column.name == name)
-        error = PrecisionTooFine(
-            self._day.instrument_id,
-            str(column.precision),
-            self._recipe.precisions.of(column),
-            needed,
-            str(self._raw.path),
-        )
+        defined: dict[str, int] = {}
+        needed: dict[str, int] = {}
+        for column in self._recipe.base_of(self.table).columns:
+            if (decimals := self._rows.too_fine.get(column.name)) is not None:
+                kind = str(column.precision)
+                defined[kind] = self._recipe.precisions.of(column)
+                needed[kind] = max(decimals, needed.get(kind, 0))
+        error = PrecisionTooFine(self._day.instrument_id, defined, needed, str(self._raw.path))
         return Normalized(self._day, self.table, verdict, None, error)
 
     def close(self) -> None:

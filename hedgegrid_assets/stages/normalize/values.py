@@ -25,7 +25,7 @@ PART: Final = "part"
 class TableRows:
     """Makes rows of one table from decoded blocks, in file order, and counts what it leaves out.
 
-    ``too_fine``: column -> (how many values have more decimals than the definition, most decimals among them).
+    ``too_fine``: column with values of more decimals than the definition -> most decimals among them.
     """
 
     def __init__(self, table: Table, recipe: Recipe, rejects: Rejects) -> None:
@@ -38,7 +38,8 @@ class TableRows:
         self.rows_in = self.not_applicable = 0
         self.lines = LineCounter()
         self.left_empty: Counter[str] = Counter()
-        self.too_fine: dict[str, tuple[int, int]] = {}
+        self.too_fine: dict[str, int] = {}
+        self.rows_too_fine = 0
 
     def of(self, decoded: Decoded) -> pl.DataFrame | None:
         """The columns of a stored frame, ``PART``, and ``MADE`` if the table has ids; None from the first value on that is too fine."""
@@ -156,16 +157,16 @@ class TableRows:
 
     # -- precision
 
-    def _finer(self, frame: pl.DataFrame) -> dict[str, int]:
-        """Columns that have values of more decimals than the definition -> how many."""
-        tests = [
-            (pl.col(name) != pl.col(name).cast(pl.Decimal(38, scale)).cast(kind)).sum()
+    def _finer(self, frame: pl.DataFrame) -> dict[str, pl.Expr]:
+        """Columns that have values of more decimals than the definition -> which rows have one."""
+        tests = {
+            name: pl.col(name) != pl.col(name).cast(pl.Decimal(38, scale)).cast(kind)
             for name, column in self._scaled.items()
             if isinstance(kind := frame.schema[name], pl.Decimal)
             and kind.scale > (scale := self._recipe.precisions.of(column))
-        ]
-        counts = frame.select(tests).row(0, named=True) if tests else {}
-        return {name: count for name, count in counts.items() if count}
+        }
+        found = frame.select(test.any() for test in tests.values()).row(0, named=True) if tests else {}
+        return {name: test for name, test in tests.items() if found[name]}
 
     def _without_floats(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Reject prices and sizes that are far finer than the definition and as long as binary floats are."""
@@ -193,13 +194,15 @@ class TableRows:
         return frame
 
     def _note_finer(self, frame: pl.DataFrame) -> None:
-        """Count the values that have more decimals than the definition: no frame is made of this day."""
-        for name, count in self._finer(frame).items():
+        """Count the rows with values of more decimals than the definition: no frame is made of this day."""
+        finer = self._finer(frame)
+        if finer:
+            self.rows_too_fine += frame.select(pl.any_horizontal(*finer.values()).sum()).item()
+        for name in finer:
             needed = (
                 frame[name].cast(pl.String).str.strip_chars_end("0").str.extract(r"\.(\d*)$", 1).str.len_bytes().max()
             )
-            known = self.too_fine.get(name, (0, 0))
-            self.too_fine[name] = (known[0] + count, max(known[1], int(str(needed))))
+            self.too_fine[name] = max(self.too_fine.get(name, 0), int(str(needed)))
 
 
 def _short(column: str) -> str:
