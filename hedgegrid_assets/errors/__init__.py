@@ -43,9 +43,10 @@ HedgegridError
     ├── StoreConflict    another has written what was to be written
     ├── StoreUnreachable a bucket that is not there, or not for us
     └── RemoteFault      a provider's answer, or none
-        ├── ArchiveFileUnproven
+        ├── ArchiveFileDamaged, ArchiveFileForeign, ArchiveFileUnproven
         ├── KeyRequired
-        └── RateLimited
+        ├── RateLimited
+        └── WebPageReceived
 """
 
 from hedgegrid_assets.errors.backtest import (
@@ -133,11 +134,22 @@ from hedgegrid_assets.errors.instruments import (
     PrecisionTooFine,
     PrecisionUnknown,
 )
-from hedgegrid_assets.errors.remote import AlertsWait, ArchiveFileUnproven, KeyRequired, RateLimited, RemoteFault
+from hedgegrid_assets.errors.remote import (
+    AlertsWait,
+    ArchiveFileDamaged,
+    ArchiveFileForeign,
+    ArchiveFileUnproven,
+    KeyRequired,
+    RateLimited,
+    RemoteFault,
+    WebPageReceived,
+)
 
 __all__ = [
     "NAUTILUS_WANTED",
     "AlertsWait",
+    "ArchiveFileDamaged",
+    "ArchiveFileForeign",
     "ArchiveFileUnproven",
     "BacktestFileError",
     "BacktestRefused",
@@ -211,6 +223,7 @@ __all__ = [
     "Unforeseen",
     "UsageError",
     "VerdictRefused",
+    "WebPageReceived",
     "listed",
     "several",
     "together",

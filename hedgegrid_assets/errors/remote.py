@@ -18,22 +18,85 @@ class RemoteFault(EnvironmentFault):
         self.transient = transient
 
 
+class WebPageReceived(RemoteFault):
+    """A page for people came in the place of data: of a proxy, of a network that wants a sign-in, of a provider at rest."""
+
+    code = "web_page"
+
+    def __init__(self, what: str, url: str, words: str) -> None:
+        super().__init__(
+            what,
+            f"a web page came in its place{f', which says: {words}' if words else ''}",
+            hint="a proxy, or a network that wants a sign-in, answers for them: open the address in a browser on this "
+            "machine and do what the page says (a proxy that is not for it: NO_PROXY), then run again; what is fetched "
+            f"already is kept; the address: {url}",
+            transient=True,
+            details={"url": url},
+        )
+
+
 class ArchiveFileUnproven(RemoteFault):
-    """A published file is not the one that the checksum file beside it was made of."""
+    """A published file is not the one that the checksum file beside it was made of.
+
+    ``instead``: what stands in the checksum file in the place of its sum.
+    """
 
     code = "checksum"
 
-    def __init__(self, url: str, checksum_file: str, expected: str, found: str) -> None:
-        said = (
-            f"expected sha256 {expected} as in {checksum_file}" if expected else f"expected {checksum_file} beside it"
-        )
+    def __init__(self, url: str, checksum_file: str, expected: str, found: str, instead: str = "") -> None:
+        if instead:
+            said = f"expected its sha256 {found} in {checksum_file}, but {instead}"
+        elif expected:
+            said = f"expected sha256 {expected} as in {checksum_file}, found {found}"
+        else:
+            said = f"expected {checksum_file} beside it, found {found}"
         super().__init__(
             url,
-            f"{said}, found {found}",
+            said,
             hint="the archive may mend it later; if you have looked at the file and want it as it is, say "
             f"--accept-checksum {found} (feeds.yaml: accept_checksum under settings)",
             transient=False,
             details={"url": url, "expected": expected, "found": found},
+        )
+
+
+class ArchiveFileDamaged(RemoteFault):
+    """What comes, each time, is no whole file, and nothing says that it was published like this."""
+
+    code = "damaged"
+
+    def __init__(self, url: str, why: str) -> None:
+        super().__init__(
+            url,
+            f"{why}, each time that it was asked for",
+            hint="something on the way cuts or changes it, or it is on their side: try another network or none of its "
+            "proxies (NO_PROXY), or run again later; what is fetched already is kept",
+            transient=True,
+            details={"url": url},
+        )
+
+
+class ArchiveFileForeign(RemoteFault):
+    """What is published under the name of a file is something else.
+
+    ``instead``: the period of other files with the same rows; empty: there are none.
+    """
+
+    code = "foreign"
+
+    def __init__(self, url: str, why: str, sha256: str, instead: str) -> None:
+        others = (
+            f'take the {instead} files: {{"period": "{instead}"}} in the file of --config (feeds.yaml: period under '
+            "settings)"
+            if instead
+            else "leave its days out (--start, --end)"
+        )
+        super().__init__(
+            url,
+            f"{why}; it came whole, as it is published (sha256 {sha256})",
+            hint=f"asking again gives the same until the archive mends it: {others}",
+            transient=False,
+            details={"url": url, "found": sha256, "why": why},
         )
 
 

@@ -84,7 +84,13 @@ class ArchiveDay(Struct, frozen=True):
 
     def place(self, period: Period, day: date) -> Place:
         """A file of this kind."""
-        return Place(self.archive, self.endpoint, self.files.path(period, self.symbol, day), self.cache)
+        path = self.files.path(period, self.symbol, day)
+        return Place(self.archive, self.endpoint, path, self.cache, self._instead_of(period, day))
+
+    def _instead_of(self, period: Period, day: date) -> str:
+        """The other period that this day may be had in; empty: none."""
+        other: Period = "daily" if period == "monthly" else "monthly"
+        return other if other in self.files.paths and (other == "daily" or _is_over(day)) else ""
 
     @property
     def usual_period(self) -> Period:
@@ -105,7 +111,7 @@ class ArchiveDay(Struct, frozen=True):
 
 
 def download(wanted: ArchiveDay, work: Path, tick: Tick, watch: Watch = None) -> Download:
-    """The lines of a day. Raises NoDataFetched, RemoteFault, ArchiveFileUnproven, DataError."""
+    """The lines of a day. Raises NoDataFetched, RemoteFault, DataError."""
     today = datetime.now(UTC).date()
     if wanted.day >= today:
         raise NotPublished(str(wanted), wanted.archive.name, f"the day is not over (today is {today}, UTC)")

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from hedgegrid_assets.errors import UsageError
 from hedgegrid_assets.sources.client import limits
-from hedgegrid_assets.sources.client.answers import Broken
+from hedgegrid_assets.sources.client.answers import refuse_foreign_json
 from hedgegrid_assets.sources.client.loop import call
 from hedgegrid_assets.sources.client.provider import Provider
 from hedgegrid_assets.sources.client.transfers import body_of, reliably, session
@@ -50,7 +50,7 @@ async def _fetch(url: str, exchange: str, address: str) -> bytes:
             try:
                 json.loads(body)
             except ValueError as error:
-                raise Broken(f"the answer is no JSON: {error}") from None
+                refuse_foreign_json(error, body, url)
             return body
 
         return await reliably(transfer, f"the instruments of {exchange}", provider)

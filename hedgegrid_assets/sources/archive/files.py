@@ -57,12 +57,14 @@ class Place(Struct, frozen=True):
         endpoint: Replaces scheme and host; empty: the archive's own.
         path: At the server, with its slash.
         cache: Folder of all files.
+        instead: The period (``daily`` or ``monthly``) of other files with the same rows; empty: there are none.
     """
 
     archive: Archive
     endpoint: str
     path: str
     cache: Path
+    instead: str = ""
 
     @property
     def url(self) -> str:
@@ -123,7 +125,7 @@ def cache_of(settings: Mapping[str, Any], folder: Path) -> Path:
 
 
 def have(place: Place, accepted: tuple[str, ...], tick: Callable[[], None] | None) -> Proof:
-    """Have a file, proved: its proof. Raises Missing, RemoteFault, ArchiveFileUnproven."""
+    """Have a file, proved: its proof. Raises Missing, RemoteFault."""
     proof = place.held()
     if proof is not None:
         return proof

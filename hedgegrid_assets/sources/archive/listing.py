@@ -15,6 +15,7 @@ from msgspec import Struct
 from hedgegrid_assets.errors import RemoteFault
 from hedgegrid_assets.sources.archive.archives import Archive, Files, Period, pair_of
 from hedgegrid_assets.sources.client import limits
+from hedgegrid_assets.sources.client.answers import refuse_web_page
 from hedgegrid_assets.sources.client.loop import call
 from hedgegrid_assets.sources.client.provider import Provider
 from hedgegrid_assets.sources.client.transfers import body_of, reliably, session
@@ -124,7 +125,10 @@ async def _list(archive: Archive, endpoint: str, folder: str) -> Listed:
 
         async def page(url: str) -> str:
             async def transfer() -> str:
-                return (await body_of(opened, url, provider)).decode(errors="replace")
+                body = await body_of(opened, url, provider)
+                if archive.listing != "html":
+                    refuse_web_page(body, url)
+                return body.decode(errors="replace")
 
             return await reliably(transfer, f"the listing of {archive.name}", provider)
 

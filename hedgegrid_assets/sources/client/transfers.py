@@ -5,12 +5,13 @@ import logging
 import sys
 import time
 import zlib
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 import aiohttp
 import anyio
@@ -19,9 +20,18 @@ from anyio import to_thread
 from stamina.instrumentation import get_on_retry_hooks, set_on_retry_hooks
 from yarl import URL
 
-from hedgegrid_assets.errors import EnvironmentFault, KeyRequired, RateLimited, RemoteFault
+from hedgegrid_assets.errors import EnvironmentFault, KeyRequired, RateLimited, RemoteFault, WebPageReceived
 from hedgegrid_assets.sources.client import limits
-from hedgegrid_assets.sources.client.answers import Answered, Broken, in_words, retry_after
+from hedgegrid_assets.sources.client.answers import (
+    Answered,
+    Broken,
+    CutOff,
+    Damaged,
+    WebPage,
+    in_words,
+    refuse_web_page,
+    retry_after,
+)
 from hedgegrid_assets.sources.client.pauses import left, pause
 from hedgegrid_assets.sources.client.provider import Provider
 from hedgegrid_assets.sources.client.received import RECEIVED
@@ -39,6 +49,13 @@ _unreachable: Final[dict[str, float]] = {}
 _answered: Final[set[str]] = set()
 """Providers that have answered."""
 _TELL_AGAIN_SECONDS: Final = 60.0
+_NETWORK_HINT: Final = (
+    "check the network (and a proxy, if there is one); then run again: what is fetched already is kept"
+)
+_FOREIGN_HINT: Final = (
+    "something on the way cuts or changes it, or it is on their side: try another network or none of its proxies "
+    "(NO_PROXY), or run again later; what is fetched already is kept"
+)
 
 
 # ---------------------------------------------------------------- asking once
@@ -64,14 +81,14 @@ async def session(provider: Provider, total: float) -> AsyncIterator[aiohttp.Cli
 
 
 async def save(opened: aiohttp.ClientSession, url: str, path: Path, provider: Provider) -> None:
-    """Write a body into a file, as it comes. Raises Answered; what is written of a transfer that fails is left there."""
+    """Write a body into a file, as it comes. Raises Answered, Damaged; what is written of a transfer that fails is left there."""
     await _until_allowed(provider)
     async with opened.get(as_is(url)) as response:
         await _refuse_unless_ok(response, provider)
         with path.open("wb") as file:
-            async for part in response.content.iter_any():
-                RECEIVED.bytes += len(part)
-                await to_thread.run_sync(file.write, part)
+            await _receive(response, file, is_kept=False)
+    with path.open("rb") as file:
+        refuse_web_page(file.read(_GLANCE), url)
 
 
 async def resume(opened: aiohttp.ClientSession, url: str, path: Path, provider: Provider) -> Mapping[str, str]:
@@ -93,11 +110,21 @@ async def resume(opened: aiohttp.ClientSession, url: str, path: Path, provider: 
             path.write_bytes(b"")  # before the note: it must never be said of what another version has left
             note.write_text(response.headers.get("ETag", ""))
         with path.open("ab") as file:
-            async for part in response.content.iter_any():
-                RECEIVED.bytes += len(part)
-                await to_thread.run_sync(file.write, part)
+            await _receive(response, file, is_kept=_is_strong(note.read_text()))
         note.unlink(missing_ok=True)
         return response.headers
+
+
+async def _receive(response: aiohttp.ClientResponse, file: IO[bytes], *, is_kept: bool) -> None:
+    """Write a body into a file. Raises CutOff; ``is_kept``: the next transfer goes on where this one ends."""
+    received = 0
+    try:
+        async for part in response.content.iter_any():
+            received += len(part)
+            RECEIVED.bytes += len(part)
+            await to_thread.run_sync(file.write, part)
+    except aiohttp.ClientPayloadError:
+        raise CutOff(received, response.content_length, is_nearer=is_kept and received > 0) from None
 
 
 def _held(path: Path, note: Path) -> tuple[int, str]:
@@ -107,7 +134,12 @@ def _held(path: Path, note: Path) -> tuple[int, str]:
         size = path.stat().st_size
     except OSError:
         return 0, ""
-    return (size, validator) if validator.startswith('"') else (0, "")
+    return (size, validator) if _is_strong(validator) else (0, "")
+
+
+def _is_strong(validator: str) -> bool:
+    """Bytes of two answers with it may be put together."""
+    return validator.startswith('"')
 
 
 async def head_of(opened: aiohttp.ClientSession, url: str, provider: Provider) -> Mapping[str, str]:
@@ -167,9 +199,10 @@ async def reliably[T](transfer: Callable[[], Awaitable[T]], what: str, provider:
     _keep_off_stdout()
     patience = limits.in_force
     attempts = 1 if _given_up(provider) else patience.attempts
+    failed: Counter[type] = Counter()
     try:
         async for attempt in stamina.retry_context(
-            on=lambda error: attempts > 1 and _again(error, what, provider),
+            on=lambda error: attempts > 1 and _again(error, failed, what, provider),
             attempts=attempts,
             timeout=None,
             wait_initial=patience.first_wait,
@@ -179,12 +212,7 @@ async def reliably[T](transfer: Callable[[], Awaitable[T]], what: str, provider:
             with attempt:
                 return await _once(transfer, provider)
     except Broken as error:
-        raise RemoteFault(
-            what,
-            f"{attempts} attempts failed, the last one with: {error}" if attempts > 1 else str(error),
-            hint="check the network (and a proxy, if there is one); then run again: what is fetched already is kept",
-            transient=True,
-        ) from None
+        raise error.fault or _broken(error, failed.total(), what) from None
     except Answered as error:
         raise _fault(error, what, provider) from None
     except OSError as error:
@@ -210,6 +238,18 @@ async def _once[T](transfer: Callable[[], Awaitable[T]], provider: Provider) -> 
     return found
 
 
+def _broken(error: Broken, attempts: int, what: str) -> RemoteFault:
+    """A transfer that has not worked, the last time by ``error``."""
+    if isinstance(error, WebPage):
+        return WebPageReceived(what, error.url, error.words)
+    return RemoteFault(
+        what,
+        f"{attempts} attempts failed, the last one with: {error}" if attempts > 1 else str(error),
+        hint=_FOREIGN_HINT if isinstance(error, Damaged) else _NETWORK_HINT,
+        transient=True,
+    )
+
+
 def _has_answered(provider: Provider) -> None:
     _answered.add(provider.name)
     _unreachable.pop(provider.name, None)
@@ -221,8 +261,9 @@ def _given_up(provider: Provider) -> bool:
     return since is not None and time.monotonic() - since > limits.in_force.first_answer
 
 
-def _again(error: Exception, what: str, provider: Provider) -> bool | float:
-    """Whether to ask again, or in how many seconds."""
+def _again(error: Exception, failed: Counter[type], what: str, provider: Provider) -> bool | float:
+    """Whether to ask again, or in how many seconds. ``failed`` counts what has failed so far, by its kind."""
+    failed[type(error)] += 1
     if isinstance(error, Answered):
         if not _passes(error, provider):
             return False
@@ -230,6 +271,11 @@ def _again(error: Exception, what: str, provider: Provider) -> bool | float:
             return _as_asked(error, error.retry_after, what, provider)
     elif not isinstance(error, Broken):
         return False
+    elif error.more is not None:
+        if failed[type(error)] > error.more:
+            return False
+        _log.info("%s: %s; asking again", what, error)
+        return limits.in_force.first_wait
     _tell(f"{what}: {error}; {_patience()}", provider)
     return True
 

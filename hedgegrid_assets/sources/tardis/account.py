@@ -7,17 +7,22 @@ import aiohttp
 import anyio
 
 from hedgegrid_assets.sources.client import limits
+from hedgegrid_assets.sources.client.answers import refuse_foreign_json
 from hedgegrid_assets.sources.client.transfers import body_of, reliably, session
 from hedgegrid_assets.sources.tardis.connection import Connection
 
 
 async def key_info(connection: Connection) -> list[dict[str, Any]]:
     """What the key allows. Raises RemoteFault."""
-    provider = connection.provider
+    provider, url = connection.provider, f"{connection.endpoint}/v1/api-key-info"
 
     async def transfer() -> list[dict[str, Any]]:
         async with session(provider, limits.in_force.slice_total) as opened:
-            return list(json.loads(await body_of(opened, f"{connection.endpoint}/v1/api-key-info", provider)))
+            body = await body_of(opened, url, provider)
+        try:
+            return list(json.loads(body))
+        except ValueError as error:
+            refuse_foreign_json(error, body, url)
 
     return await reliably(transfer, "what the key allows", provider)
 

@@ -11,7 +11,7 @@ import anyio
 
 from hedgegrid_assets.errors import NoDataFetched, NotPublished, RemoteFault
 from hedgegrid_assets.sources.client import limits
-from hedgegrid_assets.sources.client.answers import Answered, Broken, in_words, retry_after
+from hedgegrid_assets.sources.client.answers import Answered, Damaged, in_words, retry_after
 from hedgegrid_assets.sources.client.transfers import reliably
 from hedgegrid_assets.sources.tardis.connection import Connection
 from hedgegrid_assets.sources.tardis.names import file_symbol
@@ -52,7 +52,7 @@ async def metadata[T](ask: Callable[[], Awaitable[T]], what: str, connection: Co
             wait = retry_after(error.headers.get("Retry-After") if error.headers else None)
             raise Answered(error.code, text, wait) from None
         except ValueError as error:
-            raise Broken(f"the answer is no JSON: {error}") from None
+            raise Damaged(f"the answer is no JSON: {error}") from None
 
     return await reliably(transfer, what, connection.provider)
 

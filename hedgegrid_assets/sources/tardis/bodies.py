@@ -7,7 +7,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from hedgegrid_assets.sources.client.answers import Broken
+from hedgegrid_assets.sources.client.answers import Damaged
 from hedgegrid_assets.sources.client.proof import gzip_members, gzip_start
 from hedgegrid_assets.sources.tardis.names import file_symbol
 from hedgegrid_assets.store import LONGEST_LINE
@@ -26,7 +26,7 @@ class Body(Struct, frozen=True):
 
 
 def check_slice(path: Path, moment: datetime) -> Body:
-    """Read a slice to its end, a bounded part at a time. Raises Broken if it cannot be the slice of this minute."""
+    """Read a slice to its end, a bounded part at a time. Raises Damaged if it cannot be the slice of this minute."""
     seen = _SliceSeen(moment)
     gzip_members(path, seen.add)
     return seen.body()
@@ -44,13 +44,13 @@ class _SliceSeen:
         self._has_objects = False
 
     def add(self, part: bytes) -> None:
-        """Take the next part. Raises Broken for a line that no message is as long as."""
+        """Take the next part. Raises Damaged for a line that no message is as long as."""
         data = self._rest + part
         end = data.rfind(b"\n") + 1
         self._rest = data[end:]
         self._see(data[:end])
         if len(self._rest) > LONGEST_LINE:
-            raise Broken(f"the body is foreign: a line of more than {LONGEST_LINE >> 20} MiB")
+            raise Damaged(f"the body is foreign: a line of more than {LONGEST_LINE >> 20} MiB")
 
     def _see(self, data: bytes) -> None:
         """Take whole lines."""
@@ -68,7 +68,7 @@ class _SliceSeen:
             self._stamps.add(self._prefix[:-1])
 
     def body(self) -> Body:
-        """All parts are there. Raises Broken if they are of another minute."""
+        """All parts are there. Raises Damaged if they are of another minute."""
         whole = not self._rest
         self._see(self._rest)
         lines = self._lines - self._blank
@@ -82,15 +82,15 @@ class _SliceSeen:
         others = sorted(stamp for stamp in self._stamps if stamp != own)
         strange = [stamp for stamp in others if not stamp.startswith(day)]
         if strange or (others and own not in self._stamps):
-            raise Broken(
+            raise Damaged(
                 f"the body belongs elsewhere: expected lines of {own.decode()}, found {(strange or others)[0].decode()}"
             )
         if not self._stamps and not self._has_objects:
-            raise Broken(f"the body is foreign: it begins with {self._start!r}")
+            raise Damaged(f"the body is foreign: it begins with {self._start!r}")
 
 
 def check_file(path: Path, exchange: str, kind: str, symbol: str) -> bytes:
-    """Read a CSV file to its end: its header, empty if there is nothing in it. Raises Broken if it cannot be this file."""
+    """Read a CSV file to its end: its header, empty if there is nothing in it. Raises Damaged if it cannot be this file."""
     head = bytearray()
 
     def see(data: bytes) -> None:
@@ -107,15 +107,15 @@ def check_start(path: Path, exchange: str, kind: str, symbol: str) -> bytes:
 
 
 def _check_head(head: bytes, exchange: str, kind: str, symbol: str) -> bytes:
-    """The header of a file that begins like this. Raises Broken if it cannot be the file that was asked for."""
+    """The header of a file that begins like this. Raises Damaged if it cannot be the file that was asked for."""
     if not head:
         return b""
     header, first, *_ = [*head.split(b"\n", 2), b"", b""]
     names = header.removeprefix(b"\xef\xbb\xbf").strip().split(b",")
     if names[:2] != [b"exchange", b"symbol"] and not {b"symbol", b"local_timestamp"} <= set(names):
-        raise Broken(f"the file is no {kind} of Tardis: it begins with {bytes(header[:80])!r}")
+        raise Damaged(f"the file is no {kind} of Tardis: it begins with {bytes(header[:80])!r}")
     row = dict(zip(names, first.strip().split(b","), strict=False))
     found = row.get(b"exchange", b"").decode(errors="replace"), row.get(b"symbol", b"").decode(errors="replace")
     if first and (found[0] != exchange or file_symbol(found[1]) != file_symbol(symbol)):
-        raise Broken(f"the file belongs elsewhere: expected {exchange} {symbol}, found {found[0]} {found[1]}")
+        raise Damaged(f"the file belongs elsewhere: expected {exchange} {symbol}, found {found[0]} {found[1]}")
     return header

@@ -43,6 +43,11 @@ def trades(folder: Path, server: Standin, *more: str, **settings: Any) -> int:
     return convert(folder, server, "--data-types", "trades", "-q", *more, **settings)
 
 
+def asked(server: Standin) -> int:
+    """How often the file itself was asked for."""
+    return sum(entry.target == PATH for entry in server.log)
+
+
 RECOVERABLE = {
     "500": Fault("status", path=PATH, status=500),
     "503 HTML": Fault("status", path=PATH, status=503, body="<html><b>Service</b> Unavailable</html>"),
@@ -99,7 +104,7 @@ def test_a_transfer_that_never_works_leaves_nothing_and_is_told_in_one_line(
     assert "BTCUSDT-aggTrades-2024-01-02.zip" in err
     assert err.count("error:") == 1
     assert cached(tmp_path) == []
-    assert len(server.log) == QUICK.attempts
+    assert asked(server) == QUICK.attempts
     server.clear()
     assert trades(tmp_path, server) == 0
 
@@ -152,21 +157,95 @@ def test_a_file_without_its_checksum_is_not_trusted(
     assert cached(tmp_path) == []
 
 
-FOREIGN: dict[str, Callable[[], bytes]] = {
-    "another member": lambda: zipped("ETHUSDT-aggTrades-2024-01-02.csv", b"1,2,3\n"),
-    "no zip": lambda: b"just text",
-    "a zip that is cut": lambda: zipped("BTCUSDT-aggTrades-2024-01-02.csv", b"1,2\n")[:-20],
+FOREIGN: dict[str, tuple[Callable[[], bytes], str]] = {
+    "another member": (
+        lambda: zipped("ETHUSDT-aggTrades-2024-01-02.csv", b"1,2,3\n"),
+        "the zip is foreign: expected one file BTCUSDT-aggTrades-2024-01-02.csv in it, found ETHUSDT-aggTrades-2024-01-02.csv",
+    ),
+    "no zip": (lambda: b"just text", "the body is no zip: it begins with b'just text'"),
+    "a zip that is cut": (
+        lambda: zipped("BTCUSDT-aggTrades-2024-01-02.csv", b"1,2\n")[:-20],
+        "the zip is broken",
+    ),
 }
 
 
 @pytest.mark.parametrize("name", FOREIGN)
-def test_a_zip_that_is_not_the_file_is_refused_whatever_its_checksum_says(
+def test_a_zip_that_is_published_as_something_else_is_asked_for_once_and_its_hint_leads_out(
     name: str, server: Standin, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    server.library.bodies[PATH] = FOREIGN[name]()
+    body, why = FOREIGN[name]
+    server.library.bodies[PATH] = body()
     assert trades(tmp_path, server) == 1
-    assert "zip" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert f"{PATH}: {why}" in err
+    assert '{"period": "monthly"}' in err
+    assert "network" not in err
+    assert asked(server) == 1
     assert cached(tmp_path) == []
+    assert trades(tmp_path, server, period="monthly") == 0
+
+
+def test_of_a_foreign_month_the_hint_leads_to_the_files_of_its_days(
+    server: Standin, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.library.bodies[month_of("aggTrades")] = b"just text"
+    assert trades(tmp_path, server, period="monthly") == 1
+    assert '{"period": "daily"}' in capsys.readouterr().err
+    assert trades(tmp_path, server, period="daily") == 0
+
+
+def test_a_file_that_comes_damaged_is_asked_for_soon_again_and_the_way_is_doubted(
+    server: Standin, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "in_force", replace(QUICK, attempts=6, longest_wait=60))
+    server.inject(Fault("truncated", path=PATH, times=None))
+    assert trades(tmp_path, server) == 1
+    err = capsys.readouterr().err
+    assert "the zip is broken: File is not a zip file, each time that it was asked for" in err
+    assert asked(server) == 3
+
+
+def test_a_web_page_in_the_place_of_a_file_is_told_as_such_with_what_it_says(
+    server: Standin, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.inject(Fault("html", path=PATH, times=None))
+    assert trades(tmp_path, server) == 1
+    err = capsys.readouterr().err
+    assert "BTCUSDT-aggTrades-2024-01-02.zip: a web page came in its place, which says: Sign in to the network" in err
+    assert f"the address: {server.endpoint}{PATH}\n" in err
+
+
+def test_a_transfer_that_is_always_cut_off_before_it_gets_on_is_soon_given_up(
+    server: Standin, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "in_force", replace(QUICK, attempts=6))
+    monkeypatch.setattr(transfers, "_is_strong", str.isdigit)
+    server.inject(Fault("reset", path=PATH, times=None))
+    assert trades(tmp_path, server) == 1
+    assert "3 attempts failed, the last one with: the transfer was cut off after" in capsys.readouterr().err
+    assert asked(server) == 3
+
+
+def test_a_checksum_that_differs_for_a_moment_is_asked_for_again(server: Standin, tmp_path: Path) -> None:
+    zeros = b"0" * 64 + b"  BTCUSDT-aggTrades-2024-01-02.zip\n"
+    server.inject(Fault("status", path=f"{PATH}.CHECKSUM", status=200, body=zeros.decode()))
+    assert trades(tmp_path, server) == 0
+    assert asked(server) == 2
+
+
+def test_a_checksum_of_another_file_is_told_and_may_be_accepted(
+    server: Standin, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    body = server.library.checksum(PATH)
+    assert body is not None
+    found = body.split()[0].decode()
+    server.library.checksums[PATH] = b"0" * 64 + b"  BTCUSDT-aggTrades-2024-01-08.zip\n"
+    assert trades(tmp_path, server) == 1
+    err = capsys.readouterr().err
+    assert "but it is that of BTCUSDT-aggTrades-2024-01-08.zip" in err
+    assert len(server.log) == 2
+    assert trades(tmp_path, server, "--accept-checksum", found) == 0
 
 
 # ---------------------------------------------------------------- what is not there
