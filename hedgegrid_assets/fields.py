@@ -52,9 +52,9 @@ def _explain(schema: dict[str, Any], model: type[BaseModel]) -> None:
 
 
 class Frozen(BaseModel):
-    """A value that takes no key besides its own."""
+    """A value that takes no key besides its own; its validator is built when it is first used."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra=_explain)
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra=_explain, defer_build=True)
 
 
 class Settings(Frozen):

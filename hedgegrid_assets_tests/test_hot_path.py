@@ -11,6 +11,7 @@ import pytest
 from benchmarks.inputs import made
 from benchmarks.measure import run
 from benchmarks.sides import SIDES
+from hedgegrid_assets.sources import SOURCES
 from hedgegrid_assets_tests.yard import with_blocks_of
 
 CONVERSIONS = {
@@ -52,6 +53,19 @@ def test_a_conversion_of_plain_cells_does_without_what_arrow_computes(inputs: Pa
     source = made("trades", 1_000, inputs)
     code = f"from pathlib import Path\nfrom benchmarks.sides import SIDES\nSIDES['ours_trades'](Path({str(source)!r}), Path({str(tmp_path)!r}))"
     assert imported(code, ("pyarrow.compute", "numpy.typing")) == ""
+
+
+def test_a_conversion_imports_the_source_that_it_reads_and_no_other(inputs: Path, tmp_path: Path) -> None:
+    """Nor what makes random numbers, as the synthetic one does; a configuration that says nothing of others asks none."""
+    source = made("trades", 1_000, inputs)
+    code = f"from pathlib import Path\nfrom benchmarks.sides import SIDES\nSIDES['ours_trades'](Path({str(source)!r}), Path({str(tmp_path)!r}))"
+    others = tuple(f"hedgegrid_assets.sources.{name.partition('-')[0]}" for name in SOURCES if name != "tardis")
+    assert imported(code, (*others, "numpy.random")) == ""
+
+
+def test_a_command_is_made_without_the_others() -> None:
+    code = "from hedgegrid_assets import cli\nsys.stderr.write(' '.join(c.name for c in cli._with_only('demo').registered_commands) + '.')"
+    assert imported(code, ("polars",)) == "demo."
 
 
 def test_help_imports_no_package_that_works_on_data() -> None:

@@ -4,6 +4,7 @@ import functools
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from copy import copy
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -147,7 +148,18 @@ def _options(
 def run(arguments: Sequence[str]) -> int:
     """Run one command; its exit code."""
     try:
-        app(args=list(arguments), prog_name="hedgegrid")
+        _with_only(*arguments[:1])(args=list(arguments), prog_name="hedgegrid")
     except SystemExit as stop:
         return int(stop.code or 0)
     return 0
+
+
+def _with_only(name: str = "") -> typer.Typer:
+    """The command line as far as one command needs it: typer looks at each parameter of all that there are."""
+    commands = [command for command in app.registered_commands if command.name == name]
+    groups = [group for group in app.registered_groups if group.name == name]
+    if not commands and not groups:
+        return app
+    narrowed = copy(app)
+    narrowed.registered_commands, narrowed.registered_groups = commands, groups
+    return narrowed

@@ -18,7 +18,7 @@ from hedgegrid_assets.config.fields import (
     Schedule,
 )
 from hedgegrid_assets.config.notes import Note, refuse, twice, unknown
-from hedgegrid_assets.config.settings import INPUTS, configuration, setting_notes
+from hedgegrid_assets.config.settings import INPUTS, configuration_for, setting_notes
 from hedgegrid_assets.errors import InstrumentUnknown, UsageError
 from hedgegrid_assets.fields import (
     Day,
@@ -176,7 +176,7 @@ class Origin(Frozen):
     def _settings_are_known(cls, settings: Mapping[str, Any], info: ValidationInfo) -> Mapping[str, Any]:
         if "source" in info.data:
             in_files = {key: value for key, value in settings.items() if key != INPUTS}
-            refuse(setting_notes(configuration(info.data["source"]), in_files, ("settings",)))
+            refuse(setting_notes(configuration_for(info.data["source"], in_files), in_files, ("settings",)))
         return settings
 
 

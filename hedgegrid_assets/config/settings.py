@@ -1,7 +1,7 @@
 """The settings of a source: what ``--config`` and callers from Python may say."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -34,10 +34,10 @@ def read_config(path: Path, source: str) -> dict[str, Any]:
     """
     if source not in SOURCES:
         raise UsageError(unknown(f"source {shown(source)}", source, SOURCES))
-    model = configuration(source)
     plain = plain_json(path)
-    if plain is not None and not setting_notes(model, plain):
+    if plain is not None and not setting_notes(configuration_for(source, plain), plain):
         return plain
+    model = configuration(source)
     try:
         tree, walk = plain_file(path)
     except Unreadable as error:
@@ -61,12 +61,12 @@ def _hint(model: type[BaseModel], source: str) -> str:
 
 def check_settings(source: str, given: Mapping[str, Any]) -> None:
     """Settings that come from Python: the same rules as for a file. Raises UsageError that names every key that is wrong."""
-    model = configuration(source)
     given_as_text = {
         key: os.fspath(value) if isinstance(value, os.PathLike) else value
         for key, value in given.items()
         if key != INPUTS
     }
+    model = configuration_for(source, given_as_text)
     problems = [f"{dotted(at)}: {message}" for at, message in setting_notes(model, given_as_text)]
     if problems:
         raise UsageError(
@@ -96,8 +96,23 @@ def configuration(source: str) -> type[BaseModel]:
     Those of a source that makes its data up are its own alone.
     """
     others = [other.settings for other in SOURCES.values() if other.has_landing_zone or other.remote]
+    return _together(SOURCES[source].settings, Shared, *others)
+
+
+def configuration_for(source: str, given: Iterable[str]) -> type[BaseModel]:
+    """The same, as far as these keys need it: where no other source's is among them, the others are not asked."""
+    own = _own(source)
+    return own if own.model_fields.keys() >= set(given) else configuration(source)
+
+
+@cache
+def _own(source: str) -> type[BaseModel]:
+    return _together(SOURCES[source].settings, Shared)
+
+
+def _together(*models: type[Settings]) -> type[BaseModel]:
     fields: dict[str, Any] = {}
-    for settings in (SOURCES[source].settings, Shared, *others):
+    for settings in models:
         for name, field in settings.model_fields.items():
             fields.setdefault(name, (field.annotation, field))
     return create_model("Configuration", __base__=Frozen, **fields)

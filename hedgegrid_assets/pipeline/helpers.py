@@ -22,7 +22,8 @@ _WORTH_A_PROCESS: Final = 60
 """Days; a process takes as long to start as some thirty of them."""
 _LONGEST_WAIT: Final = 5.0
 """Seconds for a process to end by itself."""
-_ALLOCATIONS: Final = 100_000
+_ALLOCATIONS: Final = 300_000
+"""Between two looks for garbage in cycles, as in ``__main__``."""
 
 
 class Helpers:

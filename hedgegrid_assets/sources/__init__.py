@@ -1,11 +1,42 @@
 """What we receive: one module a provider, collected here."""
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Final, override
 
 from hedgegrid_assets.model import Source
-from hedgegrid_assets.sources import archive, bybit, csv, okx, synthetic, tardis, websocket
 
-SOURCES: Final[Mapping[str, Source]] = {
-    module.SOURCE.name: module.SOURCE for module in (websocket, csv, synthetic, tardis, archive, bybit, okx)
+_MODULES: Final[Mapping[str, str]] = {
+    "websocket": "websocket",
+    "csv": "csv",
+    "synthetic": "synthetic",
+    "tardis": "tardis",
+    "archive": "archive",
+    "bybit-websocket": "bybit",
+    "okx-websocket": "okx",
 }
+"""Name of a source -> the module that holds it."""
+
+
+class _Sources(Mapping[str, Source]):
+    """Each is imported when it is asked for: a conversion reads of one alone."""
+
+    @override
+    def __getitem__(self, name: str) -> Source:
+        source: Source = import_module(f"{__name__}.{_MODULES[name]}").SOURCE
+        return source
+
+    @override
+    def __contains__(self, name: object) -> bool:
+        return name in _MODULES
+
+    @override
+    def __iter__(self) -> Iterator[str]:
+        return iter(_MODULES)
+
+    @override
+    def __len__(self) -> int:
+        return len(_MODULES)
+
+
+SOURCES: Final[Mapping[str, Source]] = _Sources()

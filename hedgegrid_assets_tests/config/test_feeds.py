@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from datetime import date
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from hedgegrid_assets.config.feeds import Feed, FeedsFile, read_feeds
 from hedgegrid_assets.config.fields import InstrumentOverride, Schedule
 from hedgegrid_assets.config.origin import instrument_id, table_notes
 from hedgegrid_assets.config.paths import data_path, feeds_path
-from hedgegrid_assets.config.settings import configuration, read_config
+from hedgegrid_assets.config.settings import configuration, configuration_for, read_config, setting_notes
 from hedgegrid_assets.errors import FeedsFileError, UsageError
 from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.sources import SOURCES
@@ -804,6 +805,24 @@ def test_a_setting_may_be_left_out_but_not_be_nothing(source: str) -> None:
 def test_a_configuration_takes_each_setting_of_its_source(source: str) -> None:
     mine, taken = SOURCES[source].settings.model_fields, configuration(source).model_fields
     assert list(mine) == list(taken)[: len(mine)]
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_keys_of_other_sources_are_looked_at_where_there_are_any(source: str) -> None:
+    """One model knows the source's own keys alone; what it says of them is what the whole one says."""
+    whole, own = configuration(source), configuration_for(source, ())
+    assert configuration_for(source, own.model_fields) is own
+    foreign = whole.model_fields.keys() - own.model_fields.keys()
+    assert all(configuration_for(source, [name]) is whole for name in [*foreign, "no_such_key"])
+    wrong_values: tuple[object, ...] = (None, -1, "", [0])
+    for name, wrong in product(own.model_fields, wrong_values):
+        assert setting_notes(own, {name: wrong}) == setting_notes(whole, {name: wrong})
+
+
+def test_a_source_is_found_by_its_name_alone() -> None:
+    assert [source.name for source in SOURCES.values()] == list(SOURCES)
+    assert "bybit" not in SOURCES
+    assert SOURCES.get("formats") is None
 
 
 @pytest.mark.parametrize(
