@@ -1,6 +1,18 @@
-"""How things are said."""
+"""How things are said, and which name was probably meant."""
+
+from collections.abc import Iterable
 
 
 def counted(number: int, what: str, many: str | None = None) -> str:
     """``1 day``, ``2,000 days``; ``many``: the plural, if it is not ``what`` with an s."""
     return f"{number:,} {what if number == 1 else many or f'{what}s'}"
+
+
+def nearest(found: str, known: Iterable[str], most: int = 1) -> list[str]:
+    """The names that look most like one that is none of them, whatever its case; empty if none does."""
+    from difflib import get_close_matches
+
+    names = {name.casefold(): name for name in known}
+    wanted = found.casefold()
+    near = get_close_matches(wanted, names, most) or [name for name in names if name and wanted.startswith(name)]
+    return [names[name] for name in near[:most]]

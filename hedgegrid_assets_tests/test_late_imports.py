@@ -69,6 +69,7 @@ LATE = (
     Late("store", "pyarrow", "places and locks are used by commands that read no lines"),
     Late("store", "zipfile", "of the one format that a file has"),
     Late("store", "zstandard", "of the one format that a file has"),
+    Late("wording", "difflib", "only a name that is unknown is looked for"),
     Late("timestamps", "polars", "a date is read, and shown, by `--help` and mistakes too"),
 )
 

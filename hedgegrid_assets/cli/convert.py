@@ -129,8 +129,7 @@ def replay_to_parquet(
         end,
         output_path=output,
         data_types=data_types,
-        source_config=_settings(source, config, input_files or [])
-        | ({"accept_checksum": accept_checksum} if accept_checksum else {}),
+        source_config=_settings(source, config, input_files or [], accept_checksum or []),
         exchange=exchange,
         market=market,
         data=data,
@@ -197,7 +196,18 @@ def generate_sample_data(
     return max(_run(each, as_json=as_json, quiet=quiet) for each in asked)
 
 
-def _settings(source: str, config: Path | None, files: list[Path]) -> dict[str, Any]:
+def _settings(
+    source: str, config: Path | None, files: list[Path], accept_checksum: list[str]
+) -> dict[str, Any] | UsageError:
+    """The settings, or why they cannot be read: that is told together with what else is wrong."""
+    try:
+        read = _settings_read(source, config, files)
+    except UsageError as error:
+        return error
+    return read | ({"accept_checksum": accept_checksum} if accept_checksum else {})
+
+
+def _settings_read(source: str, config: Path | None, files: list[Path]) -> dict[str, Any]:
     from hedgegrid_assets.config.paths import placed
     from hedgegrid_assets.config.settings import read_config
 

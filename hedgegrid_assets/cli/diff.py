@@ -21,7 +21,7 @@ from hedgegrid_assets.cli.output import (
     set_logging,
 )
 from hedgegrid_assets.config.paths import data_path, feeds_path
-from hedgegrid_assets.errors import UsageError
+from hedgegrid_assets.errors import UnknownName, UsageError
 from hedgegrid_assets.timestamps import iso, parse_day
 
 if TYPE_CHECKING:
@@ -99,9 +99,7 @@ def refresh(
     file = read_feeds(feeds or feeds_path())
     wanted = file.feeds.get(feed)
     if wanted is None:
-        raise UsageError(
-            f"no such feed in {file.path} (FEED): expected one of {', '.join(file.feeds) or 'none'}, found {feed!r}"
-        )
+        raise UnknownName("feed", f"FEED, {file.path}", feed, file.feeds)
     root = data or data_path()
     with progress(quiet=quiet) as tick:
         done = look_again(wanted, file.roots.places(root), tick, remake=not dry_run)

@@ -23,7 +23,7 @@ from hedgegrid_assets.cli.output import (
 )
 from hedgegrid_assets.cli.validated import show_report
 from hedgegrid_assets.config.paths import feeds_path
-from hedgegrid_assets.errors import FeedsFileError, UsageError
+from hedgegrid_assets.errors import FeedsFileError, UnknownName
 from hedgegrid_assets.timestamps import parse_day
 from hedgegrid_assets.wording import counted
 
@@ -66,11 +66,11 @@ def validate(
     """
     from hedgegrid_assets.config.paths import data_path
     from hedgegrid_assets.inspect.validation import validate_catalog
-    from hedgegrid_assets.tables import TABLES, TOKENS
+    from hedgegrid_assets.tables import TABLES, TOKENS, WORDS
 
     set_logging(verbose=verbose, quiet=quiet)
     if table is not None and table not in TABLES and table not in TOKENS:
-        raise UsageError(f"unknown table (--table): expected one of {', '.join((*TOKENS, *TABLES))}, found {table!r}")
+        raise UnknownName("table", "--table", table, TOKENS, other=WORDS)
     report = validate_catalog(
         catalog,
         instrument=instrument,
@@ -137,9 +137,7 @@ def instruments_show(
     set_logging(verbose=verbose, quiet=quiet)
     found = read_definitions(catalog)
     if instrument_id not in found:
-        raise UsageError(
-            f"unknown instrument ({catalog}): expected one of {', '.join(found) or 'none yet'}, found {instrument_id!r}"
-        )
+        raise UnknownName("instrument", str(catalog), instrument_id, found)
     definition = asdict(found[instrument_id])
     if as_json:
         print_json(definition)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, override
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from hedgegrid_assets.errors import HedgegridError
+from hedgegrid_assets.errors import HedgegridError, Mistakes
 from hedgegrid_assets.inspect.status import LOOKS
 from hedgegrid_assets.inspect.visible import visible
 from hedgegrid_assets.wording import counted
@@ -202,9 +202,14 @@ def print_json(value: object) -> None:
 
 
 def show_error(error: HedgegridError, *, as_json: bool) -> None:
-    """``error: ...`` and ``hint: ...`` to stderr; with ``--json`` the error object to stdout as well."""
+    """``error: ...`` and ``hint: ...`` to stderr, of several mistakes each; with ``--json`` the error object to stdout as well."""
     if as_json:
         print_json(error.to_dict())
+    for each in error.errors if isinstance(error, Mistakes) else (error,):
+        _show_one(each)
+
+
+def _show_one(error: HedgegridError) -> None:
     out = console(stderr=True)
     out.print("[bold red]error:[/] ", end="")
     out.print(visible(error.message), markup=False)

@@ -21,7 +21,7 @@ from hedgegrid_assets.cli.output import (
     set_logging,
 )
 from hedgegrid_assets.config.paths import data_path, feeds_path
-from hedgegrid_assets.errors import UsageError
+from hedgegrid_assets.errors import UnknownName
 from hedgegrid_assets.names import check_lookup
 from hedgegrid_assets.timestamps import parse_day
 from hedgegrid_assets.wording import counted
@@ -100,7 +100,7 @@ def _feeds(path: Path, wanted: str | None) -> "tuple[Mapping[str, Feed], Roots]"
 
     file = read_feeds(path)
     if wanted is not None and wanted not in file.feeds:
-        raise UsageError(f"unknown feed ({path}): expected one of {', '.join(file.feeds) or 'none'}, found {wanted!r}")
+        raise UnknownName("feed", str(path), wanted, file.feeds)
     return file.feeds, file.roots
 
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from hedgegrid_assets.cli.output import Data, Json, Quiet, Verbose, console, print_json, say, set_logging
 from hedgegrid_assets.config.paths import data_path
-from hedgegrid_assets.errors import DataError, EnvironmentFault, UsageError
+from hedgegrid_assets.errors import DataError, EnvironmentFault, UnknownName, UsageError
 from hedgegrid_assets.names import check_instrument_id, check_venue
 from hedgegrid_assets.wording import counted
 
@@ -188,6 +188,5 @@ def _chosen(listed: "ExchangeInfo", symbol: str | None, file: Path) -> "dict[str
     wanted = list(dict.fromkeys(part.strip().upper() for part in symbol.split(",") if part.strip()))
     absent = [name for name in wanted if name not in listed.definitions]
     if absent or not wanted:
-        shown = ", ".join(list(listed.definitions)[:_SHOWN])
-        raise UsageError(f"unknown symbol (--symbol, {file}): expected some of {shown}, ..., found {', '.join(absent)}")
+        raise UnknownName("symbol", f"--symbol, {file}", absent, listed.definitions)
     return {name: listed.definitions[name] for name in wanted}

@@ -22,7 +22,7 @@ from hedgegrid_assets.cli.output import (
     set_logging,
 )
 from hedgegrid_assets.config.paths import data_path, feeds_path
-from hedgegrid_assets.errors import UsageError
+from hedgegrid_assets.errors import UnknownName
 from hedgegrid_assets.inspect.spans import told
 from hedgegrid_assets.wording import counted
 
@@ -94,7 +94,7 @@ def _feeds(path: Path, wanted: str | None, *, must_be_there: bool) -> "tuple[Map
 
     file = read_feeds(path)
     if wanted is not None and wanted not in file.feeds:
-        raise UsageError(f"unknown feed ({path}): expected one of {', '.join(file.feeds) or 'none'}, found {wanted!r}")
+        raise UnknownName("feed", str(path), wanted, file.feeds)
     return file.feeds, [str(problem) for problem in file.problems if wanted in (None, problem.feed)], file.roots
 
 

@@ -1,6 +1,5 @@
 """What is wrong in a configuration: where it stands, in our words."""
 
-import difflib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import UnionType
 from typing import Annotated, Any, Final, TypeAliasType, get_args, get_origin
@@ -9,6 +8,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticCustomError
 
 from hedgegrid_assets.fields import shown
+from hedgegrid_assets.wording import nearest
 
 type KeyPath = tuple[str | int, ...]
 type Note = tuple[KeyPath, str]
@@ -37,11 +37,17 @@ _NOT_A_PROBLEM: Final = "default_factory_not_called"
 
 
 def notes_of(
-    error: ValidationError, model: type[BaseModel], at: KeyPath = (), hidden: Collection[str] = ()
+    error: ValidationError,
+    model: type[BaseModel],
+    at: KeyPath = (),
+    hidden: Collection[str] = (),
+    *,
+    lists_keys: bool = True,
 ) -> list[Note]:
     """All that pydantic found wrong with a model's values, in our words.
 
-    ``at`` is where these stand; ``hidden``: keys of the model that nobody may say.
+    ``at`` is where these stand; ``hidden``: keys of the model that nobody needs to say; ``lists_keys``: of the model itself
+    too, not of what is inside of it alone.
     """
     notes: list[Note] = []
     for details in error.errors(include_url=False):
@@ -56,7 +62,8 @@ def notes_of(
                 notes.append((path, "expected a value, found no such key"))
             case "extra_forbidden":
                 keys = [key for key in _keys_at(model, details["loc"][:-1]) if key not in hidden]
-                notes.append((path, unknown("key", str(path[-1]), keys)))
+                told = unknown if lists_keys or details["loc"][:-1] else unlisted
+                notes.append((path, told("key", str(path[-1]), keys)))
             case "value_error":
                 notes.append((path, str(context["error"])))
             case kind if kind in _EXPECTED:
@@ -93,8 +100,16 @@ def unknown(what: str, found: str, known: Iterable[str]) -> str:
     if what == "key" and found == "api_key":
         return KEY_IN_FILE
     names = list(known)
-    near = difflib.get_close_matches(found, names, 1)
+    near = nearest(found, names)
     return f"unknown {what} (expected one of: {', '.join(names)}{f'; did you mean {near[0]}?' if near else ''})"
+
+
+def unlisted(what: str, found: str, known: Iterable[str]) -> str:
+    """The same, where what is known is told elsewhere."""
+    if what == "key" and found == "api_key":
+        return KEY_IN_FILE
+    near = nearest(found, known)
+    return f"unknown {what} (expected one that the hint names{f'; did you mean {near[0]}?' if near else ''})"
 
 
 def refuse(notes: Sequence[Note]) -> None:

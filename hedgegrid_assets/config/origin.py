@@ -18,8 +18,8 @@ from hedgegrid_assets.config.fields import (
     Schedule,
 )
 from hedgegrid_assets.config.notes import Note, refuse, twice, unknown
-from hedgegrid_assets.config.settings import INPUTS, configuration_for, setting_notes
-from hedgegrid_assets.errors import InstrumentUnknown, UsageError
+from hedgegrid_assets.config.settings import INPUTS, configuration_for, own_keys, setting_notes
+from hedgegrid_assets.errors import InstrumentUnknown, UnknownName
 from hedgegrid_assets.fields import (
     Day,
     Frozen,
@@ -102,9 +102,7 @@ class Origin(Frozen):
     def instrument_id(self, symbol: str) -> str:
         """InstrumentId of one of the feed's symbols. Raises UsageError."""
         if symbol not in self.symbols:
-            raise UsageError(
-                f"unknown symbol (feed {self.name}): expected one of {', '.join(self.symbols)}, found {symbol!r}"
-            )
+            raise UnknownName("symbol", f"feed {self.name}", symbol, self.symbols)
         return instrument_id_in(
             symbol, self.market, self.venue, self.instruments, listed(self.source, self.settings, symbol)
         )
@@ -125,9 +123,7 @@ class Origin(Frozen):
         """The exchange symbol of one of the feed's instruments. Raises UsageError."""
         ids = dict(zip(self.instrument_ids(), self.symbols, strict=True))
         if instrument_id not in ids:
-            raise UsageError(
-                f"unknown instrument (feed {self.name}): expected one of {', '.join(ids)}, found {instrument_id!r}"
-            )
+            raise UnknownName("instrument", f"feed {self.name}", instrument_id, ids)
         return ids[instrument_id]
 
     @property
@@ -176,7 +172,8 @@ class Origin(Frozen):
     def _settings_are_known(cls, settings: Mapping[str, Any], info: ValidationInfo) -> Mapping[str, Any]:
         if "source" in info.data:
             in_files = {key: value for key, value in settings.items() if key != INPUTS}
-            refuse(setting_notes(configuration_for(info.data["source"], in_files), in_files, ("settings",)))
+            source = info.data["source"]
+            refuse(setting_notes(configuration_for(source, in_files), in_files, ("settings",), own=own_keys(source)))
         return settings
 
 

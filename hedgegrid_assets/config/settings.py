@@ -1,7 +1,7 @@
 """The settings of a source: what ``--config`` and callers from Python may say."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -9,9 +9,9 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, BeforeValidator, SecretStr, ValidationError, create_model
 
 from hedgegrid_assets.config.fields import GapsByTable, InstrumentOverride, Periods
-from hedgegrid_assets.config.notes import KeyPath, Note, dotted, notes_of, unknown
+from hedgegrid_assets.config.notes import KeyPath, Note, dotted, notes_of
 from hedgegrid_assets.config.yaml_lines import Unreadable, plain_file, plain_json
-from hedgegrid_assets.errors import UsageError, several
+from hedgegrid_assets.errors import UnknownName, UsageError, several
 from hedgegrid_assets.fields import Frozen, Settings, Text, Venue, shown, unsaid
 from hedgegrid_assets.sources import SOURCES
 from hedgegrid_assets.venues import Market
@@ -33,30 +33,29 @@ def read_config(path: Path, source: str) -> dict[str, Any]:
     Raises UsageError that names file, line and key of everything wrong in it.
     """
     if source not in SOURCES:
-        raise UsageError(unknown(f"source {shown(source)}", source, SOURCES))
+        raise UnknownName("source", "--source", source, SOURCES)
     plain = plain_json(path)
     if plain is not None and not setting_notes(configuration_for(source, plain), plain):
         return plain
     model = configuration(source)
+    hint = f"correct the file given with --config; for {source} it takes: {', '.join(own_keys(source))}"
     try:
         tree, walk = plain_file(path)
     except Unreadable as error:
-        raise UsageError(f"configuration is not usable ({path}): {error}", hint=_hint(model, source)) from None
+        raise UsageError(f"configuration is not usable ({path}): {error}", hint=hint) from None
     if not isinstance(tree, dict):
         raise UsageError(
             f"configuration is not usable ({path}): expected a mapping of keys, found {shown(tree)}",
-            hint=_hint(model, source),
+            hint=hint,
         )
-    findings = sorted([*walk.findings, *walk.place((), setting_notes(model, tree))], key=lambda finding: finding[0])
+    findings = sorted(
+        [*walk.findings, *walk.place((), setting_notes(model, tree, own=own_keys(source), lists_keys=False))],
+        key=lambda finding: finding[0],
+    )
     if findings:
         problems = [f"{path}:{line}: {dotted(at)}: {message}" for line, at, message in findings]
-        raise UsageError(several(problems), hint=_hint(model, source), details={"problems": problems})
+        raise UsageError(several(problems), hint=hint, details={"problems": problems})
     return tree
-
-
-def _hint(model: type[BaseModel], source: str) -> str:
-    keys = ", ".join(name for name in model.model_fields if name != INPUTS)
-    return f"correct the file given with --config; for {source} it takes: {keys}"
 
 
 def check_settings(source: str, given: Mapping[str, Any]) -> None:
@@ -67,7 +66,7 @@ def check_settings(source: str, given: Mapping[str, Any]) -> None:
         if key != INPUTS
     }
     model = configuration_for(source, given_as_text)
-    problems = [f"{dotted(at)}: {message}" for at, message in setting_notes(model, given_as_text)]
+    problems = [f"{dotted(at)}: {message}" for at, message in setting_notes(model, given_as_text, own=own_keys(source))]
     if problems:
         raise UsageError(
             f"configuration is not usable (source_config): {'; '.join(problems)}",
@@ -118,11 +117,28 @@ def _together(*models: type[Settings]) -> type[BaseModel]:
     return create_model("Configuration", __base__=Frozen, **fields)
 
 
-def setting_notes(model: type[BaseModel], settings: Mapping[str, Any], at: KeyPath = ()) -> list[Note]:
-    """Keys that a source does not take, and values of the wrong type, in the order of the settings."""
+def own_keys(source: str) -> list[str]:
+    """The keys of ``--config`` that say something to a source."""
+    return [name for name in _own(source).model_fields if name != INPUTS]
+
+
+def setting_notes(
+    model: type[BaseModel],
+    settings: Mapping[str, Any],
+    at: KeyPath = (),
+    *,
+    own: Collection[str] | None = None,
+    lists_keys: bool = True,
+) -> list[Note]:
+    """Keys that a source does not take, and values of the wrong type, in the order of the settings.
+
+    ``own``: the keys to name; None: all of the model. ``lists_keys``: see ``notes_of``.
+    """
     try:
         model.model_validate(settings)
     except ValidationError as error:
         order = {str(key): position for position, key in enumerate(settings)}
-        return sorted(notes_of(error, model, at), key=lambda note: order.get(str(note[0][len(at)]), len(order)))
+        hidden = [] if own is None else [name for name in model.model_fields if name not in own]
+        notes = notes_of(error, model, at, hidden, lists_keys=lists_keys)
+        return sorted(notes, key=lambda note: order.get(str(note[0][len(at)]), len(order)))
     return []

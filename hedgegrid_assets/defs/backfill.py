@@ -27,7 +27,15 @@ from hedgegrid_assets.defs.keys import catalog_key, instruments_key, landing_key
 from hedgegrid_assets.defs.landing import land, landing_materialized, raw_changed
 from hedgegrid_assets.defs.partitions import blocks_of, dates_of, key_of, keys_of, range_tags
 from hedgegrid_assets.defs.private import InstanceRef, SqliteEventLogStorage, is_known
-from hedgegrid_assets.errors import EnvironmentFault, FeedsFileError, NoDataFetched, OtherKind, Refused, UsageError
+from hedgegrid_assets.errors import (
+    EnvironmentFault,
+    FeedsFileError,
+    NoDataFetched,
+    OtherKind,
+    Refused,
+    UnknownName,
+    UsageError,
+)
 from hedgegrid_assets.model import InstrumentDay
 from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.pipeline.fetch import has_months
@@ -374,7 +382,7 @@ def _feed(name: str, found: FeedsFile) -> Feed:
     problems = [str(problem) for problem in found.problems if problem.feed == name]
     if problems:
         raise FeedsFileError(found.path, problems)
-    raise UsageError(f"unknown feed ({found.path}): expected one of {', '.join(found.feeds) or 'none'}, found {name!r}")
+    raise UnknownName("feed", str(found.path), name, found.feeds)
 
 
 def _days(

@@ -2,6 +2,7 @@
 
 HedgegridError
 ├── UsageError           exit 2: a flag, a date, a configuration file
+│   ├── UnknownName, Mistakes
 │   ├── BacktestFileError, BacktestRefused
 │   ├── FeedsFileError
 │   │   └── FeedsFileMissing
@@ -144,6 +145,7 @@ from hedgegrid_assets.errors.remote import (
     RemoteFault,
     WebPageReceived,
 )
+from hedgegrid_assets.errors.usage import Mistakes, UnknownName, refuse_mistakes
 
 __all__ = [
     "NAUTILUS_WANTED",
@@ -191,6 +193,7 @@ __all__ = [
     "LinesUnplaced",
     "LooksLikeFloats",
     "MissingColumns",
+    "Mistakes",
     "NautilusUnfit",
     "NeedsDisk",
     "NoDataFetched",
@@ -221,10 +224,12 @@ __all__ = [
     "TimestampParsingFailed",
     "TooManyOddLines",
     "Unforeseen",
+    "UnknownName",
     "UsageError",
     "VerdictRefused",
     "WebPageReceived",
     "listed",
+    "refuse_mistakes",
     "several",
     "together",
 ]

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from msgspec import Struct
 
 from hedgegrid_assets.config.origin import Origin
-from hedgegrid_assets.errors import UsageError, VerdictRefused
+from hedgegrid_assets.errors import UnknownName, VerdictRefused
 from hedgegrid_assets.instruments import Instrument, read_definitions, widen
 from hedgegrid_assets.model import InstrumentDay, Table
 from hedgegrid_assets.pipeline.definitions import described
@@ -71,9 +71,7 @@ def widen_instrument(
     catalog_stage.finish(places)
     known = read_definitions(catalog)
     if instrument_id not in known:
-        raise UsageError(
-            f"unknown instrument ({catalog}): expected one of {', '.join(known) or 'none yet'}, found {instrument_id!r}"
-        )
+        raise UnknownName("instrument", str(catalog), instrument_id, known)
     wider = widen(known[instrument_id], price, size, mark)
     with exclusive_lock(places.widening_lock):
         staged = _Staged(places, wider)

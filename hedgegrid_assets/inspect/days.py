@@ -6,13 +6,13 @@ from typing import Final
 
 from msgspec import Struct
 
-from hedgegrid_assets.errors import NoDataFetched, UsageError
+from hedgegrid_assets.errors import NoDataFetched, UnknownName
 from hedgegrid_assets.inspect.documents import refuse_damaged
 from hedgegrid_assets.model import InstrumentDay, Table
 from hedgegrid_assets.stages.outages import Outage, known_of, read_outages, with_outages
 from hedgegrid_assets.stages.verdict import RuleAnswer, Verdict, instrument_ids, read_verdict
 from hedgegrid_assets.store import Places
-from hedgegrid_assets.tables import TABLES, TOKENS
+from hedgegrid_assets.tables import TABLES, TOKENS, WORDS
 
 NO_CATALOG: Final = (
     "name the folder of a catalog: `hedgegrid replay-to-parquet` makes data/catalog below where it is run, or --output"
@@ -75,7 +75,7 @@ def table_named(name: str) -> Table:
     """A table by Nautilus' name or by the guide's word. Raises UsageError."""
     found = TABLES.get(name) or TOKENS.get(name)
     if found is None:
-        raise UsageError(f"unknown table: expected one of {', '.join((*TOKENS, *TABLES))}, found {name!r}")
+        raise UnknownName("table", "", name, TOKENS, other=WORDS)
     return found
 
 

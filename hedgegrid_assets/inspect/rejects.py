@@ -7,7 +7,7 @@ from typing import Any, Final
 import polars as pl
 from msgspec import Struct
 
-from hedgegrid_assets.errors import UsageError
+from hedgegrid_assets.errors import UnknownName
 from hedgegrid_assets.inspect.days import DayFilter, instruments
 from hedgegrid_assets.stages.frames import FORCED
 from hedgegrid_assets.stages.raw import REJECT_SCHEMA
@@ -83,7 +83,7 @@ def read_rejects(
 ) -> tuple[pl.DataFrame, int]:
     """The first ``limit`` rejects that are wanted, and how many there are in all."""
     if reason is not None and reason not in MEANINGS:
-        raise UsageError(f"unknown reason (--reason): expected one of {', '.join(MEANINGS)}, found {reason!r}")
+        raise UnknownName("reason", "--reason", reason, MEANINGS)
     taken: list[pl.DataFrame] = []
     held = count = 0
     for file in reject_files(places, wanted):

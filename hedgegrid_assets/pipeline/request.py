@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,14 +13,14 @@ from hedgegrid_assets import venues
 from hedgegrid_assets.config.origin import SYNTHETIC_VENUE, Origin, instrument_id
 from hedgegrid_assets.config.paths import RESERVED_PREFIX, data_path
 from hedgegrid_assets.config.settings import INPUTS, check_settings
-from hedgegrid_assets.errors import UsageError
+from hedgegrid_assets.errors import UnknownName, UsageError, refuse_mistakes
 from hedgegrid_assets.model import GENERATIONS
 from hedgegrid_assets.names import check_instrument_id, check_symbol, check_venue
 from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.sources import SOURCES
 from hedgegrid_assets.stages.catalog import COMPRESSIONS
 from hedgegrid_assets.store import LocalStore, Places, StorePath, stored
-from hedgegrid_assets.tables import DEFAULT, TABLES, TOKENS
+from hedgegrid_assets.tables import DEFAULT, TABLES, TOKENS, WORDS
 from hedgegrid_assets.timestamps import parse_day
 from hedgegrid_assets.venues import Listing
 from hedgegrid_assets.venues.forms import ALL_MARKETS
@@ -53,7 +54,7 @@ def request(
     *,
     output_path: str | Path | StorePath = DEFAULT_CATALOG,
     data_types: str | Sequence[str] | None = None,
-    source_config: Mapping[str, Any] | None = None,
+    source_config: Mapping[str, Any] | UsageError | None = None,
     exchange: str | None = None,
     data: Path | StorePath | None = None,
     instrument: str | None = None,
@@ -63,28 +64,27 @@ def request(
     market: str | None = None,
     nautilus: int | None = None,
 ) -> Request:
-    """Check everything that a user can get wrong, before any work. Raises UsageError."""
-    if source_type not in SOURCES:
-        raise UsageError(f"unknown source (--source): expected one of {', '.join(SOURCES)}, found {source_type!r}")
+    """Check everything that a user can get wrong, before any work. Raises UsageError: Mistakes, if there are several.
+
+    ``source_config``: an error: why the settings cannot be read; it is told with all others.
+    """
+    said = {} if source_config is None or isinstance(source_config, UsageError) else source_config
     symbols = tuple(dict.fromkeys(part.strip().upper() for part in symbol.split(",") if part.strip()))
-    if not symbols:
-        raise UsageError("no symbol (--symbol): expected one as the exchange writes it, such as BTCUSDT")
-    for name in symbols:
-        check_symbol(name, "--symbol")
-    if exchange is not None:
-        check_venue(exchange, "--exchange")
-    if instrument is not None:
-        check_instrument_id(instrument, "--instrument")
-    check_settings(source_type, source_config or {})
-    if market is not None and market not in ALL_MARKETS:
-        raise UsageError(f"unknown market (--market): expected one of {', '.join(ALL_MARKETS)}, found {market!r}")
-    start = parse_day(start_date, "--start") if start_date else None
-    end = parse_day(end_date, "--end") if end_date else None
-    if start and end and start >= end:
-        raise UsageError(
-            f"empty range (--start, --end): expected start before end (end is exclusive), found {start} .. {end}"
-        )
-    settings = _settings_of({**(source_config or {}), **({"market": market} if market is not None else {})})
+    refuse_mistakes(
+        lambda: check_source(source_type),
+        lambda: _check_symbols(symbols),
+        lambda: exchange is None or check_venue(exchange, "--exchange"),
+        lambda: instrument is None or _check_instrument(instrument, symbols),
+        lambda: _check_settings(source_type, source_config),
+        lambda: _check_market(market),
+        lambda: _range(start_date, end_date),
+        lambda: data_types is None or _tables(data_types),
+        lambda: check_compression(compression),
+        lambda: check_generation(nautilus),
+        lambda: _check_jobs(jobs),
+    )
+    start, end = _range(start_date, end_date)
+    settings = _settings_of({**said, **({"market": market} if market is not None else {})})
     remote = SOURCES[source_type].remote
     channels = remote.channels(settings) if remote else SOURCES[source_type].channels
     given = {table for channel in channels for table in channel.tables}
@@ -94,14 +94,6 @@ def request(
             f"these settings give none of the data types asked for (--data-types): expected some of "
             f"{', '.join(TABLES[name].token for name in TABLES if name in given)}, found {data_types}"
         )
-    check_compression(compression)
-    check_generation(nautilus)
-    if instrument is not None and len(symbols) > 1:
-        raise UsageError(
-            f"--instrument names one InstrumentId of one symbol: expected one --symbol, found {', '.join(symbols)}"
-        )
-    if jobs < 1:
-        raise UsageError(f"--jobs: expected 1 or more, found {jobs}")
     venue = _venue(source_type, exchange, instrument, settings)
     as_said = source_type != "csv" or instrument is not None
     spelled = {} if as_said else _spelled(symbols, venue, settings)
@@ -128,12 +120,16 @@ def request(
     return Request(origin, start, end, catalog, data or data_path(), compression, jobs, force, spelled)
 
 
+def check_source(name: str) -> None:
+    """Raises UnknownName for one that is not known."""
+    if name not in SOURCES:
+        raise UnknownName("source", "--source", name, SOURCES)
+
+
 def check_compression(compression: str) -> None:
-    """Raises UsageError for one that is not known."""
+    """Raises UnknownName for one that is not known."""
     if compression not in COMPRESSIONS:
-        raise UsageError(
-            f"unknown compression (--compression): expected one of {', '.join(COMPRESSIONS)}, found {compression!r}"
-        )
+        raise UnknownName("compression", "--compression", compression, COMPRESSIONS)
 
 
 def check_generation(nautilus: int | None) -> None:
@@ -141,6 +137,48 @@ def check_generation(nautilus: int | None) -> None:
     if nautilus not in {None, *GENERATIONS}:
         told = " or ".join(map(str, GENERATIONS))
         raise UsageError(f"unknown generation of NautilusTrader (--nautilus): expected {told}, found {nautilus}")
+
+
+def _check_symbols(symbols: Sequence[str]) -> None:
+    if not symbols:
+        raise UsageError("no symbol (--symbol): expected one as the exchange writes it, such as BTCUSDT")
+    refuse_mistakes(*(partial(check_symbol, name, "--symbol") for name in symbols))
+
+
+def _check_instrument(instrument: str, symbols: Sequence[str]) -> None:
+    check_instrument_id(instrument, "--instrument")
+    if len(symbols) > 1:
+        raise UsageError(
+            f"--instrument names one InstrumentId of one symbol: expected one --symbol, found {', '.join(symbols)}"
+        )
+
+
+def _check_settings(source: str, given: Mapping[str, Any] | UsageError | None) -> None:
+    if isinstance(given, UsageError):
+        raise given
+    if source in SOURCES:
+        check_settings(source, given or {})
+
+
+def _check_market(market: str | None) -> None:
+    if market is not None and market not in ALL_MARKETS:
+        raise UnknownName("market", "--market", market, ALL_MARKETS)
+
+
+def _check_jobs(jobs: int) -> None:
+    if jobs < 1:
+        raise UsageError(f"--jobs: expected 1 or more, found {jobs}")
+
+
+def _range(start_date: str | None, end_date: str | None) -> tuple[date | None, date | None]:
+    """First day, and the first that is not wanted any more."""
+    start = parse_day(start_date, "--start") if start_date else None
+    end = parse_day(end_date, "--end") if end_date else None
+    if start and end and start >= end:
+        raise UsageError(
+            f"empty range (--start, --end): expected start before end (end is exclusive), found {start} .. {end}"
+        )
+    return start, end
 
 
 def _spelled(symbols: Sequence[str], venue: str, settings: Mapping[str, Any]) -> dict[str, Listing]:
@@ -203,14 +241,11 @@ def _settings_of(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _tables(data_types: str | Sequence[str]) -> tuple[str, ...]:
-
     words = data_types.split(",") if isinstance(data_types, str) else list(data_types)
     wanted = [word.strip() for word in words if word.strip()]
     unknown = [word for word in wanted if word not in TOKENS]
     if unknown or not wanted:
-        raise UsageError(
-            f"unknown data type (--data-types): expected some of {', '.join(TOKENS)}, found {', '.join(unknown) or 'none'}"
-        )
+        raise UnknownName("data type", "--data-types", unknown, TOKENS, other=WORDS)
     return tuple(name for name, table in TABLES.items() if table.token in wanted)
 
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
-from hedgegrid_assets.errors import NoDataFetched, UsageError
+from hedgegrid_assets.errors import NoDataFetched, UnknownName
 from hedgegrid_assets.names import check_lookup
 from hedgegrid_assets.stages.frames import FORCED, with_all_digits
 from hedgegrid_assets.store import Places, StorePath, reading
-from hedgegrid_assets.tables import TABLES, TOKENS
+from hedgegrid_assets.tables import TABLES, TOKENS, WORDS
 from hedgegrid_assets.timestamps import parse_day
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def _days(
     """The files of the days."""
     found = TABLES.get(table) or TOKENS.get(table)
     if found is None:
-        raise UsageError(f"unknown table {table!r}: expected one of {', '.join((*TABLES, *TOKENS))}")
+        raise UnknownName("table", "", table, TOKENS, other=WORDS)
     check_lookup(instrument_id, "instrument_id")
     places = Places.of_catalog(catalog)
     first, last = (parse_day(str(day), name) if day else None for name, day in (("start", start), ("end", end)))

@@ -23,6 +23,8 @@ TABLES: Final[Mapping[str, Table]] = {
     )
 }
 TOKENS: Final[Mapping[str, Table]] = {table.token: table for table in TABLES.values()}
+WORDS: Final[Mapping[str, str]] = {table.name: token for token, table in TOKENS.items()}
+"""Nautilus' name of a table -> its short word."""
 RULES: Final[Mapping[str, Rule]] = {rule.name: rule for table in TABLES.values() for rule in table.rules}
 DEFAULT: Final = tuple(table.name for table in TABLES.values() if table.default)
 """What is made where nobody names tables."""

@@ -732,7 +732,14 @@ def test_characters_that_json_escapes_in_pairs_are_joined(tmp_path: Path) -> Non
 
 
 CONFIG_MISTAKES = {
-    "an unknown key": ('{\n  "base_paths": "x"\n}', "config.json:2: base_paths: unknown key (expected one of: files,"),
+    "an unknown key": (
+        '{\n  "base_paths": "x"\n}',
+        "config.json:2: base_paths: unknown key (expected one that the hint names; did you mean base_path?)",
+    ),
+    "an unknown key in a key": (
+        '{"files": {"mark": {"file_path": "a", "path": "b"}}}',
+        "files.mark.path: unknown key (expected one of: file_path",
+    ),
     "a key twice": (
         '{\n "exchange": "a",\n "exchange": "b"}',
         "config.json:3: exchange: duplicate key (first on line 2)",
@@ -748,6 +755,21 @@ CONFIG_MISTAKES = {
     "a list": ("[1]", "expected a mapping of keys, found a list"),
     "bars of no length": ('{"bars": ["1m"]}', "bars[0]: unknown period of bars '1m' (expected one of: 1-MINUTE,"),
 }
+
+
+@pytest.mark.parametrize("source", ["websocket", "csv", "tardis"])
+def test_the_keys_of_a_configuration_are_named_once_and_are_those_of_its_source(source: str, tmp_path: Path) -> None:
+    """A file may serve several sources: keys of others are taken, not proposed."""
+    path = tmp_path / "config.json"
+    path.write_text('{"base_paths": "x", "seed": 7}', encoding="utf-8")
+    with pytest.raises(UsageError) as caught:
+        read_config(path, source)
+    told = f"{caught.value}"
+    others = {"csv": "datasets_endpoint", "tardis": "side_is", "websocket": "cache_dir"}
+    assert told.count("trade_kind") == told.count("venue") == 1
+    assert others[source] not in told
+    path.write_text(f'{{"{others[source]}": "{"taker" if source == "tardis" else "https://x.y"}"}}', encoding="utf-8")
+    assert read_config(path, source)
 
 
 @pytest.mark.parametrize("mistake", CONFIG_MISTAKES)
@@ -779,7 +801,7 @@ def test_a_missing_configuration_is_named_in_full(tmp_path: Path, monkeypatch: p
 
 
 def test_a_configuration_for_an_unknown_source_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"unknown source 'websockets' .*did you mean websocket\?"):
+    with pytest.raises(UsageError, match=r"(?s)unknown source .*found 'websockets'.*did you mean websocket\?"):
         read_config(tmp_path / "config.json", "websockets")
 
 

@@ -1,6 +1,5 @@
 """What an archive says that it has: by its listing, where there is one."""
 
-import difflib
 import re
 import urllib.parse
 import xml.etree.ElementTree as ET
@@ -19,6 +18,7 @@ from hedgegrid_assets.sources.client.answers import refuse_web_page
 from hedgegrid_assets.sources.client.loop import call
 from hedgegrid_assets.sources.client.provider import Provider
 from hedgegrid_assets.sources.client.transfers import body_of, reliably, session
+from hedgegrid_assets.wording import nearest
 
 _HREF: Final = re.compile(r'href="([^"?#]+)"', re.IGNORECASE)
 _DAY: Final = re.compile(r"(\d{4}-\d{2}(?:-\d{2})?)(?=\.(?:zip|csv\.gz)$)")
@@ -83,7 +83,7 @@ def _by_listing(
     dates = sorted({match[1] for entry in found.files if (match := _DAY.search(entry.path))})
     if not dates:
         names = call(lambda: _list(archive, endpoint, folder), tick).folders
-        near = difflib.get_close_matches(of.upper(), names, 3) or list(names[:5])
+        near = nearest(of, names, 3) or list(names[:5])
         return f"no symbol {of} in this part of the archive (such as {', '.join(near) or 'none at all'})", False
     if wanted > dates[-1] and dates[-1] < f"{datetime.now(UTC).date() - _ENDED_AFTER}"[: len(wanted)]:
         return (

@@ -1,6 +1,5 @@
 """What Tardis says that it has: exchanges, symbols, days."""
 
-import difflib
 import time
 import urllib.error
 from collections.abc import Awaitable, Callable, Mapping
@@ -15,6 +14,7 @@ from hedgegrid_assets.sources.client.answers import Answered, Damaged, in_words,
 from hedgegrid_assets.sources.client.transfers import reliably
 from hedgegrid_assets.sources.tardis.connection import Connection
 from hedgegrid_assets.sources.tardis.names import file_symbol
+from hedgegrid_assets.wording import nearest
 
 _DETAILS_SECONDS: Final = 600.0
 _details: Final[dict[tuple[str, str], tuple[float, dict[str, Any]]]] = {}
@@ -103,7 +103,7 @@ def unavailable(found: Mapping[str, Any], symbol: str, kind: str | None, day: da
     entry = next((one for one in listed if file_symbol(str(one.get("id", ""))) == file_symbol(symbol)), None)
     if entry is None:
         names = [str(one.get("id")) for one in listed]
-        near = difflib.get_close_matches(symbol.upper(), names, 3) or names[:5]
+        near = nearest(symbol, names, 3) or names[:5]
         return f"no symbol {symbol} on {found.get('id')} (such as {', '.join(near)})"
     if kind and kind not in entry.get("dataTypes", [kind]):
         return f"no {kind} of {symbol}: there is {', '.join(entry['dataTypes'])}"

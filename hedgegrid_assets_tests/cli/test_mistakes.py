@@ -1,0 +1,87 @@
+"""Mistakes in a call are told together, each with its own way out, and a name that is unknown with the one that was meant."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from hedgegrid_assets.cli import run
+from hedgegrid_assets.tables import TOKENS
+from hedgegrid_assets.wording import nearest
+
+ASKED = ["replay-to-parquet", "--source", "websocket", "--symbol", "BTCUSDT"]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("found", "meant"),
+    [
+        ("trade", "trades"),
+        ("Trades", "trades"),
+        ("fundings", "funding"),
+        ("mark_price", "mark"),
+        ("foo", None),
+        ("", None),
+    ],
+)
+def test_the_name_that_looks_most_like_it_is_meant(found: str, meant: str | None) -> None:
+    assert nearest(found, TOKENS) == ([meant] if meant else [])
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        ([*ASKED, "--data-types", "trade"], "trades"),
+        ([*ASKED, "--data-types", "mark_price_update"], "mark"),
+        ([*ASKED, "--compression", "zst"], "zstd"),
+        ([*ASKED, "--market", "usd-m"], "usdm"),
+        (["replay-to-parquet", "--source", "websockets", "--symbol", "BTCUSDT"], "websocket"),
+        (["validate", "--table", "trade_ticks"], "trades"),
+    ],
+)
+def test_an_unknown_name_is_told_with_the_one_that_was_meant(
+    arguments: Sequence[str], meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(arguments) == 2
+    assert f"hint: did you mean {meant}?\n" in capsys.readouterr().err
+
+
+def test_all_mistakes_of_a_call_are_told_on_a_line_each(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (home / "c.json").write_text('{"base_paht": "x"}')
+    asked = ["replay-to-parquet", "--source", "websocket", "--symbol", "BTC|USDT"]
+    more = [
+        "--start",
+        "2024-13-01",
+        "--data-types",
+        "trade",
+        "--compression",
+        "rar",
+        "--jobs",
+        "0",
+        "--config",
+        "c.json",
+    ]
+    assert run([*asked, *more]) == 2
+    err = capsys.readouterr().err.splitlines()
+    told = [line.partition(": ")[2] for line in err if line.startswith("error: ")]
+    for each, words in zip(
+        told, ("unusable symbol", "c.json:1: base_paht", "--start", "data type", "rar", "--jobs"), strict=True
+    ):
+        assert words in each
+    assert "hint: did you mean trades?" in err
+    assert not list(home.glob("data"))
+
+
+@pytest.mark.usefixtures("home")
+def test_several_mistakes_are_one_object_for_machines(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([*ASKED, "--jobs", "0", "--data-types", "trade", "--json"]) == 2
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert error["code"] == "usage"
+    assert len(error["details"]["problems"]) == 2
