@@ -37,6 +37,10 @@ A rule is *off* where there is nothing that it could be held to: it has neither 
 |---|---|---|---|---|---|
 """
 _GAPS: Final = """
+## Rejects
+
+A line or row that could not be taken is kept, with its reason: `hedgegrid rejects` counts them by table, day and reason, `hedgegrid rejects list` has each with file, line and raw text.
+
 ## Gaps
 
 A gap is a silence longer than the table's threshold, or a hole in ids that rise by one; `hedgegrid gaps` lists them with their causes.

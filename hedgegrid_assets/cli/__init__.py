@@ -27,7 +27,7 @@ from hedgegrid_assets.cli import (
     setup,
     status,
 )
-from hedgegrid_assets.cli.output import PLAIN, CommandWithTables, Group, GroupOfOne, show_error
+from hedgegrid_assets.cli.output import PLAIN, CommandWithTables, Group, GroupOfOne, GroupOfSummary, show_error
 from hedgegrid_assets.errors import HedgegridError, Unforeseen
 from hedgegrid_assets.inspect.visible import visible
 
@@ -49,7 +49,11 @@ gaps: Final = typer.Typer(
     help="What is missing: every gap (`gaps`, the same as `gaps list`), and which of them are known.",
     no_args_is_help=False,
 )
-rejects: Final = typer.Typer(cls=Group, help="Rows and lines that could not be taken, and why.", no_args_is_help=True)
+rejects: Final = typer.Typer(
+    cls=GroupOfSummary,
+    help="Rows and lines that could not be taken, and why: counts (`rejects`, the same as `rejects summary`), and each line.",
+    no_args_is_help=False,
+)
 catalog: Final = typer.Typer(cls=Group, help="A catalog as a whole.", no_args_is_help=True)
 feeds: Final = typer.Typer(cls=Group, help="The feeds of feeds.yaml.", no_args_is_help=True)
 

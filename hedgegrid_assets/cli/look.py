@@ -235,6 +235,7 @@ def rejects_summary(
     _show_summary(out, found, each_day=each_day)
     told_reasons = ", ".join(f"{reason} {count:,}" for reason, count in by_reason.most_common())
     print_fitted(out, f"{by_reason.total():,} in all: {told_reasons}")
+    print_fitted(out, f"each line: hedgegrid rejects list {shlex.quote(str(catalog))}")
     return 0
 
 

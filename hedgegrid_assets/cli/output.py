@@ -99,6 +99,12 @@ class GroupOfOne(Group):
         return super().parse_args(ctx, args)
 
 
+class GroupOfSummary(GroupOfOne):
+    """Such a group of which a summary is usual."""
+
+    usual = "summary"
+
+
 def console(*, stderr: bool = False) -> "Console":
     """A rich console; colours only on a terminal, and never with NO_COLOR; tables are not squeezed into a file.
 

@@ -62,7 +62,7 @@ def test_a_summary_that_is_too_wide_for_a_table_has_a_block_a_row(catalog: Path)
     assert "trade_tick" in wide
 
 
-@pytest.mark.parametrize("command", ["validate", "gaps", "rejects list", "rejects summary", "status"])
+@pytest.mark.parametrize("command", ["validate", "gaps", "rejects", "rejects list", "rejects summary", "status"])
 @pytest.mark.parametrize("more", [[], ["--all"]])
 def test_no_line_is_wider_than_a_terminal_and_no_instrument_is_cut(
     catalog: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str, more: list[str]
@@ -78,6 +78,26 @@ def test_no_line_is_wider_than_a_terminal_and_no_instrument_is_cut(
     assert "…" not in "".join(line for line in lines if "characters)" not in line)
     if command in {"validate", "gaps", "status"}:
         assert {line.strip() for line in lines} >= {"BTCUSDT-PERP.SIM-CSV"}
+
+
+def test_rejects_of_a_catalog_are_counted_as_its_gaps_are_listed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = "".join(f"2024-01-01T00:00:{second:02},{second % 7},1,{second}\n" for second in range(6))
+    (tmp_path / "trades.csv").write_text(f"time,price,amount,id\n{rows}")
+    asked = ["--source", "csv", "--symbol", "BTCUSDT", "--market", "usdm", "--data-types", "trades"]
+    asked += ["--input", str(tmp_path / "trades.csv"), "--output", str(tmp_path / "catalog")]
+    run(["replay-to-parquet", *asked, "--data", str(tmp_path / "data"), "-q"])
+    places = [str(tmp_path / "catalog"), "--data", str(tmp_path / "data")]
+    told = []
+    capsys.readouterr()
+    for more in ([], ["--json"], ["--csv"]):
+        for command in (["rejects"], ["rejects", "summary"]):
+            assert run([*command, *places, *more]) == 0
+            told.append(capsys.readouterr().out)
+    assert told[::2] == told[1::2]
+    assert all(told)
+    assert f"each line: hedgegrid rejects list {tmp_path / 'catalog'}" in told[0]
 
 
 @pytest.mark.parametrize(("columns", "expected"), [("80", 80), ("", 160), ("wide", 160), ("0", 160)])
