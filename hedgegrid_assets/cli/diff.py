@@ -2,6 +2,8 @@
 
 import re
 import tempfile
+from collections import Counter
+from collections.abc import Mapping
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -16,6 +18,7 @@ from hedgegrid_assets.cli.output import (
     Verbose,
     cell,
     console,
+    print_fitted,
     print_json,
     progress,
     set_logging,
@@ -27,7 +30,10 @@ from hedgegrid_assets.timestamps import iso, parse_day
 if TYPE_CHECKING:
     from hedgegrid_assets.inspect.diff import Difference
 
-_SHOWN_ROWS: Final = 5
+_SHOWN_ROWS: Final = 3
+"""Of each kind."""
+_SIDES: Final = ("left", "right")
+_STATES: Final = ("before", "after")
 _DECIMAL: Final = re.compile(r"-?[0-9]+\.[0-9]+")
 
 
@@ -75,7 +81,7 @@ def diff(
             }
         )
     else:
-        _show(found)
+        show_differences(found)
     return 0 if all(one.is_same for one in found) else 1
 
 
@@ -89,6 +95,8 @@ def refresh(
     quiet: Quiet = False,
 ) -> int:
     """Look whether published files were replaced since they were fetched; make their days again, and say what changed.
+
+    Exit code 1 if a row or the status of a day is not what it was.
 
     Example: hedgegrid refresh binance_usdm
     """
@@ -112,8 +120,10 @@ def refresh(
             console().print(f"{one.url} {what}: {days}, from {one.days[0].day}", markup=False)
         console().print(f"{len(done.replaced)} of {done.files} published files are not what they were", markup=False)
         if done.differences:
-            _show(list(done.differences))
-    return 0 if done.ok else 1
+            show_differences(list(done.differences), _STATES)
+        for moved in done.moved:
+            console().print(f"{moved}", style="bold", markup=False)
+    return 0 if done.ok and done.is_same else 1
 
 
 def _side(
@@ -169,8 +179,8 @@ def _made(
     return folder
 
 
-def _show(found: "list[Difference]") -> None:
-    """A row a day, then the first rows that differ."""
+def show_differences(found: "list[Difference]", sides: tuple[str, str] = _SIDES) -> None:
+    """A row a day, then the first rows of each kind that differ. ``sides``: what is said for left and right."""
     from rich.table import Table
 
     table = Table()
@@ -178,14 +188,12 @@ def _show(found: "list[Difference]") -> None:
         "instrument",
         "table",
         "day",
-        "left",
-        "right",
+        *sides,
         "by",
         "equal",
         "shifted",
         "changed",
-        "only left",
-        "only right",
+        *(f"only {side}" for side in sides),
     ):
         table.add_column(name, justify="left" if name in ("instrument", "table", "day", "by") else "right")
     for one in found:
@@ -201,9 +209,27 @@ def _show(found: "list[Difference]") -> None:
         table.add_row(*map(cell, words), *(f"{count:,}" for count in counts))
     console().print(table)
     for one in found:
-        for row in one.first[:_SHOWN_ROWS]:
-            values = ", ".join(f"{name} {_plain(name, value)}" for name, value in row.items() if name != "kind")
-            console().print(f"{one.table} {one.date} {row['kind']}: {values}", markup=False)
+        if one.note:
+            print_fitted(console(), f"note: {one.table} {one.date}: {one.note}")
+        shown = Counter[str]()
+        for row in one.first:
+            shown[row["kind"]] += 1
+            if shown[row["kind"]] <= _SHOWN_ROWS:
+                kind = row["kind"].replace("left", sides[0]).replace("right", sides[1])
+                print_fitted(console(), f"{one.table} {one.date} {kind}: {_values(row, sides)}")
+
+
+def _values(row: Mapping[str, str], sides: tuple[str, str]) -> str:
+    """What a row says; where the sides differ, what each does."""
+    told = []
+    for name, value in row.items():
+        other = row.get(f"{name}_right")
+        if name == "kind" or (name.endswith("_right") and name.removesuffix("_right") in row):
+            continue
+        plain = _plain(name.removesuffix("_right"), value)
+        same = other is None or other == value
+        told.append(f"{name} {plain}" if same else f"{name} {plain} {sides[0]}, {_plain(name, str(other))} {sides[1]}")
+    return ", ".join(told)
 
 
 def _plain(name: str, value: str) -> str:

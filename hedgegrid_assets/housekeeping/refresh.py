@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Set
 from datetime import date, timedelta
 from itertools import groupby
-from typing import Any, Final
+from typing import Any, Final, override
 
 import msgspec
 import polars as pl
@@ -12,6 +12,7 @@ from msgspec import Struct, field
 from hedgegrid_assets.config.origin import Origin
 from hedgegrid_assets.errors import UsageError
 from hedgegrid_assets.inspect.diff import Difference, compare
+from hedgegrid_assets.model import InstrumentDay
 from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.pipeline.fetch import has_months
 from hedgegrid_assets.pipeline.request import Request
@@ -19,6 +20,7 @@ from hedgegrid_assets.pipeline.run import run
 from hedgegrid_assets.pipeline.summary import DaySummary
 from hedgegrid_assets.stages import raw as raw_stage
 from hedgegrid_assets.stages.raw import Manifest, RawKey, Received, raw_days
+from hedgegrid_assets.stages.verdict import read_verdict
 from hedgegrid_assets.store import Places, write_document
 from hedgegrid_assets.tables import TABLES
 
@@ -45,6 +47,27 @@ class Replaced(Struct, frozen=True):
         }
 
 
+class Moved(Struct, frozen=True):
+    """A day whose status is another one than before; None: it has no verdict."""
+
+    instrument_id: str
+    table: str
+    date: date
+    before: str | None
+    after: str | None
+
+    @override
+    def __str__(self) -> str:
+        return (
+            f"{self.instrument_id} {self.table} {self.date}: was {self.before or 'not there'}, "
+            f"is {self.after or 'not there'}"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """For ``--json``."""
+        return msgspec.structs.asdict(self) | {"date": str(self.date)}
+
+
 class Refreshed(Struct, frozen=True):
     """What a look at the published files has found, and what became of it."""
 
@@ -52,6 +75,12 @@ class Refreshed(Struct, frozen=True):
     replaced: tuple[Replaced, ...] = ()
     made: tuple[DaySummary, ...] = ()
     differences: tuple[Difference, ...] = ()
+    moved: tuple[Moved, ...] = ()
+
+    @property
+    def is_same(self) -> bool:
+        """No row and no status of the days that were made again is another one than before."""
+        return not self.moved and all(one.is_same for one in self.differences)
 
     @property
     def ok(self) -> bool:
@@ -65,6 +94,7 @@ class Refreshed(Struct, frozen=True):
             "replaced": [one.to_dict() for one in self.replaced],
             "days": [day.to_dict() for day in self.made],
             "differences": [one.to_dict() for one in self.differences],
+            "statuses": [one.to_dict() for one in self.moved],
             "ok": self.ok,
         }
 
@@ -82,11 +112,14 @@ def refresh(feed: Origin, places: Places, progress: Progress, *, remake: bool = 
         return Refreshed(len(files), replaced)
     keys = sorted({key for one in again for key in one.days}, key=lambda key: (key.symbol, key.channel, key.day))
     before = {key: _frames(context, key) for key in keys}
+    statuses = dict(_statuses(context, keys))
     _forget(context, again, keys)
     of_month = {key for one in again if len(one.days) > 1 for key in one.days}
     made = tuple(day for row in _in_a_row(keys) for day in _made(context, row, of_month, progress))
     found = tuple(difference for key in keys for difference in _compared(context, key, before[key]))
-    return Refreshed(len(files), replaced, made, found)
+    after = dict(_statuses(context, keys))
+    moved = tuple(Moved(*day, was, after[day]) for day, was in statuses.items() if was != after[day])
+    return Refreshed(len(files), replaced, made, found, moved)
 
 
 def forget_replaced(context: FeedContext, since: date, progress: Progress) -> Refreshed:
@@ -201,6 +234,15 @@ def _frames(context: FeedContext, key: RawKey) -> dict[str, pl.DataFrame | None]
     made = context.feed.instrument_id(key.symbol)
     paths = {name: context.places.frame(made, folder, key.day) for name, folder in _tables(context, key)}
     return {name: pl.read_parquet(path.local()) if path.exists() else None for name, path in paths.items()}
+
+
+def _statuses(context: FeedContext, keys: list[RawKey]) -> Iterator[tuple[tuple[str, str, date], str | None]]:
+    """(InstrumentId, table, day) -> the status that its verdict gives it; None: there is no verdict."""
+    for key in keys:
+        made = context.feed.instrument_id(key.symbol)
+        for name, _ in _tables(context, key):
+            verdict = read_verdict(context.places, TABLES[name], InstrumentDay(made, key.day))
+            yield (made, name, key.day), None if verdict is None else str(verdict.status)
 
 
 def _compared(context: FeedContext, key: RawKey, before: Mapping[str, pl.DataFrame | None]) -> Iterator[Difference]:

@@ -1,20 +1,27 @@
 """Two states of one day, or two sources of it, row by row: what only one of them has, what differs, what is shifted."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import polars as pl
 from msgspec import Struct, field
 
 from hedgegrid_assets.errors import DataError
-from hedgegrid_assets.model import Table
+from hedgegrid_assets.model import InstrumentDay, Table
+from hedgegrid_assets.stages.verdict import read_verdict
 from hedgegrid_assets.store import Places, StorePath, list_days
 from hedgegrid_assets.tables import TABLES
 
 _EXACT: Final = pl.Decimal(38, 16)
 _SHOWN: Final = 10
+"""Rows of each kind."""
+_WITHOUT_IDS: Final = ("time", "content")
+_STEP: Final = re.compile(r"-([0-9]+[smhd])$")
+"""Of a series that has a row at each step of time, as candles."""
 _NUMBER: Final = r"^[0-9]{1,18}$"
 
 
@@ -27,7 +34,9 @@ class Difference(Struct, frozen=True):
         shifted: Rows that are the same but for their time.
         changed: Rows of one id (or time) whose values differ.
         only_left: Rows that the right side does not have; ``only_right`` the other way.
-        first: Some of the rows that are not equal, ``kind`` first.
+        first: Some of the rows that are not equal, of each kind the first, ``kind`` first. Of a row that both sides have, what
+            the right one says is named ``..._right``.
+        note: Why the two cannot be equal, where what they are made of says so.
     """
 
     instrument_id: str
@@ -42,6 +51,7 @@ class Difference(Struct, frozen=True):
     only_left: int = 0
     only_right: int = 0
     first: Sequence[Mapping[str, str]] = field(default_factory=tuple)
+    note: str = ""
 
     @property
     def is_same(self) -> bool:
@@ -76,7 +86,7 @@ def differences(
     for name, folder, day in wanted:
         table = next(one for one in TABLES.values() if one.folder == folder)
         frames = [_frame(each.frame(name, folder, day)) for each in places]
-        yield compare(name, table, day, *frames)
+        yield _noted(compare(name, table, day, *frames), places, table)
 
 
 def compare(
@@ -107,6 +117,23 @@ def _days(places: Places) -> Iterator[tuple[str, str, date]]:
         for folder in places.catalog.glob(f"*/{table.folder}.parquet"):
             for day in list_days(folder, ".parquet"):
                 yield folder.parent.name, table.folder, day
+
+
+def _noted(found: Difference, places: Sequence[Places], table: Table) -> Difference:
+    """The same, with a note where rows had to be matched by their time, and the sides are made of different things."""
+    if found.is_same or found.matched_by not in _WITHOUT_IDS:
+        return found
+    verdicts = [read_verdict(each, table, InstrumentDay(found.instrument_id, found.date)) for each in places]
+    left, right = (None if verdict is None else verdict.series for verdict in verdicts)
+    if left is None or right is None or left == right:
+        return found
+    steps = [_STEP.search(series) for series in (left, right)]
+    why = (
+        "other streams, whose rows need not have the same times"
+        if steps[0] == steps[1] or all(steps)
+        else f"a row each {next(step[1] for step in steps if step)} against every update: rows of one moment alone can be equal"
+    )
+    return msgspec.structs.replace(found, note=f"left is made of {left}, right of {right}: {why}")
 
 
 def _frame(path: StorePath) -> pl.DataFrame | None:
@@ -219,12 +246,9 @@ def _by_members(made: Difference, table: Table, left: pl.DataFrame, right: pl.Da
 
 def _told(made: Difference, kinds: pl.DataFrame, matched_by: str) -> Difference:
     counts = dict(kinds["kind"].value_counts().iter_rows())
-    shown = kinds.filter(pl.col("kind") != "equal").head(_SHOWN).drop("number", "here", "here_right", strict=False)
-    rows = [
-        {"kind": str(row["kind"])}
-        | {name: str(value) for name, value in row.items() if name != "kind" and value is not None}
-        for row in shown.iter_rows(named=True)
-    ]
+    differing = kinds.filter(pl.col("kind") != "equal").drop("number", "here", "here_right", strict=False)
+    shown = differing.group_by("kind", maintain_order=True).head(_SHOWN)
+    rows = [_of_its_side(row) for row in shown.iter_rows(named=True)]
     return Difference(
         made.instrument_id,
         made.table,
@@ -235,3 +259,11 @@ def _told(made: Difference, kinds: pl.DataFrame, matched_by: str) -> Difference:
         *(counts.get(kind, 0) for kind in ("equal", "shifted", "changed", "only left", "only right")),
         first=tuple(rows),
     )
+
+
+def _of_its_side(row: Mapping[str, Any]) -> dict[str, str]:
+    """A row as text, ``kind`` first; of one that the right side alone has, by the names that it has there."""
+    said = {name: str(value) for name, value in row.items() if name != "kind" and value is not None}
+    if row["kind"] == "only right":
+        said = {name.removesuffix("_right"): value for name, value in said.items()}
+    return {"kind": str(row["kind"])} | said

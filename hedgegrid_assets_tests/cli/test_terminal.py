@@ -91,7 +91,7 @@ def test_rejects_of_a_catalog_are_counted_as_its_gaps_are_listed(
     places = [str(tmp_path / "catalog"), "--data", str(tmp_path / "data")]
     told = []
     capsys.readouterr()
-    for more in ([], ["--json"], ["--csv"]):
+    for more in ((), ("--json",), ("--csv",)):
         for command in (["rejects"], ["rejects", "summary"]):
             assert run([*command, *places, *more]) == 0
             told.append(capsys.readouterr().out)

@@ -45,9 +45,9 @@ def feed(server: Standin, tmp_path: Path) -> list[str]:
     return ["--feeds", str(path), "--data", str(tmp_path / "data")]
 
 
-def looked(feed: list[str], capsys: pytest.CaptureFixture[str], *more: str) -> dict[str, Any]:
+def looked(feed: list[str], capsys: pytest.CaptureFixture[str], *more: str, code: int = 0) -> dict[str, Any]:
     capsys.readouterr()
-    assert run(["refresh", "free", "--json", *feed, *more]) == 0
+    assert run(["refresh", "free", "--json", *feed, *more]) == code
     told: dict[str, Any] = json.loads(capsys.readouterr().out)
     return told
 
@@ -68,11 +68,23 @@ def test_a_replaced_file_is_fetched_again_and_its_changes_are_said(
     told = looked(feed, capsys, "--dry-run")
     assert [one["url"] for one in told["replaced"]] == [server.endpoint + aggregates()]
     assert told["days"] == []
-    told = looked(feed, capsys)
+    told = looked(feed, capsys, code=1)
     (changed,) = told["differences"]
     assert (changed["date"], changed["only_left"], changed["changed"], changed["only_right"]) == ("2024-01-02", 2, 1, 0)
     assert [(day["date"], day["rows"]["out"]) for day in told["days"]] == [("2024-01-02", 598)]
     assert looked(feed, capsys)["replaced"] == []
+
+
+def test_a_day_that_was_complete_and_is_not_any_more_is_told_with_rows_before_and_after(
+    feed: list[str], server: Standin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.change(aggregates(), lambda rows: rows[:200] + rows[400:])
+    capsys.readouterr()
+    assert run(["refresh", "free", *feed]) == 1
+    out = capsys.readouterr().out
+    assert "only before" in out
+    assert "left" not in out
+    assert "BTCUSDT-PERP.BINANCE trade_tick 2024-01-02: was complete, is degraded" in out
 
 
 def test_days_of_a_replaced_month_are_made_from_that_month(
@@ -83,7 +95,7 @@ def test_days_of_a_replaced_month_are_made_from_that_month(
     month = month_of("aggTrades")
     server.change(month, lambda rows: [rows[0], rows[1].replace(",", ",9", 1), *rows[2:]])
     server.log.clear()
-    told = looked(feed, capsys)
+    told = looked(feed, capsys, code=1)
     assert [(one["url"], len(one["days"])) for one in told["replaced"]] == [(server.endpoint + month, 3)]
     changes = [(each["date"], each["changed"], each["equal"]) for each in told["differences"]]
     assert changes == [("2024-01-01", 1, 599), ("2024-01-02", 0, 600), ("2024-01-03", 0, 600)]

@@ -1,13 +1,16 @@
 """Two sources of one day, or two states of it: every row that differs is counted as what it is."""
 
 import json
+import re
 from datetime import timedelta
+from itertools import groupby
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from hedgegrid_assets.cli import run
+from hedgegrid_assets.cli.diff import show_differences
 from hedgegrid_assets.inspect.diff import compare
 from hedgegrid_assets.sources.client import limits
 from hedgegrid_assets.tables import TABLES
@@ -91,6 +94,54 @@ def test_the_command_compares_two_catalogs(server: Standin, tmp_path: Path, caps
     assert by_table["trade_tick"]["only_left"] == 2
     assert [row["kind"] for row in by_table["trade_tick"]["first"]] == ["only left"] * 2
     assert by_table["mark_price_update"]["same"]
+
+
+def test_rows_of_both_sides_are_shown_and_what_each_says_of_those_that_differ(
+    day: pl.DataFrame, capsys: pytest.CaptureFixture[str]
+) -> None:
+    number = pl.int_range(pl.len())
+    doubled = pl.when(number == 9).then(pl.col("size") * 2).otherwise("size").cast(day.schema["size"])
+    found = compare("BTCUSDT-PERP.BINANCE", TRADES, DAY, day.tail(-8), day.with_columns(size=doubled).head(-20))
+    assert [kind for kind, _ in groupby(row["kind"] for row in found.first)] == ["changed", "only left", "only right"]
+    assert all("price" in row for row in found.first)
+    show_differences([found])
+    shown = capsys.readouterr().out
+    for kind, rows in {"only left": 3, "only right": 3, "changed": 1}.items():
+        assert shown.count(f"{DAY} {kind}: ") == rows
+    assert re.search(r"changed: .*size [0-9.]+ left, [0-9.]+ right", shown)
+
+
+def test_candles_and_updates_of_a_stream_are_told_as_what_they_are(
+    server: Standin, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    assert convert(tmp_path / "a", server, "--data-types", "mark", "-q") == 0
+    stream = tmp_path / "b/marks.jsonl"
+    noon = 1_704_196_800_000
+    message = '{{"e":"markPriceUpdate","E":{0},"s":"BTCUSDT","p":"42000.10000000","i":"42000.1","P":"0","r":"0.0001","T":{0}}}\n'
+    stream.write_text("".join(message.format(noon + 1_000 * second) for second in range(100)))
+    words = ["--source", "websocket", "--symbol", "BTCUSDT", "--data-types", "mark", "--input", str(stream)]
+    assert (
+        run(
+            [
+                "replay-to-parquet",
+                *words,
+                "--data",
+                str(tmp_path / "b/data"),
+                "--output",
+                str(tmp_path / "b/catalog"),
+                "-q",
+            ]
+        )
+        == 0
+    )
+    assert run(["diff", str(tmp_path / "a/catalog"), str(tmp_path / "b/catalog")]) == 1
+    told = " ".join(capsys.readouterr().out.split())
+    assert (
+        "left is made of binance-archive/markPriceKlines-1m, right of binance/markPrice: a row each 1m against every update"
+        in told
+    )
 
 
 @pytest.mark.slow
