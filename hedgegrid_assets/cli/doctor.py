@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
+from msgspec import to_builtins
 
 from hedgegrid_assets.cli.output import (
     Data,
@@ -25,6 +26,7 @@ from hedgegrid_assets.cli.output import (
 from hedgegrid_assets.config.paths import data_path
 from hedgegrid_assets.errors import NoSuchCatalog
 from hedgegrid_assets.timestamps import parse_day
+from hedgegrid_assets.wording import counted
 
 if TYPE_CHECKING:
     from hedgegrid_assets.housekeeping.doctor import Examined
@@ -134,10 +136,10 @@ def _online(root: Path, endpoint: str, day: date | None, *, as_json: bool, quiet
         for each in check_online(root / "cache" / ".tmp", endpoint.rstrip("/"), day):
             tick(f"{each.exchange} {each.files}", 0)
             found.append(each)
+    found.sort(key=lambda each: each.exchange)  # they come as they are found; those of one in order
     bad = [each for each in found if each.why]
     if as_json:
-        rows = [{"exchange": each.exchange, "files": each.files, "url": each.url, "why": each.why} for each in found]
-        print_json({"ok": not bad, "checked": rows})
+        print_json({"ok": not bad, "checked": [to_builtins(each) for each in found]})
     elif not quiet or bad:
         _show_online(found, bad)
     return 1 if bad else 0
@@ -146,9 +148,20 @@ def _online(root: Path, endpoint: str, day: date | None, *, as_json: bool, quiet
 def _show_online(found: "Sequence[Checked]", bad: "Sequence[Checked]") -> None:
     out = console()
     for each in found:
+        if not each.answered:
+            continue
         style = "bold red" if each.why else "green"
         out.print(f"{'differs' if each.why else 'ok':8} {each.exchange:16} {each.files}", style=style, markup=False)
         if each.why:
             out.print(f"    {each.url}", markup=False)
             _tell(each.why)
-    out.print(f"{len(found):,} answers looked at: {'all as expected' if not bad else f'{len(bad):,} differ'}")
+    silent = Counter((each.exchange, each.why) for each in found if not each.answered)
+    for (exchange, why), count in silent.items():
+        out.print(f"{'silent':8} {exchange:16} {counted(count, 'file')}", style="bold red", markup=False)
+        _tell(why)
+    looked, differ = len(found) - silent.total(), len(bad) - silent.total()
+    if looked:
+        out.print(f"{looked:,} answers looked at: {f'{differ:,} differ' if differ else 'all as expected'}")
+    if silent:
+        out.print(f"{counted(silent.total(), 'file')} not asked for, as nobody answers there")
+        _tell("hint: check the network (and a proxy, if there is one), then run again")

@@ -45,7 +45,7 @@ HedgegridError
     ├── StoreUnreachable a bucket that is not there, or not for us
     └── RemoteFault      a provider's answer, or none
         ├── ArchiveFileDamaged, ArchiveFileForeign, ArchiveFileUnproven
-        ├── KeyRequired
+        ├── KeyRequired, ProviderUnreachable
         ├── RateLimited
         └── WebPageReceived
 """
@@ -141,6 +141,7 @@ from hedgegrid_assets.errors.remote import (
     ArchiveFileForeign,
     ArchiveFileUnproven,
     KeyRequired,
+    ProviderUnreachable,
     RateLimited,
     RemoteFault,
     WebPageReceived,
@@ -209,6 +210,7 @@ __all__ = [
     "OtherKind",
     "PrecisionTooFine",
     "PrecisionUnknown",
+    "ProviderUnreachable",
     "RateLimited",
     "RawDamaged",
     "ReaderMissing",

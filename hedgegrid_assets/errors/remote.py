@@ -18,6 +18,21 @@ class RemoteFault(EnvironmentFault):
         self.transient = transient
 
 
+class ProviderUnreachable(RemoteFault):
+    """Nobody answers there. ``why``: what the last attempt has found, in words."""
+
+    code = "unreachable"
+
+    def __init__(self, what: str, why: str, attempts: int) -> None:
+        super().__init__(
+            what,
+            f"{attempts} attempts failed, the last one with: {why}" if attempts > 1 else why,
+            hint="check the network (and a proxy, if there is one); then run again: what is fetched already is kept",
+            transient=True,
+        )
+        self.why = why
+
+
 class WebPageReceived(RemoteFault):
     """A page for people came in the place of data: of a proxy, of a network that wants a sign-in, of a provider at rest."""
 

@@ -2,9 +2,10 @@
 
 import json
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from hedgegrid_assets.cli import run
-from hedgegrid_assets.sources.client import limits
+from hedgegrid_assets.cli.doctor import _show_online
+from hedgegrid_assets.sources.archive.checking import Checked, check, usual_day
+from hedgegrid_assets.sources.client import limits, transfers
 from hedgegrid_assets.stages.catalog import files, moves
 from hedgegrid_assets.store import set_aside, stored, write_document
 from hedgegrid_assets.timestamps import day_start, nautilus_file_name
@@ -380,15 +383,41 @@ def test_each_archive_and_a_free_day_are_asked_and_nothing_is_kept(
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
-def test_what_does_not_answer_as_expected_is_told(
+def test_without_a_network_each_host_is_asked_once_and_told_with_its_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TARDIS_DATASETS_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setenv("TARDIS_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr(transfers, "_answered", set())
+    monkeypatch.setattr(transfers, "_unreachable", {})
+    words = ["doctor", "--online", "--endpoint", "http://127.0.0.1:9", "--data", str(tmp_path)]
+    started = time.monotonic()
+    assert run(words) == 1
+    assert time.monotonic() - started < limits.in_force.longest_wait, "nothing is waited for"
+    told = capsys.readouterr().out
+    assert "silent   okex-swap        4 files" in told
+    assert "silent   tardis binance-futures 1 file" in told
+    assert "no connection to 127.0.0.1:9 (Connection refused)" in told
+    assert "differs" not in told
+    assert run([*words, "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert all(row["why"] and not row["answered"] for row in found["checked"])
+
+
+def test_what_does_not_answer_as_expected_is_told_beside_what_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(limits, "in_force", archive_cases.QUICK)
-    monkeypatch.setenv("TARDIS_DATASETS_ENDPOINT", "http://127.0.0.1:9")
-    monkeypatch.setenv("TARDIS_ENDPOINT", "http://127.0.0.1:9")
-    assert run(["doctor", "--online", "--endpoint", "http://127.0.0.1:9", "--data", str(tmp_path)]) == 1
-    out = capsys.readouterr().out
-    assert "differs  tardis binance-futures trades 2019-12-01" in out
+    server = archive_cases.fresh_standin()
+    day = usual_day(datetime.now(UTC).date())
+    server.library.gone.add(f"/trading/BTCUSDT/BTCUSDT{day}.csv.gz")
+    found = [*check(["bybit"], day, server.endpoint, tmp_path), Checked("okex", "trade", "", "silence", answered=False)]
+    _show_online(found, [each for each in found if each.why])
+    told = capsys.readouterr().out
+    assert "differs  bybit            trade\n" in told
+    assert "the file is not there" in told
+    assert "2 answers looked at: 1 differ" in told
+    assert "1 file not asked for" in told
 
 
 @pytest.mark.network

@@ -28,6 +28,10 @@ class Broken(Exception):
         self.fault, self.more = fault, more
 
 
+class Unreachable(Broken):
+    """Nobody answers at an address."""
+
+
 class Damaged(Broken):
     """A transfer that ended, and gave something else than was asked for: it will often do so again."""
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 import sys
 import time
 import zlib
@@ -20,13 +21,21 @@ from anyio import to_thread
 from stamina.instrumentation import get_on_retry_hooks, set_on_retry_hooks
 from yarl import URL
 
-from hedgegrid_assets.errors import EnvironmentFault, KeyRequired, RateLimited, RemoteFault, WebPageReceived
+from hedgegrid_assets.errors import (
+    EnvironmentFault,
+    KeyRequired,
+    ProviderUnreachable,
+    RateLimited,
+    RemoteFault,
+    WebPageReceived,
+)
 from hedgegrid_assets.sources.client import limits
 from hedgegrid_assets.sources.client.answers import (
     Answered,
     Broken,
     CutOff,
     Damaged,
+    Unreachable,
     WebPage,
     in_words,
     refuse_web_page,
@@ -35,6 +44,7 @@ from hedgegrid_assets.sources.client.answers import (
 from hedgegrid_assets.sources.client.pauses import left, pause
 from hedgegrid_assets.sources.client.provider import Provider
 from hedgegrid_assets.sources.client.received import RECEIVED
+from hedgegrid_assets.wording import counted
 
 _log: Final = logging.getLogger(__name__)
 _GLANCE: Final = 1 << 16
@@ -228,7 +238,7 @@ async def _once[T](transfer: Callable[[], Awaitable[T]], provider: Provider) -> 
     except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
         if provider.name not in _answered:
             _unreachable.setdefault(provider.name, time.monotonic())
-        raise Broken(str(error) or "no connection within the limits") from error
+        raise Unreachable(_unconnected(error)) from error
     except (aiohttp.ClientError, TimeoutError) as error:
         raise Broken(str(error) or f"no answer within the limits ({type(error).__name__})") from error
     except Answered:
@@ -238,10 +248,21 @@ async def _once[T](transfer: Callable[[], Awaitable[T]], provider: Provider) -> 
     return found
 
 
+def _unconnected(error: aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError) -> str:
+    """Why there is no connection, in words."""
+    if isinstance(error, aiohttp.ClientConnectorError) and not isinstance(error, aiohttp.ClientSSLError):
+        number = error.os_error.errno
+        why = os.strerror(number) if number and number > 0 else error.strerror
+        return f"no connection to {error.host}:{error.port} ({why})"
+    return str(error) or "no connection within the limits"
+
+
 def _broken(error: Broken, attempts: int, what: str) -> RemoteFault:
     """A transfer that has not worked, the last time by ``error``."""
     if isinstance(error, WebPage):
         return WebPageReceived(what, error.url, error.words)
+    if isinstance(error, Unreachable):
+        return ProviderUnreachable(what, str(error), attempts)
     return RemoteFault(
         what,
         f"{attempts} attempts failed, the last one with: {error}" if attempts > 1 else str(error),
@@ -258,7 +279,7 @@ def _has_answered(provider: Provider) -> None:
 def _given_up(provider: Provider) -> bool:
     """Nobody has ever answered, for so long that it is enough to ask once; an outage later on is waited for."""
     since = _unreachable.get(provider.name)
-    return since is not None and time.monotonic() - since > limits.in_force.first_answer
+    return since is not None and time.monotonic() - since >= limits.in_force.first_answer
 
 
 def _again(error: Exception, failed: Counter[type], what: str, provider: Provider) -> bool | float:
@@ -269,7 +290,7 @@ def _again(error: Exception, failed: Counter[type], what: str, provider: Provide
             return False
         if error.retry_after is not None:
             return _as_asked(error, error.retry_after, what, provider)
-    elif not isinstance(error, Broken):
+    elif not isinstance(error, Broken) or _given_up(provider):
         return False
     elif error.more is not None:
         if failed[type(error)] > error.more:
@@ -284,7 +305,7 @@ def _patience() -> str:
     """How long a transfer is tried again."""
     now = limits.in_force
     waits = [min(now.first_wait * 2**number, now.longest_wait) for number in range(now.attempts - 1)]
-    return f"trying again {len(waits)} times, for {sum(waits):.0f} s or more"
+    return f"trying again {counted(len(waits), 'time')}, for {sum(waits):.0f} s or more"
 
 
 def _tell(text: str, provider: Provider) -> None:

@@ -16,7 +16,7 @@ from hedgegrid_assets_tests.archive_cases import QUICK, fresh_standin
 def test_a_row_is_as_its_server_answers(exchange: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "in_force", QUICK)
     server = fresh_standin()
-    found = list(check(exchange, date(2024, 1, 2), server.endpoint, tmp_path))
+    found = list(check([exchange], date(2024, 1, 2), server.endpoint, tmp_path))
     assert [one for one in found if one.why] == []
     assert len(found) == 2 * len(ARCHIVES[exchange].files)
 
@@ -25,7 +25,7 @@ def test_a_row_that_is_wrong_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(limits, "in_force", QUICK)
     server = fresh_standin()
     server.library.gone.add("/trading/BTCUSDT/BTCUSDT2024-01-02.csv.gz")
-    found = {one.files: one.why for one in check("bybit", date(2024, 1, 2), server.endpoint, tmp_path)}
+    found = {one.files: one.why for one in check(["bybit"], date(2024, 1, 2), server.endpoint, tmp_path)}
     assert found == {"trade": "the file is not there", "trade (a miss)": ""}
 
 
@@ -33,7 +33,7 @@ def test_a_row_that_is_wrong_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("exchange", ARCHIVES)
 def test_a_row_is_as_the_real_server_answers(exchange: str, tmp_path: Path) -> None:
     day = usual_day(datetime.now(UTC).date())
-    assert [one for one in check(exchange, day, "", tmp_path) if one.why] == []
+    assert [one for one in check([exchange], day, "", tmp_path) if one.why] == []
 
 
 @pytest.mark.parametrize("exchange", ARCHIVES)

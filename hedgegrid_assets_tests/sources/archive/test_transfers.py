@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -388,17 +388,17 @@ def test_without_a_network_days_are_soon_given_up_and_told_once(
     server: Standin, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "in_force", replace(QUICK, first_wait=0.5, longest_wait=0.5, first_answer=0.5))
-    asked: list[bool] = []
-    given_up = transfers._given_up
+    attempts: dict[Any, int] = {}
+    once = transfers._once
 
-    def listened(provider: Provider) -> bool:
-        asked.append(given_up(provider))
-        return asked[-1]
+    async def counted(transfer: Callable[[], Awaitable[Any]], provider: Provider) -> Any:
+        attempts[transfer] = attempts.get(transfer, 0) + 1
+        return await once(transfer, provider)
 
-    monkeypatch.setattr(transfers, "_given_up", listened)
+    monkeypatch.setattr(transfers, "_once", counted)
     assert trades(tmp_path, server, end="2024-01-22", endpoint=NOWHERE) == 1
-    assert asked[:4] == [False] * 4
-    assert asked[8:] == [True] * 12
+    assert list(attempts.values())[:4] == [2] * 4, "until it is clear that nobody is there"
+    assert list(attempts.values())[8:] == [1] * 12
     assert len(retries_told(caplog)) == 1
     assert trades(tmp_path, server) == 0, "it is asked again as soon as there is somebody"
     assert transfers._unreachable == {}
