@@ -75,10 +75,10 @@ class OtherFormat(FileRefused):
 
     code = "format"
 
-    def __init__(self, path: Path, kind: str) -> None:
+    def __init__(self, path: Path, kind: str, way_out: str = "unpack or convert it") -> None:
         super().__init__(
             f"{path} is {kind}: expected lines of text, plain or in gzip, zstd, bzip2 or zip",
-            hint="unpack or convert it; nothing was published from it",
+            hint=f"{way_out}; nothing was published from it",
             details={"path": str(path), "kind": kind},
         )
 

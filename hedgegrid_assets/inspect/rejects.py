@@ -31,7 +31,7 @@ MEANINGS: Final = {
     "other_symbol": "of another symbol than the file was asked for",
     "unknown_time": "no time that could place it",
     "time_rounded": "a time without the digits that its unit needs, as spreadsheets write it (1.70407E+12)",
-    "bad_decimal": "a number that cannot be held exactly",
+    "bad_decimal": "no decimal number (such as abc, 1,5 or nan), or one of more than 16 decimals or beyond Nautilus' largest",
     "too_fine": "far finer than the instrument, and as long as a binary float written out",
     "zero_price": "a price of zero is no price",
     "zero_size": "a size of zero is no trade",

@@ -1,6 +1,7 @@
 """What a run takes of the landing files: one kind of each table, one market, the days asked for."""
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -10,7 +11,7 @@ from hedgegrid_assets.pipeline.days import refuse_other_market
 from hedgegrid_assets.pipeline.feed_context import KINDS, FeedContext
 from hedgegrid_assets.pipeline.landing import held_instead, landing_files
 from hedgegrid_assets.pipeline.request import Request
-from hedgegrid_assets.stages.raw import ImportReport, RawKey, raw_day
+from hedgegrid_assets.stages.raw import HEADER, ImportReport, RawKey, raw_day
 from hedgegrid_assets.tables.bar import BARS
 from hedgegrid_assets.tables.index_price_update import INDEX_PRICE_UPDATE
 from hedgegrid_assets.tables.trade_tick import TRADE_TICK
@@ -160,8 +161,18 @@ def wanted_keys(context: FeedContext, asked: Request, report: ImportReport) -> t
             errors.append(OtherKind(wanted, looked_in, held.taken, held.kind, held.lines, held.setting, where))
             continue
         mine = [key for key in in_files if key.symbol == symbol] if keys else in_files
-        errors.append(NoDataFetched(wanted, looked_in, _found(report, mine, files)))
+        is_empty = bool(files) and not report.lines and not report.damaged
+        hint = _WRITE_AGAIN if is_empty else ""
+        found = _empty(len(files)) if is_empty else _found(report, mine, files)
+        errors.append(NoDataFetched(wanted, looked_in, found, hint=hint))
     return keys, errors
+
+
+_WRITE_AGAIN: Final = "write or download it again: there is no line in it"
+
+
+def _empty(files: int) -> str:
+    return "an empty file" if files == 1 else f"{files:,} empty files"
 
 
 def _found(report: ImportReport, keys: Sequence[RawKey], files: Sequence[str]) -> str:
@@ -175,6 +186,8 @@ def _found(report: ImportReport, keys: Sequence[RawKey], files: Sequence[str]) -
     return (
         f"other symbols: {others}"
         if others
+        else "a header, and no row below it"
+        if report.by_stream.keys() == {HEADER}
         else f"streams {dict(report.by_stream.most_common(8))}{_examples(report)}"
         if report.by_stream
         else "none of its messages"

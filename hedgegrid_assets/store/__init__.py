@@ -1,7 +1,7 @@
 """Where everything lies and how bytes get in and out: the one door of all modules to catalogs and raw data."""
 
 from hedgegrid_assets.store.blocks import LONGEST_LINE, Block, BlockReader
-from hedgegrid_assets.store.codecs import GZIP_MAGIC, content_crc, gunzip, gunzip_error, gunzipped
+from hedgegrid_assets.store.codecs import GZIP_MAGIC, PACKERS, content_crc, gunzip, gunzip_error, gunzipped
 from hedgegrid_assets.store.columns import to_arrow
 from hedgegrid_assets.store.disk import (
     RealPaths,
@@ -68,6 +68,7 @@ __all__ = [
     "GZIP_MAGIC",
     "LONGEST_LINE",
     "MADE_ANEW",
+    "PACKERS",
     "SET_ASIDE",
     "AnyFile",
     "BackgroundWriter",

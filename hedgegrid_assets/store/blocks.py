@@ -30,7 +30,7 @@ class BlockReader:
 
     A stream that ends too early gives the lines that it holds, and ``truncated`` is set; a stream that is not what
     it says (bad checksum, junk behind the end) raises RawDamaged. After the last block ``sha256`` and ``bytes``
-    of the file as stored and ``lines`` are known.
+    of the file as stored and ``lines`` are known; ``packed``: what it is packed with, from its first block on.
     """
 
     def __init__(self, path: AnyFile, block_bytes: int | None = None, *, quoted: bool = False) -> None:
@@ -40,6 +40,7 @@ class BlockReader:
         self.bytes = 0
         self.lines = 0
         self.truncated = False
+        self.packed: str | None = None
         self.encoding: str | None = None
         self._block_bytes = block_bytes or BLOCK_BYTES
 
@@ -65,6 +66,7 @@ class BlockReader:
     def _chunks(self, file: IO[bytes], digest: "hashlib._Hash") -> Iterator[bytes]:
         head = file.read(_READ_BYTES)
         kind = next((name for magic, name in MAGIC.items() if head.startswith(magic)), None)
+        self.packed = kind
         if kind == "zip":
             yield from self._unzip(file, digest)
             return

@@ -23,6 +23,8 @@ MAGIC: Final = {
     b"PK\x03\x04": "zip",
     b"PK\x05\x06": "zip",
 }
+PACKERS: Final = {".gz": "gzip", ".zst": "zstd", ".bz2": "bzip2", ".zip": "zip"}
+"""End of a name -> what it says that the file is packed with."""
 _KEPT: Final = "hedgegrid.kept"
 """What is done with bytes that an encoding cannot read."""
 

@@ -40,6 +40,16 @@ class Member(Struct, frozen=True):
             return self._data.read(_CHUNK)
 
 
+_EARLY: Final = "it ends in the middle"
+_NOTHING: Final = {
+    "empty file": "not even one file can be read from it",
+    "empty header": _EARLY,
+    "truncated header": _EARLY,
+    "unexpected end of data": _EARLY,
+}
+"""What tarfile says of an archive that is cut, in words that are true of it."""
+
+
 @contextmanager
 def _whole() -> Iterator[None]:
     """What cannot be read is told as what is wrong with the archive."""
@@ -48,7 +58,8 @@ def _whole() -> Iterator[None]:
     try:
         yield
     except (tarfile.TarError, EOFError, zstandard.ZstdError, UnicodeError) as error:
-        raise TarFault(f"{str(error) or type(error).__name__}: it is damaged, or cut") from error
+        said = _NOTHING.get(str(error), str(error)) or type(error).__name__
+        raise TarFault(f"{said}: it is damaged, or cut") from error
 
 
 class _Digested:
@@ -122,6 +133,8 @@ def tar_members(path: Path) -> Iterator[Member]:
     """
     with path.open("rb") as file:
         magic = file.read(len(_ZSTD_MAGIC))
+        if not magic:
+            raise TarFault("it is empty (0 bytes)")
         file.seek(0)
         yield from _members(_decompressed(file) if magic == _ZSTD_MAGIC else file)
 

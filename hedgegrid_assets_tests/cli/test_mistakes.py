@@ -1,7 +1,8 @@
 """Mistakes in a call are told together, each with its own way out, and a name that is unknown with the one that was meant."""
 
+import gzip
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,54 @@ def test_all_mistakes_of_a_call_are_told_on_a_line_each(home: Path, capsys: pyte
         assert words in each
     assert "hint: did you mean trades?" in err
     assert not list(home.glob("data"))
+
+
+HEAD = "time,price,amount,id\n"
+FILES: Mapping[str, tuple[str, bytes, str]] = {
+    "of no byte": ("a.csv", b"", "found an empty file"),
+    "packed, of no byte": ("a.csv.gz", b"", "found an empty file"),
+    "packed, of no line": ("a.csv.gz", gzip.compress(b""), "found an empty file"),
+    "of a header alone": ("a.csv", HEAD.encode(), "found a header, and no row below it"),
+    "that is no gzip": ("a.csv.gz", bytes(range(256)) * 8, "is no gzip, though its name says so"),
+    "that is no zip": ("a.zip", bytes(range(256)) * 8, "is no zip, though its name says so"),
+}
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_a_file_that_holds_nothing_is_told_as_such(file: str, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    name, content, told = FILES[file]
+    (home / name).write_bytes(content)
+    asked = [
+        "replay-to-parquet",
+        "--source",
+        "csv",
+        "--symbol",
+        "BTCUSDT",
+        "--market",
+        "usdm",
+        "--data-types",
+        "trades",
+    ]
+    assert run([*asked, "--input", name]) == 1
+    err = capsys.readouterr().err
+    assert told in err
+    assert "again" in err or "header" in err
+
+
+def test_text_without_a_packing_is_read_whatever_its_name_says(home: Path) -> None:
+    (home / "a.csv.gz").write_text(HEAD + "2024-01-01T00:00:00,42000,1,1\n")
+    asked = [
+        "replay-to-parquet",
+        "--source",
+        "csv",
+        "--symbol",
+        "BTCUSDT",
+        "--market",
+        "usdm",
+        "--data-types",
+        "trades",
+    ]
+    assert run([*asked, "--input", "a.csv.gz"]) == 0
 
 
 @pytest.mark.usefixtures("home")

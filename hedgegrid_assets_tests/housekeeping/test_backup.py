@@ -155,6 +155,10 @@ def cut(archive: Path) -> None:
     archive.write_bytes(archive.read_bytes()[: archive.stat().st_size // 2])
 
 
+def emptied(archive: Path) -> None:
+    archive.write_bytes(b"")
+
+
 def cut_in_a_file(archive: Path) -> None:
     """In the middle of the largest file, and of the compressed archive."""
     with tarfile.open(archive) as tar:
@@ -211,7 +215,8 @@ class Unsafe:
 
 REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
     "cut": (cut, "cut"),
-    "cut in a file": (cut_in_a_file, "damaged, or cut"),
+    "cut in a file": (cut_in_a_file, "it ends in the middle: it is damaged, or cut"),
+    "empty": (emptied, "it is empty (0 bytes)"),
     "cut while compressed": (cut_compressed, "cut"),
     "without its end": (without_its_end, "no hedgegrid-backup.json"),
     "other bytes": (other_bytes, "are not what was written, such as catalog/"),

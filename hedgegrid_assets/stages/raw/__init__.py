@@ -1,6 +1,6 @@
 """Stage 1: bytes as received become immutable daily raw files, each with a manifest and its line numbers."""
 
-from hedgegrid_assets.stages.raw.accounting import FileCounts, FileLines, files_to_blame, is_too_much
+from hedgegrid_assets.stages.raw.accounting import HEADER, FileCounts, FileLines, files_to_blame, is_too_much
 from hedgegrid_assets.stages.raw.days import (
     LINES_REMEDY,
     LINES_SCHEMA,
@@ -35,6 +35,7 @@ from hedgegrid_assets.stages.raw.pruned import Pruned, forget_pruned, note_prune
 from hedgegrid_assets.stages.raw.together import SMALL, Together
 
 __all__ = [
+    "HEADER",
     "LINES_REMEDY",
     "LINES_SCHEMA",
     "REJECT_SCHEMA",

@@ -31,6 +31,7 @@ from hedgegrid_assets.stages.raw.kept import Kept
 from hedgegrid_assets.stages.raw.manifest import FileOrigin, Unplaced
 from hedgegrid_assets.stages.raw.parts import Part
 from hedgegrid_assets.store import (
+    PACKERS,
     BackgroundWriter,
     BlockReader,
     Places,
@@ -63,8 +64,17 @@ _OTHER_FORMATS: Final = (
 """Offset and first bytes of what is often taken for a file of lines."""
 
 
+_LOOKED_AT: Final = 4_096
+_CONTROL: Final = bytes({*range(9), *range(14, 32)})
+"""Bytes that no text has, in whatever encoding of the venues: a tab, line ends and the like are none of them."""
 _READINGS: Final = 3
 """Of a file that changes while it is read."""
+
+
+def _is_binary(start: bytes) -> bool:
+    """No text: more than one byte in a hundred is a control character."""
+    looked = start[:_LOOKED_AT]
+    return len(looked) - len(looked.translate(None, _CONTROL)) > len(looked) // 100
 
 
 class Wanted(Struct, frozen=True):
@@ -257,6 +267,9 @@ class LandingPass:
         for offset, magic, kind in _OTHER_FORMATS:
             if start[offset : offset + len(magic)] == magic:
                 raise OtherFormat(self.landing.path, kind)
+        packer = PACKERS.get(self.landing.path.suffix.lower())
+        if packer is not None and self.reader.packed is None and _is_binary(start):
+            raise OtherFormat(self.landing.path, f"no {packer}, though its name says so", "download or pack it again")
 
     def _read_block(self, given: tuple[Block, Reader]) -> tuple[Block, Batch]:
         block, reader = given
