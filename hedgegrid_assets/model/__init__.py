@@ -13,6 +13,7 @@ from hedgegrid_assets.model.channels import (
     Undoes,
 )
 from hedgegrid_assets.model.days import (
+    NO_LOSS,
     Cause,
     DayContext,
     Gap,
@@ -70,6 +71,7 @@ __all__ = [
     "GENERATION",
     "GENERATIONS",
     "LOOKED_AT",
+    "NO_LOSS",
     "Cause",
     "Channel",
     "Column",

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import date
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -39,7 +39,10 @@ class Cause(StrEnum):
     @property
     def is_loss(self) -> bool:
         """Data are missing."""
-        return self not in {Cause.QUIET, Cause.EXCLUDED_ROWS}
+        return self not in NO_LOSS
+
+
+NO_LOSS: Final = (Cause.QUIET, Cause.EXCLUDED_ROWS)
 
 
 class Gap(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

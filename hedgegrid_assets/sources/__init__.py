@@ -1,6 +1,7 @@
 """What we receive: one module a provider, collected here."""
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from importlib import import_module
 from typing import Final, override
 
@@ -23,8 +24,7 @@ class _Sources(Mapping[str, Source]):
 
     @override
     def __getitem__(self, name: str) -> Source:
-        source: Source = import_module(f"{__name__}.{_MODULES[name]}").SOURCE
-        return source
+        return _held_by(_MODULES[name])
 
     @override
     def __contains__(self, name: object) -> bool:
@@ -37,6 +37,12 @@ class _Sources(Mapping[str, Source]):
     @override
     def __len__(self) -> int:
         return len(_MODULES)
+
+
+@cache
+def _held_by(module: str) -> Source:
+    source: Source = import_module(f"{__name__}.{module}").SOURCE
+    return source
 
 
 SOURCES: Final[Mapping[str, Source]] = _Sources()

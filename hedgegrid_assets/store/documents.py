@@ -98,8 +98,20 @@ def _checked[D: Document](data: bytes, of: type[D]) -> tuple[D, str | None]:
 
 _small: Final = lru_cache(maxsize=256)(_checked)
 """Those of a catalog are asked for several times a day, and have the same bytes nearly always."""
-_middling: Final = lru_cache(maxsize=4)(_checked)
-"""A day's own are asked for several times in a row."""
+_recent: Final[list[tuple[tuple[bytes, type[Document], Any], ...]]] = [()]
+_RECENT: Final = 4
+
+
+def _middling[D: Document](data: bytes, of: type[D]) -> tuple[D, str | None]:
+    """``_checked`` for those of which a day's own are asked for several times in a row: bytes are compared, as a hash of them takes longer."""
+    for held, kind, answer in _recent[0]:
+        if kind is of and held == data:
+            return answer
+    answer = _checked(data, of)
+    _recent[0] = ((data, of, answer), *_recent[0][: _RECENT - 1])
+    return answer
+
+
 _SMALL_BYTES: Final = 1 << 13
 _MIDDLING_BYTES: Final = 1 << 18
 

@@ -5,10 +5,11 @@ import filecmp
 import os
 import shutil
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from msgspec import Struct
 
@@ -16,6 +17,9 @@ from hedgegrid_assets.errors import NeedsDisk, StoreConflict
 from hedgegrid_assets.store.disk import make_folder, put_in_place, remove_tree, sync_folder
 from hedgegrid_assets.store.locks import lock_handle, locked_file
 from hedgegrid_assets.store.objects import Entry, Level, StorePath
+
+if TYPE_CHECKING:
+    from pyarrow import NativeFile
 
 _NOTHING: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG})
 
@@ -59,16 +63,22 @@ class LocalStore(Struct, frozen=True):
                 yield _entry(below + name, self.path(below + name).stat())
 
     def level(self, prefix: str) -> Level:
-        """One folder, without a look at its files."""
-        folders: list[str] = []
-        files: list[str] = []
+        """One folder, without a look at its files; what was seen of it holds until the disk says that it has changed."""
+        name = self._name(prefix)
         try:
-            with os.scandir(self._name(prefix)) as found:
-                for each in found:
-                    (folders if each.is_dir() else files).append(each.name)
+            status = os.stat(name)  # noqa: PTH116 - asked for each day, of folders that hold thousands
+            mark = (status.st_dev, status.st_ino, status.st_ctime_ns)
+            seen = _seen.get(name)
+            if seen is not None and seen.mark == mark:
+                return seen.level
+            level = _level(name)
         except (FileNotFoundError, NotADirectoryError):
             return Level([], [])
-        return Level(sorted(folders), sorted(files))
+        if time.time_ns() - status.st_ctime_ns > _SETTLED_NS:
+            if len(_seen) >= _MOST_SEEN:
+                _seen.clear()
+            _seen[name] = _Seen(mark, level)
+        return level
 
     def get(self, key: str, to: Path) -> None:
         """Copies the file."""
@@ -83,9 +93,11 @@ class LocalStore(Struct, frozen=True):
         with open(self._name(key), "rb") as file:  # noqa: PTH123
             return file.read()
 
-    def footer(self, key: str) -> Path:
-        """The file itself."""
-        return self.path(key)
+    def footer(self, key: str) -> "NativeFile":
+        """The file, opened: by its name Arrow asks first what file system it is of."""
+        from pyarrow import OSFile
+
+        return OSFile(self._name(key))
 
     def put_new(self, key: str, file: Path) -> None:
         """Renames the file, which must be on the same file system."""
@@ -164,6 +176,28 @@ class LocalStore(Struct, frozen=True):
         final = self.path(target)
         final.parent.mkdir(parents=True, exist_ok=True)
         os.link(self.path(source), final)
+
+
+class _Seen(NamedTuple):
+    """A folder as it was, and the mark of that: whatever is put there, renamed or removed, changes it."""
+
+    mark: tuple[int, int, int]
+    level: Level
+
+
+_seen: Final[dict[str, _Seen]] = {}
+_MOST_SEEN: Final = 64
+_SETTLED_NS: Final = 3 * 10**9
+"""A folder that has changed since may change once more in the same tick of its clock, which tells of it once."""
+
+
+def _level(name: str) -> Level:
+    folders: list[str] = []
+    files: list[str] = []
+    with os.scandir(name) as found:
+        for each in found:
+            (folders if each.is_dir() else files).append(each.name)
+    return Level(sorted(folders), sorted(files))
 
 
 @contextmanager

@@ -8,9 +8,12 @@ from fnmatch import fnmatchcase
 from functools import total_ordering
 from io import BufferedReader, IOBase
 from pathlib import Path
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from msgspec import Struct
+
+if TYPE_CHECKING:
+    from pyarrow import NativeFile
 
 _WILD: Final = frozenset("*?[")
 
@@ -68,7 +71,7 @@ class Store(Protocol):
         """An object that is small. Raises FileNotFoundError."""
         ...
 
-    def footer(self, key: str) -> Path | IOBase:
+    def footer(self, key: str) -> "Path | IOBase | NativeFile":
         """A Parquet object for a reader of its footer alone. Raises FileNotFoundError."""
         ...
 
@@ -269,7 +272,7 @@ class StorePath:
         """The object's bytes. Raises FileNotFoundError."""
         return self.store.read(self.key)
 
-    def footer(self) -> Path | IOBase:
+    def footer(self) -> "Path | IOBase | NativeFile":
         """The Parquet object for a reader of its footer alone. Raises FileNotFoundError."""
         return self.store.footer(self.key)
 
@@ -332,7 +335,7 @@ def uri_of(file: AnyFile) -> str:
     return address if "://" in address else Path(address).as_uri()
 
 
-def footer_file(file: AnyFile) -> Path | IOBase:
+def footer_file(file: AnyFile) -> "Path | IOBase | NativeFile":
     """A Parquet file for a reader of its footer alone."""
     return file.footer() if isinstance(file, StorePath) else file
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
@@ -20,6 +21,7 @@ from hedgegrid_assets.store import (
     change_document,
     exclusive_lock,
     list_days,
+    local,
     on_disk,
     read_document,
     stored,
@@ -245,3 +247,38 @@ def test_a_change_of_nothing_writes_nothing(store: Store) -> None:
     places = Places(StorePath(store, "data"), StorePath(store, "catalog"))
     change_document(places.series, places.catalog_temp, Series, lambda _: None)
     assert not places.series.exists()
+
+
+# ---------------------------------------------------------------- a folder that was looked at
+
+
+def test_a_folder_that_changes_at_once_is_never_taken_as_it_was(tmp_path: Path) -> None:
+    """Two changes in one tick of the disk's clock have one time: what has just changed is not remembered."""
+    store, folder = LocalStore(tmp_path), tmp_path / "x"
+    folder.mkdir()
+    for number in range(200):
+        (folder / f"{number:03}").touch()
+        assert len(store.level("x").files) == number + 1
+
+
+def test_a_folder_that_was_left_alone_is_looked_at_again_where_it_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "_SETTLED_NS", 0)
+    store, folder = LocalStore(tmp_path), tmp_path / "x"
+
+    def names_after(change: Callable[[], object]) -> list[str]:
+        change()
+        time.sleep(0.05)  # longer than a tick
+        seen = store.level("x")
+        assert store.level("x") is seen, "nothing has changed"
+        return [*seen.folders, *seen.files]
+
+    assert names_after(folder.mkdir) == []
+    assert names_after((folder / "a").touch) == ["a"]
+    assert names_after(lambda: (folder / "a").rename(folder / "b")) == ["b"]
+    assert names_after((folder / "b").unlink) == []
+    assert names_after((folder / "b").mkdir) == ["b"]
+    assert names_after(lambda: (folder.rename(tmp_path / "y"), folder.mkdir())) == []
+    folder.rmdir()
+    assert store.level("x").folders == []
