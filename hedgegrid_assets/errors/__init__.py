@@ -11,7 +11,9 @@ HedgegridError
 │   └── NeedsDisk        what cannot be done to a catalog that is not on a disk
 ├── DataError            exit 1: what the data says
 │   ├── NoDataFetched
-│   │   └── NotPublished, OtherKind
+│   │   ├── OtherKind
+│   │   └── NotPublished
+│   │       └── DayNotOver
 │   ├── NoSuchCatalog, InstrumentNotHeld, CoverageRefused, EngineDied  what a backtest needs
 │   ├── NoGapThere
 │   ├── PrecisionTooFine
@@ -60,6 +62,7 @@ from hedgegrid_assets.errors.backtest import (
 )
 from hedgegrid_assets.errors.base import (
     DataError,
+    DayNotOver,
     EnvironmentFault,
     FeedsFileError,
     FeedsFileMissing,
@@ -165,6 +168,7 @@ __all__ = [
     "CoverageRefused",
     "DataError",
     "DayBlocked",
+    "DayNotOver",
     "DaysOnly",
     "DecimalComma",
     "DocumentDamaged",

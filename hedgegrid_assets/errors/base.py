@@ -1,6 +1,7 @@
 """What all errors are, and how several problems are told in one."""
 
 from collections.abc import Sequence
+from datetime import date, timedelta
 from pathlib import Path
 from typing import ClassVar, Final, override
 
@@ -137,6 +138,17 @@ class NotPublished(NoDataFetched):
         "ask for it again: a day is published some hours after its end (UTC), a month in the first days of the next one; "
         "until then end the range before it (--end is exclusive)"
     )
+
+
+class DayNotOver(NotPublished):
+    """A day that has no end yet: the same of all that it holds, so that it is told once."""
+
+    def __init__(self, symbol: str, provider: str, day: date) -> None:
+        super().__init__(
+            f"{symbol} {day}",
+            provider,
+            f"the day is not over: it can be had some hours after its end, {day + timedelta(days=1)} 00:00 UTC",
+        )
 
 
 class EnvironmentFault(HedgegridError):

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from hedgegrid_assets.errors import DataError, HedgegridError, PrecisionTooFine, Refused
+from hedgegrid_assets.errors import DataError, HedgegridError, NotPublished, PrecisionTooFine, Refused
 from hedgegrid_assets.model import InstrumentDay, Severity, Status, Table
 from hedgegrid_assets.pipeline.days import TableDay
 from hedgegrid_assets.stages import catalog
@@ -156,9 +156,13 @@ def _finer(error: HedgegridError | None) -> Mapping[str, int]:
     return error.needed if isinstance(error, PrecisionTooFine) else {}
 
 
+_STATUS_OF: Final[Mapping[type[HedgegridError], Status]] = {Refused: Status.REFUSED, NotPublished: Status.MISSING}
+"""Of a day without a verdict, where it is not blocked: what cannot be had yet is only missing."""
+
+
 def failed_day(day: InstrumentDay, table: Table, error: HedgegridError) -> DaySummary:
     """A day that has no verdict, and why."""
-    status = Status.REFUSED if isinstance(error, Refused) else Status.BLOCKED
+    status = next((status for kind, status in _STATUS_OF.items() if isinstance(error, kind)), Status.BLOCKED)
     return DaySummary(
         day.instrument_id, table.name, day.date, str(status), {}, {}, 0, 0, 0, error=str(error), finer=_finer(error)
     )

@@ -16,7 +16,7 @@ import polars as pl
 from msgspec import Struct, structs, to_builtins
 
 from hedgegrid_assets.dialect import View
-from hedgegrid_assets.errors import NoDataFetched, NotPublished, RawDamaged
+from hedgegrid_assets.errors import DayNotOver, NoDataFetched, NotPublished, RawDamaged
 from hedgegrid_assets.model import Channel, Download, WatchesCut
 from hedgegrid_assets.sources.archive.archives import Archive, Files, Period
 from hedgegrid_assets.sources.archive.files import Missing, Place, Proof, cache_of, have
@@ -112,9 +112,8 @@ class ArchiveDay(Struct, frozen=True):
 
 def download(wanted: ArchiveDay, work: Path, tick: Tick, watch: Watch = None) -> Download:
     """The lines of a day. Raises NoDataFetched, RemoteFault, DataError."""
-    today = datetime.now(UTC).date()
-    if wanted.day >= today:
-        raise NotPublished(str(wanted), wanted.archive.name, f"the day is not over (today is {today}, UTC)")
+    if wanted.day >= datetime.now(UTC).date():
+        raise DayNotOver(wanted.symbol, wanted.archive.name, wanted.day)
     ended = wanted.files.ended
     if ended is not None and wanted.day >= ended:
         why = f"{wanted.files.channel.name} is not published any more since {ended}"

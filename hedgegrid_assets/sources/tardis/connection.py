@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from hedgegrid_assets.errors import KeyRequired, NoDataFetched
+from hedgegrid_assets.errors import DayNotOver, KeyRequired
 from hedgegrid_assets.sources.client.provider import Provider
 
 ENDPOINT: Final = "https://api.tardis.dev"
@@ -69,12 +69,11 @@ def is_free(day: date) -> bool:
     return day.day == 1
 
 
-def refuse_day(what: str, day: date, connection: Connection) -> None:
-    """Raises KeyRequired or NoDataFetched for a day that can only be refused."""
+def refuse_day(what: str, symbol: str, day: date, connection: Connection) -> None:
+    """Raises KeyRequired or DayNotOver for a day that can only be refused."""
     if not connection.key and not is_free(day):
         raise KeyRequired(
             f"{what} {day}", "the day is not the first of a month, and there is no key", connection.key_variable
         )
-    today = datetime.now(UTC).date()
-    if day >= today:
-        raise NoDataFetched(f"{what} {day}", "Tardis", f"the day is not over (today is {today}, UTC)")
+    if day >= datetime.now(UTC).date():
+        raise DayNotOver(symbol, "Tardis", day)

@@ -28,7 +28,7 @@ async def fetch_slices(
 ) -> None:
     """Put the minutes that ``bodies`` lacks into the cache, and what they are into ``bodies``."""
     missing = [minute for minute in range(MINUTES) if minute not in bodies]
-    refuse_day(str(wanted), wanted.day, connection)
+    refuse_day(str(wanted), wanted.symbol, wanted.day, connection)
     make_folder(work)
     try:
         await _fetch_missing(wanted, missing, paths, bodies, connection, work)
@@ -88,7 +88,7 @@ async def _fetch_slice(
 
 async def fetch_dataset(wanted: DatasetDay, connection: Connection, work: Path) -> bytes:
     """Put a file into the cache: its header (empty for a day without data)."""
-    refuse_day(str(wanted), wanted.day, connection)
+    refuse_day(str(wanted), wanted.symbol, wanted.day, connection)
     make_folder(work)
     final = wanted.path()
     try:

@@ -1,5 +1,6 @@
 """Files of an archive that do not come as they should: nothing that is not proved is kept, and one line says why."""
 
+import json
 import shutil
 import time
 from collections.abc import Awaitable, Callable
@@ -402,3 +403,19 @@ def test_without_a_network_days_are_soon_given_up_and_told_once(
     assert len(retries_told(caplog)) == 1
     assert trades(tmp_path, server) == 0, "it is asked again as soon as there is somebody"
     assert transfers._unreachable == {}
+
+
+def test_a_day_that_is_not_over_is_missing_and_told_once_with_when_it_can_be_had(
+    server: Standin, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not once for each of its tables; the days before it land."""
+    today = datetime.now(UTC).date()
+    days = {"start": str(today - timedelta(days=1)), "end": str(today + timedelta(days=2))}
+    assert convert(tmp_path, server, "--data-types", "trades,mark,index", "--json", **days) == 1
+    out, err = capsys.readouterr()
+    statuses = {(day["date"], day["status"]) for day in json.loads(out)["days"] if day["date"] != days["start"]}
+    assert statuses == {(str(today + timedelta(days=more)), "missing") for more in (0, 1)}
+    told = [line for line in err.splitlines() if line.startswith("error: ")]
+    assert [str(today) in line for line in told] == [True, False]
+    assert f"it can be had some hours after its end, {today + timedelta(days=1)} 00:00 UTC" in told[0]
+    assert err.count("hint: ") == 1
