@@ -69,6 +69,12 @@ def test_numbers_of_all_sizes_in_one_column_leave_out_what_64_bits_cannot_hold()
     assert hold(["123456789012", "0.1234567890"]) == 1
 
 
+@pytest.mark.parametrize("long", ["123456789", "-12345678.9", "0.1234567890"])
+def test_a_long_number_among_many_short_ones_is_taken_with_them(long: str) -> None:
+    assert hold(["1.5", "-2", "0.001"] * 20 + [long] + ["", "7"]) == 62
+    assert hold(["1.5", "-2", "0.001"] * 20 + [long[:-1] + "."]) == 60
+
+
 def mutated(seed: int, count: int, longest: int) -> list[str]:
     """Numbers, of which four in ten have one or two characters changed, inserted or taken out."""
     chance = random.Random(seed)

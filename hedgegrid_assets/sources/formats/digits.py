@@ -20,6 +20,10 @@ _WINDOW: Final = 12
 _MOST_DIGITS: Final = 18
 _TRIED: Final = 1_000
 """Numbers that are looked at first."""
+_IN_WORD: Final = 8
+"""Bytes of a word."""
+_FEW: Final = 8
+"""One in so many."""
 _MINUS: Final = ord("-")
 type _Words = np.ndarray[Any, np.dtype[np.uint64]]
 type Integers = np.ndarray[Any, np.dtype[np.int64]]
@@ -84,7 +88,7 @@ def short_decimals_in(data: Bytes, starts: Integers, ends: Integers, decimals: i
 def _short(views: _Words, decimals: int) -> Short | None:
     if (views[:, 0] & _SIZES).max() > LONGEST:
         return None
-    units, behind, before, plain = _read(views)
+    units, behind, before, plain = _apart(views)
     scale = int(behind.max(where=plain, initial=0))
     if scale > decimals:
         return None
@@ -140,6 +144,19 @@ class _Part(NamedTuple):
     plain: _Flags
 
 
+def _apart(views: _Words) -> _Part:
+    """A few long ones by themselves: a second word takes as long as the first, and would for all."""
+    long = np.flatnonzero((views[:, 0] & _SIZES) > _IN_WORD)
+    if not 0 < len(long) * _FEW < len(views):
+        return _read(views)
+    short = views.copy()
+    short[long] = 0
+    found = _read(short)
+    for all_of_them, those in zip(found, _read(views[long]), strict=True):
+        all_of_them[long] = those
+    return found
+
+
 def _read(views: _Words) -> _Part:
     sizes = views[:, 0] & _SIZES
     words, digits = _words(views, sizes), sizes
@@ -167,7 +184,7 @@ def _words(views: _Words, sizes: _Words) -> list[_Words]:
     A shift by 64 bits or more leaves nothing.
     """
     start, rest = views[:, 0] & _PREFIX, views[:, 1]
-    if sizes.max() <= 8:
+    if sizes.max() <= _IN_WORD:
         up = _WORD - (sizes << np.uint64(3))
         return [(start >> _HALF | rest << _HALF) << up ^ _ZEROS[sizes]]
     up = np.uint64(LONGEST * 8) - (sizes << np.uint64(3))
