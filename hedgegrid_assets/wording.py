@@ -8,6 +8,11 @@ def counted(number: int, what: str, many: str | None = None) -> str:
     return f"{number:,} {what if number == 1 else many or f'{what}s'}"
 
 
+def megabytes(size: int) -> str:
+    """Bytes for people."""
+    return f"{size / 1e6:,.1f} MB" if size >= 100_000 else f"{size / 1e3:,.1f} kB"
+
+
 def nearest(found: str, known: Iterable[str], most: int = 1) -> list[str]:
     """The names that look most like one that is none of them, whatever its case; empty if none does."""
     from difflib import get_close_matches

@@ -18,7 +18,7 @@ from typer.core import TyperCommand, TyperGroup
 from hedgegrid_assets.errors import HedgegridError, Mistakes
 from hedgegrid_assets.inspect.status import LOOKS
 from hedgegrid_assets.inspect.visible import visible
-from hedgegrid_assets.wording import counted
+from hedgegrid_assets.wording import counted, megabytes
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -234,7 +234,7 @@ class Progress:
 
     Args:
         update: Takes the lines to show, again and again; None: nobody looks.
-        line: Takes a line for each day that is made.
+        line: Takes a line for each day that is fetched or made, and now and then how far long fetching is.
     """
 
     def __init__(self, update: Callable[[str], None] | None = None, line: Callable[[str], None] | None = None) -> None:
@@ -242,13 +242,15 @@ class Progress:
         self._lock = threading.Lock()
         self._at: dict[int, str] = {}
         self._lines = self._done = self._of = 0
-        self._what = ""
+        self._what, self._fetching = "", False
         self._started = self._begun = time.monotonic()
         self._shown = 0.0
 
     def __call__(self, what: str, lines: int) -> None:
         """Take ``lines`` more lines of ``what``."""
         if self._update is None:
+            if self._fetching:
+                self._tell_now_and_then()
             return
         with self._lock:
             self._lines += lines
@@ -259,7 +261,18 @@ class Progress:
         """So many days come now."""
         with self._lock:
             self._what, self._done, self._of, self._begun = what, 0, of, time.monotonic()
+            self._fetching = self._line is not None and what == "fetched"
+            self._shown = self._begun
             self._at.clear()
+
+    def fetched(self, told: str) -> None:
+        """One of them is there; ``told``: a line on it, if there is something to tell."""
+        with self._lock:
+            self._done += 1
+            if self._line and told:
+                self._line(f"[{self._done:,}/{self._of:,}] {told}")
+            if self._update:
+                self._show()
 
     def finished(self, days: "Sequence[DaySummary]") -> None:
         """One of them is done."""
@@ -269,6 +282,19 @@ class Progress:
                 self._line(f"[{self._done:,}/{self._of:,}] {told_day(days)}")
             if self._update:
                 self._show()
+
+    def _tell_now_and_then(self) -> None:
+        """How far all is, and each transfer that takes long."""
+        now = time.monotonic()
+        received = _client()
+        if received is None or self._line is None or now - self._shown < received.APART_SECONDS:
+            return
+        with self._lock:
+            if now - self._shown < received.APART_SECONDS:
+                return
+            self._shown = now
+            for line in (self._head(now), *received.RECEIVED.long_ones(now)):
+                self._line(line)
 
     def _show(self) -> None:
         now = time.monotonic()
@@ -302,9 +328,14 @@ def told_day(days: "Sequence[DaySummary]") -> str:
 
 
 def _received() -> int:
-    """Bytes that were received, where anything is fetched at all."""
-    module = sys.modules.get("hedgegrid_assets.sources.client.received")
+    """Bytes that were received."""
+    module = _client()
     return module.RECEIVED.bytes if module else 0
+
+
+def _client() -> Any:
+    """What counts what is received; None where nothing is fetched at all."""
+    return sys.modules.get("hedgegrid_assets.sources.client.received")
 
 
 @contextmanager
@@ -324,8 +355,3 @@ def progress(*, quiet: bool) -> Iterator[Progress]:
 
 def _to_stderr(text: str) -> None:
     sys.stderr.write(f"{visible(text)}\n")
-
-
-def megabytes(size: int) -> str:
-    """Bytes for people."""
-    return f"{size / 1e6:,.1f} MB" if size >= 100_000 else f"{size / 1e3:,.1f} kB"

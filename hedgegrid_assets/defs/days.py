@@ -70,7 +70,9 @@ def days_of(
         automatic = bool(context.run.tags.keys() & _AUTOMATIC)
         faults: list[Fault] = []
         missing: list[NoDataFetched] = []
-        with closing(DayMaker(feed_context, selected, [day_of(key) for key in keys], force=force)) as maker:
+        with closing(
+            DayMaker(feed_context, selected, [day_of(key) for key in keys], force=force, tell=context.log.info)
+        ) as maker:
             for key in keys:
                 day = day_of(key)
                 results: list[AssetResult] = []

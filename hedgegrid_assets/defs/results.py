@@ -36,6 +36,7 @@ from hedgegrid_assets.pipeline.days import TableDay, make_tables
 from hedgegrid_assets.pipeline.definitions import instrument_of
 from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.pipeline.fetch import by_month
+from hedgegrid_assets.sources.client.received import Telling
 from hedgegrid_assets.stages import catalog
 from hedgegrid_assets.stages import raw as raw_stage
 from hedgegrid_assets.stages.frames import Precisions
@@ -87,6 +88,7 @@ class DayMaker:
         selected: The assets that are asked for.
         days: All days that will be: where they are most of a month, its file is fetched.
         force: A day may be replaced by one of another origin that lacks rows of it.
+        tell: Takes a line on each transfer that takes long, now and then.
     """
 
     def __init__(
@@ -96,8 +98,10 @@ class DayMaker:
         days: Sequence[InstrumentDay] = (),
         *,
         force: bool = False,
+        tell: Callable[[str], None] = _log.info,
     ) -> None:
         self._feed_context, self._selected, self._force = feed_context, selected, force
+        self._tick = Telling(tell)
         self._checks = daily_checks(feed_context)
         self._patient = True
         self._columns = True
@@ -188,7 +192,7 @@ class DayMaker:
             return _or_error(lambda: raw_stage.raw_day(feed_context.places, feed_context.feed.name, key), key)
         pauses = RETRY_AFTER_SECONDS if self._patient else ()
         for pause in (*pauses, None):
-            found = _or_error(lambda: self._context_of(key).raw(key, keep=True, ahead=self._ahead), key)
+            found = _or_error(lambda: self._context_of(key).raw(key, self._tick, keep=True, ahead=self._ahead), key)
             if not _may_pass(found):
                 self._patient = True
                 return found

@@ -12,7 +12,7 @@ from typing import Final
 from hedgegrid_assets.errors import HedgegridError, NoDataFetched, Unforeseen
 from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.stages.raw import Ahead, Progress, RawDay, RawKey
-from hedgegrid_assets.wording import counted
+from hedgegrid_assets.wording import counted, megabytes
 
 _log: Final = logging.getLogger(__name__)
 
@@ -25,11 +25,11 @@ def fetch(
     halt: threading.Event,
     note: Callable[[str], None],
     at_hand: dict[RawKey, RawDay],
-    finished: Callable[[], None] | None = None,
+    finished: Callable[[str], None] | None = None,
 ) -> dict[RawKey, HedgegridError]:
     """Fetch all days that are not there, several at a time; those that could not be had, and why.
 
-    ``finished`` is told of each, however it went.
+    ``finished`` is told of each, however it went, with a line on one that was fetched now.
 
     ``at_hand`` gets those that are there, with their rows as far as they were read on the way; the caller closes them.
 
@@ -40,6 +40,7 @@ def fetch(
     context_of = by_month(context, keys)
 
     def one(key: RawKey) -> None:
+        line = ""
         try:
             told = f"fetching {key.symbol} {key.channel} {key.day}"
             raw = context_of(key).raw(key, lambda: tick(told, 0), keep=True, ahead=ahead)
@@ -52,8 +53,9 @@ def fetch(
         else:
             if raw is not None:
                 found[key] = at_hand[key] = raw
+                line = _told(raw) if raw.fetched else ""
         if finished:
-            finished()
+            finished(line)
 
     with closing(Ahead(context.source, keys)) as ahead, workers(at_once, halt) as pool:
         results_of([pool.submit(one, key) for key in keys])
@@ -71,6 +73,12 @@ def fetch(
             f"{counted(unreadable, 'line belongs', 'lines belong')} to no table or day: kept in {context.places.data / 'rejects' / context.feed.name}"
         )
     return {key: failed[key] for key in keys if key in failed}
+
+
+def _told(raw: RawDay) -> str:
+    manifest, key = raw.manifest, raw.key
+    size = sum(origin.bytes for origin in manifest.origin)
+    return f"{key.day} {key.symbol} {key.channel}: fetched, {counted(manifest.lines, 'line')}, {megabytes(size)}"
 
 
 def has_months(context: FeedContext) -> bool:

@@ -149,7 +149,12 @@ class _Told(Struct, frozen=True):
         if self.watch:
             self.watch.begin(what, of)
 
-    def finished(self, days: Sequence[DaySummary] = ()) -> None:
+    def fetched(self, told: str) -> None:
+        """One of them is there; called from all threads."""
+        if self.watch:
+            self.watch.fetched(told)
+
+    def finished(self, days: Sequence[DaySummary]) -> None:
         """One of them is done; called from all threads."""
         if self.watch:
             self.watch.finished(days)
@@ -198,7 +203,7 @@ def _run(asked: Request, told: _Told, at_hand: dict[RawKey, RawDay]) -> RunSumma
     if context.source.remote is not None:
         at_once = max(asked.jobs, FETCHED_AT_ONCE)
         told.begin("fetched", len(keys))
-        failed = fetch(context, keys, at_once, told.tick, told.halt, told.note, at_hand, told.finished)
+        failed = fetch(context, keys, at_once, told.tick, told.halt, told.note, at_hand, told.fetched)
     inferred = _define_instruments(context, keys, failed, told)
     _refuse_none_left(keys, failed)
     work = Work(context, asked.compression, asked.force)

@@ -114,6 +114,9 @@ class Watch(Protocol):
     def begin(self, what: str, of: int) -> None:
         """So many raw days are to be ``what``: ``fetched``, then ``made``."""
 
+    def fetched(self, told: str) -> None:
+        """A raw day is there; ``told``: a line on one that was fetched now, else empty. Called from all threads."""
+
     def finished(self, days: Sequence[DaySummary]) -> None:
         """A raw day is done; ``days``: what was made of it, a row a table. Called from all threads."""
 

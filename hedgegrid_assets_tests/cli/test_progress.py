@@ -10,7 +10,8 @@ import pytest
 from hedgegrid_assets.cli import output, run
 from hedgegrid_assets.cli.output import Progress, told_day
 from hedgegrid_assets.pipeline.summary import DaySummary
-from hedgegrid_assets.sources.client.received import RECEIVED
+from hedgegrid_assets.sources.client import received
+from hedgegrid_assets.sources.client.received import RECEIVED, Telling, Transfer
 from hedgegrid_assets.timestamps import parse_day
 from hedgegrid_assets_tests.archive_cases import convert, fresh_standin
 from hedgegrid_assets_tests.guide.home import CSV, from_csv
@@ -91,6 +92,58 @@ def test_in_a_pipe_each_day_that_is_made_has_a_line_and_unchanged_ones_have_none
     assert from_csv(tmp_path, CSV, "--force", "--json") == 0
     out = capsys.readouterr().out
     assert json.loads(out)["ok"]
+
+
+def test_in_a_pipe_each_day_that_is_fetched_has_a_line_and_held_ones_have_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = fresh_standin()
+    assert convert(tmp_path, server, "--data-types", "trades", end="2024-01-04") == 0
+    told = capsys.readouterr().err
+    for day in ("2024-01-02", "2024-01-03"):
+        assert re.search(rf"^\[[12]/2\] {day} BTCUSDT aggTrade: fetched, 601 lines, \d+\.\d kB$", told, re.MULTILINE)
+    assert convert(tmp_path, server, "--data-types", "trades", end="2024-01-04") == 0
+    assert "fetched" not in capsys.readouterr().err
+
+
+def test_in_a_pipe_a_long_transfer_is_told_now_and_then_with_rate_and_time_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lines: list[str] = []
+    monkeypatch.setattr(received, "APART_SECONDS", 0.0)
+    monkeypatch.setattr(RECEIVED, "bytes", 0)
+    shown = Progress(line=lines.append)
+    shown("before", 0)
+    shown.begin("fetched", 31)
+    with RECEIVED.transfer("BTCUSDT-aggTrades-2024-01.zip", 0, 3_000_000) as took:
+        took(1_000_000)
+        shown("fetching BTCUSDT aggTrade 2024-01-01", 0)
+    assert re.match(r"0 of 31 raw days fetched  1\.0 MB  [\d.,]+ MB/s$", lines[0])
+    assert re.match(r"BTCUSDT-aggTrades-2024-01\.zip: 1\.0 MB of 3\.0 MB, [\d.,]+ MB/s, about \d+:\d\d left$", lines[1])
+    assert len(lines) == 2
+    assert RECEIVED.under_way == {}
+    shown.begin("made", 31)
+    shown("made", 1)
+    assert len(lines) == 2
+
+
+def test_a_transfer_that_goes_on_counts_what_is_held_and_not_in_its_rate() -> None:
+    transfer = Transfer("a.zip", 2_000_000, 3_000_000)
+    transfer.received += 500_000
+    assert transfer.told(transfer.started + 10) == "a.zip: 2.5 MB of 3.0 MB, 50.0 kB/s, about 0:10 left"
+
+
+def test_dagster_is_told_of_transfers_that_take_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[str] = []
+    tell = Telling(lines.append)
+    with RECEIVED.transfer("a.zip", 0, None) as took:
+        took(1_000)
+        tell()
+        assert lines == []
+        monkeypatch.setattr(received, "APART_SECONDS", 0.0)
+        monkeypatch.setattr(tell, "_next", 0.0)
+        tell()
+    assert lines[0].startswith("a.zip: 1.0 kB, ")
 
 
 def test_bytes_that_are_fetched_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -120,21 +120,22 @@ async def resume(opened: aiohttp.ClientSession, url: str, path: Path, provider: 
             path.write_bytes(b"")  # before the note: it must never be said of what another version has left
             note.write_text(response.headers.get("ETag", ""))
         with path.open("ab") as file:
-            await _receive(response, file, is_kept=_is_strong(note.read_text()))
+            await _receive(response, file, is_kept=_is_strong(note.read_text()), held=held if goes_on else 0)
         note.unlink(missing_ok=True)
         return response.headers
 
 
-async def _receive(response: aiohttp.ClientResponse, file: IO[bytes], *, is_kept: bool) -> None:
-    """Write a body into a file. Raises CutOff; ``is_kept``: the next transfer goes on where this one ends."""
-    received = 0
-    try:
-        async for part in response.content.iter_any():
-            received += len(part)
-            RECEIVED.bytes += len(part)
-            await to_thread.run_sync(file.write, part)
-    except aiohttp.ClientPayloadError:
-        raise CutOff(received, response.content_length, is_nearer=is_kept and received > 0) from None
+async def _receive(response: aiohttp.ClientResponse, file: IO[bytes], *, is_kept: bool, held: int = 0) -> None:
+    """Write a body behind the bytes that are held. Raises CutOff; ``is_kept``: the next transfer goes on where this ends."""
+    received, length = 0, response.content_length
+    with RECEIVED.transfer(response.url.name, held, None if length is None else held + length) as took:
+        try:
+            async for part in response.content.iter_any():
+                received += len(part)
+                took(len(part))
+                await to_thread.run_sync(file.write, part)
+        except aiohttp.ClientPayloadError:
+            raise CutOff(received, length, is_nearer=is_kept and received > 0) from None
 
 
 def _held(path: Path, note: Path) -> tuple[int, str]:

@@ -84,6 +84,7 @@ class RawDay:
     """A raw day on disk: its file, its manifest, and the origin of its lines (None: the file's own lines).
 
     ``kept``: what was read of it when it was imported or fetched a moment ago, or will be with its neighbours.
+    ``fetched``: it was, just now.
     """
 
     key: RawKey
@@ -91,6 +92,7 @@ class RawDay:
     manifest: Manifest
     lines: StorePath | None
     kept: AtHand | None = field(default=None, compare=False, repr=False)
+    fetched: bool = field(default=False, compare=False, repr=False)
 
     def batches(self, source: Source, channel: Channel) -> Iterator[Batch]:
         """What its lines give to a channel, block by block: what is at hand, else the file is read.

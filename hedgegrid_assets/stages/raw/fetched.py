@@ -163,9 +163,9 @@ def _download_day(
         write_manifest(places, feed, key, manifest)
         day = raw_day(places, feed, key)
         if day is None or seen.kept is None:
-            return day
+            return day and replace(day, fetched=True)
         stack.pop_all()
-        return replace(day, kept=seen.kept)
+        return replace(day, kept=seen.kept, fetched=True)
 
 
 def _seen_ahead(ahead: Ahead | None, key: RawKey, download: Download) -> Seen | None:
