@@ -1,5 +1,6 @@
 """What a feed takes from its landing zone."""
 
+import json
 import shlex
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -208,12 +209,15 @@ def _existing(context: FeedContext, paths: Iterable[Path]) -> list[Path]:
 
 def _where(context: FeedContext, missing: Sequence[Path]) -> str:
     """Where files of these names are, among the places that are usual."""
+    by_input = "inputs" in context.feed.settings
     usual = (context.places.landing / context.feed.source, Path())
     elsewhere = [folder / path.name for path in missing for folder in usual if (folder / path.name).is_file()]
     if elsewhere:
-        return f"such a file is there: {', '.join(str(path.resolve()) for path in elsewhere)}"
+        paths = [str(path.resolve()) for path in elsewhere]
+        named = f"--input {shlex.quote(paths[0])}" if by_input else f'"file_path": {json.dumps(paths[0])}'
+        return f"such a file is there: {', '.join(paths)}; name it in full: {named}"
     if any("s3:/" in str(path) for path in missing):
         return "files are read from this machine: copy them to it"
-    if "inputs" in context.feed.settings:
+    if by_input:
         return "--input names one file, from the working directory; several times for several"
     return "file_path counts from base_path, and that from the folder of the file that it stands in"

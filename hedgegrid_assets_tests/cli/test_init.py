@@ -46,6 +46,21 @@ def test_init_where_nothing_can_be_written_is_one_sentence(tmp_path: Path, capsy
     assert "error: cannot lay out" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("laid_out", [True, False])
+def test_the_shipped_configurations_work_from_any_folder(
+    laid_out: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home" if laid_out else REPOSITORY
+    if laid_out:
+        assert run(["init", str(home), "-q"]) == 0
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    monkeypatch.setenv("HEDGEGRID_DATA", str(tmp_path / "data"))
+    config = str(home / "examples/data_configs/csv_source_config.json")
+    words = ["replay-to-parquet", "--source", "csv", "--symbol", "BTCUSDT", "--data-types", "funding", "-q"]
+    assert run([*words, "--config", config, "--output", str(tmp_path / "catalog")]) == 0
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("source", "rows"), [("csv", 326), ("websocket", None)])
 def test_the_shipped_configurations_work_as_printed(tmp_path: Path, source: str, rows: int | None) -> None:
@@ -167,7 +182,7 @@ def test_a_missing_file_is_named_in_full(
     assert str(tmp_path / "deep" / "t.csv") in capsys.readouterr().err
 
 
-def test_a_missing_file_that_lies_in_the_landing_zone_is_named_with_its_place(
+def test_a_missing_file_that_lies_in_the_landing_zone_is_named_and_its_hint_followed_works(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -178,9 +193,13 @@ def test_a_missing_file_that_lies_in_the_landing_zone_is_named_with_its_place(
     (tmp_path / "c.json").write_text(json.dumps(config))
     words = ["replay-to-parquet", "--source", "csv", "--symbol", "BTCUSDT", "--market", "usdm"]
     assert run([*words, "--config", "c.json"]) == 2
-    assert f"such a file is there: {there}" in capsys.readouterr().err.replace("\n", " ")
-    (tmp_path / "c.json").write_text(json.dumps({"base_path": str(there.parent), **config}))
+    told = capsys.readouterr().err
+    assert f"such a file is there: {there}; name it in full: " in told
+    _, _, said = told.rstrip("\n").partition("name it in full: ")
+    (tmp_path / "c.json").write_text(json.dumps({"files": {"trades": json.loads(f"{{{said}}}")}}))
     assert run([*words, "--config", "c.json"]) == 0
+    assert run([*words, "--input", "t.csv"]) == 2
+    assert f"name it in full: --input {there}\n" in capsys.readouterr().err
 
 
 def test_base_path_counts_from_the_file_that_says_it_before_the_working_directory(
