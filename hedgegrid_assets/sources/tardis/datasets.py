@@ -278,7 +278,7 @@ def _usual(field: Field, cells: pl.DataFrame, short: Short | None, seen: Decimal
             is_usual = text.str.contains(usual(field.decimals))
         case "integer":  # as long as the first one, so that its size alone proves that all of it are digits
             length = len(next(filter(None, cells[field.key].head(_CELLS_TRIED)), ""))
-            value = text.cast(pl.Int64, strict=False)
+            value = pl.lit(cells[field.key].cast(pl.Int64, strict=False))  # once for both
             is_usual = (text.str.len_bytes() == length) & (value >= 10 ** (length - 1)).fill_null(value=False)
             if not 0 < length <= _DIGITS:
                 is_usual = pl.lit(value=False)

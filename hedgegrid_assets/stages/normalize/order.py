@@ -57,6 +57,9 @@ class InOrder:
 
     def _late(self, frame: pl.DataFrame) -> int:
         times = frame["ts_init"].to_numpy()
+        if times[0] >= self._latest and bool((times[1:] >= times[:-1]).all()):
+            self._latest = int(times[-1])
+            return 0
         latest = np.maximum.accumulate(np.append(self._latest, times))
         self._latest = int(latest[-1])
         return int((times < latest[:-1]).sum())
