@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from hedgegrid_assets.cli.memory import keep_freed_memory
 from hedgegrid_assets.cli.output import Json, Quiet, Verbose, console, print_json, progress, say, set_logging
 from hedgegrid_assets.errors import NoSuchCatalog
 
@@ -46,6 +47,7 @@ def catalog_convert(
     if not places.catalog.is_dir():
         raise NoSuchCatalog(places.catalog.address)
     target = stored(output or f"{str(catalog).rstrip('/')}-{nautilus}")
+    keep_freed_memory()
     with progress(quiet=quiet) as tick:
         done = convert_catalog(places, target, nautilus, tick, compression)
     if as_json:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from hedgegrid_assets.cli.memory import keep_freed_memory
 from hedgegrid_assets.cli.output import (
     STYLES,
     Data,
@@ -263,28 +264,10 @@ def _show_plan(asked: "Request", *, as_json: bool) -> int:
     return 0
 
 
-_MALLOC: Final = {"M_MMAP_THRESHOLD": (-3, 12 << 20), "M_TRIM_THRESHOLD": (-1, 24 << 20), "M_ARENA_MAX": (-8, 2)}
-"""glibc's name of an option -> (its number, its value).
-
-A block of lines is below the first, so that it comes from what is kept. With more of both, what is larger and comes
-once a day lies between what is kept: six days of half a million rows took 480 MB instead of 300, and no less time.
-"""
-
-
-def _keep_freed_memory() -> None:
-    """Let blocks of lines that are freed be used for the next ones: else each is new pages, which the kernel clears."""
-    import ctypes
-
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:  # glibc
-        for option, value in _MALLOC.values():
-            mallopt(option, value)
-
-
 def _run(asked: "Request", *, as_json: bool, quiet: bool, widen: bool = False) -> int:
     from hedgegrid_assets.pipeline.run import run
 
-    _keep_freed_memory()
+    keep_freed_memory()
 
     if asked.start and asked.end and not quiet:
         say(f"{counted((asked.end - asked.start).days, 'day')}: {asked.start} .. {asked.end - timedelta(days=1)}")

@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from hedgegrid_assets.instruments import Instrument
 from hedgegrid_assets.model import Column, Table
-from hedgegrid_assets.store import AnyFile, footer_file, give_up, local_file, reading, to_arrow
+from hedgegrid_assets.store import AnyFile, footer_file, from_arrow, give_up, local_file, reading, to_arrow
 
 if TYPE_CHECKING:
     pass
@@ -295,28 +295,38 @@ def read_blocks(path: AnyFile, table: Table, columns: Collection[str] | None = N
 def _blocks(path: AnyFile, table: Table, columns: Collection[str] | None) -> Iterator[pl.DataFrame]:
     every = ["ts_event", "ts_init", *(column.name for column in table.columns), "raw_row"]
     names = [name for name in every if columns is None or name in columns]
-    enums = {column.name: column.dtype for column in table.columns if isinstance(column.dtype, pl.Enum)}
+    kinds = {column.name: column.dtype for column in table.columns}
     times = time_columns(table)
     with pq.ParquetFile(local_file(path)) as file:
-        lacking = [name for name in sorted(later(table).intersection(names)) if name not in file.schema_arrow.names]
-        kinds = {column.name: column.dtype for column in table.columns}
+        lacking = later(table).intersection(names).difference(file.schema_arrow.names)
+        stored = [name for name in names if name not in lacking]
         for group in range(file.num_row_groups):
-            arrow = file.read_row_group(group, columns=[name for name in names if name not in lacking])
-            words: list[pl.Expr] = []
-            for at, name in enumerate(arrow.column_names):
-                chunks = arrow.column(name).chunks
-                if name in times:
-                    integers = pa.chunked_array([chunk.view(pa.int64()) for chunk in chunks], pa.int64())
-                    arrow = arrow.set_column(at, name, integers)
-                elif name in enums and _have_words_of(chunks, enums[name]):
-                    arrow = arrow.set_column(at, name, pa.chunked_array([each.indices for each in chunks], pa.int32()))
-                    words.append(pl.col(name).cast(pl.UInt8).cat.to(enums[name]))
-                elif name in enums:
-                    words.append(pl.col(name).cast(enums[name]))
-            frame = pl.from_arrow(arrow)
-            assert isinstance(frame, pl.DataFrame)
-            frame = frame.with_columns(pl.lit(None, kinds[name]).alias(name) for name in lacking)
-            yield with_all_digits(frame.select(names)).with_columns(words)
+            # without threads: a block is decoded in milliseconds, and who reads many reads them ahead
+            arrow = file.read_row_group(group, columns=stored, use_threads=False)
+            yield pl.DataFrame(
+                [
+                    pl.Series(name, dtype=kinds[name]).clear(len(arrow))
+                    if name in lacking
+                    else _in_memory(name, arrow.column(name), pl.Int64() if name in times else kinds.get(name))
+                    for name in names
+                ]
+            )
+
+
+def _in_memory(name: str, column: pa.ChunkedArray, kind: pl.DataType | None) -> pl.Series:
+    """A stored column as frames have it in memory. Column by column: an expression costs as much as a thousand values."""
+    chunks = column.chunks
+    if isinstance(kind, pl.Int64) and pa.types.is_timestamp(column.type):
+        return from_arrow(name, pa.chunked_array([chunk.view(pa.int64()) for chunk in chunks], pa.int64()))
+    if isinstance(kind, pl.Enum):
+        if not _have_words_of(chunks, kind):
+            return from_arrow(name, column).cast(kind)
+        codes = from_arrow(name, pa.chunked_array([chunk.indices for chunk in chunks], pa.int32()))
+        return codes.cast(pl.UInt8).cat.to(kind)
+    series = from_arrow(name, column)
+    if isinstance(series.dtype, pl.Decimal):
+        return series.cast(pl.Decimal(_MOST_DIGITS, series.dtype.scale))
+    return series
 
 
 def _have_words_of(chunks: Iterable[pa.DictionaryArray], kind: pl.Enum) -> bool:

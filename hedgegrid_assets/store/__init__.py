@@ -2,7 +2,7 @@
 
 from hedgegrid_assets.store.blocks import LONGEST_LINE, Block, BlockReader
 from hedgegrid_assets.store.codecs import GZIP_MAGIC, PACKERS, content_crc, gunzip, gunzip_error, gunzipped
-from hedgegrid_assets.store.columns import to_arrow
+from hedgegrid_assets.store.columns import from_arrow, to_arrow
 from hedgegrid_assets.store.disk import (
     RealPaths,
     disk_fault,
@@ -102,6 +102,7 @@ __all__ = [
     "folder_of",
     "folder_on_disk",
     "footer_file",
+    "from_arrow",
     "give_up",
     "gunzip",
     "gunzip_error",

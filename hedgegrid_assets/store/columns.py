@@ -1,6 +1,6 @@
-"""Polars' columns as Arrow's."""
+"""Polars' columns as Arrow's, and back."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import polars as pl
@@ -29,3 +29,38 @@ def to_arrow(series: "pl.Series", kind: "pa.DataType") -> "pa.Array":
         return array.cast(kind)
     offsets = pa.py_buffer(ends.astype(np.int32))
     return pa.Array.from_buffers(kind, len(array), [valid if array.null_count else None, offsets, buffers[1]])
+
+
+def from_arrow(name: str, array: "pa.Array | pa.ChunkedArray") -> "pl.Series":
+    """A column of Arrow's, without a copy where Polars needs none.
+
+    By the interface that both offer, as Polars' own way with what is pyarrow's imports ``pyarrow.compute``.
+    """
+    import polars as pl
+    import pyarrow as pa
+
+    if isinstance(array, pa.ChunkedArray) and array.num_chunks == 1:
+        array = array.chunk(0)
+    if isinstance(array, pa.ChunkedArray):
+        return pl.Series(_Chunks(array)).alias(name).rechunk()
+    return pl.Series(_Chunk(array)).alias(name)  # which Polars would not take from the constructor
+
+
+class _Chunk:
+    """What Polars does not take for pyarrow's."""
+
+    def __init__(self, array: "pa.Array") -> None:
+        self._array = array
+
+    def __arrow_c_array__(self, requested_schema: object = None) -> Any:
+        return self._array.__arrow_c_array__(requested_schema)
+
+
+class _Chunks:
+    """Likewise, of several."""
+
+    def __init__(self, chunks: "pa.ChunkedArray") -> None:
+        self._chunks = chunks
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> Any:
+        return self._chunks.__arrow_c_stream__(requested_schema)

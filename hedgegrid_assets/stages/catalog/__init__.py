@@ -177,10 +177,11 @@ class Draft:
         """Take rows of the frame, a block of it, in stored order."""
         part = nautilus.kept(self._table, group, self._before, self._generation)
         if len(part):
-            arrow = nautilus.to_nautilus(self._table, part, self._target, self._instrument_id, self._generation)
+            held = nautilus.as_held(self._table, part, self._generation)
+            arrow = nautilus.to_nautilus(self._table, held, self._target, self._instrument_id, self._generation)
             self._groups.add(self._writer, arrow)
             if self._noted is not None:
-                self._noted.add(part, arrow)
+                self._noted.add(held)
         self._before = group.tail(1)
         self.rows += len(group)
 

@@ -32,12 +32,15 @@ class Grouped:
 class Blocks:
     """The blocks that a file was written of, read one after the other; ``blocks``: how many a row group holds.
 
-    Also of a file that was written with one to a group, when a group held no more.
+    Also of a file that was written with one to a group, when a group held no more. ``threads`` decode columns side by
+    side, for an eighth more of processor time; for a small file they take longer.
     """
 
-    def __init__(self, file: pq.ParquetFile, blocks: int) -> None:
-        self._groups: Iterator[pa.Table] = map(file.read_row_group, range(file.num_row_groups))
-        self._batches = iter(()) if blocks == 1 else file.iter_batches(ROW_GROUP)
+    def __init__(self, file: pq.ParquetFile, blocks: int, *, threads: bool = True) -> None:
+        self._groups: Iterator[pa.Table] = (
+            file.read_row_group(group, use_threads=threads) for group in range(file.num_row_groups)
+        )
+        self._batches = iter(()) if blocks == 1 else file.iter_batches(ROW_GROUP, use_threads=threads)
         self._held: list[pa.Table] = []
         self._whole = blocks == 1
 

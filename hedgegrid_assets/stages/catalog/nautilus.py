@@ -6,7 +6,7 @@ and read. ``fixed_size_binary[16]`` is the little-endian integer value x 10^16: 
 
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import polars as pl
 import pyarrow as pa
@@ -15,7 +15,7 @@ from msgspec import Struct
 from hedgegrid_assets.model import GENERATION, Encoding, Level, NautilusColumn, Table
 from hedgegrid_assets.sources.formats import synthetic_ids as made_ids
 from hedgegrid_assets.stages.frames import Precisions
-from hedgegrid_assets.store import to_arrow
+from hedgegrid_assets.store import from_arrow, to_arrow
 
 _F16: Final = pa.binary(16)
 _RAW: Final = pl.Decimal(38, 16)
@@ -91,15 +91,19 @@ def kept(table: Table, frame: pl.DataFrame, before: pl.DataFrame | None, generat
 
 
 def as_held(table: Table, frame: pl.DataFrame, generation: int = GENERATION) -> pl.DataFrame:
-    """Rows as they come back from a Nautilus file: long ids shortened."""
-    ids = [
-        column.made_from
-        for column in table.form(generation).columns
-        if column.encoding is Encoding.ID and column.made_from in frame.columns
-    ]
-    columns = [frame[name] for name in ids]
-    changed = [held.alias(texts.name) for texts in columns if (held := made_ids.shortened(texts)) is not texts]
-    return frame.with_columns(changed) if changed else frame
+    """Rows as they come back from a Nautilus file: its columns, long ids shortened, decimals at scale 16."""
+    form = table.form(generation)
+    kinds = {column.name: column.dtype for column in table.columns}
+    ids = {column.made_from for column in form.columns if column.encoding is Encoding.ID}
+    held: list[pl.Series] = []
+    for name in (*_TIMES, *(source for column in form.columns for source in column.sources)):
+        series = frame[name]
+        if name in ids:
+            series = made_ids.shortened(series)
+        elif isinstance(series.dtype, pl.Decimal):
+            series = series.cast(kinds[name])
+        held.append(series)
+    return pl.DataFrame(held)
 
 
 def to_nautilus(
@@ -125,37 +129,15 @@ def to_nautilus(
 
 def from_nautilus(table: Table, data: pa.Table, generation: int = GENERATION) -> pl.DataFrame:
     """Rows of a Nautilus file in memory form, decimals at scale 16; columns that Nautilus does not keep are left out."""
-    form = table.form(generation)
-    raw = {column.name for column in form.columns if _CODECS[column.encoding].kind == _F16}
     kinds = {column.name: column.dtype for column in table.columns}
-    words = {
-        column.name: _words_of(column, kinds[column.made_from])
-        for column in form.columns
-        if column.encoding is Encoding.WORD
-    }
-    found: dict[str, Any] = {}
-    for name in data.column_names:
-        chunks = data.column(name)
-        column = chunks.chunk(0) if chunks.num_chunks == 1 else chunks.combine_chunks()  # which copies
-        column = _as_decimals(column) if name in raw else column
-        found[name] = _as_codes(column, words[name]) if name in words else column
-    frame = pl.from_arrow(pa.table(found))
-    assert isinstance(frame, pl.DataFrame)
-    back = [each for column in form.columns for each in _CODECS[column.encoding].read(column, kinds)]
-    return frame.select(*(pl.col(name).cast(pl.Int64) for name in _TIMES), *back)
+    found = [from_arrow(name, _whole(data.column(name))).cast(pl.Int64) for name in _TIMES]
+    for column in table.form(generation).columns:
+        found += _CODECS[column.encoding].read(_whole(data.column(column.name)), column, kinds)
+    return pl.DataFrame(found)
 
 
-def _as_decimals(column: pa.Array) -> pa.Array:
-    return pa.Array.from_buffers(pa.decimal128(38, 16), len(column), [None, column.buffers()[1]], offset=column.offset)
-
-
-def _as_codes(column: pa.DictionaryArray, words: pl.Series) -> pa.Array:
-    """The numbers of words in the frame's order, whatever the order of a file is; null for a word that is not known."""
-    there = column.dictionary.to_pylist()
-    if there == words.to_list():
-        return column.indices.view(pa.uint8())
-    codes = pl.Series(there, dtype=pl.String).cast(pl.Enum(words), strict=False).to_physical().cast(pl.UInt8)
-    return codes.gather(pl.Series(column.indices)).to_arrow()  # pyarrow's own way imports pandas
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()  # which copies
 
 
 # ---------------------------------------------------------------- encodings
@@ -168,9 +150,11 @@ class _Writes(Protocol):
 
 
 class _Reads(Protocol):
-    """A Nautilus file's column (raw values as decimals) as the frame's columns of these types."""
+    """A Nautilus file's column as the frame's columns of these types. Series, as an expression costs as much as a thousand values."""
 
-    def __call__(self, column: NautilusColumn, kinds: Mapping[str, pl.DataType], /) -> Iterable[pl.Expr]: ...
+    def __call__(
+        self, array: pa.Array, column: NautilusColumn, kinds: Mapping[str, pl.DataType], /
+    ) -> Iterable[pl.Series]: ...
 
 
 class _Codec(Struct, frozen=True):
@@ -183,11 +167,11 @@ class _Turns(Protocol):
     def __call__(self, series: pl.Series, /) -> pa.Array: ...
 
 
-def _as(kind: pa.DataType, turn: _Turns, back: Callable[[pl.Expr, pl.DataType], pl.Expr]) -> _Codec:
+def _as(kind: pa.DataType, turn: _Turns, back: Callable[[pl.Series, pl.DataType], pl.Series]) -> _Codec:
     """A column that is made of one column, value by value."""
 
-    def read(column: NautilusColumn, kinds: Mapping[str, pl.DataType]) -> Iterable[pl.Expr]:
-        yield back(pl.col(column.name), kinds[column.made_from]).alias(column.made_from)
+    def read(array: pa.Array, column: NautilusColumn, kinds: Mapping[str, pl.DataType]) -> Iterable[pl.Series]:
+        yield back(from_arrow(column.made_from, array), kinds[column.made_from])
 
     return _Codec(kind, lambda frame, column: turn(frame[column.made_from]), read)
 
@@ -201,6 +185,12 @@ def _fixed16(series: pl.Series) -> pa.Array:
     return pa.Array.from_buffers(_F16, len(decimals), [None, decimals.buffers()[1]], offset=decimals.offset)
 
 
+def _of_raw16(array: pa.Array, column: NautilusColumn, kinds: Mapping[str, pl.DataType]) -> Iterable[pl.Series]:
+    del kinds
+    decimals = pa.Array.from_buffers(_DECIMAL, len(array), [None, array.buffers()[1]], offset=array.offset)
+    yield from_arrow(column.made_from, decimals)
+
+
 def _unsigned(series: pl.Series) -> pa.Array:
     return series.cast(pl.UInt64).to_arrow()
 
@@ -210,7 +200,7 @@ def _timestamps(series: pl.Series) -> pa.Array:
 
 
 def _code(series: pl.Series) -> pa.Array:
-    return series.to_physical().cast(pl.UInt8).to_arrow()
+    return _codes_of(series).cast(pl.UInt8).to_arrow()
 
 
 def _id(series: pl.Series) -> pa.Array:
@@ -240,8 +230,25 @@ def _words_of(column: NautilusColumn, dtype: pl.DataType) -> pl.Series:
 
 def _words(frame: pl.DataFrame, column: NautilusColumn) -> pa.Array:
     series = frame[column.made_from]
-    codes = series.to_physical().cast(pl.Int8).rechunk().to_arrow()
+    codes = _codes_of(series).cast(pl.Int8).rechunk().to_arrow()
     return pa.DictionaryArray.from_arrays(codes, to_arrow(_words_of(column, series.dtype), pa.string()))
+
+
+def _of_words(
+    array: pa.DictionaryArray, column: NautilusColumn, kinds: Mapping[str, pl.DataType]
+) -> Iterable[pl.Series]:
+    """In the frame's order, whatever the order of a file is; null for a word that is not known."""
+    dtype, there = kinds[column.made_from], array.dictionary.to_pylist()
+    words, codes = _words_of(column, dtype), from_arrow(column.made_from, array.indices)
+    if there != words.to_list():
+        known = pl.Series(there, dtype=pl.String).cast(pl.Enum(words), strict=False).to_physical()
+        codes = known.gather(codes).alias(column.made_from)
+    yield codes.cast(pl.UInt8).cat.to(dtype)
+
+
+def _codes_of(series: pl.Series) -> pl.Series:
+    """The numbers of an enum's words; ``to_physical`` costs as much as a thousand of them."""
+    return from_arrow(series.name, series.to_arrow().indices)
 
 
 def _levels(frame: pl.DataFrame, column: NautilusColumn) -> pa.Array:
@@ -261,41 +268,45 @@ def _zeros(count: int) -> pa.Array:
     return pl.repeat(0, count, dtype=pl.UInt64, eager=True).to_arrow()
 
 
-def _of_levels(column: NautilusColumn, kinds: Mapping[str, pl.DataType]) -> Iterable[pl.Expr]:
-    for number, level in enumerate(column.levels):
-        found = pl.col(column.name).list.get(number, null_on_oob=True)
-        for what, name in zip(Level._fields, level, strict=True):
-            yield found.struct.field(what).fill_null(0).cast(kinds[name]).alias(name)
+def _of_levels(array: pa.Array, column: NautilusColumn, kinds: Mapping[str, pl.DataType]) -> Iterable[pl.Series]:
+    levels = (pl.col(column.name).list.get(number, null_on_oob=True) for number in range(len(column.levels)))
+    each = [
+        found.struct.field(what).fill_null(0).cast(kinds[name]).alias(name)
+        for found, level in zip(levels, column.levels, strict=True)
+        for what, name in zip(Level._fields, level, strict=True)
+    ]
+    return from_arrow(column.name, array).to_frame().select(each).get_columns()
 
 
-def _as_it_is(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+def _as_it_is(series: pl.Series, dtype: pl.DataType) -> pl.Series:
     del dtype
-    return column
+    return series
 
 
-def _cast(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
-    return column.cast(dtype)
+def _cast(series: pl.Series, dtype: pl.DataType) -> pl.Series:
+    return series.cast(dtype)
 
 
+_DECIMAL: Final = pa.decimal128(38, 16)
 _TIMESTAMP: Final = pa.timestamp("ns", tz="UTC")
 _LEVEL: Final = pa.struct(
     [
-        pa.field("price", pa.decimal128(38, 16), nullable=False),
-        pa.field("size", pa.decimal128(38, 16), nullable=False),
+        pa.field("price", _DECIMAL, nullable=False),
+        pa.field("size", _DECIMAL, nullable=False),
         pa.field("count", pa.uint32(), nullable=False),
         pa.field("order_id", pa.uint64(), nullable=False),
     ]
 )
 _LEVELS: Final = pa.list_(pa.field("item", _LEVEL, nullable=False))
-_CODES: Final = _as(pa.uint8(), _code, lambda column, dtype: column.cat.to(dtype))
+_CODES: Final = _as(pa.uint8(), _code, lambda codes, dtype: codes.cat.to(dtype))
 _CODECS: Final[Mapping[Encoding, _Codec]] = {
-    Encoding.RAW16: _as(_F16, _fixed16, _as_it_is),
-    Encoding.DECIMAL: _as(pa.decimal128(38, 16), _decimals, _as_it_is),
+    Encoding.RAW16: _Codec(_F16, lambda frame, column: _fixed16(frame[column.made_from]), _of_raw16),
+    Encoding.DECIMAL: _as(_DECIMAL, _decimals, _as_it_is),
     Encoding.CODE: _CODES,
-    Encoding.WORD: _Codec(pa.dictionary(pa.int8(), pa.string()), _words, _CODES.read),
+    Encoding.WORD: _Codec(pa.dictionary(pa.int8(), pa.string()), _words, _of_words),
     Encoding.ID: _as(pa.string(), _id, _as_it_is),
     Encoding.JSON_DECIMAL: _as(
-        pa.binary(), _json_decimal, lambda column, dtype: column.cast(pl.String).str.strip_chars('"').cast(dtype)
+        pa.binary(), _json_decimal, lambda texts, dtype: texts.cast(pl.String).str.strip_chars('"').cast(dtype)
     ),
     Encoding.UINT8: _as(pa.uint8(), pl.Series.to_arrow, _as_it_is),
     Encoding.UINT32: _as(pa.uint32(), pl.Series.to_arrow, _as_it_is),

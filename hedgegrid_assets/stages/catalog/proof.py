@@ -22,14 +22,11 @@ class Noted:
 
     def __init__(self, table: Table, generation: int) -> None:
         self._table, self._generation = table, generation
-        self._kinds: pl.Schema | None = None
         self.blocks: list[tuple[int, bytes]] = []
 
-    def add(self, part: pl.DataFrame, written: pa.Table) -> None:
-        """Take the next rows, as the frame has them; of what is written of them only the kinds of columns count."""
-        if self._kinds is None:
-            self._kinds = nautilus.from_nautilus(self._table, written.slice(0, 1), self._generation).schema
-        self.blocks.append((len(part), _hash_of(_as_read(self._table, part, self._kinds, self._generation))))
+    def add(self, held: pl.DataFrame) -> None:
+        """Take the next rows, as they come back from a file."""
+        self.blocks.append((len(held), _hash_of(held)))
 
     @property
     def rows(self) -> int:
@@ -41,7 +38,7 @@ class Noted:
         with pq.ParquetFile(path) as file, ExitStack() as stack:
             if not file.schema_arrow.equals(target, check_metadata=False) or file.metadata.num_rows != self.rows:
                 return False
-            blocks = Blocks(file, self._table.form(self._generation).blocks)
+            blocks = Blocks(file, self._table.form(self._generation).blocks, threads=False)
             found: Iterator[pa.Table | None] = (blocks.next(rows) for rows, _ in self.blocks)
             if file.num_row_groups > 1:  # one is not worth a thread
                 found = stack.enter_context(closing(prefetch(found)))
@@ -62,13 +59,6 @@ def _hash_of(rows: pl.DataFrame) -> bytes:
     return hashlib.sha256(rows.hash_rows().to_numpy().data).digest()
 
 
-def _as_read(table: Table, part: pl.DataFrame, kinds: pl.Schema, generation: int) -> pl.DataFrame:
-    """Rows of a frame as they come back from the file, whose columns have these kinds."""
-    return nautilus.as_held(table, part[kinds.names()], generation).with_columns(
-        pl.col(name).cast(kind) for name, kind in kinds.items() if isinstance(kind, pl.Decimal)
-    )
-
-
 def needed(table: Table, generation: int) -> list[str]:
     """Columns of a frame that a file is made of, and those that decide what it holds."""
     sources = [source for _, _, source in nautilus.columns(table, generation)]
@@ -84,7 +74,7 @@ def compare(frame: StorePath, table: Table, day: InstrumentDay, path: Path, targ
             expected = stack.enter_context(closing(prefetch(expected)))
         if not file.schema_arrow.equals(target, check_metadata=False):
             raise CatalogDiffers(str(day), table.name, "its schema is another one")
-        blocks = Blocks(file, table.form(generation).blocks)
+        blocks = Blocks(file, table.form(generation).blocks, threads=file.num_row_groups > 1)
         for group, part in enumerate(expected):
             block = blocks.next(len(part))
             if block is None:
@@ -94,7 +84,7 @@ def compare(frame: StorePath, table: Table, day: InstrumentDay, path: Path, targ
             except pl.exceptions.PolarsError as error:
                 raise CatalogDiffers(str(day), table.name, f"row group {group} cannot be read ({error})") from None
             rows += len(part)
-            wanted = _as_read(table, part, found.schema, generation)
+            wanted = nautilus.as_held(table, part, generation)
             if not found.equals(wanted):
                 differing = [
                     name for name in found.columns if len(found) != len(wanted) or not found[name].equals(wanted[name])
