@@ -193,11 +193,16 @@ def _of_day(day: "DayReport") -> Iterator[_Finding]:
 
 
 def _rules_off(days: "Sequence[DayReport]") -> Iterator[str]:
+    """Rules that said nothing: a line for those that are off on as many days of the same tables."""
+    off: dict[tuple[str, str, int, int], list[str]] = {}
     for found in _by_table(days):
-        off = Counter(name for day in found for name in day.rules_off)
-        if off:
-            rules = ", ".join(f"{name} ({count:,} of {len(found):,} days)" for name, count in off.items())
-            yield f"{found[0].instrument_id} {found[0].table}: off: {rules}"
+        for name, count in Counter(name for day in found for name in day.rules_off).items():
+            off.setdefault((found[0].instrument_id, name, count, len(found)), []).append(found[0].table)
+    lines: dict[tuple[str, int, int, str], list[str]] = {}
+    for (instrument_id, name, count, of), tables in off.items():
+        lines.setdefault((instrument_id, count, of, ", ".join(tables)), []).append(name)
+    for (instrument_id, count, of, tables), names in lines.items():
+        yield f"{instrument_id}: off: {', '.join(names)} ({count:,} of {counted(of, 'day')} of {tables})"
 
 
 def _beside_days(report: "ValidationReport") -> Iterator[str]:

@@ -150,6 +150,7 @@ class Channel(Struct, frozen=True):
         tables: Table name -> mapping.
         gap_seconds: Longest usual silence of this stream; None: the table's own.
         order: In which order its rows come.
+        any_order: Its files are written newest first, or in no order: to sort them is no cleaning.
         identity: When two of its rows are one: by ID only where the tables have ids.
         symbol_of: (symbol) -> what the messages of this stream call it, where one message is for several symbols.
         nameless: Messages may not say what they are: the stream of their wrapper does. Such have no exchange time either,
@@ -167,6 +168,7 @@ class Channel(Struct, frozen=True):
     excludes: Mapping[str, pl.Expr] = field(default_factory=dict)
     gap_seconds: float | None = None
     order: Order = Order.ARRIVAL
+    any_order: bool = False
     identity: Identity = Identity.ID
     symbol_of: Callable[[str], str] | None = None
     inside: str = ""

@@ -125,6 +125,7 @@ class DayContext(Struct):
         lines: Where every line went; None where each gives one row.
         rejects_by_reason: Reason -> rows.
         out_of_order: Rows that had to be sorted.
+        any_order: They stood newest first, or come from files that are in no order: to sort these is no cleaning.
         conflicting_ids: Rows whose id stands for another one as well.
         too_fine: Rows with a value that is finer than the instrument's definition: nothing is stored.
         excluded_ids: Ids of rows that the venue itself marks as no market trade.
@@ -143,6 +144,7 @@ class DayContext(Struct):
     lines: LineCounts | None = None
     rejects_by_reason: Mapping[str, int] = field(default_factory=dict)
     out_of_order: int = 0
+    any_order: bool = False
     conflicting_ids: int | None = None
     too_fine: int = 0
     excluded_ids: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))

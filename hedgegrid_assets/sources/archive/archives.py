@@ -298,7 +298,6 @@ _BYBIT_TRADES: Final = Columns(
             ),
             header=True,
             more=("RPI",),
-            newest_first=True,
         ),
     ),
     {
@@ -316,7 +315,7 @@ _BYBIT: Final = Archive(
     root="https://public.bybit.com",
     files=(
         Files(
-            trades("bybit-archive", "trade", contiguous=False, time="s, with up to four decimals"),
+            trades("bybit-archive", "trade", contiguous=False, time="s, with up to four decimals", any_order=True),
             _BYBIT_TRADES,
             {"daily": "/trading/{symbol}/{symbol}{day}.csv.gz"},
             {"daily": "trading/"},

@@ -24,8 +24,13 @@ def _time(doc: str) -> Field:
     return Field("ts_event", "time", "text", doc, missing="unknown_time")
 
 
-def trades(archive: str, name: str, *, contiguous: bool, time: str, ids: str = "the venue's id") -> Channel:
-    """Trades (``trade``) or aggregates of them (``aggTrade``); ``time``, ``ids``: what the file says of its times and ids."""
+def trades(
+    archive: str, name: str, *, contiguous: bool, time: str, ids: str = "the venue's id", any_order: bool = False
+) -> Channel:
+    """Trades (``trade``) or aggregates of them (``aggTrade``).
+
+    ``time``, ``ids``: what the file says of its times and ids; ``any_order``: its rows may stand newest first, or in none.
+    """
     members = name == "aggTrade"
     return Channel(
         name=name,
@@ -49,6 +54,7 @@ def trades(archive: str, name: str, *, contiguous: bool, time: str, ids: str = "
         ),
         ts_event=pl.col("ts_event"),
         contiguous_ids=contiguous,
+        any_order=any_order,
         tables={
             "trade_tick": TableMapping(
                 columns={

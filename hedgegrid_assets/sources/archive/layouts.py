@@ -24,7 +24,6 @@ class Layout(Struct, frozen=True):
         header: The file begins with their names. A file that does otherwise is read as it shows itself.
         since: First day of the files that are written so; None: the oldest.
         more: Columns that a file may have besides, at its end.
-        newest_first: Rows may stand in the order of falling time, or in none.
         label_seconds: Times are starts of periods that long, and rows are known at their ends.
     """
 
@@ -32,7 +31,6 @@ class Layout(Struct, frozen=True):
     header: bool
     since: date | None = None
     more: tuple[str, ...] = ()
-    newest_first: bool = False
     label_seconds: int = 0
 
 

@@ -75,6 +75,7 @@ class TableWriter:
             lines=self._rows.lines.counts(),
             rejects_by_reason=self._rejects.by_reason(),
             out_of_order=self._order.out_of_order,
+            any_order=self._order.newest_first or self._recipe.channel.any_order,
             conflicting_ids=self._order.conflicting_ids,
             too_fine=self._rows.rows_too_fine,
             excluded_ids=self._rejects.excluded_ids(),

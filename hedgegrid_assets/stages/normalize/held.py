@@ -40,6 +40,11 @@ class HeldDay:
         self._message: tuple[int, int, int] | None = None
         self.duplicates = self.conflicting_ids = 0
 
+    @property
+    def newest_first(self) -> bool:
+        """The times of the rows never rise."""
+        return self._newest_first
+
     def add(self, frame: pl.DataFrame) -> None:
         """Take rows."""
         if not len(frame):

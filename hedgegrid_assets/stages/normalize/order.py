@@ -40,6 +40,11 @@ class InOrder:
         """Rows whose id stands for other rows too, known when all are in."""
         return 0 if self._held is None else self._held.conflicting_ids
 
+    @property
+    def newest_first(self) -> bool:
+        """Rows had to be sorted, and stood in falling order, all of them: known when all are in."""
+        return self._held is not None and self.out_of_order > 0 and self._held.newest_first
+
     def add(self, frame: pl.DataFrame) -> None:
         """Pass sorted rows on at once; hold the day from the first row that is out of order or may be a repetition."""
         if not len(frame):

@@ -223,7 +223,11 @@ def _nothing_cleaned(day: Counted) -> Judgement:
         "rejected": known.counts.rejected,
         "by_reason": dict(known.rejects_by_reason),
     }
-    cleaned = known.out_of_order + known.counts.exact_duplicates + known.counts.rejected
+    cleaned = known.counts.exact_duplicates + known.counts.rejected
+    if known.any_order and known.out_of_order:
+        numbers["any_order"] = True
+    else:
+        cleaned += known.out_of_order
     if known.left_empty:
         numbers["left_empty"] = dict(sorted(known.left_empty.items()))
         cleaned += sum(known.left_empty.values())
@@ -399,7 +403,7 @@ NOTHING_CLEANED: Final = Rule(
     "nothing_cleaned",
     _WARN,
     "quality",
-    "normalizing had nothing to sort, to drop, to reject or to leave empty",
+    "normalizing had nothing to sort (but for files that are written newest first, or in no order), to drop, to reject or to leave empty",
     judge=_nothing_cleaned,
     shows=Shows.REJECTS,
     seen_while_normalizing=True,

@@ -240,6 +240,11 @@ def test_bybit_is_read_newest_first_or_with_more_columns(day: date, server: Stan
         == expected
     )
     assert found["ts_init"].is_sorted()
+    if day.year == 2024:
+        rules = verdict(tmp_path, "trade_tick", "BTCUSDT-LINEAR.BYBIT", day)["rules"]
+        (cleaned,) = [rule for rule in rules if rule["name"] == "nothing_cleaned"]
+        assert (cleaned["passed"], cleaned["numbers"]["any_order"]) == (True, True)
+        assert cleaned["numbers"]["out_of_order"] > 0
 
 
 def test_okx_files_of_utc_plus_eight_become_days_of_utc(server: Standin, tmp_path: Path) -> None:
