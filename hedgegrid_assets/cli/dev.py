@@ -31,7 +31,8 @@ def dev(
 ) -> int:
     """Start the Dagster UI and its daemon on this machine: lineage, partitions, checks, backfills, sensors, schedules.
 
-    The history lies in DAGSTER_HOME, else in .dagster_home, as that of `hedgegrid backfill` does. ctrl-C ends all of it.
+    The history lies in DAGSTER_HOME, else in .dagster_home, as that of `hedgegrid backfill` does. ctrl-C ends all of it in
+    order, with exit code 0.
     """
     file = feeds or feeds_path()
     if not file.exists():

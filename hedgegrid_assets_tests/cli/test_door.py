@@ -100,7 +100,8 @@ def test_the_ui_and_its_daemon_start_in_a_new_folder_and_end_together(tmp_path: 
         assert (tmp_path / ".dagster_home" / "dagster.yaml").is_file()
     finally:
         os.killpg(served.pid, signal.SIGINT)  # as a terminal does
-        served.wait(120)
+        code = served.wait(120)
+    assert code == 0, "a server that is ended in order has done what it was asked for"
     assert _all_gone(served.pid)
 
 
