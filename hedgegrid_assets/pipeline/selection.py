@@ -17,6 +17,7 @@ from hedgegrid_assets.tables.index_price_update import INDEX_PRICE_UPDATE
 from hedgegrid_assets.tables.trade_tick import TRADE_TICK
 from hedgegrid_assets.venues import Market, listing_of, markets_of
 from hedgegrid_assets.venues.markets import NAMES, market_told
+from hedgegrid_assets.wording import nearest
 
 
 def giving(context: FeedContext) -> list[Channel]:
@@ -162,7 +163,7 @@ def wanted_keys(context: FeedContext, asked: Request, report: ImportReport) -> t
             continue
         mine = [key for key in in_files if key.symbol == symbol] if keys else in_files
         is_empty = bool(files) and not report.lines and not report.damaged
-        hint = _WRITE_AGAIN if is_empty else ""
+        hint = _WRITE_AGAIN if is_empty else "" if mine else _meant(symbol, report)
         found = _empty(len(files)) if is_empty else _found(report, mine, files)
         errors.append(NoDataFetched(wanted, looked_in, found, hint=hint))
     return keys, errors
@@ -175,6 +176,16 @@ def _empty(files: int) -> str:
     return "an empty file" if files == 1 else f"{files:,} empty files"
 
 
+def _meant(symbols: str, report: ImportReport) -> str:
+    """The symbol of the files that was probably meant, for the hint; empty: none looks like it."""
+    near = [guess for symbol in symbols.split(",") for guess in nearest(symbol, _others(report))]
+    return f"did you mean --symbol {','.join(dict.fromkeys(near))}? {NoDataFetched.usual_hint}" if near else ""
+
+
+def _others(report: ImportReport) -> list[str]:
+    return sorted({*report.unknown_symbols, *(key.symbol for key in report.days)})
+
+
 def _found(report: ImportReport, keys: Sequence[RawKey], files: Sequence[str]) -> str:
     """What the files hold instead."""
     if not files:
@@ -182,7 +193,7 @@ def _found(report: ImportReport, keys: Sequence[RawKey], files: Sequence[str]) -
     if keys:
         symbols = ",".join(sorted({key.symbol for key in keys}))
         return f"{symbols} {min(key.day for key in keys)} .. {max(key.day for key in keys)}"
-    others = ", ".join(sorted({*report.unknown_symbols, *(key.symbol for key in report.days)})[:20])
+    others = ", ".join(_others(report)[:20])
     return (
         f"other symbols: {others}"
         if others

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -110,6 +111,19 @@ def test_a_file_that_holds_nothing_is_told_as_such(file: str, home: Path, capsys
     err = capsys.readouterr().err
     assert told in err
     assert "again" in err or "header" in err
+
+
+def test_a_symbol_that_no_file_holds_is_told_with_the_one_that_was_meant(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (home / "a.csv").write_text("time,symbol,price,amount,id\n2024-01-01T00:00:00,BTCUSDT,42000,1,1\n")
+    asked = ["replay-to-parquet", "--source", "csv", "--market", "usdm", "--data-types", "trades", "--input", "a.csv"]
+    assert run([*asked, "--symbol", "BTCUST"]) == 1
+    told = capsys.readouterr().err
+    assert "found other symbols: BTCUSDT" in told
+    meant = re.search(r"did you mean (--symbol \S+)\?", told)
+    assert meant
+    assert run([*asked, *meant[1].split()]) == 0
 
 
 def test_text_without_a_packing_is_read_whatever_its_name_says(home: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 import zstandard
 
 from hedgegrid_assets.errors import (
+    FileRefused,
     MissingColumns,
     NoDataFetched,
     RawDamaged,
@@ -322,8 +323,10 @@ def test_a_container_that_is_cut_short_is_told(tmp_path: Path, suffix: str, cut:
 
 
 def test_garbage_that_is_named_csv_gz_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RawDamaged, match="no text"):
+    with pytest.raises(FileRefused, match="is no gzip, though its name says so"):
         convert(tmp_path, write(tmp_path, "t.csv.gz", bytes(range(256)) * 4096))
+    with pytest.raises(RawDamaged, match="no text"):
+        convert(tmp_path, write(tmp_path, "t.csv", bytes(range(256)) * 4096))
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", ""])
