@@ -11,6 +11,8 @@ PYTHONS := $(shell cat .python-version) 3.12 3.14
 NAUTILUS2 ?= $(shell sed -n 's/^VERSION: Final = "\(.*\)"/\1/p' hedgegrid_assets_tests/nautilus2.py)
 # slow tests wait for servers and other processes a third of their time
 AT_ONCE ?= $(shell echo $$(( ($$(getconf _NPROCESSORS_ONLN) * 3 + 1) / 2 )))
+# where the fast tests write, each of their syncs would wait for a disk: a quarter of their time; memory does not, where there is enough
+MEMORY := $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 2000000 {print "/dev/shm"}')
 PORT ?= 3000
 N ?= 300
 MINUTES ?= 10
@@ -34,7 +36,9 @@ demo: $(READY) ## three days of synthetic data through Dagster into a NautilusTr
 	@$(BIN)/hedgegrid demo
 
 test: $(READY) ## run the tests but for the slow ones, in less than 5 minutes: make test ARGS="-k csv"
-	$(BIN)/pytest -n auto --dist worksteal -m "not slow and not network" $(ARGS)
+	@folder=$$(mktemp -d "$(or $(MEMORY),$${TMPDIR:-/tmp})/hedgegrid-tests.XXXXXX"); trap : INT; \
+	PYTEST_DEBUG_TEMPROOT=$$folder $(BIN)/pytest -n auto --dist worksteal -m "not slow and not network" $(ARGS); \
+	status=$$?; [ $$status = 1 ] || rm -rf "$$folder"; exit $$status
 
 test-slow: $(READY) ## run the rest: kills, large files, readers against each other (those in a browser need Chromium)
 	$(BIN)/pytest -n $(AT_ONCE) --dist worksteal --durations 30 -m "slow and not network" $(ARGS)
