@@ -152,6 +152,6 @@ def test_importing_the_module_imports_neither_pillow_nor_pandas() -> None:
 def test_two_million_trades_are_drawn_within_the_budget(tmp_path: Path) -> None:
     places = stored(tmp_path, every(0.0432, 2_000_000))
     chart_markdown(places, DAY, TRADES, "complete", [])  # Pillow and the threads of Polars are there now
-    started = time.perf_counter()
+    started = time.process_time()
     chart_markdown(places, DAY, TRADES, "complete", [])
-    assert time.perf_counter() - started < 1.5  # 0.15 s is usual; machines that are busy get ten times as long
+    assert time.process_time() - started < 1.5  # 0.15 s is usual; machines that are busy take several times as long

@@ -269,13 +269,18 @@ ENDS = {
 }
 
 
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("large") / "large.csv"
+    path.write_bytes(b"1704067200000,42000.1,0.001,buy\n" * 500_000)
+    return path
+
+
 @pytest.mark.parametrize("held", HELD)
 @pytest.mark.parametrize("end", ENDS)
-def test_a_process_that_leaves_a_file_half_read_ends_at_once(held: str, end: str, tmp_path: Path) -> None:
-    path = tmp_path / "large.csv"
-    path.write_bytes(b"1704067200000,42000.1,0.001,buy\n" * 500_000)
+def test_a_process_that_leaves_a_file_half_read_ends_at_once(held: str, end: str, large: Path) -> None:
     code = LEAVE.format(held=HELD[held], end=ENDS[end][0])
     ending = f"import atexit, time\natexit.register(lambda: print(time.monotonic(), flush=True))\n{code}"
-    done = subprocess.run([sys.executable, "-c", ending, str(path)], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", ending, str(large)], capture_output=True, text=True, timeout=60)
     assert done.returncode == ENDS[end][1], done.stderr
-    assert time.monotonic() - float(done.stdout) < 2
+    assert time.monotonic() - float(done.stdout) < 10  # a thread of its may have 600 s to go

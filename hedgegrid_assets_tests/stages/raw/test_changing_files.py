@@ -13,6 +13,11 @@ from hedgegrid_assets_tests.yard import Yard, lines_of, with_blocks_of
 
 type Change = Callable[[Path, int], None]
 
+BLOCK = 5_000
+"""Bytes: 20 blocks a file."""
+EACH = 8
+"""Blocks from one change to the next."""
+
 
 @pytest.fixture
 def yard(tmp_path: Path) -> Yard:
@@ -58,7 +63,7 @@ def read_while(yard: Yard, path: Path, change: Change, *, times: int = 1, in_pla
     def progress(_: str, __: int) -> None:
         nonlocal seen
         seen += 1
-        if seen % 40 == 1 and seen // 40 < times:
+        if seen % EACH == 1 and seen // EACH < times:
             change(path, seen)
 
     return yard.bring_in(progress=progress, in_place=in_place)
@@ -69,7 +74,7 @@ def read_while(yard: Yard, path: Path, change: Change, *, times: int = 1, in_pla
 def test_a_file_that_is_written_anew_while_it_is_read_gives_a_day_of_the_new_content(
     yard: Yard, change: Change, in_place: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with_blocks_of(1_000, monkeypatch)
+    with_blocks_of(BLOCK, monkeypatch)
     path = yard.drop("day.jsonl", OLD)
     read_while(yard, path, change, in_place=in_place)
     assert b"".join(lines_of(yard.raw().path)) == NEW
@@ -79,7 +84,7 @@ def test_a_file_that_is_written_anew_while_it_is_read_gives_a_day_of_the_new_con
 def test_a_file_that_is_written_anew_again_and_again_is_refused_and_nothing_of_it_published(
     yard: Yard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with_blocks_of(1_000, monkeypatch)
+    with_blocks_of(BLOCK, monkeypatch)
     path = yard.drop("day.jsonl", OLD)
 
     def other(path: Path, seen: int) -> None:
@@ -94,7 +99,7 @@ def test_a_file_that_is_written_anew_again_and_again_is_refused_and_nothing_of_i
 def test_a_file_that_grows_while_it_is_read_gives_what_was_there_and_the_rest_with_the_next_run(
     yard: Yard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with_blocks_of(1_000, monkeypatch)
+    with_blocks_of(BLOCK, monkeypatch)
     more = content("43000.00", 500)[len(OLD) :]
     path = yard.drop("day.jsonl", OLD)
 
