@@ -1,8 +1,26 @@
 """What holds for all tests."""
 
 import os
+from pathlib import Path
+from typing import Final
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("busy", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
+
+OF_A_USER: Final = ("DAGSTER_HOME", "HEDGEGRID_DATA", "HEDGEGRID_FEEDS", "TARDIS_API_KEY")
+"""What a user's environment may say of folders and keys."""
+
+
+@pytest.fixture
+def workdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working directory, and an environment that names no other folder and no key."""
+    monkeypatch.chdir(tmp_path)
+    for name in OF_A_USER:
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
 
 
 def pytest_configure() -> None:

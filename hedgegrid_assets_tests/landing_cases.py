@@ -77,11 +77,3 @@ class Home:
         code = run(list(command))
         out, err = self._capsys.readouterr()
         return Run(code, json.loads(out) if out.startswith("{") else {"text": out}, err)
-
-
-def new_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Home:
-    """An empty working directory."""
-    monkeypatch.chdir(tmp_path)
-    for name in ("HEDGEGRID_DATA", "HEDGEGRID_FEEDS"):
-        monkeypatch.delenv(name, raising=False)
-    return Home(tmp_path, capsys)

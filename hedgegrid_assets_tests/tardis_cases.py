@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.request import urlopen
 
+import pytest
 from msgspec.structs import replace
 
 from hedgegrid_assets.config.feeds import Feed
@@ -17,21 +18,13 @@ from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.sources.client import limits
 from hedgegrid_assets.stages.raw import RawDay, RawKey
 from hedgegrid_assets.store import Places
+from hedgegrid_assets_tests.archive_cases import QUICK as QUICK
 from hedgegrid_assets_tests.standins.tardis import KEY, Standin
 
 FREE: Final = date(2024, 1, 1)
 PAID: Final = date(2024, 1, 2)
-QUICK: Final = limits.Limits(
-    attempts=3,
-    first_wait=0.01,
-    longest_wait=0.02,
-    longest_retry_after=5.0,
-    connect=2.0,
-    silence=0.6,
-    slice_total=1.2,
-    file_total=2.0,
-    probe=2.0,
-)
+IMPATIENT: Final = replace(QUICK, silence=0.6, slice_total=1.2, file_total=2.0)
+"""Where a server is silent or slow on purpose: on a machine that is busy others are so, too."""
 TRADES: Final = RawKey("trade", "BTCUSDT", PAID)
 FILTERS: Final = [{"channel": "trade", "symbols": ["btcusdt"]}]
 
@@ -55,6 +48,16 @@ def fresh_standin() -> Standin:
     server.library.exported_until = None
     server.library.disconnects.clear()
     server.keys = {KEY: None}
+    return server
+
+
+def named_standin(patch: pytest.MonkeyPatch) -> Standin:
+    """The same, as a user's environment names it, with its key."""
+    patch.setattr(limits, "in_force", QUICK)
+    server = fresh_standin()
+    patch.setenv("TARDIS_ENDPOINT", server.endpoint)
+    patch.setenv("TARDIS_DATASETS_ENDPOINT", server.datasets_endpoint)
+    patch.setenv("TARDIS_API_KEY", KEY)
     return server
 
 

@@ -40,15 +40,6 @@ def with_base(block: Block) -> dict[str, Any]:
     return base | said
 
 
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory."""
-    monkeypatch.chdir(tmp_path)
-    for name in ("HEDGEGRID_DATA", "HEDGEGRID_FEEDS", "TARDIS_API_KEY", "DAGSTER_HOME"):
-        monkeypatch.delenv(name, raising=False)
-    return tmp_path
-
-
 @pytest.mark.parametrize("page", PAGES, ids=named)
 def test_every_block_is_run_or_says_why_not(page: Path) -> None:
     for block in blocks(page):
@@ -61,18 +52,18 @@ def test_every_block_is_run_or_says_why_not(page: Path) -> None:
         assert f'runnable("{named(page)}"' in test.read_text()
 
 
-def test_parts_of_feeds_files_are_what_feeds_may_say(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parts_of_feeds_files_are_what_feeds_may_say(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLACK_WEBHOOK", "https://hooks.example/1")
     found = [*runnable("docs/operations.md", "yaml"), *runnable("docs/scale.md", "yaml")]
     assert len(found) == 3
     for block in found:
-        path = home / "feeds.yaml"
+        path = workdir / "feeds.yaml"
         path.write_text(yaml.safe_dump(with_base(block)))
         assert not read_feeds(path).problems, block.text
 
 
-def test_the_commands_of_operations_run_in_the_guides_folder(home: Path) -> None:
-    shutil.copytree(ROOT / "examples/guide/data", home / "data")
+def test_the_commands_of_operations_run_in_the_guides_folder(workdir: Path) -> None:
+    shutil.copytree(ROOT / "examples/guide/data", workdir / "data")
     for block in runnable("docs/operations.md", "bash"):
         shell(block)
 

@@ -28,15 +28,12 @@ def trade(number: int, price: str = "42000.10", size: str = "0.001", second: int
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working directory with a capture of 100 trades."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("HEDGEGRID_DATA", raising=False)
-    monkeypatch.delenv("HEDGEGRID_FEEDS", raising=False)
-    landing = tmp_path / "data/raw/websocket"
+def home(workdir: Path) -> Path:
+    """A working directory with a capture of 100 trades."""
+    landing = workdir / "data/raw/websocket"
     landing.mkdir(parents=True)
     (landing / "trades.jsonl").write_text("".join(trade(number) for number in range(1, 101)))
-    return tmp_path
+    return workdir
 
 
 def replay(*more: str) -> list[str]:

@@ -53,11 +53,11 @@ def test_each_worker_has_a_line_as_long_as_it_lives(seen: list[str]) -> None:
     def work() -> None:
         shown("two", 1)
         both.set()
-        over.wait(10)
+        over.wait(60)
 
     other = threading.Thread(target=work)
     other.start()
-    assert both.wait(10)
+    assert both.wait(60)
     shown("one again", 1)
     assert seen[-1].split("\n  ")[1:] == ["one again", "two"]
     over.set()

@@ -394,37 +394,29 @@ def test_a_mistake_is_told_before_any_work(
 # ---------------------------------------------------------------- where the events go
 
 
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    for name in ("DAGSTER_HOME", "HEDGEGRID_DATA"):
-        monkeypatch.delenv(name, raising=False)
-    return tmp_path
-
-
-def test_without_any_dagster_yaml_the_instance_is_gone_with_the_process(home: Path) -> None:
+def test_without_any_dagster_yaml_the_instance_is_gone_with_the_process(workdir: Path) -> None:
     with instance_for(Path("data")) as instance:
         assert instance.is_ephemeral
-    assert not list(home.iterdir())
+    assert not list(workdir.iterdir())
 
 
-def test_a_dagster_yaml_makes_a_home_beside_it(home: Path) -> None:
-    (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+def test_a_dagster_yaml_makes_a_home_beside_it(workdir: Path) -> None:
+    (workdir / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
     with instance_for(Path("data")) as instance:
-        assert Path(instance.root_directory) == home / ".dagster_home"
-    assert (home / ".dagster_home/dagster.yaml").exists()
+        assert Path(instance.root_directory) == workdir / ".dagster_home"
+    assert (workdir / ".dagster_home/dagster.yaml").exists()
 
 
-def test_another_data_root_leaves_the_history_of_this_one_alone(home: Path) -> None:
-    (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+def test_another_data_root_leaves_the_history_of_this_one_alone(workdir: Path) -> None:
+    (workdir / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
     with instance_for(Path("elsewhere")) as instance:
         assert instance.is_ephemeral
 
 
-def test_dagster_home_goes_first_and_is_made(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DAGSTER_HOME", str(home / "new/home"))
+def test_dagster_home_goes_first_and_is_made(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(workdir / "new/home"))
     with instance_for(Path("elsewhere")) as instance:
-        assert Path(instance.root_directory) == home / "new/home"
+        assert Path(instance.root_directory) == workdir / "new/home"
     monkeypatch.setenv("DAGSTER_HOME", "relative")
     with pytest.raises(EnvironmentFault, match="expected an absolute path, found 'relative'"):
         instance_for(Path("data"))

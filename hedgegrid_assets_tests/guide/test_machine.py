@@ -15,12 +15,11 @@ import pytest
 
 from hedgegrid_assets import read_frame, validate_catalog
 from hedgegrid_assets.cli import run
-from hedgegrid_assets.sources.client import limits
 from hedgegrid_assets_tests.archive_cases import fresh_standin as fresh_archive
 from hedgegrid_assets_tests.guide.home import CSV, MESSAGE, from_csv, places
 from hedgegrid_assets_tests.pages import runnable, shell
-from hedgegrid_assets_tests.standins.tardis import KEY, Standin
-from hedgegrid_assets_tests.tardis_cases import fresh_standin, impatient
+from hedgegrid_assets_tests.standins.tardis import Standin
+from hedgegrid_assets_tests.tardis_cases import fresh_standin, named_standin
 
 REPOSITORY: Final = Path(__file__).parents[2]
 SIM: Final = "BTCUSDT-PERP.SIM"
@@ -28,24 +27,10 @@ _COMMAND: Final = (sys.executable, "-m", "hedgegrid_assets")
 
 
 @pytest.fixture
-def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working directory, without a key."""
-    monkeypatch.chdir(tmp_path)
-    for name in ("HEDGEGRID_DATA", "HEDGEGRID_FEEDS", "TARDIS_API_KEY", "DAGSTER_HOME"):
-        monkeypatch.delenv(name, raising=False)
-    return tmp_path
-
-
-@pytest.fixture
-def server(work: Path, monkeypatch: pytest.MonkeyPatch) -> Standin:
+def server(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> Standin:
     """The stand-in for Tardis, with its key in the environment."""
-    assert not list(work.iterdir())
-    monkeypatch.setattr(limits, "in_force", impatient(silence=20.0, slice_total=30.0, file_total=60.0))
-    server = fresh_standin()
-    monkeypatch.setenv("TARDIS_ENDPOINT", server.endpoint)
-    monkeypatch.setenv("TARDIS_DATASETS_ENDPOINT", server.datasets_endpoint)
-    monkeypatch.setenv("TARDIS_API_KEY", KEY)
-    return server
+    assert not list(workdir.iterdir())
+    return named_standin(monkeypatch)
 
 
 def sample(days: int, *more: str) -> int:
@@ -75,32 +60,33 @@ def test_row_008_one_install_has_all_that_the_sources_need() -> None:
     assert {"dagster", "nautilus-trader", "polars", "pyarrow", "tardis-client"} <= names
 
 
-def test_row_009_without_a_key_no_module_of_tardis_is_loaded(work: Path) -> None:
-    (work / "trades.csv").write_text(CSV)
+def test_row_009_without_a_key_no_module_of_tardis_is_loaded(workdir: Path) -> None:
+    (workdir / "trades.csv").write_text(CSV)
     code = (
         "import sys, hedgegrid_assets\nfrom hedgegrid_assets.cli import run\n"
-        f"assert run({converted(work)[3:]!r}) == 0\n"
+        f"assert run({converted(workdir)[3:]!r}) == 0\n"
         "print(sorted(name for name in sys.modules if name.startswith('tardis')))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-def test_row_023_the_same_messages_by_replay_and_by_file_are_the_same_rows(server: Standin, work: Path) -> None:
+@pytest.mark.slow
+def test_row_023_the_same_messages_by_replay_and_by_file_are_the_same_rows(server: Standin, workdir: Path) -> None:
     settings = {"api": "replay", "endpoint": server.endpoint, "datasets_endpoint": server.datasets_endpoint}
     Path("tardis.json").write_text(json.dumps(settings))
     asked = ["--symbol", "BTCUSDT", "--start", "2024-01-01", "--end", "2024-01-02", "--data-types", "trades", "-q"]
-    assert run(["replay-to-parquet", "--source", "tardis", *asked, "--config", "tardis.json", *places(work)]) == 0
-    (raw,) = [path for path in (work / "data/raw").rglob("2024-01-01*") if path.name.endswith((".gz", ".zst"))]
+    assert run(["replay-to-parquet", "--source", "tardis", *asked, "--config", "tardis.json", *places(workdir)]) == 0
+    (raw,) = [path for path in (workdir / "data/raw").rglob("2024-01-01*") if path.name.endswith((".gz", ".zst"))]
     lines = gzip.decompress(raw.read_bytes()) if raw.suffix == ".gz" else _unzstd(raw)
-    (work / "messages.jsonl").write_bytes(lines)
-    mine = ["--output", str(work / "other"), "--data", str(work / "otherdata")]
+    (workdir / "messages.jsonl").write_bytes(lines)
+    mine = ["--output", str(workdir / "other"), "--data", str(workdir / "otherdata")]
     Path("ws.json").write_text(json.dumps({"trade_kind": "trade"} if b'"e":"trade"' in lines[:4000] else {}))
     command = ["replay-to-parquet", "--source", "websocket", *asked, "--input", "messages.jsonl", "--config", "ws.json"]
     assert run([*command, *mine]) == 0
     (first, second) = (
         read_frame("BTCUSDT-PERP.BINANCE", "trades", catalog=catalog, decimals="exact").drop(columns="raw_row")
-        for catalog in (work / "catalog", work / "other")
+        for catalog in (workdir / "catalog", workdir / "other")
     )
     assert len(first) == len(second) > 100
     assert first.drop(columns="ts_init").equals(second.drop(columns="ts_init"))
@@ -122,33 +108,33 @@ def dropped(source: str, name: str, text: str, start: str, end: str) -> int:
     return len(read_frame("BTCUSDT-PERP.BINANCE", "trades", catalog="mine"))
 
 
-@pytest.mark.usefixtures("work")
+@pytest.mark.usefixtures("workdir")
 def test_row_037_the_csv_command_as_printed() -> None:
     assert dropped("csv", "btcusdt_trades.csv", CSV, "2024-01-01", "2024-01-07") == 2
 
 
-@pytest.mark.usefixtures("work")
+@pytest.mark.usefixtures("workdir")
 def test_row_055_the_messages_command_as_printed() -> None:
     assert dropped("websocket", "messages.jsonl", MESSAGE, "2022-01-01", "2022-01-02") == 1
 
 
 @pytest.mark.slow
-def test_row_054_csv_needs_no_network(work: Path) -> None:
+def test_row_054_csv_needs_no_network(workdir: Path) -> None:
     apart = ["unshare", "-n"]
     if shutil.which("unshare") is None or subprocess.run([*apart, "true"], capture_output=True, check=False).returncode:
         pytest.skip("a process cannot be without a network here")
-    subprocess.run([*apart, *converted(work)], capture_output=True, check=True)
+    subprocess.run([*apart, *converted(workdir)], capture_output=True, check=True)
     assert len(read_frame("BTCUSDT-PERP.BINANCE", "trades", catalog="catalog")) == 2
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_row_083_each_partition_has_its_checks(work: Path) -> None:
+def test_row_083_each_partition_has_its_checks(workdir: Path) -> None:
     text = "import hedgegrid_assets.definitions as d\nimport dagster as dg\n"
     text += "specs = [s for c in d.defs.asset_checks or () for s in c.check_specs]\n"
     text += "specs += [s for a in d.defs.assets or () for s in getattr(a, 'check_specs', ())]\n"
     text += "print(len(specs), sum(s.partitions_def is not None for s in specs))"
-    (work / "feeds.yaml").write_text(
+    (workdir / "feeds.yaml").write_text(
         "version: 1\nfeeds: {sim: {source: synthetic, venue: SIM, symbols: [BTCUSDT], start: 2024-01-01}}\n"
     )
     command = [sys.executable, "-W", "ignore", "-c", text]
@@ -171,10 +157,10 @@ def test_row_092_status_shows_the_plan_that_the_api_tells(server: Standin, capsy
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_row_099_thirty_days_take_no_more_memory_than_one(work: Path) -> None:
+def test_row_099_thirty_days_take_no_more_memory_than_one(workdir: Path) -> None:
     def peak(days: int) -> float:
-        files = [word for day in range(days) for word in ("--input", str(_trades_of(work, day)))]
-        words = ["--source", "csv", "--symbol", "BTCUSDT", "--market", "usdm", *files, *places(work / str(days))]
+        files = [word for day in range(days) for word in ("--input", str(_trades_of(workdir, day)))]
+        words = ["--source", "csv", "--symbol", "BTCUSDT", "--market", "usdm", *files, *places(workdir / str(days))]
         command = [*_COMMAND, "replay-to-parquet", *words, "--json", "--quiet"]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         return float(json.loads(done.stdout)["peak_rss_mb"])
@@ -194,8 +180,8 @@ def _trades_of(folder: Path, day: int, rows: int = 20_000) -> Path:
     return path
 
 
-def test_row_105_an_archive_gives_an_equal_catalog(work: Path) -> None:
-    assert from_csv(work, CSV) == 0
+def test_row_105_an_archive_gives_an_equal_catalog(workdir: Path) -> None:
+    assert from_csv(workdir, CSV) == 0
     held = read_frame("BTCUSDT-PERP.BINANCE", "trades", catalog="catalog", decimals="exact")
     where = ["--catalog", "catalog", "--data", "data"]
     assert run(["backup", "all.tar", *where]) == 0
@@ -210,11 +196,13 @@ def test_row_105_an_archive_gives_an_equal_catalog(work: Path) -> None:
         assert read_frame("BTCUSDT-PERP.BINANCE", "trades", catalog="catalog", decimals="exact").equals(held)
 
 
-def test_row_107_status_knows_what_du_does(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_row_107_status_knows_what_du_does(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert sample(2) == 0
     du = subprocess.run(["du", "-sB1", "--apparent-size", "data/catalog"], capture_output=True, text=True, check=True)
     folders = sum(
-        path.stat().st_size for path in [work / "data/catalog", *(work / "data/catalog").rglob("*")] if path.is_dir()
+        path.stat().st_size
+        for path in [workdir / "data/catalog", *(workdir / "data/catalog").rglob("*")]
+        if path.is_dir()
     )
     said = told(capsys, "status", "--catalog", "data/catalog")
     of_files = int(du.stdout.split()[0]) - folders
@@ -230,28 +218,28 @@ def _numbers(value: Any) -> list[float]:
     return [value] if isinstance(value, int | float) and not isinstance(value, bool) else []
 
 
-def test_row_108_a_run_tells_its_memory_and_time(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (work / "trades.csv").write_text(CSV)
-    assert run(converted(work)[3:]) == 0
+def test_row_108_a_run_tells_its_memory_and_time(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (workdir / "trades.csv").write_text(CSV)
+    assert run(converted(workdir)[3:]) == 0
     assert re.search(
         r"[0-9.]+ s of processors, [0-9.,]+ MB of memory at most", capsys.readouterr().out.replace("\n", " ")
     )
-    said = told(capsys, *converted(work)[3:], "--force")
+    said = told(capsys, *converted(workdir)[3:], "--force")
     assert said["cpu_seconds"] > 0
     assert 20 < said["peak_rss_mb"] < 4_000
 
 
 @pytest.mark.slow
-def test_row_109_four_gigabytes_of_addresses_are_enough(work: Path) -> None:
+def test_row_109_four_gigabytes_of_addresses_are_enough(workdir: Path) -> None:
     Path("sim.json").write_text(json.dumps({"seed": 7, "trades_per_day": 50_000}))
     asked = ["--symbol", "BTCUSDT", "--start", "2024-01-01", "--end", "2024-01-02", "--config", "sim.json"]
-    words = [*_COMMAND, "replay-to-parquet", "--source", "synthetic", *asked, *places(work)]
+    words = [*_COMMAND, "replay-to-parquet", "--source", "synthetic", *asked, *places(workdir)]
     limited = ["bash", "-c", 'ulimit -v 4000000; exec "$@"', "limited", *words]
     done = subprocess.run(limited, capture_output=True, text=True, check=False, env={**os.environ, "COLUMNS": "100"})
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.usefixtures("work")
+@pytest.mark.usefixtures("workdir")
 def test_row_115_old_days_are_pruned_after_they_were_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert sample(3) == 0
     days = Path("data/catalog", SIM, "trade_tick.parquet")
@@ -266,12 +254,12 @@ def test_row_115_old_days_are_pruned_after_they_were_shown(capsys: pytest.Captur
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_row_011_020_116_a_sample_is_made_and_readme_runs_on_it_word_for_word(
-    work: Path, monkeypatch: pytest.MonkeyPatch
+    workdir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = fresh_standin()
     monkeypatch.setenv("TARDIS_ENDPOINT", server.endpoint)
     monkeypatch.setenv("TARDIS_DATASETS_ENDPOINT", server.datasets_endpoint)
-    (work / "archive.json").write_text(json.dumps({"endpoint": fresh_archive().endpoint}))
+    (workdir / "archive.json").write_text(json.dumps({"endpoint": fresh_archive().endpoint}))
     assert run(["init", "."]) == 0
     assert run(["generate-sample-data", "--offline", "--quiet"]) == 0  # as make demo does, by way of Dagster
     for block in runnable("README.md", "bash"):

@@ -10,26 +10,18 @@ from nautilus_trader.persistence.catalog import ParquetDataCatalog
 
 from hedgegrid_assets import run_pipeline
 from hedgegrid_assets.cli import run
-from hedgegrid_assets.sources.client import limits
 from hedgegrid_assets_tests.guide.home import ID
 from hedgegrid_assets_tests.standins.tardis import KEY, Fault, Standin
-from hedgegrid_assets_tests.tardis_cases import fresh_standin, impatient
+from hedgegrid_assets_tests.tardis_cases import named_standin
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Standin:
+def server(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> Standin:
     """An empty working directory, a key in the environment, and the stand-in for Tardis."""
-    monkeypatch.setattr(limits, "in_force", impatient(silence=20.0, slice_total=30.0, file_total=60.0))
-    monkeypatch.chdir(tmp_path)
-    for name in ("HEDGEGRID_DATA", "HEDGEGRID_FEEDS"):
-        monkeypatch.delenv(name, raising=False)
-    server = fresh_standin()
-    monkeypatch.setenv("TARDIS_ENDPOINT", server.endpoint)
-    monkeypatch.setenv("TARDIS_DATASETS_ENDPOINT", server.datasets_endpoint)
-    monkeypatch.setenv("TARDIS_API_KEY", KEY)
-    return server
+    assert workdir == Path.cwd()
+    return named_standin(monkeypatch)
 
 
 def trades(*more: str, symbol: str = "BTCUSDT", start: str = "2024-01-01", end: str = "2024-01-02") -> int:

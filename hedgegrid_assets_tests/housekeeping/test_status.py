@@ -23,12 +23,9 @@ DAYS = [FIRST + timedelta(days=number) for number in range(6)]
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+def home(workdir: Path) -> Home:
     """Days 1, 2 and 4 of January; the third is missing."""
-    monkeypatch.delenv("DAGSTER_HOME", raising=False)
-    monkeypatch.delenv("TARDIS_API_KEY", raising=False)
-    monkeypatch.chdir(tmp_path)
-    return new_home(tmp_path, (0, 1, 3))
+    return new_home(workdir, (0, 1, 3))
 
 
 def told(home: Home, capsys: pytest.CaptureFixture[str], *more: str, code: int = 0) -> dict[str, Any]:

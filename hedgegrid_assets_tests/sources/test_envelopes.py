@@ -22,16 +22,11 @@ from hedgegrid_assets.store import Places, plain
 from hedgegrid_assets.tables import TABLES
 from hedgegrid_assets_tests.scenario import DAY, MIDNIGHT_MS
 
+pytestmark = pytest.mark.usefixtures("workdir")
+
 PLACES: Final = Places(Path("data"), Path("data/catalog"))
 LINEAR: Final = "BTCUSDT-LINEAR.BYBIT"
 SWAP: Final = "BTC-USDT-SWAP.OKX"
-
-
-@pytest.fixture(autouse=True)
-def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    for name in ("HEDGEGRID_DATA", "HEDGEGRID_FEEDS"):
-        monkeypatch.delenv(name, raising=False)
 
 
 def received(at_ms: int, message: Any) -> str:

@@ -18,12 +18,12 @@ from hedgegrid_assets_tests.dagster_feeds import (
     run_import,
 )
 from hedgegrid_assets_tests.dagster_feeds import day_of as messages_of
-from hedgegrid_assets_tests.landing_cases import HEADER, Home, messages, new_home, rows
+from hedgegrid_assets_tests.landing_cases import HEADER, Home, messages, rows
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Home:
-    return new_home(tmp_path, monkeypatch, capsys)
+def home(workdir: Path, capsys: pytest.CaptureFixture[str]) -> Home:
+    return Home(workdir, capsys)
 
 
 @pytest.fixture

@@ -107,7 +107,7 @@ class Server(ABC):
 
     def __enter__(self) -> Self:
         self._thread.start()
-        if not self._ready.wait(20):
+        if not self._ready.wait(60):
             raise RuntimeError("the stand-in did not start")
         return self
 

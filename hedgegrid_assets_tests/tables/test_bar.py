@@ -21,19 +21,14 @@ from hedgegrid_assets.tables.bar import BARS, PERIODS, made_of_trades
 from hedgegrid_assets.timestamps import NS_PER_SECOND
 from hedgegrid_assets_tests.scenario import DAY, MIDNIGHT_MS, agg_trade, line
 
+pytestmark = pytest.mark.usefixtures("workdir")
+
 ID: Final = "BTCUSDT-PERP.BINANCE"
 MINUTE: Final = 60_000
 PLACES: Final = Places(Path("data"), Path("data/catalog"))
 CAPTURE: Final = Path(__file__).parents[3] / "shared/data/captures/binance-usdm_sushi-akro-keep-ctk_2021-07-22.txt.gz"
 
 type Values = tuple[int, str, str, str, str, str, int]
-
-
-@pytest.fixture(autouse=True)
-def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    for name in ("HEDGEGRID_DATA", "HEDGEGRID_FEEDS"):
-        monkeypatch.delenv(name, raising=False)
 
 
 def kline(minute: int, *, closed: bool = True, interval: str = "1m", late_ms: int = 7, **changed: Any) -> bytes:

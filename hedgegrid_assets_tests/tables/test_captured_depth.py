@@ -22,19 +22,14 @@ from hedgegrid_assets.store import Places, plain
 from hedgegrid_assets.tables import TABLES
 from hedgegrid_assets_tests.scenario import DAY, MIDNIGHT_MS
 
+pytestmark = pytest.mark.usefixtures("workdir")
+
 ID: Final = "BTCUSDT-PERP.BINANCE"
 CAPTURES: Final = Path(__file__).parents[3] / "shared/data/captures"
 CAPTURE: Final = CAPTURES / "binance-usdm_ethusdt_2024-08-08.jsonl.gz"
 needs_captures = pytest.mark.skipif(not CAPTURE.exists(), reason="needs ../shared/data")
 
 type Levels = Sequence[tuple[str, str]]
-
-
-@pytest.fixture(autouse=True)
-def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    for name in ("HEDGEGRID_DATA", "HEDGEGRID_FEEDS"):
-        monkeypatch.delenv(name, raising=False)
 
 
 def stamped(second: float, message: dict[str, Any]) -> str:

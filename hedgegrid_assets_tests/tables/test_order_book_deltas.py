@@ -26,6 +26,8 @@ from hedgegrid_assets.tables import TABLES
 from hedgegrid_assets_tests.nautilus2 import WITH_NAUTILUS_2, asked
 from hedgegrid_assets_tests.scenario import MIDNIGHT_MS
 
+pytestmark = pytest.mark.usefixtures("workdir")
+
 ID: Final = "BTCUSDT-PERP.BINANCE"
 HEAD: Final = "exchange,symbol,timestamp,local_timestamp,is_snapshot,side,price,amount"
 CACHED: Final = Path("cache/datasets/binance-futures_incremental_book_L2_2024-01-01_BTCUSDT.csv.gz")
@@ -34,13 +36,6 @@ DERIBIT: Final = Path(__file__).parents[3] / "shared/data/tardis/deribit_increme
 type Values = tuple[str, str, str, str, int, int, int]
 type Row = tuple[int, int, str, str, str, str]
 """(exchange time and arrival in ms of the day, is_snapshot, side, price, amount)."""
-
-
-@pytest.fixture(autouse=True)
-def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    for name in ("HEDGEGRID_DATA", "HEDGEGRID_FEEDS", "TARDIS_API_KEY"):
-        monkeypatch.delenv(name, raising=False)
 
 
 def text_of(rows: Iterable[Row]) -> str:

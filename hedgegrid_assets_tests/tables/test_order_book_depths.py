@@ -23,17 +23,12 @@ from hedgegrid_assets.store import Places, plain
 from hedgegrid_assets.tables import TABLES
 from hedgegrid_assets_tests.scenario import MIDNIGHT_MS
 
+pytestmark = pytest.mark.usefixtures("workdir")
+
 ID: Final = "BTCUSDT-PERP.BINANCE"
 REAL: Final = Path(__file__).parents[3] / "shared/data/tardis"
 
 type Side = Sequence[tuple[str, str]]
-
-
-@pytest.fixture(autouse=True)
-def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    for name in ("HEDGEGRID_DATA", "HEDGEGRID_FEEDS", "TARDIS_API_KEY"):
-        monkeypatch.delenv(name, raising=False)
 
 
 def head(levels: int) -> str:

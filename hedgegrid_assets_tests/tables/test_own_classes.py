@@ -23,15 +23,10 @@ from hedgegrid_assets.store import Places, plain
 from hedgegrid_assets.tables import TABLES
 from hedgegrid_assets_tests.scenario import DAY, MIDNIGHT_MS, line
 
+pytestmark = pytest.mark.usefixtures("workdir")
+
 ID: Final = "BTCUSDT-PERP.BINANCE"
 DAYS: Final = ("--start", "2024-01-01", "--end", "2024-01-02")
-
-
-@pytest.fixture(autouse=True)
-def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    for name in ("HEDGEGRID_DATA", "HEDGEGRID_FEEDS", "TARDIS_API_KEY"):
-        monkeypatch.delenv(name, raising=False)
 
 
 def forced(second: int, side: str = "SELL", **changed: Any) -> bytes:

@@ -29,6 +29,8 @@ from hedgegrid_assets_tests.scenario import DAY, MIDNIGHT_MS, agg_trade, line, r
 from hedgegrid_assets_tests.standins.tardis import KEY
 from hedgegrid_assets_tests.tardis_cases import fresh_standin
 
+pytestmark = pytest.mark.usefixtures("workdir")
+
 ID: Final = "BTCUSDT-PERP.BINANCE"
 QUOTES: Final = TABLES["quote_tick"]
 CAPTURE: Final = Path(__file__).parents[3] / "shared/data/captures/binance-usdm_ethusdt_2024-08-08.jsonl.gz"
@@ -36,13 +38,6 @@ SPOT: Final = CAPTURE.with_name("binance-spot_ethusdt_2024-08-08.jsonl.gz")
 TARDIS: Final = Path(__file__).parents[3] / "shared/data/tardis/huobi-dm-swap_quotes_BTC-USD.csv"
 
 type Values = tuple[Decimal, Decimal, Decimal, Decimal, int, int]
-
-
-@pytest.fixture(autouse=True)
-def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    for name in ("HEDGEGRID_DATA", "HEDGEGRID_FEEDS"):
-        monkeypatch.delenv(name, raising=False)
 
 
 def book_ticker(ms: int, bid: str, bid_size: str, ask: str, ask_size: str, **changed: Any) -> dict[str, Any]:

@@ -21,9 +21,8 @@ from hedgegrid_assets.cli import run
 from hedgegrid_assets.config.feeds import read_feeds
 from hedgegrid_assets.errors import KeyRequired, UsageError
 from hedgegrid_assets.pipeline.request import request
-from hedgegrid_assets.sources.client import limits
 from hedgegrid_assets_tests.standins.tardis import KEY, Fault, Standin, capture_lines, iso_stamp
-from hedgegrid_assets_tests.tardis_cases import FREE, fresh_standin, impatient, leftovers
+from hedgegrid_assets_tests.tardis_cases import FREE, leftovers, named_standin
 
 REPOSITORY = Path(__file__).parents[3]
 CAPTURE = REPOSITORY.parent / "shared/data/captures/binance-usdm_ethusdt_2024-08-08.jsonl.gz"
@@ -31,17 +30,10 @@ SECRET = "TDx-0123456789-never-to-be-seen"
 
 
 @pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Standin:
+def server(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> Standin:
     """The stand-in as the environment names it, and an empty working directory."""
-    monkeypatch.setattr(limits, "in_force", impatient(silence=20.0, slice_total=30.0, file_total=60.0))
-    monkeypatch.chdir(tmp_path)
-    for name in ("HEDGEGRID_DATA", "HEDGEGRID_FEEDS"):
-        monkeypatch.delenv(name, raising=False)
-    server = fresh_standin()
-    monkeypatch.setenv("TARDIS_ENDPOINT", server.endpoint)
-    monkeypatch.setenv("TARDIS_DATASETS_ENDPOINT", server.datasets_endpoint)
-    monkeypatch.setenv("TARDIS_API_KEY", KEY)
-    return server
+    assert workdir == Path.cwd()
+    return named_standin(monkeypatch)
 
 
 def replay(*more: str, symbol: str = "BTCUSDT", start: str = "2024-01-01", end: str = "2024-01-02") -> list[str]:
@@ -436,11 +428,11 @@ def test_ctrl_c_leaves_no_half_file_and_the_next_run_goes_on(server: Standin, tm
     server.delay_seconds = 0.05
     command = [sys.executable, "-m", "hedgegrid_assets", *trades("--config", config(tmp_path, api="replay"))]
     process = subprocess.Popen(command, cwd=tmp_path, env=_environment(server), stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while len(server.log) < 60 and time.monotonic() < deadline:
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=10)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert "interrupted" in err
     assert "Traceback" not in err
@@ -507,5 +499,5 @@ def test_the_stand_in_can_be_started_by_hand() -> None:
             assert json.load(answer)["id"] == "binance-futures"
     finally:
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
         process.stdout.close()

@@ -37,7 +37,7 @@ from hedgegrid_assets.tables import TABLES
 from hedgegrid_assets.venues.exchanges import listing_of, venues_of
 from hedgegrid_assets_tests import one_day
 from hedgegrid_assets_tests.standins.tardis import Fault, Standin
-from hedgegrid_assets_tests.tardis_cases import FREE, PAID, QUICK, feed_context, fresh_standin, leftovers
+from hedgegrid_assets_tests.tardis_cases import FREE, IMPATIENT, PAID, QUICK, feed_context, fresh_standin, leftovers
 
 TRADES = RawKey("trades", "BTCUSDT", PAID)
 TICKER = RawKey("derivative_ticker", "BTCUSDT", FREE)
@@ -338,7 +338,11 @@ def test_the_head_of_a_real_file_is_read_as_nautilus_reads_it() -> None:
 
 
 @pytest.mark.parametrize("kind", ["truncated", "garbage", "html", "zero", "reset", "stall", "slow", "status"])
-def test_a_file_that_fails_once_is_fetched_again(kind: str, server: Standin, tmp_path: Path) -> None:
+def test_a_file_that_fails_once_is_fetched_again(
+    kind: str, server: Standin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if kind in {"stall", "slow"}:
+        monkeypatch.setattr(limits, "in_force", IMPATIENT)
     server.inject(Fault(kind, path="/trades/", seconds=0.9))
     raw = feed_context(tmp_path, server).raw(TRADES)
     assert raw is not None

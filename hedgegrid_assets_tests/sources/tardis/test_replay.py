@@ -33,6 +33,7 @@ from hedgegrid_assets_tests.standins.tardis import Fault, Standin
 from hedgegrid_assets_tests.tardis_cases import (
     FILTERS,
     FREE,
+    IMPATIENT,
     PAID,
     QUICK,
     TRADES,
@@ -177,7 +178,10 @@ RECOVERABLE = {
 }
 
 
-def test_transfers_that_fail_are_made_again_and_the_day_is_right(cached: Path, server: Standin, tmp_path: Path) -> None:
+def test_transfers_that_fail_are_made_again_and_the_day_is_right(
+    cached: Path, server: Standin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "in_force", impatient(silence=1.5, slice_total=3.0))
     minutes = {name: 60 * number for number, name in enumerate(RECOVERABLE)}
     faults = {name: replace(fault, minute=minutes[name]) for name, fault in RECOVERABLE.items()}
     warm(tmp_path, cached, *minutes.values())
@@ -185,7 +189,7 @@ def test_transfers_that_fail_are_made_again_and_the_day_is_right(cached: Path, s
     started = time.monotonic()
     assert replayed(tmp_path, server) == recorded(server)
     assert leftovers(tmp_path) == []
-    assert 1.0 <= time.monotonic() - started < 10.0, "the second that the server asked for"
+    assert 1.0 <= time.monotonic() - started < 30.0, "the second that the server asked for"
     expected = {name: 1 if "Slice-Size" in name else 1 + (fault.times or 0) for name, fault in faults.items()}
     assert {name: len(_of_minute(server, minute)) for name, minute in minutes.items()} == expected
 
@@ -199,10 +203,12 @@ UNUSABLE = ["truncated", "garbage", "html", "zero", "zstd", "reset", "stall", "s
 
 @pytest.mark.parametrize("kind", UNUSABLE)
 def test_a_transfer_that_never_works_ends_in_bounded_time_and_publishes_nothing(
-    kind: str, cached: Path, server: Standin, tmp_path: Path
+    kind: str, cached: Path, server: Standin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     warm(tmp_path, cached, MINUTE)
     server.inject(Fault(kind, minute=MINUTE, times=None))
+    if kind == "stall":
+        monkeypatch.setattr(limits, "in_force", IMPATIENT)
     feed = feed_context(tmp_path, server, api="replay")
     with pytest.raises(RemoteFault) as caught:
         feed.raw(TRADES)
@@ -213,6 +219,7 @@ def test_a_transfer_that_never_works_ends_in_bounded_time_and_publishes_nothing(
     assert leftovers(tmp_path) == []
     assert not list(tmp_path.rglob("07/13.json.gz")), "an unusable slice must not be in the cache"
     server.clear()
+    monkeypatch.setattr(limits, "in_force", QUICK)
     assert text_of(feed.raw(TRADES)) == recorded(server)
     assert len(server.log) == 1
 

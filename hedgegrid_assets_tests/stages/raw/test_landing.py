@@ -19,12 +19,12 @@ from hedgegrid_assets.stages import raw
 from hedgegrid_assets.stages.raw import claims_data, scan_landing
 from hedgegrid_assets.store import Places
 from hedgegrid_assets_tests.dagster_feeds import day_of, drop, feed_context_of
-from hedgegrid_assets_tests.landing_cases import HEADER, Home, messages, new_home, rows
+from hedgegrid_assets_tests.landing_cases import HEADER, Home, messages, rows
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Home:
-    return new_home(tmp_path, monkeypatch, capsys)
+def home(workdir: Path, capsys: pytest.CaptureFixture[str]) -> Home:
+    return Home(workdir, capsys)
 
 
 # ---------------------------------------------------------------- rejects of each file

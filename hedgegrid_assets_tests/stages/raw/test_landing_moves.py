@@ -21,7 +21,7 @@ from hedgegrid_assets_tests.dagster_feeds import (
     run,
     run_import,
 )
-from hedgegrid_assets_tests.landing_cases import HEADER, Home, messages, new_home, rows
+from hedgegrid_assets_tests.landing_cases import HEADER, Home, messages, rows
 
 type Step = Callable[[Path], object]
 
@@ -29,8 +29,8 @@ DAY_1, DAY_2 = "BTCUSDT 2024-01-01", "BTCUSDT 2024-01-02"
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Home:
-    return new_home(tmp_path, monkeypatch, capsys)
+def home(workdir: Path, capsys: pytest.CaptureFixture[str]) -> Home:
+    return Home(workdir, capsys)
 
 
 @pytest.fixture
