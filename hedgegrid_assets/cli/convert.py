@@ -29,6 +29,7 @@ from hedgegrid_assets.spent import cpu_seconds, peak_bytes
 from hedgegrid_assets.wording import counted
 
 if TYPE_CHECKING:
+    from hedgegrid_assets.model import Source
     from hedgegrid_assets.pipeline.request import Request
     from hedgegrid_assets.pipeline.summary import DaySummary, RunSummary
     from hedgegrid_assets.store import StorePath
@@ -202,10 +203,25 @@ def _settings(
 ) -> dict[str, Any] | UsageError:
     """The settings, or why they cannot be read: that is told together with what else is wrong."""
     try:
+        if files:
+            _refuse_unheard("--input", source, lambda other: other.has_landing_zone)
+        if accept_checksum:
+            _refuse_unheard("--accept-checksum", source, lambda other: "accept_checksum" in other.settings.model_fields)
         read = _settings_read(source, config, files)
     except UsageError as error:
         return error
     return read | ({"accept_checksum": accept_checksum} if accept_checksum else {})
+
+
+def _refuse_unheard(option: str, source: str, hears: "Callable[[Source], bool]") -> None:
+    """An option that says nothing to a source, which does without it then. Raises UsageError."""
+    from hedgegrid_assets.sources import SOURCES
+
+    if source in SOURCES and not hears(SOURCES[source]):
+        raise UsageError(
+            f"{option} says nothing to the source {source}: expected one of {', '.join(filter(lambda name: hears(SOURCES[name]), SOURCES))}",
+            hint=f"leave {option} out, or name the source that it is for (--source)",
+        )
 
 
 def _settings_read(source: str, config: Path | None, files: list[Path]) -> dict[str, Any]:

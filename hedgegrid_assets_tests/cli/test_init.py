@@ -202,6 +202,21 @@ def test_a_missing_file_that_lies_in_the_landing_zone_is_named_and_its_hint_foll
     assert f"name it in full: --input {there}\n" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("source", "option", "names"),
+    [
+        *((source, "--input", "websocket, csv") for source in ("tardis", "archive", "synthetic")),
+        *((source, "--accept-checksum", "archive\n") for source in ("csv", "tardis")),
+    ],
+)
+def test_an_option_that_says_nothing_to_a_source_is_refused_with_those_that_it_is_for(
+    source: str, option: str, names: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["replay-to-parquet", "--source", source, "--symbol", "BTCUSDT", "--data", str(tmp_path)]
+    assert run([*words, "--start", "2024-01-01", "--end", "2024-01-02", option, "0" * 64]) == 2
+    assert f"{option} says nothing to the source {source}: expected one of {names}" in capsys.readouterr().err
+
+
 def test_base_path_counts_from_the_file_that_says_it_before_the_working_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
