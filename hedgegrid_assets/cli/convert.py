@@ -1,6 +1,7 @@
 """Commands that make a catalog: ``replay-to-parquet`` and ``generate-sample-data``."""
 
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, timedelta
@@ -48,6 +49,9 @@ Nautilus = Annotated[
 
 SAMPLE_START: Final = "2024-01-01"
 _SHOWN_DAYS: Final = 40
+_SHOWN_RANGES: Final = 8
+_DAY: Final = "\0"
+"""Stands for the day in what is said of several."""
 _COUNTED: Final = (
     ("rows in", "in"),
     ("out", "out"),
@@ -425,19 +429,22 @@ def _grouped(days: "list[DaySummary]") -> "list[list[DaySummary]]":
 
 
 def _show_failures(summary: "RunSummary") -> None:
-    """Each error once, and after all that have it in common, the way out."""
-    by_hint: dict[str, dict[str, None]] = {}
+    """Each error once, with all days that have it, and after all that have it in common, the way out."""
+    from hedgegrid_assets.inspect.spans import told
+
+    by_hint: dict[str, dict[str, list[date]]] = {}
     for error in map(str, summary.errors):
         what, _, hint = error.partition("\nhint: ")
-        by_hint.setdefault(hint, {})[what] = None
+        by_hint.setdefault(hint, {})[what] = []
     finer = _needed(summary)
     for day in summary.days:
         what, _, hint = (day.error or "").partition("\nhint: ")
         if what:
             hint = PrecisionTooFine.way_out(day.instrument_id, finer[day.instrument_id]) if day.finer else hint
-            by_hint.setdefault(hint, {})[what] = None
+            of_any_day = re.sub(rf"(?<![\w/.-]){day.date}(?![\w/.-])", _DAY, what)
+            by_hint.setdefault(hint, {}).setdefault(of_any_day, []).append(day.date)
     for hint, errors in by_hint.items():
-        for what in errors:
-            say(f"error: {what}")
+        for what, days in errors.items():
+            say(f"error: {what.replace(_DAY, told(days, _SHOWN_RANGES))}")
         if hint:
             say(f"hint: {hint}")

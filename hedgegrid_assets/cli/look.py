@@ -235,7 +235,8 @@ def rejects_summary(
     _show_summary(out, found, each_day=each_day)
     told_reasons = ", ".join(f"{reason} {count:,}" for reason, count in by_reason.most_common())
     print_fitted(out, f"{by_reason.total():,} in all: {told_reasons}")
-    print_fitted(out, f"each line: hedgegrid rejects list {shlex.quote(str(catalog))}")
+    flags = "" if data is None else f" --data {shlex.quote(str(data))}"
+    print_fitted(out, f"each line: hedgegrid rejects list {shlex.quote(str(catalog))}{flags}")
     return 0
 
 

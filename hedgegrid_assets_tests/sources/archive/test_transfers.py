@@ -405,6 +405,16 @@ def test_without_a_network_days_are_soon_given_up_and_told_once(
     assert transfers._unreachable == {}
 
 
+def test_a_symbol_that_is_not_there_is_told_once_a_channel_with_all_its_days(
+    server: Standin, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = {"symbol": "BTCUSDT,BTCUSDC", "start": "2024-01-01", "end": "2024-01-04"}
+    assert convert(tmp_path, server, "--data-types", "trades", **asked) == 1
+    (told,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert "(Binance USD-M aggTrade BTCUSDC 2024-01-01..03): looked in" in told
+    assert "no symbol BTCUSDC in this part of the archive (such as BTCUSDT" in told
+
+
 def test_a_day_that_is_not_over_is_missing_and_told_once_with_when_it_can_be_had(
     server: Standin, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
