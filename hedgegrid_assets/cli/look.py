@@ -109,6 +109,8 @@ def rejects_list(
     set_logging(verbose=verbose, quiet=quiet)
     places, wanted = _places(catalog, data), _wanted(instrument, table, start, end)
     rows, count = read_rejects(places, wanted, reason, limit)
+    if not count:
+        _refuse_no_days(places, wanted)
     if as_json:
         print_json({"catalog": str(catalog), "count": count, "rejects": rows.to_dicts()})
         return 0
@@ -208,7 +210,10 @@ def rejects_summary(
     from hedgegrid_assets.inspect.rejects import summary
 
     set_logging(verbose=verbose, quiet=quiet)
-    found = summary(_places(catalog, data), _wanted(instrument, table, start, end))
+    places, wanted = _places(catalog, data), _wanted(instrument, table, start, end)
+    found = summary(places, wanted)
+    if not found:
+        _refuse_no_days(places, wanted)
     by_reason = Counter[str]()
     for row in found:
         by_reason[row["reason"]] += row["count"]
@@ -386,6 +391,14 @@ def _wanted(instrument: str | None, table: str | None, start: str | None, end: s
         parse_day(start, "--start") if start else None,
         parse_day(end, "--end") if end else None,
     )
+
+
+def _refuse_no_days(places: "Places", wanted: "DayFilter") -> None:
+    """A name that is no catalog's has no rejects either: that must not be told as a good answer. Raises NoDataFetched."""
+    from hedgegrid_assets.inspect.days import judged_days, nothing_found
+
+    if next(iter(judged_days(places, wanted)), None) is None:
+        raise nothing_found(places, wanted)
 
 
 def _print_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:

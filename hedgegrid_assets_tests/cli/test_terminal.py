@@ -44,13 +44,17 @@ def seen(*command: str, columns: int = 80) -> str:
 
 @pytest.fixture(scope="module")
 def catalog(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("terminal")
+    """A folder with a catalog of the shipped CSV files, and what the conversion wrote to its terminal."""
+    folder = tmp_path_factory.mktemp("terminal")
+    config = "examples/data_configs/csv_source_config.json"
+    command = ["replay-to-parquet", "--source", "csv", "--symbol", "BTCUSDT", "--config", config]
+    told = seen(*command, "--data", str(folder / "data"), "--output", str(folder / "catalog"))
+    (folder / "told.txt").write_text(told)
+    return folder
 
 
 def test_a_summary_that_is_too_wide_for_a_table_has_a_block_a_row(catalog: Path) -> None:
-    config = "examples/data_configs/csv_source_config.json"
-    command = ["replay-to-parquet", "--source", "csv", "--symbol", "BTCUSDT", "--config", config]
-    told = seen(*command, "--data", str(catalog / "data"), "--output", str(catalog / "catalog"))
+    told = (catalog / "told.txt").read_text()
     assert "…" not in told
     assert re.search(r"BTCUSDT-PERP\.SIM-CSV  table trade_tick  days 2024-01-01  status partial", told)
     assert re.search(r"rows in 40  out 40  quiet 38", " ".join(told.split("\n    ")))
@@ -100,6 +104,22 @@ def test_rejects_of_a_catalog_are_counted_as_its_gaps_are_listed(
     hint = next(line for line in told[0].splitlines() if line.startswith("each line: hedgegrid "))
     assert run(hint.removeprefix("each line: hedgegrid ").split()) == 0
     assert "trades.csv:2: zero_price" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "command", [["rejects", "lst"], ["rejects", "list", "nowhere"], ["rejects", "summary", "nowhere"]]
+)
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_a_catalog_that_is_not_there_does_not_pass_for_one_without_rejects(
+    command: list[str],
+    more: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run([*command, *more]) == 1
+    assert "found no verdicts" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("columns", "expected"), [("80", 80), ("", 160), ("wide", 160), ("0", 160)])
