@@ -109,7 +109,9 @@ def has_comments(lines: Sequence[Line]) -> bool:
 def comments_in(block: Block, first: int) -> list[int]:
     """The lines of a block that begin with ``#``, counted in the file, from ``first`` on."""
     mark = COMMENT.encode()
-    if not block.data.startswith(mark) and b"\n" + mark not in block.data:
+    if mark not in block.data or not (
+        block.data.startswith(mark) or b"\n" + mark in block.data
+    ):  # one byte is found faster
         return []
     lines = (number for number, line in enumerate(block.data.split(b"\n"), block.first_line) if line.startswith(mark))
     return [number for number in lines if number >= first]

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import polars as pl
-from msgspec import Struct
+from msgspec import Struct, field
 
 from hedgegrid_assets.batch import Block, Decimals, OtherHeader, Placed, ReadAgain
 from hedgegrid_assets.sources.csv.beginning import comments_in, split
@@ -15,12 +15,16 @@ from hedgegrid_assets.sources.csv.names import CLOCK, LOCAL, NUMBERS, TIMESTAMP
 from hedgegrid_assets.sources.csv.spellings import spellings_of, venue_in
 from hedgegrid_assets.sources.csv.time_columns import joined
 from hedgegrid_assets.sources.csv.times import lacking_digits, ns_of
+from hedgegrid_assets.sources.csv.words import replaced, words_in
 from hedgegrid_assets.sources.formats import csv_cells as cells
 from hedgegrid_assets.sources.formats.decimals import DecimalsOf, exact_decimal, most_decimals, usual
+from hedgegrid_assets.sources.formats.digits import Short, short_decimals
 from hedgegrid_assets.sources.formats.lines import PLACED_SCHEMA, RAW_SHOWN
 
 _LETTER: Final = r"^[^0-9]*[A-Za-z]"
 _HEADERS_TRIED: Final = 1_000
+DECIMALS: Final = 16
+"""Of a number that an instrument is told by."""
 TICKER: Final = "ticker"
 """What lines are counted as that belong to several channels."""
 
@@ -44,11 +48,19 @@ class Rows(Struct, frozen=True):
 
     frame: pl.DataFrame
     blank: int
+    numbers: dict[int, Short | None] = field(default_factory=dict)
 
     @property
     def good(self) -> pl.DataFrame:
         """Those that have a place."""
         return _good(self.frame)
+
+    def short(self, place: int) -> Short | None:
+        """The numbers of a column of the good ones, where each of them is short and plain; asked for twice, read once."""
+        if place not in self.numbers:
+            found = short_decimals(self.good[cells.name(place)], DECIMALS)
+            self.numbers[place] = found if found is not None and found.plain.all() else None
+        return self.numbers[place]
 
 
 def places_of(dialect: CsvDialect, view: CsvView) -> set[int]:
@@ -92,7 +104,7 @@ def placed(records: Records, dialect: CsvDialect, rows: Mapping[str, Rows]) -> P
     for channel, view in views.items():
         good, blank = rows[channel].good, rows[channel].blank
         _look_for_better_spellings(good, dialect)
-        decimals |= _decimals(good, channel, numbers_of(view))
+        decimals |= _decimals(rows[channel], channel, numbers_of(view))
         lines = good.select("line", pl.lit(channel).alias("channel"), "symbol", "ts_init")
         found.append(lines if not inside else _with_inside(lines, inside))
         bad = rows[channel].frame.filter(pl.col("reason").is_not_null()).select("line", "reason")
@@ -164,10 +176,10 @@ def _with_places(frame: pl.DataFrame, dialect: CsvDialect, view: CsvView) -> pl.
 def _symbols(texts: pl.Series, dialect: CsvDialect) -> pl.Series:
     """The symbol asked for where it is spelled as the dialect says, else the text itself."""
     spelled = {spelling: symbol for symbol, spelling in dialect.spellings.items()}
-    found = {text: spelled.get(text.casefold(), text) for text in texts.unique()}
+    found = {text: spelled.get(text.casefold(), text) for text in words_in(texts)}
     if all(text == symbol for text, symbol in found.items()):
         return texts
-    return texts.replace_strict(found, return_dtype=pl.String)
+    return replaced(texts, found, pl.String())
 
 
 def _of_venue(symbols: pl.Series, texts: pl.Series, venues: pl.Series, mine: str | None) -> pl.Series:
@@ -175,7 +187,7 @@ def _of_venue(symbols: pl.Series, texts: pl.Series, venues: pl.Series, mine: str
 
     As long as no row is of the venue asked for, those that say none are taken.
     """
-    others = {text: f"{text or '?'}:" for text in venues.unique() if text.casefold() != (mine or "")}
+    others = {text: f"{text or '?'}:" for text in words_in(venues) if text.casefold() != (mine or "")}
     if not others:
         return symbols
     prefix = venues.replace_strict(others, default="", return_dtype=pl.String)
@@ -186,18 +198,18 @@ def _look_for_better_spellings(frame: pl.DataFrame, dialect: CsvDialect) -> None
     """Raises ReadAgain where a later line has a spelling that fits what is asked for better than those before it."""
     asked = dialect.wanted
     if dialect.venue_column is not None:
-        venues = frame[cells.name(dialect.venue_column)].unique(maintain_order=True).to_list()
+        venues = words_in(frame[cells.name(dialect.venue_column)])
         better = venue_in(filter(None, venues), asked, dialect.venue)
         if better != dialect.venue:
             raise ReadAgain(Seen(better))
     if dialect.symbol_column is not None:
-        name = pl.col(cells.name(dialect.symbol_column))
+        texts = frame[cells.name(dialect.symbol_column)]
         if dialect.venue_column is not None:
-            mine = dialect.venue or ""
-            name = name.filter(pl.col(cells.name(dialect.venue_column)).str.to_lowercase() == mine)
-        texts = frame.select(name.unique(maintain_order=True)).to_series().to_list()
+            whose = frame[cells.name(dialect.venue_column)]
+            mine = {venue: venue.lower() == (dialect.venue or "") for venue in words_in(whose)}
+            texts = texts if all(mine.values()) else texts.filter(replaced(whose, mine, pl.Boolean()))
         held = dialect.spellings
-        better_ones = spellings_of(texts, asked, held)
+        better_ones = spellings_of(words_in(texts), asked, held)
         if better_ones != held:
             raise ReadAgain(Seen(dialect.venue, better_ones))
 
@@ -286,15 +298,20 @@ def _look_for_another_header(unplaced: pl.DataFrame, dialect: CsvDialect) -> Non
             raise OtherHeader(line, row, dialect.names)
 
 
-def _decimals(rows: pl.DataFrame, channel: str, numbers: Mapping[str, int]) -> dict[tuple[str, str, str], Decimals]:
+def _decimals(rows: Rows, channel: str, numbers: Mapping[str, int]) -> dict[tuple[str, str, str], Decimals]:
     """(channel, symbol, field) -> decimals of its numbers, where there are any."""
     found: dict[tuple[str, str, str], Decimals] = {}
-    if not len(rows):
+    good = rows.good
+    if not len(good):
         return found
-    one = rows["symbol"].n_unique() == 1
-    groups = [(rows["symbol"][0], rows)] if one else [(key[0], part) for key, part in rows.group_by("symbol")]
+    one = len(words_in(good["symbol"])) == 1
+    groups = [(good["symbol"][0], good)] if one else [(key[0], part) for key, part in good.group_by("symbol")]
     for symbol, part in groups:
         for name, place in numbers.items():
+            short = rows.short(place) if one else None
+            if short is not None and short.seen is not None:
+                found[channel, str(symbol), name] = short.seen
+                continue
             values = _plain_numbers(part.select("line", text=cells.name(place)))
             if len(values):
                 found[channel, str(symbol), name] = most_decimals(values["text"], values["line"])

@@ -49,7 +49,7 @@ class RowReader:
         rows = {name: rows_of(records, self.dialect, self._views[name]) for name in self._needed}
         found = placed(records, self.dialect, rows) if self._placing else None
         values = {
-            name: values_of(rows[name].good, block, _CHANNELS[name], self._views[name])
+            name: values_of(rows[name], block, _CHANNELS[name], self._views[name])
             for name in self._needed
             if name in self._wanted
         }

@@ -250,9 +250,10 @@ def _numbers(texts: pl.Series, unit: str, *, shortest: bool) -> pl.Series:
 
 
 def _whole_numbers(whole: pl.Series, unit: str) -> pl.Series:
+    span = [int(str(end)) for end in (whole.min(), whole.max()) if end is not None]
     for name in _units(unit):
         first, last = RANGES[name]
-        if whole.is_between(first, last).all():
+        if all(first <= end <= last for end in span):
             return (whole * FACTORS[name]).alias("ns")
     number = pl.col("whole")
     return pl.DataFrame({"whole": whole}).select(ns=nanoseconds(number, _units(unit)))["ns"]

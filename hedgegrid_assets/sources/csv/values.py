@@ -9,8 +9,10 @@ from hedgegrid_assets.batch import Block, Decoded
 from hedgegrid_assets.model import Channel, Field
 from hedgegrid_assets.sources.csv.dialect import CsvView
 from hedgegrid_assets.sources.csv.names import NUMBERS
+from hedgegrid_assets.sources.csv.placing import DECIMALS, Rows
 from hedgegrid_assets.sources.csv.sides import FLAGS, MAKER_FLAGS, SIDES
 from hedgegrid_assets.sources.csv.times import lacking_digits, ns_of
+from hedgegrid_assets.sources.csv.words import replaced, words_in
 from hedgegrid_assets.sources.formats import csv_cells as cells
 from hedgegrid_assets.sources.formats.decimals import decimals_of
 from hedgegrid_assets.sources.formats.lines import FAULTS_SCHEMA, RAW_SHOWN, REJECTS_SCHEMA, numbered
@@ -27,9 +29,13 @@ def no_values(channel: Channel) -> Decoded:
     return Decoded(pl.DataFrame(schema=_schema(channel)), pl.DataFrame(schema=REJECTS_SCHEMA))
 
 
-def values_of(rows: pl.DataFrame, block: Block, channel: Channel, view: CsvView) -> Decoded:
-    """The rows of one channel, typed: those of a block that have a place (see ``placing``)."""
-    work = _Work(rows, view)
+def values_of(placed: Rows, block: Block, channel: Channel, view: CsvView) -> Decoded:
+    """The rows of one channel, typed: those of a block that have a place (see ``placing``).
+
+    Numbers have as many decimals as any has in the block, where all are short and spelled as usual.
+    """
+    work = _Work(placed, view)
+    rows = work.rows
     work.refuse("wrong_type", "row", rows[cells.EXTRA], rows[cells.EXTRA] != "")
     for field in _fields(channel):
         _read(work, field)
@@ -55,8 +61,9 @@ def values_of(rows: pl.DataFrame, block: Block, channel: Channel, view: CsvView)
 class _Work:
     """The texts of a block on their way to typed columns; remembers the first thing wrong with each row."""
 
-    def __init__(self, rows: pl.DataFrame, view: CsvView) -> None:
-        self.rows, self.columns, self.view = rows, view.columns, view
+    def __init__(self, placed: Rows, view: CsvView) -> None:
+        self.rows, self.columns, self.view = placed.good, view.columns, view
+        self.short = placed.short
         self.values: dict[str, pl.Series] = {}
         self.reason: pl.Series | None = None
         self._field = self._value = pl.Series([], dtype=pl.String)
@@ -111,6 +118,10 @@ class _Work:
         if name not in self.columns:
             self.values[field.name] = _nulls(len(self.rows), pl.Decimal(38, field.decimals))
             return
+        short = self.short(self.columns[name]) if field.decimals >= DECIMALS else None
+        if short is not None:
+            self.values[field.name] = short.values
+            return
         texts = self.text(name) if field.required else _emptied(self.text(name))
         values = decimals_of(texts, field.decimals)
         empty = texts == ""
@@ -153,8 +164,7 @@ class _Work:
             self.values[field.name] = _nulls(len(self.rows), pl.Boolean())
             return
         texts = _emptied(self.text(field.key))
-        known = {text: FLAGS.get(text.lower()) for text in texts.unique()}
-        flags = texts.replace_strict(known, return_dtype=pl.Boolean) if len(texts) else texts.cast(pl.Boolean)
+        flags = replaced(texts, {text: FLAGS.get(text.lower()) for text in words_in(texts)}, pl.Boolean())
         self.refuse("wrong_type", field.key, texts, flags.is_null() & (texts != ""))
         self.values[field.name] = flags
 
@@ -193,8 +203,7 @@ def _read_side(work: _Work, field: Field) -> None:
 
 def _read_words(work: _Work, field: Field, name: str, sides: Mapping[str, str]) -> None:
     texts = work.text(name)
-    known = {text: sides.get(text.lower()) for text in texts.unique()}
-    side = texts.replace_strict(known, return_dtype=AGGRESSOR_SIDES) if len(texts) else texts.cast(AGGRESSOR_SIDES)
+    side = replaced(texts, {text: sides.get(text.lower()) for text in words_in(texts)}, AGGRESSOR_SIDES)
     work.refuse(field.missing, name, texts, side.is_null())
     work.values[field.name] = side
 
