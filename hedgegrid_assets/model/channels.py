@@ -81,6 +81,10 @@ class Shape(Protocol):
         """What -> how many rows more than it has taken it gave for that; below zero: fewer."""
         ...
 
+    def hand_on(self, states: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What the counters of the day hand on, with what rows say of it that were taken and gave none."""
+        ...
+
 
 class Shapes(Protocol):
     """Makes a ``Shape``."""

@@ -268,6 +268,10 @@ class _Bars:
         """How many rows became part of others."""
         return {"merged": self._more} if self._more else {}
 
+    def hand_on(self, states: Mapping[str, Any]) -> Mapping[str, Any]:
+        """All that there is, counters have seen."""
+        return states
+
     def add(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Trades in order of arrival; the bars that are complete now."""
         price = pl.col("price")

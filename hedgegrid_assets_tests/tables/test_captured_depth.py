@@ -316,6 +316,33 @@ def test_a_message_that_is_missing_at_midnight_is_a_break_of_the_second_day() ->
     assert after["sequence_continuous"]["numbers"]["breaks"] == 1
 
 
+@pytest.mark.parametrize("spot", [False, True])
+@pytest.mark.parametrize("lost", [(), (1,), (2,), (3,)], ids=str)
+def test_messages_without_levels_around_midnight_are_in_the_chain_and_one_that_is_lost_breaks_it(
+    lost: tuple[int, ...], spot: bool
+) -> None:
+    first = SECONDS_A_DAY - 3
+    levels: dict[int, Levels] = {0: [("97", "1")], 4: [("96", "5")]}
+    lines = [update(first + n, levels.get(n, ()), spot=spot) for n in range(5) if n not in lost]
+    assert replay(snapshot(10 * first, first - 0.5, BIDS, ASKS), *lines) == 0
+    after = verdict("BTCUSDT-PERP.BINANCE", DAY + timedelta(days=1))
+    rules = {answer["name"]: answer for answer in after["rules"]}
+    assert rules["sequence_continuous"]["numbers"]["breaks"] == len(lost)
+    if not lost:
+        assert rules["starts_with_snapshot"]["numbers"]["carried_sequence"] == 10 * SECONDS_A_DAY
+    assert validate_catalog("data/catalog", deep=True).ok
+
+
+def test_a_message_without_levels_behind_a_snapshot_that_ends_a_day_is_in_the_chain() -> None:
+    last = SECONDS_A_DAY - 1
+    lines = [snapshot(10 * last - 10, last - 1.5, BIDS, ASKS), update(last - 1, [("97", "1")])]
+    lines += [snapshot(10 * last + 5, last, BIDS, ASKS), update(last), update(last + 1, [("96", "5")])]
+    assert replay(*lines) == 0
+    rules = {answer["name"]: answer for answer in verdict(day=DAY + timedelta(days=1))["rules"]}
+    assert rules["sequence_continuous"]["numbers"]["breaks"] == 0
+    assert rules["starts_with_snapshot"]["numbers"]["carried_sequence"] == 10 * last + 10
+
+
 def test_a_snapshot_of_the_first_moment_goes_before_the_book_that_is_carried() -> None:
     at = SECONDS_A_DAY
     real = snapshot(10 * at, at, [("1", "1")], [("2", "2")])

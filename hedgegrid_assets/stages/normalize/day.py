@@ -104,7 +104,7 @@ class TableWriter:
             thresholds=self._recipe.thresholds_of(self.table),
             read_as=self._raw.read_as,
             identity=self._recipe.told_identity(self.table),
-            state=rules.hand_on(),
+            state=self._frame.hand_on(rules.hand_on()),
             began_with=rules.began_with,
         )
         store_verdict(self._places, self.table, self._day, verdict)

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -49,6 +50,10 @@ class Reshaped:
     def told(self) -> Mapping[str, int]:
         """What the shape has made more of than it has taken."""
         return self._shape.told()
+
+    def hand_on(self, states: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What the counters of the day hand on, and the shape says besides."""
+        return self._shape.hand_on(states)
 
     def take_back(self, made: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
         """Give back all rows, one block after the other; ``made``: of which these were made. It is of no use any more."""

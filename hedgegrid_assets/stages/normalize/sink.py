@@ -126,6 +126,10 @@ class DayFrame:
             self.reshaped = self._waiting.told()
         return self._opened().complete()
 
+    def hand_on(self, states: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What the counters of the day hand on to the next, once the frame is complete."""
+        return states if self._waiting is None else self._waiting.hand_on(states)
+
     def publish(self) -> tuple[StorePath, str, str, DayRules]:
         """Finish the file: its path, sha256, content digest, and the rules that saw every row."""
         return self._opened().publish()

@@ -47,6 +47,7 @@ class _Events:
         self._floor: int | None = None
         self._hollow = _Hollow(key)
         self._carried: BookState | None = None
+        self._ends_with_snapshot = False
         self._start = 0
         self._told = {"carried": 0, "clears": 0, "before_snapshot": 0, "older_than_snapshot": 0, "told_again": 0}
         self._told["without_levels"] = 0
@@ -112,6 +113,15 @@ class _Events:
         """What has become of rows."""
         return {name: count for name, count in self._told.items() if count}
 
+    def hand_on(self, states: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The book has the number of the last message, also where that one changes no level and goes on from it."""
+        book, behind = states.get(Book.__name__), self._hollow.at_end()
+        if book is None or behind is None:
+            return states
+        number, before = behind
+        goes_on = before <= book["sequence"] < number if self._ends_with_snapshot else before == book["sequence"]
+        return {**states, Book.__name__: {**book, "sequence": number}} if goes_on else states
+
     def _made(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Whole events."""
         if not _has_snapshot(rows):
@@ -152,6 +162,8 @@ class _Events:
         """With the flag on the last row of each event; the last row is one."""
         ends = (pl.col(self._key) != pl.col(self._key).shift(-1)).fill_null(value=True)
         last = pl.when(ends).then(pl.lit(LAST, pl.UInt8)).otherwise(pl.lit(0, pl.UInt8))
+        if len(rows):
+            self._ends_with_snapshot = bool(rows["flags"][-1] & SNAPSHOT)
         return rows.with_columns(flags=_flags | last)
 
     # -- snapshots that are fetched beside a stream
@@ -215,6 +227,14 @@ class _Hollow:
         previous = linked["linked"].gather(message[len(before) :]).alias("previous")
         self._last = self._behind(linked)
         return rows.with_columns(previous).filter(pl.col("price").is_not_null())
+
+    def at_end(self) -> tuple[int, int] | None:
+        """Numbers of the last message, if it changes no level, and of the one that it, with those before it, goes on from."""
+        if self._last is None:
+            return None
+        last = self._last.row(-1, named=True)
+        is_known = last["is_hollow"] and last["previous"] is not None
+        return (last["sequence"], last["previous"]) if is_known else None
 
     def _linked(self, messages: pl.DataFrame) -> pl.DataFrame:
         """With ``origin``, what a run of hollow messages goes on from, and ``linked``, what a message does."""
