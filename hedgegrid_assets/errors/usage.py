@@ -58,6 +58,8 @@ def refuse_mistakes(*checks: Callable[[], object]) -> None:
     for check in checks:
         try:
             check()
+        except Mistakes as several:
+            found |= {error.message: error for error in several.errors}
         except UsageError as error:
             found.setdefault(error.message, error)
     if len(found) > 1:

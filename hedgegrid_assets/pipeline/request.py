@@ -170,10 +170,14 @@ def _check_jobs(jobs: int) -> None:
         raise UsageError(f"--jobs: expected 1 or more, found {jobs}")
 
 
+def _day(text: str | None, where: str) -> date | None:
+    return parse_day(text, where) if text else None
+
+
 def _range(start_date: str | None, end_date: str | None) -> tuple[date | None, date | None]:
     """First day, and the first that is not wanted any more."""
-    start = parse_day(start_date, "--start") if start_date else None
-    end = parse_day(end_date, "--end") if end_date else None
+    refuse_mistakes(lambda: _day(start_date, "--start"), lambda: _day(end_date, "--end"))
+    start, end = _day(start_date, "--start"), _day(end_date, "--end")
     if start and end and start >= end:
         raise UsageError(
             f"empty range (--start, --end): expected start before end (end is exclusive), found {start} .. {end}"

@@ -12,6 +12,8 @@ from hedgegrid_assets.cli import run
 from hedgegrid_assets.tables import TOKENS
 from hedgegrid_assets.wording import nearest
 
+CSV = ["replay-to-parquet", "--source", "csv", "--market", "usdm"]
+TRADES = ["--data-types", "trades"]
 ASKED = ["replay-to-parquet", "--source", "websocket", "--symbol", "BTCUSDT"]
 
 
@@ -57,25 +59,13 @@ def test_an_unknown_name_is_told_with_the_one_that_was_meant(
 
 def test_all_mistakes_of_a_call_are_told_on_a_line_each(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (home / "c.json").write_text('{"base_paht": "x"}')
-    asked = ["replay-to-parquet", "--source", "websocket", "--symbol", "BTC|USDT"]
-    more = [
-        "--start",
-        "2024-13-01",
-        "--data-types",
-        "trade",
-        "--compression",
-        "rar",
-        "--jobs",
-        "0",
-        "--config",
-        "c.json",
-    ]
-    assert run([*asked, *more]) == 2
+    asked = ["replay-to-parquet", "--source", "websocket", "--symbol", "BTC|USDT", "--config", "c.json"]
+    days = ["--start", "2024-13-01", "--end", "soon"]
+    assert run([*asked, *days, "--data-types", "trade", "--compression", "rar", "--jobs", "0"]) == 2
     err = capsys.readouterr().err.splitlines()
     told = [line.partition(": ")[2] for line in err if line.startswith("error: ")]
-    for each, words in zip(
-        told, ("unusable symbol", "c.json:1: base_paht", "--start", "data type", "rar", "--jobs"), strict=True
-    ):
+    expected = ("unusable symbol", "c.json:1: base_paht", "--start", "--end", "data type", "rar", "--jobs")
+    for each, words in zip(told, expected, strict=True):
         assert words in each
     assert "hint: did you mean trades?" in err
     assert not list(home.glob("data"))
@@ -96,18 +86,7 @@ FILES: Mapping[str, tuple[str, bytes, str]] = {
 def test_a_file_that_holds_nothing_is_told_as_such(file: str, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     name, content, told = FILES[file]
     (home / name).write_bytes(content)
-    asked = [
-        "replay-to-parquet",
-        "--source",
-        "csv",
-        "--symbol",
-        "BTCUSDT",
-        "--market",
-        "usdm",
-        "--data-types",
-        "trades",
-    ]
-    assert run([*asked, "--input", name]) == 1
+    assert run([*CSV, *TRADES, "--symbol", "BTCUSDT", "--input", name]) == 1
     err = capsys.readouterr().err
     assert told in err
     assert "again" in err or "header" in err
@@ -117,7 +96,7 @@ def test_a_symbol_that_no_file_holds_is_told_with_the_one_that_was_meant(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (home / "a.csv").write_text("time,symbol,price,amount,id\n2024-01-01T00:00:00,BTCUSDT,42000,1,1\n")
-    asked = ["replay-to-parquet", "--source", "csv", "--market", "usdm", "--data-types", "trades", "--input", "a.csv"]
+    asked = [*CSV, *TRADES, "--input", "a.csv"]
     assert run([*asked, "--symbol", "BTCUST"]) == 1
     told = capsys.readouterr().err
     assert "found other symbols: BTCUSDT" in told
@@ -128,18 +107,7 @@ def test_a_symbol_that_no_file_holds_is_told_with_the_one_that_was_meant(
 
 def test_text_without_a_packing_is_read_whatever_its_name_says(home: Path) -> None:
     (home / "a.csv.gz").write_text(HEAD + "2024-01-01T00:00:00,42000,1,1\n")
-    asked = [
-        "replay-to-parquet",
-        "--source",
-        "csv",
-        "--symbol",
-        "BTCUSDT",
-        "--market",
-        "usdm",
-        "--data-types",
-        "trades",
-    ]
-    assert run([*asked, "--input", "a.csv.gz"]) == 0
+    assert run([*CSV, *TRADES, "--symbol", "BTCUSDT", "--input", "a.csv.gz"]) == 0
 
 
 @pytest.mark.usefixtures("home")
