@@ -186,10 +186,19 @@ def _of_day(day: "DayReport") -> Iterator[_Finding]:
     for rule in day.rules:
         if rule.failed:
             numbers = ", ".join(
-                f"{name} {value}" for name, value in rule.numbers.items() if value not in (None, {}, [])
+                f"{name} {_plain(value)}" for name, value in rule.numbers.items() if value not in (None, {}, [])
             )
             failed = f" ({counted(rule.rows_failed, 'row')})" if rule.rows_failed else ""
             yield _Finding(day, f"{rule.severity} {rule.name}", f"{failed}: {numbers}")
+
+
+def _plain(value: object) -> str:
+    """``(bad_decimal 1, zero_price 3)`` of a mapping."""
+    if isinstance(value, Mapping):
+        return f"({', '.join(f'{name} {_plain(inner)}' for name, inner in value.items())})"
+    if isinstance(value, list):
+        return f"({', '.join(map(_plain, value))})"
+    return str(value)
 
 
 def _rules_off(days: "Sequence[DayReport]") -> Iterator[str]:

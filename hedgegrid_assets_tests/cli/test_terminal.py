@@ -104,6 +104,8 @@ def test_rejects_of_a_catalog_are_counted_as_its_gaps_are_listed(
     hint = next(line for line in told[0].splitlines() if line.startswith("each line: hedgegrid "))
     assert run(hint.removeprefix("each line: hedgegrid ").split()) == 0
     assert "trades.csv:2: zero_price" in capsys.readouterr().out
+    run(["validate", str(tmp_path / "catalog")])
+    assert "by_reason (zero_price 1)" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
