@@ -1,7 +1,8 @@
-"""Plain decimals of at most twelve characters, typed by columns, eight bytes at a time: no pattern, no text on the way.
+"""Plain decimals of at most fifteen characters, typed by columns, eight bytes at a time: no pattern, no text on the way.
 
-So many characters stand in the view of a text itself (Arrow's layout of string views), as two words of 64 bits. Digits
-are put into words so that the last one is in the highest byte; a word is a number after three multiplications.
+Twelve characters stand in the view of a text itself (Arrow's layout of string views), as two words of 64 bits; where any
+has more, they are looked at where they stand, one behind the other. Digits are put into words so that the last one is in
+the highest byte; a word is a number after three multiplications.
 """
 
 from collections.abc import Sequence
@@ -13,15 +14,21 @@ import pyarrow as pa
 
 from hedgegrid_assets.batch import Decimals
 
-LONGEST: Final = 12
+LONGEST: Final = 15
+"""Bytes of a text; of no more, none has more digits than a binary float, which are told apart (``Decimals.long``)."""
+_IN_VIEW: Final = 12
 """Bytes of a text that stand in its view."""
 _WINDOW: Final = 12
 """Bytes that are looked at from the first of a text on, whatever they are behind it."""
 _MOST_DIGITS: Final = 18
+_DIGITS_OF_ALL: Final = 38
+"""Of a decimal that is held with all digits behind the point that its field may have."""
 _TRIED: Final = 1_000
 """Numbers that are looked at first."""
 _IN_WORD: Final = 8
 """Bytes of a word."""
+_PAIR: Final = 16
+"""Bytes of two words."""
 _FEW: Final = 8
 """One in so many."""
 _MINUS: Final = ord("-")
@@ -38,9 +45,9 @@ def _each(byte: int) -> np.uint64:
 _POINT, _LOW, _HIGH, _BEYOND_NINE = _each(ord("0") ^ ord(".")), _each(0x7F), _each(0x80), _each(0x80 - 10)
 _SIZES, _PREFIX = np.uint64(0xFFFFFFFF), np.uint64(0xFFFFFFFF00000000)
 _ZERO, _ONE, _BYTE, _HALF, _WORD = (np.uint64(bits) for bits in (0, 1, 8, 32, 64))
-_LAST: Final = np.array([(1 << 64) - (1 << 64 - 8 * min(size, 8)) for size in range(LONGEST + 1)], np.uint64)
+_LAST: Final = np.array([(1 << 64) - (1 << 64 - 8 * min(size, 8)) for size in range(17)], np.uint64)
 """Length of a text -> which bytes of its last word are of it; ``_LAST_BEFORE``: of the word before that one."""
-_LAST_BEFORE: Final = np.array([0] * 8 + _LAST[:5].tolist(), np.uint64)
+_LAST_BEFORE: Final = np.array([0] * 8 + _LAST[:9].tolist(), np.uint64)
 _ZEROS, _ZEROS_BEFORE = _LAST & _each(ord("0")), _LAST_BEFORE & _each(ord("0"))
 _TENS: Final = np.array([10**power for power in range(_MOST_DIGITS + 1)], np.int64)
 
@@ -62,9 +69,15 @@ class Short(NamedTuple):
 def short_decimals(texts: pl.Series, decimals: int) -> Short | None:
     """Decimals of texts that are short and plain: digits, with a sign or without, a point between two of them or none.
 
-    None where a text is longer than 12 bytes, or finer than so many decimals.
+    None where a text is longer than 15 bytes, or finer than so many decimals.
     """
-    return None if texts.null_count() or not len(texts) else _short(_views(texts), decimals)
+    if texts.null_count() or not len(texts):
+        return None
+    views = _views(texts)
+    longest = int((views[:, 0] & _SIZES).max())
+    if longest > LONGEST:
+        return None
+    return _short(_apart(views) if longest <= _IN_VIEW else _standing(texts), decimals)
 
 
 def padded(data: bytes | memoryview) -> Bytes:
@@ -77,22 +90,20 @@ def padded(data: bytes | memoryview) -> Bytes:
 def short_decimals_in(data: Bytes, starts: Integers, ends: Integers, decimals: int) -> Short | None:
     """The same of texts that stand in ``padded`` bytes, from a place (inclusive) to another; each is in them, or at their end."""
     sizes = ends - starts
-    if not len(sizes) or sizes.max() > LONGEST:
+    if not len(sizes) or sizes.max() > _IN_VIEW:
         return None
     first = np.ndarray(len(data) - 7, np.uint64, data, strides=(1,))[starts]
     rest = np.ndarray(len(data) - 3, np.uint32, data, strides=(1,))[starts + 8].astype(np.uint64)
     views = np.stack([sizes.view(np.uint64) | first << _HALF, first >> _HALF | rest << _HALF])
-    return _short(views.T, decimals)
+    return _short(_apart(views.T), decimals)
 
 
-def _short(views: _Words, decimals: int) -> Short | None:
-    if (views[:, 0] & _SIZES).max() > LONGEST:
-        return None
-    units, behind, before, plain = _apart(views)
+def _short(part: "_Part", decimals: int) -> Short | None:
+    units, behind, before, plain = part
     scale = int(behind.max(where=plain, initial=0))
     if scale > decimals:
         return None
-    plain &= before + scale <= _MOST_DIGITS
+    plain &= before <= min(_MOST_DIGITS - scale, _DIGITS_OF_ALL - decimals)
     units *= _TENS[(scale - behind).clip(0)]
     every = bool(plain.all())
     seen = _seen(units if every else units[plain], scale) if plain.any() else None
@@ -159,8 +170,28 @@ def _apart(views: _Words) -> _Part:
 
 def _read(views: _Words) -> _Part:
     sizes = views[:, 0] & _SIZES
-    words, digits = _words(views, sizes), sizes
-    negative = (views[:, 0] >> _HALF & np.uint64(0xFF)) == _MINUS
+    return _numbers(_words(views, sizes), sizes, (views[:, 0] >> _HALF & np.uint64(0xFF)) == _MINUS)
+
+
+def _standing(texts: pl.Series) -> _Part:
+    """Of texts of up to 16 bytes, where they stand one behind the other: the bytes before the end of each."""
+    array = texts.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
+    _, offsets, data = array.buffers()
+    places = np.frombuffer(offsets, np.int64)[array.offset : array.offset + len(array) + 1]
+    octets = np.concatenate([np.zeros(_PAIR, np.uint8), np.frombuffer(data, np.uint8)[: places[-1]]])
+    pairs = np.ndarray(len(octets) - _PAIR + 1, f"V{_PAIR}", octets, strides=(1,))[places[1:]].view(np.uint64)
+    sizes = np.diff(places).view(np.uint64)
+    words = [
+        pairs[1::2] & _LAST[sizes] ^ _ZEROS[sizes],
+        pairs[::2] & _LAST_BEFORE[sizes] ^ _ZEROS_BEFORE[sizes],
+    ]
+    signs = octets[np.minimum(places[:-1] + _PAIR, len(octets) - 1)]
+    return _numbers(words, sizes, (signs == _MINUS) & (sizes > 0))
+
+
+def _numbers(words: Sequence[_Words], sizes: _Words, negative: _Flags) -> _Part:
+    """Of texts whose last 8 bytes are words, and the ones before these; what is no text is 0."""
+    digits = sizes
     if negative.any():
         digits = sizes - negative
         words = [word & mask[digits] for word, mask in zip(words, (_LAST, _LAST_BEFORE), strict=False)]
@@ -187,7 +218,7 @@ def _words(views: _Words, sizes: _Words) -> list[_Words]:
     if sizes.max() <= _IN_WORD:
         up = _WORD - (sizes << np.uint64(3))
         return [(start >> _HALF | rest << _HALF) << up ^ _ZEROS[sizes]]
-    up = np.uint64(LONGEST * 8) - (sizes << np.uint64(3))
+    up = np.uint64(_IN_VIEW * 8) - (sizes << np.uint64(3))
     last = rest << up | start >> (_WORD - up) | start << (up - _WORD)
     return [last ^ _ZEROS[sizes], start << up ^ _ZEROS_BEFORE[sizes]]
 
