@@ -30,7 +30,8 @@ _US_PER_DAY: Final = NS_PER_DAY // 1_000
 def made(kind: str, rows: int, folder: Path) -> Path:
     """A gzip file of ``rows`` rows of one day: ``trades``, ``derivative_ticker``, ``quotes`` and ``incremental_book_L2`` as Tardis names its CSV, or ``aggTrade``.
 
-    ``aggTrade`` holds captured messages, one a line, with a receive time in front; ``depth`` those of a book (``captured``). ``catalog`` is no file but a folder:
+    ``trades-spelled``, ``trades-uuids`` and ``trades-shuffled`` are the rows of ``trades`` as another tool writes them, with ids that do not
+    rise, and in no order. ``aggTrade`` holds captured messages, one a line, with a receive time in front; ``depth`` those of a book (``captured``). ``catalog`` is no file but a folder:
     the catalog of a synthetic day of so many trades, with a mark price a second and funding rates; ``week``: of seven; ``year``: of 365, trades
     alone; ``catalog-for-2``, ``year-for-2``: the same for NautilusTrader 2.x.
     ``agg-day`` and ``agg-month`` are folders as well, see ``published``.
@@ -96,10 +97,12 @@ def _times(random: np.random.Generator, first: int, count: int, rows: int) -> tu
     return event, arrival
 
 
-def _chunks(rows: int, make: Callable[[np.random.Generator, int, int], pl.DataFrame]) -> Iterator[bytes]:
+def _chunks(
+    rows: int, make: Callable[[np.random.Generator, int, int], pl.DataFrame], separator: str = ","
+) -> Iterator[bytes]:
     for number, first in enumerate(range(0, rows, _CHUNK)):
         frame = make(np.random.default_rng([SEED, number]), first, min(_CHUNK, rows - first))
-        yield frame.write_csv(include_header=first == 0, quote_style="never").encode()
+        yield frame.write_csv(include_header=first == 0, quote_style="never", separator=separator).encode()
 
 
 def _units(name: str, decimals: int) -> pl.Expr:
@@ -110,6 +113,10 @@ def _units(name: str, decimals: int) -> pl.Expr:
 
 
 def _trades(rows: int) -> Iterator[bytes]:
+    return _chunks(rows, _trades_made(rows))
+
+
+def _trades_made(rows: int) -> Callable[[np.random.Generator, int, int], pl.DataFrame]:
     def make(random: np.random.Generator, first: int, count: int) -> pl.DataFrame:
         event, arrival = _times(random, first, count, rows)
         frame = pl.DataFrame(
@@ -133,7 +140,47 @@ def _trades(rows: int) -> Iterator[bytes]:
             _units("amount", 3),
         )
 
+    return make
+
+
+def _trades_spelled(rows: int) -> Iterator[bytes]:
+    """Times as text, other names and words, quotes, another delimiter."""
+    made = _trades_made(rows)
+
+    def make(random: np.random.Generator, first: int, count: int) -> pl.DataFrame:
+        time = pl.from_epoch(pl.col("timestamp").cast(pl.Int64), "us")
+        return made(random, first, count).select(
+            time.dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").alias("Date"),
+            pl.format('"{}"', "symbol").alias("Pair"),
+            pl.col("price").alias("Price"),
+            pl.col("amount").alias("Quantity"),
+            pl.col("side").str.to_uppercase().alias("Side"),
+            pl.col("id").alias("Trade ID"),
+        )
+
+    return _chunks(rows, make, ";")
+
+
+def _trades_uuids(rows: int) -> Iterator[bytes]:
+    made = _trades_made(rows)
+
+    def make(random: np.random.Generator, first: int, count: int) -> pl.DataFrame:
+        digits = pl.Series(np.frombuffer(random.bytes(16 * count), "V16").tolist(), dtype=pl.Binary).bin.encode("hex")
+        parts = [digits.str.slice(start, length) for start, length in ((0, 8), (8, 4), (12, 4), (16, 4), (20, 12))]
+        return made(random, first, count).with_columns(id=pl.concat_str(parts, separator="-"))
+
     return _chunks(rows, make)
+
+
+def _trades_shuffled(rows: int) -> Iterator[bytes]:
+    made = _trades_made(rows)
+    parts = [
+        made(np.random.default_rng([SEED, number]), first, min(_CHUNK, rows - first))
+        for number, first in enumerate(range(0, rows, _CHUNK))
+    ]
+    mixed = pl.concat(parts).sample(fraction=1, shuffle=True, seed=SEED)
+    for first in range(0, rows, _CHUNK):
+        yield mixed.slice(first, _CHUNK).write_csv(include_header=first == 0, quote_style="never").encode()
 
 
 def _tickers(rows: int) -> Iterator[bytes]:
@@ -239,6 +286,9 @@ def _quotes(rows: int) -> Iterator[bytes]:
 
 _MAKERS: Final[dict[str, Callable[[int], Iterator[bytes]]]] = {
     "trades": _trades,
+    "trades-spelled": _trades_spelled,
+    "trades-uuids": _trades_uuids,
+    "trades-shuffled": _trades_shuffled,
     "derivative_ticker": _tickers,
     "incremental_book_L2": _deltas,
     "quotes": _quotes,
