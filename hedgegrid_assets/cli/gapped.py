@@ -30,7 +30,7 @@ def show_gaps(report: "GapReport", catalog: "Path", *, each_gap: bool = False) -
     _show_sums(out, report)
     for (instrument_id, name), found in report.by_table.items():
         for rule, days in found.off.items():
-            print_fitted(out, f"{instrument_id} {name}: {rule} is off on {days:,} of {found.days:,} days")
+            print_fitted(out, f"{instrument_id} {name}: {rule} is off on {days:,} of {counted(found.days, 'day')}")
     unlisted = sum(found.unlisted for found in report.by_table.values())
     if unlisted:
         out.print(f"{unlisted:,} more gaps are counted in verdicts that list the worst thousand only")

@@ -287,7 +287,7 @@ class Progress:
         """How far all is, and each transfer that takes long."""
         now = time.monotonic()
         received = _client()
-        if received is None or self._line is None or now - self._shown < received.APART_SECONDS:
+        if not _received() or self._line is None or now - self._shown < received.APART_SECONDS:
             return
         with self._lock:
             if now - self._shown < received.APART_SECONDS:

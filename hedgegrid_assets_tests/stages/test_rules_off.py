@@ -57,7 +57,7 @@ def test_the_commands_say_off(catalog: Path, capsys: pytest.CaptureFixture[str])
     assert [rule["name"] for rule in day["rules"] if rule["passed"] is None and rule["off"]] == OFF
     assert run(["gaps", str(catalog)]) == 0
     told = capsys.readouterr().out
-    assert "mark_price_update: no_time_gaps is off on 1 of 1 days" in told
+    assert "mark_price_update: no_time_gaps is off on 1 of 1 day\n" in told
     assert re.search(r"mark_price_update +│ +1 │ +0 │ +off ", told)
     assert run(["gaps", str(catalog), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
