@@ -3,12 +3,11 @@
 import gzip
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
-from urllib.request import urlopen
 
 import pytest
 from msgspec.structs import replace
@@ -16,6 +15,7 @@ from msgspec.structs import replace
 from hedgegrid_assets.config.feeds import Feed
 from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.sources.client import limits
+from hedgegrid_assets.sources.tardis.slices import MINUTES, SliceDay
 from hedgegrid_assets.stages.raw import RawDay, RawKey
 from hedgegrid_assets.store import Places
 from hedgegrid_assets_tests.archive_cases import QUICK as QUICK
@@ -26,16 +26,14 @@ PAID: Final = date(2024, 1, 2)
 IMPATIENT: Final = replace(QUICK, silence=0.6, slice_total=1.2, file_total=2.0)
 """Where a server is silent or slow on purpose: on a machine that is busy others are so, too."""
 TRADES: Final = RawKey("trade", "BTCUSDT", PAID)
+NOTHING: Final = gzip.compress(b"", mtime=0)
 FILTERS: Final = [{"channel": "trade", "symbols": ["btcusdt"]}]
 
 
 @cache
 def shared_standin() -> Standin:
-    """One server for all tests: it makes each day once, and the one that takes long before anyone waits for it."""
-    server = Standin(trades_per_day=2_000).__enter__()
-    with urlopen(f"{server.datasets_endpoint}/binance-futures/derivative_ticker/2024/01/01/BTCUSDT.csv.gz") as answer:
-        answer.read()
-    return server
+    """One server for all tests: it makes each day once."""
+    return Standin(trades_per_day=2_000).__enter__()
 
 
 def fresh_standin() -> Standin:
@@ -97,6 +95,17 @@ def warm(folder: Path, source: Path, *minutes: int) -> None:
             target = folder / "data/cache/binance-futures" / path.relative_to(slices)
             target.parent.mkdir(parents=True, exist_ok=True)
             os.link(path, target)
+
+
+def quiet(folder: Path, key: RawKey, minutes: Iterable[int]) -> None:
+    """Give a data folder the cached slices of a day on which nothing happened but in some minutes, which it lacks."""
+    wanted = SliceDay(
+        "binance-futures", key.channel, key.symbol, key.day, folder / "data/cache/binance-futures", folder
+    )
+    for minute in set(range(MINUTES)) - set(minutes):
+        path = wanted.path(minute)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(NOTHING)
 
 
 def text_of(raw: RawDay | None) -> bytes:

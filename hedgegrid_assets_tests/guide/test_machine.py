@@ -15,11 +15,12 @@ import pytest
 
 from hedgegrid_assets import read_frame, validate_catalog
 from hedgegrid_assets.cli import run
+from hedgegrid_assets.stages.raw import RawKey
 from hedgegrid_assets_tests.archive_cases import fresh_standin as fresh_archive
 from hedgegrid_assets_tests.guide.home import CSV, MESSAGE, from_csv, places
 from hedgegrid_assets_tests.pages import runnable, shell
 from hedgegrid_assets_tests.standins.tardis import Standin
-from hedgegrid_assets_tests.tardis_cases import fresh_standin, named_standin
+from hedgegrid_assets_tests.tardis_cases import FREE, fresh_standin, named_standin, quiet
 
 REPOSITORY: Final = Path(__file__).parents[2]
 SIM: Final = "BTCUSDT-PERP.SIM"
@@ -71,10 +72,10 @@ def test_row_009_without_a_key_no_module_of_tardis_is_loaded(workdir: Path) -> N
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-@pytest.mark.slow
 def test_row_023_the_same_messages_by_replay_and_by_file_are_the_same_rows(server: Standin, workdir: Path) -> None:
     settings = {"api": "replay", "endpoint": server.endpoint, "datasets_endpoint": server.datasets_endpoint}
     Path("tardis.json").write_text(json.dumps(settings))
+    quiet(workdir, RawKey("trade", "BTCUSDT", FREE), range(180))
     asked = ["--symbol", "BTCUSDT", "--start", "2024-01-01", "--end", "2024-01-02", "--data-types", "trades", "-q"]
     assert run(["replay-to-parquet", "--source", "tardis", *asked, "--config", "tardis.json", *places(workdir)]) == 0
     (raw,) = [path for path in (workdir / "data/raw").rglob("2024-01-01*") if path.name.endswith((".gz", ".zst"))]

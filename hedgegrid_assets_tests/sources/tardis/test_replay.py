@@ -42,6 +42,7 @@ from hedgegrid_assets_tests.tardis_cases import (
     fresh_standin,
     impatient,
     leftovers,
+    quiet,
     recorded,
     text_of,
     warm,
@@ -518,9 +519,12 @@ def test_mark_messages_of_any_symbol_give_the_tables_that_they_hold(
         data = {"e": "markPriceUpdate", "E": at * 1_000, "s": symbol} | fields
         message = json.dumps({"stream": f"{symbol.lower()}@markPrice@1s", "data": data}, ensure_ascii=False)
         server.library.add("binance-futures", "markPrice", symbol, at * 10**9 + 5_000_000, message.encode())
+    key = RawKey("markPrice", symbol, day)
+    quiet(tmp_path, key, range(10))
     feed = feed_context(tmp_path, server, symbols=(symbol,), api="replay")
-    raw = feed.raw(RawKey("markPrice", symbol, day))
+    raw = feed.raw(key)
     assert raw is not None
+    assert len(server.requests("/data-feeds/")) == 10
     assert raw.manifest.lines == len(MARKS)
     tables = [TABLES[name] for name in ("mark_price_update", "index_price_update", "funding_rate_update")]
     done = normalize_tables(feed, InstrumentDay(feed.feed.instrument_id(symbol), day), raw, tables)
@@ -549,6 +553,8 @@ def test_books_are_replayed_with_their_snapshots_and_forced_orders_by_themselves
         wrapped = {"stream": f"btcusdt@{channel}"} | ({"generated": True} if channel == "depthSnapshot" else {})
         text = json.dumps(wrapped | {"data": data}, separators=(",", ":"))
         server.library.add("binance-futures", channel, "BTCUSDT", at * 10**9 + 5_000_000, text.encode())
+    for channel in ("depth", "forceOrder"):
+        quiet(tmp_path, RawKey(channel, "BTCUSDT", PAID), range(10))
     feed = feed_context(tmp_path, server, api="replay")
     raw = feed.raw(RawKey("depth", "BTCUSDT", PAID))
     assert raw is not None
