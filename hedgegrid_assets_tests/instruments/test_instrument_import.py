@@ -261,6 +261,24 @@ def test_a_country_that_is_refused_is_told_with_the_way_without_the_network(
     assert not (tmp_path / "data/instruments").exists()
 
 
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"<!DOCTYPE html><p>Sign in</p>", "a web page came in its place, which says: Sign in"),
+        (b"no document", "3 attempts failed, the last one with: the answer is no JSON"),
+    ],
+)
+def test_an_answer_that_is_no_document_is_told_as_what_it_is(
+    body: bytes, words: str, server: Standin, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.library.bodies["/fapi/v1/exchangeInfo"] = body
+    assert fetched(tmp_path, server) == 1
+    err = capsys.readouterr().err
+    assert f"cannot fetch the instruments of binance-futures: {words}" in err
+    assert "check the network" not in err
+    assert not (tmp_path / "data/instruments").exists()
+
+
 def test_an_exchange_without_a_document_is_told_with_those_that_have_one(
     server: Standin, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,15 +1,18 @@
 """A feed of an archive in Dagster: free history by partition, several kinds of files a day."""
 
+import re
 from pathlib import Path
 
 import dagster as dg
 import pytest
+from msgspec.structs import replace
 
 from hedgegrid_assets.pipeline.feed_context import FeedContext
-from hedgegrid_assets.sources.client import limits
+from hedgegrid_assets.sources.client import limits, received
 from hedgegrid_assets_tests import dagster_feeds as feeds
-from hedgegrid_assets_tests.archive_cases import QUICK, candles, fresh_standin
+from hedgegrid_assets_tests.archive_cases import QUICK, aggregates, candles, fresh_standin
 from hedgegrid_assets_tests.standins.archive import Standin
+from hedgegrid_assets_tests.standins.server import Fault
 
 DAY = "2024-01-02|BTCUSDT-PERP.BINANCE"
 FEED = """
@@ -51,6 +54,19 @@ def test_a_partition_is_fetched_proved_judged_and_published_once(server: Standin
         server.log.clear()
         assert feeds.run(feed_context, instance, DAY).success
         assert server.log == []
+
+
+def test_a_transfer_that_takes_long_is_told_in_the_log_of_the_run(
+    server: Standin, feed_context: FeedContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "in_force", replace(QUICK, silence=2.0))
+    monkeypatch.setattr(received, "APART_SECONDS", 0.1)
+    server.inject(Fault("stall", path=aggregates()))
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = feeds.run(feed_context, instance, DAY)
+        assert result.success, feeds.failures(result)
+        told = [entry.user_message for entry in instance.all_logs(result.run_id)]
+    assert [line for line in told if re.match(r"BTCUSDT-aggTrades-2024-01-02\.zip: [\d.]+ kB of [\d.]+ kB, ", line)]
 
 
 def test_a_kind_of_file_that_is_missing_stops_no_other(server: Standin, feed_context: FeedContext) -> None:
