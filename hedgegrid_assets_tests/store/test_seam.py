@@ -1,7 +1,8 @@
 """All modules reach catalogs and raw data through the store; who touches a disk besides is listed, with the reason."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence, Set
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -88,19 +89,30 @@ NAMED_BY: Final = {
 """Module -> what it names them for."""
 
 
-def modules() -> Iterator[tuple[str, ast.Module]]:
-    for path in sorted(PACKAGE.rglob("*.py")):
-        name = path.relative_to(PACKAGE).as_posix()
-        if not name.startswith("store/"):
-            yield name, ast.parse(path.read_text(encoding="utf-8"))
+@cache
+def modules() -> Mapping[str, Sequence[ast.Call | ast.Attribute]]:
+    """All outside of the store -> what they call, and what they name of another."""
+    names = (path.relative_to(PACKAGE).as_posix() for path in sorted(PACKAGE.rglob("*.py")))
+    return {name: _nodes_of(PACKAGE / name) for name in names if not name.startswith("store/")}
+
+
+def _nodes_of(path: Path) -> list[ast.Call | ast.Attribute]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return [node for node in ast.walk(tree) if isinstance(node, ast.Call | ast.Attribute)]
 
 
 def is_listed(name: str) -> bool:
     return any(name == each or (each.endswith("/") and name.startswith(each)) for each in ON_DISK)
 
 
-def calls(tree: ast.Module) -> Iterator[ast.Call]:
-    return (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+def calls(name: str) -> Iterator[ast.Call]:
+    return (node for node in modules()[name] if isinstance(node, ast.Call))
+
+
+def is_of(call: ast.Call, functions: Set[str]) -> bool:
+    """It calls one of some functions; written out, which takes long, only where the last word is right."""
+    last = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    return any(name.endswith(last) for name in functions) and ast.unparse(call.func) in functions
 
 
 def asks_a_disk(call: ast.Call) -> str | None:
@@ -109,14 +121,15 @@ def asks_a_disk(call: ast.Call) -> str | None:
         return "open" if call.func.id == "open" else None
     if not isinstance(call.func, ast.Attribute):
         return None
-    of, name = ast.unparse(call.func.value), call.func.attr
+    name = call.func.attr
+    of = ast.unparse(call.func.value) if isinstance(call.func.value, ast.Name | ast.Attribute) else ""
     if of in DISK_MODULES or (of == "os" and name in OF_OS):
         return f"{of}.{name}"
     return name if name in ASKS_A_DISK else None
 
 
 def test_only_those_listed_ask_a_disk() -> None:
-    found = {name: what for name, tree in modules() for call in calls(tree) if (what := asks_a_disk(call))}
+    found = {name: what for name in modules() for call in calls(name) if (what := asks_a_disk(call))}
     allowed = {"cli/doctor.py": "shutil.get_terminal_size"}
     assert {name: what for name, what in found.items() if not is_listed(name) and name not in allowed} == {}
 
@@ -128,11 +141,11 @@ def test_each_that_is_listed_is_there() -> None:
 def test_an_object_becomes_a_file_for_a_reader_alone() -> None:
     """What ``local`` gives may be a copy: to write to it, to list beside it or to keep its name would be wrong."""
     odd: list[str] = []
-    for name, tree in modules():
-        given = {id(argument) for call in calls(tree) if ast.unparse(call.func) in READERS for argument in call.args}
+    for name in modules():
+        given = {id(argument) for call in calls(name) if is_of(call, READERS) for argument in call.args}
         odd += [
             f"{name}:{call.lineno} {ast.unparse(call)}"
-            for call in calls(tree)
+            for call in calls(name)
             if isinstance(call.func, ast.Attribute)
             and call.func.attr == "local"
             and ast.unparse(call) != "threading.local()"
@@ -145,11 +158,11 @@ def test_an_object_becomes_a_file_for_a_reader_alone() -> None:
 def test_parquet_is_read_from_files_that_the_store_gives() -> None:
     """A name in a store is no file name; ``local`` and ``local_file`` make it one, and say so where it is read."""
     odd: list[str] = []
-    for name, tree in modules():
+    for name in modules():
         if name.startswith(("backtest/", "sources/", "cli/")):  # their own files
             continue
-        for call in calls(tree):
-            if ast.unparse(call.func) in READERS - {"compare"} and not _is_file(call.args[0]):
+        for call in calls(name):
+            if is_of(call, READERS - {"compare"}) and not _is_file(call.args[0]):
                 odd.append(f"{name}:{call.lineno} {ast.unparse(call)}")
     assert odd == []
 
@@ -168,8 +181,8 @@ def _is_file(argument: ast.expr) -> bool:
 def test_the_folders_of_this_machine_are_used_by_those_listed() -> None:
     found = {
         name: f"{node.lineno} {ast.unparse(node)}"
-        for name, tree in modules()
-        for node in ast.walk(tree)
+        for name, nodes in modules().items()
+        for node in nodes
         if isinstance(node, ast.Attribute)
         and node.attr in OF_THIS_MACHINE
         and ast.unparse(node.value).endswith(("places", "catalog", "data"))
