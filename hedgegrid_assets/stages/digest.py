@@ -27,8 +27,10 @@ class ContentDigest:
     def add(self, frame: pl.DataFrame) -> None:
         """Add rows in stored order; columns that are null so far, as many are for good, are hashed as one a type."""
         unfilled: dict[str, pl.Series] = {}
-        for series in frame.drop(_LEFT_OUT, strict=False).get_columns():
+        for series in frame.get_columns():
             name, kind = series.name, _kind(series.dtype)
+            if name == _LEFT_OUT:
+                continue
             if name not in self._columns and series.null_count() == len(series):
                 self._unfilled[name], unfilled[kind] = kind, series
                 continue

@@ -87,11 +87,12 @@ def _sync(path: Path) -> None:
         os.close(handle)
 
 
-def put_in_place(temporary: Path, final: Path) -> None:
-    """Let a complete file appear under its final name at once, safe against a power cut."""
+def put_in_place(temporary: Path, final: Path, *, is_synced: bool = False) -> None:
+    """Let a complete file appear under its final name at once, safe against a power cut; ``is_synced``: what is in it is so already."""
     folder = final.parent
     make_folder(folder)
-    _sync(temporary)
+    if not is_synced:
+        _sync(temporary)
     temporary.replace(final)
     later = _later.get()
     if later is None:

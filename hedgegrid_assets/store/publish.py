@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from hedgegrid_assets.errors import StoreConflict
 from hedgegrid_assets.store.disk import put_in_place, writing
+from hedgegrid_assets.store.local import LocalStore
 from hedgegrid_assets.store.locks import working_folder
 from hedgegrid_assets.store.objects import AnyFile, StorePath
 from hedgegrid_assets.store.places import cut_name
@@ -56,13 +57,24 @@ def atomic_write(final: AnyFile, tmp_dir: Path) -> Iterator[Path]:
 
 
 def carry(source: StorePath, final: StorePath, tmp_dir: Path) -> None:
-    """The same object in another place, at once: on one disk it gets a second name, and nothing is copied."""
+    """The same object in another place, at once: on one disk it gets a second name, and nothing is copied or synced anew."""
     with writing(final), temporary_file(final.name, tmp_dir) as temporary:
-        try:
-            os.link(source.local(), temporary)
-        except OSError:  # another disk, or one without such names
+        if not _linked(source.local(), temporary):
             source.store.get(source.key, temporary)
-        publish_file(temporary, final)
+            publish_file(temporary, final)
+        elif isinstance(final.store, LocalStore):
+            put_in_place(temporary, final.local(), is_synced=True)
+        else:
+            publish_file(temporary, final)
+
+
+def _linked(source: Path, second: Path) -> bool:
+    """False for another disk, or one without second names."""
+    try:
+        os.link(source, second)
+    except OSError:
+        return False
+    return True
 
 
 def read_bytes_of(path: StorePath) -> bytes | None:

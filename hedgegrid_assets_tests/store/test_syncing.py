@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hedgegrid_assets.store import disk, stored, synced_together
+from hedgegrid_assets.store import carry, disk, stored, synced_together
 
 
 @pytest.fixture
@@ -48,3 +48,12 @@ def test_what_was_published_before_an_error_lasts_as_well(tmp_path: Path, synced
     with pytest.raises(KeyboardInterrupt):
         killed()
     assert synced == {"a": 1}
+
+
+def test_what_gets_a_second_name_is_synced_no_second_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish(tmp_path, "a/1")
+    synced: list[Path] = []
+    monkeypatch.setattr(disk, "_sync", synced.append)
+    carry(stored(tmp_path) / "a/1", stored(tmp_path) / "b/1", tmp_path / ".tmp")
+    assert synced == [tmp_path / "b"]
+    assert (tmp_path / "b/1").samefile(tmp_path / "a/1")

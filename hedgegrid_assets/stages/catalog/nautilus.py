@@ -6,6 +6,7 @@ and read. ``fixed_size_binary[16]`` is the little-endian integer value x 10^16: 
 
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final, Protocol
 
 import polars as pl
@@ -222,16 +223,17 @@ def _text(series: pl.Series) -> pa.Array:
     return to_arrow(series.cast(pl.String), pa.string())
 
 
-def _words_of(column: NautilusColumn, dtype: pl.DataType) -> pl.Series:
-    """Nautilus' names of an enum, in its order."""
-    own = dtype.categories if isinstance(dtype, pl.Enum) else pl.Series(dtype=pl.String)
-    return pl.Series(column.words, dtype=pl.String) if column.words else own
+@lru_cache(maxsize=32)
+def _words_of(column: NautilusColumn, dtype: pl.DataType) -> tuple[list[str], pa.Array]:
+    """Nautilus' names of an enum, in its order; also as a dictionary of Arrow's."""
+    own = dtype.categories.to_list() if isinstance(dtype, pl.Enum) else []
+    words = list(column.words) or own
+    return words, to_arrow(pl.Series(words, dtype=pl.String), pa.string())
 
 
 def _words(frame: pl.DataFrame, column: NautilusColumn) -> pa.Array:
     series = frame[column.made_from]
-    codes = _codes_of(series).cast(pl.Int8).rechunk().to_arrow()
-    return pa.DictionaryArray.from_arrays(codes, to_arrow(_words_of(column, series.dtype), pa.string()))
+    return pa.DictionaryArray.from_arrays(series.to_arrow().indices.view(pa.int8()), _words_of(column, series.dtype)[1])
 
 
 def _of_words(
@@ -239,8 +241,8 @@ def _of_words(
 ) -> Iterable[pl.Series]:
     """In the frame's order, whatever the order of a file is; null for a word that is not known."""
     dtype, there = kinds[column.made_from], array.dictionary.to_pylist()
-    words, codes = _words_of(column, dtype), from_arrow(column.made_from, array.indices)
-    if there != words.to_list():
+    words, codes = _words_of(column, dtype)[0], from_arrow(column.made_from, array.indices)
+    if there != words:
         known = pl.Series(there, dtype=pl.String).cast(pl.Enum(words), strict=False).to_physical()
         codes = known.gather(codes).alias(column.made_from)
     yield codes.cast(pl.UInt8).cat.to(dtype)
