@@ -12,8 +12,8 @@ from hedgegrid_assets.sources.csv.words import replaced, words_in
 from hedgegrid_assets.sources.formats.decimals import most_decimals, usual
 
 AT = 1_704_067_200_000
-LONGER = "1234567890.125"
-"""Than what is read by words of eight bytes."""
+LONGER = "12345678901234567.125"
+"""Than any number that is read by words of eight bytes."""
 SPELLED = st.one_of(
     st.decimals(0, 10**6, allow_nan=False, places=3).map(str),
     st.from_regex(r"-?[0-9]{1,8}(\.[0-9]{1,4})?", fullmatch=True),
