@@ -50,29 +50,22 @@ def test_a_folder_without_feeds_is_told_of_init_before_dagster_is_imported(what:
     assert "hint: hedgegrid init lays one out" in done.stderr
 
 
-def test_the_hint_of_a_folder_without_feeds_helps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("HEDGEGRID_FEEDS", raising=False)
-    monkeypatch.chdir(tmp_path)
+@pytest.mark.usefixtures("workdir")
+def test_the_hint_of_a_folder_without_feeds_helps() -> None:
     assert run(["feeds", "check"]) == 2
     assert run(["init"]) == 0
     assert run(["feeds", "check"]) == 0
 
 
-def test_a_backfill_of_no_feed_lists_the_feeds(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.delenv("HEDGEGRID_FEEDS", raising=False)
-    monkeypatch.chdir(tmp_path)
+@pytest.mark.usefixtures("workdir")
+def test_a_backfill_of_no_feed_lists_the_feeds(capsys: pytest.CaptureFixture[str]) -> None:
     run(["init"])
     assert run(["backfill"]) == 2
     assert "which feed: expected one of sim, captures" in capsys.readouterr().err
 
 
-def test_a_port_that_is_taken_is_told_with_another(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.delenv("HEDGEGRID_FEEDS", raising=False)
-    monkeypatch.chdir(tmp_path)
+@pytest.mark.usefixtures("workdir")
+def test_a_port_that_is_taken_is_told_with_another(capsys: pytest.CaptureFixture[str]) -> None:
     run(["init"])
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

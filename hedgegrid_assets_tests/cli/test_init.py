@@ -81,13 +81,10 @@ def test_the_shipped_configurations_work_as_printed(tmp_path: Path, source: str,
 
 @pytest.mark.slow
 def test_the_sample_and_the_shipped_examples_share_one_catalog_in_any_order(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    workdir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """As the README and the guide run them one after another, into ./data/catalog."""
-    run(["init", str(tmp_path), "-q"])
-    monkeypatch.chdir(tmp_path)
-    for name in ("HEDGEGRID_DATA", "HEDGEGRID_FEEDS"):
-        monkeypatch.delenv(name, raising=False)
+    run(["init", str(workdir), "-q"])
     sample = ["generate-sample-data", "--offline", "--days", "1", "-q"]
     commands = [
         sample,

@@ -145,11 +145,8 @@ def test_a_feed_that_cannot_be_used_is_a_problem_and_hides_no_other(
     assert told(home, capsys, "tape")["problems"] == []
 
 
-def test_an_empty_place_is_told_with_a_way_to_begin(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("HEDGEGRID_FEEDS", raising=False)
+@pytest.mark.usefixtures("workdir")
+def test_an_empty_place_is_told_with_a_way_to_begin(capsys: pytest.CaptureFixture[str]) -> None:
     from hedgegrid_assets.cli import run
 
     assert run(["status", "--data", "nothing"]) == 0
