@@ -60,7 +60,7 @@ def test_a_summary_that_is_too_wide_for_a_table_has_a_block_a_row(catalog: Path)
     assert re.search(r"rows in 40  out 40  quiet 38", " ".join(told.split("\n    ")))
     narrow = seen("validate", str(catalog / "catalog"))
     assert "…" not in narrow
-    assert max(map(len, narrow.splitlines())) <= 80
+    assert max(len(line) for line in narrow.splitlines() if str(catalog) not in line) <= 80
     wide = seen("gaps", str(catalog / "catalog"), columns=160)
     assert "┏" in wide
     assert "trade_tick" in wide
