@@ -64,7 +64,7 @@ class Origin(Frozen):
         landing: Globs under ``<data>/raw`` (sources that land).
         instruments: Symbol -> what is known of it.
         gaps: Table -> longest usual silence, as ``60s`` or ``5m`` (kept in seconds); ``off`` or 0: not looked for.
-        max_rejected: Share of the rows in, 0 to 1, above which a day is blocked.
+        max_rejected: Share of the rows in, 0 to 1, above which a day is blocked, once 10 rows are rejected.
         schedule: When it asks by itself; None: only when asked.
         due: ``HH:MM``, UTC: when the day before is to be there, else it is late; None: three hours after ``schedule.at``.
         refresh: When it looks again at published files; None: only when asked.

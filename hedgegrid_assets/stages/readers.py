@@ -1,22 +1,34 @@
 """The stored frames of an instrument, for whoever works with them: all at once in pandas, or lazily in Polars."""
 
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import date
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import polars as pl
 
-from hedgegrid_assets.errors import NoDataFetched, UnknownName
+from hedgegrid_assets.errors import DocumentDamaged, NoDataFetched, UnknownName
+from hedgegrid_assets.model import InstrumentDay, Status, Table
 from hedgegrid_assets.names import check_lookup
 from hedgegrid_assets.stages.frames import FORCED, with_all_digits
+from hedgegrid_assets.stages.verdict import read_verdict
 from hedgegrid_assets.store import Places, StorePath, reading
 from hedgegrid_assets.tables import TABLES, TOKENS, WORDS
 from hedgegrid_assets.timestamps import parse_day
+from hedgegrid_assets.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_NAMED: Final = 5
+"""Blocked days that a warning names."""
+
+
+class BlockedDays(UserWarning):
+    """Days that were asked for break an ERROR rule: their rows are read, and are in no Nautilus table."""
 
 
 def read_frame(
@@ -41,6 +53,9 @@ def read_frame(
     Returns:
         All columns of the frame (times as ``datetime64[ns, UTC]``), sorted by ``ts_init``.
 
+    Warns:
+        BlockedDays: Some of the days are blocked; ``hedgegrid validate`` says why.
+
     Raises:
         UsageError: Unknown table, or no name of an instrument.
         NoDataFetched: No frame in the range.
@@ -64,7 +79,7 @@ def scan_frame(
 ) -> pl.LazyFrame:
     """A normalized table as a Polars query that has read no row yet: only what it asks for is, of the days it asks for.
 
-    Takes and raises what ``read_frame`` does. Days of a bucket are brought to this machine first.
+    Takes, raises and warns of what ``read_frame`` does. Days of a bucket are brought to this machine first.
 
     Returns:
         All columns of the frame, sorted by ``ts_init``; times as ``Datetime("ns", "UTC")``, decimals exact, with the digits
@@ -95,7 +110,7 @@ def _days(
     places = Places.of_catalog(catalog)
     first, last = (parse_day(str(day), name) if day else None for name, day in (("start", start), ("end", end)))
     days = [
-        places.frame(instrument_id, found.folder, day)
+        day
         for day in places.frame_days(instrument_id, found.folder)
         if (first is None or day >= first) and (last is None or day < last)
     ]
@@ -104,7 +119,28 @@ def _days(
         raise NoDataFetched(
             f"{instrument_id} {found.name} {start or ''}..{end or ''}", folder, "no frame of these days"
         )
-    return days
+    _warn_of_blocked(places, found, [InstrumentDay(instrument_id, day) for day in days])
+    return [places.frame(instrument_id, found.folder, day) for day in days]
+
+
+def _warn_of_blocked(places: Places, table: Table, days: Sequence[InstrumentDay]) -> None:
+    """A frame is stored whatever is judged of it, so that what is wrong with it can be looked at."""
+    blocked = [str(day.date) for day in days if _is_blocked(places, table, day)]
+    if blocked:
+        named = ", ".join(blocked[:_NAMED]) + (", ..." if len(blocked) > _NAMED else "")
+        warnings.warn(
+            f"{days[0].instrument_id} {table.name}: {len(blocked)} of {counted(len(days), 'day')} blocked ({named}); "
+            f"their rows are here, but in no Nautilus table: `hedgegrid validate {places.catalog}` says why",
+            BlockedDays,
+            stacklevel=4,
+        )
+
+
+def _is_blocked(places: Places, table: Table, day: InstrumentDay) -> bool:
+    with suppress(DocumentDamaged):  # validate names it
+        verdict = read_verdict(places, table, day)
+        return verdict is not None and verdict.status is Status.BLOCKED
+    return False
 
 
 def _alike(days: Iterable[StorePath]) -> list[list[Path]]:

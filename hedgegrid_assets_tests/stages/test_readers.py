@@ -8,7 +8,9 @@ import polars as pl
 import pytest
 
 from hedgegrid_assets import read_frame, scan_frame
+from hedgegrid_assets.cli import run
 from hedgegrid_assets.errors import NoDataFetched, UsageError
+from hedgegrid_assets.stages.readers import BlockedDays
 
 ID = "BTCUSDT-PERP.SIM"
 
@@ -51,3 +53,18 @@ def test_an_unknown_table_and_an_empty_range_are_named_before_any_query(tmp_path
         scan_frame(ID, "candles", catalog=tmp_path)
     with pytest.raises(NoDataFetched):
         scan_frame(ID, "trades", "2024-01-02", catalog=tmp_path)
+
+
+def test_days_that_are_blocked_are_read_with_a_warning_that_names_them(tmp_path: Path) -> None:
+    """Half of the lines have no price: the frame holds the rest, no Nautilus table does."""
+    lines = [f"{1_704_067_200_000 + n},{'' if n % 2 else 42000 + n},1,buy,{n}" for n in range(40)]
+    raw = tmp_path / "a.csv"
+    raw.write_text("\n".join(["timestamp,price,size,side,trade_id", *lines, "1704153600000,42000,1,buy,99", ""]))
+    places = ["--data", str(tmp_path / "data"), "--output", str(tmp_path / "catalog")]
+    assert run(["replay-to-parquet", "--source", "csv", "--symbol", "BTCUSDT", "--input", str(raw), *places]) == 1
+    name = "BTCUSDT-PERP.BINANCE"
+    with pytest.warns(BlockedDays, match=r"1 of 2 days blocked \(2024-01-01\).*hedgegrid validate"):
+        assert len(read_frame(name, "trades", catalog=tmp_path / "catalog")) == 21
+    with pytest.warns(BlockedDays):
+        scan_frame(name, "trades", catalog=tmp_path / "catalog")
+    assert len(read_frame(name, "trades", "2024-01-02", catalog=tmp_path / "catalog")) == 1  # and warns of nothing

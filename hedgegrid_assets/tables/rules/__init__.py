@@ -315,7 +315,7 @@ REJECTED_SHARE: Final = Rule(
     "rejected_share",
     _ERROR,
     "rows_accounted_for",
-    "the share of rejected rows, and of lines without a place in the files of the day, is within the feed's max_rejected",
+    "the share of rejected rows, and of lines without a place in the files of the day, is within the feed's max_rejected, or they are fewer than 10",
     judge=_rejected_share,
     shows=Shows.REJECTS,
 )
