@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import sys
 import textwrap
 import threading
@@ -10,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, override
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, TextIO, override
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -47,6 +48,9 @@ PLAIN: Final = None
 """How typer sets help and mistakes: as text. By rich, half of a fast start is what draws the boxes, which cut a long word."""
 
 _ANY_WIDTH: Final = 10_000
+_COMMAND: Final = re.compile("`[^`]*`")
+_KEPT_SPACE: Final = "\x00"
+"""Stands for a space that no line may break at."""
 _REDRAWN: Final = 0.1
 """Seconds between two pictures of a progress."""
 
@@ -105,10 +109,14 @@ class GroupOfSummary(GroupOfOne):
     usual = "summary"
 
 
-def console(*, stderr: bool = False) -> "Console":
+def console(*, stderr: bool = False, soft_wrap: bool = True) -> "Console":
     """A rich console; colours only on a terminal, and never with NO_COLOR; tables are not squeezed into a file.
 
     Control characters in what is printed are escaped, wherever they come from.
+
+    Args:
+        stderr: Else stdout.
+        soft_wrap: Leave long lines to the terminal; a display that is drawn again has to know how many there are.
     """
     from rich.console import Console
     from rich.table import Table
@@ -127,7 +135,7 @@ def console(*, stderr: bool = False) -> "Console":
 
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else said_width() or 160
-    return Plain(stderr=stderr, highlight=False, soft_wrap=True, width=width)
+    return Plain(stderr=stderr, highlight=False, soft_wrap=soft_wrap, width=width)
 
 
 def print_fitted(out: "Console", text: str, *, later: str = "    ", style: str = "") -> None:
@@ -194,10 +202,32 @@ class _PlainFormatter(logging.Formatter):
         return visible(super().format(record), keep="\n")
 
 
+class _Shown:
+    """What is on the screen now."""
+
+    live: ClassVar["Console | None"] = None
+    """The console of a progress that is drawn again and again: what else is written goes through it, else it is wiped."""
+
+
+class _LogLines(logging.StreamHandler[TextIO]):
+    """Log lines on stderr, above a progress that is shown there."""
+
+    @override
+    def emit(self, record: logging.LogRecord) -> None:
+        live = _Shown.live
+        if live is None:
+            super().emit(record)
+            return
+        try:
+            _print_above(live, self.format(record))
+        except Exception:  # noqa: BLE001 - as all handlers do: a line that cannot be written ends no run
+            self.handleError(record)
+
+
 def set_logging(*, verbose: bool, quiet: bool) -> None:
     """Log to stderr, unless the user has configured logging already."""
     level = logging.DEBUG if verbose else logging.CRITICAL if quiet else logging.WARNING
-    handler = logging.StreamHandler()
+    handler = _LogLines()
     handler.setFormatter(_PlainFormatter("%(asctime)s - %(name)s - %(levelname)s - %(message)s"))
     logging.basicConfig(level=level, handlers=[handler])
 
@@ -225,8 +255,22 @@ def _show_one(error: HedgegridError) -> None:
 
 
 def say(text: str) -> None:
-    """A note for people, to stderr."""
+    """A note for people, to stderr; above a progress that is shown there."""
+    if _Shown.live is not None:
+        _print_above(_Shown.live, visible(text))
+        return
     console(stderr=True).print(visible(text), markup=False)
+
+
+def _print_above(live: "Console", shown: str) -> None:
+    """Lines above what is drawn, broken between words; a command in backticks stays on one line, so that it can be copied."""
+    from rich.text import Text
+
+    for line in shown.split("\n"):
+        kept = _COMMAND.sub(lambda found: found[0].replace(" ", _KEPT_SPACE), line)
+        for part in textwrap.wrap(kept, live.width, break_long_words=False, break_on_hyphens=False) or [""]:
+            text = Text(part.replace(_KEPT_SPACE, " "), no_wrap=True, overflow="ignore")
+            live.print(text, crop=False)
 
 
 class Progress:
@@ -349,8 +393,13 @@ def progress(*, quiet: bool) -> Iterator[Progress]:
         return
     from rich.text import Text
 
-    with console(stderr=True).status("starting") as status:
-        yield Progress(lambda text: status.update(Text(visible(text, keep="\n"))))
+    live = console(stderr=True, soft_wrap=False)
+    with live.status("starting") as status:
+        _Shown.live = live
+        try:
+            yield Progress(lambda text: status.update(Text(visible(text, keep="\n"))))
+        finally:
+            _Shown.live = None
 
 
 def _to_stderr(text: str) -> None:
