@@ -40,7 +40,7 @@ from hedgegrid_assets.model import InstrumentDay
 from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.pipeline.fetch import has_months
 from hedgegrid_assets.pipeline.freshness import stale_because, with_raw
-from hedgegrid_assets.pipeline.landing import held_instead
+from hedgegrid_assets.pipeline.landing import held_instead, landing_files
 from hedgegrid_assets.pipeline.outages import take_over_outages
 from hedgegrid_assets.stages.catalog import claim, finish, refuse_unfit_nautilus
 from hedgegrid_assets.stages.normalize import NOT_MADE
@@ -291,6 +291,10 @@ def _nothing(
     if imported is None:
         return NoDataFetched(asked, feed_context.source.doc, _NOTHING)
     zone = str(feed_context.places.landing)
+    if not landing_files(feed_context):
+        patterns = ", ".join(feed_context.feed.landing)
+        hint = f"put files there that landing: of the feed in feeds.yaml matches ({patterns}), and run again"
+        return NoDataFetched(asked, zone, "no file", hint=hint if patterns else "")
     held = None if imported.days else held_instead(feed_context, imported.by_stream, feed_context.by_channel())
     if held is None or damaged:
         return NoDataFetched(asked, zone, "; ".join(damaged) or _NOTHING)

@@ -31,7 +31,8 @@ HedgegridError
 │   ├── FileRefused      a file that nothing can be made of
 │   │   ├── RawDamaged, ReceivedDamaged, ChecksumDiffers, SeveralInOne, OtherFormat, FileUnreadable, FileChanges
 │   │   ├── LinesUnplaced, EncodingUnknown, NotOneMessageALine, BooksMixed
-│   │   └── MissingColumns, DecimalComma, CandlesRefused, DaysOnly, HeaderChanges, SidesUnknown, TimestampParsingFailed
+│   │   └── MissingColumns, MessagesFound, DecimalComma, CandlesRefused, DaysOnly, HeaderChanges, SidesUnknown,
+│   │       TimestampParsingFailed
 │   ├── TooManyOddLines
 │   ├── CatalogDiffers
 │   └── BackupRefused    an archive that is not whole, or not ours
@@ -110,6 +111,7 @@ from hedgegrid_assets.errors.csv_files import (
     DaysOnly,
     DecimalComma,
     HeaderChanges,
+    MessagesFound,
     MissingColumns,
     SidesUnknown,
     TimestampParsingFailed,
@@ -197,6 +199,7 @@ __all__ = [
     "KeyRequired",
     "LinesUnplaced",
     "LooksLikeFloats",
+    "MessagesFound",
     "MissingColumns",
     "Mistakes",
     "NautilusUnfit",

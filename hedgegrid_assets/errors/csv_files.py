@@ -43,6 +43,19 @@ class MissingColumns(FileRefused):
         )
 
 
+class MessagesFound(FileRefused):
+    """A file given for CSV holds messages; ``source``: the one that reads them."""
+
+    code = "messages_found"
+
+    def __init__(self, path: Path, source: str) -> None:
+        super().__init__(
+            f"no CSV file ({path}): expected a header or rows, found a JSON message in its first line",
+            hint=f"such messages are read by --source {source} (in feeds.yaml source: {source})",
+            details={"path": str(path), "source": source},
+        )
+
+
 class DecimalComma(FileRefused):
     """The numbers of a CSV column have a decimal comma, or marks between thousands: what they are is not guessed."""
 

@@ -1,5 +1,6 @@
 """What a run takes of the landing files: one kind of each table, one market, the days asked for."""
 
+import shlex
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
@@ -11,7 +12,9 @@ from hedgegrid_assets.pipeline.days import refuse_other_market
 from hedgegrid_assets.pipeline.feed_context import KINDS, FeedContext
 from hedgegrid_assets.pipeline.landing import held_instead, landing_files
 from hedgegrid_assets.pipeline.request import Request
+from hedgegrid_assets.sources.formats.kinds import source_of
 from hedgegrid_assets.stages.raw import HEADER, ImportReport, RawKey, raw_day
+from hedgegrid_assets.store import BlockReader
 from hedgegrid_assets.tables.bar import BARS
 from hedgegrid_assets.tables.index_price_update import INDEX_PRICE_UPDATE
 from hedgegrid_assets.tables.trade_tick import TRADE_TICK
@@ -163,7 +166,9 @@ def wanted_keys(context: FeedContext, asked: Request, report: ImportReport) -> t
             continue
         mine = [key for key in in_files if key.symbol == symbol] if keys else in_files
         is_empty = bool(files) and not report.lines and not report.damaged
-        hint = _WRITE_AGAIN if is_empty else "" if mine else _meant(symbol, report)
+        hint = _no_file(context) if not files else _WRITE_AGAIN if is_empty else "" if mine else _meant(symbol, report)
+        if files and not is_empty and not _others(report):
+            hint = _other_source(context)
         found = _empty(len(files)) if is_empty else _found(report, mine, files)
         errors.append(NoDataFetched(wanted, looked_in, found, hint=hint))
     return keys, errors
@@ -174,6 +179,25 @@ _WRITE_AGAIN: Final = "write or download it again: there is no line in it"
 
 def _empty(files: int) -> str:
     return "an empty file" if files == 1 else f"{files:,} empty files"
+
+
+def _no_file(context: FeedContext) -> str:
+    folder = shlex.quote(str(context.places.landing / context.feed.source))
+    return (
+        f"put your files there (mkdir -p {folder}), or name them: --input FILE, or a configuration with --config FILE"
+    )
+
+
+def _other_source(context: FeedContext) -> str:
+    """The source that reads the landing files, of which its own reads nothing; empty: nobody can say."""
+    files = landing_files(context)
+    try:
+        block = next(iter(BlockReader(files[0].path)), None) if files else None
+    except HedgegridError:
+        return ""
+    found = source_of(block.data) if block is not None else ""
+    known = found and found != context.feed.source
+    return f"by its first line {files[0].path} is of another source: --source {found} reads it" if known else ""
 
 
 def _meant(symbols: str, report: ImportReport) -> str:

@@ -92,6 +92,50 @@ def test_a_file_that_holds_nothing_is_told_as_such(file: str, home: Path, capsys
     assert "again" in err or "header" in err
 
 
+@pytest.mark.usefixtures("home")
+def test_an_empty_landing_folder_is_told_with_where_files_go(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(ASKED) == 1
+    err = capsys.readouterr().err
+    assert "found no file" in err
+    assert "mkdir -p data/raw/websocket" in err
+    assert "--input FILE" in err
+
+
+MESSAGE = {
+    "e": "trade",
+    "E": 1704067200100,
+    "s": "BTCUSDT",
+    "t": 1,
+    "p": "42000",
+    "q": "1",
+    "T": 1704067200090,
+    "m": True,
+}
+OTHERS: Mapping[str, tuple[str, str, str]] = {
+    "csv among messages": ("websocket", HEAD + "2024-01-01T00:00:00,42000,1,1\n", "csv"),
+    "messages among csv": ("csv", f"{json.dumps(MESSAGE)}\n" * 3, "websocket"),
+    "messages in streams among csv": (
+        "csv",
+        f"{json.dumps({'stream': 'x@trade', 'data': MESSAGE})}\n" * 3,
+        "websocket",
+    ),
+    "of another exchange": ("bybit-websocket", f"{json.dumps({'stream': 'x@trade', 'data': MESSAGE})}\n", "websocket"),
+}
+
+
+@pytest.mark.parametrize("case", OTHERS)
+def test_a_file_of_another_source_is_told_with_the_source_that_reads_it(
+    case: str, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, content, reads = OTHERS[case]
+    name = "a.csv" if reads == "csv" else "a.jsonl"
+    (home / name).write_text(content)
+    asked = [*TRADES, "--symbol", "BTCUSDT", "--input", name, "--market", "usdm"]
+    assert run(["replay-to-parquet", "--source", source, *asked]) == 1
+    assert f"--source {reads}" in capsys.readouterr().err
+    assert run(["replay-to-parquet", "--source", reads, *asked]) == 0
+
+
 def test_a_symbol_that_no_file_holds_is_told_with_the_one_that_was_meant(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

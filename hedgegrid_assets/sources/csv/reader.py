@@ -1,10 +1,12 @@
 """One pass over a block of a CSV file: each cell that is needed is read once, for all channels together."""
 
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 from hedgegrid_assets.batch import Batch, Block
 from hedgegrid_assets.dialect import Dialect, Stored
+from hedgegrid_assets.errors import MessagesFound, MissingColumns
 from hedgegrid_assets.sources.csv.channels import CHANNELS
 from hedgegrid_assets.sources.csv.dialect import CsvDialect
 from hedgegrid_assets.sources.csv.placing import (
@@ -19,6 +21,7 @@ from hedgegrid_assets.sources.csv.placing import (
 from hedgegrid_assets.sources.csv.telling import told_by
 from hedgegrid_assets.sources.csv.values import no_values, values_of
 from hedgegrid_assets.sources.formats import csv_cells as cells
+from hedgegrid_assets.sources.formats.kinds import source_of
 
 _CHANNELS: Final = {channel.name: channel for channel in CHANNELS}
 
@@ -77,5 +80,11 @@ def open_rows(dialect: Dialect | Stored, rows: Collection[str] = (), *, placing:
 
 def begin(block: Block, said: Mapping[str, Any], rows: Collection[str] = ()) -> RowReader:
     """A reader of a file, its dialect told by its first block; see ``told_by`` for what is said and raised."""
-    dialect, table = told_by(block, said)
+    try:
+        dialect, table = told_by(block, said)
+    except MissingColumns as error:
+        source = source_of(block.data)
+        if source in ("", "csv"):
+            raise
+        raise MessagesFound(Path(str(error.details["path"])), source) from None
     return RowReader(dialect, frozenset(rows), placing=True, begun=(block, table))
