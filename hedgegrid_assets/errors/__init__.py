@@ -11,6 +11,7 @@ HedgegridError
 │   └── NeedsDisk        what cannot be done to a catalog that is not on a disk
 ├── DataError            exit 1: what the data says
 │   ├── NoDataFetched
+│   │   ├── NoCatalogThere   what is to be looked at
 │   │   ├── OtherKind
 │   │   └── NotPublished
 │   │       └── DayNotOver
@@ -69,6 +70,7 @@ from hedgegrid_assets.errors.base import (
     FeedsFileMissing,
     HedgegridError,
     HelperDied,
+    NoCatalogThere,
     NoDataFetched,
     NotPublished,
     OtherKind,
@@ -204,6 +206,7 @@ __all__ = [
     "Mistakes",
     "NautilusUnfit",
     "NeedsDisk",
+    "NoCatalogThere",
     "NoDataFetched",
     "NoGapThere",
     "NoNautilusForm",

@@ -104,6 +104,27 @@ class NoDataFetched(DataError):
         )
 
 
+class NoCatalogThere(NoDataFetched):
+    """What is to be looked at is no catalog.
+
+    Args:
+        catalog: What was named.
+        found: What is in it; None: nothing at all.
+    """
+
+    code = "no_catalog"
+    usual_hint = "name the folder of a catalog: `hedgegrid replay-to-parquet` makes data/catalog below where it is run, or --output"
+
+    def __init__(self, catalog: str, found: str | None) -> None:
+        super().__init__("a catalog", catalog, found or "nothing")
+        self.message = (
+            f"no such folder, or an empty one: {catalog}"
+            if found is None
+            else f"no catalog in {catalog}: found {found}"
+        )
+        self.args = (self.message,)
+
+
 class OtherKind(NoDataFetched):
     """The files hold another kind of what a table is made from than the one that is taken.
 

@@ -6,8 +6,8 @@ from contextlib import ExitStack
 
 from msgspec import Struct, field
 
-from hedgegrid_assets.errors import EnvironmentFault, NoDataFetched
-from hedgegrid_assets.inspect.days import instruments
+from hedgegrid_assets.errors import EnvironmentFault, NoDataFetched, listed
+from hedgegrid_assets.inspect.days import instruments, no_catalog
 from hedgegrid_assets.inspect.provenance import RawFinder
 from hedgegrid_assets.model import InstrumentDay, Table
 from hedgegrid_assets.stages import catalog as catalog_stage
@@ -51,9 +51,7 @@ def reset(places: Places, day: InstrumentDay, tables: Sequence[Table], *, remove
             stack.enter_context(exclusive_lock(places.day_lock(day.instrument_id, day.date)))
         found = found_of(places, day, tuple(tables), RawFinder(places))
         if not found.removals:
-            there = ", ".join(instruments(places)[:10]) or "no instrument"
-            wanted = f"{day} {', '.join(table.token for table in tables)}"
-            raise NoDataFetched(wanted, str(places.catalog), f"nothing of that day; the catalog holds {there}")
+            raise _nothing_of(places, day, tables)
         if remove:
             names = " ".join(f"--table {table.token}" for table in tables) if len(tables) == 1 else ""
             what = (
@@ -64,6 +62,20 @@ def reset(places: Places, day: InstrumentDay, tables: Sequence[Table], *, remove
             unclaimed = [(day.instrument_id, table.name) for table in tables if _is_last(places, day, table)]
             catalog_stage.carry_out(places, catalog_stage.Moves(what, removals=removals, unclaimed=unclaimed))
         return found
+
+
+def _nothing_of(places: Places, day: InstrumentDay, tables: Sequence[Table]) -> NoDataFetched:
+    """What there is instead."""
+    there = instruments(places)
+    if not there and not places.catalog.is_dir():
+        return no_catalog(places, "")
+    wanted = f"{day} {tables[0].token}" if len(tables) == 1 else str(day)
+    return NoDataFetched(
+        wanted,
+        str(places.catalog),
+        f"nothing of that day; the catalog holds {listed(there, 10) or 'no instrument'}",
+        hint=f"`hedgegrid validate {shlex.quote(str(places.catalog))}` lists the days that are there",
+    )
 
 
 def holds(places: Places, day: InstrumentDay, tables: Sequence[Table]) -> bool:

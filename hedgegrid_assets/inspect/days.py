@@ -6,7 +6,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from hedgegrid_assets.errors import NoDataFetched, UnknownName
+from hedgegrid_assets.errors import NoCatalogThere, NoDataFetched, UnknownName
 from hedgegrid_assets.inspect.documents import refuse_damaged
 from hedgegrid_assets.model import InstrumentDay, Table
 from hedgegrid_assets.stages.outages import Outage, known_of, read_outages, with_outages
@@ -14,9 +14,10 @@ from hedgegrid_assets.stages.verdict import RuleAnswer, Verdict, instrument_ids,
 from hedgegrid_assets.store import Places
 from hedgegrid_assets.tables import TABLES, TOKENS, WORDS
 
-NO_CATALOG: Final = (
-    "name the folder of a catalog: `hedgegrid replay-to-parquet` makes data/catalog below where it is run, or --output"
-)
+OTHERS_THERE: Final = "name an instrument that is there, and days that `hedgegrid validate` lists (end is exclusive)"
+
+_SHOWN: Final = 10
+"""Instruments that are named where others are asked for."""
 
 
 class DayFilter(Struct, frozen=True):
@@ -37,8 +38,8 @@ class DayFilter(Struct, frozen=True):
         )
 
     def __str__(self) -> str:
-        days = f"{self.start or ''}..{self.end or ''}"
-        return f"{self.instrument or 'any instrument'} {self.table or 'any table'} {days}"
+        days = f"{self.start or ''}..{self.end or ''}" if self.start or self.end else ""
+        return " ".join(filter(None, (self.instrument, self.table, days))) or "any day"
 
 
 class Judged(Struct, frozen=True):
@@ -110,11 +111,12 @@ def some(days: Sequence[Judged], places: Places, wanted: DayFilter) -> Sequence[
 
 def nothing_found(places: Places, wanted: DayFilter) -> NoDataFetched:
     """What is there instead."""
-    there = ", ".join(instruments(places)[:10])
-    found = f"verdicts of {there}" if there else "no verdicts: run `hedgegrid validate` for the catalogs of others"
-    hint = (
-        "name an instrument that is there, and days that `hedgegrid validate` lists (end is exclusive)"
-        if there
-        else NO_CATALOG
-    )
-    return NoDataFetched(str(wanted), str(places.catalog), found, hint=hint)
+    there = ", ".join(instruments(places)[:_SHOWN])
+    if not there:
+        return no_catalog(places, "no verdicts: run `hedgegrid validate` for the catalogs of others")
+    return NoDataFetched(str(wanted), str(places.catalog), f"verdicts of {there}", hint=OTHERS_THERE)
+
+
+def no_catalog(places: Places, found: str) -> NoCatalogThere:
+    """That nothing of a catalog is there, and whether anything is there."""
+    return NoCatalogThere(str(places.catalog), found if places.catalog.is_dir() else None)

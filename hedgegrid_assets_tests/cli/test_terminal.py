@@ -121,7 +121,11 @@ def test_a_catalog_that_is_not_there_does_not_pass_for_one_without_rejects(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert run([*command, *more]) == 1
-    assert "found no verdicts" in capsys.readouterr().err
+    assert f"error: no such folder, or an empty one: {command[-1]}\n" in capsys.readouterr().err
+    (tmp_path / command[-1]).mkdir()
+    (tmp_path / command[-1] / "a.txt").write_text("no catalog")
+    assert run([*command, *more]) == 1
+    assert f"error: no catalog in {command[-1]}: found no verdicts" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("columns", "expected"), [("80", 80), ("", 160), ("wide", 160), ("0", 160)])

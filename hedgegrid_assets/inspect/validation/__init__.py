@@ -4,7 +4,7 @@ from datetime import date
 from pathlib import Path
 
 from hedgegrid_assets.errors import HedgegridError, NoDataFetched
-from hedgegrid_assets.inspect.days import NO_CATALOG
+from hedgegrid_assets.inspect.days import OTHERS_THERE, DayFilter, no_catalog
 from hedgegrid_assets.inspect.documents import damaged, damaged_for_nautilus, damaged_raw
 from hedgegrid_assets.inspect.outages import unmatched
 from hedgegrid_assets.inspect.validation.days import look_at
@@ -76,11 +76,10 @@ def validate_catalog(
         and (end is None or day < end)
     ]
     if not found:
+        if (there := instruments_there(places)) == NOTHING:
+            raise no_catalog(places, there)
         raise NoDataFetched(
-            f"{instrument or 'any instrument'} {table or 'any table'} {start or ''}..{end or ''}",
-            str(places.catalog),
-            there := instruments_there(places),
-            hint="" if there != NOTHING else NO_CATALOG,
+            str(DayFilter(instrument, table, start, end)), str(places.catalog), there, hint=OTHERS_THERE
         )
     documents = [_damaged(error) for look in (damaged, damaged_for_nautilus) for error in look(places)]
     documents += [_damaged(error) for error in damaged_raw(places)] if data is not None else []
