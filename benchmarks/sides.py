@@ -123,7 +123,7 @@ def _archive(source: Path, work: Path, end: date) -> None:
     cache = work / "cache"
     shutil.copytree(source, cache, copy_function=os.link)
     config = work / "config.json"
-    config.write_text(json.dumps({"cache_dir": str(cache), "endpoint": "http://127.0.0.1:9"}))
+    config.write_text(json.dumps({"cache_dir": str(cache)}))
     days = ("--start", str(DAY), "--end", str(end))
     _convert(work, "--source", "archive", *days, "--data-types", "trades", "--config", str(config))
 

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from hedgegrid_assets.config.feeds import Feed
 from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.sources.client import limits
+from hedgegrid_assets.sources.tardis.connection import Connection
 from hedgegrid_assets.sources.tardis.slices import MINUTES, SliceDay
 from hedgegrid_assets.stages.raw import RawDay, RawKey
 from hedgegrid_assets.store import Places
@@ -86,22 +87,27 @@ def feed_context(folder: Path, server: Standin, *, symbols: Sequence[str] = ("BT
     return FeedContext(feed, Places(folder / "data", folder / "data/catalog"))
 
 
+def cache_of(folder: Path, server: Standin, *, messages: bool = False) -> Path:
+    """Where bodies of the stand-in are kept in a data folder: apart from what Tardis gave."""
+    kept = folder / "data/cache/binance-futures"
+    return Connection.of(settings(server)).cache_in(kept, messages=messages)
+
+
 def warm(folder: Path, source: Path, *minutes: int) -> None:
     """Give a data folder the cached slices of another (linked, not copied), but for some minutes."""
-    slices = source / "data/cache/binance-futures"
+    slices = cache_of(source, shared_standin(), messages=True)
     for path in slices.rglob("*.json.gz"):
         hour, minute = int(path.parent.name), int(path.name.partition(".")[0])
         if hour * 60 + minute not in minutes:
-            target = folder / "data/cache/binance-futures" / path.relative_to(slices)
+            target = cache_of(folder, shared_standin(), messages=True) / path.relative_to(slices)
             target.parent.mkdir(parents=True, exist_ok=True)
             os.link(path, target)
 
 
 def quiet(folder: Path, key: RawKey, minutes: Iterable[int]) -> None:
     """Give a data folder the cached slices of a day on which nothing happened but in some minutes, which it lacks."""
-    wanted = SliceDay(
-        "binance-futures", key.channel, key.symbol, key.day, folder / "data/cache/binance-futures", folder
-    )
+    kept = cache_of(folder, shared_standin(), messages=True)
+    wanted = SliceDay("binance-futures", key.channel, key.symbol, key.day, kept, folder)
     for minute in set(range(MINUTES)) - set(minutes):
         path = wanted.path(minute)
         path.parent.mkdir(parents=True, exist_ok=True)

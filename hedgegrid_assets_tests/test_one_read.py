@@ -128,7 +128,7 @@ MONTH = """
     symbols: [BTCUSDT]
     start: {day}
     tables: [trade_tick]
-    settings: {{endpoint: "http://127.0.0.1:9", cache_dir: "{cache}"}}
+    settings: {{cache_dir: "{cache}"}}
     instruments:
       BTCUSDT: {{price_precision: 1, size_precision: 3, mark_precision: 8}}
 """

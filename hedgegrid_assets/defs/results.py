@@ -193,6 +193,8 @@ class DayMaker:
         pauses = RETRY_AFTER_SECONDS if self._patient else ()
         for pause in (*pauses, None):
             found = _or_error(lambda: self._context_of(key).raw(key, self._tick, keep=True, ahead=self._ahead), key)
+            if isinstance(found, RawDay) and found.instead_of:
+                _log.warning("%s %s: fetched anew: what was held came from %s", key.symbol, key.day, found.instead_of)
             if not _may_pass(found):
                 self._patient = True
                 return found

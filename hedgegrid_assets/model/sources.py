@@ -144,6 +144,7 @@ class Remote(Struct, frozen=True):
             settings that contradict each other.
         listing: (settings, symbol) -> Listing.
         request: What identifies a day.
+        root: (settings, channel) -> scheme and host that its days are asked of: what all their addresses begin with.
         download: Fetches a day.
         plan: Says what that would take.
         definition: (settings, symbol) -> what the provider says of an instrument, as in ``instruments:``, or None.
@@ -160,6 +161,7 @@ class Remote(Struct, frozen=True):
     venues: Callable[[Mapping[str, Any]], tuple[str, ...]]
     listing: Callable[[Mapping[str, Any], str], Listing]
     request: RequestOf
+    root: Callable[[Mapping[str, Any], Channel], str]
     download: FetchesDay
     plan: PlansDay
     definition: Callable[[Mapping[str, Any], str], Mapping[str, Any] | None]

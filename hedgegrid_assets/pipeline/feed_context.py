@@ -13,7 +13,16 @@ from hedgegrid_assets.errors import SeriesMixed
 from hedgegrid_assets.model import Channel, Source, Table
 from hedgegrid_assets.sources import SOURCES
 from hedgegrid_assets.sources.formats.identity import identified
-from hedgegrid_assets.stages.raw import Ahead, RawDay, RawKey, fetch_day, noted_day, raw_day, request_of
+from hedgegrid_assets.stages.raw import (
+    Ahead,
+    RawDay,
+    RawKey,
+    fetch_day,
+    fetched_elsewhere,
+    is_as_asked,
+    noted_day,
+    raw_day,
+)
 from hedgegrid_assets.store import Places
 from hedgegrid_assets.tables import DEFAULT, TABLES
 
@@ -115,12 +124,13 @@ class FeedContext(Struct, frozen=True):
     def held(self, key: RawKey) -> RawDay | None:
         """The raw day on disk, if ``raw`` would keep it; nothing is imported, made or fetched."""
         raw = raw_day(self.places, self.feed.name, key)
-        kept = (
-            raw is None
-            or self.source.has_landing_zone
-            or raw.manifest.request == request_of(self.source, key, self.settings)
-        )
+        kept = raw is None or self.source.has_landing_zone or is_as_asked(self.source, key, self.settings, raw.manifest)
         return raw if kept else None
+
+    def elsewhere(self, key: RawKey) -> str:
+        """The server that the raw day on disk was fetched from, if it is not the one that would be asked now; else empty."""
+        raw = self.noted(key)
+        return fetched_elsewhere(self.source, key, self.settings, raw.manifest) if raw is not None else ""
 
     def noted(self, key: RawKey) -> RawDay | None:
         """The raw day as its manifest tells; its file is not looked for."""

@@ -1,10 +1,11 @@
 """Days fetched, several at a time."""
 
+import contextlib
 import logging
 import threading
 from calendar import monthrange
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager
 from typing import Final
@@ -37,6 +38,7 @@ def fetch(
     """
     found: dict[RawKey, RawDay] = {}
     failed: dict[RawKey, HedgegridError] = {}
+    elsewhere: dict[RawKey, str] = {}
     context_of = by_month(context, keys)
 
     def one(key: RawKey) -> None:
@@ -47,11 +49,14 @@ def fetch(
         except HedgegridError as error:
             _log.info("%s %s %s: %s", key.symbol, key.channel, key.day, error.message)
             failed[key] = error
+            with contextlib.suppress(HedgegridError):  # it is told what is wrong with it
+                elsewhere[key] = context.elsewhere(key)
         except Exception as error:  # noqa: BLE001 - told as what it is, with what was worked on
             _log.debug("%s %s %s", key.symbol, key.channel, key.day, exc_info=True)
             failed[key] = Unforeseen(error, f"{key.symbol} {key.channel} {key.day}")
         else:
             if raw is not None:
+                elsewhere[key] = raw.instead_of
                 found[key] = at_hand[key] = raw
                 line = _told(raw) if raw.fetched else ""
         if finished:
@@ -67,12 +72,25 @@ def fetch(
                 f"{symbol} {days[0]} .. {days[-1]}", context.source.name, "days without a single row"
             )
             failed |= dict.fromkeys(mine, nothing)
+    for line in _from_elsewhere(elsewhere):
+        note(line)
     unreadable = sum(origin.unreadable or 0 for raw in found.values() for origin in raw.manifest.origin)
     if unreadable:
         note(
             f"{counted(unreadable, 'line belongs', 'lines belong')} to no table or day: kept in {context.places.data / 'rejects' / context.feed.name}"
         )
     return {key: failed[key] for key in keys if key in failed}
+
+
+def _from_elsewhere(held: Mapping[RawKey, str]) -> Iterator[str]:
+    """What to tell of raw days that came from another server than the one that is asked now (empty: they did not)."""
+    for server in sorted({*held.values()} - {""}):
+        keys = [key for key, one in held.items() if one == server]
+        days, symbols = sorted({key.day for key in keys}), sorted({key.symbol for key in keys})
+        yield (
+            f"{counted(len(keys), 'raw day')} of {', '.join(symbols)}, {days[0]} .. {days[-1]}, came from {server}, not from "
+            "the server that is asked now: asked for anew"
+        )
 
 
 def _told(raw: RawDay) -> str:

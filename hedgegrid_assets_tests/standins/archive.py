@@ -564,7 +564,7 @@ def _error(code: str) -> str:
 _TO_DO: Final = """serving made days from {since} on; to read them:
 echo '{{"endpoint": "{endpoint}"}}' > archive.json
 hedgegrid replay-to-parquet --source archive --symbol BTCUSDT --start 2024-01-01 --end 2024-01-02 \\
-  --config archive.json --output data/standin
+  --config archive.json --data data/standin --output data/standin/catalog
 """
 
 

@@ -67,6 +67,11 @@ def _request(settings: Mapping[str, Any], symbol: str, channel: Channel, day: da
     }
 
 
+def _root(settings: Mapping[str, Any], channel: Channel) -> str:
+    del channel
+    return str(settings.get("endpoint", "")).rstrip("/") or archive_of(settings).root
+
+
 def _download(
     settings: Mapping[str, Any],
     symbol: str,
@@ -170,6 +175,7 @@ SOURCE: Final = Source(
         venues=_venues,
         listing=_listing,
         request=_request,
+        root=_root,
         download=_download,
         plan=_plan,
         definition=_definition,

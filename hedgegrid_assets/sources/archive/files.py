@@ -107,9 +107,11 @@ class Place(Struct, frozen=True):
         return Provider(self.archive.name, hints=hints, slots=self.slots)
 
     def held(self) -> Proof | None:
-        """The proof of a file that is kept; None: it is not, or is another one than was proved."""
+        """The proof of a file that is kept; None: it is not, is another one than was proved, or was had elsewhere."""
         proof = Proof.read(self.proof)
-        return proof if proof is not None and self.file.is_file() and self.file.stat().st_size == proof.bytes else None
+        if proof is None or proof.url != self.url:
+            return None
+        return proof if self.file.is_file() and self.file.stat().st_size == proof.bytes else None
 
     def forget(self, why: str = "it is damaged") -> None:
         """Remove a file that is not what it was proved to be, or was published."""

@@ -128,10 +128,15 @@ def _request(settings: Mapping[str, Any], symbol: str, channel: Channel, day: da
     return found | {"api": "datasets", "data_type": channel.event}
 
 
-def _cache(settings: Mapping[str, Any], folder: Path) -> Path:
-    """``cache_dir`` as it is, else a folder an exchange."""
+def _root(settings: Mapping[str, Any], channel: Channel) -> str:
+    return Connection.of(settings).root(messages=_is_message(channel))
+
+
+def _cache(settings: Mapping[str, Any], channel: Channel, folder: Path) -> Path:
+    """``cache_dir`` as it is, else a folder an exchange; of another server than Tardis, a folder in it."""
     given = settings.get("cache_dir")
-    return Path(str(given)) if given else folder / exchange_of(settings)
+    of_exchange = Path(str(given)) if given else folder / exchange_of(settings)
+    return Connection.of(settings).cache_in(of_exchange, messages=_is_message(channel))
 
 
 def _download(
@@ -146,7 +151,7 @@ def _download(
 ) -> Download:
     del watch  # no file is of more than a day
     _need_packages()
-    cache, slots = _cache(settings, cache_folder), cache_folder / _SLOTS
+    cache, slots = _cache(settings, channel, cache_folder), cache_folder / _SLOTS
     if _is_message(channel):
         minutes = SliceDay(exchange_of(settings), channel.name, symbol, day, cache, slots)
         return _replayed(minutes, settings, work, tick)
@@ -203,7 +208,7 @@ def _need_packages() -> None:
 
 def _plan(settings: Mapping[str, Any], symbol: str, channel: Channel, day: date, cache_folder: Path) -> FetchPlan:
     _need_packages()
-    exchange, cache = exchange_of(settings), _cache(settings, cache_folder)
+    exchange, cache = exchange_of(settings), _cache(settings, channel, cache_folder)
     if _is_message(channel):
         cached = len(SliceDay(exchange, channel.name, symbol, day, cache, cache_folder / _SLOTS).cached())
         return FetchPlan(MINUTES - cached, cached, is_free(day))
@@ -282,6 +287,7 @@ SOURCE: Final = Source(
         venues=_venues,
         listing=_listing,
         request=_request,
+        root=_root,
         download=_download,
         plan=_plan,
         definition=_definition,

@@ -1,11 +1,13 @@
 """Where Tardis is asked, and as whom."""
 
+import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from hedgegrid_assets.errors import DayNotOver, KeyRequired
 from hedgegrid_assets.sources.client.provider import Provider
@@ -36,6 +38,18 @@ class Connection:
             str(key or os.environ.get(variable, "")).strip(),
             variable,
         )
+
+    def root(self, *, messages: bool) -> str:
+        """Scheme and host that messages or data sets are asked of."""
+        return self.endpoint if messages else self.datasets_endpoint
+
+    def cache_in(self, folder: Path, *, messages: bool) -> Path:
+        """Where bodies are kept: in ``folder`` as Tardis gave them, below it what another server did."""
+        root = self.root(messages=messages)
+        if root == (ENDPOINT if messages else DATASETS_ENDPOINT):
+            return folder
+        digest = hashlib.sha256(root.encode()).hexdigest()[:8]
+        return folder / f"{urlsplit(root).hostname or 'other'}-{digest}"
 
     @property
     def provider(self) -> Provider:

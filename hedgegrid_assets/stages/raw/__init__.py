@@ -14,7 +14,7 @@ from hedgegrid_assets.stages.raw.days import (
     raw_days,
     verify,
 )
-from hedgegrid_assets.stages.raw.fetched import fetch_day, request_of
+from hedgegrid_assets.stages.raw.fetched import fetch_day, fetched_elsewhere, is_as_asked, request_of
 from hedgegrid_assets.stages.raw.index import (
     Imported,
     ImportReport,
@@ -59,11 +59,13 @@ __all__ = [
     "Together",
     "claims_data",
     "fetch_day",
+    "fetched_elsewhere",
     "files_to_blame",
     "forget_pruned",
     "import_landing",
     "imported_days",
     "imports",
+    "is_as_asked",
     "is_corrected",
     "is_too_much",
     "landing_files",

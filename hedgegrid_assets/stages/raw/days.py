@@ -84,7 +84,7 @@ class RawDay:
     """A raw day on disk: its file, its manifest, and the origin of its lines (None: the file's own lines).
 
     ``kept``: what was read of it when it was imported or fetched a moment ago, or will be with its neighbours.
-    ``fetched``: it was, just now.
+    ``fetched``: it was, just now; ``instead_of``: the server that the day held before came from, where that is another.
     """
 
     key: RawKey
@@ -93,6 +93,7 @@ class RawDay:
     lines: StorePath | None
     kept: AtHand | None = field(default=None, compare=False, repr=False)
     fetched: bool = field(default=False, compare=False, repr=False)
+    instead_of: str = field(default="", compare=False, repr=False)
 
     def batches(self, source: Source, channel: Channel) -> Iterator[Batch]:
         """What its lines give to a channel, block by block: what is at hand, else the file is read.

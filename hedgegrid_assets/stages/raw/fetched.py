@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, Final
+from urllib.parse import urlsplit
 
 from hedgegrid_assets.batch import Block
 from hedgegrid_assets.dialect import stored
@@ -13,7 +14,7 @@ from hedgegrid_assets.model import Channel, Download, Source
 from hedgegrid_assets.stages.raw.accounting import unplaced_of
 from hedgegrid_assets.stages.raw.days import RawDay, RawKey, Tally, keep_unplaced, manifest_of, raw_day, write_manifest
 from hedgegrid_assets.stages.raw.looking import Ahead, Seen, look_through
-from hedgegrid_assets.stages.raw.manifest import FileOrigin
+from hedgegrid_assets.stages.raw.manifest import FileOrigin, Manifest
 from hedgegrid_assets.store import (
     LineFile,
     Places,
@@ -24,12 +25,38 @@ from hedgegrid_assets.store import (
     writing,
 )
 
+_ENDPOINTS: Final = ("endpoint", "datasets_endpoint")
+"""Settings that name another server than the usual one."""
+
 
 def request_of(source: Source, key: RawKey, settings: Mapping[str, Any]) -> dict[str, Any]:
     """What identifies a day that a source makes or fetches: an equal request would give equal data."""
     if source.remote is None:
         return dict(settings)
     return source.remote.request(settings, key.symbol, _remote_channel(source, key, settings), key.day)
+
+
+def fetched_elsewhere(source: Source, key: RawKey, settings: Mapping[str, Any], manifest: Manifest) -> str:
+    """Where a raw day was fetched, if the settings name another server; empty: where they say, or it was made.
+
+    What does not say where it was fetched counts as from where it usually is.
+    """
+    if source.remote is None:
+        return ""
+    channel = _remote_channel(source, key, settings)
+    asked = source.remote.root(settings, channel)
+    usual = {name: value for name, value in settings.items() if name not in _ENDPOINTS}
+    for one in (one for origin in manifest.origin for one in origin.files or [origin]):
+        url = f"{source.remote.root(usual, channel)}/" if one.url is None else one.url
+        if not url.startswith(f"{asked}/"):
+            return "{0.scheme}://{0.netloc}".format(urlsplit(url))
+    return ""
+
+
+def is_as_asked(source: Source, key: RawKey, settings: Mapping[str, Any], manifest: Manifest) -> bool:
+    """Making or fetching a raw day now would give what is held."""
+    same = manifest.request == request_of(source, key, settings)
+    return same and not fetched_elsewhere(source, key, settings, manifest)
 
 
 def fetch_day(
@@ -60,7 +87,7 @@ def _make_day(places: Places, feed: str, source: Source, key: RawKey, settings: 
     assert source.fetch is not None
     channel = next(channel for channel in source.channels if channel.name == key.channel)
     held = raw_day(places, feed, key)
-    if held is not None and held.manifest.request == dict(settings):
+    if held is not None and is_as_asked(source, key, settings, held.manifest):
         return held
     blocks = source.fetch(settings, key.symbol, channel, key.day)
     if blocks is None:
@@ -118,8 +145,9 @@ def _download_day(
             held = raw_day(places, feed, key)
         except RawDamaged:  # it can be had again
             held = None
-        if held is not None and held.manifest.request == request:
+        if held is not None and is_as_asked(source, key, settings, held.manifest):
             return held
+        instead_of = fetched_elsewhere(source, key, settings, held.manifest) if held is not None else ""
         watch = stack.enter_context(closing(ahead.watch(channel, key.symbol, work))) if ahead is not None else None
         look = partial(look_through, source=source, channel=channel, tick=tick, keep=work if keep else None)
         download, seen = _received(
@@ -163,9 +191,9 @@ def _download_day(
         write_manifest(places, feed, key, manifest)
         day = raw_day(places, feed, key)
         if day is None or seen.kept is None:
-            return day and replace(day, fetched=True)
+            return day and replace(day, fetched=True, instead_of=instead_of)
         stack.pop_all()
-        return replace(day, kept=seen.kept, fetched=True)
+        return replace(day, kept=seen.kept, fetched=True, instead_of=instead_of)
 
 
 def _seen_ahead(ahead: Ahead | None, key: RawKey, download: Download) -> Seen | None:

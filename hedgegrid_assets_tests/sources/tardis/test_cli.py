@@ -22,7 +22,7 @@ from hedgegrid_assets.config.feeds import read_feeds
 from hedgegrid_assets.errors import KeyRequired, UsageError
 from hedgegrid_assets.pipeline.request import request
 from hedgegrid_assets_tests.standins.tardis import KEY, Fault, Standin, capture_lines, iso_stamp
-from hedgegrid_assets_tests.tardis_cases import FREE, leftovers, named_standin
+from hedgegrid_assets_tests.tardis_cases import FREE, cache_of, leftovers, named_standin
 
 REPOSITORY = Path(__file__).parents[3]
 CAPTURE = REPOSITORY.parent / "shared/data/captures/binance-usdm_ethusdt_2024-08-08.jsonl.gz"
@@ -69,7 +69,7 @@ def test_the_guides_command_makes_a_catalog_and_the_second_run_asks_for_nothing(
     server.clear()
     assert run(command) == 0
     assert server.log == []
-    assert sorted(path.name for path in (tmp_path / "data/cache/binance-futures/datasets").iterdir()) == [
+    assert sorted(path.name for path in (cache_of(tmp_path, server) / "datasets").iterdir()) == [
         "binance-futures_derivative_ticker_2024-01-01_BTCUSDT.csv.gz",
         "binance-futures_trades_2024-01-01_BTCUSDT.csv.gz",
     ]
@@ -126,7 +126,7 @@ def test_run_pipeline_gives_what_the_command_gives() -> None:
         return summary.rows
 
     assert asyncio.run(both()) == 2_000
-    assert Path("cache/datasets").is_dir()
+    assert list(Path("cache").glob("*/datasets/*.csv.gz"))
     assert {path.name for path in Path("data/cache").iterdir()} == {".slots"}  # of all who ask, wherever files are kept
 
 

@@ -37,7 +37,16 @@ from hedgegrid_assets.tables import TABLES
 from hedgegrid_assets.venues.exchanges import listing_of, venues_of
 from hedgegrid_assets_tests import one_day
 from hedgegrid_assets_tests.standins.tardis import Fault, Standin
-from hedgegrid_assets_tests.tardis_cases import FREE, IMPATIENT, PAID, QUICK, feed_context, fresh_standin, leftovers
+from hedgegrid_assets_tests.tardis_cases import (
+    FREE,
+    IMPATIENT,
+    PAID,
+    QUICK,
+    cache_of,
+    feed_context,
+    fresh_standin,
+    leftovers,
+)
 
 TRADES = RawKey("trades", "BTCUSDT", PAID)
 TICKER = RawKey("derivative_ticker", "BTCUSDT", FREE)
@@ -368,7 +377,7 @@ def test_a_file_that_always_fails_is_neither_published_nor_cached(kind: str, ser
     ids=["nothing", "a page", "half a stream"],
 )
 def test_a_poisoned_file_in_the_cache_is_discarded(poison: bytes, server: Standin, tmp_path: Path) -> None:
-    path = tmp_path / "data/cache/binance-futures/datasets/binance-futures_trades_2024-01-02_BTCUSDT.csv.gz"
+    path = cache_of(tmp_path, server) / "datasets/binance-futures_trades_2024-01-02_BTCUSDT.csv.gz"
     path.parent.mkdir(parents=True)
     path.write_bytes(poison)
     raw = feed_context(tmp_path, server).raw(TRADES)

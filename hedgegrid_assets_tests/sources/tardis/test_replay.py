@@ -38,6 +38,7 @@ from hedgegrid_assets_tests.tardis_cases import (
     QUICK,
     TRADES,
     at_work,
+    cache_of,
     feed_context,
     fresh_standin,
     impatient,
@@ -107,10 +108,10 @@ def test_a_day_is_the_joined_slices_as_plain_gzip(cached: Path, server: Standin)
     assert raw.sha256 == hashlib.sha256(raw.path.read_bytes()).hexdigest()
 
 
-def test_the_cache_is_laid_out_as_the_vendors_clients_do(cached: Path) -> None:
+def test_the_cache_is_laid_out_as_the_vendors_clients_do(cached: Path, server: Standin) -> None:
     digest = hashlib.sha256(b'[{"channel":"trade","symbols":["btcusdt"]}]').hexdigest()
     assert digest.startswith("bf145c1f")
-    slices = cached / "data/cache/binance-futures/feeds/binance-futures" / digest / "2024/01/02"
+    slices = cache_of(cached, server, messages=True) / "feeds/binance-futures" / digest / "2024/01/02"
     assert len(list(slices.rglob("??/??.json.gz"))) == 1_440
 
 
@@ -127,7 +128,7 @@ async def _replay_offline(cache: Path) -> list[bytes]:
 def test_tardis_client_itself_replays_the_cache_without_a_server(cached: Path, server: Standin) -> None:
     import asyncio
 
-    assert b"".join(asyncio.run(_replay_offline(cached / "data/cache/binance-futures"))) == recorded(server)
+    assert b"".join(asyncio.run(_replay_offline(cache_of(cached, server, messages=True)))) == recorded(server)
 
 
 def test_a_warm_cache_makes_no_request_and_needs_no_key(cached: Path, server: Standin, tmp_path: Path) -> None:
