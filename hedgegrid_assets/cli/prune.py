@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from hedgegrid_assets.config.feeds import Feed
     from hedgegrid_assets.config.roots import Roots
     from hedgegrid_assets.housekeeping.prune import Plan
+    from hedgegrid_assets.store import StorePath
 
 _SHOWN: Final = 40
 """So many instruments and raw folders are listed; all with --json."""
@@ -54,7 +55,8 @@ def prune(
 
     Definitions, series, caches and landing files stay; landing files do not give pruned days again, unless --force of
     replay-to-parquet or backfill takes them again. Files of others stay, and are told. Each day goes whole; a run that was
-    interrupted is finished by the next one.
+    interrupted is finished by the next one. It is done at once: --dry-run first says what would go. Raw days are of the
+    data root: other catalogs made with it rest on them as well.
     """
     from hedgegrid_assets.housekeeping.converting import lost
     from hedgegrid_assets.housekeeping.prune import Asked, carry_out, plan
@@ -75,7 +77,7 @@ def prune(
         with progress(quiet=quiet) as tick:
             for each, wanted in ((places, found), *beside.values()):
                 carry_out(each, wanted, lambda what: tick(what, 0))
-    notes = [*_left(found, known), *lost(places)]
+    notes = [*_left(found, known), *_shared(found, places.data), *lost(places)]
     if as_json:
         told = {str(path): wanted.to_dict() for path, (_, wanted) in beside.items()}
         print_json({"done": not dry_run} | found.to_dict() | {"notes": notes} | ({"beside": told} if told else {}))
@@ -121,6 +123,16 @@ def _left(found: "Plan", known: "Mapping[str, Feed]") -> list[str]:
     ]
 
 
+def _shared(found: "Plan", data: "StorePath") -> list[str]:
+    """Raw days are of the data root, not of one catalog."""
+    count = sum(what.startswith("raw day") for each in found.gone for what, _ in each.removals)
+    told = (
+        f"{counted(count, 'raw day is', 'raw days are')} among these files: other catalogs made with --data {data} rest on "
+        "them as well; --dry-run says what would go, and removes nothing"
+    )
+    return [told] if count else []
+
+
 def _show(found: "Plan", *, dry_run: bool) -> None:
     out = console()
     will = "would go" if dry_run else "gone"
@@ -139,9 +151,10 @@ def _show(found: "Plan", *, dry_run: bool) -> None:
     for why, path in found.kept:
         out.print(f"stays ({why}): {path}", markup=False)
     total = megabytes(sum(found.bytes.values()))
+    days = counted(len({each.day for each in found.gone}), "day")
     if not found.gone:
         out.print(f"nothing is there of the days before {found.asked.before}", markup=False)
     elif dry_run:
-        out.print(f"{counted(found.files, 'file')}, {total}, would go; nothing was removed", markup=False)
+        out.print(f"{days}, {counted(found.files, 'file')}, {total}, would go; nothing was removed", markup=False)
     else:
-        out.print(f"{counted(found.files, 'file')}, {total}, removed", markup=False)
+        out.print(f"{days}, {counted(found.files, 'file')}, {total}, removed", markup=False)

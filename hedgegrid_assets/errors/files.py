@@ -111,7 +111,7 @@ class FileChanges(FileRefused):
 
 
 class LinesUnplaced(FileRefused):
-    """So many lines of a file get no symbol, channel or time that none of its days can be trusted."""
+    """So many lines of a file get no symbol, channel or time that none of its days can be trusted; ``look``: what shows them."""
 
     code = "lines_unplaced"
 
@@ -124,6 +124,7 @@ class LinesUnplaced(FileRefused):
         allowed: float,
         *,
         blocks: bool,
+        look: str = "hedgegrid rejects list",
     ) -> None:
         unplaced = sum(reasons.values())
         at = f"line {first.get('line')}" + (f", column {first['field']}" if first.get("field") else "")
@@ -137,7 +138,7 @@ class LinesUnplaced(FileRefused):
             )
             + f"{unplaced:,} of {lines:,} lines have no place ({told})"
             + (": all days of the file are blocked" if blocks else ", and no other line is of use"),
-            hint="see them with `hedgegrid rejects list`, and correct the file; a share of such lines up to "
+            hint=f"see them with `{look}`, and correct the file; a share of such lines up to "
             f"max_rejected ({allowed:g}; 10 % in a file of less than 100 lines) is let through",
             details={
                 "path": str(path),

@@ -74,7 +74,7 @@ def import_landing(
         f"{shown_name(context.places, path)} is passed over: by its name it is no data" for path in landed.passed_over
     ]
     for file in report.files:
-        error = file.error(context.feed.max_rejected)
+        error = file.error(context.feed.max_rejected, _shows_rejects(context))
         if error is None:
             continue
         if file.gives_days or claims_data(file.name, context.source.extension):
@@ -84,6 +84,11 @@ def import_landing(
     report.notes += _left_over(context, report)
     report.notes += _other_kinds(context, report, [channel.name for channel in wanted])
     return report
+
+
+def _shows_rejects(context: FeedContext) -> str:
+    catalog, data = shlex.quote(str(context.places.catalog)), shlex.quote(str(context.places.data))
+    return f"hedgegrid rejects list {catalog} --data {data}"
 
 
 class Held(Struct, frozen=True):

@@ -136,6 +136,15 @@ def test_a_file_of_another_source_is_told_with_the_source_that_reads_it(
     assert run(["replay-to-parquet", "--source", reads, *asked]) == 0
 
 
+def test_the_command_that_shows_lines_without_a_place_is_whole(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (home / "a.dat").write_text("nothing\nof use\n")
+    assert run([*ASKED, "--input", "a.dat", "--data", "zz", "--output", "c"]) == 1
+    found = re.search(r"`hedgegrid (rejects list [^`]+)`", capsys.readouterr().err)
+    assert found
+    assert run(found[1].split()) == 0
+    assert "nothing" in capsys.readouterr().out
+
+
 def test_a_symbol_that_no_file_holds_is_told_with_the_one_that_was_meant(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

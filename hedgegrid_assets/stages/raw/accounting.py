@@ -77,12 +77,18 @@ class FileLines(Struct, frozen=True):
     first: Mapping[str, Any]
     gives_days: bool = True
 
-    def error(self, max_rejected: float) -> LinesUnplaced | None:
-        """Why the days of the file are blocked; None if they are not."""
+    def error(self, max_rejected: float, look: str = "hedgegrid rejects list") -> LinesUnplaced | None:
+        """Why the days of the file are blocked, and the command that shows its lines; None if they are not."""
         if not is_too_much(self.counts.lines, self.counts.unplaced, max_rejected):
             return None
         return LinesUnplaced(
-            Path(self.name), self.counts.lines, self.reasons, self.first, max_rejected, blocks=self.gives_days
+            Path(self.name),
+            self.counts.lines,
+            self.reasons,
+            self.first,
+            max_rejected,
+            blocks=self.gives_days,
+            look=look,
         )
 
     def to_dict(self) -> dict[str, Any]:
