@@ -1,11 +1,17 @@
 """How things are said, and which name was probably meant."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 
 
 def counted(number: int, what: str, many: str | None = None) -> str:
     """``1 day``, ``2,000 days``; ``many``: the plural, if it is not ``what`` with an s."""
     return f"{number:,} {what if number == 1 else many or f'{what}s'}"
+
+
+def each_counted(counts: Mapping[str, int], most: int | None = None) -> str:
+    """``zero_price 1,203, bad_decimal 1``: the most frequent first; ``most``: so many at most."""
+    return ", ".join(f"{name} {count:,}" for name, count in Counter(counts).most_common(most))
 
 
 def megabytes(size: int) -> str:

@@ -354,7 +354,7 @@ class Progress:
         received = _received()
         parts = [f"{self._done:,} of {counted(self._of, 'raw day')} {self._what}"] if self._of else []
         parts += [f"{megabytes(received)}  {megabytes(int(received / took))}/s"] if received else []
-        parts += [f"{self._lines:,} lines  {self._lines / took:,.0f}/s"] if self._lines else []
+        parts += [f"{counted(self._lines, 'line')}  {self._lines / took:,.0f}/s"] if self._lines else []
         if 0 < self._done < self._of:
             left = (now - self._begun) / self._done * (self._of - self._done)
             parts.append(f"about {int(left) // 60}:{int(left) % 60:02} left")

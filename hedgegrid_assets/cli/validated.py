@@ -193,12 +193,17 @@ def _of_day(day: "DayReport") -> Iterator[_Finding]:
 
 
 def _plain(value: object) -> str:
-    """``(bad_decimal 1, zero_price 3)`` of a mapping."""
+    """``(bad_decimal 1, zero_price 3)`` of a mapping, ``(file a, line 2; file b, line 7)`` of several; without what is not known."""
     if isinstance(value, Mapping):
-        return f"({', '.join(f'{name} {_plain(inner)}' for name, inner in value.items())})"
+        return f"({_pairs(value)})"
     if isinstance(value, list):
-        return f"({', '.join(map(_plain, value))})"
+        inner = [_pairs(each) if isinstance(each, Mapping) else _plain(each) for each in value]
+        return f"({('; ' if isinstance(value[0], Mapping) else ', ').join(inner)})" if value else "()"
     return str(value)
+
+
+def _pairs(value: Mapping[str, object]) -> str:
+    return ", ".join(f"{name} {_plain(inner)}" for name, inner in value.items() if inner is not None)
 
 
 def _rules_off(days: "Sequence[DayReport]") -> Iterator[str]:

@@ -191,7 +191,9 @@ def _said(context: FeedContext, *, named: bool, files: Mapping[str, Any] | None 
     given |= {key: context.feed.settings.get(key) for key in ("timestamp_format", "sides", "side_is")}
     said = {entry["encoding"] for entry in (files or {}).values() if "encoding" in entry}
     if len(said) > 1:
-        raise UsageError(f"one file has one encoding: expected the same for each data type, found {sorted(said)}")
+        raise UsageError(
+            f"one file has one encoding: expected the same for each data type, found {', '.join(sorted(said))}"
+        )
     given["encoding"] = next(iter(said), context.feed.settings.get("encoding"))
     given |= {"venue": context.feed.venue, "market": context.feed.market}
     given["reader"] = context.source.code_version

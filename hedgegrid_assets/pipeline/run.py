@@ -38,7 +38,7 @@ from hedgegrid_assets.stages.frames import few_far_finer
 from hedgegrid_assets.stages.raw import ImportReport, Progress, RawDay, RawKey
 from hedgegrid_assets.store import plain
 from hedgegrid_assets.venues.markets import NAMES
-from hedgegrid_assets.wording import counted
+from hedgegrid_assets.wording import counted, each_counted
 
 _log: Final = logging.getLogger(__name__)
 
@@ -278,7 +278,7 @@ def _passed_over_notes(context: FeedContext, report: ImportReport) -> Iterator[s
         yield f"{counted(sum(others.values()), 'row')} of {counted(len(others), 'other symbol')} passed over: {most}"
     if report.unplaced:
         kept = context.places.data / "rejects" / context.feed.name
-        yield f"{counted(report.unplaced.total(), 'line belongs', 'lines belong')} to no table or day {dict(report.unplaced)}: kept in {kept}"
+        yield f"{counted(report.unplaced.total(), 'line belongs', 'lines belong')} to no table or day ({each_counted(report.unplaced)}): kept in {kept}"
 
 
 def _refuse_none_left(keys: Sequence[RawKey], failed: Mapping[RawKey, HedgegridError]) -> None:

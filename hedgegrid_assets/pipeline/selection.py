@@ -20,7 +20,7 @@ from hedgegrid_assets.tables.index_price_update import INDEX_PRICE_UPDATE
 from hedgegrid_assets.tables.trade_tick import TRADE_TICK
 from hedgegrid_assets.venues import Market, listing_of, markets_of
 from hedgegrid_assets.venues.markets import NAMES, market_told
-from hedgegrid_assets.wording import nearest
+from hedgegrid_assets.wording import each_counted, nearest
 
 
 def giving(context: FeedContext) -> list[Channel]:
@@ -174,6 +174,8 @@ def wanted_keys(context: FeedContext, asked: Request, report: ImportReport) -> t
     return keys, errors
 
 
+_STREAMS: Final = 8
+"""Kinds of messages that are named where none of them is wanted."""
 _WRITE_AGAIN: Final = "write or download it again: there is no line in it"
 
 
@@ -223,7 +225,7 @@ def _found(report: ImportReport, keys: Sequence[RawKey], files: Sequence[str]) -
         if others
         else "a header, and no row below it"
         if report.by_stream.keys() == {HEADER}
-        else f"streams {dict(report.by_stream.most_common(8))}{_examples(report)}"
+        else f"streams {each_counted(report.by_stream, _STREAMS)}{_examples(report)}"
         if report.by_stream
         else "none of its messages"
     )

@@ -13,6 +13,7 @@ from hedgegrid_assets.stages.frames import read_blocks
 from hedgegrid_assets.stages.raw import RawDay, is_corrected
 from hedgegrid_assets.stages.verdict import Verdict, read_verdict
 from hedgegrid_assets.store import AnyFile, Places, StorePath
+from hedgegrid_assets.wording import counted
 
 
 class Earlier(Struct, frozen=True):
@@ -51,7 +52,7 @@ class Earlier(Struct, frozen=True):
         if self.corrected:
             if rows >= held:
                 return None
-            return f"{self.day} {self.table.name}: made anew from a corrected file: {rows:,} rows, {held:,} before"
+            return f"{self.day} {self.table.name}: made anew from a corrected file: {counted(rows, 'row')}, {held:,} before"
         lost = self._lost(new)
         origin = self.raw.manifest.origin[0].path or str(self.raw.path)
         lost = max(lost, held - rows)

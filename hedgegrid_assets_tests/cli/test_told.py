@@ -1,0 +1,51 @@
+"""Counts and findings are told in words: nothing that a person reads is written as Python writes it."""
+
+from pathlib import Path
+
+import pytest
+
+from hedgegrid_assets.cli import run
+from hedgegrid_assets.cli.output import Progress
+from hedgegrid_assets_tests.guide.home import from_messages
+
+TRADE = '{"e":"aggTrade","E":%d,"s":"BTCUSDT","a":%d,"p":"42000.1","q":"0.5","f":1,"l":1,"T":%d,"m":false}'
+START = 1_704_067_200_000
+
+
+def messages(count: int, broken: int = 0) -> str:
+    whole = [TRADE % (START + number, number, START + number) for number in range(1, count + 1)]
+    return "\n".join([*(['{"e": broken'] * broken), *whole, ""])
+
+
+def python_in(told: str) -> list[str]:
+    return [part for part in ("{'", "['", "None", "((", "Counter(") if part in told]
+
+
+def test_lines_without_a_place_and_their_files_are_told_in_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from_messages(tmp_path, messages(40, broken=20))
+    told = capsys.readouterr()
+    assert "20 lines belong to no table or day (broken_json 20): kept in" in told.err
+    assert python_in(told.out + told.err) == []
+    run(["validate", str(tmp_path / "catalog")])
+    out = " ".join(capsys.readouterr().out.split())
+    assert f"files (file {tmp_path / 'messages.jsonl'}, line 1, lines 60, reason broken_json, unplaced 20, value" in out
+    assert python_in(out) == []
+
+
+def test_streams_that_are_there_instead_are_told_in_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert from_messages(tmp_path, messages(1), "--data-types", "mark") == 1
+    err = capsys.readouterr().err
+    assert "found streams aggTrade 1" in err
+    assert python_in(err) == []
+
+
+def test_one_line_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures: list[str] = []
+    monkeypatch.setattr("hedgegrid_assets.cli.output._REDRAWN", 0.0)
+    shown = Progress(pictures.append)
+    shown("a", 1)
+    shown("a", 1)
+    assert "1 line  " in pictures[0]
+    assert "2 lines  " in pictures[1]
