@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 from pathlib import Path
 from typing import Annotated, Final
@@ -19,6 +20,7 @@ _HOST: Final = "127.0.0.1"
 _SETTINGS: Final = "dagster.yaml"
 _INDEX: Final = "history/runs/index.db"
 """Of a history that is there; with another storage than Dagster's default there is none, and laying out does no harm."""
+_COPIER: Final = "quieted.py"
 _SUPERSEDED: Final = "ignore:Function `dev_command` is superseded"
 """Dagster's advice to use `dg dev`, which wants the tree of a project; ours may be installed."""
 
@@ -57,8 +59,22 @@ def dev(
     # Dagster ends by SIGINT and SIGTERM alike, and by neither where a script has started it in the background: SIGINT is ignored there
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.chdir(home)
+    if sys.stderr.isatty():
+        _quiet_at_the_end()
     command = ["-m", "dagster", "dev", "-w", str(workspace), "-h", _HOST, "-p", str(port), "--log-level", "warning"]
     os.execv(sys.executable, [sys.executable, *command])
+
+
+def _quiet_at_the_end() -> None:
+    """What is written to stderr from now on passes through a process that drops it after ctrl-C."""
+    program = str(Path(__file__).with_name(_COPIER).absolute())
+    read, write = os.pipe()
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # until that process can take it
+    subprocess.Popen([sys.executable, "-I", "-S", program], stdin=read)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    os.dup2(write, sys.stderr.fileno())
+    os.close(read)
+    os.close(write)
 
 
 def _refuse_taken(port: int) -> None:

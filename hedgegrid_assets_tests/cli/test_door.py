@@ -1,6 +1,8 @@
 """The front door: a version, a folder that is still empty, and the UI with its daemon, as a newcomer meets them."""
 
+import contextlib
 import os
+import pty
 import signal
 import socket
 import subprocess
@@ -12,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from hedgegrid_assets.cli import run
+from hedgegrid_assets.cli import dev, run
 
 WORDS = {
     "backfill": ("backfill", "sim"),
@@ -79,12 +81,13 @@ def test_a_port_that_is_taken_is_told_with_another(capsys: pytest.CaptureFixture
 def test_the_ui_and_its_daemon_start_in_a_new_folder_and_end_together(tmp_path: Path) -> None:
     run(["init", str(tmp_path), "-q"])
     port = _free_port()
+    ours, terminal = pty.openpty()
     served = subprocess.Popen(
         [sys.executable, "-m", "hedgegrid_assets", "dev", "--port", str(port)],
         cwd=tmp_path,
         env=_free(),
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=terminal,
         start_new_session=True,
         preexec_fn=_in_the_background,
     )
@@ -96,6 +99,49 @@ def test_the_ui_and_its_daemon_start_in_a_new_folder_and_end_together(tmp_path: 
         code = served.wait(120)
     assert code == 0, "a server that is ended in order has done what it was asked for"
     assert _all_gone(served.pid)
+    os.close(terminal)
+    told = _written(ours)
+    assert f"the UI: http://127.0.0.1:{port}" in told
+    assert "Traceback" not in told
+    assert "No cursor for event type" not in told
+
+
+def test_what_dagsters_processes_write_is_copied_until_ctrl_c() -> None:
+    program = Path(dev.__file__).with_name("quieted.py")
+    copier = subprocess.Popen([sys.executable, "-I", "-S", program], stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert copier.stdin is not None
+    assert copier.stderr is not None
+    copier.stdin.write(b"WARNING - No cursor for event type 3\na warning\n")
+    copier.stdin.flush()
+    assert copier.stderr.readline() == b"a warning\n"
+    copier.send_signal(signal.SIGINT)
+    assert _handled(copier.pid)
+    copier.stdin.write(b"Traceback (most recent call last):\nKeyboardInterrupt\n")
+    copier.stdin.close()
+    assert copier.stderr.read() == b""
+    assert copier.wait(60) == 0
+    copier.stderr.close()
+
+
+def _handled(process: int) -> bool:
+    """No signal waits for a process any more."""
+    for _ in range(600):
+        status = Path(f"/proc/{process}/status").read_text()
+        waits = [line.split()[1] for line in status.splitlines() if line.startswith(("SigPnd", "ShdPnd"))]
+        if all(int(mask, 16) == 0 for mask in waits):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def _written(terminal: int) -> str:
+    """All that was written to a terminal; it is closed then."""
+    parts = []
+    with contextlib.suppress(OSError):  # Linux' word for the end of a terminal
+        while data := os.read(terminal, 1 << 16):
+            parts.append(data)
+    os.close(terminal)
+    return b"".join(parts).decode()
 
 
 def _in_the_background() -> None:
