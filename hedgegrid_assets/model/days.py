@@ -127,6 +127,7 @@ class DayContext(Struct):
         out_of_order: Rows that had to be sorted.
         any_order: They stood newest first, or come from files that are in no order: to sort these is no cleaning.
         conflicting_ids: Rows whose id stands for another one as well.
+        conflicts: The first of these ids, and their raw rows; empty: not known.
         too_fine: Rows with a value that is finer than the instrument's definition: nothing is stored.
         excluded_ids: Ids of rows that the venue itself marks as no market trade.
         disconnects: When the recorder lost its connection, in ns.
@@ -146,6 +147,7 @@ class DayContext(Struct):
     out_of_order: int = 0
     any_order: bool = False
     conflicting_ids: int | None = None
+    conflicts: str = ""
     too_fine: int = 0
     excluded_ids: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
     disconnects: Sequence[int] = ()

@@ -145,6 +145,23 @@ def test_the_command_that_shows_lines_without_a_place_is_whole(home: Path, capsy
     assert "nothing" in capsys.readouterr().out
 
 
+def test_ids_of_several_trades_are_told_with_the_command_that_shows_their_lines(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = "".join(f"2024-01-01T00:00:0{at},4200{at},1,{name}\n" for at, name in enumerate((9, 7, 8, 7, 9, 5)))
+    (home / "a.csv").write_text(HEAD + rows)
+    places = ["--data", "zz"]
+    assert run([*CSV, *TRADES, "--symbol", "BTCUSDT", "--input", "a.csv", "--output", "c", *places]) == 1
+    err = capsys.readouterr().err
+    assert "9 in raw rows 1, 5; 7 in raw rows 2, 4" in err
+    assert run(["validate", "c", *places]) == 1
+    assert "9 in raw rows 1, 5" in " ".join(capsys.readouterr().out.split())
+    found = re.search(r"first: hedgegrid (trace [^;]+);", err)
+    assert found
+    assert run(found[1].split()) == 1  # the day is blocked
+    assert "2024-01-01T00:00:00,42000,1,9" in capsys.readouterr().out
+
+
 def test_a_symbol_that_no_file_holds_is_told_with_the_one_that_was_meant(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -372,6 +372,7 @@ def test_one_id_for_two_trades_blocks_the_day_and_both_stay_in_the_frame(yard: Y
     done = landed(yard, VARIANTS["same id, other content"].data).normalize()["trade_tick"]
     rule = next(rule for rule in done.verdict.rules if rule.name == "trade_ids_unique")
     assert (rule.passed, rule.rows_failed) == (False, 2)
+    assert str(rule.numbers["conflicts"]).startswith(f"{BAD_ID} in raw rows ")
     assert yard.frame()["trade_id"].to_list().count(str(BAD_ID)) == 2
 
 

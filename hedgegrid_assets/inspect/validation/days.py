@@ -135,6 +135,7 @@ def _results(
         known.unique_ids = verdict.identity_in(table) is Identity.ID
         known.unplaced_files = verdict.blamed_files
         known.reshaped = verdict.reshaped
+        known.conflicts = next(iter(verdict.told_of("conflicts")), "")
     seen, fresh = rules.judge(known)
     stored = {rule.name: rule for rule in verdict.rules} if verdict else {}
     return seen, tuple(_merged(result, stored.get(result.name)) for result in fresh)

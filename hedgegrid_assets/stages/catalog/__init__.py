@@ -1,5 +1,6 @@
 """Stage 4: a frame with a good verdict becomes one Nautilus Parquet file, read back and compared before it appears."""
 
+import shlex
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, closing
 from itertools import chain, islice
@@ -294,7 +295,8 @@ def _good_verdict(places: Places, day: InstrumentDay, table: Table, precisions: 
     if (verdict.instrument_id, verdict.date, verdict.table) != (day.instrument_id, day.date, table.name):
         raise VerdictRefused(str(day), table.name, "what is there is the verdict of something else")
     if verdict.status not in ACCEPTED or verdict.failed_errors:
-        raise DayBlocked(str(day), table.name, verdict.failed_errors, ways_out=verdict.ways_out)
+        ways_out = [*_conflicts_told(places, day, table, verdict), *verdict.ways_out]
+        raise DayBlocked(str(day), table.name, verdict.failed_errors, ways_out=ways_out)
     if not precisions.same_for(table, verdict.precision):
         raise VerdictRefused(
             str(day), table.name, f"it judged decimals {plain(verdict.precision)}, not {plain(precisions)}"
@@ -302,6 +304,16 @@ def _good_verdict(places: Places, day: InstrumentDay, table: Table, precisions: 
     if not places.frame(day.instrument_id, table.folder, day.date).exists():
         raise VerdictRefused(str(day), table.name, "the frame that it judged is gone")
     return verdict
+
+
+def _conflicts_told(places: Places, day: InstrumentDay, table: Table, verdict: Verdict) -> list[str]:
+    """Which ids stand for several rows, and the command that shows where the first one is from."""
+    ids = next(iter(verdict.told_of("conflicts")), "")
+    if not ids:
+        return []
+    where = ["--catalog", str(places.catalog), "--data", str(places.data)]
+    words = ["hedgegrid", "trace", day.instrument_id, table.token, ids.partition(" in ")[0], *where]
+    return [f"ids of several trades: {ids}; file and line of the first: {shlex.join(words)}"]
 
 
 def _is_of(draft: Draft, verdict: Verdict) -> bool:

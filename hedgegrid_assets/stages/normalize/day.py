@@ -77,6 +77,7 @@ class TableWriter:
             out_of_order=self._order.out_of_order,
             any_order=self._order.newest_first or self._recipe.channel.any_order,
             conflicting_ids=self._order.conflicting_ids,
+            conflicts=self._order.conflicts,
             too_fine=self._rows.rows_too_fine,
             excluded_ids=self._rejects.excluded_ids(),
             disconnects=self._raw.manifest.disconnects_ns,

@@ -21,6 +21,8 @@ _COPY: Final = "copy"
 _NUMBER: Final = "number"
 _KEYS: Final = {Order.ARRIVAL: ("ts_init", _PLACE, PART)}
 _SMALLEST_BLOCK: Final = 1 << 12
+_CONFLICTS_TOLD: Final = 3
+_ROWS_TOLD: Final = 4
 
 
 class HeldDay:
@@ -39,6 +41,7 @@ class HeldDay:
         self._last: int | None = None
         self._message: tuple[int, int, int] | None = None
         self.duplicates = self.conflicting_ids = 0
+        self._conflicts: list[tuple[int, str, list[int]]] = []
 
     @property
     def newest_first(self) -> bool:
@@ -118,8 +121,21 @@ class HeldDay:
         unique = part.unique(subset=identity, keep="first", maintain_order=True) if identity else part
         self.duplicates += len(part) - len(unique)
         if self._likeness.by_id and ids is not None:
-            self.conflicting_ids += int(unique[ids].is_duplicated().sum())
+            self._count_conflicts(unique, ids)
         return unique.drop(_COPY, _MESSAGE, strict=False)
+
+    def _count_conflicts(self, unique: pl.DataFrame, ids: str) -> None:
+        twice = unique[ids].is_duplicated()
+        if count := int(twice.sum()):
+            self.conflicting_ids += count
+            rows = unique.filter(twice).group_by(ids).agg(pl.col("raw_row").sort())
+            found = [(int(places[0]), str(name), places[:_ROWS_TOLD]) for name, places in rows.iter_rows()]
+            self._conflicts = sorted([*self._conflicts, *found])[:_CONFLICTS_TOLD]
+
+    @property
+    def conflicts(self) -> str:
+        """The first ids that stand for several rows, and the raw rows of each; known when all rows are out."""
+        return "; ".join(f"{name} in raw rows {', '.join(map(str, rows))}" for _, name, rows in self._conflicts)
 
     def close(self) -> None:
         """Forget all rows."""

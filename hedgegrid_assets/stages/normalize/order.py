@@ -41,6 +41,11 @@ class InOrder:
         return 0 if self._held is None else self._held.conflicting_ids
 
     @property
+    def conflicts(self) -> str:
+        """The first of these ids, and their raw rows; known when all are in."""
+        return "" if self._held is None else self._held.conflicts
+
+    @property
     def newest_first(self) -> bool:
         """Rows had to be sorted, and stood in falling order, all of them: known when all are in."""
         return self._held is not None and self.out_of_order > 0 and self._held.newest_first

@@ -88,7 +88,12 @@ def _trade_ids_unique(day: Counted) -> Judgement:
     if not day.known.unique_ids:
         return _off(unique=False)
     conflicts = day.known.conflicting_ids or 0
-    return Judgement(conflicts == 0, conflicts, {"conflicting_rows": conflicts})
+    numbers = {"conflicting_rows": conflicts}
+    return Judgement(
+        conflicts == 0,
+        conflicts,
+        numbers | ({"conflicts": day.known.conflicts} if conflicts and day.known.conflicts else {}),
+    )
 
 
 def _no_time_gaps(day: Counted) -> Judgement:
