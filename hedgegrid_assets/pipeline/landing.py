@@ -3,14 +3,15 @@
 import json
 import shlex
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from hedgegrid_assets.errors import UsageError
-from hedgegrid_assets.model import Channel
+from hedgegrid_assets.model import Channel, Table
 from hedgegrid_assets.pipeline.feed_context import KINDS, FeedContext
 from hedgegrid_assets.stages import raw as raw_stage
 from hedgegrid_assets.stages.raw import (
@@ -20,11 +21,15 @@ from hedgegrid_assets.stages.raw import (
     LandingFile,
     OwnFiles,
     Progress,
+    RawKey,
     claims_data,
     scan_landing,
     shown_name,
 )
 from hedgegrid_assets.tables import TOKENS
+from hedgegrid_assets.wording import counted
+
+_NAMED: Final = 3
 
 
 def landing_files(context: FeedContext) -> list[LandingFile]:
@@ -134,10 +139,75 @@ def _left_over(context: FeedContext, report: ImportReport) -> Iterator[str]:
             if channel is not None and table.name in channel.tables and verdict.exists():
                 yield (
                     f"{name} holds no {table.token} of {instrument_id} {key.day} any more, the catalog keeps the day "
-                    f"as it was; to remove it: hedgegrid reset-day {shlex.quote(instrument_id)} {key.day} --table "
-                    f"{table.token} --catalog {shlex.quote(str(context.places.catalog))} "
-                    f"--data {shlex.quote(str(context.places.data))} --yes"
+                    f"as it was; to remove it: {_reset_command(context, key, [table])}"
                 )
+
+
+class Unnamed(Struct, frozen=True):
+    """A raw day that holds lines of landing files (``others``) beside those that a person has named: raw days add up.
+
+    ``tables``: names of those that are made of it. ``reset``: the command that takes it out, so that it can be made of the named ones alone.
+    """
+
+    instrument_id: str
+    day: date
+    tables: tuple[str, ...]
+    others: tuple[str, ...]
+    reset: str
+
+    def __str__(self) -> str:
+        return f"made of {_some(self.others)} too, not named now"
+
+
+def unnamed(context: FeedContext, keys: Iterable[RawKey]) -> list[Unnamed]:
+    """The days of ``keys`` that hold lines of files that are not named now; none where no file is named."""
+    if not context.names_files:
+        return []
+    named = {shown_name(context.places, landing.path) for landing in landing_files(context)}
+    found: list[Unnamed] = []
+    for key in sorted(keys):
+        raw = context.noted(key)
+        others = tuple(str(origin.path) for origin in raw.manifest.origin if origin.path not in named) if raw else ()
+        if others:
+            tables = context.by_channel()[key.channel][1] if key.channel in context.by_channel() else ()
+            reset = _reset_command(context, key, tables)
+            found.append(
+                Unnamed(
+                    context.feed.instrument_id(key.symbol),
+                    key.day,
+                    tuple(table.name for table in tables),
+                    others,
+                    reset,
+                )
+            )
+    return found
+
+
+def unnamed_notes(context: FeedContext, found: Sequence[Unnamed]) -> Iterator[str]:
+    """What a person should know of them, once for the same files."""
+    by_files: dict[tuple[str, ...], list[Unnamed]] = {}
+    for each in found:
+        by_files.setdefault(each.others, []).append(each)
+    for first, *more in by_files.values():
+        beside = len({each.day for each in more} - {first.day})
+        days = f"{first.day}{f' and {counted(beside, "other day")}' if beside else ''}"
+        yield (
+            f"{first.instrument_id} {days}: {first}; what {context.places.data} holds of a day adds up. To make the day of "
+            f"the named files alone: {first.reset}, and run again; or name another --data"
+        )
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else "")
+
+
+def _reset_command(context: FeedContext, key: RawKey, tables: Sequence[Table]) -> str:
+    """Takes a day out, with its raw day."""
+    return (
+        f"hedgegrid reset-day {shlex.quote(context.feed.instrument_id(key.symbol))} {key.day} "
+        f"{f'--table {tables[0].token} ' if len(tables) == 1 else ''}"
+        f"--catalog {shlex.quote(str(context.places.catalog))} --data {shlex.quote(str(context.places.data))} --yes"
+    )
 
 
 def _landed(context: FeedContext) -> Landed:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from hedgegrid_assets.batch import REST
 from hedgegrid_assets.errors import HedgegridError, together
@@ -18,7 +19,7 @@ from hedgegrid_assets.pipeline.definitions import described, doubtful_numbers, i
 from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.pipeline.fetch import fetch, results_of, workers
 from hedgegrid_assets.pipeline.helpers import Helpers
-from hedgegrid_assets.pipeline.landing import import_landing
+from hedgegrid_assets.pipeline.landing import Unnamed, import_landing, unnamed, unnamed_notes
 from hedgegrid_assets.pipeline.plan import made_keys
 from hedgegrid_assets.pipeline.request import Request, context_of, request
 from hedgegrid_assets.pipeline.selection import (
@@ -197,6 +198,9 @@ def _run(asked: Request, told: _Told, at_hand: dict[RawKey, RawDay]) -> RunSumma
         else _Taken(context, made_keys(context, asked))
     )
     context, keys = taken.context, taken.keys
+    others = unnamed(context, keys)
+    for text in unnamed_notes(context, others):
+        told.note(text)
     note_missing_tables(context, keys, told.note, taken.not_understood)
     failed = contradicted(context, keys) if context.source.has_landing_zone else {}
     _refuse_none_left(keys, failed)
@@ -213,7 +217,7 @@ def _run(asked: Request, told: _Told, at_hand: dict[RawKey, RawDay]) -> RunSumma
     told.begin("made", len(keys))
     with Helpers(work, apart, asked.jobs - 1) as helpers, workers(asked.jobs, told.halt) as pool:
         done = [pool.submit(_work_off, helpers, work, turn, told, failed, at_hand) for turn in turns]
-        days = [day for each in results_of(done) for day in each]
+        days = [_with_others(day, others) for each in results_of(done) for day in each]
     for text in (
         *(day.note for day in days if day.note),
         *_again_notes(days),
@@ -229,6 +233,17 @@ def _run(asked: Request, told: _Told, at_hand: dict[RawKey, RawDay]) -> RunSumma
         errors=list(taken.errors),
         **_lines_told(taken.report),
     )
+
+
+def _with_others(day: DaySummary, found: Sequence[Unnamed]) -> DaySummary:
+    """A blocked day that holds lines of files that were not named says so in its error: theirs may be the culprits."""
+    if day.error is None:
+        return day
+    at = (day.instrument_id, day.date)
+    mine = [each for each in found if (each.instrument_id, each.day) == at and day.table in each.tables]
+    if not mine:
+        return day
+    return replace(day, error=f"{day.error}; {mine[0]}: {mine[0].reset}, and run again, makes the day without them")
 
 
 def _work_off(
