@@ -29,5 +29,11 @@ def placed(settings: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
     if "files" not in settings:
         return settings
     given = Path(settings.get("base_path", "."))
-    base = folder / given
+    base = _without_detours(folder / given)
     return {**settings, "base_path": str(given if not base.is_dir() and given.is_dir() else base)}
+
+
+def _without_detours(folder: Path) -> Path:
+    """The same folder, without ``..`` where a link does not make that another one."""
+    plain = Path(os.path.normpath(folder))
+    return plain if plain.resolve() == folder.resolve() else folder

@@ -1,5 +1,6 @@
 """Counts and findings are told in words: nothing that a person reads is written as Python writes it."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -49,3 +50,20 @@ def test_one_line_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     shown("a", 1)
     assert "1 line  " in pictures[0]
     assert "2 lines  " in pictures[1]
+
+
+def test_files_of_a_config_are_told_without_detours_unless_a_link_makes_them_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in ("configs", "csv", "far/configs", "far/csv"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "linked").symlink_to(tmp_path / "far/configs")
+    config = json.dumps({"base_path": "../csv", "files": {"trades": {"file_path": "t.csv"}}})
+    for name, config_of, told_as in (("csv", "configs", "csv/t.csv"), ("far/csv", "linked", "linked/../csv/t.csv")):
+        (tmp_path / config_of / "c.json").write_text(config)
+        (tmp_path / name / "t.csv").write_text("a,b\n1,2\n")
+        words = ["--source", "csv", "--symbol", "BTCUSDT", "--market", "usdm", "--config", f"{config_of}/c.json"]
+        assert run(["replay-to-parquet", *words, "--data", f"data_{config_of}"]) == 1
+        assert f"Missing required columns ({told_as}): " in capsys.readouterr().err
+        (tmp_path / name / "t.csv").unlink()
