@@ -63,6 +63,9 @@ def read(path: Path) -> Document:
     try:
         tree, walk = plain_file(path)
     except Unreadable as error:
+        if not path.exists():
+            hint = "name one that is there; configs/backtest/ and configs/strategies/ of `hedgegrid init` are whole examples"
+            raise BacktestFileError(path, [str(error)], hint) from None
         raise BacktestFileError(path, [str(error)]) from None
     if walk.findings:
         raise BacktestFileError(path, [f"line {line}: {dotted(at)}: {message}" for line, at, message in walk.findings])

@@ -26,7 +26,7 @@ from hedgegrid_assets.cli.setup import starter_root
 from hedgegrid_assets.cli.snippet import SNIPPET
 from hedgegrid_assets.cli.validated import show_report
 from hedgegrid_assets.config.paths import data_path, feeds_path
-from hedgegrid_assets.errors import FeedsFileMissing, UsageError
+from hedgegrid_assets.errors import FeedsFileMissing, UnknownName, UsageError
 from hedgegrid_assets.names import check_lookup
 from hedgegrid_assets.timestamps import day_end, day_start, parse_day
 from hedgegrid_assets.wording import counted
@@ -197,10 +197,13 @@ def _refuse_no_feed(feed: str, feeds: Path | None) -> None:
     file = feeds or feeds_path()
     if not file.exists():
         raise FeedsFileMissing(file)
-    if not feed:
-        from hedgegrid_assets.config.feeds import read_feeds
+    from hedgegrid_assets.config.feeds import read_feeds
 
-        known = ", ".join(read_feeds(file).feeds) or "none"
+    found = read_feeds(file)
+    if feed and feed not in found.feeds and not any(problem.feed == feed for problem in found.problems):
+        raise UnknownName("feed", str(file), feed, found.feeds)
+    if not feed:
+        known = ", ".join(found.feeds) or "none"
         raise UsageError(
             f"which feed: expected one of {known} ({file}), found none named", hint="hedgegrid backfill FEED"
         )

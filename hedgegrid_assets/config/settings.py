@@ -42,6 +42,8 @@ def read_config(path: Path, source: str) -> dict[str, Any]:
     try:
         tree, walk = plain_file(path)
     except Unreadable as error:
+        if not path.exists():
+            hint = "--config names one file, from the working directory"
         raise UsageError(f"configuration is not usable ({path}): {error}", hint=hint) from None
     if not isinstance(tree, dict):
         raise UsageError(

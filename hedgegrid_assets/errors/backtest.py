@@ -12,10 +12,15 @@ class BacktestFileError(UsageError):
 
     code = "backtest_file"
 
-    def __init__(self, path: Path, problems: Sequence[str]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        problems: Sequence[str],
+        hint: str = "correct the lines named; configs/backtest/ and configs/strategies/ of `hedgegrid init` are whole examples",
+    ) -> None:
         super().__init__(
             f"{path} is not usable: {several(problems)}",
-            hint="correct the lines named; configs/backtest/ and configs/strategies/ of `hedgegrid init` are whole examples",
+            hint=hint,
             details={"path": str(path), "problems": list(problems)},
         )
 

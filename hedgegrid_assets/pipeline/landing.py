@@ -274,6 +274,13 @@ def _said(context: FeedContext, *, named: bool, files: Mapping[str, Any] | None 
 def _existing(context: FeedContext, paths: Iterable[Path]) -> list[Path]:
     """Sorted. Raises UsageError that names, in full, all that are not there, and where such a file is."""
     found = sorted(paths)
+    folders = [str(path) for path in found if path.is_dir()]
+    if folders:
+        raise UsageError(
+            f"a folder is no file: {', '.join(folders)}",
+            hint="--input and file_path name one file; several files: --input once for each, or a feed with landing: in feeds.yaml",
+            details={"folders": folders},
+        )
     missing = [path for path in found if not path.is_file()]
     if missing:
         raise UsageError(

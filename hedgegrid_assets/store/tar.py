@@ -40,6 +40,8 @@ class Member(Struct, frozen=True):
             return self._data.read(_CHUNK)
 
 
+_HEADER: Final = 512
+"""Bytes of the header of a member: its texts are filled with zeros."""
 _EARLY: Final = "it ends in the middle"
 _NOTHING: Final = {
     "empty file": "not even one file can be read from it",
@@ -132,9 +134,12 @@ def tar_members(path: Path) -> Iterator[Member]:
     may lead out of the place where they are unpacked, or stand there twice. Raises OSError.
     """
     with path.open("rb") as file:
-        magic = file.read(len(_ZSTD_MAGIC))
+        start = file.read(_HEADER)
+        magic = start[: len(_ZSTD_MAGIC)]
         if not magic:
             raise TarFault("it is empty (0 bytes)")
+        if magic != _ZSTD_MAGIC and b"\0" not in start:
+            raise TarFault("it is text, no archive: it is damaged, or cut, or another file")
         file.seek(0)
         yield from _members(_decompressed(file) if magic == _ZSTD_MAGIC else file)
 

@@ -162,6 +162,36 @@ def test_ids_of_several_trades_are_told_with_the_command_that_shows_their_lines(
     assert "2024-01-01T00:00:00,42000,1,9" in capsys.readouterr().out
 
 
+def test_text_named_as_an_archive_and_a_cut_one_are_told_as_such(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = "".join(f"2024-01-01T00:00:00,{at * 7919 % 9973},1,{at}\n" for at in range(900))
+    files = {
+        "a.zip": (b"hello there\n", "is no zip, though its name says so"),
+        "b.gz": (b"hello there\n", "is no gzip, though its name says so"),
+        "cut.csv.gz": (gzip.compress((HEAD + rows).encode())[:30], "ends before there is a whole row"),
+    }
+    for name, (content, told) in files.items():
+        (home / name).write_bytes(content)
+        assert run([*CSV, *TRADES, "--symbol", "BTCUSDT", "--input", name]) == 1
+        assert told in capsys.readouterr().err.replace("\n", " ")
+
+
+def test_what_is_no_file_or_no_archive_is_told_as_what_it_is(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (home / "d").mkdir()
+    (home / "a.csv").write_text(HEAD)
+    (home / "feeds.yaml").write_text("version: 1\nfeeds: {}\n")
+    told = {
+        (*CSV, "--symbol", "BTCUSDT", "--input", "d"): (2, "a folder is no file: d"),
+        (*CSV, "--symbol", "BTCUSDT", "--config", "nope.json"): (2, "hint: --config names one file"),
+        ("run-backtest", "-b", "nope.yaml"): (2, "hint: name one that is there"),
+        ("restore", "a.csv"): (1, "found that it is text, no archive"),
+        ("backfill", "foo"): (2, "unknown feed"),
+    }
+    for words, (code, expected) in told.items():
+        assert (run([*words]), expected in (err := capsys.readouterr().err)) == (code, True), err
+
+
 def test_a_symbol_that_no_file_holds_is_told_with_the_one_that_was_meant(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -17,12 +17,13 @@ from hedgegrid_assets.errors import (
     FileChanges,
     FileRefused,
     HeaderChanges,
+    MissingColumns,
     NotOneMessageALine,
-    OtherFormat,
     RawDamaged,
 )
 from hedgegrid_assets.model import LOOKED_AT, Source
 from hedgegrid_assets.stages.raw.accounting import HEADER, FileCounts, unplaced_of
+from hedgegrid_assets.stages.raw.alien import refuse_other_formats, refuse_remains
 from hedgegrid_assets.stages.raw.changes import begins_with, state_of
 from hedgegrid_assets.stages.raw.checksums import checksum_file, verify_checksum
 from hedgegrid_assets.stages.raw.days import Progress, RawKey, Tally
@@ -31,7 +32,6 @@ from hedgegrid_assets.stages.raw.kept import Kept
 from hedgegrid_assets.stages.raw.manifest import FileOrigin, Unplaced
 from hedgegrid_assets.stages.raw.parts import Part
 from hedgegrid_assets.store import (
-    PACKERS,
     BackgroundWriter,
     BlockReader,
     Places,
@@ -49,32 +49,8 @@ from hedgegrid_assets.timestamps import NS_PER_DAY, day_of
 _PARTS_AT_WORK: Final = 64
 _UNREADABLE_CAP: Final = 200_000
 _EXAMPLES: Final = 3
-_OTHER_FORMATS: Final = (
-    (257, b"ustar", "a tar archive"),
-    (0, b"\xfd7zXZ\0", "packed with xz"),
-    (0, b"7z\xbc\xaf\x27\x1c", "packed with 7z"),
-    (0, b"Rar!\x1a\x07", "packed with rar"),
-    (0, b"PK\x03\x04", "a zip archive, packed once more"),
-    (0, b"\x1f\x8b", "packed with gzip, once more"),
-    (0, b"PAR1", "a Parquet file"),
-    (0, b"ARROW1", "an Arrow file"),
-    (0, b"\x89HDF\r\n", "an HDF5 file"),
-    (0, b"%PDF-", "a PDF"),
-)
-"""Offset and first bytes of what is often taken for a file of lines."""
-
-
-_LOOKED_AT: Final = 4_096
-_CONTROL: Final = bytes({*range(9), *range(14, 32)})
-"""Bytes that no text has, in whatever encoding of the venues: a tab, line ends and the like are none of them."""
 _READINGS: Final = 3
 """Of a file that changes while it is read."""
-
-
-def _is_binary(start: bytes) -> bool:
-    """No text: more than one byte in a hundred is a control character."""
-    looked = start[:_LOOKED_AT]
-    return len(looked) - len(looked.translate(None, _CONTROL)) > len(looked) // 100
 
 
 class Wanted(Struct, frozen=True):
@@ -247,7 +223,7 @@ class LandingPass:
         first = _start_of(blocks) if source.says is not None else list(islice(blocks, 1))
         for block in chain(first, blocks):
             if reader is None:
-                self._refuse_other_formats(block.data)
+                refuse_other_formats(self.landing.path, self.reader, block.data)
                 reader = self._begin(source, block, b"".join(each.data for each in first))
                 self.dialect = reader.dialect
             if self.copied and self._keeping and placing is None and block.first_line:
@@ -258,18 +234,13 @@ class LandingPass:
         rows = [name for name in self.wanted.channels if self._may_give(name) and self._keeping and not self.copied]
         if source.begin is not None:
             held = {} if self._held is None else {"held": self._held}
-            return source.begin(block, {**self.landing.settings, "path": str(self.landing.path), **held}, rows)
+            try:
+                return source.begin(block, {**self.landing.settings, "path": str(self.landing.path), **held}, rows)
+            except MissingColumns:
+                refuse_remains(self.landing.path, self.reader)
+                raise
         says = source.says(start) if source.says is not None else None
         return source.open(Dialect(says=says), rows)
-
-    def _refuse_other_formats(self, start: bytes) -> None:
-        """Also of what was packed: lines of a tar archive look right but for those beside the names of its members."""
-        for offset, magic, kind in _OTHER_FORMATS:
-            if start[offset : offset + len(magic)] == magic:
-                raise OtherFormat(self.landing.path, kind)
-        packer = PACKERS.get(self.landing.path.suffix.lower())
-        if packer is not None and self.reader.packed is None and _is_binary(start):
-            raise OtherFormat(self.landing.path, f"no {packer}, though its name says so", "download or pack it again")
 
     def _read_block(self, given: tuple[Block, Reader]) -> tuple[Block, Batch]:
         block, reader = given
