@@ -117,8 +117,13 @@ def test_the_same_catalog_gives_the_same_page_but_for_the_time(yard: Yard) -> No
 
 
 def test_nothing_to_report_is_an_error(tmp_path: Path) -> None:
+    places = Places(tmp_path, tmp_path / "catalog")
+    with pytest.raises(NoDataFetched, match="no such folder, or an empty one: "):
+        write_report(places, tmp_path / "report.html")
+    (tmp_path / "catalog").mkdir()
+    (tmp_path / "catalog" / "a.txt").write_text("no verdict")
     with pytest.raises(NoDataFetched, match="no verdicts"):
-        write_report(Places(tmp_path, tmp_path / "catalog"), tmp_path / "report.html")
+        write_report(places, tmp_path / "report.html")
 
 
 def test_the_command_writes_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
