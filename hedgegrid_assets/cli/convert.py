@@ -128,6 +128,7 @@ def replay_to_parquet(
     set_logging(verbose=verbose, quiet=quiet)
     if symbol != symbol.upper() and not quiet:
         say(f"note: symbol {symbol} is read as {symbol.upper()}")
+    _refuse_other_venue(source, exchange, instrument)
     asked = request(
         source,
         symbol,
@@ -215,6 +216,21 @@ def _settings(
     except UsageError as error:
         return error
     return read | ({"accept_checksum": accept_checksum} if accept_checksum else {})
+
+
+def _refuse_other_venue(source: str, exchange: str | None, instrument: str | None) -> None:
+    """Where --exchange would say nothing. Raises UsageError."""
+    if source == "synthetic" and exchange not in {None, "", "SIM"}:
+        raise UsageError(
+            f"synthetic data is of the venue SIM alone (--exchange): expected SIM, found {exchange}",
+            hint="leave --exchange out",
+        )
+    venue = instrument.rpartition(".")[2] if instrument else ""
+    if exchange and venue and venue != exchange:
+        raise UsageError(
+            f"--exchange and --instrument name different venues: expected {venue}, as in {instrument}, found {exchange}",
+            hint="leave --exchange out: --instrument names the venue",
+        )
 
 
 def _refuse_unheard(option: str, source: str, hears: "Callable[[Source], bool]") -> None:

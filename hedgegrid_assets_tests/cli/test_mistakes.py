@@ -192,6 +192,22 @@ def test_what_is_no_file_or_no_archive_is_told_as_what_it_is(home: Path, capsys:
         assert (run([*words]), expected in (err := capsys.readouterr().err)) == (code, True), err
 
 
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize(
+    ("source", "more", "told"),
+    [
+        ("synthetic", ("--exchange", "BINANCE"), "expected SIM, found BINANCE"),
+        ("csv", ("--exchange", "BINANCE", "--instrument", "BTCUSDT-PERP.BYBIT"), "expected BYBIT, as in"),
+    ],
+)
+def test_an_exchange_that_would_say_nothing_is_refused(
+    source: str, more: Sequence[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    days = ["--start", "2024-01-01", "--end", "2024-01-02"]
+    assert run(["replay-to-parquet", "--source", source, "--symbol", "BTCUSDT", *days, *more]) == 2
+    assert told in " ".join(capsys.readouterr().err.split())
+
+
 def test_a_symbol_that_no_file_holds_is_told_with_the_one_that_was_meant(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
