@@ -104,13 +104,14 @@ def rejects_list(
 
     Without a filter, lines that belong to no table or day are there as well, from <data>/rejects.
     """
-    from hedgegrid_assets.inspect.rejects import COLUMNS, read_rejects
+    from hedgegrid_assets.inspect.rejects import COLUMNS, read_rejects, with_iso_times
 
     set_logging(verbose=verbose, quiet=quiet)
     places, wanted = _places(catalog, data), _wanted(instrument, table, start, end)
     rows, count = read_rejects(places, wanted, reason, limit)
     if not count:
         _refuse_no_days(places, wanted)
+    rows = with_iso_times(rows)
     if as_json:
         print_json({"catalog": str(catalog), "count": count, "rejects": rows.to_dicts()})
         return 0

@@ -127,8 +127,13 @@ def show(places: Places, file: str, line: int) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for each in reject_files(places, DayFilter()):
         rows = each.read().filter((pl.col("line") == line) & pl.col("file").str.ends_with(file))
-        found += rows.iter_rows(named=True)
+        found += with_iso_times(rows).iter_rows(named=True)
     return found
+
+
+def with_iso_times(rows: pl.DataFrame) -> pl.DataFrame:
+    """Rejects with their time as other commands write it, ``2024-01-01T00:00:00.000000000Z``."""
+    return rows.with_columns(pl.col("ts_init").dt.strftime("%Y-%m-%dT%H:%M:%S%.9fZ"))
 
 
 def samples(path: StorePath, each: int, characters: int) -> list[dict[str, Any]]:

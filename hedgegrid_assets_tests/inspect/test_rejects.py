@@ -86,6 +86,9 @@ def test_the_commands_list_show_and_sum_up(tmp_path: Path, capsys: pytest.Captur
     assert json.loads(capsys.readouterr().out)["by_reason"] == {"zero_price": 1}
     assert run(["rejects", "list", catalog, "--data", data, "--csv"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 2
+    for words in (["list", catalog], ["show", where, "--catalog", catalog]):
+        assert run(["rejects", *words, "--data", data, "--json"]) == 0
+        assert re.search(r'"ts_init": "\d{4}-\d\d-\d\dT[\d:]{8}\.\d{9}Z"', capsys.readouterr().out)
     assert run(["rejects", "show", "day.jsonl:1", "--catalog", catalog, "--data", data]) == 1
     assert run(["rejects", "show", "day.jsonl", "--catalog", catalog, "--data", data]) == 2
     assert run(["rejects", "list", catalog, "--data", data, "--reason", "bad_mood"]) == 2
