@@ -56,7 +56,7 @@ def prune(
     Definitions, series, caches and landing files stay; landing files do not give pruned days again, unless --force of
     replay-to-parquet or backfill takes them again. Files of others stay, and are told. Each day goes whole; a run that was
     interrupted is finished by the next one. It is done at once: --dry-run first says what would go. Raw days are of the
-    data root: other catalogs made with it rest on them as well.
+    data root: any other catalog made with it rests on them as well.
     """
     from hedgegrid_assets.housekeeping.converting import lost
     from hedgegrid_assets.housekeeping.prune import Asked, carry_out, plan
@@ -127,7 +127,7 @@ def _shared(found: "Plan", data: "StorePath") -> list[str]:
     """Raw days are of the data root, not of one catalog."""
     count = sum(what.startswith("raw day") for each in found.gone for what, _ in each.removals)
     told = (
-        f"{counted(count, 'raw day is', 'raw days are')} among these files: other catalogs made with --data {data} rest on "
+        f"{counted(count, 'raw day is', 'raw days are')} among these files: any other catalog made with --data {data} rest on "
         "them as well; --dry-run says what would go, and removes nothing"
     )
     return [told] if count else []

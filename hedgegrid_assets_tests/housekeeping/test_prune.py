@@ -154,8 +154,9 @@ def test_days_that_would_be_fetched_again_are_told_and_are_not_missing(
     feed = read_feeds(feeds).feeds["sim"]
     assert feed.end is not None
     make(Request(feed, feed.start, feed.end, home.places.catalog, home.places.data))
-    (note,) = pruned(home, capsys, "--feed", "sim")["notes"]
+    note, shared = pruned(home, capsys, "--feed", "sim")["notes"]
     assert "set start: 2024-01-03 in feeds.yaml" in note
+    assert "2 raw days" in shared
     assert home.run("status", "sim", "--json") == 0
     (table,) = json.loads(capsys.readouterr().out)["feeds"][0]["tables"]
     assert (table["days"], table["missing"]) == (1, [])
