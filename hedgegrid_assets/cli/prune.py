@@ -127,7 +127,7 @@ def _shared(found: "Plan", data: "StorePath") -> list[str]:
     """Raw days are of the data root, not of one catalog."""
     count = sum(what.startswith("raw day") for each in found.gone for what, _ in each.removals)
     told = (
-        f"{counted(count, 'raw day is', 'raw days are')} among these files: any other catalog made with --data {data} rest on "
+        f"{counted(count, 'raw day is', 'raw days are')} among these files: any other catalog made with --data {data} rests on "
         "them as well; --dry-run says what would go, and removes nothing"
     )
     return [told] if count else []

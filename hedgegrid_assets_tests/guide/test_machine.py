@@ -250,7 +250,7 @@ def test_row_115_old_days_are_pruned_after_they_were_shown(capsys: pytest.Captur
     assert run(["prune", "--before", "2024-01-03"]) == 0
     told = capsys.readouterr()
     assert "2 days, " in told.out
-    assert re.search(r"raw days are among these files: any other catalog made with --data \S+ rest on them", told.err)
+    assert re.search(r"raw days are among these files: any other catalog made with --data \S+ rests on them", told.err)
     assert [path.stem for path in days.iterdir()] == ["2024-01-03"]
     assert validate_catalog("data/catalog").ok
 
