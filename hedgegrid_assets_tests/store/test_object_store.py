@@ -308,7 +308,7 @@ def test_the_commands_take_an_address_where_they_take_a_folder(
     assert command(["doctor", "--catalog", catalog, *data]) == 0
     capsys.readouterr()
     assert command(["validate", f"{server}/nothing"]) == 1
-    assert f"looked in {server}/nothing, found" in capsys.readouterr().err
+    assert f"no such folder, or an empty one: {server}/nothing" in capsys.readouterr().err
     assert command(["backup", "all.tar", "--catalog", catalog]) == 2
     assert f"a backup needs a disk: expected a folder of this machine, found {catalog}" in capsys.readouterr().err
     assert not (tmp_path / "all.tar").exists()
