@@ -129,6 +129,13 @@ def admit(places: Places, day: InstrumentDay, table: Table, series: str) -> None
     claim_series(places, day.instrument_id, table, series)
 
 
+class Turned(Struct, frozen=True):
+    """A block of a frame: its rows, and those of them that the file holds, in its form; None: it holds none."""
+
+    rows: int
+    held: pa.Table | None
+
+
 class Draft:
     """A Nautilus file in the making, from the rows of a frame as they are stored; ``write_day`` compares and publishes it.
 
@@ -176,15 +183,25 @@ class Draft:
 
     def add(self, group: pl.DataFrame) -> None:
         """Take rows of the frame, a block of it, in stored order."""
+        self.put(self.turned(group))
+
+    def turned(self, group: pl.DataFrame) -> "Turned":
+        """Rows of the frame, a block of it, in stored order, as the file has them; ``put`` writes them, in a thread of its own if need be."""
         part = nautilus.kept(self._table, group, self._before, self._generation)
-        if len(part):
-            held = nautilus.as_held(self._table, part, self._generation)
-            arrow = nautilus.to_nautilus(self._table, held, self._target, self._instrument_id, self._generation)
-            self._groups.add(self._writer, arrow)
-            if self._noted is not None:
-                self._noted.add(held)
         self._before = group.tail(1)
-        self.rows += len(group)
+        if not len(part):
+            return Turned(len(group), None)
+        held = nautilus.as_held(self._table, part, self._generation)
+        if self._noted is not None:
+            self._noted.add(held)
+        arrow = nautilus.to_nautilus(self._table, held, self._target, self._instrument_id, self._generation)
+        return Turned(len(group), arrow)
+
+    def put(self, turned: "Turned") -> None:
+        """Write what was ``turned``, in the same order."""
+        if turned.held is not None:
+            self._groups.add(self._writer, turned.held)
+        self.rows += turned.rows
 
     def noting(self) -> Noted:
         """Note from now on what the file must hold."""
@@ -345,7 +362,7 @@ def _copy(frame: StorePath, table: Table, day: InstrumentDay, draft: Draft, know
 
 
 def _write(draft: Draft, blocks: Iterator[pl.DataFrame], digest: ContentDigest | None = None) -> None:
-    """Write and digest blocks; one alone is not worth a thread."""
+    """Write and digest blocks: reading, turning and writing have a thread each; one block alone is not worth it."""
     first = list(islice(blocks, 2))
     if len(first) < 2:
         for block in first:
@@ -353,9 +370,9 @@ def _write(draft: Draft, blocks: Iterator[pl.DataFrame], digest: ContentDigest |
             if digest is not None:
                 digest.add(block)
         return
-    with closing(BackgroundWriter(draft.add)) as behind, closing(prefetch(chain(first, blocks))) as ahead:
+    with closing(BackgroundWriter(draft.put)) as behind, closing(prefetch(chain(first, blocks))) as ahead:
         for block in ahead:
-            behind.put(block)
+            behind.put(draft.turned(block))
             if digest is not None:
                 digest.add(block)
 

@@ -14,7 +14,7 @@ from hedgegrid_assets.model import InstrumentDay, Table
 from hedgegrid_assets.stages import frames
 from hedgegrid_assets.stages.catalog import nautilus
 from hedgegrid_assets.stages.catalog.groups import Blocks
-from hedgegrid_assets.store import StorePath, prefetch
+from hedgegrid_assets.store import StorePath, ordered_map, prefetch
 
 
 class Noted:
@@ -34,15 +34,28 @@ class Noted:
         return sum(rows for rows, _ in self.blocks)
 
     def agrees_with(self, path: Path, target: pa.Schema) -> bool:
-        """The file holds these values, and none besides; ``compare`` tells where it does not."""
-        with pq.ParquetFile(path) as file, ExitStack() as stack:
+        """The file holds these values, and none besides; ``compare`` tells where it does not. Its halves are read side by side."""
+        with pq.ParquetFile(path) as file:
             if not file.schema_arrow.equals(target, check_metadata=False) or file.metadata.num_rows != self.rows:
                 return False
-            blocks = Blocks(file, self._table.form(self._generation).blocks, threads=False)
-            found: Iterator[pa.Table | None] = (blocks.next(rows) for rows, _ in self.blocks)
-            if file.num_row_groups > 1:  # one is not worth a thread
-                found = stack.enter_context(closing(prefetch(found)))
-            return all(self._is(block, *noted) for block, noted in zip(found, self.blocks, strict=True))
+            groups, a_group = file.num_row_groups, self._table.form(self._generation).blocks
+            if groups < 2:  # which is not worth a thread
+                return self._agree(file, 0, groups)
+        if groups != -(-len(self.blocks) // a_group):
+            return False
+        half = groups // 2
+        return all(ordered_map(lambda part: self._part_agrees(path, *part), [(0, half), (half, groups)]))
+
+    def _part_agrees(self, path: Path, first: int, end: int) -> bool:
+        with pq.ParquetFile(path) as file:
+            return self._agree(file, first, end)
+
+    def _agree(self, file: pq.ParquetFile, first: int, end: int) -> bool:
+        """What row groups from ``first`` up to ``end`` hold is what was noted of their blocks."""
+        a_group = self._table.form(self._generation).blocks
+        blocks = Blocks(file, a_group, threads=False, groups=range(first, end))
+        noted = self.blocks[first * a_group : end * a_group]
+        return all(self._is(blocks.next(rows), rows, hashed) for rows, hashed in noted)
 
     def _is(self, block: pa.Table | None, rows: int, noted: bytes) -> bool:
         if block is None or len(block) != rows:

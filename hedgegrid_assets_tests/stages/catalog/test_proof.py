@@ -20,6 +20,7 @@ from hedgegrid_assets_tests.yard import ALIKE
 DAY: Final = InstrumentDay("BTCUSDT-PERP.BINANCE", date(2024, 1, 1))
 PRECISIONS: Final = Precisions(price=2, size=3, mark=8)
 ROWS: Final = 5
+BLOCKS: Final = 3
 
 
 def rows_of(table: str, first: int = 0) -> pl.DataFrame:
@@ -35,22 +36,23 @@ def rows_of(table: str, first: int = 0) -> pl.DataFrame:
 
 
 def written(tmp_path: Path, table: str, generation: int) -> tuple[Path, Noted, pa.Schema]:
-    """A file of two blocks, and what was noted of them."""
+    """A file of some blocks, and what was noted of them."""
     places = Places.of_catalog(tmp_path)
     catalog.claim(places, generation)
     draft = catalog.Draft(places, DAY, TABLES[table], PRECISIONS)
     noted = draft.noting()
-    draft.add(rows_of(table))
-    draft.add(rows_of(table, ROWS))
+    for number in range(BLOCKS):
+        draft.add(rows_of(table, number * ROWS))
     draft.finish("digest")
     path = draft.path.rename(tmp_path / "written.parquet")
     draft.close()
     return path, noted, catalog.schema_of(places, DAY, TABLES[table], PRECISIONS)
 
 
-def with_others(data: pa.Table, name: str) -> pa.Table:
-    """Two values of a column changed places."""
-    order = pa.array([0, 2, 1, *range(3, len(data))])
+def with_others(data: pa.Table, name: str, *, first: bool) -> pa.Table:
+    """Two values of a column changed places, in the first or in the last block."""
+    one = 1 if first else len(data) - 3
+    order = pa.array([*range(one), one + 1, one, *range(one + 2, len(data))])
     return data.set_column(data.column_names.index(name), data.schema.field(name), data[name].take(order))
 
 
@@ -63,10 +65,10 @@ def test_rows_are_what_their_file_holds_and_nothing_else(tmp_path: Path) -> None
         whole = pq.read_table(path)
         form = TABLES[table].form(generation)
         judged = {*(column.name for column in form.columns), "ts_event", "ts_init"}
-        lies = {name: with_others(whole, name) for name in judged}
-        lies |= {"fewer": whole.slice(1), "more": pa.concat_tables([whole, whole.slice(0, 1)])}
+        lies = {(name, first): with_others(whole, name, first=first) for name in judged for first in (True, False)}
+        lies |= {("fewer", True): whole.slice(1), ("more", True): pa.concat_tables([whole, whole.slice(0, 1)])}
         for lie, data in lies.items():
-            pq.write_table(data, path, row_group_size=ROWS)
+            pq.write_table(data, path, row_group_size=ROWS * form.blocks)
             assert whole.equals(data) or not noted.agrees_with(path, target), (table, lie)
 
 
