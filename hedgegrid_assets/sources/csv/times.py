@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 import msgspec
 import polars as pl
 
+from hedgegrid_assets.sources.csv.minutes import in_minutes
 from hedgegrid_assets.sources.formats.times import billionths, with_fraction
 from hedgegrid_assets.timestamps import FACTORS, LARGEST, NS_PER_DAY, NS_PER_SECOND, RANGES, nanoseconds
 
@@ -34,6 +35,8 @@ _EXPONENT: Final = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)[eE][+-]?[0-9]{1,3}$"
 _EXACT: Final = Context(prec=200)
 _LONGEST_NUMBER: Final = 60
 _FEW: Final = 1_000
+_MANY: Final = 1_000
+_DIGIT: Final = re.compile("[0-9]")
 _LEAST: Final = 0.5
 """Share of the texts in a sample that a spec must be able to read."""
 
@@ -230,7 +233,9 @@ def _is_time(text: str) -> bool:
 def _numbers(texts: pl.Series, unit: str, *, shortest: bool) -> pl.Series:
     whole = texts.cast(pl.Int64, strict=False)
     ns = _whole_numbers(whole, unit)
-    odd = whole.is_null() & (texts != "")
+    if not whole.null_count():
+        return ns
+    odd = whole.is_null() & (texts != "") & ~texts.str.contains(":", literal=True)  # that is no number
     if not odd.any():
         return ns
     split = pl.DataFrame({"text": texts.filter(odd)}).with_columns(
@@ -317,6 +322,16 @@ def compiled(fmt: str) -> tuple[str, tuple[str, ...]]:
 
 
 def _texts(texts: pl.Series, fmt: str) -> pl.Series:
+    found = None
+    if len(texts) >= _MANY and (fmt == ISO or not _DIGIT.search(fmt)):
+        found = in_minutes(texts, *compiled(fmt), lambda some: _by_pattern(some, fmt))
+    if found is None:
+        return _by_pattern(texts, fmt)
+    ns, left = found
+    return ns.scatter(left, _by_pattern(texts.gather(left), fmt)) if len(left) else ns
+
+
+def _by_pattern(texts: pl.Series, fmt: str) -> pl.Series:
     pattern, parts = compiled(fmt)
     groups = texts.str.extract_groups(pattern).struct.unnest()
     found = dict(zip(parts, groups.columns, strict=True))

@@ -98,6 +98,16 @@ def short_decimals_in(data: Bytes, starts: Integers, ends: Integers, decimals: i
     return _short(_apart(views.T), decimals)
 
 
+def standing_digits(data: Bytes, width: int, first: int, last: int) -> tuple[Integers, _Flags]:
+    """The numbers that stand at one place (the last of 8 bytes at most) of texts of one width, which are one behind the other.
+
+    And where all of these bytes are digits.
+    """
+    size = last - first
+    words = np.ndarray(len(data) // width, np.uint64, data, last - _IN_WORD, (width,)) & _LAST[size] ^ _ZEROS[size]
+    return _number(words), _are_digits(words)
+
+
 def _short(part: "_Part", decimals: int) -> Short | None:
     units, behind, before, plain = part
     scale = int(behind.max(where=plain, initial=0))
@@ -202,7 +212,7 @@ def _numbers(words: Sequence[_Words], sizes: _Words, negative: _Flags) -> _Part:
     words = _closed_up(words, points)
     plain = (count <= 1) & (before > 0) & ((behind > 0) | (count == 0))
     for word in words:
-        plain &= (((word + _BEYOND_NINE) | word) & _HIGH) == 0
+        plain &= _are_digits(word)
     units = _number(words[0])
     if len(words) > 1:
         units += _number(words[1]) * _TENS[8]
@@ -249,6 +259,10 @@ def _closed_up(words: Sequence[_Words], points: Sequence[_Words]) -> list[_Words
         moved[0] |= np.where(in_last, words[1] >> np.uint64(56), _ZERO)
         moved[1] = np.where(in_last, words[1] << _BYTE, moved[1])
     return moved
+
+
+def _are_digits(words: _Words) -> _Flags:
+    return (((words + _BEYOND_NINE) | words) & _HIGH) == 0
 
 
 def _number(digits: _Words) -> Integers:
