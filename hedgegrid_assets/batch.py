@@ -19,11 +19,23 @@ _LOOKED_AT: Final = 1 << 17
 """Bytes at a time: what is found of them stays in the processor's cache, and needs no memory of its own."""
 
 
-def line_ends(data: bytes) -> int:
+def count_of(byte: int, data: bytes | memoryview) -> int:
     """As ``data.count``, which stops at each of them: a third of the time."""
     every = np.frombuffer(data, np.uint8)
     parts = (every[at : at + _LOOKED_AT] for at in range(0, len(data), _LOOKED_AT))
-    return sum(int(np.count_nonzero(part == _LINE_END)) for part in parts)
+    return sum(int(np.count_nonzero(part == byte)) for part in parts)
+
+
+def line_ends(data: bytes) -> int:
+    """How many lines end in the data."""
+    return count_of(_LINE_END, data)
+
+
+def count_below(byte: int, data: bytes) -> int:
+    """Bytes of ASCII that are less than one of them, and all that are no ASCII."""
+    every = np.frombuffer(data, np.int8)
+    parts = (every[at : at + _LOOKED_AT] for at in range(0, len(data), _LOOKED_AT))
+    return sum(int(np.count_nonzero(part < byte)) for part in parts)
 
 
 def lists_of_texts(data: bytes) -> int:

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from typing import IO, Final
 
-from hedgegrid_assets.batch import Block, lists_of_texts
+from hedgegrid_assets.batch import Block, count_of, lists_of_texts
 from hedgegrid_assets.errors import EnvironmentFault, RawDamaged, SeveralInOne
 from hedgegrid_assets.store.codecs import MAGIC, MemberStream, in_utf8
 from hedgegrid_assets.store.objects import AnyFile, bytes_in
@@ -19,6 +19,7 @@ _MOST_LEVELS: Final = 1 << 18
 """Beginnings of lists of texts in a block: levels of a book, each of which becomes a row."""
 _NOT_CONTENT: Final = (".DS_Store", "Thumbs.db", "desktop.ini")
 _QUOTED_BACK: Final = 64 << 10
+_QUOTE: Final = ord('"')
 
 
 class BlockReader:
@@ -121,8 +122,10 @@ class BlockReader:
 
     def _whole_lines(self, chunks: list[bytes]) -> tuple[bytes, bytes]:
         """Chunks as whole lines (maybe none), and the rest; usually only the last chunk is cut, so that all is copied once."""
-        if not self.quoted and (end := chunks[-1].rfind(b"\n") + 1):
-            return b"".join([*chunks[:-1], memoryview(chunks[-1])[:end]]), chunks[-1][end:]
+        end = chunks[-1].rfind(b"\n") + 1
+        whole = [*chunks[:-1], memoryview(chunks[-1])[:end]]
+        if end and not (self.quoted and _is_open(chunks, whole)):
+            return b"".join(whole), chunks[-1][end:]
         data = b"".join(chunks)
         end = (_end_outside_quotes(data) if self.quoted else data.rfind(b"\n")) + 1
         return data[:end], data[end:]
@@ -144,6 +147,11 @@ def _is_content(name: str) -> bool:
     """A member of an archive that somebody put there: no folder, nothing that a Mac or a file manager adds."""
     *folders, file = name.split("/")
     return bool(file) and "__MACOSX" not in folders and not file.startswith("._") and file not in _NOT_CONTENT
+
+
+def _is_open(chunks: list[bytes], whole: list[bytes | memoryview]) -> bool:
+    """A pair of quotes is open at the end of the whole lines of some chunks."""
+    return any(b'"' in chunk for chunk in chunks) and sum(count_of(_QUOTE, chunk) for chunk in whole) % 2 == 1
 
 
 def _end_outside_quotes(data: bytes) -> int:

@@ -1,8 +1,9 @@
 """A block of CSV lines as columns of text: one row a record, in the order of the lines, and what cannot be read apart.
 
-Three readers agree on every line. A block without a quote is split at its delimiters. A line whose every cell is free
-of quotes, or is quoted as a whole, goes through Polars' CSV parser. Any other line is read by Python's ``csv``, with
-up to 15 lines behind it where a quoted cell holds line ends; what that cannot read is one broken line, not the end.
+Four readers agree on every line. A block without a quote is split at its delimiters, and so is one whose every quote turns
+out to be the first or the last of a cell. Of others, a line whose every cell is free of quotes, or is quoted as a whole,
+goes through Polars' CSV parser. Any other line is read by Python's ``csv``, with up to 15 lines behind it where a quoted
+cell holds line ends; what that cannot read is one broken line, not the end.
 """
 
 import csv
@@ -16,12 +17,16 @@ import polars as pl
 import pyarrow as pa
 from msgspec import Struct, field
 
-from hedgegrid_assets.batch import line_ends
+from hedgegrid_assets.batch import count_below, count_of, line_ends
 from hedgegrid_assets.sources.formats.lines import BOM, without_invalid
 from hedgegrid_assets.store import Block, line_array
 
 _LONGEST_RECORD: Final = 16
 _READ_AT_ONCE: Final = 64
+_LOOKED_AT: Final = 50
+"""Rows at either end of a block, whose cells tell which columns have quotes."""
+_QUOTE: Final = '"'
+_PLAIN_FROM: Final = ord("#") + 1
 EXTRA: Final = "extra"
 csv.field_size_limit(64 << 20)  # as long as a line may be
 
@@ -49,6 +54,9 @@ def name(position: int) -> str:
 def read(block: Block, columns: int, delimiter: str, wanted: Sequence[int]) -> Cells:
     """The cells at the positions wanted, of every record of a block of ``columns`` columns."""
     wanted = sorted(set(wanted))
+    if is_plain(block):
+        lines = _line_ends(block) + (not block.data.endswith(b"\n"))
+        return Cells(_numbered(_split(block.data, columns, delimiter, wanted, None, lines=lines), block))
     data = _without_bom(block.data)
     broken: dict[int, str] = {}
     if b"\0" in data:
@@ -56,12 +64,13 @@ def read(block: Block, columns: int, delimiter: str, wanted: Sequence[int]) -> C
     if not _is_utf8(data):
         data, invalid = without_invalid(data)
         broken |= {block.first_line + number: "not_utf8" for number in invalid}
-    if b'"' in data:
+    frame = _split_quoted(data, columns, delimiter, wanted) if b'"' in data else None
+    if frame is None and b'"' in data:
         cells = _read_quoted(data, block.first_line, columns, delimiter, wanted)
         cells.broken |= broken
     else:
-        frame = _split(data, columns, delimiter, wanted, None)
-        cells = Cells(frame.with_row_index("line", offset=block.first_line).cast({"line": pl.UInt32}), broken)
+        frame = _split(data, columns, delimiter, wanted, None) if frame is None else frame
+        cells = Cells(_numbered(frame, block), broken)
     if b" " in data or b"\t" in data or b"\r" in data:
         cells.frame = cells.frame.with_columns(pl.exclude("line").str.strip_chars(" \t\r"))
     return cells
@@ -121,6 +130,19 @@ def texts_of(block: Block, lines: pl.Series) -> list[str]:
 # ---------------------------------------------------------------- steps
 
 
+def is_plain(block: Block) -> bool:
+    """Nothing is in it but what stands behind ``#`` in ASCII, and line ends: no quote, blank, zero byte or mark of a comment."""
+    return count_below(_PLAIN_FROM, block.data) == _line_ends(block)
+
+
+def _line_ends(block: Block) -> int:
+    return block.lines - (block.cut and bool(block.data))
+
+
+def _numbered(frame: pl.DataFrame, block: Block) -> pl.DataFrame:
+    return frame.with_row_index("line", offset=block.first_line).cast({"line": pl.UInt32})
+
+
 def _without_bom(data: bytes) -> bytes:
     """A file begins with a byte order mark; a raw day may be made of several files."""
     if data.isascii() or BOM not in data:
@@ -159,8 +181,12 @@ def _split(
     wanted: Sequence[int],
     quote: str | None,
     kind: type[pl.DataType] = pl.String,
+    lines: int | None = None,
 ) -> pl.DataFrame:
-    """One row a line: the lines have no quote, or are all well quoted. Cells that are none of the kind are null."""
+    """One row a line: the lines have no quote, or are all well quoted. Cells that are none of the kind are null.
+
+    ``lines``: how many there are, where it is known.
+    """
     names = [*(name(position) for position in wanted), EXTRA]
     if not data:
         return pl.DataFrame(schema=dict.fromkeys(names, kind))
@@ -178,9 +204,25 @@ def _split(
         ignore_errors=kind != pl.String,
     )
     frame.columns = names
-    lines = line_ends(data) + (not data.endswith(b"\n"))
+    if lines is None:
+        lines = line_ends(data) + (not data.endswith(b"\n"))
     assert len(frame) == lines, f"{len(frame)} rows from {lines} lines"
     return frame
+
+
+def _split_quoted(data: bytes, columns: int, delimiter: str, wanted: Sequence[int]) -> pl.DataFrame | None:
+    """As ``_split``, where each quote is the first or the last of a cell: as many are as there are; None where others are."""
+    if columns > _READ_AT_ONCE:
+        return None
+    frame = _split(data, columns, delimiter, range(columns), None)
+    quotes = count_of(ord(_QUOTE), data)
+    some = pl.concat([frame.head(_LOOKED_AT), frame.tail(_LOOKED_AT)])
+    for column in some.select(pl.all().str.starts_with(_QUOTE).any()).unpivot().filter("value")["variable"]:
+        texts = frame[column]
+        whole = texts.str.starts_with(_QUOTE) & texts.str.ends_with(_QUOTE) & (texts.str.len_bytes() > 1)
+        quotes -= 2 * int(whole.sum())
+        frame = frame.with_columns(texts.str.strip_chars(_QUOTE))
+    return None if quotes else frame.select(*map(name, wanted), EXTRA)
 
 
 def _read_quoted(data: bytes, first_line: int, columns: int, delimiter: str, wanted: Sequence[int]) -> Cells:
