@@ -148,9 +148,9 @@ def test_usual_lines_of_mixed_streams_never_reach_the_slower_readers(name: str, 
     data = "".join(line.replace('"T":9', '"T":1704067200000') for line in lines).encode()
     channel = next(channel for channel in SOURCE.channels if channel.name == name)
     assert len(one_day.decoded(SOURCE, Block(data, 0), channel).rows) == 15
-    rows = by_shape(Block(data, 0), channel)
-    assert rows is not None
-    assert rows["line"].to_list() == list(range(0, 30, 2))
+    found = by_shape(Block(data, 0), channel)
+    assert found is not None
+    assert found.rows["line"].to_list() == list(range(0, 30, 2))
 
 
 @pytest.mark.parametrize("line", ['{"e":"x","b":[["1","2"]]}', '{"e":"x","e":"y"}', "no json", '{"a\\"":1}', ""])

@@ -89,7 +89,22 @@ def test_levels_of_lines_that_were_refused_are_left_out() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ['[["1","2"],["3"]]', '[["1","2","3","4"]]', '[["1" ,"2"]]', '[["1","2"]["3","4"]]', '[["1","x"]]', "[]"]
+    "text",
+    [
+        *('[["1","2"],["3"]]', '[["1","2","3","4"]]', '[["1" ,"2"]]', '[["1","2"]["3","4"]]', '[["1","x"]]', "[]"),
+        *('[["1";"2"]]', '[["1","2"];["3","4"]]', '[("1","2")]', '(["1","2"])', '[["1","2"],["3","4"]', "[ ]", "()"),
+        *(
+            '[["1","2"]]]',
+            '[,["1","2"]]',
+            '[["1","2"],]',
+            '["1","2"]',
+            '[["1","2"],,["3","4"]]',
+        ),
+    ],
 )
 def test_other_spellings_are_not_read_where_they_stand(text: str) -> None:
     assert short_levels(told([([], [])]).with_columns(bids=pl.lit(text))) is None
+    one = told([([("5", "6")], []), ([], [])]).with_columns(
+        asks=pl.when(pl.col("line") > 0).then(pl.lit(text)).otherwise("asks")
+    )
+    assert text == "[]" or short_levels(one) is None

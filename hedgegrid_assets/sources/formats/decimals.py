@@ -1,7 +1,7 @@
 """Decimals of texts, exact: what is held as it stands, what in plain digits, and how finely numbers are written."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -14,6 +14,8 @@ _DIGITS_TRIED: Final = 40
 _SHORT: Final = 16
 _SHORT_TEXT: Final = re.compile(r"(?:0|[1-9][0-9]*)(?:\.[0-9]+)?", re.ASCII)
 """Told without a ``Decimal``, for a tenth of the time."""
+_SHORT_TEXTS: Final = re.compile(rf"(?:(?=[0-9.]{{1,{_SHORT}}}\n){_SHORT_TEXT.pattern}\n)*", re.ASCII)
+_NOUGHTS_BEHIND: Final = re.compile(r"(\.[0-9]*[1-9])0+\n|\.0+\n")
 _DECIMAL_TEXT: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,9})?")
 
 
@@ -39,6 +41,16 @@ def exact_decimal(text: str, decimals: int = 16) -> str | None:
     if "." in plain:
         plain = plain.rstrip("0").rstrip(".")
     return plain if re.fullmatch(number_of(decimals), plain) else None
+
+
+def exact_decimals(texts: Sequence[str], decimals: int = 16) -> list[str | None]:
+    """The same of many texts at once; a tenth of the time where all are short."""
+    lines = "\n".join([*texts, ""])
+    short = _SHORT <= decimals <= 38 - _SHORT and lines.count("\n") == len(texts) and _SHORT_TEXTS.fullmatch(lines)
+    if not short:
+        return [exact_decimal(text, decimals) for text in texts]
+    found: list[str | None] = [*_NOUGHTS_BEHIND.sub(r"\1\n", lines).split("\n")]
+    return found[:-1]
 
 
 def usual(decimals: int) -> str:

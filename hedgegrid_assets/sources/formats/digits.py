@@ -18,8 +18,8 @@ LONGEST: Final = 15
 """Bytes of a text; of no more, none has more digits than a binary float, which are told apart (``Decimals.long``)."""
 _IN_VIEW: Final = 12
 """Bytes of a text that stand in its view."""
-_WINDOW: Final = 12
-"""Bytes that are looked at from the first of a text on, whatever they are behind it."""
+PAD: Final = 16
+"""Bytes that are looked at before the end of a text, whatever they are before its first."""
 _MOST_DIGITS: Final = 18
 _DIGITS_OF_ALL: Final = 38
 """Of a decimal that is held with all digits behind the point that its field may have."""
@@ -48,7 +48,8 @@ _ZERO, _ONE, _BYTE, _HALF, _WORD = (np.uint64(bits) for bits in (0, 1, 8, 32, 64
 _LAST: Final = np.array([(1 << 64) - (1 << 64 - 8 * min(size, 8)) for size in range(17)], np.uint64)
 """Length of a text -> which bytes of its last word are of it; ``_LAST_BEFORE``: of the word before that one."""
 _LAST_BEFORE: Final = np.array([0] * 8 + _LAST[:9].tolist(), np.uint64)
-_ZEROS, _ZEROS_BEFORE = _LAST & _each(ord("0")), _LAST_BEFORE & _each(ord("0"))
+_NOUGHTS: Final = _each(ord("0"))
+_ZEROS, _ZEROS_BEFORE = _LAST & _NOUGHTS, _LAST_BEFORE & _NOUGHTS
 _TENS: Final = np.array([10**power for power in range(_MOST_DIGITS + 1)], np.int64)
 
 
@@ -81,21 +82,18 @@ def short_decimals(texts: pl.Series, decimals: int) -> Short | None:
 
 
 def padded(data: bytes | memoryview) -> Bytes:
-    """Bytes in which texts are to be looked at: behind the last one are as many of 0 as a text has at most."""
-    found = np.zeros(len(data) + _WINDOW, np.uint8)
-    found[: len(data)] = np.frombuffer(data, np.uint8)
+    """Bytes in which texts are to be looked at: before the first one, and behind the last, are as many of 0 as are looked at."""
+    found = np.zeros(len(data) + 2 * PAD, np.uint8)
+    found[PAD:-PAD] = np.frombuffer(data, np.uint8)
     return found
 
 
 def short_decimals_in(data: Bytes, starts: Integers, ends: Integers, decimals: int) -> Short | None:
-    """The same of texts that stand in ``padded`` bytes, from a place (inclusive) to another; each is in them, or at their end."""
-    sizes = ends - starts
-    if not len(sizes) or sizes.max() > _IN_VIEW:
+    """The same of texts that stand in ``padded`` bytes, from a place (inclusive) to another."""
+    sizes = (ends - starts).view(np.uint64)
+    if not len(sizes) or sizes.max() > LONGEST:
         return None
-    first = np.ndarray(len(data) - 7, np.uint64, data, strides=(1,))[starts]
-    rest = np.ndarray(len(data) - 3, np.uint32, data, strides=(1,))[starts + 8].astype(np.uint64)
-    views = np.stack([sizes.view(np.uint64) | first << _HALF, first >> _HALF | rest << _HALF])
-    return _short(_apart(views.T), decimals)
+    return _short(_ending(data, ends, sizes, (data[starts] == _MINUS) & (sizes > 0)), decimals)
 
 
 def standing_digits(data: Bytes, width: int, first: int, last: int) -> tuple[Integers, _Flags]:
@@ -172,9 +170,12 @@ def _apart(views: _Words) -> _Part:
         return _read(views)
     short = views.copy()
     short[long] = 0
-    found = _read(short)
-    for all_of_them, those in zip(found, _read(views[long]), strict=True):
-        all_of_them[long] = those
+    return _with(_read(short), long, _read(views[long]))
+
+
+def _with(found: "_Part", places: Integers, those: "_Part") -> "_Part":
+    for all_of_them, some in zip(found, those, strict=True):
+        all_of_them[places] = some
     return found
 
 
@@ -184,19 +185,30 @@ def _read(views: _Words) -> _Part:
 
 
 def _standing(texts: pl.Series) -> _Part:
-    """Of texts of up to 16 bytes, where they stand one behind the other: the bytes before the end of each."""
+    """Of texts of up to 16 bytes, where they stand one behind the other."""
     array = texts.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
     _, offsets, data = array.buffers()
     places = np.frombuffer(offsets, np.int64)[array.offset : array.offset + len(array) + 1]
-    octets = np.concatenate([np.zeros(_PAIR, np.uint8), np.frombuffer(data, np.uint8)[: places[-1]]])
-    pairs = np.ndarray(len(octets) - _PAIR + 1, f"V{_PAIR}", octets, strides=(1,))[places[1:]].view(np.uint64)
+    octets = padded(memoryview(data)[: places[-1]])
     sizes = np.diff(places).view(np.uint64)
-    words = [
-        pairs[1::2] & _LAST[sizes] ^ _ZEROS[sizes],
-        pairs[::2] & _LAST_BEFORE[sizes] ^ _ZEROS_BEFORE[sizes],
-    ]
-    signs = octets[np.minimum(places[:-1] + _PAIR, len(octets) - 1)]
-    return _numbers(words, sizes, (signs == _MINUS) & (sizes > 0))
+    return _ending(octets, places[1:] + PAD, sizes, (octets[places[:-1] + PAD] == _MINUS) & (sizes > 0))
+
+
+def _ending(octets: Bytes, ends: Integers, sizes: _Words, negative: _Flags) -> _Part:
+    """Of texts of up to 16 bytes, the bytes before the end of each; a few of more than 8 by themselves."""
+
+    def read(ends: Integers, sizes: _Words, negative: _Flags) -> _Part:
+        words = [(word[ends - _IN_WORD] ^ _NOUGHTS) & _LAST[sizes]]
+        if sizes.max() > _IN_WORD:
+            words.append((word[ends - _PAIR] ^ _NOUGHTS) & _LAST_BEFORE[sizes])
+        return _numbers(words, sizes, negative)
+
+    word = np.ndarray(len(octets) - _IN_WORD + 1, np.uint64, octets, strides=(1,))
+    long = np.flatnonzero(sizes > _IN_WORD)
+    if not 0 < len(long) * _FEW < len(sizes):
+        return read(ends, sizes, negative)
+    found = read(ends, np.where(sizes > _IN_WORD, _ZERO, sizes), negative)
+    return _with(found, long, read(ends[long], sizes[long], negative[long]))
 
 
 def _numbers(words: Sequence[_Words], sizes: _Words, negative: _Flags) -> _Part:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import polars as pl
 
@@ -11,6 +11,7 @@ from hedgegrid_assets.sources.formats import json_lines as shaped
 from hedgegrid_assets.sources.formats.binance import folded
 from hedgegrid_assets.sources.formats.binance.depth import has_levels, usual_updates
 from hedgegrid_assets.sources.formats.binance.grammar import GATE
+from hedgegrid_assets.sources.formats.binance.levels import Levels, short_levels, spelled_as_usual
 from hedgegrid_assets.sources.formats.decimals import usual
 from hedgegrid_assets.sources.formats.digits import Short, short_decimals
 from hedgegrid_assets.store import Block, bytes_of, line_array
@@ -19,27 +20,43 @@ _GLANCE: Final = 1 << 16
 _LINES_TRIED: Final = 8
 
 
-def all_by_shape(block: Block, known: Iterable[Channel]) -> list[tuple[Channel, pl.DataFrame]]:
+class Shaped(NamedTuple):
+    """Lines of a channel that are read beyond doubt: ``line, ts_init, ts_event`` and fields.
+
+    Decimals are texts, or decimals of as many digits as the finest of the block has, where all are short and of one symbol.
+    ``levels``: those of all these lines, typed; None where the channel has none, or some are texts still.
+    """
+
+    channel: Channel
+    rows: pl.DataFrame
+    levels: Levels | None = None
+
+
+def all_by_shape(block: Block, known: Iterable[Channel]) -> list[Shaped]:
     """What can be read by shape, channel by channel, until no line is left."""
     start = block.data[:_GLANCE]
-    found: list[tuple[Channel, pl.DataFrame]] = []
+    found: list[Shaped] = []
     left = block.lines
     for channel in sorted(known, key=lambda channel: -start.count(f'"{channel.event}"'.encode())):
-        rows = by_shape(block, channel) if left else None
-        if rows is not None and len(rows):
-            found.append((channel, rows))
-            left -= len(rows)
+        shaped = by_shape(block, channel) if left else None
+        if shaped is not None and len(shaped.rows):
+            found.append(shaped)
+            left -= len(shaped.rows)
     return found
 
 
-def by_shape(block: Block, channel: Channel) -> pl.DataFrame | None:
-    """The lines of a channel that are read beyond doubt by the shape of one of them: ``line, ts_init, ts_event`` and fields.
+def by_shape(block: Block, channel: Channel) -> Shaped | None:
+    """What can be read by the shape of one of the lines; None if no line tells a shape."""
+    rows = usual_updates(block, channel) if has_levels(channel) else _flat(block, channel)
+    if rows is None or not has_levels(channel):
+        return None if rows is None else Shaped(channel, rows)
+    levels = short_levels(rows)
+    if levels is None and len(usual := rows.filter(spelled_as_usual())) < len(rows):
+        rows, levels = usual, short_levels(usual)
+    return Shaped(channel, rows, levels)
 
-    Decimals are texts, or decimals of as many digits as the finest of the block has, where all are short and of one symbol.
-    None if no line tells a shape.
-    """
-    if has_levels(channel):
-        return usual_updates(block, channel)
+
+def _flat(block: Block, channel: Channel) -> pl.DataFrame | None:
     data, numbers = _of_event(block, channel)
     required = {field.key for field in channel.fields if field.required}
     start = data[:_GLANCE].decode(errors="replace")

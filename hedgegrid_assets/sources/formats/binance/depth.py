@@ -23,10 +23,10 @@ _NUMBER: Final = "([0-9]{1,18})"
 _WORD: Final = r'"([^"\\]+)"'
 _HEAD: Final = (
     rf'^({TIME})?(\{{"stream":"[^"\\]*","data":)?\{{"e":"depthUpdate","E":{_NUMBER}(?:,"T":{_NUMBER})?,"s":{_WORD}'
-    rf'(?:,"ps":"[^"\\]*")?,"U":{_NUMBER},"u":{_NUMBER}(?:,"pu":{_NUMBER})?,$'
+    rf'(?:,"ps":"[^"\\]*")?,"U":{_NUMBER},"u":{_NUMBER}(?:,"pu":{_NUMBER})?,"b":$'
 )
-_LEVEL: Final = r'\["[0-9]+(?:\.[0-9]+)?","[0-9]+(?:\.[0-9]+)?"\]'
-_LEVELS: Final = rf"^\[(?:{_LEVEL}(?:,{_LEVEL})*)?\]$"
+_BIDS: Final = '"b":'
+_ASKS: Final = ',"a":'
 _UPDATED: Final = re.compile(rb'"depthUpdate"[^\n\[]*?"s"\s*:\s*"([^"\\]+)"')
 _SNAPSHOT_ID: Final = re.compile(_IS_SNAPSHOT.encode())
 
@@ -40,7 +40,10 @@ def has_levels(channel: Channel) -> bool:
 
 
 def usual_updates(block: Block, channel: Channel) -> pl.DataFrame | None:
-    """The updates that are spelled as usual: ``line, ts_init, ts_event`` and the fields; None if there is none."""
+    """The updates that are spelled as usual around their levels: ``line, ts_init, ts_event`` and the fields; None if there is none.
+
+    Of ``bids`` and ``asks`` nothing is proved yet but where they stand.
+    """
     lines = pl.DataFrame({"text": pl.Series(line_array(block.data), dtype=pl.Binary)}).with_row_index(
         "line", offset=block.first_line
     )
@@ -51,24 +54,12 @@ def usual_updates(block: Block, channel: Channel) -> pl.DataFrame | None:
         return None
     if not len(ours):
         return None
-    text = pl.col("text").str.strip_chars_end("\r\n")
-    parts = ours.select("line", text.str.split_exact('"b":', 1).struct.rename_fields(["head", "rest"]).alias("parts"))
-    parts = parts.unnest("parts").with_columns(
-        pl.col("rest").str.split_exact(',"a":', 1).struct.rename_fields(["bids", "tail"]).alias("parts")
-    )
-    parts = parts.unnest("parts").with_columns(
-        pl.col("head").str.extract_groups(_HEAD).struct.rename_fields(list(_HEAD_NAMES)).alias("parts"),
-        asks=pl.col("tail").str.strip_suffix("}").str.strip_suffix("}"),
+    parts = _parts_of(ours).with_columns(
+        pl.col("head").str.extract_groups(_HEAD).struct.rename_fields(list(_HEAD_NAMES)).alias("parts")
     )
     parts = parts.unnest("parts")
-    closing = pl.when(pl.col("stream").is_null()).then(pl.lit("}")).otherwise(pl.lit("}}"))
-    sure = (
-        pl.col("last_id").is_not_null()
-        & pl.col("bids").str.contains(_LEVELS)
-        & pl.col("asks").str.contains(_LEVELS)
-        & (pl.col("tail") == pl.concat_str("asks", closing))
-    )
-    found = parts.filter(sure.fill_null(value=False))
+    closing = pl.when(pl.col("stream").is_null()).then(pl.lit(1)).otherwise(pl.lit(2))
+    found = parts.filter((pl.col("last_id").is_not_null() & (pl.col("closed") == closing)).fill_null(value=False))
     numbers = [pl.col(name).cast(pl.Int64) for name in ("event_time", "trade_time", *_IDS)]
     found = found.with_columns(numbers).with_columns(ts_event=channel.ts_event, local=_local(found))
     found = found.with_columns(
@@ -79,6 +70,26 @@ def usual_updates(block: Block, channel: Channel) -> pl.DataFrame | None:
     return found.select(
         pl.col("line").cast(pl.UInt32), "ts_init", "ts_event", *(field.name for field in channel.fields)
     )
+
+
+def _parts_of(lines: pl.DataFrame) -> pl.DataFrame:
+    """``line``, and what stands before, in and behind the levels: ``head, bids, asks``, and how many objects are ``closed``."""
+    text, octets = pl.col("text"), pl.col("text").cast(pl.Binary)
+    line_end = text.str.ends_with("\n").cast(pl.Int64) + text.str.ends_with("\r\n").cast(pl.Int64)
+    places = lines.with_columns(
+        end=text.str.len_bytes().cast(pl.Int64) - line_end,
+        bids=text.str.find(_BIDS, literal=True).cast(pl.Int64) + len(_BIDS),
+        behind=text.str.find(_ASKS, literal=True).cast(pl.Int64),
+    ).with_columns(asks=pl.col("behind") + len(_ASKS))
+    last = octets.bin.slice((pl.col("end") - 2).clip(0), 2)
+    places = places.with_columns(closed=pl.when(last == b"}}").then(2).when(last.bin.ends_with(b"}")).then(1))
+    lengths = {"head": pl.col("bids"), "bids": pl.col("behind") - pl.col("bids")}
+    lengths["asks"] = pl.col("end") - pl.col("closed") - pl.col("asks")
+    starts = {"head": pl.lit(0), "bids": pl.col("bids"), "asks": pl.col("asks")}
+    parts = (
+        octets.bin.slice(starts[name], length.clip(0)).cast(pl.String).alias(name) for name, length in lengths.items()
+    )
+    return places.select("line", "closed", *parts)
 
 
 _IDS: Final = ("first_id", "last_id", "previous_id")
@@ -116,10 +127,10 @@ def only_book(data: bytes) -> str:
     return symbols.pop().decode() if len(symbols) == 1 else ""
 
 
-def other_books(lines: pl.DataFrame, by_channel: Sequence[tuple[Channel, pl.DataFrame]], only: str) -> list[str]:
-    """The symbols of updates of a block, those read already and others, but for one."""
+def other_books(lines: pl.DataFrame, read: Sequence[pl.DataFrame], only: str) -> list[str]:
+    """The symbols of updates of a block, those read already and those of other lines, but for one."""
     texts = lines.filter(pl.col("text").str.contains('"depthUpdate"', literal=True))["text"]
     symbols = {found[1].decode() for text in texts if (found := _UPDATED.search(text.encode()))}
-    for channel, rows in by_channel:
-        symbols |= set(rows["symbol"].unique()) if has_levels(channel) else set()
+    for rows in read:
+        symbols |= set(rows["symbol"].unique())
     return sorted(symbols - {only})

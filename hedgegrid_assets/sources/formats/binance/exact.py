@@ -10,7 +10,7 @@ from msgspec import Struct
 from hedgegrid_assets.model import Channel, Field
 from hedgegrid_assets.sources.formats.binance.depth import as_update, has_levels
 from hedgegrid_assets.sources.formats.binance.grammar import TIME
-from hedgegrid_assets.sources.formats.decimals import exact_decimal
+from hedgegrid_assets.sources.formats.decimals import exact_decimal, exact_decimals
 from hedgegrid_assets.tables import read_by
 
 TIME_AT_START: Final = re.compile(TIME)
@@ -104,15 +104,25 @@ def read_fields(
 
 def _levels(value: list[Any], field: Field) -> str | Refusal:
     """Levels, each of a price and a size at least, in the usual spelling."""
-    found: list[str] = []
-    for level in value:
-        if not isinstance(level, list) or len(level) < 2 or not all(isinstance(cell, str) for cell in level[:2]):
-            return Refusal("wrong_type", field.key, str(level)[:200])
-        price, size = (exact_decimal(cell, field.decimals) for cell in level[:2])
-        if price is None or size is None:
-            return Refusal("bad_decimal", field.key, str(level)[:200])
-        found.append(f'["{price}","{size}"]')
-    return f"[{','.join(found)}]"
+    if all(map(_is_level, value)):
+        exact = exact_decimals([cell for level in value for cell in level[:2]], field.decimals)
+        if None not in exact:
+            pairs = zip(exact[::2], exact[1::2], strict=True)
+            return f"[{','.join([f'["{price}","{size}"]' for price, size in pairs])}]"
+    return next(refused for level in value if (refused := _refused(level, field)))
+
+
+def _is_level(level: object) -> bool:
+    return isinstance(level, list) and len(level) >= 2 and isinstance(level[0], str) and isinstance(level[1], str)
+
+
+def _refused(level: Any, field: Field) -> Refusal | None:
+    """What is wrong with a level; None: nothing."""
+    shown = str(level)[:200]
+    if not _is_level(level):
+        return Refusal("wrong_type", field.key, shown)
+    is_bad = None in exact_decimals(level[:2], field.decimals)
+    return Refusal("bad_decimal", field.key, shown) if is_bad else None
 
 
 def _read_value(value: Any, field: Field) -> str | Refusal | None:

@@ -13,16 +13,24 @@ import polars as pl
 from hedgegrid_assets.batch import Decimals
 from hedgegrid_assets.model import Channel
 from hedgegrid_assets.sources.formats.decimals import DecimalsOf, decimals_of, most_decimals, usual
-from hedgegrid_assets.sources.formats.digits import Integers, Short, padded, short_decimals_in
+from hedgegrid_assets.sources.formats.digits import PAD, Bytes, Integers, Short, padded, short_decimals_in
 from hedgegrid_assets.sources.formats.lines import REJECTS_SCHEMA
 from hedgegrid_assets.tables.rules.sides import ORDER_SIDES, order_side
 
 _SIDES: Final = {"bids": "BUY", "asks": "SELL"}
 _NONE: Final = "[]"
 _DECIMALS: Final = 16
+_FEW_LINES: Final = 64
+"""That are put between others; more are sorted with them."""
 _QUOTE: Final = ord('"')
-_OF_LEVEL: Final = len('["",""]')
-_OF_LIST: Final = len(_NONE)
+_BETWEEN_NUMBERS: Final = int.from_bytes(b'","', "little")
+_BETWEEN_LEVELS: Final = int.from_bytes(b'],["', "little")
+_OPENED: Final = int.from_bytes(b"[[", "little")
+_CLOSED: Final = int.from_bytes(b"]]", "little")
+_EMPTY: Final = int.from_bytes(_NONE.encode(), "little")
+_TWO_BYTES, _THREE_BYTES = (1 << 16) - 1, (1 << 24) - 1
+_LEVEL: Final = r'\["[0-9]+(?:\.[0-9]+)?","[0-9]+(?:\.[0-9]+)?"\]'
+_LEVELS: Final = rf"^\[(?:{_LEVEL}(?:,{_LEVEL})*)?\]$"
 
 
 class Levels(NamedTuple):
@@ -49,10 +57,11 @@ def short_levels(rows: pl.DataFrame) -> Levels | None:
     quotes = np.flatnonzero(data == _QUOTE)
     bounds = np.empty(2 * len(rows) + 1, np.int64)
     bounds[0::2], bounds[1::2] = offsets, offsets[:-1] + rows["bids"].str.len_bytes().to_numpy()
-    counts = np.diff(np.searchsorted(quotes, bounds)) // 4
-    starts, ends = quotes[0::2] + 1, quotes[1::2]
-    if len(quotes) % 4 or not _is_usual(starts, ends, counts, len(texts)):
+    bounds += PAD
+    counts, left = np.divmod(np.diff(np.searchsorted(quotes, bounds)), 4)
+    if not len(quotes) or left.any() or not _are_levels(data, quotes, bounds, counts):
         return None
+    starts, ends = quotes[0::2] + 1, quotes[1::2]
     prices, sizes = (short_decimals_in(data, starts[at::2], ends[at::2], _DECIMALS) for at in (0, 1))
     if prices is None or sizes is None or not (prices.plain.all() and sizes.plain.all()):
         return None
@@ -70,13 +79,31 @@ def _bytes_of(texts: pl.Series) -> tuple[memoryview, Integers]:
     return whole[offsets[0] : offsets[-1]], offsets - offsets[0]
 
 
-def _is_usual(starts: Integers, ends: Integers, counts: Integers, size: int) -> bool:
-    """There is nothing in the texts but two numbers a level, and what stands between levels."""
-    between = int((counts - 1).clip(0).sum())
+def _are_levels(data: Bytes, quotes: Integers, bounds: Integers, counts: Integers) -> bool:
+    """Between bounds stands nothing but lists of levels, each of two texts; what is in these is open.
+
+    ``quotes``: all that are there, four a level; ``counts``: levels of each list.
+    """
+    word = np.ndarray(len(data) - 3, np.uint32, data, strides=(1,))
+    starts, ends = bounds[:-1], bounds[1:]
+    none = counts == 0
+    if (ends[none] - starts[none] != len(_NONE)).any() or (word[starts[none]] & _TWO_BYTES != _EMPTY).any():
+        return False
+    some, last = ~none, np.cumsum(counts)[~none] - 1
+    first, behind = quotes[0::4], word[quotes[3::4] + 1]
+    opened = (first[last - counts[some] + 1] == starts[some] + 2) & (word[starts[some]] & _TWO_BYTES == _OPENED)
+    closed = (quotes[3::4][last] + 3 == ends[some]) & (behind[last] & _TWO_BYTES == _CLOSED)
+    behind[last] = _BETWEEN_LEVELS
     return (
-        bool((starts[1::2] - ends[0::2] == len('","')).all())
-        and int((ends - starts).sum()) + int(counts.sum()) * _OF_LEVEL + between + len(counts) * _OF_LIST == size
+        bool(opened.all() and closed.all())
+        and bool((behind == _BETWEEN_LEVELS).all())
+        and bool((word[quotes[1::4]] & _THREE_BYTES == _BETWEEN_NUMBERS).all())
     )
+
+
+def spelled_as_usual() -> pl.Expr:
+    """Messages whose levels are all plain numbers, however long."""
+    return pl.all_horizontal(pl.col(name).str.contains(_LEVELS) for name in _SIDES)
 
 
 def without_levels(rows: pl.DataFrame) -> pl.DataFrame:
@@ -101,8 +128,19 @@ def typed_levels(rows: pl.DataFrame, known: Levels | None = None) -> tuple[pl.Da
     if len(theirs) == len(rows):
         return typed, pl.DataFrame(schema=REJECTS_SCHEMA)
     others, rejects = _typed(rows.filter(~pl.col("line").is_in(known.lines.implode())))
-    both = pl.concat([typed, others.select(typed.columns)], how="vertical_relaxed")  # which may be finer
-    return both.sort("line", maintain_order=True), rejects
+    return _in_order(typed, others.select(typed.columns)), rejects
+
+
+def _in_order(most: pl.DataFrame, few: pl.DataFrame) -> pl.DataFrame:
+    """Both by line; no line is in both. The numbers of one may be finer."""
+    lines = few["line"].unique().sort()
+    if len(lines) > _FEW_LINES:
+        return pl.concat([most, few], how="vertical_relaxed").sort("line", maintain_order=True)
+    parts, start = [few[:0]], 0
+    for line, end in zip(lines, most["line"].search_sorted(lines), strict=True):
+        parts += [most[start:end], few.filter(pl.col("line") == line)]
+        start = end
+    return pl.concat([*parts, most[start:]], how="vertical_relaxed", rechunk=True)
 
 
 def _typed(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import polars as pl
@@ -11,12 +11,11 @@ from msgspec.structs import replace
 from hedgegrid_assets.batch import REST, Block, Placed
 from hedgegrid_assets.model import Channel
 from hedgegrid_assets.sources.formats.binance import folded
-from hedgegrid_assets.sources.formats.binance.by_shape import all_by_shape
-from hedgegrid_assets.sources.formats.binance.depth import other_books
+from hedgegrid_assets.sources.formats.binance.by_shape import Shaped, all_by_shape
+from hedgegrid_assets.sources.formats.binance.depth import has_levels, other_books
 from hedgegrid_assets.sources.formats.binance.exact import read_message
 from hedgegrid_assets.sources.formats.binance.finely import decimals_of_lines, decimals_of_rows
 from hedgegrid_assets.sources.formats.binance.grammar import GATE
-from hedgegrid_assets.sources.formats.binance.levels import Levels
 from hedgegrid_assets.sources.formats.binance.text import Lines, first_of, lines_of, placed_lines, unfolded
 from hedgegrid_assets.sources.formats.decimals import merged
 from hedgegrid_assets.sources.formats.lines import PLACED_SCHEMA, RAW_SHOWN, shown
@@ -27,30 +26,28 @@ _CONNECTION: Final = re.compile(r"^\s*(?:wss?://|https?://|<-|->)|<->")
 _SEVERAL_BOOKS: Final = (
     "its first updates of a book are all of {}, and so are snapshots that name no symbol; later ones are of {}"
 )
-_NO_LEVELS: Final[Mapping[str, Levels | None]] = {}
 _MANY_LINES: Final = "it holds one JSON value over many lines: expected one message, or one array of messages, a line"
 
 
 def placed_block(
     block: Block,
     known: tuple[Channel, ...],
-    by_channel: Sequence[tuple[Channel, pl.DataFrame]],
+    shaped: Sequence[Shaped],
     numbers: pl.Series | None = None,
     book_of: str = "",
-    levels: Mapping[str, Levels | None] = _NO_LEVELS,
 ) -> Placed:
     """Where the lines of a block belong.
 
-    ``numbers``: for each line of a block of lines made plain, the number of its line in the file. ``book_of``: the
-    symbol of snapshots that do not say theirs. ``levels``: of all messages of a channel, where they are typed already.
+    ``shaped``: what is read by shape. ``numbers``: for each line of a block of lines made plain, the number of its line in
+    the file. ``book_of``: the symbol of snapshots that do not say theirs.
     """
-    found = [_placed_rows(rows, channel) for channel, rows in by_channel]
-    decimals = merged(decimals_of_rows(rows, channel, levels.get(channel.name)) for channel, rows in by_channel)
+    found = [_placed_rows(each.rows, each.channel) for each in shaped]
+    decimals = merged(decimals_of_rows(each.rows, each.channel, each.levels) for each in shaped)
     if sum(len(rows) for rows in found) == block.lines:
         counted = _counted(numbers, pl.Series([], dtype=pl.UInt32))
-        by_stream = Counter({channel.event: _count(rows["line"], counted) for channel, rows in by_channel})
+        by_stream = Counter({each.channel.event: _count(each.rows["line"], counted) for each in shaped})
         placed = _in_order(found or [pl.DataFrame(schema=PLACED_SCHEMA)])
-        mixed = _several_books(pl.DataFrame(schema={"text": pl.String}), by_channel, book_of)
+        mixed = _several_books(pl.DataFrame(schema={"text": pl.String}), shaped, book_of)
         return Placed(placed, +by_stream, 0, 0, 0, decimals, contradicts=mixed)
     lines = lines_of(block)
     read = pl.concat([rows["line"] for rows in found]) if found else pl.Series([], dtype=pl.UInt32)
@@ -70,7 +67,7 @@ def placed_block(
         others, named = (frame.filter(counted.gather(frame["line"])) for frame in (others, named))
         by_stream = _count_others(others, rest)[0]
     by_stream.update(dict(named["event"].value_counts().iter_rows()))
-    by_stream.update({channel.event: _count(rows["line"], counted) for channel, rows in by_channel})
+    by_stream.update({each.channel.event: _count(each.rows["line"], counted) for each in shaped})
     slow = ours.select(
         "line", "channel", "symbol", "ts_init", reason=pl.lit(None, pl.String), raw=pl.lit(None, pl.String)
     )
@@ -84,14 +81,15 @@ def placed_block(
         connections_at=tuple(connections),
         examples=tuple(examples),
         unusable=_MANY_LINES if folded.over_many_lines(block) else "",
-        contradicts=_several_books(rest.frame, by_channel, book_of),
+        contradicts=_several_books(rest.frame, shaped, book_of),
     )
     return scan if other_form is None else _with_other_form(scan, other_form, known, lines.frame)
 
 
-def _several_books(lines: pl.DataFrame, by_channel: Sequence[tuple[Channel, pl.DataFrame]], book_of: str) -> str:
+def _several_books(lines: pl.DataFrame, shaped: Sequence[Shaped], book_of: str) -> str:
     """What is wrong where snapshots without a symbol are taken for those of one book, and updates are of others."""
-    others = other_books(lines, by_channel, book_of) if book_of else []
+    read = [each.rows for each in shaped if has_levels(each.channel)]
+    others = other_books(lines, read, book_of) if book_of else []
     return _SEVERAL_BOOKS.format(book_of, ", ".join(others)) if others else ""
 
 

@@ -10,10 +10,8 @@ from msgspec.structs import replace
 from hedgegrid_assets.batch import Batch, Block, Decoded
 from hedgegrid_assets.dialect import Dialect, Stored
 from hedgegrid_assets.model import Channel
-from hedgegrid_assets.sources.formats.binance.by_shape import all_by_shape, by_shape
-from hedgegrid_assets.sources.formats.binance.depth import has_levels
+from hedgegrid_assets.sources.formats.binance.by_shape import Shaped, all_by_shape, by_shape
 from hedgegrid_assets.sources.formats.binance.dialect import MessageDialect
-from hedgegrid_assets.sources.formats.binance.levels import Levels, short_levels
 from hedgegrid_assets.sources.formats.binance.placing import placed_block
 from hedgegrid_assets.sources.formats.binance.rows import decoded_block
 from hedgegrid_assets.sources.formats.lines import numbered
@@ -37,14 +35,13 @@ class MessageReader(Struct, frozen=True):
         if not self.placing:
             rows = {channel.name: self._rows(block, channel, by_shape(block, channel)) for channel in self._wanted()}
             return Batch(block.lines, None, rows)
-        by_channel = all_by_shape(block, self.known)
-        certain = {channel.name: rows for channel, rows in by_channel}
-        levels = {channel.name: short_levels(rows) for channel, rows in by_channel if has_levels(channel)}
+        shaped = all_by_shape(block, self.known)
+        certain = {each.channel.name: each for each in shaped}
         book_of = self.dialect.says.book_of if self.dialect.says is not None else ""
-        placed = placed_block(block, self.known, by_channel, book_of=book_of, levels=levels)
+        placed = placed_block(block, self.known, shaped, book_of=book_of)
         there = set(placed.lines["channel"].unique()) if self.wanted else set()
         rows = {
-            channel.name: self._rows(block, channel, certain.get(channel.name), levels.get(channel.name))
+            channel.name: self._rows(block, channel, certain.get(channel.name))
             for channel in self._wanted()
             if channel.name in there
         }
@@ -53,11 +50,9 @@ class MessageReader(Struct, frozen=True):
     def _wanted(self) -> list[Channel]:
         return [channel for channel in self.known if channel.name in self.wanted]
 
-    def _rows(
-        self, block: Block, channel: Channel, certain: pl.DataFrame | None, levels: Levels | None = None
-    ) -> Decoded:
+    def _rows(self, block: Block, channel: Channel, certain: Shaped | None) -> Decoded:
         names, day = self.dialect.names, self.dialect.date
-        decoded = decoded_block(block, channel, self.known, certain, names, levels)
+        decoded = decoded_block(block, channel, self.known, certain, names)
         if names and day is not None:
             decoded = of_day(decoded, names, day)
         return replace(decoded, rows=numbered(decoded.rows))

@@ -9,10 +9,10 @@ from msgspec.structs import replace
 from hedgegrid_assets.batch import Block, Decoded
 from hedgegrid_assets.model import Channel, Field
 from hedgegrid_assets.sources.formats.binance import folded
-from hedgegrid_assets.sources.formats.binance.by_shape import by_shape
+from hedgegrid_assets.sources.formats.binance.by_shape import Shaped, by_shape
 from hedgegrid_assets.sources.formats.binance.depth import has_levels
 from hedgegrid_assets.sources.formats.binance.exact import AT_ONCE, Refusal, read_fields
-from hedgegrid_assets.sources.formats.binance.levels import Levels, typed_levels, with_hollow, without_levels
+from hedgegrid_assets.sources.formats.binance.levels import typed_levels, with_hollow, without_levels
 from hedgegrid_assets.sources.formats.binance.text import (
     Lines,
     extracted,
@@ -29,31 +29,30 @@ def decoded_block(
     block: Block,
     channel: Channel,
     known: tuple[Channel, ...],
-    certain: pl.DataFrame | None,
+    certain: Shaped | None,
     names: Collection[str] = (),
-    levels: Levels | None = None,
     *,
     plain: bool = False,
 ) -> Decoded:
     """The rows of a channel.
 
-    ``certain``: the lines that are read by shape; ``levels``: theirs, where they are typed already; ``names``: whose
-    messages are wanted (none: all); ``plain``: all lines are.
+    ``certain``: the lines that are read by shape; ``names``: whose messages are wanted (none: all); ``plain``: all lines are.
     """
     rows, rejects, odd = None, pl.DataFrame(schema=REJECTS_SCHEMA), 0
     faults: pl.DataFrame | None = None
     others: Decoded | None = None
-    if certain is None or len(certain) < block.lines:
+    sure = None if certain is None else certain.rows
+    if sure is None or len(sure) < block.lines:
         lines = lines_of(block)
-        if certain is not None:
-            lines = replace(lines, frame=lines.frame.filter(~pl.col("line").is_in(certain["line"].implode())))
+        if sure is not None:
+            lines = replace(lines, frame=lines.frame.filter(~pl.col("line").is_in(sure["line"].implode())))
         other_form = None if plain else unfolded(lines, [channel], names)
         if other_form is not None:
             others = decode_unfolded(other_form, lines, channel, known)
             lines = replace(lines, frame=lines.frame.filter(~pl.col("line").is_in(other_form.taken.implode())))
         rows, rejects, odd, faults = _decode_by_expressions(lines, channel, known)
     names = [field.name for field in channel.fields]
-    read = [part for part in (certain, rows) if part is not None]
+    read = [part for part in (sure, rows) if part is not None]
     found = [part for part in read if len(part)] or read[:1]
     typed = [
         part.with_columns(_typed(field, part.schema[field.name]) for field in channel.fields).select(*_ROW, *names)
@@ -68,7 +67,7 @@ def decoded_block(
     without_rows, hollow = 0, None
     if has_levels(channel):
         empty = without_levels(rows)
-        rows, refused = typed_levels(rows, levels)
+        rows, refused = typed_levels(rows, None if certain is None else certain.levels)
         rejects = pl.concat([rejects, refused]).sort("raw_row") if len(refused) else rejects
         updates = empty.filter(~pl.col("is_snapshot").fill_null(value=False))
         without_rows, hollow = len(empty) - len(updates), "price" if len(updates) else None
