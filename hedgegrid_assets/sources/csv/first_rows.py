@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 
 import polars as pl
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from hedgegrid_assets.batch import Block
@@ -19,6 +19,8 @@ class FirstRows(Struct, frozen=True):
     block: Block
     head: Head
     table: cells.Table
+    asked: dict[tuple[int, str], pl.DataFrame] = field(default_factory=dict)
+    """(position, name) -> what was found of a column."""
 
     @staticmethod
     def of(block: Block, head: Head) -> "FirstRows":
@@ -35,17 +37,13 @@ class FirstRows(Struct, frozen=True):
         return self.table.read(places)
 
     def column(self, place: int) -> pl.DataFrame:
-        """``line`` and ``text`` of the cells of one column that are not empty."""
-        text = pl.col(cells.name(place))
-        return (
-            self.read([place])
-            .frame.filter(
-                (pl.col("line") >= self.head.lines)
-                & (text != "")
-                & (text.str.to_lowercase() != self.head.names[place].lower())
-            )
-            .select("line", text=text)
-        )
+        """``line`` and ``text`` of the cells of one column that are neither empty nor its name once more."""
+        key = place, self.head.names[place]
+        if key not in self.asked:
+            texts = self.read([place]).frame.select("line", text=cells.name(place))
+            filled = texts.filter((pl.col("line") >= self.head.lines) & (pl.col("text") != ""))
+            self.asked[key] = _without(filled, self.head.names[place], ascii_only=self.block.data.isascii())
+        return self.asked[key]
 
     def rows(self, places: Sequence[int], clock: int | None = None) -> pl.DataFrame:
         """``line`` and the cells; with ``clock``, days in the first of them with their time of day."""
@@ -55,3 +53,11 @@ class FirstRows(Struct, frozen=True):
             return read
         day = cells.name(places[0])
         return read.with_columns(joined(read[day], read[cells.name(clock)]).alias(day))
+
+
+def _without(rows: pl.DataFrame, name: str, *, ascii_only: bool) -> pl.DataFrame:
+    """Rows without those whose text is a name in any case; ASCII has as many bytes in either."""
+    alike = rows["text"].str.len_bytes() == len(name.encode()) if ascii_only else rows["text"] != ""
+    found = alike.arg_true()
+    named = found.filter(rows["text"].gather(found).str.to_lowercase() == name.lower())
+    return rows.filter(~pl.int_range(pl.len()).is_in(named.implode())) if len(named) else rows
