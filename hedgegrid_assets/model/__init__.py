@@ -10,7 +10,6 @@ from hedgegrid_assets.model.channels import (
     Shape,
     Shapes,
     TableMapping,
-    Undoes,
 )
 from hedgegrid_assets.model.days import (
     NO_LOSS,
@@ -122,6 +121,5 @@ __all__ = [
     "TableMapping",
     "TellsOff",
     "Thresholds",
-    "Undoes",
     "WatchesCut",
 ]

@@ -1,6 +1,6 @@
 """The streams of a source: their fields, and the tables that these give."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any, Literal, Protocol
 
@@ -36,28 +36,12 @@ class Order(StrEnum):
     ARRIVAL = "arrival"
 
 
-class Undoes(Protocol):
-    """Gives back the rows of which others were made, in their order, and those of which nothing was made yet.
-
-    Those that were left out in front are not among them.
-    """
-
-    def __call__(self, made: Iterator[pl.DataFrame], /) -> Iterator[pl.DataFrame]:
-        """Of all that was made."""
-        ...
-
-
 class Shape(Protocol):
     """Makes the rows of one day of a table of those of another, or of its own as the source has them."""
 
     @property
     def decided(self) -> bool:
         """What was seen is enough to make rows as they come, in stored order."""
-        ...
-
-    @property
-    def undo(self) -> Undoes | None:
-        """Takes back what was made; None: it cannot."""
         ...
 
     def resume(self, states: Mapping[str, Any], start_ns: int) -> None:

@@ -251,7 +251,6 @@ class _Bars:
     """
 
     decided: Final = True
-    undo: Final[None] = None
 
     def __init__(self, period_ns: int) -> None:
         self._period = period_ns

@@ -138,14 +138,15 @@ def test_a_snapshot_older_than_the_stream_is_told_as_a_break() -> None:
     assert rule("sequence_continuous")["numbers"]["breaks"] == 1
 
 
-@pytest.mark.parametrize("late", [1, 4])
+@pytest.mark.parametrize(("late", "kept"), [(1, 4 << 30), (4, 4 << 30), (4, 0)])
 def test_messages_that_stand_in_the_file_too_late_make_the_same_book(
-    late: int, monkeypatch: pytest.MonkeyPatch
+    late: int, kept: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines = [update(number, [(str(90 + number), "1")]) for number in range(1, 9)]
     lines.insert(3, snapshot(30, 3.5, BIDS, ASKS))
     assert replay(*lines, more=("--output", "in-order")) == 0
     monkeypatch.setattr("hedgegrid_assets.store.blocks.BLOCK_BYTES", 256)  # the book is made when the late one comes
+    monkeypatch.setattr("hedgegrid_assets.stages.raw.kept.KEPT_BYTES", kept)  # of 0, the file is read once more
     assert replay(*lines[:late], *lines[late + 1 :], lines[late]) == 0
     assert told() == told("in-order")
     assert rule("nothing_cleaned")["numbers"]["out_of_order"] == 1

@@ -1,5 +1,9 @@
 """One table of one day, from decoded rows to stored files and a verdict."""
 
+from collections.abc import Iterator
+
+import polars as pl
+
 from hedgegrid_assets.batch import Decoded
 from hedgegrid_assets.errors import PrecisionTooFine, RowsWouldBeLost
 from hedgegrid_assets.model import DayContext, Identity, InstrumentDay, RowCounts, Table
@@ -33,7 +37,7 @@ class TableWriter:
         base = recipe.base_of(table)
         self._rejects = Rejects(raw, _key_of_ids(recipe) if base.id_column else None)
         self._rows = TableRows(base, recipe, self._rejects)
-        self._frame = DayFrame(places, day, raw, table, recipe, other)
+        self._frame = DayFrame(places, day, raw, table, recipe, other, self._again)
         self._order = InOrder(places.catalog_temp, raw, base, recipe, self._frame)
 
     def add(self, decoded: Decoded) -> None:
@@ -41,6 +45,15 @@ class TableWriter:
         frame = self._rows.of(decoded)
         if frame is not None:
             self._order.add(frame)
+
+    def _again(self) -> Iterator[pl.DataFrame]:
+        """The rows of all blocks that have some, read once more; nothing is counted."""
+        rows = TableRows(self._recipe.base_of(self.table), self._recipe, Rejects(self._raw, None))
+        for batch in self._raw.batches(self._recipe.source, self._recipe.channel):
+            decoded = batch.decoded.get(self._recipe.channel.name)
+            frame = None if decoded is None else rows.of(decoded)
+            if frame is not None and len(frame):
+                yield frame
 
     def finish(self, earlier: Earlier | None) -> Normalized:
         """Publish frame, rejects and verdict, unless rows of an ``earlier`` frame of another origin would be lost."""

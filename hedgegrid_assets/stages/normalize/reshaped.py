@@ -1,43 +1,51 @@
-"""Rows of which others are made: they wait on disk until the day's order is known."""
+"""Rows of which others are made: they wait on disk until it is known how, and are read once more where they are asked for."""
 
 from collections import deque
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import polars as pl
 
-from hedgegrid_assets.model import Shape, Undoes
+from hedgegrid_assets.model import Shape
 from hedgegrid_assets.store import Spool
+
+
+class ReadsAgain(Protocol):
+    """The blocks of rows of a day, each as it came the first time."""
+
+    def __call__(self) -> Iterator[pl.DataFrame]:
+        """All of them, from the first on."""
+        ...
 
 
 class Reshaped:
     """Rows in stored order, and what a shape makes of them: as they come, once it has seen enough.
 
-    Memory holds a block. All rows stay on disk, to be asked for and given back, unless the shape itself takes back what it
-    made and nobody asks for them (``unasked``).
+    Memory holds a block. Who asks for the rows gets them by ``again``; without it, all of them stay on disk.
     """
 
-    def __init__(self, folder: Path, shape: Shape, *, unasked: bool = False) -> None:
-        self._shape, self._spool, self._unasked = shape, Spool(folder), unasked
+    def __init__(self, folder: Path, shape: Shape, again: ReadsAgain | None) -> None:
+        self._shape, self._spool, self._again = shape, Spool(folder), again
         self._begun = False
-        self._undo: Undoes | None = None
+        self._blocks = 0
 
     def add(self, frame: pl.DataFrame) -> Iterator[pl.DataFrame]:
         """Take rows; those that are made now."""
         self._shape.see(frame)
-        if self._undo is None:
+        self._blocks += 1
+        if not self._begun or self._again is None:
             self._spool.append(frame)
         if self._begun:
             yield self._shape.add(frame)
         elif self._shape.decided:
             self._begun = True
-            self._undo = self._shape.undo if self._unasked else None
             yield from map(self._shape.add, self._spool)
 
     def __iter__(self) -> Iterator[pl.DataFrame]:
-        """All rows, as they came; not where they are ``unasked``."""
-        return iter(self._spool)
+        """All rows, as they came."""
+        return iter(self._spool) if self._again is None else islice(self._again(), self._blocks)
 
     def complete(self) -> Iterator[pl.DataFrame]:
         """The rows that are left."""
@@ -58,21 +66,10 @@ class Reshaped:
     def take_back(self, made: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
         """Give back all rows, one block after the other; ``made``: of which these were made. It is of no use any more."""
         try:
-            if self._undo is not None:
-                yield from self._undone(self._undo(made))
-            else:
-                deque(made, maxlen=0)  # it is done with only when all was taken
-                yield from self._spool
+            deque(made, maxlen=0)  # it is done with only when all was taken
+            yield from self
         finally:
             self.close()
-
-    def _undone(self, rows: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
-        """Behind those that were left out in front: they waited."""
-        first = next(frame for frame in rows if len(frame))
-        for frame in self._spool:
-            yield frame.filter(pl.col("raw_row") < first["raw_row"][0])
-        yield first
-        yield from rows
 
     def close(self) -> None:
         """Remove the file."""

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import polars as pl
 from msgspec.structs import replace
 
-from hedgegrid_assets.model import DayContext, Effect, Identity, InstrumentDay, Table
+from hedgegrid_assets.model import DayContext, Effect, InstrumentDay, Table
 from hedgegrid_assets.stages.digest import ContentDigest
 from hedgegrid_assets.stages.frames import (
     FrameWriter,
@@ -22,7 +22,7 @@ from hedgegrid_assets.stages.frames import (
 from hedgegrid_assets.stages.integrity import DayRules
 from hedgegrid_assets.stages.normalize.last_rows import LastRows
 from hedgegrid_assets.stages.normalize.recipe import Recipe
-from hedgegrid_assets.stages.normalize.reshaped import Reshaped
+from hedgegrid_assets.stages.normalize.reshaped import ReadsAgain, Reshaped
 from hedgegrid_assets.stages.raw import RawDay
 from hedgegrid_assets.stages.verdict import handed_on
 from hedgegrid_assets.store import BackgroundWriter, Places, StorePath, publish_file, sha256_of, temporary_file
@@ -53,9 +53,11 @@ class DayFrame:
         table: Table,
         recipe: Recipe,
         other: FrameSink | None,
+        again: ReadsAgain,
     ) -> None:
+        """``again``: the rows that ``add`` has been given, and those that follow."""
         self._places, self._day, self._raw, self._table, self._recipe = places, day, raw, table, recipe
-        self._other = other
+        self._other, self._again = other, again
         self._names = frame_schema(recipe.base_of(table), recipe.precisions).names()
         self._waiting = self._whole_day()
         self._made_of = self._rules_made_of()
@@ -66,14 +68,17 @@ class DayFrame:
     def _whole_day(self) -> "LastRows | Reshaped | None":
         """Where rows wait until all of them are there in order; None: they need not."""
         folder, shape = self._places.catalog_temp, self._recipe.channel.tables[self._table.name].shape
-        each = self._recipe.identity_of(self._table) is Identity.EVERY_ROW
         if shape is not None:
             made = shape()
             before = handed_on(self._places, self._table, self._day, self._recipe.channel.series)
             if before is not None:
                 made.resume(before.states, day_start(self._day.date))
-            return Reshaped(folder, made, unasked=each)
+            has_ids = self._recipe.base_of(self._table).id_column is not None  # which may have got numbers
+            return Reshaped(folder, made, None if has_ids else self._all_again)
         return LastRows(folder, self._table.whole_day, day_end(self._day.date)) if self._table.whole_day else None
+
+    def _all_again(self) -> Iterator[pl.DataFrame]:
+        return (frame[self._names] for frame in self._again())
 
     def _rules_made_of(self) -> DayRules | None:
         """What looks for holes in the rows of another table that these are made of."""

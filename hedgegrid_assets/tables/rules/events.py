@@ -1,13 +1,13 @@
 """Rows of levels become the events of an order book: each message one, snapshots around the updates of their stream."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
 
 import msgspec
 import polars as pl
 
-from hedgegrid_assets.model import Shapes, Undoes
+from hedgegrid_assets.model import Shapes
 from hedgegrid_assets.tables.rules.book import Book, BookState, unpacked
 from hedgegrid_assets.tables.rules.sides import ORDER_SIDES, order_side
 
@@ -62,17 +62,6 @@ class _Events:
     def decided(self) -> bool:
         """From the first snapshot on: whether there is any decides what becomes of the rows before it."""
         return self._any_snapshot
-
-    @property
-    def undo(self) -> Undoes | None:
-        """None where snapshots leave rows out, or tell some again, and where a day goes on from the one before."""
-        return None if self._resumed else self._undone
-
-    def _undone(self, made: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
-        for rows in made:
-            yield rows.filter(~is_clear).with_columns(_flags & ~pl.lit(LAST, pl.UInt8))
-        if self._held is not None:
-            yield self._held
 
     def see(self, rows: pl.DataFrame) -> None:
         """Rows come by, before any is made."""

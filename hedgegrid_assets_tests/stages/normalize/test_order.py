@@ -128,7 +128,7 @@ def through_the_stage(
     manifest = bare_manifest("0", given)
     raw = RawDay(RawKey("x", "X", DAY), folder, manifest, None)
     with ExitStack() as stack:
-        frame = DayFrame(places, InstrumentDay("X.Y", DAY), raw, table, recipe, None)
+        frame = DayFrame(places, InstrumentDay("X.Y", DAY), raw, table, recipe, None, lambda: iter(blocks))
         stack.callback(frame.close)
         order = InOrder(places.catalog_temp, raw, table, recipe, frame)
         stack.callback(order.close)
