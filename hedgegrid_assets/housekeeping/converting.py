@@ -1,9 +1,10 @@
 """A catalog for the other generation of NautilusTrader, made of the stored frames of one: raw data are not read."""
 
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, suppress
 from datetime import date
-from itertools import batched
+from itertools import batched, groupby
 from typing import Any, Final
 
 from msgspec import Struct, field
@@ -20,12 +21,15 @@ from hedgegrid_assets.stages.catalog.twins import lost_twins, note_twins
 from hedgegrid_assets.stages.frames import Precisions
 from hedgegrid_assets.stages.verdict import Verdict, instrument_ids, read_verdict
 from hedgegrid_assets.store import (
+    LocalStore,
     Places,
     StorePath,
     carry,
+    decode,
     exclusive_lock,
     kept_folders,
     names_in,
+    prefetch,
     read_bytes_of,
     synced_together,
     writing,
@@ -34,6 +38,7 @@ from hedgegrid_assets.tables import TABLES
 
 _AT_ONCE: Final = 64
 """Days whose folders are synced together."""
+_ROWS_TOGETHER: Final = 1 << 18
 _OF_A_CATALOG: Final = frozenset(("data", ".hedgegrid", "instruments.parquet"))
 
 type Tick = Callable[[str, int], None]
@@ -110,8 +115,8 @@ def convert_catalog(
     done = _Converting(places, target, compression)
     for some in batched(_judged(places), _AT_ONCE, strict=False):
         with synced_together(), kept_folders():
-            for day, table in some:
-                tick(f"{day} {table.name}", done.day(day, table))
+            for (_, table), days in groupby(some, key=lambda each: (each[0].instrument_id, each[1])):
+                done.days_of(table, [day for day, _ in days], tick)
     left = [f"{day} {table.name}" for day, table in _unjudged(places)]
     return Converted(
         target.catalog,
@@ -190,6 +195,61 @@ class _Converting(Struct):
     blocked: int = 0
     failed: dict[str, str] = field(default_factory=dict)
 
+    def days_of(self, table: Table, days: Sequence[InstrumentDay], tick: Tick) -> None:
+        """Make days of an instrument: new ones that are small together, then the others one after the other."""
+        made: set[InstrumentDay] = set()
+        with closing(prefetch(self._small(table, days))) as ahead:
+            for some in ahead:
+                for day, rows in self._together(table, some):
+                    made.add(day)
+                    tick(f"{day} {table.name}", rows)
+        for day in days:
+            if day not in made:
+                tick(f"{day} {table.name}", self.day(day, table))
+
+    def _small(self, table: Table, days: Sequence[InstrumentDay]) -> Iterator[list[catalog_stage.Judged]]:
+        """Good days of which the new catalog has nothing, so many at a time as have the rows of a few blocks of a large day."""
+        here, there = self.places, self.target
+        if not all(isinstance(each.catalog.store, LocalStore) for each in (here, there)):
+            return
+        at = days[0].instrument_id, table.folder
+        known = {*there.judged_days(*at), *there.frame_days(*at), *there.reject_days(*at)}
+        some: list[catalog_stage.Judged] = []
+        rows = 0
+        for found in (self._found(day, table) for day in days if day.date not in known):
+            if found is None or found.verdict.rows.rows_out > _ROWS_TOGETHER:
+                continue
+            rows += found.verdict.rows.rows_out
+            if some and rows > _ROWS_TOGETHER:
+                yield list(some)
+                some.clear()
+                rows = found.verdict.rows.rows_out
+            some.append(found)
+        if some:
+            yield some
+
+    def _found(self, day: InstrumentDay, table: Table) -> catalog_stage.Judged | None:
+        path = self.places.verdict(day.instrument_id, table.folder, day.date)
+        try:
+            document = path.read_bytes()
+            verdict = decode(document, Verdict, path)
+        except (HedgegridError, OSError):  # told where the day is made by itself
+            return None
+        return catalog_stage.Judged(day, verdict, document) if verdict.status in catalog_stage.ACCEPTED else None
+
+    def _together(self, table: Table, days: Sequence[catalog_stage.Judged]) -> Iterator[tuple[InstrumentDay, int]]:
+        """Days that were made, and their rows. Whatever is wrong with one is told where it is made by itself."""
+        with suppress(HedgegridError), writing(self.target.catalog), ExitStack() as stack:
+            first = days[0]
+            catalog_stage.claim_series(self.target, first.day.instrument_id, table, first.verdict.series)
+            for each in days:
+                stack.enter_context(exclusive_lock(self.target.day_lock(each.day.instrument_id, each.day.date)))
+                self._carry_files(each.day, table)
+            for written in catalog_stage.write_together(self.target, table, days, self.places, self.compression):
+                self.days += 1
+                self.rows += written.rows
+                yield written.day, written.rows
+
     def day(self, day: InstrumentDay, table: Table) -> int:
         """Make a day, if it is not there yet; the rows that it has written."""
         try:
@@ -218,13 +278,17 @@ class _Converting(Struct):
         ):
             return False
         with writing(self.target.catalog), exclusive_lock(self.target.day_lock(day.instrument_id, day.date)):
-            for place in (Places.frame, Places.rejects, Places.verdict):
-                source, final = place(self.places, *at), place(self.target, *at)
-                if source.exists():
-                    carry(source, final, self.target.catalog_temp)
-                else:
-                    final.unlink(missing_ok=True)
+            self._carry_files(day, table)
         return True
+
+    def _carry_files(self, day: InstrumentDay, table: Table) -> None:
+        at = day.instrument_id, table.folder, day.date
+        for place in (Places.frame, Places.rejects, Places.verdict):
+            source, final = place(self.places, *at), place(self.target, *at)
+            if source.exists():
+                carry(source, final, self.target.catalog_temp)
+            else:
+                final.unlink(missing_ok=True)
 
     def _write(self, day: InstrumentDay, table: Table, verdict: Verdict) -> int:
         catalog_stage.claim_series(self.target, day.instrument_id, table, verdict.series)

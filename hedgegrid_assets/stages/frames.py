@@ -4,9 +4,10 @@ In memory a frame is a Polars frame with times as integer ns (``Int64``), decima
 as an Enum; on disk times are ``timestamp[ns, UTC]`` and the instrument id is a column.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
+from itertools import batched, groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -19,7 +20,7 @@ from msgspec import Struct
 
 from hedgegrid_assets.instruments import Instrument
 from hedgegrid_assets.model import Column, Table
-from hedgegrid_assets.store import AnyFile, footer_file, from_arrow, give_up, local_file, reading, to_arrow
+from hedgegrid_assets.store import AnyFile, footer_file, from_arrow, give_up, local_file, ordered_map, reading, to_arrow
 
 if TYPE_CHECKING:
     pass
@@ -292,25 +293,63 @@ def read_blocks(path: AnyFile, table: Table, columns: Collection[str] | None = N
         yield block
 
 
+def read_together(
+    paths: Sequence[AnyFile], table: Table, columns: Collection[str] | None = None
+) -> tuple[pl.DataFrame, list[int]]:
+    """Stored frames in memory form, one behind the other, and how many rows each has; see ``read_blocks``. For small ones.
+
+    Raises DocumentDamaged.
+    """
+
+    def read(some: Sequence[AnyFile]) -> list[pa.Table]:
+        return [_whole(path, table, columns) for path in some]
+
+    halves = batched(paths, -(-len(paths) // 2), strict=False)
+    found = [each for half in ordered_map(read, halves) for each in half]
+    parts = [
+        _block(pa.concat_tables(alike), table, columns)
+        for _, alike in groupby(found, key=lambda each: each.schema)  # decimals have 18 digits in one, 38 in another
+    ]
+    return pl.concat(parts), list(map(len, found))
+
+
+def _whole(path: AnyFile, table: Table, columns: Collection[str] | None) -> pa.Table:
+    with reading(path, f"a frame of {table.name}", FORCED), pq.ParquetFile(local_file(path)) as file:
+        found = file.read(_stored_of(file, table, columns), use_threads=False)
+        return found.replace_schema_metadata()
+
+
 def _blocks(path: AnyFile, table: Table, columns: Collection[str] | None) -> Iterator[pl.DataFrame]:
-    every = ["ts_event", "ts_init", *(column.name for column in table.columns), "raw_row"]
-    names = [name for name in every if columns is None or name in columns]
-    kinds = {column.name: column.dtype for column in table.columns}
-    times = time_columns(table)
     with pq.ParquetFile(local_file(path)) as file:
-        lacking = later(table).intersection(names).difference(file.schema_arrow.names)
-        stored = [name for name in names if name not in lacking]
+        stored = _stored_of(file, table, columns)
         for group in range(file.num_row_groups):
             # without threads: a block is decoded in milliseconds, and who reads many reads them ahead
-            arrow = file.read_row_group(group, columns=stored, use_threads=False)
-            yield pl.DataFrame(
-                [
-                    pl.Series(name, dtype=kinds[name]).clear(len(arrow))
-                    if name in lacking
-                    else _in_memory(name, arrow.column(name), pl.Int64() if name in times else kinds.get(name))
-                    for name in names
-                ]
-            )
+            yield _block(file.read_row_group(group, columns=stored, use_threads=False), table, columns)
+
+
+def _names_of(table: Table, columns: Collection[str] | None) -> list[str]:
+    every = ["ts_event", "ts_init", *(column.name for column in table.columns), "raw_row"]
+    return [name for name in every if columns is None or name in columns]
+
+
+def _stored_of(file: pq.ParquetFile, table: Table, columns: Collection[str] | None) -> list[str]:
+    """Those that a file has, where frames of before may lack some."""
+    names = _names_of(table, columns)
+    lacking = later(table).intersection(names).difference(file.schema_arrow.names)
+    return [name for name in names if name not in lacking]
+
+
+def _block(arrow: pa.Table, table: Table, columns: Collection[str] | None) -> pl.DataFrame:
+    kinds = {column.name: column.dtype for column in table.columns}
+    times = time_columns(table)
+    return pl.DataFrame(
+        [
+            _in_memory(name, arrow.column(name), pl.Int64() if name in times else kinds.get(name))
+            if name in arrow.column_names
+            else pl.Series(name, dtype=kinds[name]).clear(len(arrow))
+            for name in _names_of(table, columns)
+        ]
+    )
 
 
 def _in_memory(name: str, column: pa.ChunkedArray, kind: pl.DataType | None) -> pl.Series:

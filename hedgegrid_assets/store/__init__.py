@@ -11,12 +11,14 @@ from hedgegrid_assets.store.disk import (
     sha256_of,
     sync_folder,
     synced_together,
+    write_synced,
     writing,
 )
 from hedgegrid_assets.store.documents import (
     MADE_ANEW,
     Document,
     change_document,
+    decode,
     plain,
     read_document,
     reading,
@@ -95,6 +97,7 @@ __all__ = [
     "change_document",
     "content_crc",
     "cut_name",
+    "decode",
     "disk_fault",
     "exchange",
     "exclusive_lock",
@@ -144,5 +147,6 @@ __all__ = [
     "working_folder",
     "write_document",
     "write_json",
+    "write_synced",
     "writing",
 ]

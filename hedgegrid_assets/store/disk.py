@@ -79,6 +79,14 @@ def sync_folder(folder: Path) -> None:
     _sync(folder)
 
 
+def write_synced(path: Path, data: bytes) -> None:
+    """Write a new file in the making, whose bytes outlast a power cut: whoever publishes it need not wait for that."""
+    with path.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def _sync(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
@@ -94,6 +102,21 @@ def put_in_place(temporary: Path, final: Path, *, is_synced: bool = False) -> No
     if not is_synced:
         _sync(temporary)
     temporary.replace(final)
+    _settle(folder)
+
+
+def second_name(source: Path, final: Path) -> bool:
+    """Give a file that was published another name at once; False where something has it, on another disk, or on one without second names."""
+    make_folder(final.parent)
+    try:
+        os.link(source, final)
+    except OSError:
+        return False
+    _settle(final.parent)
+    return True
+
+
+def _settle(folder: Path) -> None:
     later = _later.get()
     if later is None:
         sync_folder(folder)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
 from hedgegrid_assets.errors import StoreConflict
-from hedgegrid_assets.store.disk import put_in_place, writing
+from hedgegrid_assets.store.disk import put_in_place, second_name, writing
 from hedgegrid_assets.store.local import LocalStore
 from hedgegrid_assets.store.locks import working_folder
 from hedgegrid_assets.store.objects import AnyFile, StorePath
@@ -58,6 +58,9 @@ def atomic_write(final: AnyFile, tmp_dir: Path) -> Iterator[Path]:
 
 def carry(source: StorePath, final: StorePath, tmp_dir: Path) -> None:
     """The same object in another place, at once: on one disk it gets a second name, and nothing is copied or synced anew."""
+    on_one = isinstance(source.store, LocalStore) and isinstance(final.store, LocalStore)
+    if on_one and second_name(source.local(), final.local()):
+        return
     with writing(final), temporary_file(final.name, tmp_dir) as temporary:
         if not _linked(source.local(), temporary):
             source.store.get(source.key, temporary)

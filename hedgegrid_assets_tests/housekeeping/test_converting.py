@@ -242,6 +242,33 @@ def test_rejects_that_a_power_cut_has_taken_come_over_again(home: Path) -> None:
     assert there.read_bytes() == b"rejects"
 
 
+def test_a_frame_that_is_not_the_one_that_was_judged_is_told_and_days_beside_it_are_made(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = _bytes(home / "c-2", "data")
+    shutil.rmtree(home / "c-2")
+    frame = home / "c" / ID / "trade_tick.parquet/2024-01-02.parquet"
+    frame.write_bytes((frame.parent / "2024-01-03.parquet").read_bytes())
+    assert _convert("c", None, 2, "--json") == 1
+    told = _told(capsys)
+    assert (told["days"], list(told["failed"])) == (2, [f"{ID} 2024-01-02 trade_tick"])  # type: ignore[call-overload]
+    made = _bytes(home / "c-2", "data")
+    assert made == {name: content for name, content in whole.items() if "2024-01-02" not in name}
+
+
+def test_a_file_of_another_among_them_is_told_and_nothing_is_written_beside_it(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ours = next((home / "c-2/data/trades" / ID).glob("2024-01-02*"))
+    for path in [*(home / "c-2" / ID).rglob("2024*"), *(home / "c-2/data/trades").rglob("2024*")]:
+        if path != ours:
+            path.unlink()
+    ours.rename(ours.with_name("mine.parquet"))
+    assert _convert("c", None, 2, "--json") == 1
+    assert len(_told(capsys)["failed"]) == 3  # type: ignore[arg-type]
+    assert [path.name for path in (home / "c-2/data/trades" / ID).iterdir()] == ["mine.parquet"]
+
+
 def test_a_large_day_is_refused_whose_verdict_names_a_digest_that_no_file_of_its_frame_does(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

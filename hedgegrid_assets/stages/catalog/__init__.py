@@ -1,13 +1,12 @@
 """Stage 4: a frame with a good verdict becomes one Nautilus Parquet file, read back and compared before it appears."""
 
 import shlex
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, closing
 from itertools import chain, islice
 from typing import Final
 
 import polars as pl
-import pyarrow as pa
 import pyarrow.parquet as pq
 from msgspec import Struct
 
@@ -16,30 +15,30 @@ from hedgegrid_assets.errors import (
     DayBlocked,
     DocumentDamaged,
     EnvironmentFault,
+    HedgegridError,
     SeriesMixed,
     VerdictRefused,
 )
 from hedgegrid_assets.model import InstrumentDay, Status, Table
 from hedgegrid_assets.stages import frames
-from hedgegrid_assets.stages.catalog import nautilus
 from hedgegrid_assets.stages.catalog.definitions import write_definition
+from hedgegrid_assets.stages.catalog.draft import Draft, schema_of
 from hedgegrid_assets.stages.catalog.files import (
     file_of,
     folder_in,
     is_ours,
+    names_of_days,
     refuse_others,
-    seal,
-    stamp_of,
     stamped_digest,
     strays,
 )
 from hedgegrid_assets.stages.catalog.generations import claim, generation_of, held_generation, refuse_other
-from hedgegrid_assets.stages.catalog.groups import Grouped
 from hedgegrid_assets.stages.catalog.installed import refuse_unfit_nautilus
 from hedgegrid_assets.stages.catalog.moves import Moves, carry_out, finish, unfinished
-from hedgegrid_assets.stages.catalog.proof import Noted, compare, needed
+from hedgegrid_assets.stages.catalog.proof import Noted, compare
 from hedgegrid_assets.stages.catalog.reader import refuse_without_reader, rows_by_nautilus
 from hedgegrid_assets.stages.catalog.series import Held, change_series, read_series
+from hedgegrid_assets.stages.catalog.together import SmallDay, proven_files
 from hedgegrid_assets.stages.digest import ContentDigest
 from hedgegrid_assets.stages.frames import Precisions
 from hedgegrid_assets.stages.verdict import Verdict, read_verdict
@@ -48,16 +47,14 @@ from hedgegrid_assets.store import (
     Places,
     StorePath,
     exclusive_lock,
-    give_up,
     plain,
     prefetch,
     publish_file,
+    read_bytes_of,
     reading,
     sha256_of,
-    temporary_file,
     writing,
 )
-from hedgegrid_assets.timestamps import nautilus_file_name
 
 ACCEPTED: Final = frozenset({Status.COMPLETE, Status.DEGRADED, Status.PARTIAL, Status.EMPTY})
 COMPRESSIONS: Final = ("zstd", "snappy", "none")
@@ -71,11 +68,6 @@ class Written(Struct, frozen=True):
     path: StorePath
     rows: int
     bytes: int
-
-
-def schema_of(places: Places, day: InstrumentDay, table: Table, precisions: Precisions) -> pa.Schema:
-    """Schema and metadata that the day's file must have."""
-    return nautilus.schema(table, day.instrument_id, precisions, generation_of(places))
 
 
 def claim_series(places: Places, instrument_id: str, table: Table, series: str) -> None:
@@ -129,100 +121,6 @@ def admit(places: Places, day: InstrumentDay, table: Table, series: str) -> None
     claim_series(places, day.instrument_id, table, series)
 
 
-class Turned(Struct, frozen=True):
-    """A block of a frame: its rows, and those of them that the file holds, in its form; None: it holds none."""
-
-    rows: int
-    held: pa.Table | None
-
-
-class Draft:
-    """A Nautilus file in the making, from the rows of a frame as they are stored; ``write_day`` compares and publishes it.
-
-    ``rows`` of the frame are in it; ``content_digest`` is the frame's, known once it is finished.
-    """
-
-    def __init__(
-        self, places: Places, day: InstrumentDay, table: Table, precisions: Precisions, compression: str = "zstd"
-    ) -> None:
-        self._table, self._date, self._instrument_id = table, day.date, day.instrument_id
-        self._generation = generation_of(places)
-        self._noted: Noted | None = None
-        self._target = schema_of(places, day, table, precisions)
-        self._options = frames.parquet_options(
-            self._target,
-            compression,
-            nautilus.rising(table, self._generation),
-            nautilus.repeating(table, self._generation),
-        )
-        self._stack = ExitStack()
-        self.path = self._stack.enter_context(temporary_file(nautilus_file_name(day.date), places.catalog_temp))
-        self.rows = 0
-        self.content_digest: str | None = None
-        self._before: pl.DataFrame | None = None
-        try:
-            self._begin()
-        except BaseException:
-            self._stack.close()
-            raise
-
-    def _begin(self) -> None:
-        self.rows, self._before = 0, None
-        self._groups = Grouped(self._table.form(self._generation).blocks)
-        self._writer = pq.ParquetWriter(self.path, self._target, **self._options)
-
-    @property
-    def needed(self) -> list[str]:
-        """Columns of the frame that the file is made of."""
-        return needed(self._table, self._generation)
-
-    def restart(self) -> None:
-        """Forget all rows: the frame is begun anew."""
-        self._writer.close()
-        self._begin()
-
-    def add(self, group: pl.DataFrame) -> None:
-        """Take rows of the frame, a block of it, in stored order."""
-        self.put(self.turned(group))
-
-    def turned(self, group: pl.DataFrame) -> "Turned":
-        """Rows of the frame, a block of it, in stored order, as the file has them; ``put`` writes them, in a thread of its own if need be."""
-        part = nautilus.kept(self._table, group, self._before, self._generation)
-        self._before = group.tail(1)
-        if not len(part):
-            return Turned(len(group), None)
-        held = nautilus.as_held(self._table, part, self._generation)
-        if self._noted is not None:
-            self._noted.add(held)
-        arrow = nautilus.to_nautilus(self._table, held, self._target, self._instrument_id, self._generation)
-        return Turned(len(group), arrow)
-
-    def put(self, turned: "Turned") -> None:
-        """Write what was ``turned``, in the same order."""
-        if turned.held is not None:
-            self._groups.add(self._writer, turned.held)
-        self.rows += turned.rows
-
-    def noting(self) -> Noted:
-        """Note from now on what the file must hold."""
-        self._noted = Noted(self._table, self._generation)
-        return self._noted
-
-    def finish(self, content_digest: str) -> None:
-        """All rows are there, and this is their digest; it goes into the footer."""
-        stamp = stamp_of(self._date, content_digest)
-        self._groups.flush(self._writer)
-        self._writer.add_key_value_metadata(stamp)
-        self._writer.close()
-        seal(self.path, stamp)
-        self.content_digest = content_digest
-
-    def close(self) -> None:
-        """Remove what was not published."""
-        give_up(self._writer)
-        self._stack.close()
-
-
 def write_day(
     places: Places,
     day: InstrumentDay,
@@ -249,7 +147,8 @@ def write_day(
         noted = None
         if draft is None or not _is_of(draft, verdict) or sha256_of(frame) != verdict.frame_sha256:
             draft = stack.enter_context(closing(Draft(places, day, table, precisions, compression)))
-            known = None if beside is None else _known(places, beside, day, table, verdict)
+            is_large = verdict.rows.rows_out > frames.ROW_GROUP
+            known = _known(places, beside, day, table, verdict) if beside is not None and is_large else None
             noted = _copy(frame, table, day, draft, known)
             if not _is_of(draft, verdict):
                 raise VerdictRefused(
@@ -262,6 +161,57 @@ def write_day(
             rows = compare(frame, table, day, draft.path, target, generation)
         publish_file(draft.path, final)
         return Written(day, table, final, rows, final.size)
+
+
+class Judged(Struct, frozen=True):
+    """A day with a verdict, and the bytes of the document that tells it."""
+
+    day: InstrumentDay
+    verdict: Verdict
+    document: bytes
+
+
+def write_together(
+    places: Places, table: Table, days: Sequence[Judged], beside: Places, compression: str = "zstd"
+) -> Iterator[Written]:
+    """Publish small days of an instrument that are not there, with what they have in common done once for all of them.
+
+    Only what is as it mostly is: these verdicts, frames of one row group, with the bytes that were judged, of one series
+    and with the same decimals, whose digest the file of a catalog ``beside`` says too, in a folder without foreign files.
+    The rest is left to ``write_day``, which tells what is wrong with it. The caller holds the locks of the days. Raises
+    NautilusUnfit.
+    """
+    refuse_unfit_nautilus()
+    first = days[0]
+    _refuse_other_series(places, first.day, table, first.verdict.series)
+    there = names_of_days(places, table, first.day.instrument_id)
+    alike = [
+        each
+        for each in days
+        if (each.verdict.series, each.verdict.precision) == (first.verdict.series, first.verdict.precision)
+        and there is not None
+        and file_of(places, each.day, table).name not in there
+    ]
+    small = [found for each in alike if (found := _small(places, beside, each, table)) is not None]
+    with proven_files(places, table, small, first.verdict.precision, compression) as files:
+        for each in files:
+            final = file_of(places, each.day, table)
+            publish_file(each.path, final)
+            yield Written(each.day, table, final, each.rows, final.size)
+
+
+def _small(places: Places, beside: Places, judged: Judged, table: Table) -> SmallDay | None:
+    """A day that may be written together with others; None for one that has to be looked at by itself."""
+    day, verdict, rows = judged.day, judged.verdict, judged.verdict.rows.rows_out
+    at = day.instrument_id, table.folder, day.date
+    if not 0 < rows <= frames.ROW_GROUP or read_bytes_of(places.verdict(*at)) != judged.document:
+        return None
+    try:
+        _refuse_unfit(places, day, table, verdict, verdict.precision)
+        digest = _known(places, beside, day, table, verdict)
+    except (HedgegridError, OSError):
+        return None
+    return None if digest is None else SmallDay(day, places.frame(*at), rows, digest)
 
 
 def is_current(places: Places, day: InstrumentDay, table: Table) -> bool:
@@ -309,6 +259,11 @@ def _good_verdict(places: Places, day: InstrumentDay, table: Table, precisions: 
         raise VerdictRefused(str(day), table.name, error.message) from None
     if verdict is None:
         raise VerdictRefused(str(day), table.name, "there is none")
+    _refuse_unfit(places, day, table, verdict, precisions)
+    return verdict
+
+
+def _refuse_unfit(places: Places, day: InstrumentDay, table: Table, verdict: Verdict, precisions: Precisions) -> None:
     if (verdict.instrument_id, verdict.date, verdict.table) != (day.instrument_id, day.date, table.name):
         raise VerdictRefused(str(day), table.name, "what is there is the verdict of something else")
     if verdict.status not in ACCEPTED or verdict.failed_errors:
@@ -320,7 +275,6 @@ def _good_verdict(places: Places, day: InstrumentDay, table: Table, precisions: 
         )
     if not places.frame(day.instrument_id, table.folder, day.date).exists():
         raise VerdictRefused(str(day), table.name, "the frame that it judged is gone")
-    return verdict
 
 
 def _conflicts_told(places: Places, day: InstrumentDay, table: Table, verdict: Verdict) -> list[str]:
@@ -339,11 +293,10 @@ def _is_of(draft: Draft, verdict: Verdict) -> bool:
 
 
 def _known(places: Places, beside: Places, day: InstrumentDay, table: Table, verdict: Verdict) -> str | None:
-    """The digest of a large frame that has the bytes that were judged, if a file that was made of it says the same one."""
+    """The digest of a frame that has the bytes that were judged, if a file that was made of it says the same one."""
     digest = verdict.content_digest
     known = (
-        verdict.rows.rows_out > frames.ROW_GROUP
-        and stamped_digest(file_of(beside, day, table), day.date) == digest
+        stamped_digest(file_of(beside, day, table), day.date) == digest
         and sha256_of(places.frame(day.instrument_id, table.folder, day.date)) == verdict.frame_sha256
     )
     return digest if known else None
@@ -391,6 +344,7 @@ __all__ = [
     "ACCEPTED",
     "COMPRESSIONS",
     "Draft",
+    "Judged",
     "Moves",
     "Precisions",
     "Written",
@@ -415,4 +369,5 @@ __all__ = [
     "unfinished",
     "write_day",
     "write_definition",
+    "write_together",
 ]
