@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import reduce
 from typing import TYPE_CHECKING, Any, Final
 
 from hedgegrid_assets.cli.output import STYLES, console, print_fitted
@@ -32,7 +33,7 @@ def show_report(report: "ValidationReport", *, each_day: bool = False) -> None:
     _show_days(out, report.days, each_day=each_day)
     for line in _findings(report.days, each_day=each_day):
         print_fitted(out, line)
-    for line in _rules_off(report.days):
+    for line in (*_books(report.days), *_rules_off(report.days)):
         print_fitted(out, line)
     for line in _beside_days(report):
         print_fitted(out, line)
@@ -204,6 +205,15 @@ def _plain(value: object) -> str:
 
 def _pairs(value: Mapping[str, object]) -> str:
     return ", ".join(f"{name} {_plain(inner)}" for name, inner in value.items() if inner is not None)
+
+
+def _books(days: "Sequence[DayReport]") -> Iterator[str]:
+    """What there is to say of books, good ones too: a line for all days of one."""
+    for found in _by_table(days):
+        books = [day.book for day in found if day.book is not None]
+        if books:
+            together = reduce(lambda one, other: one.with_more(other), books)
+            yield f"{found[0].instrument_id} {found[0].table}: {together.words}"
 
 
 def _rules_off(days: "Sequence[DayReport]") -> Iterator[str]:

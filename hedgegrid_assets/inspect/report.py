@@ -18,6 +18,7 @@ import numpy as np
 from msgspec import Struct, field
 
 from hedgegrid_assets.errors import DocumentDamaged, HedgegridError
+from hedgegrid_assets.inspect.book_told import BookTold
 from hedgegrid_assets.inspect.books import Curves
 from hedgegrid_assets.inspect.charts import DaySeries, day_series
 from hedgegrid_assets.inspect.days import DayFilter, Judged, instruments, judged_days, nothing_found
@@ -337,6 +338,7 @@ class _Page:
         detail: dict[str, Any] = {
             "rows": plain(verdict.rows),
             "reshaped": [[count, table.reshapes[name]] for name, count in verdict.reshaped.items()],
+            "book": book.words if table.is_book and (book := BookTold.of(verdict.rules)) else "",
             "ends": [verdict.first_ts_init, verdict.last_ts_init, verdict.first_id, verdict.last_id],
             "rules": [
                 [self._rules[rule.name], _ANSWERS[rule.answer], rule.rows_failed, rule.numbers]

@@ -165,6 +165,16 @@ _AGREE: Final = Rule(
     counters=(Book,),
 )
 
+TOLD: Final = {
+    "messages": (_EVENTS_END.name, "events"),
+    "breaks": (_CONTINUOUS.name, "breaks"),
+    "crossed": (_NOT_CROSSED.name, "crossed"),
+    "locked": (_NOT_CROSSED.name, "locked"),
+    "snapshots": (_AGREE.name, "snapshots"),
+    "agreeing": (_AGREE.name, "least_agreeing"),
+}
+"""What is told of a book that is as it should be, too -> the rule that says it, and by what name among its numbers."""
+
 # ---------------------------------------------------------------- the table
 
 _REPEATED: Final = {"action": Encoding.CODE, "side": Encoding.CODE, "price": Encoding.RAW16, "size": Encoding.RAW16}

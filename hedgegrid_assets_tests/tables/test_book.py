@@ -103,6 +103,10 @@ class Loop:
         if bids and asks and max(bids) > min(asks):
             told.crossed += 1
             told.first_crossed = (*told.first_crossed, number)[:10]
+        if bids and asks:
+            spread = min(asks) - max(bids)
+            told.narrowest = spread if told.narrowest is None else min(spread, told.narrowest)
+            told.widest = spread if told.widest is None else max(spread, told.widest)
         now = self.top()
         if self.before is not None and now:
             told.snapshots += 1

@@ -380,6 +380,17 @@ def test_every_command_that_shows_a_catalog_knows_books(capsys: pytest.CaptureFi
     assert steps["raw"]["columns"]["price"] == ["price"]
 
 
+def test_what_is_good_of_a_book_is_told_as_well_and_the_same_on_the_page(capsys: pytest.CaptureFixture[str]) -> None:
+    changed = update(1_000, 1_100, ("bid", "9", "0"), ("bid", "9.5", "2"))
+    assert fetched([*snapshot(0, 100), *changed, *snapshot(2_000, 2_100)]) == 0
+    assert run(["validate", "data/catalog"]) == 0
+    said = "3 messages, without numbers, 0 times crossed, 0 times locked"
+    drift = ", largest drift 50.0% at 1 further snapshot"
+    assert f"{said}{drift}, spread 1.5 to 2.0" in " ".join(capsys.readouterr().out.split())
+    assert run(["report", "data/catalog", "--output", "page.html"]) == 0
+    assert f"{said}{drift}" in Path("page.html").read_text()
+
+
 def test_a_picture_of_a_book_shows_its_best_prices_its_spread_and_its_depth() -> None:
     rows = [*snapshot(0, 1), *update(30_000, 30_001, ("bid", "9.5", "4")), *update(61_000, 61_001, ("bid", "9.5", "0"))]
     assert fetched([*rows, *update(119_000, 119_001, ("ask", "11", "5"))]) == 0

@@ -7,6 +7,7 @@ from typing import Final
 import polars as pl
 
 from hedgegrid_assets.errors import HedgegridError, Unforeseen
+from hedgegrid_assets.inspect.book_told import BookTold
 from hedgegrid_assets.inspect.validation.by_nautilus import check_with_nautilus, look_at_rows
 from hedgegrid_assets.inspect.validation.large_gaps import LargeGaps
 from hedgegrid_assets.inspect.validation.reports import DayIds, DayReport
@@ -28,6 +29,7 @@ from hedgegrid_assets.stages.integrity import DayRules
 from hedgegrid_assets.stages.outages import Outage, with_outages
 from hedgegrid_assets.stages.verdict import RuleAnswer, Verdict, handed_on, read_verdict, status_of
 from hedgegrid_assets.store import Places, StorePath, sha256_of
+from hedgegrid_assets.tables.rules.book import Book
 from hedgegrid_assets.tables.rules.counters import Extent
 
 _log: Final = logging.getLogger(__name__)
@@ -111,6 +113,7 @@ def _look_at_frame(
         results,
         gaps,
         ids=DayIds.of(seen, table),
+        book=BookTold.of(results, seen.of(Book)) if table.is_book else None,
         in_catalog=in_catalog,
     )
 

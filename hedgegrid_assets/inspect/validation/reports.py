@@ -6,6 +6,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
+from hedgegrid_assets.inspect.book_told import BookTold
 from hedgegrid_assets.model import GENERATION, Contiguous, Counted, Gap, RuleResult, Severity, Table
 from hedgegrid_assets.stages.verdict import RuleAnswer
 from hedgegrid_assets.store import StorePath, plain
@@ -50,6 +51,8 @@ class DayReport(Struct, frozen=True):
     ids: "DayIds | None" = None
     in_catalog: bool = True
     """Nautilus' file of the day is there."""
+    book: BookTold | None = None
+    """Of a table that is one."""
 
     @property
     def ok(self) -> bool:
@@ -73,7 +76,7 @@ class DayReport(Struct, frozen=True):
 
     def to_dict(self) -> dict[str, Any]:
         """For ``--json``."""
-        found = {
+        found: dict[str, Any] = {
             "instrument_id": self.instrument_id,
             "table": self.table,
             "date": str(self.date),
@@ -85,6 +88,8 @@ class DayReport(Struct, frozen=True):
             "rules": [plain(RuleAnswer.of(rule)) for rule in self.rules],
             "gaps": plain(self.gaps),
         }
+        if self.book is not None:
+            found["book"] = plain(self.book)
         return found | {"error": self.error} if self.error else found
 
 

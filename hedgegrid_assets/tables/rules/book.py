@@ -2,6 +2,7 @@
 
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any, ClassVar, Final, override
 from zlib import compress, decompress
 
@@ -11,7 +12,7 @@ import polars as pl
 from msgspec import Struct
 
 from hedgegrid_assets.model import Counted, Counter, Held, Rows
-from hedgegrid_assets.tables.rules.levels import Integers, Levels, Played
+from hedgegrid_assets.tables.rules.levels import NO_ASK, NO_BID, Integers, Levels, Played
 
 TOP: Final = 25
 """Levels of each side that snapshots are compared by."""
@@ -41,6 +42,8 @@ class BookFound(Struct):
         open_event: The last event of the day does not end.
         numbered: Some message says which one was before it.
         carried: The venue's number of the last message of the day before, where the book goes on from it.
+        narrowest: Smallest spread after an event, in units of the last decimal of prices; ``widest`` the largest.
+        decimals: Of prices.
     """
 
     events: int = 0
@@ -54,6 +57,15 @@ class BookFound(Struct):
     numbered: bool = False
     first_crossed: tuple[int, ...] = ()
     carried: int | None = None
+    narrowest: int | None = None
+    widest: int | None = None
+    decimals: int = 0
+
+    @property
+    def spread(self) -> dict[str, Decimal]:
+        """The smallest and the largest in quote units; empty where a book never had both sides."""
+        ends = {"narrowest": self.narrowest, "widest": self.widest}
+        return {name: Decimal(units).scaleb(-self.decimals) for name, units in ends.items() if units is not None}
 
 
 class BookState(msgspec.Struct, frozen=True):
@@ -164,6 +176,11 @@ class Book(Counter[BookFound]):
         found = self._found
         found.events += len(played.ends)
         found.locked += int((played.bids == played.asks).sum())
+        spreads = (played.asks - played.bids)[(played.bids != NO_BID) & (played.asks != NO_ASK)]
+        if len(spreads):
+            low, high = int(spreads.min()), int(spreads.max())
+            found.narrowest = low if found.narrowest is None else min(low, found.narrowest)
+            found.widest = high if found.widest is None else max(high, found.widest)
         crossed = played.ends[played.bids > played.asks]
         found.crossed += len(crossed)
         first = crossed[: _FIRST_BAD - len(found.first_crossed)].tolist()
@@ -172,6 +189,7 @@ class Book(Counter[BookFound]):
     @override
     def result(self, day: Counted) -> BookFound:
         self._found.levels = len(self._levels.prices)
+        self._found.decimals = self._decimals[0]
         return self._found
 
 
