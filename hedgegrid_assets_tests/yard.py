@@ -1,7 +1,7 @@
 """The four stages on one folder, as the pipeline and Dagster call them, for tests that look at what they leave on disk."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -15,7 +15,7 @@ from hedgegrid_assets.model import Channel, InstrumentDay, Source, Thresholds
 from hedgegrid_assets.sources import websocket
 from hedgegrid_assets.stages import catalog, raw
 from hedgegrid_assets.stages.frames import Precisions, read_blocks
-from hedgegrid_assets.stages.normalize import Normalized, Recipe, normalize_day
+from hedgegrid_assets.stages.normalize import FrameSink, Normalized, Recipe, normalize_day
 from hedgegrid_assets.stages.raw import FileOrigin, ImportReport, LandingFile, Manifest, RawDay, RawKey
 from hedgegrid_assets.stages.verdict import read_verdict
 from hedgegrid_assets.store import AnyFile, BlockReader, Places, blocks, plain
@@ -86,12 +86,15 @@ class Yard:
         *,
         precisions: Precisions = PRECISIONS,
         thresholds: Thresholds = USUAL,
+        sinks: Mapping[str, FrameSink] | None = None,
     ) -> dict[str, Normalized]:
         """Every table of one raw day; name of the table -> what became of it."""
         made_from: Channel = CHANNELS[channel]
         tables = [TABLES[name] for name in read_by(made_from) if name not in ALIKE]
         recipe = Recipe(SOURCE, made_from, precisions, {table.name: thresholds for table in tables})
-        done = normalize_day(self.places, instrument_day(symbol, day), self.raw(channel, symbol, day), tables, recipe)
+        done = normalize_day(
+            self.places, instrument_day(symbol, day), self.raw(channel, symbol, day), tables, recipe, sinks=sinks
+        )
         return {each.table.name: each for each in done}
 
     def publish(

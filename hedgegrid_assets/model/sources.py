@@ -23,7 +23,8 @@ LOOKED_AT: Final = 4 << 20
 class Download(Struct, frozen=True):
     """A raw day as it was received: a whole file, to be moved into its place.
 
-    ``suffix`` with its dot; ``origin`` as in the manifest: ``url`` (no secrets), ``bytes``, ``sha256``, ...
+    ``suffix`` with its dot; ``origin`` as in the manifest: ``url`` (no secrets), ``bytes``, ..., and ``sha256`` where it was
+    taken on the way.
     ``discard`` for a file from a cache, which may have been damaged there: forget it, so that it is fetched again.
     """
 

@@ -7,6 +7,8 @@ from typing import Any, Final, NamedTuple, Self
 import numpy as np
 import polars as pl
 
+from hedgegrid_assets.store import from_arrow
+
 _LEFT_OUT: Final = "raw_row"
 
 
@@ -86,7 +88,7 @@ def _buffers(series: pl.Series, first_row: int) -> tuple[Any, Any, Any]:
     lengths: Any = b""
     nulls: Any = b""
     if isinstance(series.dtype, pl.Enum):
-        series = series.to_physical().cast(pl.UInt8)
+        series = from_arrow(series.name, series.to_arrow().indices).cast(pl.UInt8)
     elif series.dtype == pl.Boolean:
         series = series.cast(pl.UInt8)
     if series.null_count():

@@ -20,7 +20,17 @@ from msgspec import Struct
 
 from hedgegrid_assets.instruments import Instrument
 from hedgegrid_assets.model import Column, Table
-from hedgegrid_assets.store import AnyFile, footer_file, from_arrow, give_up, local_file, ordered_map, reading, to_arrow
+from hedgegrid_assets.store import (
+    AnyFile,
+    Sha256Behind,
+    footer_file,
+    from_arrow,
+    give_up,
+    local_file,
+    ordered_map,
+    reading,
+    to_arrow,
+)
 
 if TYPE_CHECKING:
     pass
@@ -157,6 +167,7 @@ class FrameWriter:
     ) -> None:
         self._path, self._instrument, self._table = path, instrument_id, table
         self._schema, self._compression = schema, compression
+        self._sha256 = Sha256Behind(path)
         self._file = self._open()
 
     def _open(self) -> pq.ParquetWriter:
@@ -178,6 +189,7 @@ class FrameWriter:
         for field in list(self._schema)[1:]:
             arrays.append(_stored(group[field.name], field.type))
         self._file.write_table(pa.table(arrays, schema=self._schema), row_group_size=len(group) or None)
+        self._sha256.catch_up()
 
     def _begin_with_more_digits(self) -> None:
         """Write anew what is written so far, group by group."""
@@ -188,6 +200,7 @@ class FrameWriter:
             for field in self._schema
         ]
         self._schema = pa.schema(fields, metadata=self._schema.metadata)
+        self._sha256 = Sha256Behind(self._path)
         self._file = self._open()
         for group in read_blocks(before, self._table):
             self._write(group)
@@ -196,6 +209,10 @@ class FrameWriter:
     def close(self) -> None:
         """Write the footer."""
         self._file.close()
+
+    def sha256(self) -> str:
+        """Of the file, once it is closed."""
+        return self._sha256.hexdigest()
 
     def give_up(self) -> None:
         """Close a file that is not wanted any more; nothing to do for one that is complete."""
@@ -225,8 +242,7 @@ def _stored(series: pl.Series, kind: pa.DataType) -> pa.Array:
         codes = series.to_physical().cast(pl.Int32).to_arrow()
         return pa.DictionaryArray.from_arrays(codes, to_arrow(series.dtype.categories, pa.string()))
     if isinstance(series.dtype, pl.Decimal):  # however many digits they have: 16 bytes
-        array = series.rechunk().to_arrow()
-        return pa.Array.from_buffers(kind, len(array), array.buffers(), array.null_count, array.offset)
+        return _as_decimals(series.rechunk().to_arrow(), kind)
     return to_arrow(series, kind)
 
 
@@ -246,7 +262,7 @@ class Regrouped:
         joined = pl.concat(self._held)
         full = self._rows // ROW_GROUP * ROW_GROUP
         for start in range(0, full, ROW_GROUP):
-            yield joined.slice(start, ROW_GROUP)
+            yield joined.slice(start, ROW_GROUP).rechunk()  # once, not by each who takes it
         self._held = [joined.slice(full)]
         self._rows -= full
 
@@ -362,10 +378,14 @@ def _in_memory(name: str, column: pa.ChunkedArray, kind: pl.DataType | None) -> 
             return from_arrow(name, column).cast(kind)
         codes = from_arrow(name, pa.chunked_array([chunk.indices for chunk in chunks], pa.int32()))
         return codes.cast(pl.UInt8).cat.to(kind)
-    series = from_arrow(name, column)
-    if isinstance(series.dtype, pl.Decimal):
-        return series.cast(pl.Decimal(_MOST_DIGITS, series.dtype.scale))
-    return series
+    if pa.types.is_decimal128(column.type):  # however many digits they have: 16 bytes
+        wide = pa.decimal128(_MOST_DIGITS, column.type.scale)
+        column = pa.chunked_array([_as_decimals(chunk, wide) for chunk in chunks], wide)
+    return from_arrow(name, column)
+
+
+def _as_decimals(array: pa.Array, kind: pa.DataType) -> pa.Array:
+    return pa.Array.from_buffers(kind, len(array), array.buffers(), array.null_count, array.offset)
 
 
 def _have_words_of(chunks: Iterable[pa.DictionaryArray], kind: pl.Enum) -> bool:

@@ -5,6 +5,7 @@ from hedgegrid_assets.store.codecs import GZIP_MAGIC, PACKERS, content_crc, gunz
 from hedgegrid_assets.store.columns import from_arrow, to_arrow
 from hedgegrid_assets.store.disk import (
     RealPaths,
+    Sha256Behind,
     disk_fault,
     make_folder,
     remove_tree,
@@ -84,6 +85,7 @@ __all__ = [
     "Member",
     "Places",
     "RealPaths",
+    "Sha256Behind",
     "Size",
     "Spool",
     "Store",

@@ -14,6 +14,7 @@ from typing import Final
 from hedgegrid_assets.errors import EnvironmentFault
 from hedgegrid_assets.store.objects import AnyFile, StorePath
 
+_AT_ONCE: Final = 1 << 20
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -143,6 +144,26 @@ def synced_together() -> Iterator[None]:
         for folder in sorted(folders):
             with writing(folder), contextlib.suppress(FileNotFoundError):  # somebody has taken it away
                 sync_folder(folder)
+
+
+class Sha256Behind:
+    """sha256 of a file that grows at its end and changes nowhere else, taken as it does: it need not be read once more."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._bytes, self._digest = path, 0, hashlib.sha256()
+
+    def catch_up(self) -> None:
+        """Take in what has come since."""
+        with self._path.open("rb", buffering=0) as file:
+            file.seek(self._bytes)
+            while chunk := file.read(_AT_ONCE):
+                self._digest.update(chunk)
+                self._bytes += len(chunk)
+
+    def hexdigest(self) -> str:
+        """Of all bytes, as ``sha256sum`` prints it."""
+        self.catch_up()
+        return self._digest.hexdigest()
 
 
 def sha256_of(path: AnyFile) -> str:

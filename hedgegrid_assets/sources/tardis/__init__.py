@@ -190,9 +190,9 @@ def _as_file(wanted: DatasetDay, settings: Mapping[str, Any], channel: Channel, 
         from hedgegrid_assets.sources.tardis.fetching import fetch_dataset
 
         header = call(lambda: fetch_dataset(wanted, connection, work), tick)
-    path, sha256, size = files.as_raw(wanted, work)
+    path, size = files.as_raw(wanted, work)
     dialect = datasets.dialect_of(header, channel, wanted.symbol) if header else TardisDialect()
-    origin = {"url": f"{connection.datasets_endpoint}{wanted.query()}", "bytes": size, "sha256": sha256}
+    origin = {"url": f"{connection.datasets_endpoint}{wanted.query()}", "bytes": size}
     return Download(path, ".csv.gz", origin, dialect, partial(files.discard, wanted) if was_cached else None)
 
 

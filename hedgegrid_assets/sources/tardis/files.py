@@ -12,7 +12,6 @@ from hedgegrid_assets.sources.client.answers import Broken
 from hedgegrid_assets.sources.client.cache import linked
 from hedgegrid_assets.sources.tardis.bodies import check_start
 from hedgegrid_assets.sources.tardis.names import file_symbol
-from hedgegrid_assets.store import sha256_of
 
 _log: Final = logging.getLogger(__name__)
 
@@ -60,7 +59,7 @@ def discard(wanted: DatasetDay) -> None:
     wanted.path().unlink(missing_ok=True)
 
 
-def as_raw(wanted: DatasetDay, work: Path) -> tuple[Path, str, int]:
-    """The file once more in ``work``, its sha256 and its size."""
+def as_raw(wanted: DatasetDay, work: Path) -> tuple[Path, int]:
+    """The file once more in ``work``, and its size; its sha256 is taken when it is looked through."""
     other = linked(wanted.path(), work)
-    return other, sha256_of(other), other.stat().st_size
+    return other, other.stat().st_size

@@ -145,7 +145,7 @@ def write_day(
         frame = places.frame(day.instrument_id, table.folder, day.date)
         final = file_of(places, day, table)
         noted = None
-        if draft is None or not _is_of(draft, verdict) or sha256_of(frame) != verdict.frame_sha256:
+        if draft is None or not _is_of(draft, verdict) or draft.version != frame.entry().version:
             draft = stack.enter_context(closing(Draft(places, day, table, precisions, compression)))
             is_large = verdict.rows.rows_out > frames.ROW_GROUP
             known = _known(places, beside, day, table, verdict) if beside is not None and is_large else None

@@ -41,7 +41,8 @@ class Turned(Struct, frozen=True):
 class Draft:
     """A Nautilus file in the making, from the rows of a frame as they are stored; ``write_day`` compares and publishes it.
 
-    ``rows`` of the frame are in it; ``content_digest`` is the frame's, known once it is finished.
+    ``rows`` of the frame are in it; ``content_digest`` is the frame's, ``version`` that of its object:
+    known once it is finished.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Draft:
         self.path = self._stack.enter_context(temporary_file(nautilus_file_name(day.date), places.catalog_temp))
         self.rows = 0
         self.content_digest: str | None = None
+        self.version = ""
         self._before: pl.DataFrame | None = None
         try:
             self._begin()
@@ -105,14 +107,14 @@ class Draft:
         self._noted = Noted(self._table, self._generation)
         return self._noted
 
-    def finish(self, content_digest: str) -> None:
+    def finish(self, content_digest: str, version: str = "") -> None:
         """All rows are there, and this is their digest; it goes into the footer."""
         stamp = stamp_of(self._date, content_digest)
         self._groups.flush(self._writer)
         self._writer.add_key_value_metadata(stamp)
         self._writer.close()
         seal(self.path, stamp)
-        self.content_digest = content_digest
+        self.content_digest, self.version = content_digest, version
 
     def close(self) -> None:
         """Remove what was not published."""

@@ -82,22 +82,21 @@ def compare(frame: StorePath, table: Table, day: InstrumentDay, path: Path, targ
     """Compare a file with the stored frame, value by value; its rows. Raises CatalogDiffers, which says where."""
     rows = 0
     with pq.ParquetFile(path) as file, ExitStack() as stack:
-        expected: Iterator[pl.DataFrame] = _kept_blocks(frame, table, generation)
+        expected: Iterator[pl.DataFrame] = _held_blocks(frame, table, generation)
         if file.num_row_groups > 1:  # one is not worth a thread
             expected = stack.enter_context(closing(prefetch(expected)))
         if not file.schema_arrow.equals(target, check_metadata=False):
             raise CatalogDiffers(str(day), table.name, "its schema is another one")
-        blocks = Blocks(file, table.form(generation).blocks, threads=file.num_row_groups > 1)
-        for group, part in enumerate(expected):
-            block = blocks.next(len(part))
+        blocks = Blocks(file, table.form(generation).blocks, threads=False)
+        for group, wanted in enumerate(expected):
+            block = blocks.next(len(wanted))
             if block is None:
                 raise CatalogDiffers(str(day), table.name, f"it has only {file.num_row_groups} row groups")
             try:
                 found = nautilus.from_nautilus(table, block, generation)
             except pl.exceptions.PolarsError as error:
                 raise CatalogDiffers(str(day), table.name, f"row group {group} cannot be read ({error})") from None
-            rows += len(part)
-            wanted = nautilus.as_held(table, part, generation)
+            rows += len(wanted)
             if not found.equals(wanted):
                 differing = [
                     name for name in found.columns if len(found) != len(wanted) or not found[name].equals(wanted[name])
@@ -108,11 +107,11 @@ def compare(frame: StorePath, table: Table, day: InstrumentDay, path: Path, targ
     return rows
 
 
-def _kept_blocks(frame: StorePath, table: Table, generation: int) -> Iterator[pl.DataFrame]:
-    """The rows of a frame that the catalog holds, and of their columns at least those that it holds."""
+def _held_blocks(frame: StorePath, table: Table, generation: int) -> Iterator[pl.DataFrame]:
+    """The rows of a frame that the catalog holds, as they come back from it."""
     before = None
     for block in frames.read_blocks(frame, table, needed(table, generation)):
         part = nautilus.kept(table, block, before, generation)
         before = block.tail(1)
         if len(part):
-            yield part
+            yield nautilus.as_held(table, part, generation)

@@ -25,7 +25,7 @@ from hedgegrid_assets.stages.normalize.recipe import Recipe
 from hedgegrid_assets.stages.normalize.reshaped import ReadsAgain, Reshaped
 from hedgegrid_assets.stages.raw import RawDay
 from hedgegrid_assets.stages.verdict import handed_on
-from hedgegrid_assets.store import BackgroundWriter, Places, StorePath, publish_file, sha256_of, temporary_file
+from hedgegrid_assets.store import BackgroundWriter, Places, StorePath, publish_file, temporary_file
 from hedgegrid_assets.timestamps import day_end, day_start
 
 
@@ -38,8 +38,8 @@ class FrameSink(Protocol):
     def restart(self) -> None:
         """Forget all rows: the frame is begun anew."""
 
-    def finish(self, content_digest: str, /) -> None:
-        """The frame is complete, and this is its digest."""
+    def finish(self, content_digest: str, version: str, /) -> None:
+        """The frame is complete and published; this is its digest, and the version of its object."""
 
 
 class DayFrame:
@@ -230,12 +230,12 @@ class FrameFile:
     def publish(self) -> tuple[StorePath, str, str, DayRules]:
         """Finish the file: its path, sha256, content digest, and the rules that saw every row."""
         self._end()
-        sha256 = sha256_of(self._temporary)
+        sha256 = self._writer.sha256()
         publish_file(self._temporary, self._final)
         self._stack.close()
         content_digest = self._digest.hexdigest()
         if self._other is not None:
-            self._other.finish(content_digest)
+            self._other.finish(content_digest, self._final.entry().version)
         return self._final, sha256, content_digest, self._rules
 
     def close(self) -> None:

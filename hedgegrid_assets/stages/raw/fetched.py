@@ -162,8 +162,9 @@ def _download_day(
         finally:
             download.path.unlink(missing_ok=True)
         told = unplaced_of(seen.unplaced, seen.reasons, source, download.dialect)
+        received: dict[str, Any] = {"sha256": seen.sha256, **download.origin}
         origin = FileOrigin(
-            **download.origin,
+            **received,
             lines=seen.lines,
             stored_lines=seen.lines,
             by_stream=dict(sorted(tally.by_stream.items())),
@@ -197,7 +198,7 @@ def _download_day(
 
 
 def _seen_ahead(ahead: Ahead | None, key: RawKey, download: Download) -> Seen | None:
-    return ahead.pop(key, str(download.origin["sha256"])) if ahead is not None else None
+    return ahead.pop(key, str(download.origin.get("sha256", ""))) if ahead is not None else None
 
 
 def _received(fetch: Callable[[], Download], look_through: Callable[[Download], Seen]) -> tuple[Download, Seen]:

@@ -42,9 +42,10 @@ class Seen(Struct):
         assert placed is not None
         self.tally.add(placed)
         self.disconnects.update(placed.disconnects_ns)
-        lost = placed.lines.filter(pl.col("reason").is_not_null())
-        self.unplaced += [lost] if len(lost) else []
-        self.reasons.update(dict(lost["reason"].value_counts().iter_rows()))
+        if placed.lines["reason"].null_count() < len(placed.lines):
+            lost = placed.lines.filter(pl.col("reason").is_not_null())
+            self.unplaced.append(lost)
+            self.reasons.update(dict(lost["reason"].value_counts().iter_rows()))
         if self.kept is not None:
             self.kept.add(batch)
 
@@ -67,7 +68,7 @@ def look_through(
         for batch in ordered_map(reader.read, blocks):
             seen.add(batch)
             tick()
-        if blocks.truncated or blocks.sha256 != download.origin["sha256"]:
+        if blocks.truncated or blocks.sha256 != download.origin.get("sha256", blocks.sha256):
             raise RawDamaged(download.path, "it is not what was received")
         stack.pop_all()
     seen.sha256, seen.bytes, seen.lines = blocks.sha256, blocks.bytes, blocks.lines

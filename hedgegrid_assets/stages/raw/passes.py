@@ -276,8 +276,8 @@ class LandingPass:
         self.examples += placed.examples[: _EXAMPLES - len(self.examples)]
         self.disconnects.update(self._before_connections(placed))
         self.tally.add(placed)
-        lost = placed.lines.filter(pl.col("reason").is_not_null())
-        if len(lost):
+        if placed.lines["reason"].null_count() < len(placed.lines):
+            lost = placed.lines.filter(pl.col("reason").is_not_null())
             self.reasons.update(dict(lost["reason"].value_counts().iter_rows()))
             if sum(map(len, self.unplaced)) < _UNREADABLE_CAP:
                 self.unplaced.append(lost)

@@ -376,6 +376,21 @@ def test_a_frame_that_was_changed_after_its_verdict_is_refused(yard: Yard, name:
     assert yard.files("catalog", "data") == before
 
 
+@pytest.mark.parametrize("name", TAMPERED)
+def test_a_file_that_was_written_along_with_a_frame_is_not_published_once_the_frame_is_another(
+    yard: Yard, name: str
+) -> None:
+    table, change = TAMPERED[name]
+    ready(yard)
+    day = instrument_day()
+    with contextlib.closing(catalog.Draft(yard.places, day, TABLES[table], PRECISIONS)) as draft:
+        yard.normalize(MADE_FROM[table], sinks={table: draft})
+        stored_frame(yard, table, change)
+        with pytest.raises(VerdictRefused, match="not the one that was judged"):
+            catalog.write_day(yard.places, day, TABLES[table], PRECISIONS, draft=draft)
+    assert not file_of(yard, table).exists()
+
+
 @pytest.mark.parametrize("damage", [b"", b"junk"])
 def test_a_frame_that_cannot_be_read_is_refused(yard: Yard, damage: bytes) -> None:
     ready(yard).publish()
