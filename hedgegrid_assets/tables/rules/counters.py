@@ -125,8 +125,11 @@ class Latency(Counter[Spread]):
 
     @override
     def add(self, rows: Rows) -> None:
-        arrived = rows.new if self._made_up is None else rows.new.filter(~self._made_up)
-        self._spread.add((arrived["ts_init"] - arrived["ts_event"]).to_numpy())
+        delays = rows.new["ts_init"] - rows.new["ts_event"]
+        if self._made_up is not None:
+            made_up = rows.new.select(self._made_up).to_series()
+            delays = delays.filter(~made_up) if made_up.any() else delays
+        self._spread.add(delays.to_numpy())
 
     @override
     def result(self, day: Counted) -> Spread:

@@ -18,6 +18,7 @@ _CLEAR: Final = 4
 _BUY: Final = 1
 _LAST: Final = 128
 _KEY_BITS: Final = 63
+_DIGIT_BITS: Final = 16
 NO_BID: Final = -(2**62)
 """Best bid of a side without levels; ``NO_ASK`` likewise."""
 NO_ASK: Final = 2**62
@@ -96,12 +97,12 @@ class Played:
         if not len(places):
             return places, np.empty(0, np.bool_)
         price = price - price.min()
-        of_place = self._count.bit_length()
         of_price = int(price.max()).bit_length()
-        if 1 + of_price + of_place <= _KEY_BITS:
-            keys = np.sort((((ask << of_price) | price) << of_place) | places)
-            level = keys >> of_place
-            return keys & ((1 << of_place) - 1), level[1:] == level[:-1]
+        if of_price < _KEY_BITS:
+            levels = (ask << of_price) | price
+            order = _rising(levels, of_price + 1)
+            levels = levels[order]
+            return places[order], levels[1:] == levels[:-1]
         order = np.lexsort((places, price, ask))
         ask, price = ask[order], price[order]
         return places[order], (ask[1:] == ask[:-1]) & (price[1:] == price[:-1])
@@ -135,6 +136,14 @@ class Played:
 
     def _levels(self, places: Integers) -> Levels:
         return Levels(self._ask[places], self._price[places], self._size[places])
+
+
+def _rising(numbers: Integers, bits: int) -> Integers:
+    """The order in which numbers of so many bits rise; equal ones stay as they are. Sixteen bits at a time, which NumPy sorts by counting them."""
+    order = np.argsort(numbers.astype(np.uint16), kind="stable")
+    for shift in range(_DIGIT_BITS, bits, _DIGIT_BITS):
+        order = order[np.argsort((numbers[order] >> shift).astype(np.uint16), kind="stable")]
+    return order
 
 
 def _highest(values: Integers, starts: Integers, ends: Integers, moments: int) -> Integers:
