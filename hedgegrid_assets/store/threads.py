@@ -6,6 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from itertools import chain, islice
 from typing import Final
 
@@ -89,12 +90,15 @@ def ordered_map[T, R](work: Callable[[T], R], items: Iterable[T], at_once: int =
 
 
 class BackgroundWriter[T]:
-    """Calls ``work`` on what it is given, in order, in a thread of its own; errors come out of ``put`` or ``close``."""
+    """Calls ``work`` on what it is given, in order, in a thread of its own, and ``at_end`` behind the last of it.
 
-    def __init__(self, work: Callable[[T], None], depth: int = 2) -> None:
+    Errors come out of ``put`` or ``close``.
+    """
+
+    def __init__(self, work: Callable[[T], None], depth: int = 2, at_end: Callable[[], None] | None = None) -> None:
         self._line: queue.Queue[T | None] = queue.Queue(depth)
         self._error: BaseException | None = None
-        self._work = work
+        self._work, self._at_end = work, at_end
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -114,8 +118,13 @@ class BackgroundWriter[T]:
 
     def _run(self) -> None:
         while (item := self._line.get()) is not None:
-            if self._error is None:
-                try:
-                    self._work(item)
-                except BaseException as caught:  # noqa: BLE001 - raised by put or close
-                    self._error = caught
+            self._try(partial(self._work, item))
+        if self._at_end is not None:
+            self._try(self._at_end)
+
+    def _try(self, work: Callable[[], None]) -> None:
+        if self._error is None:
+            try:
+                work()
+            except BaseException as caught:  # noqa: BLE001 - raised by put or close
+                self._error = caught

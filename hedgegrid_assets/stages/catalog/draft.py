@@ -75,6 +75,10 @@ class Draft:
         """Columns of the frame that the file is made of."""
         return needed(self._table, self._generation)
 
+    def flush(self) -> None:
+        """Write what is held of the rows."""
+        self._groups.flush(self._writer)
+
     def restart(self) -> None:
         """Forget all rows: the frame is begun anew."""
         self._writer.close()

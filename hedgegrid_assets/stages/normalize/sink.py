@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import polars as pl
 from msgspec.structs import replace
@@ -28,12 +28,18 @@ from hedgegrid_assets.stages.verdict import handed_on
 from hedgegrid_assets.store import BackgroundWriter, Places, StorePath, publish_file, temporary_file
 from hedgegrid_assets.timestamps import day_end, day_start
 
+_AHEAD: Final = 2
+"""Blocks that wait for a thread."""
+
 
 class FrameSink(Protocol):
     """Takes the rows of a frame while they are stored, in stored order."""
 
     def add(self, group: pl.DataFrame, /) -> None:
         """Take rows, in memory form (see ``frames``)."""
+
+    def flush(self) -> None:
+        """Write what is held of the rows: the last one was among them, unless the frame is begun anew."""
 
     def restart(self) -> None:
         """Forget all rows: the frame is begun anew."""
@@ -180,23 +186,32 @@ class FrameFile:
         self._rules = DayRules(table, day.date, recipe.thresholds_of(table), before)
         self._groups = Regrouped()
         self._takers: list[Callable[[pl.DataFrame], None]] = [self._writer.write, self._digest.add, self._rules.add]
-        if other is not None:
-            self._takers.append(other.add)
         self._threads: list[BackgroundWriter[pl.DataFrame]] = []
         self._ended = False
 
     def add(self, frame: pl.DataFrame) -> None:
         """Take rows in stored order."""
         for group in self._groups.add(frame):
-            self._threads = self._threads or [BackgroundWriter(take) for take in self._takers]
+            self._threads = self._threads or [*self._begun()]
             self._hand_on(group)
+
+    def _begun(self) -> Iterator[BackgroundWriter[pl.DataFrame]]:
+        """A thread for each; who writes several blocks at a time must not make the others wait meanwhile."""
+        yield from map(BackgroundWriter, self._takers)
+        if self._other is not None:
+            at_once = max(form.blocks for form in self._table.nautilus.values())
+            yield BackgroundWriter(self._other.add, max(at_once, _AHEAD), self._other.flush)
 
     def _hand_on(self, group: pl.DataFrame) -> None:
         """To each in its thread; to one after the other, where a day has no whole group."""
         for thread in self._threads:
             thread.put(group)
-        for take in () if self._threads else self._takers:
+        if self._threads:
+            return
+        for take in self._takers:
             take(group)
+        if self._other is not None:
+            self._other.add(group)
 
     def _end(self) -> None:
         if not self._ended:
