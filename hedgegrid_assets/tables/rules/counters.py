@@ -48,6 +48,10 @@ class Extent(Counter[Span]):
         return self._span
 
 
+_AS_WRITTEN: Final = pl.QueryOptFlags.none()
+"""What could be made better of a handful of expressions costs more than they do."""
+
+
 class Failing(Struct, frozen=True):
     """Name of a rule -> rows that broke it, and the raw rows of the first of them."""
 
@@ -68,11 +72,7 @@ class FailingRows(Counter[Failing]):
 
     @override
     def add(self, rows: Rows) -> None:
-        if rows.before is None:
-            self._add(rows.new, 0)
-            return
-        self._add(pl.concat([rows.before, rows.new.head(1)]), 1)  # no rule sees further back
-        self._add(rows.new, 1)
+        self._add(rows.joined, rows.carried)  # no rule sees further back
 
     def _add(self, frame: pl.DataFrame, passed_over: int) -> None:
         """Count the rows behind the first ones."""
@@ -84,15 +84,16 @@ class FailingRows(Counter[Failing]):
             frame.lazy()
             .with_columns(bounds)
             .select(fails.fill_null(value=False).alias(rule.name) for rule, fails in rules)
-            .collect(engine="in-memory")
+            .collect(engine="in-memory", optimizations=_AS_WRITTEN)
             .slice(passed_over)  # not in the expressions: Polars 2.1 panics on a slice of when/then of shifted columns
         )
-        for name, count in flags.sum().row(0, named=True).items() if rules else ():
+        for failed in flags.get_columns() if rules else ():
+            count = int(failed.sum())
             if not count:
                 continue
-            self._failing[name] += int(count)
-            bad = self._first_bad.setdefault(name, [])
-            found = frame["raw_row"].slice(passed_over).filter(flags[name]).head(_FIRST_BAD - len(bad))
+            self._failing[failed.name] += count
+            bad = self._first_bad.setdefault(failed.name, [])
+            found = frame["raw_row"].slice(passed_over).filter(failed).head(_FIRST_BAD - len(bad))
             bad.extend(found.to_list())
 
     def _tick_in(self, frame: pl.DataFrame) -> int | None:
