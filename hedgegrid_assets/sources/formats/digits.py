@@ -32,10 +32,10 @@ _PAIR: Final = 16
 _FEW: Final = 8
 """One in so many."""
 _MINUS: Final = ord("-")
-type _Words = np.ndarray[Any, np.dtype[np.uint64]]
+type Words = np.ndarray[Any, np.dtype[np.uint64]]
 type Integers = np.ndarray[Any, np.dtype[np.int64]]
 type Bytes = np.ndarray[Any, np.dtype[np.uint8]]
-type _Flags = np.ndarray[Any, np.dtype[np.bool_]]
+type Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 def _each(byte: int) -> np.uint64:
@@ -81,6 +81,19 @@ def short_decimals(texts: pl.Series, decimals: int) -> Short | None:
     return _short(_apart(views) if longest <= _IN_VIEW else _standing(texts), decimals)
 
 
+def views_of(sizes: Integers, first: Words, rest: Words) -> Words:
+    """Views of texts whose first eight bytes are words, and the next ones: of 12 bytes at most each is whole."""
+    views = np.empty((len(sizes), 2), np.uint64)
+    views[:, 0] = sizes.view(np.uint64) | first << _HALF
+    views[:, 1] = first >> _HALF | rest << _HALF
+    return views
+
+
+def short_decimals_of(views: Words, decimals: int) -> Short | None:
+    """The same of texts of 12 bytes at most, by their views."""
+    return None if (views[:, 0] & _SIZES).max() > _IN_VIEW else _short(_apart(views), decimals)
+
+
 def padded(data: bytes | memoryview) -> Bytes:
     """Bytes in which texts are to be looked at: before the first one, and behind the last, are as many of 0 as are looked at."""
     found = np.zeros(len(data) + 2 * PAD, np.uint8)
@@ -96,7 +109,7 @@ def short_decimals_in(data: Bytes, starts: Integers, ends: Integers, decimals: i
     return _short(_ending(data, ends, sizes, (data[starts] == _MINUS) & (sizes > 0)), decimals)
 
 
-def standing_digits(data: Bytes, width: int, first: int, last: int) -> tuple[Integers, _Flags]:
+def standing_digits(data: Bytes, width: int, first: int, last: int) -> tuple[Integers, Flags]:
     """The numbers that stand at one place (the last of 8 bytes at most) of texts of one width, which are one behind the other.
 
     And where all of these bytes are digits.
@@ -120,13 +133,13 @@ def _short(part: "_Part", decimals: int) -> Short | None:
     return Short(values, found["plain"], seen)
 
 
-def _views(texts: pl.Series) -> _Words:
+def _views(texts: pl.Series) -> Words:
     array = texts.rechunk().to_arrow(compat_level=pl.CompatLevel.newest())
     words = np.frombuffer(array.buffers()[1], np.uint64).reshape(-1, 2)
     return words[array.offset : array.offset + len(array)]
 
 
-def _columns(units: Integers, scale: int, plain: _Flags) -> pl.DataFrame:
+def _columns(units: Integers, scale: int, plain: Flags) -> pl.DataFrame:
     """Handed over as one Arrow table: a boolean NumPy array imports ``numpy.ma``, an Arrow array ``pyarrow.compute``."""
     wide = np.empty((len(units), 2), np.int64)
     wide[:, 0], wide[:, 1] = units, units >> 63
@@ -160,10 +173,10 @@ class _Part(NamedTuple):
     units: Integers
     behind: Integers
     before: Integers
-    plain: _Flags
+    plain: Flags
 
 
-def _apart(views: _Words) -> _Part:
+def _apart(views: Words) -> _Part:
     """A few long ones by themselves: a second word takes as long as the first, and would for all."""
     long = np.flatnonzero((views[:, 0] & _SIZES) > _IN_WORD)
     if not 0 < len(long) * _FEW < len(views):
@@ -179,7 +192,7 @@ def _with(found: "_Part", places: Integers, those: "_Part") -> "_Part":
     return found
 
 
-def _read(views: _Words) -> _Part:
+def _read(views: Words) -> _Part:
     sizes = views[:, 0] & _SIZES
     return _numbers(_words(views, sizes), sizes, (views[:, 0] >> _HALF & np.uint64(0xFF)) == _MINUS)
 
@@ -194,10 +207,10 @@ def _standing(texts: pl.Series) -> _Part:
     return _ending(octets, places[1:] + PAD, sizes, (octets[places[:-1] + PAD] == _MINUS) & (sizes > 0))
 
 
-def _ending(octets: Bytes, ends: Integers, sizes: _Words, negative: _Flags) -> _Part:
+def _ending(octets: Bytes, ends: Integers, sizes: Words, negative: Flags) -> _Part:
     """Of texts of up to 16 bytes, the bytes before the end of each; a few of more than 8 by themselves."""
 
-    def read(ends: Integers, sizes: _Words, negative: _Flags) -> _Part:
+    def read(ends: Integers, sizes: Words, negative: Flags) -> _Part:
         words = [(word[ends - _IN_WORD] ^ _NOUGHTS) & _LAST[sizes]]
         if sizes.max() > _IN_WORD:
             words.append((word[ends - _PAIR] ^ _NOUGHTS) & _LAST_BEFORE[sizes])
@@ -211,7 +224,7 @@ def _ending(octets: Bytes, ends: Integers, sizes: _Words, negative: _Flags) -> _
     return _with(found, long, read(ends[long], sizes[long], negative[long]))
 
 
-def _numbers(words: Sequence[_Words], sizes: _Words, negative: _Flags) -> _Part:
+def _numbers(words: Sequence[Words], sizes: Words, negative: Flags) -> _Part:
     """Of texts whose last 8 bytes are words, and the ones before these; what is no text is 0."""
     digits = sizes
     if negative.any():
@@ -231,7 +244,7 @@ def _numbers(words: Sequence[_Words], sizes: _Words, negative: _Flags) -> _Part:
     return _Part(np.where(negative, -units, units) if negative.any() else units, behind, before, plain)
 
 
-def _words(views: _Words, sizes: _Words) -> list[_Words]:
+def _words(views: Words, sizes: Words) -> list[Words]:
     """The last 8 characters, and the 4 before them if any text has them; the digit 0 is 0, and so is what is no text.
 
     A shift by 64 bits or more leaves nothing.
@@ -245,13 +258,13 @@ def _words(views: _Words, sizes: _Words) -> list[_Words]:
     return [last ^ _ZEROS[sizes], start << up ^ _ZEROS_BEFORE[sizes]]
 
 
-def _points(digits: _Words) -> _Words:
+def _points(digits: Words) -> Words:
     """The highest bit of each byte that was a point."""
     other = digits ^ _POINT
     return ~(((other & _LOW) + _LOW) | other | _LOW)
 
 
-def _behind(points: Sequence[_Words]) -> Integers:
+def _behind(points: Sequence[Words]) -> Integers:
     """Digits behind the point; 0 where there is none."""
     found = np.zeros(len(points[0]), np.int8)
     for word, last in zip(points, (7, 15), strict=False):
@@ -260,7 +273,7 @@ def _behind(points: Sequence[_Words]) -> Integers:
     return found.astype(np.int64)
 
 
-def _closed_up(words: Sequence[_Words], points: Sequence[_Words]) -> list[_Words]:
+def _closed_up(words: Sequence[Words], points: Sequence[Words]) -> list[Words]:
     """The digits without the point: those before it move up by one."""
     moved = [
         (word & ~((point << _ONE) - _ONE)) | (word & ((point >> np.uint64(7)) - _ONE)) << np.where(point, _BYTE, _ZERO)
@@ -273,11 +286,11 @@ def _closed_up(words: Sequence[_Words], points: Sequence[_Words]) -> list[_Words
     return moved
 
 
-def _are_digits(words: _Words) -> _Flags:
+def _are_digits(words: Words) -> Flags:
     return (((words + _BEYOND_NINE) | words) & _HIGH) == 0
 
 
-def _number(digits: _Words) -> Integers:
+def _number(digits: Words) -> Integers:
     """The number that 8 digits are: neighbours are put together, three times."""
     pairs = (digits * np.uint64(10 << 8 | 1)) >> _BYTE & np.uint64(0x00FF00FF00FF00FF)
     fours = (pairs * np.uint64(100 << 16 | 1)) >> np.uint64(16) & np.uint64(0x0000FFFF0000FFFF)

@@ -8,6 +8,7 @@ import polars as pl
 
 from hedgegrid_assets.model import Channel, Field
 from hedgegrid_assets.sources.formats import json_lines as shaped
+from hedgegrid_assets.sources.formats import standing
 from hedgegrid_assets.sources.formats.binance import folded
 from hedgegrid_assets.sources.formats.binance.depth import has_levels, usual_updates
 from hedgegrid_assets.sources.formats.binance.grammar import GATE
@@ -18,6 +19,7 @@ from hedgegrid_assets.store import Block, bytes_of, line_array
 
 _GLANCE: Final = 1 << 16
 _LINES_TRIED: Final = 8
+_TIMES: Final = ("ts_init", "ts_event")
 
 
 class Shaped(NamedTuple):
@@ -67,8 +69,56 @@ def _flat(block: Block, channel: Channel) -> pl.DataFrame | None:
     shape = next((found for found in usable if "e" in found.places or _is_named(found, channel)), None)
     if shape is None:
         return None
-    lines = shaped.read(data, block.lines if numbers is None else len(numbers), shape)
-    return None if lines is None else _rows_of(lines, block.first_line, numbers, channel)
+    count = block.lines if numbers is None else len(numbers)
+    rows = _standing(data, count, shape, channel)
+    if rows is None:
+        lines = shaped.read(data, count, shape)
+        rows = None if lines is None else _rows_of(lines, channel)
+    if rows is None:
+        return None
+    line = pl.int_range(pl.len(), dtype=pl.UInt32) if numbers is None else pl.lit(numbers.cast(pl.UInt32))
+    rows = rows.select((line + block.first_line).alias("line"), *rows.columns)
+    if "sure" not in rows.columns:
+        return rows
+    return rows.drop("sure") if rows["sure"].all() else rows.filter("sure").drop("sure")
+
+
+def _standing(data: bytes, lines: int, shape: shaped.Shape, channel: Channel) -> pl.DataFrame | None:
+    """Rows of lines that are all as one, but for their values; decimals are typed."""
+    texts = {key: shape.parts[number].value for key, number in shape.places.items() if shape.parts[number].text}
+    if ("e" in shape.places and texts.get("e") != channel.event) or not all(
+        texts.get(field.key) or field.kind != "text" or not field.required for field in channel.fields
+    ):
+        return None
+    found = standing.read(data, lines, shape, {field.key: field.kind for field in channel.fields})
+    if found is None:
+        return None
+    local = pl.lit(None, pl.Int64) if found.received is None else pl.Series(found.received)
+    values = {field.name: _value_in(found, field, texts.get(field.key)) for field in channel.fields}
+    columns = {name: value for name, value in values.items() if value is not None}
+    if len(columns) < len(values):
+        return None
+    rows = pl.select(pl.int_range(lines, dtype=pl.UInt32).alias("local")).with_columns(local=local, **columns)
+    rows = _timed(rows, channel, named="e" in shape.places, received=bool(shape.time))
+    return None if rows["ts_init"].null_count() else rows.select(*_TIMES, *columns)
+
+
+def _value_in(found: standing.Standing, field: Field, text: str | None) -> pl.Expr | pl.Series | None:
+    """The values of a field, ``text`` if they all are that; None where some are no plain numbers."""
+    if field.key in found.texts:
+        short = found.decimals(field.key, field.decimals)
+        return None if short is None else short.values
+    if field.key in found.flags:
+        return pl.Series(found.flags[field.key].view("u1")) == 1
+    if field.key in found.numbers:
+        return pl.Series(found.numbers[field.key])
+    return pl.lit(None, _TYPES[field.kind]) if text is None else pl.lit(text)
+
+
+def _timed(rows: pl.DataFrame, channel: Channel, *, named: bool, received: bool) -> pl.DataFrame:
+    """With ``ts_event`` and ``ts_init``."""
+    rows = rows.with_columns(ts_event=channel.ts_event if named else pl.coalesce(channel.ts_event, "local"))
+    return rows.with_columns(ts_init=pl.col("local") if received else pl.col("ts_event"))
 
 
 def _is_named(shape: shaped.Shape, channel: Channel) -> bool:
@@ -97,7 +147,8 @@ def _of_event(block: Block, channel: Channel) -> tuple[bytes, pl.Series | None]:
     return bytes_of(lines.take(numbers.to_arrow())) if len(numbers) else b"", numbers
 
 
-def _rows_of(lines: shaped.Lines, first_line: int, numbers: pl.Series | None, channel: Channel) -> pl.DataFrame:
+def _rows_of(lines: shaped.Lines, channel: Channel) -> pl.DataFrame:
+    """Rows of lines, and which of them are ``sure``."""
     local, timed = lines.received("local")
     values: dict[str, pl.Expr] = {"local": local}
     named = "e" in lines
@@ -114,21 +165,13 @@ def _rows_of(lines: shaped.Lines, first_line: int, numbers: pl.Series | None, ch
         values[field.name], proof = _by_kind(lines, field)
         proofs.append(proof)
     proofs += lines.unread([*(field.key for field in channel.fields), "e" if named else "stream"])
-    line = pl.int_range(pl.len(), dtype=pl.UInt32) if numbers is None else pl.lit(numbers.cast(pl.UInt32))
-    rows = (
-        lines.parts.with_columns(**values)
-        .with_columns(ts_event=channel.ts_event if named else pl.coalesce(channel.ts_event, "local"))
-        .with_columns(ts_init=pl.col("local") if lines.shape.time else pl.col("ts_event"))
-        .select(
-            (line + first_line).alias("line"),
-            "ts_init",
-            "ts_event",
-            *(field.name for field in channel.fields),
-            sure=pl.all_horizontal(*proofs, pl.col("ts_init").is_not_null()).fill_null(value=False),
-        )
+    timed_rows = _timed(lines.parts.with_columns(**values), channel, named=named, received=bool(lines.shape.time))
+    rows = timed_rows.select(
+        *_TIMES,
+        *(field.name for field in channel.fields),
+        sure=pl.all_horizontal(*proofs, pl.col("ts_init").is_not_null()).fill_null(value=False),
     )
-    rows = _with_numbers(rows, [field for field in channel.fields if field.kind == "decimal" and field.key in lines])
-    return rows.drop("sure") if rows["sure"].all() else rows.filter("sure").drop("sure")
+    return _with_numbers(rows, [field for field in channel.fields if field.kind == "decimal" and field.key in lines])
 
 
 def _with_numbers(rows: pl.DataFrame, decimals: Sequence[Field]) -> pl.DataFrame:
