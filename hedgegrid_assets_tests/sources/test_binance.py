@@ -613,6 +613,7 @@ def _compare(lines: list[str]) -> None:
 @given(st.lists(messages(), min_size=24, max_size=48))
 @example([dumped(agg_trade(1, BAD_MS)).replace('"p":', '"p":5,"p":') + "\n"])
 @example([dumped(agg_trade(1, BAD_MS)).replace('"e":"aggTrade"', '"e":"kline","e":"aggTrade"') + "\n"])
+@example([f"{2**63 - 1} {dumped(agg_trade(1, BAD_MS)).replace('"p":', '"P":"\\u0041","p":')}\n"])
 def test_the_fast_reader_and_an_exact_one_agree_on_every_line(lines: list[str]) -> None:
     _compare(lines)
 

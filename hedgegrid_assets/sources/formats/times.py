@@ -21,5 +21,6 @@ def with_fraction(whole: pl.Expr, part: pl.Expr, units: Iterable[str] = tuple(FA
     for unit in units:
         first, last = RANGES[unit]
         value = whole * FACTORS[unit] + part.floordiv(NS_PER_SECOND // FACTORS[unit])
-        ns = pl.when(whole.is_between(first, last - 1)).then(value).otherwise(ns)
+        last -= FACTORS[unit] > 1  # with a fraction the very last may be too late
+        ns = pl.when(whole.is_between(first, last)).then(value).otherwise(ns)
     return ns

@@ -56,6 +56,12 @@ def test_a_unit_that_is_said_reads_its_own_numbers_and_no_others(ns: int, unit: 
     assert read == (ns // FACTORS[unit] * FACTORS[unit] if unit == said else None)
 
 
+def test_the_last_nanosecond_of_64_bits_is_a_time_with_a_fraction_as_without() -> None:
+    last = 2**63 - 1
+    texts = [str(last), f"{last}.9", f"{last + 1}.0", f"{last // 1_000}.9", f"{last // 1_000 - 1}.9"]
+    assert ns_of(pl.Series(texts), TimeSpec("any")).to_list() == [last, last, None, None, last // 1_000 * 1_000 - 100]
+
+
 @given(st.integers(-(2**63), 2**63 - 1))
 def test_a_number_has_one_unit_at_most(value: int) -> None:
     fits = [unit for unit in FACTORS if ns_of(pl.Series([str(value)]), TimeSpec(unit))[0] is not None]
