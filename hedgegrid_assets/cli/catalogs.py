@@ -37,7 +37,7 @@ def catalog_convert(
     Example: hedgegrid catalog convert --nautilus 2
     """
     from hedgegrid_assets.housekeeping.converting import convert_catalog
-    from hedgegrid_assets.pipeline.request import check_compression, check_generation
+    from hedgegrid_assets.stages.catalog import check_compression, check_generation
     from hedgegrid_assets.store import Places, stored
 
     set_logging(verbose=verbose, quiet=quiet)

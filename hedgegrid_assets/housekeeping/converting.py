@@ -10,7 +10,6 @@ from typing import Any, Final
 from msgspec import Struct, field
 
 from hedgegrid_assets.errors import ConversionRefused, HedgegridError
-from hedgegrid_assets.housekeeping.widening import widen_instrument
 from hedgegrid_assets.inspect.documents import refuse_damaged
 from hedgegrid_assets.instruments import read_definitions
 from hedgegrid_assets.model import GENERATION, InstrumentDay, Status, Table
@@ -154,6 +153,9 @@ def _define(places: Places, target: Places) -> None:
         before = there.get(each.id)
         wanted = Precisions.from_instrument(each)
         if before is not None and Precisions.from_instrument(before) != wanted:
+            # which brings all that configurations are made of, a tenth of a start
+            from hedgegrid_assets.housekeeping.widening import widen_instrument
+
             widen_instrument(target.catalog, each.id, price=wanted.price, size=wanted.size, mark=wanted.mark)
         write_definition(target.catalog, each)
 

@@ -14,11 +14,10 @@ from hedgegrid_assets.config.origin import SYNTHETIC_VENUE, Origin, instrument_i
 from hedgegrid_assets.config.paths import RESERVED_PREFIX, data_path
 from hedgegrid_assets.config.settings import INPUTS, check_settings
 from hedgegrid_assets.errors import UnknownName, UsageError, refuse_mistakes
-from hedgegrid_assets.model import GENERATIONS
 from hedgegrid_assets.names import check_instrument_id, check_symbol, check_venue
 from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.sources import SOURCES
-from hedgegrid_assets.stages.catalog import COMPRESSIONS
+from hedgegrid_assets.stages.catalog import check_compression, check_generation
 from hedgegrid_assets.store import LocalStore, Places, StorePath, stored
 from hedgegrid_assets.tables import DEFAULT, TABLES, TOKENS, WORDS
 from hedgegrid_assets.timestamps import parse_day
@@ -124,19 +123,6 @@ def check_source(name: str) -> None:
     """Raises UnknownName for one that is not known."""
     if name not in SOURCES:
         raise UnknownName("source", "--source", name, SOURCES)
-
-
-def check_compression(compression: str) -> None:
-    """Raises UnknownName for one that is not known."""
-    if compression not in COMPRESSIONS:
-        raise UnknownName("compression", "--compression", compression, COMPRESSIONS)
-
-
-def check_generation(nautilus: int | None) -> None:
-    """Raises UsageError for a generation of NautilusTrader that there is no form for."""
-    if nautilus not in {None, *GENERATIONS}:
-        told = " or ".join(map(str, GENERATIONS))
-        raise UsageError(f"unknown generation of NautilusTrader (--nautilus): expected {told}, found {nautilus}")
 
 
 def _check_symbols(symbols: Sequence[str]) -> None:

@@ -10,9 +10,10 @@ from hedgegrid_assets.store.disk import (
     make_folder,
     remove_tree,
     sha256_of,
+    sync_file,
     sync_folder,
     synced_together,
-    write_synced,
+    write_new,
     writing,
 )
 from hedgegrid_assets.store.documents import (
@@ -138,6 +139,7 @@ __all__ = [
     "sha256_of",
     "size_of",
     "stored",
+    "sync_file",
     "sync_folder",
     "synced_together",
     "tar_members",
@@ -149,6 +151,6 @@ __all__ = [
     "working_folder",
     "write_document",
     "write_json",
-    "write_synced",
+    "write_new",
     "writing",
 ]

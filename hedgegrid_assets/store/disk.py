@@ -80,12 +80,15 @@ def sync_folder(folder: Path) -> None:
     _sync(folder)
 
 
-def write_synced(path: Path, data: bytes) -> None:
-    """Write a new file in the making, whose bytes outlast a power cut: whoever publishes it need not wait for that."""
+def write_new(path: Path, data: bytes) -> None:
+    """Write a new file in the making."""
     with path.open("xb") as file:
         file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+
+
+def sync_file(path: Path) -> None:
+    """The bytes of a file in the making outlast a power cut: whoever publishes it need not wait for that."""
+    _sync(path)
 
 
 def _sync(path: Path) -> None:

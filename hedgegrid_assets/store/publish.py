@@ -37,9 +37,11 @@ def temporary_file(name: str, tmp_dir: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def publish_file(temporary: Path, final: AnyFile) -> None:
+def publish_file(temporary: Path, final: AnyFile, *, is_synced: bool = False) -> None:
     """Let a complete file appear under its final name at once: an object of a store, or a user's own file."""
-    if isinstance(final, StorePath):
+    if is_synced and isinstance(final, StorePath) and isinstance(final.store, LocalStore):
+        put_in_place(temporary, final.local(), is_synced=True)
+    elif isinstance(final, StorePath):
         final.publish(temporary)
     else:
         put_in_place(temporary, final)
@@ -65,10 +67,8 @@ def carry(source: StorePath, final: StorePath, tmp_dir: Path) -> None:
         if not _linked(source.local(), temporary):
             source.store.get(source.key, temporary)
             publish_file(temporary, final)
-        elif isinstance(final.store, LocalStore):
-            put_in_place(temporary, final.local(), is_synced=True)
         else:
-            publish_file(temporary, final)
+            publish_file(temporary, final, is_synced=True)
 
 
 def _linked(source: Path, second: Path) -> bool:

@@ -17,6 +17,7 @@ from hedgegrid_assets.errors import (
     EnvironmentFault,
     HedgegridError,
     SeriesMixed,
+    UnknownName,
     VerdictRefused,
 )
 from hedgegrid_assets.model import InstrumentDay, Status, Table
@@ -32,7 +33,13 @@ from hedgegrid_assets.stages.catalog.files import (
     stamped_digest,
     strays,
 )
-from hedgegrid_assets.stages.catalog.generations import claim, generation_of, held_generation, refuse_other
+from hedgegrid_assets.stages.catalog.generations import (
+    check_generation,
+    claim,
+    generation_of,
+    held_generation,
+    refuse_other,
+)
 from hedgegrid_assets.stages.catalog.installed import refuse_unfit_nautilus
 from hedgegrid_assets.stages.catalog.moves import Moves, carry_out, finish, unfinished
 from hedgegrid_assets.stages.catalog.proof import Noted, compare
@@ -58,6 +65,12 @@ from hedgegrid_assets.store import (
 
 ACCEPTED: Final = frozenset({Status.COMPLETE, Status.DEGRADED, Status.PARTIAL, Status.EMPTY})
 COMPRESSIONS: Final = ("zstd", "snappy", "none")
+
+
+def check_compression(compression: str) -> None:
+    """Raises UnknownName for one that is not known."""
+    if compression not in COMPRESSIONS:
+        raise UnknownName("compression", "--compression", compression, COMPRESSIONS)
 
 
 class Written(Struct, frozen=True):
@@ -196,7 +209,7 @@ def write_together(
     with proven_files(places, table, small, first.verdict.precision, compression) as files:
         for each in files:
             final = file_of(places, each.day, table)
-            publish_file(each.path, final)
+            publish_file(each.path, final, is_synced=True)
             yield Written(each.day, table, final, each.rows, final.size)
 
 
@@ -350,6 +363,8 @@ __all__ = [
     "Written",
     "admit",
     "carry_out",
+    "check_compression",
+    "check_generation",
     "claim",
     "claim_series",
     "file_of",

@@ -12,7 +12,7 @@ from typing import ClassVar, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hedgegrid_assets.errors import FormsMixed, OtherForm, OtherInstalled
+from hedgegrid_assets.errors import FormsMixed, OtherForm, OtherInstalled, UsageError
 from hedgegrid_assets.model import GENERATION, GENERATIONS, NautilusForm
 from hedgegrid_assets.stages.catalog.installed import installed_generation, installed_version
 from hedgegrid_assets.store import Document, Places, StorePath, exclusive_lock, read_document, write_document
@@ -126,6 +126,13 @@ def claim(places: Places, said: int | None = None, *, fresh: bool = False) -> in
     _known[key[0]] = wanted
     _agreed.add(key)
     return wanted
+
+
+def check_generation(nautilus: int | None) -> None:
+    """Raises UsageError for a generation of NautilusTrader that there is no form for."""
+    if nautilus not in {None, *GENERATIONS}:
+        told = " or ".join(map(str, GENERATIONS))
+        raise UsageError(f"unknown generation of NautilusTrader (--nautilus): expected {told}, found {nautilus}")
 
 
 def refuse_other(places: Places, held: int, said: int | None) -> None:

@@ -26,8 +26,9 @@ from hedgegrid_assets.store import (
     StorePath,
     footer_file,
     from_arrow,
+    sync_file,
     temporary_file,
-    write_synced,
+    write_new,
 )
 from hedgegrid_assets.timestamps import nautilus_file_name
 
@@ -55,7 +56,7 @@ class Proven(Struct, frozen=True):
 def proven_files(
     places: Places, table: Table, days: Sequence[SmallDay], precisions: Precisions, compression: str
 ) -> Iterator[list[Proven]]:
-    """A file of each day, written and compared with its frame, value by value; none where anything is not as it must be."""
+    """A file of each day, written, synced and compared with its frame, value by value; none where anything is not as it must be."""
     generation = generation_of(places)
     whole = _rows_of(table, days, generation) if days else None
     if whole is None:
@@ -67,14 +68,17 @@ def proven_files(
     options = options_of(table, target, compression, generation)
     with ExitStack() as stack:
         files: list[Proven] = []
-        with closing(BackgroundWriter(_write, _AHEAD)) as behind:
+        with closing(BackgroundWriter(sync_file, len(days))) as behind:
             for each, (start, end) in zip(days, pairwise(whole.ends), strict=True):
                 name = nautilus_file_name(each.day.date)
                 path = stack.enter_context(temporary_file(name, places.catalog_temp))
                 part = arrow.slice(start, end - start)
-                behind.put((path, _bytes_of(part, options, stamp_of(each.day.date, each.digest))))
+                write_new(path, _bytes_of(part, options, stamp_of(each.day.date, each.digest)))
+                behind.put(path)
                 files.append(Proven(each.day, path, len(part)))
-        is_sound = nautilus.from_nautilus(table, arrow, generation).equals(whole.held) and hold(files, arrow, target)
+            is_sound = nautilus.from_nautilus(table, arrow, generation).equals(whole.held) and hold(
+                files, arrow, target
+            )
         yield files if is_sound else []
 
 
@@ -98,13 +102,6 @@ def _rows_of(table: Table, days: Sequence[SmallDay], generation: int) -> _Whole 
         parts = [nautilus.kept(table, frame[start:end], None, generation) for start, end in ends]
         frame, lengths = pl.concat(parts), list(map(len, parts))
     return _Whole(nautilus.as_held(table, frame, generation), list(accumulate(lengths, initial=0)))
-
-
-_AHEAD: Final = 16
-
-
-def _write(made: tuple[Path, bytes]) -> None:
-    write_synced(*made)
 
 
 def _bytes_of(part: pa.Table, options: dict[str, Any], stamp: dict[str, str]) -> bytes:
