@@ -51,6 +51,11 @@ LATE = (
     Late("cli", "importlib.metadata", "only --version needs it"),
     Late("cli", "rich", TABLES_FOR_PEOPLE),
     Late("config.yaml_lines", "ruamel.yaml", "a tenth of a second; most files given with --config are JSON"),
+    Late(
+        "housekeeping.converting",
+        "hedgegrid_assets.housekeeping.widening",
+        "a tenth of a second, with all of configurations; only a catalog that was widened since needs it",
+    ),
     Late("inspect.charts", "PIL", "only a chart that is drawn needs it"),
     Late("pipeline.run", "asyncio", "who calls the coroutine has it; a command line has not"),
     Late("sources.archive", "hedgegrid_assets.sources.archive", FETCHING),

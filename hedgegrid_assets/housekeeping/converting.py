@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, suppress
 from datetime import date
 from itertools import batched, groupby
 from typing import Any, Final
@@ -28,7 +28,6 @@ from hedgegrid_assets.store import (
     exclusive_lock,
     kept_folders,
     names_in,
-    prefetch,
     read_bytes_of,
     synced_together,
     writing,
@@ -200,11 +199,10 @@ class _Converting(Struct):
     def days_of(self, table: Table, days: Sequence[InstrumentDay], tick: Tick) -> None:
         """Make days of an instrument: new ones that are small together, then the others one after the other."""
         made: set[InstrumentDay] = set()
-        with closing(prefetch(self._small(table, days))) as ahead:
-            for some in ahead:
-                for day, rows in self._together(table, some):
-                    made.add(day)
-                    tick(f"{day} {table.name}", rows)
+        for some in self._small(table, days):
+            for day, rows in self._together(table, some):
+                made.add(day)
+                tick(f"{day} {table.name}", rows)
         for day in days:
             if day not in made:
                 tick(f"{day} {table.name}", self.day(day, table))

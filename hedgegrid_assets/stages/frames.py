@@ -7,7 +7,7 @@ as an Enum; on disk times are ``timestamp[ns, UTC]`` and the instrument id is a 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
-from itertools import batched, groupby
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -27,7 +27,6 @@ from hedgegrid_assets.store import (
     from_arrow,
     give_up,
     local_file,
-    ordered_map,
     reading,
     to_arrow,
 )
@@ -316,12 +315,7 @@ def read_together(
 
     Raises DocumentDamaged.
     """
-
-    def read(some: Sequence[AnyFile]) -> list[pa.Table]:
-        return [_whole(path, table, columns) for path in some]
-
-    halves = batched(paths, -(-len(paths) // 2), strict=False)
-    found = [each for half in ordered_map(read, halves) for each in half]
+    found = [_whole(path, table, columns) for path in paths]
     parts = [
         _block(pa.concat_tables(alike), table, columns)
         for _, alike in groupby(found, key=lambda each: each.schema)  # decimals have 18 digits in one, 38 in another
