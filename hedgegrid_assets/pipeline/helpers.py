@@ -62,6 +62,10 @@ class Helpers:
         return done
 
 
+_ONE_THREAD: Final = {"POLARS_MAX_THREADS": "1"}
+"""There are as many processes as are wanted to work at once: threads of each would only take turns with the others'."""
+
+
 class _Helper:
     """One process; it is told of its work, then of turns, and tells what it does and what became of them."""
 
@@ -71,6 +75,7 @@ class _Helper:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,  # Ctrl-C comes from us, once
+            env=_ONE_THREAD | os.environ,
         )
         self._told: list[Work] = [work]
 
