@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hedgegrid_assets.sources.formats.decimals import most_decimals, usual
+from hedgegrid_assets.sources.formats.decimals import exact_decimal, exact_decimals, most_decimals, usual
 from hedgegrid_assets.sources.formats.digits import short_decimals
 
 _ODD = "0123456789..-+eE ,_\0/:;é"
@@ -118,3 +118,11 @@ def mutated(seed: int, count: int, longest: int) -> list[str]:
 @pytest.mark.parametrize("longest", [8, 12, 15])
 def test_mutated_numbers_are_taken_only_where_they_are_numbers_still(longest: int) -> None:
     assert hold(mutated(7, 20_000, longest)) > 12_000
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.one_of(_TEXTS, st.text(alphabet="019.+-e \n", max_size=6)), max_size=4), st.sampled_from([8, 16, 30])
+)
+def test_texts_that_are_read_together_are_read_as_each_alone(texts: list[str], decimals: int) -> None:
+    assert exact_decimals(texts, decimals) == [exact_decimal(text, decimals) for text in texts]
