@@ -197,17 +197,16 @@ def _of_venue(symbols: pl.Series, texts: pl.Series, venues: pl.Series, mine: str
 def _look_for_better_spellings(frame: pl.DataFrame, dialect: CsvDialect) -> None:
     """Raises ReadAgain where a later line has a spelling that fits what is asked for better than those before it."""
     asked = dialect.wanted
-    if dialect.venue_column is not None:
-        venues = words_in(frame[cells.name(dialect.venue_column)])
-        better = venue_in(filter(None, venues), asked, dialect.venue)
-        if better != dialect.venue:
-            raise ReadAgain(Seen(better))
+    whose = None if dialect.venue_column is None else frame[cells.name(dialect.venue_column)]
+    venues: list[str] = [] if whose is None else words_in(whose)
+    better = dialect.venue if whose is None else venue_in(filter(None, venues), asked, dialect.venue)
+    if better != dialect.venue:
+        raise ReadAgain(Seen(better))
     if dialect.symbol_column is not None:
         texts = frame[cells.name(dialect.symbol_column)]
-        if dialect.venue_column is not None:
-            whose = frame[cells.name(dialect.venue_column)]
-            mine = {venue: venue.lower() == (dialect.venue or "") for venue in words_in(whose)}
-            texts = texts if all(mine.values()) else texts.filter(replaced(whose, mine, pl.Boolean()))
+        mine = {venue: venue.lower() == (dialect.venue or "") for venue in venues}
+        if whose is not None and not all(mine.values()):
+            texts = texts.filter(replaced(whose, mine, pl.Boolean()))
         held = dialect.spellings
         better_ones = spellings_of(words_in(texts), asked, held)
         if better_ones != held:
@@ -220,6 +219,8 @@ def _good(frame: pl.DataFrame) -> pl.DataFrame:
 
 def _with_reasons(frame: pl.DataFrame, records: Records, dialect: CsvDialect, times: Iterable[int]) -> pl.DataFrame:
     block, broken = records.block, records.broken
+    if not broken and not block.cut and _all_placed(frame):
+        return frame.with_columns(reason=pl.lit(None, pl.String))
     lost = pl.col("ts_event").is_null() | pl.col("ts_init").is_null()
     rounded = pl.lit(value=False)
     if frame["ts_event"].null_count() or frame["ts_init"].null_count():
@@ -247,6 +248,11 @@ def _with_reasons(frame: pl.DataFrame, records: Records, dialect: CsvDialect, ti
     return frame
 
 
+def _all_placed(frame: pl.DataFrame) -> bool:
+    nulls = frame["ts_event"].null_count() + frame["ts_init"].null_count()
+    return not nulls and bool(frame["symbol"].str.len_bytes().min())
+
+
 def _is_cut_off(block: Block, dialect: CsvDialect) -> bool:
     """A last line without line end has lost its end if the stream ended too early, or cells are missing."""
     last = block.data.rpartition(b"\n")[2]
@@ -255,6 +261,8 @@ def _is_cut_off(block: Block, dialect: CsvDialect) -> bool:
 
 def _without_blank(frame: pl.DataFrame, records: Records) -> Rows:
     """Empty lines are counted and passed over."""
+    if frame["reason"].null_count() == len(frame):
+        return Rows(frame, 0)
     lost = frame.filter(pl.col("reason") == "unknown_time")["line"]
     texts = cells.texts_of(records.block, lost) if len(lost) else []
     blank = [line for line, text in zip(lost, texts, strict=True) if not text.strip() and line not in records.broken]

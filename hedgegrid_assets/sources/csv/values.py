@@ -20,6 +20,8 @@ from hedgegrid_assets.tables import A_NUMBER
 from hedgegrid_assets.tables.trade_tick import AGGRESSOR_SIDES
 
 _VALUE_SHOWN: Final = 200
+_LONGEST_EMPTY: Final = len("null")
+"""Bytes of the longest spelling of an empty cell."""
 _PLACE: Final = frozenset({"symbol", "ts_event", "ts_init"})
 _DTYPES: Final[Mapping[str, pl.DataType]] = {"integer": pl.Int64(), "text": pl.String(), "flag": pl.Boolean()}
 
@@ -156,7 +158,8 @@ class _Work:
             self.values[field.name] = _nulls(len(self.rows), pl.String())
             return
         texts = _emptied(self.text(field.key))
-        self.values[field.name] = pl.select(pl.when(texts != "").then(texts).alias("text"))["text"]
+        filled = texts if _shortest(texts) else pl.select(pl.when(texts != "").then(texts).alias("text"))["text"]
+        self.values[field.name] = filled
 
     def flag(self, field: Field) -> None:
         """True or false; an empty cell is neither."""
@@ -171,8 +174,14 @@ class _Work:
 
 def _emptied(texts: pl.Series) -> pl.Series:
     """Every spelling of an empty cell as an empty text."""
+    if _shortest(texts) > _LONGEST_EMPTY:
+        return texts
     known = texts.filter(texts.str.contains(r"^(?i:nan|null|none|na|n/a|\\n)$")).unique().to_list()
     return texts.replace(dict.fromkeys(known, "")) if known else texts
+
+
+def _shortest(texts: pl.Series) -> int:
+    return int(str(texts.str.len_bytes().min() or 0))
 
 
 def _nulls(count: int, dtype: pl.DataType) -> pl.Series:
