@@ -284,11 +284,8 @@ class LandingPass:
             if self.tally.unreadable > _UNREADABLE_CAP and self.tally.unreadable > sum(self.tally.by_stream.values()):
                 raise RawDamaged(self.landing.path, f"more than {_UNREADABLE_CAP:,} lines, most of it, cannot be read")
         lines = self._with_day(placed)
-        groups = lines.group_by("channel", "symbol", "day", maintain_order=True)
         taken: Counter[str] = Counter()
-        for channel, symbol, day, count, first, last in groups.agg(
-            pl.len(), first=pl.col("ts_init").first(), last=pl.col("ts_init").last()
-        ).iter_rows():
+        for channel, symbol, day, count, first, last in _by_raw_day(lines).iter_rows():
             if not self._may_give(channel):
                 continue
             if symbol not in self.wanted.symbols:
@@ -435,6 +432,15 @@ class LandingPass:
         """An origin of a raw day had this very content, under this name or another."""
         same_file = origin.sha256 == self.reader.sha256
         return same_file or (origin.content == self.content and origin.lines == self.reader.lines)
+
+
+def _by_raw_day(lines: pl.DataFrame) -> pl.DataFrame:
+    """How many lines each raw day has, and the times of its first and last; of one day alone, as most blocks are, without a hash."""
+    keys = ("channel", "symbol", "day")
+    told = (pl.len(), pl.col("ts_init").first().alias("first"), pl.col("ts_init").last().alias("last"))
+    if len(lines) and all(not lines[key].null_count() and (lines[key] == lines[key][0]).all() for key in keys):
+        return lines.select(*(pl.col(key).first() for key in keys), *told)
+    return lines.group_by(keys, maintain_order=True).agg(told)
 
 
 def _printable(text: str) -> str:
