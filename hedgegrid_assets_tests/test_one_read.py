@@ -23,6 +23,7 @@ from benchmarks.sides import SIDES
 from hedgegrid_assets.defs.keys import daily_keys
 from hedgegrid_assets.defs.results import DayMaker
 from hedgegrid_assets.model import InstrumentDay
+from hedgegrid_assets.sources.formats import standing
 from hedgegrid_assets_tests import dagster_feeds
 from hedgegrid_assets_tests.yard import with_blocks_of
 
@@ -31,7 +32,7 @@ ROWS = 3_000
 
 @dataclass
 class Read:
-    """Bytes of text that came out of gunzip, and that went into Polars' parser of cells."""
+    """Bytes of text that came out of gunzip, and that went into Polars' parser of cells or were read where they stand."""
 
     decompressed: int = 0
     parsed: int = 0
@@ -55,16 +56,25 @@ class _Counted:
 @contextmanager
 def counted() -> Iterator[Read]:
     """What is read while the block runs, by whoever reads it."""
-    read, decompressobj, read_csv = Read(), isal_zlib.decompressobj, pl.read_csv
+    read, decompressobj, read_csv, read_standing = Read(), isal_zlib.decompressobj, pl.read_csv, standing.read
 
     def parse(data: bytes, **options: Any) -> pl.DataFrame:
         read.parsed += len(data)
         return read_csv(data, **options)
 
+    def parse_standing(data: bytes, *options: Any) -> standing.Standing | None:
+        found = read_standing(data, *options)
+        read.parsed += len(data) if found is not None else 0
+        return found
+
     def begin(**options: Any) -> _Counted:
         return _Counted(decompressobj(**options), read)
 
-    with patch.object(isal_zlib, "decompressobj", begin), patch.object(pl, "read_csv", parse):
+    with (
+        patch.object(isal_zlib, "decompressobj", begin),
+        patch.object(pl, "read_csv", parse),
+        patch.object(standing, "read", parse_standing),
+    ):
         yield read
 
 
