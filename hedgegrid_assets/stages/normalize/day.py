@@ -1,6 +1,7 @@
 """One table of one day, from decoded rows to stored files and a verdict."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import polars as pl
 
@@ -37,7 +38,7 @@ class TableWriter:
         base = recipe.base_of(table)
         self._rejects = Rejects(raw, _key_of_ids(recipe) if base.id_column else None)
         self._rows = TableRows(base, recipe, self._rejects)
-        self._frame = DayFrame(places, day, raw, table, recipe, other, self._again)
+        self._frame = DayFrame(places, day, raw, table, recipe, other, partial(_again, raw, table, recipe))
         self._order = InOrder(places.catalog_temp, raw, base, recipe, self._frame)
 
     def add(self, decoded: Decoded) -> None:
@@ -45,15 +46,6 @@ class TableWriter:
         frame = self._rows.of(decoded)
         if frame is not None:
             self._order.add(frame)
-
-    def _again(self) -> Iterator[pl.DataFrame]:
-        """The rows of all blocks that have some, read once more; nothing is counted."""
-        rows = TableRows(self._recipe.base_of(self.table), self._recipe, Rejects(self._raw, None))
-        for batch in self._raw.batches(self._recipe.source, self._recipe.channel):
-            decoded = batch.decoded.get(self._recipe.channel.name)
-            frame = None if decoded is None else rows.of(decoded)
-            if frame is not None and len(frame):
-                yield frame
 
     def finish(self, earlier: Earlier | None) -> Normalized:
         """Publish frame, rejects and verdict, unless rows of an ``earlier`` frame of another origin would be lost."""
@@ -142,6 +134,19 @@ class TableWriter:
         """Leave nothing half-written behind."""
         self._order.close()
         self._frame.close()
+
+
+def _again(raw: RawDay, table: Table, recipe: Recipe) -> Iterator[pl.DataFrame]:
+    """The rows of all blocks that have some, read once more; nothing is counted.
+
+    Not of a ``TableWriter``, which would then hold itself: what it has counted would stay until garbage is looked for.
+    """
+    rows = TableRows(recipe.base_of(table), recipe, Rejects(raw, None))
+    for batch in raw.batches(recipe.source, recipe.channel):
+        decoded = batch.decoded.get(recipe.channel.name)
+        frame = None if decoded is None else rows.of(decoded)
+        if frame is not None and len(frame):
+            yield frame
 
 
 def _key_of_ids(recipe: Recipe) -> str | None:

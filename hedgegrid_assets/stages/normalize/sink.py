@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -80,11 +81,8 @@ class DayFrame:
             if before is not None:
                 made.resume(before.states, day_start(self._day.date))
             has_ids = self._recipe.base_of(self._table).id_column is not None  # which may have got numbers
-            return Reshaped(folder, made, None if has_ids else self._all_again)
+            return Reshaped(folder, made, None if has_ids else partial(_columns_of, self._again, self._names))
         return LastRows(folder, self._table.whole_day, day_end(self._day.date)) if self._table.whole_day else None
-
-    def _all_again(self) -> Iterator[pl.DataFrame]:
-        return (frame[self._names] for frame in self._again())
 
     def _rules_made_of(self) -> DayRules | None:
         """What looks for holes in the rows of another table that these are made of."""
@@ -156,6 +154,10 @@ class DayFrame:
         if self._file is None:
             self._file = FrameFile(self._places, self._day, self._raw, self._table, self._recipe, self._other)
         return self._file
+
+
+def _columns_of(again: ReadsAgain, names: Sequence[str]) -> Iterator[pl.DataFrame]:
+    return (frame[names] for frame in again())
 
 
 class FrameFile:

@@ -4,7 +4,9 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
+import numpy as np
 import polars as pl
+import pyarrow as pa
 
 from hedgegrid_assets.model import Channel, Field
 from hedgegrid_assets.sources.formats import json_lines as shaped
@@ -14,8 +16,8 @@ from hedgegrid_assets.sources.formats.binance.depth import has_levels, usual_upd
 from hedgegrid_assets.sources.formats.binance.grammar import GATE
 from hedgegrid_assets.sources.formats.binance.levels import Levels, short_levels, spelled_as_usual
 from hedgegrid_assets.sources.formats.decimals import usual
-from hedgegrid_assets.sources.formats.digits import Short, short_decimals
-from hedgegrid_assets.store import Block, bytes_of, line_array
+from hedgegrid_assets.sources.formats.digits import Integers, Short, short_decimals
+from hedgegrid_assets.store import Block, bytes_of, from_arrow, line_array
 
 _GLANCE: Final = 1 << 16
 _LINES_TRIED: Final = 8
@@ -93,7 +95,7 @@ def _standing(data: bytes, lines: int, shape: shaped.Shape, channel: Channel) ->
     found = standing.read(data, lines, shape, {field.key: field.kind for field in channel.fields})
     if found is None:
         return None
-    local = pl.lit(None, pl.Int64) if found.received is None else pl.Series(found.received)
+    local = pl.lit(None, pl.Int64) if found.received is None else _integers(found.received)
     values = {field.name: _value_in(found, field, texts.get(field.key)) for field in channel.fields}
     columns = {name: value for name, value in values.items() if value is not None}
     if len(columns) < len(values):
@@ -109,10 +111,15 @@ def _value_in(found: standing.Standing, field: Field, text: str | None) -> pl.Ex
         short = found.decimals(field.key, field.decimals)
         return None if short is None else short.values
     if field.key in found.flags:
-        return pl.Series(found.flags[field.key].view("u1")) == 1
+        return _integers(found.flags[field.key].astype(np.int64)) == 1
     if field.key in found.numbers:
-        return pl.Series(found.numbers[field.key])
+        return _integers(found.numbers[field.key])
     return pl.lit(None, _TYPES[field.kind]) if text is None else pl.lit(text)
+
+
+def _integers(values: Integers) -> pl.Series:
+    """Handed over by Arrow: an array of NumPy imports ``numpy.ma``."""
+    return from_arrow("", pa.Array.from_buffers(pa.int64(), len(values), [None, pa.py_buffer(values)]))
 
 
 def _timed(rows: pl.DataFrame, channel: Channel, *, named: bool, received: bool) -> pl.DataFrame:
