@@ -256,6 +256,26 @@ def test_a_frame_that_is_not_the_one_that_was_judged_is_told_and_days_beside_it_
     assert made == {name: content for name, content in whole.items() if "2024-01-02" not in name}
 
 
+def test_a_damaged_frame_that_decodes_to_what_no_frame_holds_is_told_and_days_beside_it_are_made(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = _bytes(home / "c-2", "data")
+    shutil.rmtree(home / "c-2")
+    frame = home / "c" / ID / "trade_tick.parquet/2024-01-02.parquet"
+    frame.write_bytes(frame.read_bytes().replace(b"price", b"qrice", 1))  # one bit of the name of a column
+    assert _convert("c", None, 2, "--json") == 1
+    told = _told(capsys)
+    assert told["days"] == 2
+    assert told["failed"] == {
+        f"{ID} 2024-01-02 trade_tick": f"{ID} 2024-01-02 trade_tick has no verdict that allows it into the catalog: "
+        "the frame is not the one that was judged (its sha256 differs)"
+    }
+    made = _bytes(home / "c-2", "data")
+    assert made == {name: content for name, content in whole.items() if "2024-01-02" not in name}
+    assert run(["validate", "c"]) == 1
+    assert "unforeseen" not in capsys.readouterr().out
+
+
 def test_a_file_of_another_among_them_is_told_and_nothing_is_written_beside_it(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

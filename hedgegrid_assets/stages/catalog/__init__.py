@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from itertools import chain, islice
 from typing import Final
 
@@ -162,11 +162,10 @@ def write_day(
             draft = stack.enter_context(closing(Draft(places, day, table, precisions, compression)))
             is_large = verdict.rows.rows_out > frames.ROW_GROUP
             known = _known(places, beside, day, table, verdict) if beside is not None and is_large else None
-            noted = _copy(frame, table, day, draft, known)
+            with _blamed(frame, table, day, verdict):
+                noted = _copy(frame, table, day, draft, known)
             if not _is_of(draft, verdict):
-                raise VerdictRefused(
-                    str(day), table.name, "the frame is not the one that was judged (its content digest differs)"
-                )
+                raise _not_as_judged(day, table, "content digest")
         target, generation = schema_of(places, day, table, precisions), generation_of(places)
         if noted is not None and noted.agrees_with(draft.path, target):
             rows = noted.rows
@@ -313,6 +312,23 @@ def _known(places: Places, beside: Places, day: InstrumentDay, table: Table, ver
         and sha256_of(places.frame(day.instrument_id, table.folder, day.date)) == verdict.frame_sha256
     )
     return digest if known else None
+
+
+@contextmanager
+def _blamed(frame: StorePath, table: Table, day: InstrumentDay, verdict: Verdict) -> Iterator[None]:
+    """What cannot be made of a frame is told of the frame, where it has not the bytes that were judged: it may decode to anything."""
+    try:
+        yield
+    except (HedgegridError, OSError):
+        raise
+    except Exception as error:
+        if sha256_of(frame) == verdict.frame_sha256:
+            raise
+        raise _not_as_judged(day, table, "sha256") from error
+
+
+def _not_as_judged(day: InstrumentDay, table: Table, what: str) -> VerdictRefused:
+    return VerdictRefused(str(day), table.name, f"the frame is not the one that was judged (its {what} differs)")
 
 
 def _copy(frame: StorePath, table: Table, day: InstrumentDay, draft: Draft, known: str | None) -> Noted:
