@@ -81,6 +81,8 @@ def alike_lines(draw: st.DrawFn) -> list[str]:
         if draw(st.integers(0, 9)) == 0:
             at = draw(st.integers(0, len(text)))
             text = text[:at] + draw(st.sampled_from(['"', ",", "}", "{", "\\", " ", "x", "9"])) + text[at:]
+        if draw(st.integers(0, 9)) == 0:
+            text += draw(st.sampled_from([",", ",,", ",,,", ", ,x", f",,{text}", ',,"s":true']))
         return text + ending
 
     return [line(number) for number in range(draw(st.integers(1, 36)))]
@@ -151,6 +153,32 @@ def test_usual_lines_of_mixed_streams_never_reach_the_slower_readers(name: str, 
     found = by_shape(Block(data, 0), channel)
     assert found is not None
     assert found.rows["line"].to_list() == list(range(0, 30, 2))
+
+
+TRADE = '{"e":"trade","E":17040672000%02d,"T":1704067200000,"s":"BTCUSDT","t":%d,"p":"100.50","q":"1.250","X":"MARKET","m":false}'
+BOOK = (
+    '{"e":"bookTicker","u":%d,"s":"BTCUSDT","b":"1.5","B":"%d","a":"1.6","A":"2","T":1704067200000,"E":1704067200000}'
+)
+
+
+@pytest.mark.parametrize(("name", "message"), [("trade", TRADE), ("bookTicker", BOOK)])
+@pytest.mark.parametrize("tail", [",", ",,", ",,,", ',,"s":true', ",,{}", ",,,x", ",{}", ",,\xff"])
+@pytest.mark.parametrize("end", ["", "\r\n", '\n\n\n{"e":1,"a":2}\n'])
+def test_nothing_may_stand_behind_a_message(name: str, message: str, tail: str, end: str) -> None:
+    lines = [message % (n, n) for n in range(10, 28)]
+    lines[9] += tail
+    lines[17] += tail
+    channel = next(channel for channel in SOURCE.channels if channel.event == name)
+    block = Block(("\n".join(lines) + end).encode("latin-1"), 0)
+    found = one_day.decoded(SOURCE, block, channel)
+    assert found.rows["raw_row"].to_list() == [*range(9), *range(10, 17)]
+    scan = one_day.placed(SOURCE, block)
+    refused = pl.concat(
+        [scan.lines.select(pl.col("line").alias("raw_row"), "reason"), found.rejects.select("raw_row", "reason")]
+    )
+    refused = refused.filter(pl.col("reason").is_not_null() & pl.col("raw_row").is_in([9, 17])).sort("raw_row")
+    why = "not_utf8" if "\xff" in tail else "broken_json"
+    assert refused.rows() == [(9, why), (17, why)]
 
 
 @pytest.mark.parametrize("line", ['{"e":"x","b":[["1","2"]]}', '{"e":"x","e":"y"}', "no json", '{"a\\"":1}', ""])

@@ -18,6 +18,7 @@ import pyarrow as pa
 from msgspec import Struct, field
 
 from hedgegrid_assets.batch import count_below, count_of, line_ends
+from hedgegrid_assets.sources.formats import tails
 from hedgegrid_assets.sources.formats.lines import BOM, without_invalid
 from hedgegrid_assets.store import Block, line_array
 
@@ -36,7 +37,7 @@ class Cells(Struct):
 
     Attributes:
         frame: ``line`` (0-based in the file) and the cells asked for, named ``c<position>``; ``extra`` is what stands
-            in the first cell too many. Blanks around cells are gone. Missing cells are empty.
+            in the first cell too many that is not empty. Blanks around cells are gone. Missing cells are empty.
         broken: Line -> reason: ``not_utf8``, ``zero_bytes``, or ``wrong_type`` where quotes do not match.
         inside: Line -> first line of its record, for lines that begin inside a quoted cell.
     """
@@ -190,11 +191,13 @@ def _split(
     names = [*(name(position) for position in wanted), EXTRA]
     if not data:
         return pl.DataFrame(schema=dict.fromkeys(names, kind))
+    proved = {columns - 1} if kind == pl.String else set()  # the last cells, which tell whether lines lack any
+    places = [*sorted({*wanted, *proved}), columns]
     frame = pl.read_csv(
         data,
         has_header=False,
         schema=dict.fromkeys([*(name(position) for position in range(columns)), EXTRA], kind),
-        columns=[*wanted, columns],
+        columns=places,
         separator=delimiter,
         quote_char=quote,
         missing_columns="insert",
@@ -203,11 +206,13 @@ def _split(
         empty_string_is_null=False,
         ignore_errors=kind != pl.String,
     )
-    frame.columns = names
+    frame.columns = [*map(name, places[:-1]), EXTRA]
     if lines is None:
         lines = line_ends(data) + (not data.endswith(b"\n"))
     assert len(frame) == lines, f"{len(frame)} rows from {lines} lines"
-    return frame
+    if proved and not tails.are_none(data, lines, columns, delimiter, frame[name(columns - 1)]):
+        frame = tails.told(frame, EXTRA, tails.first_cells(data, columns, delimiter, quote))
+    return frame.select(names)
 
 
 def _split_quoted(data: bytes, columns: int, delimiter: str, wanted: Sequence[int]) -> pl.DataFrame | None:
@@ -240,7 +245,7 @@ def _read_quoted(data: bytes, first_line: int, columns: int, delimiter: str, wan
     fast = fast.insert_column(0, rest["line"].cast(pl.UInt32))
     exact = pl.DataFrame(
         [
-            {"line": number} | {name(place): _at(row, place) for place in wanted} | {EXTRA: _at(row, columns)}
+            {"line": number} | {name(place): _at(row, place) for place in wanted} | {EXTRA: _extra(row, columns)}
             for number, row in rows.items()
         ],
         schema=fast.schema,
@@ -299,3 +304,7 @@ def _record(text: pl.Series, number: int, columns: int, delimiter: str) -> tuple
 
 def _at(row: Sequence[str], place: int) -> str:
     return row[place] if place < len(row) else ""
+
+
+def _extra(row: Sequence[str], columns: int) -> str:
+    return next((cell for cell in row[columns:] if cell.strip(tails.BLANKS)), "")

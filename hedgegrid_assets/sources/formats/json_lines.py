@@ -16,6 +16,8 @@ from typing import Final
 import polars as pl
 from msgspec import Struct
 
+from hedgegrid_assets.sources.formats import tails
+
 _NUMBER: Final = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
 _BLANKS: Final = r"[ \t]*"
 _STAMP: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{7}Z"
@@ -99,7 +101,11 @@ def read(data: bytes, lines: int, shape: Shape) -> "Lines | None":
         )
     except pl.exceptions.ComputeError:
         return None
-    return Lines(parts, shape) if len(parts) == lines else None
+    if len(parts) != lines:
+        return None
+    if not tails.are_none(data, lines, len(shape.parts), ",", parts[names[-2]]):
+        parts = tails.told(parts, names[-1], dict.fromkeys(tails.longer(data, len(shape.parts), ","), ","))
+    return Lines(parts, shape)
 
 
 class Lines:
@@ -144,7 +150,7 @@ class Lines:
 
     def ends(self) -> pl.Expr:
         """The line has no part too many."""
-        return pl.col("more").is_null() | (pl.col("more") == "")
+        return pl.col("more") == ""
 
     def unread(self, keys: Sequence[str]) -> list[pl.Expr]:
         """Proofs of all parts but those of ``keys``."""

@@ -14,6 +14,7 @@ from hedgegrid_assets.batch import Batch, Block, Decimals, Decoded, Placed
 from hedgegrid_assets.dialect import Dialect
 from hedgegrid_assets.errors import DataError
 from hedgegrid_assets.model import Channel, Field
+from hedgegrid_assets.sources.formats import tails
 from hedgegrid_assets.sources.formats.decimals import most_decimals, plain_digits, usual
 from hedgegrid_assets.sources.formats.digits import Short, short_decimals
 from hedgegrid_assets.sources.formats.lines import (
@@ -62,7 +63,7 @@ def dialect_of(header: bytes, channel: Channel, symbol: str) -> TardisDialect:
 def _cells(block: Block, dialect: TardisDialect, wanted: Sequence[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The rows of a block as text, and rejects for lines that are not UTF-8.
 
-    ``line``, the columns wanted in the order of the file, and ``_EXTRA``, the first cell too many.
+    ``line``, the columns wanted in the order of the file, and ``_EXTRA``, the first cell too many that is not empty.
     """
     data, rejects = block.data, pl.DataFrame(schema=REJECTS_SCHEMA)
     if block.first_line == 0:
@@ -82,12 +83,12 @@ def _cells(block: Block, dialect: TardisDialect, wanted: Sequence[str]) -> tuple
 
 def _read(data: bytes, dialect: TardisDialect, wanted: Sequence[str]) -> pl.DataFrame:
     names = [*dialect.columns, _EXTRA]
-    places = [place for place, name in enumerate(names) if name in wanted or name == _EXTRA]
+    last = dialect.columns[-1]
+    places = [place for place, name in enumerate(names) if name in wanted or name in {last, _EXTRA}]
+    asked = ["line", *(names[place] for place in places if names[place] != last or last in wanted)]
     if not data:
-        return pl.DataFrame(
-            schema={"line": pl.UInt32()} | dict.fromkeys([names[place] for place in places], pl.String())
-        )
-    return pl.read_csv(
+        return pl.DataFrame(schema=dict.fromkeys(asked, pl.String()) | {"line": pl.UInt32()})
+    frame = pl.read_csv(
         data,
         has_header=False,
         schema=dict.fromkeys(names, pl.String()),
@@ -99,6 +100,9 @@ def _read(data: bytes, dialect: TardisDialect, wanted: Sequence[str]) -> pl.Data
         row_index_name="line",
         quote_char=None,
     )
+    if not tails.are_none(data, len(frame), len(dialect.columns), ",", frame[last]):
+        frame = tails.told(frame, _EXTRA, tails.first_cells(data, len(dialect.columns), ","))
+    return frame.select(asked)
 
 
 def _without_other_bytes(block: Block, data: bytes) -> tuple[bytes, pl.DataFrame]:

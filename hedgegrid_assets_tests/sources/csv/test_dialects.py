@@ -535,6 +535,34 @@ def test_a_block_may_begin_with_a_line_of_far_too_many_cells() -> None:
     assert found.frame.rows() == [(9, "1", "2", "3"), (10, "7", "8", "")]
 
 
+@pytest.mark.parametrize(
+    ("tail", "extra"),
+    [("", ""), (",", ""), (",,,", ""), (", ,", ""), (",9", "9"), (",,9", "9"), (", ,,9,8", "9"), (",,1,2\r", "1")],
+)
+@pytest.mark.parametrize("other", ["7,8", "", "7,", '"7",8', '"7,6",8', '7,"8', '"7,,,,6",8'])
+@pytest.mark.parametrize("last", ["", "5,6\n"])
+def test_what_stands_behind_an_empty_cell_too_many_is_told(tail: str, extra: str, other: str, last: str) -> None:
+    """Also where other lines of the block have as many cells too few."""
+    found = cells.read(Block(f"{other}\n1,2{tail}\n\n\n{last}".encode(), 9), 2, ",", [0])
+    assert found.frame.filter(line=10).rows() == [(10, "1", extra)]
+    assert found.frame.filter(pl.col("line") != 10)["extra"].unique().to_list() == [""]
+
+
+@pytest.mark.parametrize(("tail", "extra"), [(',,"9"', "9"), (',"",""', ""), (',"",",,"', ",,"), (',,"9"",8"', '9",8')])
+@pytest.mark.parametrize("quoted", ['"1"', '"1,1"', '"a ""b"" c"'])
+def test_quoted_cells_behind_an_empty_cell_too_many_are_told(quoted: str, tail: str, extra: str) -> None:
+    found = cells.read(Block(f"{quoted},2{tail}\n{quoted},4\n".encode(), 0), 2, ",", [1])
+    assert found.frame.rows() == [(0, "2", extra), (1, "4", "")]
+
+
+@pytest.mark.parametrize(("tail", "taken"), [(",,2024-01-01 10:00:11,7,1", False), (",,,", True), (",,9", False)])
+def test_a_row_that_another_one_was_joined_to_is_refused(tail: str, taken: bool, tmp_path: Path) -> None:
+    rows = [f"2024-01-01 10:00:{n},100.25,1.5,buy,{n}" for n in range(10, 20)]
+    rows[5] += tail
+    done = convert(tmp_path, write(tmp_path, "t.csv", "\n".join(["time,price,amount,side,id", *rows, ""])))
+    assert (frame(tmp_path).height, done.ok) == (9 + taken, True)
+
+
 def test_a_spot_dump_is_a_spot_pair_where_the_configuration_says_so(tmp_path: Path) -> None:
     from hedgegrid_assets.instruments import read_definitions
 

@@ -74,7 +74,7 @@ def slow_rows(text: str, delimiter: str) -> list[list[str]]:
 
 def outcome(row: list[str], line: str) -> Outcome:
     row = [cell.strip(" \t\r") for cell in row]
-    extra = row[len(NAMES)] if len(row) > len(NAMES) else ""
+    extra = any(row[len(NAMES) :])
     row = [*row, *[""] * len(NAMES)][: len(NAMES)]
     time, _, symbol, price, size, side, trade_id = row
     if (time, symbol, price, size) == ("time", "symbol", "price", "amount"):

@@ -268,6 +268,11 @@ def test_missing_columns_are_named() -> None:
         (f"{HEADER}\n{row()}".encode() + b"\xff\xfe,x\n" + row().encode(), 2, [(2, "not_utf8")]),
         (f"{HEADER}\n{row(price='4200' + chr(0))}{row()}".encode(), 1, [(1, "bad_decimal")]),
         (f"{HEADER}\n{row().strip()},more\n{row()}".encode(), 1, [(1, "wrong_type")]),
+        (f"{HEADER}\n{row().strip()},,more\n{row()}".encode(), 1, [(1, "wrong_type")]),
+        (f"{HEADER}\n{row().strip()},,,{row()}{row()}".encode(), 1, [(1, "wrong_type")]),
+        (f"{HEADER}\n{row()}{row().strip()},,\xff".encode("latin-1"), 1, [(2, "not_utf8")]),
+        (f"{HEADER}\n{row().strip()},,\n{row()}".encode(), 2, []),
+        (f"{HEADER}\n{row().strip()},,x\n,,,,,\n{row()}".encode(), 1, [(1, "wrong_type")]),
     ],
 )
 def test_a_broken_line_costs_no_other(data: bytes, good: int, rejected: list[tuple[int, str]]) -> None:
@@ -305,6 +310,7 @@ def test_cells_that_are_usual_are_read_as_the_slow_reader_reads_them(data: st.Da
         if data.draw(st.booleans()):
             name = data.draw(st.sampled_from(list(CELLS)))
             cells[name] = data.draw(st.sampled_from(CELLS[name]))
+            cells["amount"] += data.draw(st.sampled_from(["", "", ",", ",,", ",x", ",,x", ",,,x"]))
         lines.append(row(**cells) if data.draw(st.integers(0, 9)) else "\n")
     block = Block("".join(lines).encode(), 5)
     channel = SOURCE.channels[0]
