@@ -17,7 +17,7 @@ class BookTold(Struct, frozen=True):
     """Of the book of a day, or of those of several.
 
     Attributes:
-        messages: That it is made of.
+        messages: That it is made of; the book that is carried over midnight is none.
         breaks: Of the numbers of these; None: they have none.
         crossed: Messages behind which the best bid was above the best ask; ``locked``: equal to it.
         snapshots: Of those that the book was cleared for, how many came behind another one.
@@ -41,9 +41,12 @@ class BookTold(Struct, frozen=True):
         told: dict[str, Any] = {what: numbers.get(rule, {}).get(name) for what, (rule, name) in TOLD.items()}
         if told["messages"] is None or told["crossed"] is None:
             return None
-        agreeing = told.pop("agreeing")
+        agreeing, carried = told.pop("agreeing"), told.pop("carried")
         told |= {what: told[what] or 0 for what in ("locked", "snapshots")}
-        told["drift"] = None if agreeing is None else round(1 - agreeing, 4)
+        if carried:  # the picture of the book of the day before is no message, nor a snapshot of the venue
+            told["messages"] -= 1
+            told["snapshots"] -= min(told["snapshots"], found is None or found.carried is not None)
+        told["drift"] = round(1 - agreeing, 4) if agreeing is not None and told["snapshots"] else None
         if found is not None:
             told |= found.spread
         return cls(**told)

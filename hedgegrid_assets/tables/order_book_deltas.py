@@ -167,6 +167,7 @@ _AGREE: Final = Rule(
 
 TOLD: Final = {
     "messages": (_EVENTS_END.name, "events"),
+    "carried": (_STARTS.name, "carried"),
     "breaks": (_CONTINUOUS.name, "breaks"),
     "crossed": (_NOT_CROSSED.name, "crossed"),
     "locked": (_NOT_CROSSED.name, "locked"),

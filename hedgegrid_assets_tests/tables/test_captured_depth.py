@@ -283,6 +283,24 @@ def test_a_day_starts_with_the_book_of_the_day_before_as_a_snapshot_of_its_first
     assert validate_catalog("data/catalog", deep=True).ok
 
 
+@pytest.mark.parametrize("further", [False, True])
+def test_the_book_that_is_carried_over_midnight_is_told_as_no_message_and_no_snapshot_of_the_venue(
+    further: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    at = SECONDS_A_DAY + 2
+    book: tuple[Levels, Levels] = [("98", "2"), ("97", "1"), ("96", "5")], [("102", "2")]
+    assert replay(*of_two_days(), *([snapshot(10 * at + 5, at, *book)] if further else [])) == 0
+    said = "0 breaks in their numbers, 0 times crossed, 0 times locked"
+    drift = ", largest drift 0.0% at 1 further snapshot" if further else ""
+    assert run(["validate", "data/catalog"]) == 0
+    assert f"{6 + further} messages, {said}{drift}, spread" in " ".join(capsys.readouterr().out.split())
+    assert run(["report", "data/catalog", "--output", "page.html"]) == 0
+    assert f'"{2 + further} messages, {said}{drift}"' in Path("page.html").read_text()
+    assert run(["reset-day", ID, str(DAY), "--yes", "-q"]) == 0
+    run(["validate", "data/catalog"])
+    assert f"{2 + further} messages, {said}{drift}, spread" in " ".join(capsys.readouterr().out.split())
+
+
 def test_a_day_is_made_anew_when_the_book_that_it_goes_on_from_has_changed() -> None:
     lines = of_two_days()
     assert replay(*lines) == 0
