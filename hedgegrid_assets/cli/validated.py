@@ -49,6 +49,8 @@ def show_report(report: "ValidationReport", *, each_day: bool = False) -> None:
 
 def _failed(report: "ValidationReport") -> str:
     parts = [f"{counted(report.rules_failed, 'ERROR rule')} failed"]
+    if report.days_damaged:
+        parts.append(counted(report.days_damaged, "damaged day"))
     if report.files:
         parts.append(counted(len(report.files), "stray file"))
     if report.documents:
@@ -175,7 +177,9 @@ def _same(findings: Sequence[_Finding]) -> object:
 def _of_day(day: "DayReport") -> Iterator[_Finding]:
     if day.error:
         yield _Finding(day, "error: ", day.error)
-    if day.frame_matches_verdict is False:
+    if day.is_gone:
+        yield _Finding(day, "ERROR the frame that was judged is gone: run again, it is made anew of its raw day")
+    elif day.frame_matches_verdict is False:
         yield _Finding(day, "ERROR the frame is not the one that was judged (its content digest differs)")
     if day.catalog_matches_frame is False:
         told_file = (

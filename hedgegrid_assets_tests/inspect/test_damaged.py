@@ -154,6 +154,21 @@ def test_a_nautilus_file_that_is_gone_is_called_so(home: Path, capsys: pytest.Ca
     assert run(LOOKS["validate"]) == 0
 
 
+def test_a_frame_that_is_gone_is_called_so_and_the_next_run_makes_it_anew(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frame = document(home, "frame")
+    whole = frame.read_bytes()
+    frame.unlink()
+    assert run(LOOKS["validate"]) == 1
+    told = " ".join(capsys.readouterr().out.split())
+    assert "ERROR the frame that was judged is gone: run again, it is made anew of its raw day" in told
+    assert "not ok: 0 ERROR rules failed, 1 damaged day" in told
+    assert run(replay("--symbol", "BTCUSDT,ETHUSDT")) == 0
+    assert frame.read_bytes() == whole
+    assert run(LOOKS["validate"]) == 0
+
+
 def test_a_damaged_manifest_costs_the_page_its_origin_only(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = document(home, "manifest")
     path.write_bytes(b"{")

@@ -83,6 +83,7 @@ def _look_at_frame(
             None,
             stored,
             gaps,
+            is_gone=gone,
         )
     before = handed_on(places, table, day, verdict.series) if verdict else None
     rules = DayRules(table, day.date, verdict.thresholds if verdict else Thresholds(), before)

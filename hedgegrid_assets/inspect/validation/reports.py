@@ -51,18 +51,20 @@ class DayReport(Struct, frozen=True):
     ids: "DayIds | None" = None
     in_catalog: bool = True
     """Nautilus' file of the day is there."""
+    is_gone: bool = False
+    """The frame that was judged is not there."""
     book: BookTold | None = None
     """Of a table that is one."""
 
     @property
     def ok(self) -> bool:
         """No ERROR rule failed, and nothing differs from what was judged."""
-        return (
-            self.error is None
-            and not self.failed_errors
-            and self.frame_matches_verdict is not False
-            and self.catalog_matches_frame is not False
-        )
+        return not self.is_damaged and not self.failed_errors
+
+    @property
+    def is_damaged(self) -> bool:
+        """Something differs from what was judged, or cannot be read."""
+        return self.error is not None or self.frame_matches_verdict is False or self.catalog_matches_frame is False
 
     @property
     def failed_errors(self) -> list[str]:
@@ -131,6 +133,11 @@ class ValidationReport(Struct, frozen=True):
     def rules_failed(self) -> int:
         """ERROR rules that failed, over all days."""
         return sum(len(day.failed_errors) for day in self.days)
+
+    @property
+    def days_damaged(self) -> int:
+        """Days that are not as they were judged."""
+        return sum(day.is_damaged for day in self.days)
 
     def to_dict(self) -> dict[str, Any]:
         """For ``--json``."""

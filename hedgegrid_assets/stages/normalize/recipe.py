@@ -3,10 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-import pyarrow as pa
 from msgspec import Struct
 
-from hedgegrid_assets.errors import DataError
+from hedgegrid_assets.errors import DataError, EnvironmentFault
 from hedgegrid_assets.model import Channel, Identity, InstrumentDay, Source, Status, Table, Thresholds
 from hedgegrid_assets.stages.frames import Precisions, frame_metadata
 from hedgegrid_assets.stages.normalize.beside import compared_with_todays
@@ -135,8 +134,10 @@ def _is_made_from(frame: StorePath, raw: RawDay) -> bool:
     """A frame is there, and its own footer says the same: an older one may have been put back."""
     try:
         return frame_metadata(frame).get("hedgegrid.raw_sha256") == raw.sha256
-    except (pa.ArrowException, OSError):
-        return False
+    except EnvironmentFault as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            return False
+        raise
 
 
 def to_blame(raw: RawDay, thresholds: Thresholds) -> list[dict[str, Any]]:
