@@ -307,4 +307,4 @@ def _at(row: Sequence[str], place: int) -> str:
 
 
 def _extra(row: Sequence[str], columns: int) -> str:
-    return next((cell for cell in row[columns:] if cell.strip(tails.BLANKS)), "")
+    return next((cell for cell in row[columns:] if cell.strip(tails.BLANKS)), _at(row, columns))

@@ -4,7 +4,6 @@ It cannot tell an empty cell too many from none, either. So delimiters are count
 need, and no line lacks its last cell, none has too many. Only of other blocks the lines are looked at.
 """
 
-import csv
 from collections.abc import Mapping
 from typing import Final
 
@@ -14,6 +13,8 @@ import polars as pl
 from hedgegrid_assets.batch import count_of
 
 BLANKS: Final = " \t\r"
+_AROUND: Final = BLANKS + '"'
+"""Of what a cell that holds nothing is made, as it stands."""
 
 type _Places = np.ndarray[tuple[int], np.dtype[np.int64]]
 
@@ -29,10 +30,11 @@ def first_cells(data: bytes, columns: int, delimiter: str, quote: str | None = N
     ``quote``: the lines are well quoted, each by itself; None: a quote is a character like others.
     """
     starts, ends, counts = _counted(data, delimiter, quote)
+    around = _AROUND if quote is None else BLANKS
     found: dict[int, str] = {}
     for number in np.flatnonzero(counts > columns).tolist():
         cells = _cells(data[starts[number] : ends[number]], delimiter, quote)[columns:]
-        text = next((cell for cell in cells if cell.strip(BLANKS)), None)
+        text = next((cell for cell in cells if cell.strip(around)), None)
         if text is not None:
             found[number] = text
     return found
@@ -53,7 +55,7 @@ def told(frame: pl.DataFrame, extra: str, cells: Mapping[int, str]) -> pl.DataFr
         {"row": list(cells), "text": list(cells.values())}, schema={"row": pl.UInt32, "text": pl.String}
     )
     numbered = texts.with_row_index("row").join(others, on="row", how="left", maintain_order="left")
-    empty = pl.col(extra).str.strip_chars(BLANKS) == ""
+    empty = pl.col(extra).str.strip_chars(_AROUND) == ""
     text = pl.when(empty & pl.col("text").is_not_null()).then("text").otherwise(extra)
     return frame.with_columns(numbered.select(text.alias(extra)).to_series())
 
@@ -75,5 +77,15 @@ def _counted(data: bytes, delimiter: str, quote: str | None) -> tuple[_Places, _
 
 
 def _cells(line: bytes, delimiter: str, quote: str | None) -> list[str]:
-    text = line.decode(errors="backslashreplace")
-    return text.split(delimiter) if quote is None else next(csv.reader([text], delimiter=delimiter))
+    text = line.decode(errors="backslashreplace").rstrip("\r")
+    if quote is None:
+        return text.split(delimiter)
+    cells: list[str] = []
+    inside = False
+    for piece in text.split(delimiter):
+        if inside:
+            cells[-1] += delimiter + piece
+        else:
+            cells.append(piece)
+        inside ^= piece.count(quote) % 2 == 1
+    return [cell[1:-1].replace(quote * 2, quote) if cell.startswith(quote) else cell for cell in cells]

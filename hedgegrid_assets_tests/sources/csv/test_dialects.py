@@ -548,7 +548,18 @@ def test_what_stands_behind_an_empty_cell_too_many_is_told(tail: str, extra: str
     assert found.frame.filter(pl.col("line") != 10)["extra"].unique().to_list() == [""]
 
 
-@pytest.mark.parametrize(("tail", "extra"), [(',,"9"', "9"), (',"",""', ""), (',"",",,"', ",,"), (',,"9"",8"', '9",8')])
+@pytest.mark.parametrize(
+    ("tail", "extra"),
+    [
+        (',,"9"', "9"),
+        (',"",""', ""),
+        (',"",",,"', ",,"),
+        (',,"9"",8"', '9",8'),
+        (',"",9', "9"),
+        (',," ",9', "9"),
+        (',,"","",9', "9"),
+    ],
+)
 @pytest.mark.parametrize("quoted", ['"1"', '"1,1"', '"a ""b"" c"'])
 def test_quoted_cells_behind_an_empty_cell_too_many_are_told(quoted: str, tail: str, extra: str) -> None:
     found = cells.read(Block(f"{quoted},2{tail}\n{quoted},4\n".encode(), 0), 2, ",", [1])

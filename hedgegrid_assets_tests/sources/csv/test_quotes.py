@@ -1,6 +1,6 @@
 """Cells in quotes: those that are split as they stand are those that a CSV parser gives."""
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hedgegrid_assets.sources.formats import csv_cells as cells
@@ -9,10 +9,12 @@ from hedgegrid_assets.store import Block
 WIDTH = 3
 sound = st.sampled_from(["", "a", "1.5", '""', '"b"', '"b c"', " d "])
 odd = st.text('",\r a', max_size=5)
-some_lines = st.lists(st.lists(st.one_of(sound, sound, sound, odd), max_size=WIDTH + 2).map(",".join), max_size=8)
+some_lines = st.lists(st.lists(st.one_of(sound, sound, sound, odd), max_size=WIDTH + 3).map(",".join), max_size=8)
 
 
 @given(some_lines, st.sampled_from(["\n", "\r\n"]), st.booleans())
+@example(lines=[",,,,\ra"], end="\n", last=False)
+@example(lines=['"",,,,a\r', '"x",,,,"b,c"'], end="\n", last=True)
 def test_quotes_are_split_as_a_parser_does_or_not_at_all(lines: list[str], end: str, last: bool) -> None:
     data = (end.join(lines) + (end if last else "")).encode()
     found = cells._split_quoted(data, WIDTH, ",", [0, 2])
