@@ -216,8 +216,11 @@ def _split(
 
 
 def _split_quoted(data: bytes, columns: int, delimiter: str, wanted: Sequence[int]) -> pl.DataFrame | None:
-    """As ``_split``, where each quote is the first or the last of a cell: as many are as there are; None where others are."""
-    if columns > _READ_AT_ONCE:
+    """As ``_split``, where each quote is the first or the last of a cell: as many are as there are; None where others are.
+
+    And where a carriage return stands inside a line, behind which the parser of quoted cells goes on in its own way.
+    """
+    if columns > _READ_AT_ONCE or (b"\r" in data and data.count(b"\r") != data.count(b"\r\n")):
         return None
     frame = _split(data, columns, delimiter, range(columns), None)
     quotes = count_of(ord(_QUOTE), data)

@@ -14,6 +14,7 @@ some_lines = st.lists(st.lists(st.one_of(sound, sound, sound, odd), max_size=WID
 
 @given(some_lines, st.sampled_from(["\n", "\r\n"]), st.booleans())
 @example(lines=[",,,,\ra"], end="\n", last=False)
+@example(lines=['""\r,'], end="\n", last=False)
 @example(lines=['"",,,,a\r', '"x",,,,"b,c"'], end="\n", last=True)
 def test_quotes_are_split_as_a_parser_does_or_not_at_all(lines: list[str], end: str, last: bool) -> None:
     data = (end.join(lines) + (end if last else "")).encode()
