@@ -53,7 +53,7 @@ class Noted:
     def _agree(self, file: pq.ParquetFile, first: int, end: int) -> bool:
         """What row groups from ``first`` up to ``end`` hold is what was noted of their blocks."""
         a_group = self._table.form(self._generation).blocks
-        blocks = Blocks(file, a_group, threads=False, groups=range(first, end))
+        blocks = Blocks(file, a_group, range(first, end))
         noted = self.blocks[first * a_group : end * a_group]
         return all(self._is(blocks.next(rows), rows, hashed) for rows, hashed in noted)
 
@@ -87,7 +87,7 @@ def compare(frame: StorePath, table: Table, day: InstrumentDay, path: Path, targ
             expected = stack.enter_context(closing(prefetch(expected)))
         if not file.schema_arrow.equals(target, check_metadata=False):
             raise CatalogDiffers(str(day), table.name, "its schema is another one")
-        blocks = Blocks(file, table.form(generation).blocks, threads=False)
+        blocks = Blocks(file, table.form(generation).blocks)
         for group, wanted in enumerate(expected):
             block = blocks.next(len(wanted))
             if block is None:
