@@ -26,7 +26,7 @@ from hedgegrid_assets.stages.raw import (
     scan_landing,
     shown_name,
 )
-from hedgegrid_assets.tables import TOKENS
+from hedgegrid_assets.tables import TABLES, TOKENS
 from hedgegrid_assets.wording import counted
 
 _NAMED: Final = 3
@@ -267,8 +267,14 @@ def _said(context: FeedContext, *, named: bool, files: Mapping[str, Any] | None 
     given["encoding"] = next(iter(said), context.feed.settings.get("encoding"))
     given |= {"venue": context.feed.venue, "market": context.feed.market}
     given["reader"] = context.source.code_version
-    asked = {"symbols": list(context.feed.symbols), "tokens": [table.token for table in context.tables]}
+    asked = {"symbols": list(context.feed.symbols), "tokens": _tokens(context)}
     return {key: value for key, value in given.items() if value} | asked
+
+
+def _tokens(context: FeedContext) -> list[str]:
+    """The data types to look for: for a table that is made of another's rows, that one's."""
+    sent = (context.channel(table).tables[table.name].made_of or table.name for table in context.tables)
+    return list(dict.fromkeys(TABLES[name].token for name in sent))
 
 
 def _existing(context: FeedContext, paths: Iterable[Path]) -> list[Path]:

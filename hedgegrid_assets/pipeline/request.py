@@ -88,10 +88,11 @@ def request(
     channels = remote.channels(settings) if remote else SOURCES[source_type].channels
     given = {table for channel in channels for table in channel.tables}
     tables = _tables(data_types) if data_types is not None else tuple(name for name in DEFAULT if name in given)
-    if remote and not given.intersection(tables):
+    if not given.intersection(tables):
         raise UsageError(
-            f"these settings give none of the data types asked for (--data-types): expected some of "
-            f"{', '.join(TABLES[name].token for name in TABLES if name in given)}, found {data_types}"
+            f"source {source_type} gives none of the data types asked for{' with these settings' if remote else ''} "
+            f"(--data-types): expected some of {', '.join(TABLES[name].token for name in TABLES if name in given)}, "
+            f"found {', '.join(TABLES[name].token for name in tables)}"
         )
     venue = _venue(source_type, exchange, instrument, settings)
     as_said = source_type != "csv" or instrument is not None

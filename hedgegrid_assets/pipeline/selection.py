@@ -15,6 +15,7 @@ from hedgegrid_assets.pipeline.request import Request
 from hedgegrid_assets.sources.formats.kinds import source_of
 from hedgegrid_assets.stages.raw import HEADER, ImportReport, RawKey, raw_day
 from hedgegrid_assets.store import BlockReader
+from hedgegrid_assets.tables import TABLES
 from hedgegrid_assets.tables.bar import BARS
 from hedgegrid_assets.tables.index_price_update import INDEX_PRICE_UPDATE
 from hedgegrid_assets.tables.trade_tick import TRADE_TICK
@@ -167,9 +168,9 @@ def wanted_keys(context: FeedContext, asked: Request, report: ImportReport) -> t
         mine = [key for key in in_files if key.symbol == symbol] if keys else in_files
         is_empty = bool(files) and not report.lines and not report.damaged
         hint = _no_file(context) if not files else _WRITE_AGAIN if is_empty else "" if mine else _meant(symbol, report)
-        if files and not is_empty and not _others(report):
-            hint = _other_source(context)
-        found = _empty(len(files)) if is_empty else _found(report, mine, files)
+        if files and not is_empty and not report.days:
+            hint = _other_source(context) or hint
+        found = _empty(len(files)) if is_empty else _found(report, mine, files, missing)
         errors.append(NoDataFetched(wanted, looked_in, found, hint=hint))
     return keys, errors
 
@@ -204,22 +205,24 @@ def _other_source(context: FeedContext) -> str:
 
 def _meant(symbols: str, report: ImportReport) -> str:
     """The symbol of the files that was probably meant, for the hint; empty: none looks like it."""
-    near = [guess for symbol in symbols.split(",") for guess in nearest(symbol, _others(report))]
+    near = [guess for symbol in symbols.split(",") for guess in nearest(symbol, _others(report, symbols.split(",")))]
     return f"did you mean --symbol {','.join(dict.fromkeys(near))}? {NoDataFetched.usual_hint}" if near else ""
 
 
-def _others(report: ImportReport) -> list[str]:
-    return sorted({*report.unknown_symbols, *(key.symbol for key in report.days)})
+def _others(report: ImportReport, symbols: Sequence[str]) -> list[str]:
+    """The symbols of the files instead of those asked for; none where these are there, with other messages."""
+    there = {key.symbol for key in report.days}
+    return [] if there.intersection(symbols) else sorted({*report.unknown_symbols, *there})
 
 
-def _found(report: ImportReport, keys: Sequence[RawKey], files: Sequence[str]) -> str:
+def _found(report: ImportReport, keys: Sequence[RawKey], files: Sequence[str], missing: Sequence[str]) -> str:
     """What the files hold instead."""
     if not files:
         return "no file"
     if keys:
         symbols = ",".join(sorted({key.symbol for key in keys}))
         return f"{symbols} {min(key.day for key in keys)} .. {max(key.day for key in keys)}"
-    others = ", ".join(_others(report)[:20])
+    others = ", ".join(_others(report, missing)[:20])
     return (
         f"other symbols: {others}"
         if others
@@ -239,7 +242,9 @@ def _examples(report: ImportReport) -> str:
 def note_missing_tables(
     context: FeedContext, keys: Sequence[RawKey], note: Callable[[str], None], not_understood: int
 ) -> None:
-    """Say which of the tables asked for the files do not have."""
+    """Say which of the tables asked for the source does not give, and which the files do not have."""
+    if lacking := sorted(set(context.feed.tables) - {table.name for table in context.tables}):
+        note(f"no {', '.join(TABLES[name].token for name in lacking)}: source {context.feed.source} does not give that")
     found = {key.channel for key in keys}
     missing = [
         table.token for name, (_, tables) in context.by_channel().items() if name not in found for table in tables

@@ -1,6 +1,7 @@
 """Which source reads a file, told by its first line: for hints where another one was asked for."""
 
 import json
+import re
 from typing import Final
 
 _MESSAGES: Final = (
@@ -10,6 +11,8 @@ _MESSAGES: Final = (
     ("websocket", frozenset({"e", "s"})),
 )
 """Source -> the keys of its messages."""
+_CELLS: Final = re.compile(r"[,;\"']")
+"""What stands before the first brace of no message: a recorder's time does not have it."""
 
 
 def source_of(data: bytes) -> str:
@@ -19,10 +22,11 @@ def source_of(data: bytes) -> str:
         text = first.decode()
     except UnicodeDecodeError:
         return ""
-    if not text.startswith(("{", "[")):
+    before, brace, _ = text.partition("{")
+    if not brace or _CELLS.search(before):
         return "csv" if text.isprintable() and any(mark in text for mark in ",;") else ""
     try:
-        message = json.loads(text)
+        message = json.loads(text[len(before) :])
     except ValueError:
         return ""
     keys = message.keys() if isinstance(message, dict) else frozenset()

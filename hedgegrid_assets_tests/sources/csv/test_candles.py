@@ -1,6 +1,7 @@
 """Candles as mark and index prices: never stamped before they could be known, never mixed with ticks."""
 
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -259,3 +260,11 @@ def test_a_whole_day_of_candles_is_complete_and_one_in_fifty_that_lacks_is_told(
         write(root, "k.csv", "".join(each for n, each in enumerate(lines) if n == 0 or n - 1 not in missing))
         done = convert(root, tokens="mark", config=config(root))
         assert [(day.status, day.gaps) for day in done.days] == [(status, 0)]
+
+
+def test_bars_alone_are_made_of_the_trades_of_a_file(tmp_path: Path) -> None:
+    rows = "".join(f"{1704067200000 + 20_000 * n},10{n}.5,1,buy\n" for n in range(6))
+    trades = write(tmp_path, "trades.csv", "time,price,size,side\n" + rows)
+    done = convert(tmp_path, trades, tokens="bars")
+    assert [(day.table, day.rows["out"]) for day in done.days] == [("bar_1_minute", 2)]
+    assert frame(tmp_path, "bar_1_minute")["high"].to_list() == [Decimal("102.5"), Decimal("105.5")]
