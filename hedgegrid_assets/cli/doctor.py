@@ -38,6 +38,9 @@ _SHOWN: Final = 20
 
 def doctor(
     fix: Annotated[bool, typer.Option("--fix", help="Mend what can be mended without losing anything.")] = False,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Also read every raw day, and hold it against its manifest byte for byte.")
+    ] = False,
     online: Annotated[
         bool, typer.Option("--online", help="Instead: fetch a small file of every archive and a free day of Tardis.")
     ] = False,
@@ -62,7 +65,8 @@ def doctor(
 
     Stray files, overlapping intervals, wrong names, frames, verdicts and Nautilus files that do not go together, foreign
     precisions, damaged documents, what killed runs have left. Nothing but such leftovers is removed: what is in the way is
-    moved into set-aside/. Exit code 1 if something remains. Rows are not read: hedgegrid validate does that.
+    moved into set-aside/. Exit code 1 if something remains. Rows are not read: hedgegrid validate does that; raw days with
+    --deep.
     """
     set_logging(verbose=verbose, quiet=quiet)
     root = data or data_path()
@@ -75,7 +79,7 @@ def doctor(
     if not places.catalog.is_dir():
         raise NoSuchCatalog(places.catalog.address)
     with progress(quiet=quiet) as tick:
-        found = list(examine(places, lambda what: tick(what, 0), fix=fix))
+        found = list(examine(places, lambda what: tick(what, 0), fix=fix, deep=deep))
     remain = [each for each in found if not each.done]
     if as_json:
         counts = dict(Counter(each.finding.kind for each in found))

@@ -18,6 +18,7 @@ from hedgegrid_assets.cli.output import (
     cell,
     console,
     print_json,
+    progress,
     say,
     set_logging,
 )
@@ -45,7 +46,8 @@ def validate(
     deep: Annotated[
         bool,
         typer.Option(
-            "--deep", help="Also read every day with NautilusTrader itself, and compare the ids of any two days."
+            "--deep",
+            help="Also read every day with NautilusTrader itself, and its raw day byte for byte, and compare the ids of any two days.",
         ),
     ] = False,
     nautilus: Annotated[
@@ -71,16 +73,18 @@ def validate(
     set_logging(verbose=verbose, quiet=quiet)
     if table is not None and table not in TABLES and table not in TOKENS:
         raise UnknownName("table", "--table", table, TOKENS, other=WORDS)
-    report = validate_catalog(
-        catalog,
-        instrument=instrument,
-        table=TOKENS[table].name if table in TOKENS else table,
-        start=parse_day(start, "--start") if start else None,
-        end=parse_day(end, "--end") if end else None,
-        deep=deep,
-        data=data or data_path(),
-        nautilus=nautilus,
-    )
+    with progress(quiet=quiet or not deep) as tick:
+        report = validate_catalog(
+            catalog,
+            instrument=instrument,
+            table=TOKENS[table].name if table in TOKENS else table,
+            start=parse_day(start, "--start") if start else None,
+            end=parse_day(end, "--end") if end else None,
+            deep=deep,
+            data=data or data_path(),
+            nautilus=nautilus,
+            progress=tick,
+        )
     if as_json:
         print_json(report.to_dict())
     elif not quiet or not report.ok:

@@ -55,6 +55,8 @@ def _failed(report: "ValidationReport") -> str:
         parts.append(counted(len(report.files), "stray file"))
     if report.documents:
         parts.append(counted(len(report.documents), "damaged document"))
+    if report.raw_days:
+        parts.append(counted(len(report.raw_days), "damaged raw day"))
     if report.unfinished is not None:
         parts.append("a change is unfinished")
     if report.trades_twice:
@@ -234,9 +236,9 @@ def _rules_off(days: "Sequence[DayReport]") -> Iterator[str]:
 
 
 def _beside_days(report: "ValidationReport") -> Iterator[str]:
-    """Documents, files and outages."""
-    for document in report.documents:
-        yield f"ERROR {document['error']}; {document['hint']}"
+    """Documents, raw days, files and outages."""
+    for damaged in (*report.documents, *report.raw_days):
+        yield f"ERROR {damaged['error']}; {damaged['hint']}"
     if report.unfinished is not None:
         yield f"ERROR unfinished: {report.unfinished}"
     for stray in report.files:

@@ -283,7 +283,7 @@ class DayMaker:
         """Read a raw day that nothing else has read; only if somebody wants to know."""
         if raw_key(self._feed_context, raw.key.channel) not in self._selected:
             return None
-        found = _or_error(lambda: raw_stage.verify(raw), raw.key)
+        found = _or_error(lambda: raw_stage.verify(raw.path, raw.manifest), raw.key)
         return found if isinstance(found, HedgegridError) else None
 
     def _raw_result(self, day: InstrumentDay, raw: RawDay, seconds: float | None) -> AssetResult:

@@ -30,7 +30,8 @@ HedgegridError
 │   ├── DayBlocked
 │   ├── VerdictRefused
 │   ├── FileRefused      a file that nothing can be made of
-│   │   ├── RawDamaged, ReceivedDamaged, ChecksumDiffers, SeveralInOne, OtherFormat, FileUnreadable, FileChanges
+│   │   ├── RawDamaged, RawDayDamaged, ReceivedDamaged, ChecksumDiffers
+│   │   ├── SeveralInOne, OtherFormat, FileUnreadable, FileChanges
 │   │   ├── LinesUnplaced, EncodingUnknown, NotOneMessageALine, BooksMixed
 │   │   └── MissingColumns, MessagesFound, DecimalComma, CandlesRefused, DaysOnly, HeaderChanges, SidesUnknown,
 │   │       TimestampParsingFailed
@@ -131,6 +132,7 @@ from hedgegrid_assets.errors.files import (
     NotOneMessageALine,
     OtherFormat,
     RawDamaged,
+    RawDayDamaged,
     ReceivedDamaged,
     SeveralInOne,
     TooManyOddLines,
@@ -223,6 +225,7 @@ __all__ = [
     "ProviderUnreachable",
     "RateLimited",
     "RawDamaged",
+    "RawDayDamaged",
     "ReaderMissing",
     "ReceivedDamaged",
     "Refused",

@@ -30,6 +30,20 @@ class RawDamaged(FileRefused):
         self.why = why
 
 
+class RawDayDamaged(RawDamaged):
+    """The file of a raw day is not the one of its manifest any more. ``in_place``: it is the landing file itself."""
+
+    def __init__(self, path: PathLike[str], why: str, *, in_place: bool) -> None:
+        super().__init__(path, why)
+        way = (
+            "it is the landing file itself: put back what was imported, or, if it was changed on purpose, run again with "
+            "--force, which imports it as it is now"
+            if in_place
+            else "hedgegrid doctor --deep --fix moves it out of the way, and the next run imports or fetches it again"
+        )
+        self.hint = f"{way}; what was published before stands"
+
+
 class ReceivedDamaged(RawDamaged):
     """What a provider sends does not decode to its end, though it came whole."""
 

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from hedgegrid_assets.instruments import read_definitions
 from hedgegrid_assets.stages.raw import Manifest, read_manifest
-from hedgegrid_assets.store import AnyFile, Places, StorePath, plain, raw_folder_name
+from hedgegrid_assets.store import AnyFile, Places, StorePath, bytes_in, plain, raw_folder_name
 
 _SHOWN_ORIGINS: Final = 20
 
@@ -27,6 +27,11 @@ class RawFound(Struct, frozen=True):
         if self.in_place:
             return Path(self.manifest.file)
         return self.manifest_path.parent / self.manifest.file
+
+    @property
+    def has_its_size(self) -> bool:
+        """The raw file is there, as large as its manifest says."""
+        return self.path.exists() and bytes_in(self.path) == self.manifest.bytes
 
     @property
     def in_place(self) -> bool:

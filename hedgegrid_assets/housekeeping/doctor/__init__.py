@@ -19,8 +19,8 @@ from hedgegrid_assets.housekeeping.doctor.leftovers import changes, leftovers
 from hedgegrid_assets.housekeeping.doctor.raw import raw_days
 from hedgegrid_assets.store import Places
 
-_LOOKS: Final = (forms, changes, leftovers, documents, own_folders, nautilus_folders, days, raw_days)
-"""In this order: what is mended first may be all that the later ones would find."""
+_LOOKS: Final = (forms, changes, leftovers, documents, own_folders, nautilus_folders, days)
+"""In this order, raw days at the end: what is mended first may be all that the later ones would find."""
 
 
 class Examined(Struct, frozen=True):
@@ -44,16 +44,25 @@ class Examined(Struct, frozen=True):
         }
 
 
-def examine(places: Places, progress: Callable[[str], None], *, fix: bool) -> Iterator[Examined]:
+def examine(places: Places, progress: Callable[[str], None], *, fix: bool, deep: bool = False) -> Iterator[Examined]:
     """Look at everything; with ``fix``, mend what can be mended, one after the other.
 
     No data is read, but names, footers and documents: whether the rows are what they were is told by ``validate``.
+    ``deep``: raw days are read, too.
     """
-    looks = _LOOKS
-    for look in looks if is_one(places) else looks[:1]:
+    for finding in _findings(places, progress, deep=deep):
+        yield _mended(finding) if fix and finding.repair is not None else Examined(finding)
+
+
+def _findings(places: Places, progress: Callable[[str], None], *, deep: bool) -> Iterator[Finding]:
+    if not is_one(places):
+        yield from forms(places)
+        return
+    for look in _LOOKS:
         progress(look.__name__.replace("_", " "))
-        for finding in look(places):
-            yield _mended(finding) if fix and finding.repair is not None else Examined(finding)
+        yield from look(places)
+    progress("raw days")
+    yield from raw_days(places, progress if deep else None)
 
 
 def _mended(finding: Finding) -> Examined:

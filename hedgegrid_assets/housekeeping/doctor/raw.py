@@ -1,11 +1,13 @@
 """Raw days of which manifest and file do not go together."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from hedgegrid_assets.errors import HedgegridError
+from hedgegrid_assets.errors import HedgegridError, RawDayDamaged
 from hedgegrid_assets.housekeeping.doctor.documents import DAMAGED
 from hedgegrid_assets.housekeeping.doctor.finding import Finding, in_the_way
-from hedgegrid_assets.stages.raw import Manifest, read_manifest
+from hedgegrid_assets.inspect.provenance import RawFound
+from hedgegrid_assets.stages import raw as raw_stage
+from hedgegrid_assets.stages.raw import read_manifest
 from hedgegrid_assets.store import Places, StorePath, list_days, names_in
 
 _GONE = "manifest without its raw file"
@@ -14,9 +16,10 @@ _ALONE = "raw file without a manifest"
 _AGAIN = "the next run imports or fetches the day again, once it is out of the way"
 
 
-def raw_days(places: Places) -> Iterator[Finding]:
+def raw_days(places: Places, reading: Callable[[str], None] | None = None) -> Iterator[Finding]:
     """Manifests that are damaged or whose file is gone or of another size, and files that no manifest names.
 
+    ``reading``: told of each file that is read to its end, and held against its manifest; None: none is.
     A landing file that a manifest points at may be moved away: that is told when it is asked for.
     """
     for folder in places.raw_folders():
@@ -30,9 +33,9 @@ def raw_days(places: Places) -> Iterator[Finding]:
                 yield in_the_way(DAMAGED, path, f"{error.message}; {_AGAIN}", places.data)
                 named |= {name for name in names_in(folder) if name.startswith(f"{day}.")}
                 continue
-            if manifest is not None and not manifest.in_place:
+            if manifest is not None:
                 named.add(manifest.file)
-                yield from _held(places, path, manifest)
+                yield from _held(places, RawFound(path, manifest, same_bytes=True), reading)
         for name in names_in(folder):
             if name not in named and (folder / name).exists() and name[:10] in _days(folder, name):
                 why = f"a run may have been killed before it was named; {_AGAIN}"
@@ -44,10 +47,19 @@ def _days(folder: StorePath, name: str) -> set[str]:
     return {str(day) for day in list_days(folder, name[10:])}
 
 
-def _held(places: Places, path: StorePath, manifest: Manifest) -> Iterator[Finding]:
-    file, lines = path.parent / manifest.file, path.with_name(f"{manifest.date}.lines.parquet")
-    if not file.exists():
-        yield in_the_way(_GONE, path, f"{file} is gone; {_AGAIN}", places.data, lines)
-    elif file.size != manifest.bytes:
-        why = f"{file} has {file.size:,} bytes instead of {manifest.bytes:,}; {_AGAIN}"
-        yield in_the_way(_OTHER, path, why, places.data, lines, file)
+def _held(places: Places, raw: RawFound, reading: Callable[[str], None] | None) -> Iterator[Finding]:
+    if raw.in_place and not raw.has_its_size:  # told when it is asked for, or imported again
+        return
+    kind, path = _OTHER if raw.path.exists() else _GONE, raw.manifest_path
+    try:
+        if reading is None:
+            raw_stage.check_size(raw.path, raw.manifest)
+        else:
+            reading(f"reading {raw.path}")
+            raw_stage.verify(raw.path, raw.manifest)
+    except RawDayDamaged as error:
+        if raw.in_place:
+            yield Finding(kind, str(raw.path), error.message, error.hint)
+            return
+        more = (path.with_name(f"{raw.manifest.date}.lines.parquet"), path.parent / raw.manifest.file)
+        yield in_the_way(kind, path, f"{error.message}; {_AGAIN}", places.data, *more)

@@ -17,11 +17,13 @@ from hedgegrid_assets.inspect.validation.held import (
 )
 from hedgegrid_assets.inspect.validation.joins import joins_of
 from hedgegrid_assets.inspect.validation.large_gaps import LargeGaps
+from hedgegrid_assets.inspect.validation.raw_days import damaged_raw_days
 from hedgegrid_assets.inspect.validation.reports import DayReport, ValidationReport
 from hedgegrid_assets.model import GENERATION, InstrumentDay
 from hedgegrid_assets.names import check_lookup
 from hedgegrid_assets.stages import catalog as catalog_stage
 from hedgegrid_assets.stages.outages import read_outages
+from hedgegrid_assets.stages.raw import Progress
 from hedgegrid_assets.store import Places, StorePath
 from hedgegrid_assets.tables import TABLES
 
@@ -36,6 +38,7 @@ def validate_catalog(
     deep: bool = False,
     data: str | Path | StorePath | None = None,
     nautilus: int | None = None,
+    progress: Progress | None = None,
 ) -> ValidationReport:
     """Check a catalog, ours or another's, day by day; nothing is written.
 
@@ -46,9 +49,11 @@ def validate_catalog(
         start: First day (inclusive).
         end: Last day (exclusive).
         deep: Also read every day with ``ParquetDataCatalog`` and compare row counts, and compare the ids of neighbouring
-            days also where that takes long (very many ids that are no integers).
+            days also where that takes long (very many ids that are no integers). With ``data``, also read the raw day of
+            every day, and compare it with its manifest byte for byte.
         data: Also read the manifests and indexes of this data root.
         nautilus: Generation of NautilusTrader that is to read it; None: the installed one.
+        progress: Told which raw day is read.
 
     Raises:
         UsageError: ``instrument`` is no name of one.
@@ -89,6 +94,7 @@ def validate_catalog(
         look_at(places, InstrumentDay(instrument_id, day), wanted, steps, outages, deep=deep)
         for instrument_id, wanted, day in found
     ]
+    raw = damaged_raw_days(places, found, progress) if deep and data is not None and not documents else ()
     return ValidationReport(
         places.catalog,
         days,
@@ -100,6 +106,7 @@ def validate_catalog(
         documents,
         list(unmatched(places, outages, found)),
         generation or GENERATION,
+        list(map(_damaged, raw)),
     )
 
 

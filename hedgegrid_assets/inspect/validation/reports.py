@@ -113,15 +113,17 @@ class ValidationReport(Struct, frozen=True):
     """Known outages that no gap lies in (any more): told, and nothing is wrong with the data."""
     nautilus: int = GENERATION
     """Generation of NautilusTrader that the catalog is for."""
+    raw_days: list[dict[str, str]] = field(default_factory=list)
+    """Raw days that are not what they were, where they were read: what, and the way out."""
 
     @property
     def ok(self) -> bool:
-        """Every day is as it was judged, no ERROR rule fails, Nautilus' folders hold nothing else,
+        """Every day and its raw day is as it was judged, no ERROR rule fails, Nautilus' folders hold nothing else,
         nothing is half done, and no trade is stored twice.
 
         An id on two days that names two trades is told, and no more: the venue gave it twice, and both rows are right.
         """
-        whole = not (self.files or self.documents or self.unfinished or self.trades_twice)
+        whole = not (self.files or self.documents or self.raw_days or self.unfinished or self.trades_twice)
         return whole and all(day.ok for day in self.days)
 
     @property
@@ -153,6 +155,7 @@ class ValidationReport(Struct, frozen=True):
             "files": self.files,
             "unfinished": self.unfinished,
             "documents": self.documents,
+            "raw_days": self.raw_days,
             "outages_without_a_gap": self.outages,
             "nautilus": self.nautilus,
         }

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from hedgegrid_assets.batch import Batch, Block, Decimals, Placed
 from hedgegrid_assets.dialect import Stored
-from hedgegrid_assets.errors import DocumentDamaged, RawDamaged
+from hedgegrid_assets.errors import DocumentDamaged, RawDamaged, RawDayDamaged
 from hedgegrid_assets.model import Channel, Source
 from hedgegrid_assets.stages.raw.manifest import FileOrigin, Manifest, read_manifest
 from hedgegrid_assets.store import (
@@ -28,6 +28,7 @@ from hedgegrid_assets.store import (
     atomic_write,
     bytes_in,
     ordered_map,
+    sha256_of,
     write_document,
 )
 
@@ -98,11 +99,17 @@ class RawDay:
     def batches(self, source: Source, channel: Channel) -> Iterator[Batch]:
         """What its lines give to a channel, block by block: what is at hand, else the file is read.
 
-        Raises RawDamaged if the file is not the one of its manifest.
+        Raises RawDayDamaged if the file is not the one of its manifest.
         """
         if self.kept is not None and self.kept.whole:
             yield from self.kept
             return
+        try:
+            yield from self._read(source, channel)
+        except RawDamaged as error:
+            raise RawDayDamaged(self.path, error.why, in_place=self.manifest.in_place) from None
+
+    def _read(self, source: Source, channel: Channel) -> Iterator[Batch]:
         reader = BlockReader(self.path, quoted=source.quoted)
         readers = [source.open(dialect, [channel.name], placing=False) for dialect in self.dialects]
 
@@ -111,7 +118,7 @@ class RawDay:
 
         yield from ordered_map(read, self._by_dialect(reader))
         if reader.truncated or reader.sha256 != self.sha256:
-            raise RawDamaged(self.path, f"expected sha256 {self.sha256}, found {reader.sha256}")
+            raise RawDamaged(self.path, _other_bytes(self.sha256, reader.sha256))
 
     def with_rows_of(self, at_hand: "RawDay") -> "RawDay":
         """The same day with what was read of it in this run, unless another process has put other bytes there since."""
@@ -197,15 +204,10 @@ def _cut(block: Block, lines: int) -> tuple[Block, Block]:
 
 
 def raw_day(places: Places, feed: str, key: RawKey) -> RawDay | None:
-    """The raw day as its manifest tells, or None where there is none. Raises RawDamaged if its file has changed."""
+    """The raw day as its manifest tells, or None where there is none. Raises RawDayDamaged if its file is gone or has another size."""
     day = noted_day(places, feed, key)
-    if day is None:
-        return None
-    if not day.path.exists():
-        raise RawDamaged(day.path, "the file that the manifest names is gone")
-    size, expected = bytes_in(day.path), day.manifest.bytes
-    if size != expected:
-        raise RawDamaged(day.path, f"expected {expected:,} bytes as in its manifest, found {size:,}")
+    if day is not None:
+        check_size(day.path, day.manifest)
     return day
 
 
@@ -226,15 +228,25 @@ def raw_days(places: Places, feed: str, channel: str, symbol: str) -> list[date]
     return places.raw_days(feed, channel, symbol)
 
 
-def verify(day: RawDay) -> None:
-    """Read a raw file to its end and compare its sha256 with the manifest. Raises RawDamaged."""
-    reader = BlockReader(day.path)
-    for _ in reader:
-        pass
-    if reader.truncated:
-        raise RawDamaged(day.path, "its compressed stream ends too early")
-    if reader.sha256 != day.sha256:
-        raise RawDamaged(day.path, f"expected sha256 {day.sha256}, found {reader.sha256}")
+def verify(path: AnyFile, manifest: Manifest) -> None:
+    """A raw file is the one of its manifest, byte for byte; all of it is read. Raises RawDayDamaged."""
+    check_size(path, manifest)
+    if (found := sha256_of(path)) != manifest.sha256:
+        raise RawDayDamaged(path, _other_bytes(manifest.sha256, found), in_place=manifest.in_place)
+
+
+def check_size(path: AnyFile, manifest: Manifest) -> None:
+    """A raw file is there, as large as its manifest says. Raises RawDayDamaged."""
+    if not path.exists():
+        raise RawDayDamaged(path, "the file that the manifest names is gone", in_place=manifest.in_place)
+    size, expected = bytes_in(path), manifest.bytes
+    if size != expected:
+        why = f"expected {expected:,} bytes as in its manifest, found {size:,}"
+        raise RawDayDamaged(path, why, in_place=manifest.in_place)
+
+
+def _other_bytes(expected: str, found: str) -> str:
+    return f"expected sha256 {expected} as in its manifest, found {found}"
 
 
 class Tally:

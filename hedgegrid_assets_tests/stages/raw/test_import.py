@@ -47,6 +47,14 @@ def yard(tmp_path: Path) -> Yard:
     return Yard(tmp_path)
 
 
+def verified(day: raw.RawDay) -> None:
+    """It has the bytes of its manifest, and decodes to its end."""
+    raw.verify(day.path, day.manifest)
+    reader = BlockReader(day.path)
+    assert list(reader)
+    assert not reader.truncated
+
+
 def accounted(origin: FileOrigin) -> int:
     counted = (origin.connection, origin.blank, origin.unreadable)
     return sum((origin.by_stream or {}).values()) + sum(number or 0 for number in counted)
@@ -70,7 +78,7 @@ def test_every_line_of_every_variant_is_accounted_for_and_kept_as_it_is(yard: Ya
         kept = [lines[number - 1].rstrip(b"\n") + b"\n" for _, number in origins_of(day)]
         assert lines_of(day.path) == kept
         assert day.manifest.lines == len(kept)
-        raw.verify(day)
+        verified(day)
     stored = yard.raw().manifest.lines
     assert stored == variant.trades + sum(variant.rejects.values()) + variant.duplicates
     assert yard.places.line_rejects(FEED, f"raw/websocket/{landed.name}").exists() == bool(variant.unplaced)
@@ -129,7 +137,7 @@ def test_a_stream_that_ends_too_early_gives_the_lines_up_to_there_and_says_so(ya
     assert accounted(origin) == origin.lines == len(lines_of(landed))
     assert set(report.unplaced) <= {"truncated_tail"}
     assert CLEAN.startswith(b"".join(lines_of(landed)))
-    raw.verify(yard.raw())
+    verified(yard.raw())
 
 
 @pytest.mark.parametrize("name", DAMAGED)
@@ -212,7 +220,7 @@ def test_files_of_one_day_are_joined_in_the_order_of_their_names(yard: Yard) -> 
         ("raw/websocket/c.jsonl", 1),
     ]
     assert yard.raw().origin_starts() == [2, 4]
-    raw.verify(yard.raw())
+    verified(yard.raw())
 
 
 @pytest.mark.parametrize("in_place", [False, True])
@@ -285,7 +293,7 @@ def test_a_file_of_one_symbol_and_day_is_not_copied(yard: Yard) -> None:
     for channel in ("aggTrade", "markPrice"):
         assert yard.raw(channel).path == landed
         assert yard.raw(channel).manifest.stored == "in_place"
-        raw.verify(yard.raw(channel))
+        verified(yard.raw(channel))
     assert not list(yard.places.home.rglob("*.zst"))
     assert yard.raw("markPrice").manifest.first_local_ns == received(BAD_MS)
 
@@ -407,7 +415,7 @@ def test_many_symbols_and_days_in_one_file_need_few_open_files(yard: Yard, monke
     assert {yard.raw(symbol=symbol).manifest.lines for symbol in symbols} == {3}
     last = yard.raw(symbol=symbols[-1], day=DAY + timedelta(days=15))
     assert [number for _, number in origins_of(last)] == [319, 320]
-    raw.verify(yard.raw(symbol=symbols[0]))
+    verified(yard.raw(symbol=symbols[0]))
 
 
 _MEASURED = """
@@ -478,7 +486,7 @@ def test_after_a_kill_at_any_moment_the_next_import_makes_all_good(
             yard.bring_in()
     yard.bring_in()
     assert yard.files("data", "raw", FEED) == wanted.files("data", "raw", FEED)
-    raw.verify(yard.raw())
+    verified(yard.raw())
 
 
 _SLOWLY = """
