@@ -53,7 +53,7 @@ def _where(
         yield f"first at {where}"
         yield f"`hedgegrid rejects show {_quoted(where)} --catalog {_quoted(catalog)} --data {_quoted(feed_context.places.data)}`"
         return
-    found = _place(feed_context, day, verdict, int(first["raw_row"]))
+    found = _place(feed_context, verdict, int(first["raw_row"]))
     if found is not None:
         yield f"first at {found}"
     which = first[table.id_column] if table.id_column else _time_of(first)
@@ -68,9 +68,9 @@ def _time_of(row: dict[str, Any]) -> str:
     return iso(int(at))
 
 
-def _place(feed_context: FeedContext, day: InstrumentDay, verdict: Verdict, raw_row: int) -> str | None:
+def _place(feed_context: FeedContext, verdict: Verdict, raw_row: int) -> str | None:
     """``<landing file>:<line>`` of a row; the raw file's own line where it is the file as it came."""
-    raw = RawFinder(feed_context.places).find(day.instrument_id, day.date, verdict.raw_sha256)
+    raw = RawFinder(feed_context.places).find(verdict)
     if raw is None or not raw.same_bytes:
         return None
     if raw.lines is None:

@@ -8,7 +8,7 @@ from msgspec import Struct, field
 
 from hedgegrid_assets.errors import EnvironmentFault, NoDataFetched, listed
 from hedgegrid_assets.inspect.days import instruments, no_catalog
-from hedgegrid_assets.inspect.provenance import RawFinder
+from hedgegrid_assets.inspect.provenance import RawFinder, RawFound
 from hedgegrid_assets.model import InstrumentDay, Table
 from hedgegrid_assets.stages import catalog as catalog_stage
 from hedgegrid_assets.stages.verdict import read_verdict
@@ -92,18 +92,16 @@ def found_of(places: Places, day: InstrumentDay, tables: tuple[Table, ...], find
                 reset.kept.append(("not ours", path))
             else:
                 reset.removals.append((f"{what} of {table.name}", path))
-    needed = {sha for table in TABLES.values() if table not in tables for sha in _raw_of(places, day, table)}
-    for sha in dict.fromkeys(sha for table in tables for sha in _raw_of(places, day, table)):
-        raw = finder.find(day.instrument_id, day.date, [sha])
-        if raw is None or not raw.same_bytes:
-            continue
-        if sha in needed:
+    needed = {path for table in TABLES.values() if table not in tables for path in _raw_of(places, day, table, finder)}
+    raws = {path: raw for table in tables for path, raw in _raw_of(places, day, table, finder).items()}
+    for path, raw in raws.items():
+        if path in needed:
             reset.kept.append(("another table was made from it", raw.path))
             continue
-        reset.removals.append(("manifest of the raw day", raw.manifest_path))
+        reset.removals.append(("manifest of the raw day", path))
         if isinstance(raw.path, StorePath):
             reset.removals.append(("raw day", raw.path))
-        else:
+        elif ("a landing file", raw.path) not in reset.kept:
             reset.kept.append(("a landing file", raw.path))
         if raw.lines is not None:
             reset.removals.append(("line numbers of the raw day", raw.lines))
@@ -124,12 +122,14 @@ def _files(places: Places, day: InstrumentDay, table: Table) -> Iterator[tuple[s
             yield what, path
 
 
-def _raw_of(places: Places, day: InstrumentDay, table: Table) -> list[str]:
+def _raw_of(places: Places, day: InstrumentDay, table: Table, finder: RawFinder) -> dict[StorePath, RawFound]:
+    """The raw day that a day of a table was made from, by its manifest; none where it is gone or has changed."""
     try:
         verdict = read_verdict(places, table, day)
     except EnvironmentFault:  # it is damaged, and goes
-        return []
-    return [] if verdict is None else verdict.raw_sha256
+        return {}
+    raw = None if verdict is None else finder.find(verdict)
+    return {raw.manifest_path: raw} if raw is not None and raw.same_bytes else {}
 
 
 def _is_last(places: Places, day: InstrumentDay, table: Table) -> bool:

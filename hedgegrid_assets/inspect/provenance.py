@@ -1,14 +1,15 @@
 """Where a judged day came from: the raw day with the sha256 that its verdict names, and the landing files behind it."""
 
-from collections.abc import Sequence
-from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
 from msgspec import Struct
 
 from hedgegrid_assets.instruments import read_definitions
+from hedgegrid_assets.model import Channel
+from hedgegrid_assets.sources import SOURCES
 from hedgegrid_assets.stages.raw import Manifest, read_manifest
+from hedgegrid_assets.stages.verdict import Verdict
 from hedgegrid_assets.store import AnyFile, Places, StorePath, bytes_in, plain, raw_folder_name
 
 _SHOWN_ORIGINS: Final = 20
@@ -61,20 +62,24 @@ class RawFinder:
         self._folders: dict[str | None, list[StorePath]] = {}
         self._symbols = {each.id: each.raw_symbol for each in read_definitions(places.catalog).values()}
 
-    def find(self, instrument_id: str, day: date, sha256s: Sequence[str]) -> RawFound | None:
-        """The raw day with one of these sha256, else one of another content, else None."""
-        found: RawFound | None = None
-        symbol = self._symbols.get(instrument_id)
+    def find(self, verdict: Verdict) -> RawFound | None:
+        """The raw day with the sha256 that a verdict names, else one of another content, else None.
+
+        Channels that lie in one file in place have its sha256, all of them: the one that gives the table is meant.
+        """
+        same: list[RawFound] = []
+        other: RawFound | None = None
+        symbol = self._symbols.get(verdict.instrument_id)
         for folder in self._folders_of(symbol):
-            path = folder / f"{day}.json"
+            path = folder / f"{verdict.date}.json"
             manifest = read_manifest(path)
             if manifest is None:
                 continue
-            if manifest.sha256 in sha256s:
-                return RawFound(path, manifest, same_bytes=True)
-            if symbol is not None:
-                found = found or RawFound(path, manifest, same_bytes=False)
-        return found
+            if manifest.sha256 in verdict.raw_sha256:
+                same.append(RawFound(path, manifest, same_bytes=True))
+            elif symbol is not None:
+                other = other or RawFound(path, manifest, same_bytes=False)
+        return max(same, key=lambda raw: _fits(raw.manifest, verdict), default=other)
 
     def _folders_of(self, symbol: str | None) -> list[StorePath]:
         """Folders of raw days; all of them for an instrument without a definition: the sha256 tells."""
@@ -82,6 +87,21 @@ class RawFinder:
             every = list(self._places.raw_folders())
             self._folders[symbol] = [folder for folder in every if symbol is None or _is_of(folder, symbol)]
         return self._folders[symbol]
+
+
+def channel_of(manifest: Manifest) -> Channel | None:
+    """The channel of a raw day as its source has it where nothing is set; None: none that is known."""
+    source = SOURCES.get(manifest.source)
+    return next((each for each in source.channels if each.name == manifest.channel), None) if source else None
+
+
+def _fits(manifest: Manifest, verdict: Verdict) -> tuple[bool, bool]:
+    """Its channel gives the table of a verdict, and the series of it."""
+    channel = channel_of(manifest)
+    if channel is None:
+        return False, False
+    series = {view.series or channel.series for view in manifest.views(channel.name)}
+    return verdict.table in channel.tables, verdict.series in series
 
 
 def _is_of(folder: StorePath, symbol: str) -> bool:

@@ -381,7 +381,7 @@ class _Page:
         }
         raw = None
         with contextlib.suppress(DocumentDamaged):  # named beside the page
-            raw = self._finder.find(judged.day.instrument_id, judged.day.date, verdict.raw_sha256)
+            raw = self._finder.find(verdict)
         return about if raw is None else about | {"raw": _raw(raw)}
 
 

@@ -11,9 +11,8 @@ from msgspec import Struct
 
 from hedgegrid_assets.errors import NoDataFetched, UsageError
 from hedgegrid_assets.inspect.days import DayFilter, Judged, judged_days, some
-from hedgegrid_assets.inspect.provenance import RawFinder, RawFound
-from hedgegrid_assets.model import Table
-from hedgegrid_assets.sources import SOURCES
+from hedgegrid_assets.inspect.provenance import RawFinder, RawFound, channel_of
+from hedgegrid_assets.model import Table, TableMapping
 from hedgegrid_assets.sources.formats import synthetic_ids as made_ids
 from hedgegrid_assets.stages import catalog as catalog_stage
 from hedgegrid_assets.stages import frames
@@ -86,7 +85,7 @@ def trace(places: Places, instrument_id: str, table: Table, asked: str) -> Trace
             f"{wanted} {asked}", str(places.catalog), f"days {ends}", hint="name an id or a time of these"
         )
     judged, number, row = found
-    raw = RawFinder(places).find(instrument_id, judged.day.date, judged.verdict.raw_sha256)
+    raw = RawFinder(places).find(judged.verdict)
     steps: dict[str, Mapping[str, Any]] = {
         "catalog": _in_catalog(places, judged, row),
         "normalized": _in_frame(places, judged, number, row),
@@ -220,6 +219,9 @@ def _in_raw(places: Places, judged: Judged, row: Row, raw: RawFound | None) -> d
     if raw is None:
         why = f"no manifest of this day under {places.landing}: give the data root with --data"
         return {"raw": {"ok": False, "row": row["raw_row"], "sha256": judged.verdict.raw_sha256, "why": why}}
+    if _is_made_up(judged.table, row):
+        why = "made of the book of the day before: no line of this day says it"
+        return {"raw": {"ok": raw.same_bytes, "row": None, "sha256": raw.manifest.sha256, "why": why}}
     text = _line(raw.path, row["raw_row"])
     why = "" if raw.same_bytes else "the raw day has changed since it was judged: its sha256 differs"
     raw_step = {
@@ -227,6 +229,7 @@ def _in_raw(places: Places, judged: Judged, row: Row, raw: RawFound | None) -> d
         "file": str(raw.path),
         "row": row["raw_row"],
         "text": text,
+        "is": _made_of(raw, judged.table),
         "sha256": raw.manifest.sha256,
         "columns": _fields(raw, judged.table),
         "why": why or ("" if text is not None else "the raw file cannot be read up to this row"),
@@ -247,6 +250,19 @@ def _in_raw(places: Places, judged: Judged, row: Row, raw: RawFound | None) -> d
     if landing is not None:
         steps["landing"] = landing
     return steps | {"origin": manifest}
+
+
+def _is_made_up(table: Table, row: Row) -> bool:
+    if table.made_up is None:
+        return False
+    values = pl.DataFrame({name: [row[name]] for name in table.made_up.meta.root_names()})
+    return bool(values.select(table.made_up).item())
+
+
+def _made_of(raw: RawFound, table: Table) -> str:
+    """What the line of a row is, where the row is made of several."""
+    mapping = _mapping(raw, table)
+    return f"the last row of {mapping.made_of} that it is made of" if mapping is not None and mapping.made_of else ""
 
 
 def _in_landing(places: Places, raw: RawFound, raw_row: int, text: str | None) -> dict[str, Any] | None:
@@ -296,10 +312,13 @@ def _line(path: AnyFile, row: int, encoding: str | None = None) -> str | None:
 
 def _fields(raw: RawFound, table: Table) -> dict[str, list[str]]:
     """Columns of the frame -> the fields of the message that they are made from."""
-    source = SOURCES.get(raw.manifest.source)
-    channel = next((each for each in source.channels if each.name == raw.manifest.channel), None) if source else None
-    mapping = channel.tables.get(table.name) if channel else None
+    mapping = _mapping(raw, table)
     return {column: list(keys) for column, keys in mapping.lineage.items()} if mapping else {}
+
+
+def _mapping(raw: RawFound, table: Table) -> TableMapping | None:
+    channel = channel_of(raw.manifest)
+    return channel.tables.get(table.name) if channel else None
 
 
 def _shown(row: Row, table: Table) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import gzip
 import json
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -16,6 +17,7 @@ from hedgegrid_assets_tests.scenario import BTC, CLEAN, SYMBOLS, btc_line, clean
 from hedgegrid_assets_tests.yard import Yard
 
 BTC_ID = "BTCUSDT-PERP.BINANCE"
+START_MS = 1_704_067_200_000
 TRADES = TABLES["trade_tick"]
 
 
@@ -135,3 +137,64 @@ def test_the_command_prints_every_station(yard: Yard, capsys: pytest.CaptureFixt
     assert '"a":1020' in shown
     assert run(["trace", BTC_ID, "trades", "1020", *options, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["whole"] is True
+
+
+def _capture(path: Path, *numbers: int) -> str:
+    """A capture with a quote, a trade and a message of the book at each of these seconds of 2024."""
+    lines: list[dict[str, Any]] = []
+    for number in numbers:
+        ms = START_MS + number * 1_000
+        times = {"E": ms, "T": ms, "s": "BTCUSDT"}
+        lines += [
+            {"e": "bookTicker", "u": 10 * number, "b": "99", "B": "1", "a": "101", "A": "1", **times},
+            {"e": "trade", "t": number, "p": "100", "q": "1", "m": False, "X": "MARKET", **times},
+            {
+                "e": "depthUpdate",
+                "U": 10 * number + 1,
+                "u": 10 * number + 10,
+                "pu": 10 * number,
+                "b": [["99", "2"]],
+                "a": [],
+                **times,
+            },
+        ]
+    path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    return str(path)
+
+
+def test_rows_of_several_channels_of_one_file_are_each_of_their_own_and_a_carried_book_of_no_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = [_capture(tmp_path / "1.jsonl", 1, 2, 3), _capture(tmp_path / "2.jsonl", 86_404, 86_405)]
+    places = ["--data", str(tmp_path / "data")]
+    words = ["--source", "websocket", "--symbol", "BTCUSDT", "--data-types", "trades,quotes,bars,deltas"]
+    inputs = [word for file in files for word in ("--input", file)]
+    assert run(["replay-to-parquet", *words, *inputs, *places, "--output", str(tmp_path / "c")]) == 0
+    places += ["--catalog", str(tmp_path / "c")]
+    channels = {"trades": "trade", "quotes": "bookTicker", "bars": "trade", "deltas": "depth"}
+    for table, channel in channels.items():
+        capsys.readouterr()
+        assert run(["trace", BTC_ID, table, "2024-01-01", *places, "--json"]) == 0
+        steps = json.loads(capsys.readouterr().out)["steps"]
+        assert steps["origin"]["channel"] == channel
+        assert (steps["raw"]["is"] != "") == (table == "bars")
+    assert run(["trace", BTC_ID, "deltas", "2024-01-02", *places, "--json"]) == 0
+    steps = json.loads(capsys.readouterr().out)["steps"]
+    assert steps["catalog"]["values"]["ts_init"] == "2024-01-02T00:00:00.000000000Z"
+    assert (steps["raw"]["ok"], steps["raw"]["row"], "text" in steps["raw"], "landing" in steps) == (
+        True,
+        None,
+        False,
+        False,
+    )
+    assert "the book of the day before" in steps["raw"]["why"]
+    assert run(["reset-day", BTC_ID, "2024-01-01", *places, "--json"]) == 0
+    taken = json.loads(capsys.readouterr().out)
+    assert sorted(Path(each["path"]).parts[-3] for each in taken["removals"] if "manifest" in each["what"]) == [
+        "bookTicker",
+        "depth",
+        "trade",
+    ]
+    assert run(["reset-day", BTC_ID, "2024-01-01", "--table", "deltas", *places, "--json"]) == 0
+    taken = json.loads(capsys.readouterr().out)
+    assert [Path(each["path"]).parts[-3] for each in taken["removals"] if "manifest" in each["what"]] == ["depth"]

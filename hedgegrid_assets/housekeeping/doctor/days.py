@@ -108,7 +108,7 @@ class _Look(Struct, frozen=True):
         return None
 
     def _ways_back(self, day: date, verdict: Verdict) -> str:
-        raw = self.finder.find(self.instrument_id, day, verdict.raw_sha256)
+        raw = self.finder.find(verdict)
         if raw is not None and raw.same_bytes:
             return f"its raw day is there ({raw.path}): {_AGAIN}"
         words = ["reset-day", self.instrument_id, str(day), "--table", self.table.token]

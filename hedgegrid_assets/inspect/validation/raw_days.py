@@ -10,7 +10,7 @@ from hedgegrid_assets.model import InstrumentDay, Table
 from hedgegrid_assets.stages import raw as raw_stage
 from hedgegrid_assets.stages.raw import Progress
 from hedgegrid_assets.stages.verdict import read_verdict
-from hedgegrid_assets.store import Places, StorePath
+from hedgegrid_assets.store import AnyFile, Places
 
 
 def damaged_raw_days(
@@ -18,11 +18,11 @@ def damaged_raw_days(
 ) -> Iterator[RawDayDamaged]:
     """Those that are not what they were; a raw day is read once, however many tables are made of it."""
     finder = RawFinder(places)
-    seen: set[StorePath] = set()
+    seen: set[AnyFile] = set()
     for raw in _raw_days(places, days, finder):
-        if raw.manifest_path in seen:
+        if raw.path in seen:  # several channels of one file in place
             continue
-        seen.add(raw.manifest_path)
+        seen.add(raw.path)
         if progress:
             progress(f"reading {raw.path}", 0)
         if raw.in_place and not raw.has_its_size:  # moved away, or to be imported by the next run
@@ -37,6 +37,6 @@ def _raw_days(places: Places, days: Iterable[tuple[str, Table, date]], finder: R
     for instrument_id, table, day in days:
         with suppress(HedgegridError):  # told of its day
             verdict = read_verdict(places, table, InstrumentDay(instrument_id, day))
-            raw = finder.find(instrument_id, day, verdict.raw_sha256) if verdict is not None else None
+            raw = finder.find(verdict) if verdict is not None else None
             if raw is not None and raw.same_bytes:
                 yield raw
