@@ -26,9 +26,15 @@ from hedgegrid_assets_tests.scenario import BTC, DAY, SYMBOLS
 FEED = "captures"
 _DEFAULT = {name for name, table in TABLES.items() if table.default}
 SOURCE = websocket.SOURCE
-USUAL_SOURCE = websocket.narrowed(
-    frozenset(channel.name for channel in websocket.SOURCE.channels if _DEFAULT & set(channel.tables))
-)
+
+
+def narrowed(*names: str) -> Source:
+    """Captured messages, of which these channels alone are known."""
+    assert SOURCE.narrowed is not None
+    return SOURCE.narrowed(frozenset(names))
+
+
+USUAL_SOURCE = narrowed(*(channel.name for channel in SOURCE.channels if _DEFAULT & set(channel.tables)))
 """Captured messages, for the tables that are made where none are asked for."""
 CHANNELS = {channel.name: channel for channel in SOURCE.channels}
 PRECISIONS = Precisions(price=2, size=3, mark=8)

@@ -172,11 +172,17 @@ class Refusal:
     of_strategy: bool = False
 
 
-class Engine(Protocol):
-    """A version of Nautilus."""
+class Backtest(Protocol):
+    """A version of Nautilus with all that a job names; it is built of the job, before any data is read, or raises NotUsable."""
 
-    def run(self, job: Job) -> Outcome | Refusal:
-        """Run a job; leaves ``FILES`` in its folder."""
+    def run(self) -> str:
+        """Run to the end; the traceback of what was raised on the way, or nothing."""
+
+    def write(self, folder: Path) -> None:
+        """Leave ``FILES`` there."""
+
+    def outcome(self, raised: str, seconds: float, cpu_seconds: float) -> Outcome:
+        """All that is told but the tables."""
 
 
 FILES: Final = ("orders", "fills", "positions", "account")

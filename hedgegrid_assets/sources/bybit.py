@@ -1,13 +1,14 @@
 """Captured WebSocket messages of Bybit (version 5 of its API), dropped into the landing zone."""
 
 import re
-from functools import cache, partial
+from functools import partial
 from typing import Final
 
 import polars as pl
 
-from hedgegrid_assets.model import LOOKED_AT, Channel, Field, Identity, Source, TableMapping
+from hedgegrid_assets.model import LOOKED_AT, Channel, Field, Identity, TableMapping
 from hedgegrid_assets.sources.formats import enveloped
+from hedgegrid_assets.sources.formats.captures import captures
 from hedgegrid_assets.sources.formats.enveloped import BOOK, NUMBER, levels, member, message, snapshot, update
 from hedgegrid_assets.sources.formats.settings import LandingSettings
 from hedgegrid_assets.tables.bar import made_of_trades
@@ -184,25 +185,12 @@ _BOOK: Final = enveloped.book(
 )
 _CHANNELS: Final = (_TRADES, _TICKERS, _LIQUIDATIONS, _BOOK)
 
-
-@cache
-def narrowed(names: frozenset[str]) -> Source:
-    """The source without the streams that are not named."""
-    known = tuple(channel for channel in _CHANNELS if channel.name in names)
-    return Source(
-        name="bybit-websocket",
-        doc="captured WebSocket messages of Bybit (JSONL, plain, gzip or zstd)",
-        extension="jsonl",
-        channels=known,
-        has_landing_zone=True,
-        open=partial(enveloped.open_enveloped, known=known, plain=plain),
-        says=says,
-        code_version=1,
-        joins=True,
-        settings=BybitSettings,
-        narrowed=narrowed,
-        venue="BYBIT",
-    )
-
-
-SOURCE: Final = narrowed(frozenset(channel.name for channel in _CHANNELS))
+SOURCE: Final = captures(
+    name="bybit-websocket",
+    doc="captured WebSocket messages of Bybit (JSONL, plain, gzip or zstd)",
+    channels=_CHANNELS,
+    open_known=partial(enveloped.open_enveloped, plain=plain),
+    says=says,
+    settings=BybitSettings,
+    venue="BYBIT",
+)

@@ -1,12 +1,13 @@
 """Captured WebSocket messages of OKX (version 5 of its API), dropped into the landing zone."""
 
-from functools import cache, partial
+from functools import partial
 from typing import Final
 
 import polars as pl
 
-from hedgegrid_assets.model import Channel, Field, Identity, Source, TableMapping
+from hedgegrid_assets.model import Channel, Field, Identity, TableMapping
 from hedgegrid_assets.sources.formats import enveloped
+from hedgegrid_assets.sources.formats.captures import captures
 from hedgegrid_assets.sources.formats.enveloped import BOOK, NUMBER, levels, member, message, snapshot, update
 from hedgegrid_assets.sources.formats.settings import LandingSettings
 from hedgegrid_assets.tables.bar import made_of_trades
@@ -210,25 +211,12 @@ _CHANNELS: Final = (
     _BOOK,
 )
 
-
-@cache
-def narrowed(names: frozenset[str]) -> Source:
-    """The source without the streams that are not named."""
-    known = tuple(channel for channel in _CHANNELS if channel.name in names)
-    return Source(
-        name="okx-websocket",
-        doc="captured WebSocket messages of OKX (JSONL, plain, gzip or zstd)",
-        extension="jsonl",
-        channels=known,
-        has_landing_zone=True,
-        open=partial(enveloped.open_enveloped, known=known, plain=plain),
-        says=says,
-        code_version=1,
-        joins=True,
-        settings=OkxSettings,
-        narrowed=narrowed,
-        venue="OKX",
-    )
-
-
-SOURCE: Final = narrowed(frozenset(channel.name for channel in _CHANNELS))
+SOURCE: Final = captures(
+    name="okx-websocket",
+    doc="captured WebSocket messages of OKX (JSONL, plain, gzip or zstd)",
+    channels=_CHANNELS,
+    open_known=partial(enveloped.open_enveloped, plain=plain),
+    says=says,
+    settings=OkxSettings,
+    venue="OKX",
+)

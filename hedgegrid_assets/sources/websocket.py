@@ -1,12 +1,12 @@
 """Captured WebSocket messages of Binance, one or several a line, dropped into the landing zone."""
 
 import re
-from functools import cache, partial
 from typing import Final, Literal
 
 from hedgegrid_assets.fields import unsaid
-from hedgegrid_assets.model import LOOKED_AT, Source
+from hedgegrid_assets.model import LOOKED_AT
 from hedgegrid_assets.sources.formats import binance
+from hedgegrid_assets.sources.formats.captures import captures
 from hedgegrid_assets.sources.formats.settings import BarKind, LandingSettings, TradeKind
 from hedgegrid_assets.venues.markets import Says
 
@@ -34,26 +34,11 @@ def says(data: bytes) -> Says | None:
     return Says("trades of Binance spot", market="spot", book_of=book_of)
 
 
-_CHANNELS: Final = binance.channels("binance")
-
-
-@cache
-def narrowed(names: frozenset[str]) -> Source:
-    """The source without the streams that are not named: their lines are of no stream that it knows."""
-    known = tuple(channel for channel in _CHANNELS if channel.name in names)
-    return Source(
-        name="websocket",
-        doc="captured WebSocket messages (JSONL, plain, gzip or zstd)",
-        extension="jsonl",
-        channels=known,
-        has_landing_zone=True,
-        open=partial(binance.open_messages, known=known),
-        says=says,
-        code_version=1,
-        joins=True,
-        settings=WebsocketSettings,
-        narrowed=narrowed,
-    )
-
-
-SOURCE: Final = narrowed(frozenset(channel.name for channel in _CHANNELS))
+SOURCE: Final = captures(
+    name="websocket",
+    doc="captured WebSocket messages (JSONL, plain, gzip or zstd)",
+    channels=binance.channels("binance"),
+    open_known=binance.open_messages,
+    says=says,
+    settings=WebsocketSettings,
+)

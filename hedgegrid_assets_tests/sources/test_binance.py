@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from hedgegrid_assets.batch import Decoded, Placed
 from hedgegrid_assets.model import Channel
-from hedgegrid_assets.sources.websocket import SOURCE, narrowed
+from hedgegrid_assets.sources.websocket import SOURCE
 from hedgegrid_assets.store import Block
 from hedgegrid_assets.timestamps import RANGES
 from hedgegrid_assets_tests import one_day, scenario
@@ -37,9 +37,10 @@ from hedgegrid_assets_tests.scenario import (
     raw_trade,
     received,
 )
+from hedgegrid_assets_tests.yard import narrowed
 
 AGG_TRADE, TRADE, MARK_PRICE, INDEX_PRICE, *_ = SOURCE.channels
-BEFORE_BOOKS = narrowed(frozenset({"aggTrade", "trade", "markPrice", "indexPrice", "bookTicker"}))
+BEFORE_BOOKS = narrowed("aggTrade", "trade", "markPrice", "indexPrice", "bookTicker")
 """Without the streams whose messages are no flat objects."""
 
 

@@ -22,19 +22,19 @@ from hedgegrid_assets.dialect import Stored
 from hedgegrid_assets.errors import NoDataFetched, NotOneMessageALine, SeriesMixed
 from hedgegrid_assets.inspect.trace import trace
 from hedgegrid_assets.model import InstrumentDay
-from hedgegrid_assets.sources.websocket import SOURCE, narrowed
+from hedgegrid_assets.sources.websocket import SOURCE
 from hedgegrid_assets.stages.frames import read_blocks
 from hedgegrid_assets.stages.verdict import read_verdict
 from hedgegrid_assets.store import Block, Places
 from hedgegrid_assets.tables import TABLES
 from hedgegrid_assets_tests import one_day
 from hedgegrid_assets_tests.scenario import agg_trade, mark_price
-from hedgegrid_assets_tests.yard import DAY
+from hedgegrid_assets_tests.yard import DAY, narrowed
 
 MS = 1_704_067_200_000
 NS = MS * 1_000_000
 _CHANNELS = {channel.name: channel for channel in SOURCE.channels}
-BEFORE_BOOKS = narrowed(frozenset({"aggTrade", "trade", "markPrice", "indexPrice", "bookTicker"}))
+BEFORE_BOOKS = narrowed("aggTrade", "trade", "markPrice", "indexPrice", "bookTicker")
 """Without the streams whose messages are no flat objects."""
 AGG_TRADE, MARK_PRICE, INDEX_PRICE = (_CHANNELS[name] for name in ("aggTrade", "markPrice", "indexPrice"))
 TRADE = json.dumps(agg_trade(1000, MS), separators=(",", ":"))

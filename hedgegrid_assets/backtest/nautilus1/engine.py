@@ -3,7 +3,6 @@
 import gc
 import importlib.metadata
 import sys
-import time
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -18,7 +17,7 @@ from nautilus_trader.model.identifiers import Venue
 from nautilus_trader.trading.config import ImportableStrategyConfig, StrategyFactory
 
 from hedgegrid_assets.backtest.files import BOOKS
-from hedgegrid_assets.backtest.job import Job, Outcome, Refusal, Stream
+from hedgegrid_assets.backtest.job import Job, Outcome, Stream
 from hedgegrid_assets.backtest.leaving import ACCOUNT, FILLS, ORDERS, POSITIONS, write_table
 from hedgegrid_assets.backtest.merging import Chunks, merged
 from hedgegrid_assets.backtest.nautilus1.desk import FundingDesk
@@ -32,26 +31,13 @@ from hedgegrid_assets.backtest.nautilus1.making import (
     time_of,
 )
 from hedgegrid_assets.backtest.nautilus1.streams import chunks
-from hedgegrid_assets.backtest.nautilus1.tables import account_rows, fill_row, order_row, position_row
-from hedgegrid_assets.backtest.usable import NotUsable, check_money, traceback_of, venue_of, with_reason
+from hedgegrid_assets.backtest.nautilus1.tables import fill_row, order_row, position_row
+from hedgegrid_assets.backtest.rows import account_rows
+from hedgegrid_assets.backtest.usable import check_money, traceback_of, venue_of, with_reason
 from hedgegrid_assets.spent import peak_bytes
 
 
-def run(job: Job) -> Outcome | Refusal:
-    """Run a job; its tables are left in its folder, also where a strategy raises."""
-    sys.path += [path for path in job.paths if path not in sys.path]
-    try:
-        backtest = _Backtest(job)
-    except NotUsable as error:
-        return error.refusal
-    started, cpu = time.monotonic(), time.process_time()
-    raised = backtest.run()
-    seconds, cpu_seconds = time.monotonic() - started, time.process_time() - cpu
-    backtest.write(Path(job.folder))
-    return backtest.outcome(raised, seconds, cpu_seconds)
-
-
-class _Backtest:
+class Backtest:
     """An engine with all that a job names, built before any data is read."""
 
     def __init__(self, job: Job) -> None:

@@ -1,5 +1,5 @@
 """The engine of NautilusTrader 2.x, which pays funding itself: streams out of the catalog, and what happened as tables."""
 
-from hedgegrid_assets.backtest.nautilus2.engine import run
+from hedgegrid_assets.backtest.nautilus2.engine import Backtest
 
-__all__ = ["run"]
+__all__ = ["Backtest"]

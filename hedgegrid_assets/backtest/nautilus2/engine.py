@@ -2,7 +2,6 @@
 
 import gc
 import sys
-import time
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
@@ -12,7 +11,7 @@ from nautilus_trader.backtest import BacktestEngine
 from nautilus_trader.model import BookType, Venue
 
 from hedgegrid_assets.backtest.files import BOOKS, FUNDING
-from hedgegrid_assets.backtest.job import Job, Outcome, Refusal, Stream
+from hedgegrid_assets.backtest.job import Job, Outcome, Stream
 from hedgegrid_assets.backtest.leaving import ACCOUNT, FILLS, ORDERS, POSITIONS, write_table
 from hedgegrid_assets.backtest.merging import Chunks, merged
 from hedgegrid_assets.backtest.nautilus2.faults import faults_below
@@ -20,12 +19,12 @@ from hedgegrid_assets.backtest.nautilus2.making import engine_config, instrument
 from hedgegrid_assets.backtest.nautilus2.paying import Told, missed_of, payments_of
 from hedgegrid_assets.backtest.nautilus2.streams import chunks
 from hedgegrid_assets.backtest.nautilus2.tables import (
-    account_rows,
     fill_row,
     fills_of,
     order_row,
     position_row,
 )
+from hedgegrid_assets.backtest.rows import account_rows
 from hedgegrid_assets.backtest.usable import NotUsable, check_money, source_of, traceback_of, venue_of, with_reason
 from hedgegrid_assets.spent import peak_bytes
 from hedgegrid_assets.stages.catalog.installed import installed_version
@@ -34,21 +33,7 @@ _AT_ONCE: Final = 100_000
 """Events that an engine holds."""
 
 
-def run(job: Job) -> Outcome | Refusal:
-    """Run a job; its tables are left in its folder, also where a strategy raises."""
-    sys.path += [path for path in job.paths if path not in sys.path]
-    try:
-        backtest = _Backtest(job)
-    except NotUsable as error:
-        return error.refusal
-    started, cpu = time.monotonic(), time.process_time()
-    raised = backtest.run()
-    seconds, cpu_seconds = time.monotonic() - started, time.process_time() - cpu
-    backtest.write(Path(job.folder))
-    return backtest.outcome(raised, seconds, cpu_seconds)
-
-
-class _Backtest:
+class Backtest:
     """An engine with all that a job names, built before any data is read."""
 
     def __init__(self, job: Job) -> None:

@@ -1,11 +1,11 @@
 """What happened, as rows of the tables that a run leaves."""
 
-from collections.abc import Iterable, Iterator
-from decimal import Decimal
+from collections.abc import Iterable
 from typing import Any
 
 from nautilus_trader.model import OrderFilled
 
+from hedgegrid_assets.backtest import rows
 from hedgegrid_assets.backtest.nautilus2.paying import adjustments_of
 
 
@@ -64,39 +64,4 @@ def fill_row(fill: Any) -> dict[str, Any]:
 
 def position_row(position: Any) -> dict[str, Any]:
     """A position, with what of its profit was funding."""
-    currency = position.settlement_currency if position.is_inverse else position.quote_currency
-    funding = (each.pnl_change.as_decimal() for each in adjustments_of(position))
-    return {
-        "position_id": str(position.id),
-        "strategy_id": str(position.strategy_id),
-        "instrument_id": str(position.instrument_id),
-        "entry": position.entry.name,
-        "side": position.side.name,
-        "quantity": str(position.quantity),
-        "peak_quantity": str(position.peak_qty),
-        "average_open": position.avg_px_open,
-        "average_close": position.avg_px_close or None,
-        "realized_pnl": None if position.realized_pnl is None else f"{position.realized_pnl.as_decimal():f}",
-        "commissions": ", ".join(map(str, position.commissions())),
-        "funding": f"{sum(funding, Decimal(0)):f}",
-        "currency": currency.code,
-        "ts_opened": position.ts_opened,
-        "ts_closed": position.ts_closed or None,
-    }
-
-
-def account_rows(accounts: Iterable[Any]) -> Iterator[dict[str, Any]]:
-    """The last state of each instant."""
-    for account in accounts:
-        states = {
-            (event.ts_event, balance.currency.code): balance for event in account.events for balance in event.balances
-        }
-        for (ts_event, currency), balance in states.items():
-            yield {
-                "ts_event": ts_event,
-                "account_id": str(account.id),
-                "currency": currency,
-                "total": f"{balance.total.as_decimal():f}",
-                "locked": f"{balance.locked.as_decimal():f}",
-                "free": f"{balance.free.as_decimal():f}",
-            }
+    return rows.position_row(position, position.entry.name, adjustments_of(position))
