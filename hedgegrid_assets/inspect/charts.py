@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from hedgegrid_assets.inspect.books import Curves, book_curves
 from hedgegrid_assets.model import Gap, InstrumentDay, Table
-from hedgegrid_assets.stages.frames import FORCED
+from hedgegrid_assets.stages.frames import FORCED, every_column, refuse_lacking
 from hedgegrid_assets.store import AnyFile, Places, local_file, reading
 from hedgegrid_assets.timestamps import NS_PER_SECOND, day_end, day_start
 
@@ -80,6 +80,7 @@ def day_series(path: AnyFile, table: Table, day: InstrumentDay, buckets: int = B
     value = table.value
     ceiling = table.ceiling or value
     with reading(path, f"a frame of {table.name}", FORCED), pq.ParquetFile(local_file(path)) as file:
+        refuse_lacking(path, table, file.schema_arrow.names, every_column(table))
         if not file.metadata.num_rows:
             return None
         first, last = _ends(file)

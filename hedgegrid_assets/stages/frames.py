@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from msgspec import Struct
 
+from hedgegrid_assets.errors import DocumentDamaged
 from hedgegrid_assets.instruments import Instrument
 from hedgegrid_assets.model import Column, Table
 from hedgegrid_assets.store import (
@@ -325,16 +326,28 @@ def read_together(
 
 def _whole(path: AnyFile, table: Table, columns: Collection[str] | None) -> pa.Table:
     with reading(path, f"a frame of {table.name}", FORCED), pq.ParquetFile(local_file(path)) as file:
-        found = file.read(_stored_of(file, table, columns), use_threads=False)
+        found = file.read(_stored_of(path, file, table, columns), use_threads=False)
         return found.replace_schema_metadata()
 
 
 def _blocks(path: AnyFile, table: Table, columns: Collection[str] | None) -> Iterator[pl.DataFrame]:
     with pq.ParquetFile(local_file(path)) as file:
-        stored = _stored_of(file, table, columns)
+        stored = _stored_of(path, file, table, columns)
         for group in range(file.num_row_groups):
             # without threads: a block is decoded in milliseconds, and who reads many reads them ahead
             yield _block(file.read_row_group(group, columns=stored, use_threads=False), table, columns)
+
+
+def refuse_lacking(path: AnyFile, table: Table, there: Collection[str], wanted: Collection[str]) -> None:
+    """Of the columns that are wanted, a stored frame has all but those that frames of before lack. Raises DocumentDamaged."""
+    lacking = [name for name in wanted if name not in there and name not in later(table)]
+    if lacking:
+        raise DocumentDamaged(path, f"a frame of {table.name}", f"no column {', '.join(lacking)}", FORCED)
+
+
+def every_column(table: Table) -> list[str]:
+    """Columns of a stored frame, in their order."""
+    return ["instrument_id", *_names_of(table, None)]
 
 
 def _names_of(table: Table, columns: Collection[str] | None) -> list[str]:
@@ -342,11 +355,11 @@ def _names_of(table: Table, columns: Collection[str] | None) -> list[str]:
     return [name for name in every if columns is None or name in columns]
 
 
-def _stored_of(file: pq.ParquetFile, table: Table, columns: Collection[str] | None) -> list[str]:
+def _stored_of(path: AnyFile, file: pq.ParquetFile, table: Table, columns: Collection[str] | None) -> list[str]:
     """Those that a file has, where frames of before may lack some."""
-    names = _names_of(table, columns)
-    lacking = later(table).intersection(names).difference(file.schema_arrow.names)
-    return [name for name in names if name not in lacking]
+    names, there = _names_of(table, columns), set(file.schema_arrow.names)
+    refuse_lacking(path, table, there, names)
+    return [name for name in names if name in there]
 
 
 def _block(arrow: pa.Table, table: Table, columns: Collection[str] | None) -> pl.DataFrame:

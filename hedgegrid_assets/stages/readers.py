@@ -13,7 +13,7 @@ import polars as pl
 from hedgegrid_assets.errors import DocumentDamaged, NoDataFetched, UnknownName
 from hedgegrid_assets.model import InstrumentDay, Status, Table
 from hedgegrid_assets.names import check_lookup
-from hedgegrid_assets.stages.frames import FORCED, with_all_digits
+from hedgegrid_assets.stages.frames import FORCED, every_column, refuse_lacking, with_all_digits
 from hedgegrid_assets.stages.verdict import read_verdict
 from hedgegrid_assets.store import Places, StorePath, reading
 from hedgegrid_assets.tables import TABLES, TOKENS, WORDS
@@ -59,10 +59,11 @@ def read_frame(
     Raises:
         UsageError: Unknown table, or no name of an instrument.
         NoDataFetched: No frame in the range.
+        DocumentDamaged: A frame cannot be read, or lacks a column.
     """
-    days = _days(instrument_id, table, start, end, catalog)
+    found, days = _days(instrument_id, table, start, end, catalog)
     frame = pl.concat(
-        map(_stored_frame, days), how="diagonal_relaxed"
+        (_stored_frame(day, found) for day in days), how="diagonal_relaxed"
     )  # an older day may have fewer decimals, or columns
     if decimals == "float":
         frame = frame.with_columns(pl.selectors.decimal().cast(pl.Float64))
@@ -85,8 +86,8 @@ def scan_frame(
         All columns of the frame, sorted by ``ts_init``; times as ``Datetime("ns", "UTC")``, decimals exact, with the digits
         of the finest day.
     """
-    days = _days(instrument_id, table, start, end, catalog)
-    alike = [pl.scan_parquet(files) for files in _alike(days)]
+    found, days = _days(instrument_id, table, start, end, catalog)
+    alike = [pl.scan_parquet(files) for files in _alike(days, found)]
     scales: dict[str, int] = {}
     for name, kind in (column for scan in alike for column in scan.collect_schema().items()):
         if isinstance(kind, pl.Decimal):
@@ -101,8 +102,8 @@ def _days(
     start: str | date | None,
     end: str | date | None,
     catalog: str | Path | StorePath,
-) -> list[StorePath]:
-    """The files of the days."""
+) -> tuple[Table, list[StorePath]]:
+    """The table, and the files of the days."""
     found = TABLES.get(table) or TOKENS.get(table)
     if found is None:
         raise UnknownName("table", "", table, TOKENS, other=WORDS)
@@ -120,7 +121,7 @@ def _days(
             f"{instrument_id} {found.name} {start or ''}..{end or ''}", folder, "no frame of these days"
         )
     _warn_of_blocked(places, found, [InstrumentDay(instrument_id, day) for day in days])
-    return [places.frame(instrument_id, found.folder, day) for day in days]
+    return found, [places.frame(instrument_id, found.folder, day) for day in days]
 
 
 def _warn_of_blocked(places: Places, table: Table, days: Sequence[InstrumentDay]) -> None:
@@ -143,16 +144,20 @@ def _is_blocked(places: Places, table: Table, day: InstrumentDay) -> bool:
     return False
 
 
-def _alike(days: Iterable[StorePath]) -> list[list[Path]]:
+def _alike(days: Iterable[StorePath], table: Table) -> list[list[Path]]:
     """Files that follow each other and have the same columns and types, together."""
     files: list[tuple[Path, pl.Schema]] = []
     for day in days:
-        with reading(day, "a frame", FORCED):
+        with reading(day, f"a frame of {table.name}", FORCED):
             file = day.local()
-            files.append((file, pl.Schema(pl.read_parquet_schema(file))))
+            schema = pl.Schema(pl.read_parquet_schema(file))
+            refuse_lacking(day, table, schema, every_column(table))
+            files.append((file, schema))
     return [[path for path, _ in group] for _, group in groupby(files, key=lambda file: file[1])]
 
 
-def _stored_frame(path: StorePath) -> pl.DataFrame:
-    with reading(path, "a frame", FORCED):
-        return with_all_digits(pl.read_parquet(path.local()))
+def _stored_frame(path: StorePath, table: Table) -> pl.DataFrame:
+    with reading(path, f"a frame of {table.name}", FORCED):
+        frame = pl.read_parquet(path.local())
+        refuse_lacking(path, table, frame.columns, every_column(table))
+        return with_all_digits(frame)

@@ -8,9 +8,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
+from hedgegrid_assets import read_frame, scan_frame
 from hedgegrid_assets.cli import run
+from hedgegrid_assets.errors import DocumentDamaged
 from hedgegrid_assets.stages.raw import imports
 from hedgegrid_assets.store import Places
 from hedgegrid_assets_tests.cli.test_cli import replay, trade
@@ -167,6 +170,26 @@ def test_a_frame_that_is_gone_is_called_so_and_the_next_run_makes_it_anew(
     assert run(replay("--symbol", "BTCUSDT,ETHUSDT")) == 0
     assert frame.read_bytes() == whole
     assert run(LOOKS["validate"]) == 0
+
+
+def test_a_frame_that_lacks_a_column_is_refused_by_all_who_read_rows_and_the_way_out_works(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = document(home, "frame")
+    good = path.read_bytes()
+    for column in pq.read_schema(path).names:
+        pq.write_table(pq.read_table(path).drop_columns([column]), path)
+        for read in (read_frame, scan_frame):
+            with pytest.raises(DocumentDamaged, match=f"expected a frame of trade_tick, found no column {column}\n"):
+                read(INSTRUMENT, "trades")
+        for name in READERS["frame"] if column != "instrument_id" else ():
+            capsys.readouterr()
+            assert run(LOOKS[name]) == 1, (name, column)
+            told = " ".join("".join(capsys.readouterr()).split())
+            assert f"{path.name} is damaged: expected a frame of trade_tick" in told, (name, column, told)
+        assert run(LOOKS["replay"]) == 0, "run again with --force"
+        assert path.read_bytes() == good
+    assert len(read_frame(INSTRUMENT, "trades")) == 100
 
 
 def test_a_damaged_manifest_costs_the_page_its_origin_only(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,8 +19,9 @@ def write(catalog: Path, day: str, price: str, kind: pl.Decimal) -> Path:
     """A day of one row, as a frame stores it."""
     at = datetime.fromisoformat(day).replace(tzinfo=UTC)
     frame = pl.DataFrame(
-        {"ts_event": [at], "ts_init": [at], "price": [Decimal(price)]},
-        schema={"ts_event": pl.Datetime("ns", "UTC"), "ts_init": pl.Datetime("ns", "UTC"), "price": kind},
+        {"instrument_id": ID, "ts_event": [at], "ts_init": [at], "price": [Decimal(price)], "size": [Decimal("0.1")]}
+        | {"aggressor_side": "BUYER", "trade_id": "1", "first_trade_id": 1, "last_trade_id": 1, "raw_row": 0},
+        schema_overrides={"ts_event": pl.Datetime("ns", "UTC"), "ts_init": pl.Datetime("ns", "UTC"), "price": kind},
     )
     path = catalog / ID / "trade_tick.parquet" / f"{day}.parquet"
     path.parent.mkdir(parents=True, exist_ok=True)
