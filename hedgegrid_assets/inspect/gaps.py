@@ -13,7 +13,7 @@ from hedgegrid_assets.model import Cause
 from hedgegrid_assets.stages.outages import Outage, explaining, slack_of
 from hedgegrid_assets.stages.verdict import Verdict
 from hedgegrid_assets.tables import RULES
-from hedgegrid_assets.tables.rules import DAY_EDGE_SECONDS
+from hedgegrid_assets.tables.rules import DAY_EDGE_SECONDS, uncovered
 from hedgegrid_assets.timestamps import NS_PER_SECOND, day_end, day_start, iso
 
 INSIDE: Final = "gap"
@@ -26,6 +26,7 @@ ABSENT: Final = "missing_day"
 """A day inside the range that has no verdict."""
 
 
+_NO_EDGES: Final = (0, 0), (0, 0)
 LOOKED_FOR: Final[Mapping[str, str]] = {name: rule.looks_for for name, rule in RULES.items() if rule.looks_for}
 """What is not looked for where a rule is off."""
 
@@ -205,12 +206,15 @@ def day_holes(judged: Judged) -> Iterator[Hole]:
     def hole(kind: str, start: int, end: int, ids: int | None, cause: str) -> Hole:
         return _known(judged, Hole(judged.day.instrument_id, judged.table.name, day, kind, start, end, ids, cause))
 
-    if first is not None and (first - day_start(day)) / NS_PER_SECOND > allowed:
-        yield hole(EDGE, day_start(day), first, None, "capture_edge")
+    def edge(start: int, end: int) -> Iterator[Hole]:
+        if (end - start) / NS_PER_SECOND > allowed:
+            yield hole(EDGE, start, end, None, "capture_edge")
+
+    before, behind = _NO_EDGES if first is None or last is None else uncovered(judged.table, day, first, last)
+    yield from edge(*before)
     for gap in verdict.gaps:
         yield hole(INSIDE, gap.start, gap.end, gap.ids_missing, gap.cause)
-    if last is not None and (day_end(day) - last) / NS_PER_SECOND > allowed:
-        yield hole(EDGE, last, day_end(day), None, "capture_edge")
+    yield from edge(*behind)
 
 
 def _known(judged: Judged, hole: Hole) -> Hole:

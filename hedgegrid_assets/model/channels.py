@@ -112,6 +112,7 @@ class TableMapping(Struct, frozen=True):
         made_of: Another table of the channel whose rows it is made of, once these are in order and each is there once.
         shape: What makes its rows of those in order; None: they are its rows.
         known_from: When a row can be known at the earliest, where that may be after it was received.
+        gap_seconds: Longest usual silence of its rows; None: the channel's own.
     """
 
     columns: Mapping[str, pl.Expr]
@@ -122,6 +123,7 @@ class TableMapping(Struct, frozen=True):
     made_of: str = ""
     shape: Shapes | None = None
     known_from: pl.Expr | None = None
+    gap_seconds: float | None = None
 
 
 class Channel(Struct, frozen=True):

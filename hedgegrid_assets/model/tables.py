@@ -240,6 +240,7 @@ class Table(Struct, frozen=True):
         columns: Those between ``ts_init`` and ``raw_row``.
         id_column: Column that identifies a message, if the venue gives ids.
         gap_seconds: Longest usual silence; None: five times the cadence found (1 s or 3 s).
+        tells_of_ns: How long a time before it each row tells of: a bar its period.
         rules: In the order they are reported.
         code_version: Raised by hand when the meaning of a column changes.
         whole_day: Flags that are known only when all rows of the day have been seen, unless the source sets them.
@@ -267,6 +268,7 @@ class Table(Struct, frozen=True):
     code_version: int
     id_column: str | None = None
     gap_seconds: float | None = None
+    tells_of_ns: int = 0
     whole_day: Mapping[str, LastRow] = field(default_factory=dict)
     members: tuple[str, str] | None = None
     default: bool = False

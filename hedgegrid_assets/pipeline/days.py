@@ -145,7 +145,7 @@ def recipe_of(context: FeedContext, channel: Channel, instrument: Instrument, co
     """How this feed turns a channel's raw days into frames."""
     thresholds = {
         table.name: Thresholds(
-            context.feed.gaps.get(table.name, channel.gap_seconds),
+            context.feed.gaps.get(table.name, _usual_gap(channel, table)),
             context.feed.max_rejected,
             _tick(instrument) if any(rule.by_increment for rule in table.rules) else None,
         )
@@ -153,6 +153,11 @@ def recipe_of(context: FeedContext, channel: Channel, instrument: Instrument, co
     }
     precisions = Precisions.from_instrument(instrument)
     return Recipe(context.source, channel, precisions, thresholds, compression)
+
+
+def _usual_gap(channel: Channel, table: Table) -> float | None:
+    mapping = channel.tables.get(table.name)
+    return channel.gap_seconds if mapping is None or mapping.gap_seconds is None else mapping.gap_seconds
 
 
 def refuse_other_market(context: FeedContext, raw: RawDay) -> None:

@@ -12,7 +12,7 @@ import msgspec
 from hedgegrid_assets.model import Effect, Gap, Status
 from hedgegrid_assets.stages.verdict import RuleAnswer, Verdict
 from hedgegrid_assets.store import Document, Places, change_document, exclusive_lock, read_document
-from hedgegrid_assets.tables import RULES
+from hedgegrid_assets.tables import RULES, TABLES
 from hedgegrid_assets.tables.rules import (
     CADENCE_AS_EXPECTED,
     CADENCE_SHARE,
@@ -20,8 +20,9 @@ from hedgegrid_assets.tables.rules import (
     DAY_EDGE_SECONDS,
     NO_SEQUENCE_GAPS,
     NO_TIME_GAPS,
+    uncovered,
 )
-from hedgegrid_assets.timestamps import NS_PER_SECOND, day_end, day_of, day_start, days_between
+from hedgegrid_assets.timestamps import NS_PER_SECOND, day_of, days_between
 
 
 class Outage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, order=True):
@@ -193,12 +194,11 @@ def _id_holes(verdict: Verdict, numbers: Mapping[str, Any]) -> _Holes | None:
 def _edges(verdict: Verdict, numbers: Mapping[str, Any]) -> _Holes:
     """From midnight to the first row, and from the last row to midnight, where that is longer than allowed."""
     first, last, allowed = verdict.first_ts_init, verdict.last_ts_init, float(numbers["allowed_s"])
-    found: _Holes = []
-    if first is not None and numbers["start_missing_s"] > allowed:
-        found.append((day_start(verdict.date), first))
-    if last is not None and numbers["end_missing_s"] > allowed:
-        found.append((last, day_end(verdict.date)))
-    return found
+    if first is None or last is None:
+        return []
+    holes = uncovered(TABLES[verdict.table], verdict.date, first, last)
+    told = numbers["start_missing_s"], numbers["end_missing_s"]
+    return [hole for hole, seconds in zip(holes, told, strict=True) if seconds > allowed]
 
 
 def _losses(verdict: Verdict, numbers: Mapping[str, Any]) -> _Holes:  # noqa: ARG001 - as the others are asked

@@ -45,6 +45,11 @@ class Period(NamedTuple):
         return self.step * seconds * NS_PER_SECOND
 
     @property
+    def gap_seconds(self) -> float:
+        """Longest usual silence of a venue's candles, which come each period, also where nothing was traded."""
+        return 1.5 * self.ns / NS_PER_SECOND
+
+    @property
     def spec(self) -> str:
         """As in a bar type: ``5-MINUTE``."""
         return f"{self.step}-{self.unit}"
@@ -219,6 +224,7 @@ def _table(period: Period) -> Table:
             ),
         ),
         gap_seconds=max(3 * period.ns / NS_PER_SECOND, 60.0),
+        tells_of_ns=period.ns,
         rules=(
             *_rules(period),
             *rules.STORED,

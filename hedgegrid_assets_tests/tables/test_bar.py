@@ -11,6 +11,8 @@ from nautilus_trader.model.data import Bar
 from nautilus_trader.persistence.catalog import ParquetDataCatalog
 
 from hedgegrid_assets.cli import run
+from hedgegrid_assets.inspect.days import DayFilter, judged_days
+from hedgegrid_assets.inspect.gaps import gap_report
 from hedgegrid_assets.inspect.validation import validate_catalog
 from hedgegrid_assets.model import InstrumentDay
 from hedgegrid_assets.stages.frames import read_blocks
@@ -126,6 +128,61 @@ def test_missing_candles_are_a_gap() -> None:
     assert replay("bars") == 0
     (gap,) = verdict()["gaps"]
     assert (gap["seconds"], verdict()["status"]) == (480.0, "partial")
+
+
+def candles(short: str, minutes: int, *, days: int = 1, late_ms: int = 0, without: int | None = None) -> None:
+    """Whole days of candles of one length, but one of them."""
+    length = minutes * MINUTE
+    numbers = (number for number in range(days * 1440 // minutes) if number != without)
+    captured(
+        *(
+            kline(
+                number * minutes,
+                interval=short,
+                late_ms=length - MINUTE + late_ms,
+                T=MIDNIGHT_MS + (number + 1) * length - 1,
+            )
+            for number in numbers
+        )
+    )
+
+
+@pytest.mark.parametrize(("short", "minutes", "table"), [("1m", 1, "bar_1_minute"), ("8h", 480, "bar_8_hour")])
+@pytest.mark.parametrize(("where", "status"), [(None, "complete"), (0, "partial"), (1, "degraded"), (-1, "partial")])
+def test_each_candle_that_lacks_is_told_also_the_first_and_the_last_of_a_day(
+    short: str, minutes: int, table: str, where: int | None, status: str
+) -> None:
+    without = where if where is None or where >= 0 else 1440 // minutes - 1
+    candles(short, minutes, late_ms=-1, without=without)
+    assert replay(next(bar.token for bar in BARS if bar.name == table)) == 0
+    judged = verdict(table)
+    assert judged["status"] == status
+    report = gap_report([*judged_days(PLACES, DayFilter())])
+    assert [(hole.kind, round(hole.seconds)) for hole in report.holes] == {
+        None: [],
+        0: [("edge", 60 * minutes)],
+        1: [("gap", 120 * minutes)],
+        -1: [("edge", 60 * minutes)],
+    }[where]
+
+
+def test_the_last_candle_of_a_captured_day_arrives_on_the_next_one_and_lacks_on_none() -> None:
+    candles("1h", 60, days=2, late_ms=40)
+    assert replay("bars_1h") == 0
+    assert [(day.verdict.rows.rows_out, day.status) for day in judged_days(PLACES, DayFilter())] == [
+        (23, "complete"),
+        (24, "complete"),
+        (1, "partial"),
+    ]
+
+
+def test_edges_of_bars_begin_and_end_where_their_periods_do() -> None:
+    captured(*(trade(number, minute_ns(180 + number), "1.00") for number in range(60)))
+    assert replay("bars_30m") == 0
+    told = answer("day_covered", "bar_30_minute")[1]
+    assert (told["start_missing_s"], told["end_missing_s"]) == (10_800.0, 72_000.0)
+    first, last = gap_report([*judged_days(PLACES, DayFilter())]).holes
+    assert (first.end, last.start) == (minute_ns(180) - 1, minute_ns(240) - 1)
 
 
 def test_a_candle_in_an_odd_spelling_is_read_all_the_same() -> None:

@@ -87,6 +87,7 @@ def klines(archive: str, period: Period) -> Channel:
         ),
         ts_event=pl.col("ts_event"),
         contiguous_ids=False,
+        gap_seconds=period.gap_seconds,
         identity=Identity.CONTENT,
         tables={
             period.table: TableMapping(

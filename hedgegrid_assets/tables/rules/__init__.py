@@ -1,11 +1,12 @@
 """The integrity rules that tables are made of: each one a row with its name, severity and plain words."""
 
+from datetime import date
 from typing import Any, Final
 
 import msgspec
 import polars as pl
 
-from hedgegrid_assets.model import Counted, Effect, Judgement, Rule, Severity, Shows
+from hedgegrid_assets.model import Counted, Effect, Judgement, Rule, Severity, Shows, Table
 from hedgegrid_assets.tables.rules.counters import (
     LONGEST_MS,
     Extent,
@@ -137,13 +138,24 @@ def _no_sequence_gaps(day: Counted) -> Judgement:
     return Judgement(not holes, holes, numbers)
 
 
+def uncovered(table: Table, day: date, first: int, last: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """The times of a day that its first and its last row leave out, as (start, end) in ns; none where it ends before it starts.
+
+    Where the next row would arrive after midnight only, nothing is left out at the end.
+    """
+    end = day_end(day)
+    return (day_start(day), first - table.tells_of_ns), (last if last + table.tells_of_ns < end else end, end)
+
+
 def _day_covered(day: Counted) -> Judgement:
-    span, date = day.of(Extent), day.held.day
+    span, table = day.of(Extent), day.held.table
     if span.first is None or span.last is None:
         return Judgement(True)
-    allowed = max(day.of(Gaps).gap_seconds or 0.0, DAY_EDGE_SECONDS)
-    start = max(span.first - day_start(date), 0) / NS_PER_SECOND
-    end = max(day_end(date) - span.last, 0) / NS_PER_SECOND
+    usual, of_row = day.of(Gaps).gap_seconds or 0.0, table.tells_of_ns / NS_PER_SECOND
+    allowed = max(usual - of_row, min(DAY_EDGE_SECONDS, of_row / 2 or DAY_EDGE_SECONDS))
+    start, end = (
+        max(end - start, 0) / NS_PER_SECOND for start, end in uncovered(table, day.held.day, span.first, span.last)
+    )
     numbers = {"start_missing_s": round(start, 3), "end_missing_s": round(end, 3), "allowed_s": allowed}
     return Judgement(start <= allowed and end <= allowed, 0, numbers)
 

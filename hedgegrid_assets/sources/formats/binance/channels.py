@@ -201,6 +201,10 @@ def channels(venue: str) -> tuple[Channel, ...]:
     )
 
 
+_CANDLES_LATE_SECONDS: Final = 60.0
+"""Those of a second may come in bursts."""
+
+
 def _klines(venue: str) -> Channel:
     """Candles as they grow; a bar is made of the last message of each, which says that it is closed."""
     doc = dict.fromkeys(OHLCV, "quote units") | {"volume": "base units (contracts on coinm)"}
@@ -225,6 +229,7 @@ def _klines(venue: str) -> Channel:
                 lineage={"ts_event": ("T",), **{name: (name[0],) for name in OHLCV}},
                 applies=pl.col("closed") & (pl.col("interval") == period.short),
                 known_from=pl.col("ts_event"),
+                gap_seconds=max(period.gap_seconds, _CANDLES_LATE_SECONDS),
             )
             for period in PUBLISHED
         },
