@@ -46,6 +46,7 @@ class DaySeries(Struct, frozen=True):
     Attributes:
         value: What ``low`` and ``last`` are of, and ``high`` unless the table has a ceiling: its first column.
         rows: Rows of each bucket.
+        row_ns: The time that a row tells of, of a table that has one a period.
         latency_low: Smallest ``ts_init - ts_event`` in ms; ``latency_mean`` and ``latency_high`` likewise.
         more: Of a book, whose value is its best prices.
     """
@@ -61,7 +62,13 @@ class DaySeries(Struct, frozen=True):
     latency_low: Floats
     latency_mean: Floats
     latency_high: Floats
+    row_ns: int = 0
     more: tuple[Curves, ...] = ()
+
+    @property
+    def rates(self) -> Floats:
+        """Rows a minute: a row that tells of more than its bucket is shared out over all that it tells of."""
+        return self.rows / max(self.minutes, self.row_ns / _NS_PER_MINUTE)
 
     @property
     def minutes(self) -> float:
@@ -130,6 +137,7 @@ def day_series(path: AnyFile, table: Table, day: InstrumentDay, buckets: int = B
         latency_low=spread(merged["latency_low"]),
         latency_mean=spread(merged["latency_sum"] / merged["rows"]),
         latency_high=spread(merged["latency_high"]),
+        row_ns=table.tells_of_ns,
     )
     return _of_book(found, path, table, width) if table.is_book else found
 
@@ -256,7 +264,7 @@ def _curves(series: DaySeries, number: int) -> tuple[Floats, Floats, Floats]:
     if number == 0:
         return series.low, series.high, series.last
     if number == 1:
-        rates = np.where(series.rows > 0, series.rows / series.minutes, np.nan)
+        rates = np.where(series.rows > 0, series.rates, np.nan)
         return np.where(series.rows > 0, 0.0, np.nan), rates, rates
     return series.latency_low, series.latency_high, series.latency_mean
 

@@ -339,7 +339,7 @@ class _Page:
             "rows": plain(verdict.rows),
             "reshaped": [[count, table.reshapes[name]] for name, count in verdict.reshaped.items()],
             "book": book.words if table.is_book and (book := BookTold.of(verdict.rules)) else "",
-            "ends": [verdict.first_ts_init, verdict.last_ts_init, verdict.first_id, verdict.last_id],
+            "ends": [*map(_in_ms, (verdict.first_ts_init, verdict.last_ts_init)), verdict.first_id, verdict.last_id],
             "rules": [
                 [self._rules[rule.name], _ANSWERS[rule.answer], rule.rows_failed, rule.numbers]
                 for rule in verdict.rules
@@ -347,8 +347,8 @@ class _Page:
             ],
             "gaps": [
                 [
-                    hole.start,
-                    hole.end,
+                    _in_ms(hole.start),
+                    _in_ms(hole.end),
                     hole.ids_missing,
                     hole.cause,
                     hole.kind,
@@ -419,11 +419,16 @@ def _rules() -> list[Any]:
     return list(found.values())
 
 
+def _in_ms(ns: int | None) -> int | None:
+    """A time cut to whole milliseconds, still in ns: a browser's numbers would round ..59.999999999 s up to the next day."""
+    return None if ns is None else ns // 1_000_000 * 1_000_000
+
+
 def packed_chart(series: DaySeries) -> dict[str, Any]:
     """A chart's numbers as bytes: 0 to 254 between the ends of their panel, 255 where there is nothing."""
     latency = _ends(series.latency_low, series.latency_high)
     value = _ends(series.low, series.high)
-    rates = series.rows / series.minutes
+    rates = series.rates
     curves = [
         *(_levels(curve, *value) for curve in (series.low, series.high, series.last)),
         _levels(np.where(series.rows > 0, rates, np.nan), 0.0, float(rates.max())),

@@ -236,6 +236,7 @@ def _table(period: Period) -> Table:
         ),
         code_version=1,
         kind_setting="bar_kind",
+        drawn="close",
         reshapes={"merged": "that are one bar with another"},
         beside={_TRADES: partial(_beside_trades, period.ns)},
     )

@@ -13,7 +13,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from hedgegrid_assets.cli import run
 from hedgegrid_assets.inspect.report import write_report
+from hedgegrid_assets.store import Places
+from hedgegrid_assets.timestamps import parse_time
 from hedgegrid_assets_tests.dagster_feeds import CAPTURES, SIM, write_feeds
 from hedgegrid_assets_tests.scenario import BAD_ID, BAD_MS, BTC, SYMBOLS, agg_trade, inserted, line, received, spoiled
 from hedgegrid_assets_tests.yard import Yard
@@ -93,6 +96,20 @@ def test_a_click_on_a_day_of_the_report_shows_what_is_behind_it(browser: Browser
     keep(page, f"report-{scheme}-day")
     assert not errors
     assert {url for url in asked_for if not url.startswith("data:")} == {report.as_uri()}
+
+
+def test_the_last_bar_of_a_day_is_shown_at_the_end_of_this_day(browser: Browser, tmp_path: Path) -> None:
+    file, places = tmp_path / "c.jsonl", Places(tmp_path / "data", tmp_path / "catalog")
+    last = parse_time("2024-01-01T23:59:30Z")
+    assert last is not None
+    file.write_bytes(b"".join(line(agg_trade(number, last // 1_000_000), last) for number in range(1, 3)))
+    words = ["--source", "websocket", "--symbol", BTC, "--input", str(file), "--data-types", "bars", "-q"]
+    assert run(["replay-to-parquet", *words, "--output", str(places.catalog), "--data", str(places.data)]) == 0
+    write_report(places, tmp_path / "report.html")
+    page = opened(browser)
+    page.goto((tmp_path / "report.html").as_uri())
+    page.get_by_role("button", name="BTCUSDT-PERP.BINANCE 2024-01-01").first.click()
+    expect(page.locator("#day .facts").first).to_contain_text("23:59:59.999 – 23:59:59.999")
 
 
 def test_the_report_is_used_by_keyboard_alone(browser: Browser, report: Path) -> None:

@@ -11,6 +11,7 @@ from nautilus_trader.model.data import Bar
 from nautilus_trader.persistence.catalog import ParquetDataCatalog
 
 from hedgegrid_assets.cli import run
+from hedgegrid_assets.inspect.charts import day_series
 from hedgegrid_assets.inspect.days import DayFilter, judged_days
 from hedgegrid_assets.inspect.gaps import gap_report
 from hedgegrid_assets.inspect.validation import validate_catalog
@@ -183,6 +184,18 @@ def test_edges_of_bars_begin_and_end_where_their_periods_do() -> None:
     assert (told["start_missing_s"], told["end_missing_s"]) == (10_800.0, 72_000.0)
     first, last = gap_report([*judged_days(PLACES, DayFilter())]).holes
     assert (first.end, last.start) == (minute_ns(180) - 1, minute_ns(240) - 1)
+
+
+@pytest.mark.parametrize(("types", "table", "minutes"), [("bars", "bar_1_minute", 1), ("bars_1h", "bar_1_hour", 60)])
+def test_a_picture_of_bars_shows_closes_and_no_more_of_them_a_minute_than_there_are(
+    types: str, table: str, minutes: int
+) -> None:
+    captured(*(trade(number, minute_ns(number * minutes), f"{100 + number}.00") for number in range(4)))
+    assert replay(types) == 0
+    series = day_series(PLACES.frame(ID, table, DAY), TABLES[table], InstrumentDay(ID, DAY))
+    assert series is not None
+    assert series.value == "close"
+    assert series.rates.max() == pytest.approx(1 / minutes)
 
 
 def test_a_candle_in_an_odd_spelling_is_read_all_the_same() -> None:
