@@ -123,7 +123,7 @@ class BlockReader:
     def _whole_lines(self, chunks: list[bytes]) -> tuple[bytes, bytes]:
         """Chunks as whole lines (maybe none), and the rest; usually only the last chunk is cut, so that all is copied once."""
         end = chunks[-1].rfind(b"\n") + 1
-        whole = [*chunks[:-1], memoryview(chunks[-1])[:end]]
+        whole = [*chunks[:-1], chunks[-1][:end]]  # no view: joining ``bytes`` alone does without Python's lock
         if end and not (self.quoted and _is_open(chunks, whole)):
             return b"".join(whole), chunks[-1][end:]
         data = b"".join(chunks)
@@ -149,7 +149,7 @@ def _is_content(name: str) -> bool:
     return bool(file) and "__MACOSX" not in folders and not file.startswith("._") and file not in _NOT_CONTENT
 
 
-def _is_open(chunks: list[bytes], whole: list[bytes | memoryview]) -> bool:
+def _is_open(chunks: list[bytes], whole: list[bytes]) -> bool:
     """A pair of quotes is open at the end of the whole lines of some chunks."""
     return any(b'"' in chunk for chunk in chunks) and sum(count_of(_QUOTE, chunk) for chunk in whole) % 2 == 1
 
