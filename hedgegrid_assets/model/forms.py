@@ -24,7 +24,7 @@ class Column(Struct, frozen=True):
         nullable: A source may leave it out.
         maximum: Largest value that Nautilus' 16-byte raw value holds; larger ones are rejected.
         is_time: A time in ns: stored as a timestamp, shown as one.
-        rises: Its numbers rise, or hardly change, from row to row: stored as differences.
+        rises: Its numbers rise, or are near to each other, from row to row: stored as differences.
         repeats: It has few values, or ever the same ones again: stored by a dictionary.
         later: It came to its table later: frames of before lack it, a source need not know it, and a digest counts it
             where it says anything.

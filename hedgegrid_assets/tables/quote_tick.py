@@ -34,6 +34,7 @@ def _price(side: str) -> Column:
         precision="price",
         positive=True,
         maximum=17_014_118_346_046,
+        rises=True,
     )
 
 
@@ -45,6 +46,7 @@ def _size(side: str) -> Column:
         precision="size",
         unsigned=True,
         maximum=34_028_236_692_093,
+        rises=True,
     )
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from hedgegrid_assets.stages.frames import FrameWriter, Precisions, arrow_schema, frame_schema, read_blocks
 from hedgegrid_assets.tables import TABLES
+from hedgegrid_assets.tables.quote_tick import QUOTED
 
 _TABLE = TABLES["quote_tick"]
 _PRECISIONS = Precisions(3, 2, 8)
@@ -77,6 +78,13 @@ def test_decimals_that_fit_are_integers_on_disk(tmp_path: Path) -> None:
     many = pq.ParquetFile(_written(tmp_path / "many.parquet", [_group(_FEW), _group(_MANY, 3)])).schema
     assert {few.column(number).physical_type for number in range(3, 7)} == {"INT64"}
     assert {many.column(number).physical_type for number in range(3, 7)} == {"FIXED_LEN_BYTE_ARRAY"}
+
+
+def test_prices_and_sizes_of_quotes_that_fit_are_stored_as_differences(tmp_path: Path) -> None:
+    with pq.ParquetFile(_written(tmp_path / "few.parquet", [_group(_FEW)])) as file:
+        group = file.metadata.row_group(0)
+        columns = {group.column(number).path_in_schema: group.column(number) for number in range(group.num_columns)}
+    assert all("DELTA_BINARY_PACKED" in columns[name].encodings for name in QUOTED)
 
 
 def test_a_value_that_does_not_fit_makes_the_bytes_that_the_whole_day_would_have_had(tmp_path: Path) -> None:
