@@ -29,7 +29,7 @@ from hedgegrid_assets.stages import catalog
 from hedgegrid_assets.stages.catalog import nautilus
 from hedgegrid_assets.stages.catalog.files import days_in, interval
 from hedgegrid_assets.stages.catalog.series import change_series, read_series
-from hedgegrid_assets.stages.frames import parquet_options
+from hedgegrid_assets.stages.frames import Precisions, parquet_options
 from hedgegrid_assets.store import Places
 from hedgegrid_assets.tables import TABLES
 from hedgegrid_assets.timestamps import day_end, day_start, nautilus_file_name
@@ -305,6 +305,13 @@ def without_stamp(path: Path, **options: Any) -> None:
     status = path.stat()
     pq.write_table(table, path, **(options or parquet_options(table.schema, "zstd", nautilus.rising(TRADES))))
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def test_raw_values_are_packed_a_level_lower_than_all_else() -> None:
+    target = nautilus.schema(TRADES, "BTCUSDT-PERP.BINANCE", Precisions(1, 3, 8))
+    levels = parquet_options(target, "zstd", nautilus.rising(TRADES))["compression_level"]
+    assert {name for name, level in levels.items() if level == -1} == {"price", "size"}
+    assert {name for name, level in levels.items() if level == 1} == {*target.names} - {"price", "size"}
 
 
 def test_files_of_before_the_stamp_are_taken_as_they_are_until_redone(tmp_path: Path) -> None:
