@@ -120,6 +120,9 @@ class Placed(Struct, frozen=True):
         connections_at: Line numbers of the connection lines.
         disconnects_ns: When the recorder says that it lost the connection.
         several: Some line holds several messages.
+        shared: Of lines that hold several messages, those that have a place: ``line``, ``channel``, ``symbol``, ``ts_init``,
+            ``message`` as it stands there, ``head`` and ``tail``, what stands in front of the line's first message and
+            behind its last, and ``of``, how many it holds; of lines that cannot be cut so, none. None: there is no such line.
         examples: (line, how it begins) of some lines that are of no stream that is known.
         unusable: Why nothing can be made of the file that the block begins; empty if something can.
         contradicts: What the block says against what the start of its file says; empty: nothing.
@@ -134,6 +137,7 @@ class Placed(Struct, frozen=True):
     connections_at: tuple[int, ...] = ()
     disconnects_ns: tuple[int, ...] = ()
     several: bool = False
+    shared: "pl.DataFrame | None" = None
     examples: tuple[tuple[int, str], ...] = ()
     unusable: str = ""
     contradicts: str = ""

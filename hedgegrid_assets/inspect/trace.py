@@ -17,7 +17,7 @@ from hedgegrid_assets.sources.formats import synthetic_ids as made_ids
 from hedgegrid_assets.stages import catalog as catalog_stage
 from hedgegrid_assets.stages import frames
 from hedgegrid_assets.stages.catalog import nautilus
-from hedgegrid_assets.stages.raw import LINES_REMEDY
+from hedgegrid_assets.stages.raw import LINES_REMEDY, is_own_line
 from hedgegrid_assets.stages.verdict import Verdict
 from hedgegrid_assets.store import AnyFile, BlockReader, Places, reading, sha256_of
 from hedgegrid_assets.timestamps import NS_PER_SECOND, day_of, iso, parse_time
@@ -285,7 +285,7 @@ def _in_landing(places: Places, raw: RawFound, raw_row: int, text: str | None) -
     if not path.exists():
         return step | {"ok": None, "text": None, "why": "the landing file is gone; the raw day keeps its lines"}
     found = _line(path, line - 1, about.settings.get("encoding") if about else None)
-    same = found is not None and found == text
+    same = found is not None and text is not None and (found == text or is_own_line(text, found))
     return step | {
         "ok": same,
         "text": found,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import polars as pl
+import pyarrow as pa
 from msgspec import Struct
 
 from hedgegrid_assets.batch import REST, Batch, Block, OtherHeader, Placed, ReadAgain, Reader
@@ -31,6 +32,7 @@ from hedgegrid_assets.stages.raw.index import Index, LandingFile, landing_signat
 from hedgegrid_assets.stages.raw.kept import Kept
 from hedgegrid_assets.stages.raw.manifest import FileOrigin, Unplaced
 from hedgegrid_assets.stages.raw.parts import Part
+from hedgegrid_assets.stages.raw.shared import OF_RAW_DAY, own_lines
 from hedgegrid_assets.store import (
     BackgroundWriter,
     BlockReader,
@@ -308,6 +310,11 @@ class LandingPass:
         rows = placed.lines.filter(pl.col("reason").is_null()).select(
             "line", "channel", "symbol", "ts_init", day=pl.col("ts_init").floordiv(NS_PER_DAY)
         )
+        rows = self._as_called(rows)
+        return rows.unique(OF_RAW_DAY, maintain_order=True) if placed.several else rows
+
+    def _as_called(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Each once for every symbol that messages call so, where a channel has other names for them."""
         for channel, names in self._called.items():
             of_channel = pl.col("channel") == channel
             if rows.select(of_channel.any()).item():
@@ -318,7 +325,7 @@ class LandingPass:
                     .explode("symbol")
                 )
                 rows = pl.concat([rows.filter(~of_channel), mine]).sort("line", maintain_order=True)
-        return rows.unique(["line", "channel", "symbol", "day"], maintain_order=True) if placed.several else rows
+        return rows
 
     def _before_connections(self, placed: Placed) -> Iterator[int]:
         """When the last message came before each line that tells of a connection."""
@@ -338,13 +345,19 @@ class LandingPass:
         rows = rows.filter(pl.col("symbol").is_in(list(self.wanted.symbols)))
         if not len(rows):
             return
-        lines = line_array(block.data)
+        lines, own = line_array(block.data), own_lines(placed, self._as_called, self.wanted.symbols)
+        if own is not None:
+            rows = rows.join(own, on=OF_RAW_DAY, how="left", maintain_order="left")
         for (channel, symbol, day), group in rows.group_by("channel", "symbol", "day", maintain_order=True):
             if not self._may_give(str(channel)):
                 continue
             key = RawKey(str(channel), str(symbol), day_of(int(str(day)) * NS_PER_DAY))
             numbers = group["line"]
             taken = lines if len(numbers) == len(lines) else lines.take((numbers - block.first_line).to_arrow())
+            if own is not None and group["text"].null_count() < len(group):
+                verbatim = pl.Series("verbatim", taken, dtype=pl.Binary)
+                cut = group.select(pl.coalesce(pl.col("text").cast(pl.Binary), verbatim)).to_series()
+                taken = cut.to_arrow().cast(pa.large_binary())
             data = bytes_of(taken)
             if block.cut and not data.endswith(b"\n"):
                 data += b"\n"

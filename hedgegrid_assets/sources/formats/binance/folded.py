@@ -93,6 +93,8 @@ class Unfolded(Struct, frozen=True):
         taken: Numbers of all lines that were made plain.
         several: Some line holds several messages.
         odd: Lines that Python took apart.
+        messages: The plain lines without what was put in front of them; None: the file does not have them so.
+        arrays: Numbers of lines that are one flat array of messages, with a stamp of all of them at most.
     """
 
     block: Block
@@ -100,6 +102,8 @@ class Unfolded(Struct, frozen=True):
     taken: pl.Series
     several: bool
     odd: int
+    messages: pl.Series | None = None
+    arrays: pl.Series | None = None
 
 
 def unfold(lines: pl.DataFrame, events: Collection[str], names: Collection[str], last: int | None) -> Unfolded | None:
@@ -132,7 +136,9 @@ def unfold(lines: pl.DataFrame, events: Collection[str], names: Collection[str],
         named = message.str.contains_any([f'"{name}"' for name in names])
         messages = messages.filter(named | message.str.contains("\\", literal=True))
     messages = messages.sort("line", maintain_order=True)
-    return Unfolded(_block(messages, last), messages["line"], taken, several, len(rest))
+    return Unfolded(
+        _block(messages, last), messages["line"], taken, several, len(rest), messages["message"], arrays["line"]
+    )
 
 
 def as_in_file(rows: pl.DataFrame, key: str, numbers: pl.Series, lines: pl.DataFrame) -> pl.DataFrame:
@@ -147,6 +153,28 @@ def as_in_file(rows: pl.DataFrame, key: str, numbers: pl.Series, lines: pl.DataF
     raw = pl.col("raw").str.strip_prefix(UNREADABLE)
     held = pl.when(pl.col("raw").is_not_null()).then(pl.coalesce("whole", raw))
     return joined.with_columns(raw=held).select(rows.columns)
+
+
+def shared(rows: pl.DataFrame, whole: Unfolded, lines: pl.DataFrame) -> pl.DataFrame | None:
+    """See ``Placed``. ``rows``: of plain lines that have a place, ``line`` is which; ``lines``: ``line, text`` of the file."""
+    if not whole.several or whole.messages is None or whole.arrays is None:
+        return None
+    messages = pl.DataFrame({"line": whole.numbers, "message": whole.messages})
+    arrays = messages.filter(pl.col("line").is_in(whole.arrays.implode()) & pl.col("line").is_duplicated())
+    ends = arrays.group_by("line", maintain_order=True).agg(
+        pl.len().alias("of"), first=pl.col("message").first(), last=pl.col("message").last()
+    )
+    found = [
+        (line, of, text[:begin], text[end + len(last) :])
+        for line, of, first, last, text in ends.join(lines, on="line", maintain_order="left").iter_rows()
+        if 0 <= (begin := text.find(first)) < (end := text.rfind(last))  # else a text in a wrapper
+    ]
+    schema = {"line": pl.UInt32, "of": pl.UInt32, "head": pl.String, "tail": pl.String}
+    plain = rows.filter(pl.col("reason").is_null())["line"]
+    placed = rows.filter(pl.col("reason").is_null()).select(
+        whole.numbers.gather(plain).alias("line"), "channel", "symbol", "ts_init", whole.messages.gather(plain)
+    )
+    return placed.join(pl.DataFrame(found, schema=schema, orient="row"), on="line", maintain_order="left")
 
 
 def is_value(text: pl.Expr) -> pl.Expr:

@@ -128,6 +128,7 @@ def _with_other_form(
         unreadable=scan.unreadable + made.unreadable,
         decimals=merged([dict(scan.decimals), decimals]),
         several=other_form.several,
+        shared=folded.shared(made.lines, other_form, texts),
     )
 
 
