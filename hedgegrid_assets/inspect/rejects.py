@@ -23,6 +23,7 @@ _RAW_LINES: Final = "_raw"
 
 MEANINGS: Final = {
     "broken_json": "the line is no JSON message",
+    "doubled_key": "an object has a key that is read twice, and nobody can tell which value is meant",
     "not_utf8": "the line is no UTF-8 text",
     "zero_bytes": "the line holds zero bytes, as a power cut leaves them",
     "missing_field": "a field that must be there is not",

@@ -367,8 +367,14 @@ class Reference:
 
     def read(self, number: int, text: str) -> None:
         local, body = self._local(text.strip())
+        twice: set[str] = set()
+
+        def first(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+            twice.update(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+            return dict(reversed(pairs))
+
         try:
-            value = json.loads(body, object_pairs_hook=lambda pairs: dict(reversed(pairs)), parse_float=_Float)
+            value = json.loads(body, object_pairs_hook=first, parse_float=_Float)
         except ValueError:
             self.broken.add(number)
             return
@@ -389,6 +395,9 @@ class Reference:
             self.unplaced[number] = (
                 "unknown_time" if isinstance(message.get("s"), str) and message["s"] else "missing_field"
             )
+            return
+        if twice & {"e", *(f.key for f in channel.fields)}:
+            self.rejects[channel.name][number] = "doubled_key"
             return
         for f in channel.fields:
             reason = self._refusal(values[f.name], f.kind, f.required, f.missing, f.decimals)

@@ -7,7 +7,7 @@ apart by Python and spelled anew, a number that is no whole one as a text; what 
 """
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final, Protocol
 
 import polars as pl
@@ -29,6 +29,7 @@ from hedgegrid_assets.sources.formats.binance.reader import of_day
 from hedgegrid_assets.sources.formats.binance.rows import decode_unfolded
 from hedgegrid_assets.sources.formats.binance.text import Lines, lines_of
 from hedgegrid_assets.sources.formats.lines import numbered
+from hedgegrid_assets.sources.formats.twice import Members, any_twice, has_twice, members
 from hedgegrid_assets.store import bytes_of, line_array
 from hedgegrid_assets.tables.order_book_deltas import columns_of
 from hedgegrid_assets.tables.rules.events import IN_STREAM
@@ -49,6 +50,10 @@ _SEVERAL_DEPTHS: Final = (
     "it holds several streams of one book, each of which counts its messages for itself ({}): land each in a file, and "
     "one of them alone"
 )
+_READ_AROUND: Final = ("topic", "type", "ts", "cts", "channel", "instId", "action")
+_READ_IN_BOOKS: Final = ("s", "u", "b", "a", "ts", "seqId", "prevSeqId", "bids", "asks")
+"""Keys that the plain message of a book has under other names, or once."""
+_FIRST_MEMBER: Final = r'^\{("[^"]*":(?:"[^"]*"|[0-9]+),)'
 _LEVELS: Final = r"(\[(?:\[[^\[\]]*\](?:,\[[^\[\]]*\])*)?\])"
 
 
@@ -159,7 +164,7 @@ class EnvelopeReader(Struct, frozen=True):
     def read(self, block: Block) -> Batch:
         """See ``Reader``."""
         lines = lines_of(block)
-        opened = _opened(block, lines, self.plain)
+        opened = _opened(block, lines, self.plain, self.known)
         placed = self._placed(opened, lines) if self.placing else None
         there = None if placed is None else set(placed.lines["channel"].unique())
         rows = {
@@ -227,11 +232,12 @@ def open_enveloped(
 # ---------------------------------------------------------------- one object a line
 
 
-def _opened(block: Block, lines: Lines, plain: Plain) -> _Opened:
+def _opened(block: Block, lines: Lines, plain: Plain, known: Iterable[Channel]) -> _Opened:
     """The block with a plain line an object; lines that are no envelope as they are, to the byte."""
-    usual = _messages(lines.frame, plain)
+    usual = _messages(lines.frame.with_columns(twice=pl.lit(value=False)), plain)
     rest = lines.frame.filter(~pl.col("line").is_in(usual["line"].implode()))
-    anew = _spelled_anew(rest)
+    keys = {*_READ_AROUND, *_READ_IN_BOOKS, "data", *(field.key for channel in known for field in channel.fields)}
+    anew = _spelled_anew(rest, keys)
     odd = _messages(anew, plain)
     found = pl.concat([usual, odd]).sort("line", maintain_order=True)
     others = pl.DataFrame({"text": pl.Series(line_array(block.data), dtype=pl.Binary)}).with_row_index(
@@ -248,41 +254,50 @@ def _opened(block: Block, lines: Lines, plain: Plain) -> _Opened:
 
 
 def _messages(lines: pl.DataFrame, plain: Plain) -> pl.DataFrame:
-    """``line, message`` of the envelopes that are spelled as usual; none of a line that is not wholly understood."""
+    """``line, message`` of the envelopes that are spelled as usual; none of a line that is not wholly understood.
+
+    Where a key that is read stands ``twice``, in the envelope or in a book, the first member of the message does, of which
+    its reader makes no rows.
+    """
     text = pl.col("text").str.strip_chars_end("\r\n")
     parts = text.str.extract_groups(_ENVELOPE).struct.rename_fields(list(_PARTS)).alias("parts")
-    found = lines.filter(pl.col("text").str.contains('"data"', literal=True)).select("line", parts).unnest("parts")
+    found = (
+        lines.filter(pl.col("text").str.contains('"data"', literal=True)).select("line", "twice", parts).unnest("parts")
+    )
     found = found.filter(pl.col("data").is_not_null()).with_columns(
         around=pl.concat_str("before", "behind"), time=pl.col("time").fill_null("")
+    )
+    around = pl.col("around")
+    found = found.with_columns(
+        pl.col("twice") | has_twice(around, _READ_AROUND, nested=True) | around.str.contains('"data":', literal=True)
     )
     bodies = found.with_columns(body=pl.col("data").str.extract_all(_OBJECT)).drop("data", "before", "behind")
     spelled = plain(bodies.explode("body").filter(pl.col("body").is_not_null()))
     lost = spelled.filter(pl.col("message").is_null())["line"]
     spelled = spelled.filter(~pl.col("line").is_in(lost.implode()))
+    in_book = pl.when(pl.col("book").is_not_null()).then(pl.col("body"))
+    twice = pl.col("twice") | has_twice(in_book, _READ_IN_BOOKS).fill_null(value=False)
+    message = pl.col("message")
+    spelled = spelled.with_columns(pl.when(twice).then(message.str.replace(_FIRST_MEMBER, "{$1$1")).otherwise(message))
     return spelled.select("line", pl.concat_str("time", "message").alias("message"), "book")
 
 
-def _spelled_anew(lines: pl.DataFrame) -> pl.DataFrame:
-    """Lines that Python can read, as the venue would have spelled them."""
+def _spelled_anew(lines: pl.DataFrame, keys: Collection[str]) -> pl.DataFrame:
+    """Lines that Python can read, as the venue would have spelled them, and whether one of the ``keys`` stands twice."""
     texts = lines.filter(pl.col("text").str.contains('"data"', literal=True))
-    each = ((line, _as_usual(text.strip())) for line, text in texts.select("line", "text").iter_rows())
-    spelled = [(line, text) for line, text in each if text]
-    schema: dict[str, Any] = {"line": lines.schema["line"], "text": pl.String}
+    each = ((line, *_as_usual(text.strip(), keys)) for line, text in texts.select("line", "text").iter_rows())
+    spelled = [(line, text, twice) for line, text, twice in each if text]
+    schema: dict[str, Any] = {"line": lines.schema["line"], "text": pl.String, "twice": pl.Boolean}
     return pl.DataFrame(spelled, schema=schema, orient="row")
 
 
-def _as_usual(text: str) -> str:
-    """A line without blanks and needless escapes; empty: no object that Python can read."""
+def _as_usual(text: str, keys: Collection[str]) -> tuple[str, bool]:
+    """A line without blanks and needless escapes, and whether an object has a key twice; empty: none that Python can read."""
     stamp = TIME_AT_START.match(text)
     start = stamp.end() if stamp else 0
     try:
-        value = json.loads(text[start:], parse_float=str, object_pairs_hook=_first_wins)
+        value = json.loads(text[start:], parse_float=str, object_pairs_hook=members)
     except (ValueError, RecursionError):
-        return ""
+        return "", False
     usual = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
-    return text[:start] + usual if isinstance(value, dict) else ""
-
-
-def _first_wins(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    """As the fast readers: of two equal keys the first one counts."""
-    return dict(reversed(pairs))
+    return (text[:start] + usual, any_twice(value, keys)) if isinstance(value, Members) else ("", False)

@@ -11,12 +11,15 @@ from hedgegrid_assets.model import Channel, Field
 from hedgegrid_assets.sources.formats.binance.depth import as_update, has_levels
 from hedgegrid_assets.sources.formats.binance.grammar import TIME
 from hedgegrid_assets.sources.formats.decimals import exact_decimal, exact_decimals
+from hedgegrid_assets.sources.formats.twice import REASON, Members, members
 from hedgegrid_assets.tables import read_by
 
 TIME_AT_START: Final = re.compile(TIME)
 AT_ONCE: Final = 8_192
 """Lines that are objects of Python at a time: they take some hundred times what they take as text."""
 _LARGEST: Final = 2**63 - 1
+_OF_SNAPSHOTS: Final = ("lastUpdateId", "symbol", "bids", "asks")
+_OF_WRAPPERS: Final = ("stream", "data")
 
 
 class Refusal(Struct, frozen=True):
@@ -33,21 +36,25 @@ class _Number(str):
     __slots__ = ()
 
 
-def read_message(text: str) -> dict[str, Any] | str:
-    """The message of a line, wrapper and receive time taken off; or why not: ``broken_json``."""
+def read_message(text: str) -> Members | str:
+    """The message of a line, wrapper and receive time taken off; or why not: ``broken_json``.
+
+    Of a key that it has twice the first counts, as where lines are placed by expressions; rows are not made of such a one.
+    """
     body = text.strip()
     prefix = TIME_AT_START.match(body)
     try:
-        value = json.loads(body[prefix.end() if prefix else 0 :], parse_float=_Number, object_pairs_hook=_first_wins)
+        value = json.loads(body[prefix.end() if prefix else 0 :], parse_float=_Number, object_pairs_hook=members)
     except (ValueError, RecursionError):
         return "broken_json"
     if "\\u" in body and not _is_text(value):
         return "not_utf8"
-    if not isinstance(value, dict):
-        return {} if isinstance(value, list) else "broken_json"
+    if not isinstance(value, Members):
+        return members([]) if isinstance(value, list) else "broken_json"
     data = value.get("data")
-    if isinstance(data, dict):
+    if isinstance(data, Members):
         stream = str(value.get("stream", ""))
+        data.twice |= value.twice & set(_OF_WRAPPERS)
         return (
             data if "e" in data or "@" not in stream else data | {"e": stream.split("@")[1]} | _symbol_in(stream, data)
         )
@@ -76,11 +83,6 @@ def _is_text(value: object) -> bool:
     return True
 
 
-def _first_wins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """As the fast reader: of two equal keys the first one counts."""
-    return dict(reversed(pairs))
-
-
 def read_fields(
     text: str, channel: Channel, single: Collection[str], wrong: dict[str, Refusal]
 ) -> dict[str, str | None] | Refusal:
@@ -88,6 +90,8 @@ def read_fields(
     message = read_message(text)
     if isinstance(message, str):
         return Refusal(message)
+    if (key := _twice(message, channel)) is not None:
+        return Refusal(REASON, key)
     message = flat(message, channel)
     values: dict[str, str | None] = {}
     for field in channel.fields:
@@ -100,6 +104,14 @@ def read_fields(
             wrong[field.name], read = read, None
         values[field.name] = read
     return values
+
+
+def _twice(message: Members, channel: Channel) -> str | None:
+    """A key that is read, and that the message, the object inside it or the wrapper around it has twice."""
+    keys = [*(field.key for field in channel.fields), "e", channel.inside, *_OF_SNAPSHOTS, *_OF_WRAPPERS]
+    inner = message.get(channel.inside) if channel.inside else None
+    found = message.twice | inner.twice if isinstance(inner, Members) else message.twice
+    return next((key for key in keys if key in found), None)
 
 
 def _levels(value: list[Any], field: Field) -> str | Refusal:

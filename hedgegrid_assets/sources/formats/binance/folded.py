@@ -9,6 +9,7 @@ spelling is taken apart by Python, line by line, and counted as ``odd``.
 
 import json
 import re
+from collections import Counter
 from collections.abc import Collection, Iterator
 from typing import Final
 
@@ -30,6 +31,7 @@ from hedgegrid_assets.sources.formats.binance.grammar import (
 )
 from hedgegrid_assets.sources.formats.lines import shown
 from hedgegrid_assets.sources.formats.times import billionths, with_fraction
+from hedgegrid_assets.sources.formats.twice import has_twice
 from hedgegrid_assets.store import Block, bytes_of
 
 RECEIVED: Final = (
@@ -79,6 +81,8 @@ _WRAPPER: Final = (
 _ONLY_QUOTES_ESCAPED: Final = r'^"(?:[^"\\\x00-\x1f]|\\")*"$'
 UNREADABLE: Final = f"{'9' * 19} "
 """A receive time that no reader can read: so that the line is never given another one. Never shown."""
+_TWICE: Final = "1e9"
+"""In the place of a time that an object has twice: no time that can be read."""
 _DEEPEST: Final = 6
 _DECODER: Final = json.JSONDecoder()
 _OPEN_ONLY: Final = re.compile(r"(?:\[|\{|\[\s*\{)")
@@ -249,7 +253,10 @@ def _named_stamp(text: pl.Expr, names: Collection[str]) -> pl.Expr:
 
 
 def _without_wrapper(bodies: pl.DataFrame) -> pl.DataFrame:
-    """Take off a recorder's object around a message (or around the text of one), and the receive time in it or in the message."""
+    """Take off a recorder's object around a message (or around the text of one), and the receive time in it or in the message.
+
+    A time that stands there twice is one that cannot be read.
+    """
     body = pl.col("body")
     is_wrapper = body.str.contains(_WRAPPER) & ~body.str.contains(_PLAIN) & ~body.str.contains(_ARRAY)
     bodies = bodies.with_columns(wrapper=is_wrapper)
@@ -262,10 +269,11 @@ def _without_wrapper(bodies: pl.DataFrame) -> pl.DataFrame:
         )
         is_message = around.str.contains(rf'"e"{COLON}')  # itself, of an odd kind
         timed = ~pl.col("stamped") & ~is_message
+        twice = timed & has_twice(around, _AROUND)
         parts = parts.select(
             "line",
-            "stamped",
-            ns=pl.coalesce("ns", pl.when(timed).then(nanoseconds(_named_stamp(around, _AROUND)))),
+            stamped=pl.col("stamped") | twice,
+            ns=pl.coalesce("ns", pl.when(timed & ~twice).then(nanoseconds(_named_stamp(around, _AROUND)))),
             body=pl.when(is_message)
             .then(None)
             .when(inner.str.starts_with("{") | inner.str.starts_with("["))
@@ -276,8 +284,9 @@ def _without_wrapper(bodies: pl.DataFrame) -> pl.DataFrame:
         bodies = pl.concat([bodies.filter(~pl.col("wrapper")), parts.with_columns(wrapper=True)], how="diagonal")
     inside = ~pl.col("stamped") & pl.col("ns").is_null() & body.str.contains(_PLAIN)
     if bodies.select(inside.any()).item():
-        found = nanoseconds(pl.when(inside).then(_named_stamp(body, RECEIVED)))
-        bodies = bodies.with_columns(ns=pl.coalesce("ns", found))
+        twice = inside & has_twice(body, RECEIVED)
+        found = nanoseconds(pl.when(inside & ~twice).then(_named_stamp(body, RECEIVED)))
+        bodies = bodies.with_columns(stamped=pl.col("stamped") | twice, ns=pl.coalesce("ns", found))
     return bodies.select("line", "stamped", "ns", "body")
 
 
@@ -303,7 +312,7 @@ def _by_python(rest: pl.DataFrame, events: Collection[str]) -> pl.DataFrame:
     for line, stamped, ns, body in rest.select("line", "stamped", "ns", "body").iter_rows():
         messages = list(_messages(body, events))
         if messages:
-            found += [(line, ns, stamped, text) for _, text in messages]
+            found += [(line, ns, stamped or stamp == _TWICE, text) for stamp, text in messages]
             stamps += [None if stamped else stamp for stamp, _ in messages]
         elif stamped:
             found.append((line, ns, True, body))
@@ -334,6 +343,8 @@ def _found(text: str, events: Collection[str], stamp: str | None, depth: int) ->
         return
     parts = list(_parts(text))
     named = {key: value for key, value in reversed(parts) if key is not None}
+    counts = Counter(key for key, _ in parts)
+    named |= {name: _TWICE for name in _AROUND if counts[name] > 1}
     if "e" in named:
         event = json.loads(named["e"])
         if isinstance(event, str) and event in events:
@@ -353,7 +364,7 @@ def _stamp_of(named: dict[str, str], names: Collection[str]) -> str | None:
 
 def _bare_stamp(value: str) -> str | None:
     bare = value.strip('"')
-    return bare if re.fullmatch(_STAMP, bare) else None
+    return bare if bare == _TWICE or re.fullmatch(_STAMP, bare) else None
 
 
 def _parts(text: str) -> Iterator[tuple[str | None, str]]:

@@ -22,6 +22,7 @@ from hedgegrid_assets.sources.formats.binance.text import (
     unfolded,
 )
 from hedgegrid_assets.sources.formats.lines import FAULTS_SCHEMA, RAW_SHOWN, REJECTS_SCHEMA, shown
+from hedgegrid_assets.sources.formats.twice import count_of, has_twice
 from hedgegrid_assets.tables import apart
 
 
@@ -157,7 +158,7 @@ _ROW: Final = ("line", "ts_init", "ts_event")
 
 def _is_certain(channel: Channel) -> pl.Expr:
     """Lines whose every field the regular expressions have read beyond doubt."""
-    sure = [pl.col("gate")]
+    sure = [pl.col("gate"), ~_is_doubled(channel)]
     for field in channel.fields:
         value = pl.col(field.name)
         if field.required:
@@ -167,6 +168,16 @@ def _is_certain(channel: Channel) -> pl.Expr:
         else:
             sure.append(value.is_not_null() | ~pl.col("text").str.contains(rf'"{field.key}"\s*:'))
     return pl.all_horizontal(sure)
+
+
+def _is_doubled(channel: Channel) -> pl.Expr:
+    """A key that is read stands twice in a message, whose fields are all there that are read; or in the object inside it."""
+    text, keys = pl.col("text"), {"e", *(field.key for field in channel.fields)}
+    if channel.inside:
+        return has_twice(text, keys)
+    named = ~is_nameless(text) if channel.nameless else pl.lit(value=True)
+    there = pl.sum_horizontal(named, *(pl.col(field.name).is_not_null() for field in channel.fields))
+    return count_of(text, keys) != there
 
 
 def _typed(field: Field, kind: pl.DataType) -> pl.Expr:
