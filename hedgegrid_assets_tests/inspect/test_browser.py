@@ -110,6 +110,9 @@ def test_the_last_bar_of_a_day_is_shown_at_the_end_of_this_day(browser: Browser,
     page.goto((tmp_path / "report.html").as_uri())
     page.get_by_role("button", name="BTCUSDT-PERP.BINANCE 2024-01-01").first.click()
     expect(page.locator("#day .facts").first).to_contain_text("23:59:59.999 – 23:59:59.999")
+    page.set_viewport_size({"width": 420, "height": 900})
+    heights = page.locator(".rules tbody tr").evaluate_all("rows => rows.map(row => row.offsetHeight)")
+    assert max(heights) < 200, "numbers of a rule are broken a letter a line"
 
 
 def test_the_report_is_used_by_keyboard_alone(browser: Browser, report: Path) -> None:
