@@ -190,6 +190,8 @@ def _of_day(day: "DayReport") -> Iterator[_Finding]:
             else "ERROR there is no Nautilus file of the day: run again, it is made from the frame"
         )
         yield _Finding(day, told_file)
+    if not day.goes_on:
+        yield _Finding(day, "WARN it goes on from the day before as that one was before: run over both days again")
     for rule in day.rules:
         if rule.failed:
             numbers = ", ".join(

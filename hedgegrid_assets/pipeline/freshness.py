@@ -1,15 +1,17 @@
 """Is a day's work done already? Told by small files alone; nothing is decoded."""
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
 
-from hedgegrid_assets.errors import DocumentDamaged, RawDamaged
+from hedgegrid_assets.errors import DocumentDamaged, EnvironmentFault, RawDamaged
 from hedgegrid_assets.instruments import Instrument, read_definitions
 from hedgegrid_assets.model import Channel, InstrumentDay, Status, Table
 from hedgegrid_assets.pipeline.days import recipe_of
 from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.stages import catalog, normalize
 from hedgegrid_assets.stages.raw import RawDay, RawKey, raw_days
-from hedgegrid_assets.stages.verdict import read_verdict
+from hedgegrid_assets.stages.verdict import goes_on, read_verdict
 
 
 def raw_of(feed_context: FeedContext, day: InstrumentDay) -> list[tuple[Channel, tuple[Table, ...], RawDay | None]]:
@@ -105,3 +107,20 @@ def open_channels(feed_context: FeedContext, day: InstrumentDay) -> frozenset[st
 def _is_blocked(feed_context: FeedContext, day: InstrumentDay, table: Table) -> bool:
     verdict = read_verdict(feed_context.places, table, day)
     return verdict is not None and verdict.status is Status.BLOCKED
+
+
+def left_behind(
+    feed_context: FeedContext, table: Table, days: Iterable[InstrumentDay]
+) -> Iterator[tuple[InstrumentDay, InstrumentDay]]:
+    """Of days that were made now: (day, the one behind it) where that one goes on from what it was before."""
+    if table.made_up is None:
+        return
+    made = set(days)
+    for day in sorted(made, key=str):
+        after = InstrumentDay(day.instrument_id, day.date + timedelta(days=1))
+        if after in made:
+            continue
+        with contextlib.suppress(EnvironmentFault):  # whoever looks at that day is told
+            verdict = read_verdict(feed_context.places, table, after)
+            if verdict is not None and not goes_on(feed_context.places, table, after, verdict):
+                yield day, after

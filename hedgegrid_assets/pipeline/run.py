@@ -15,9 +15,11 @@ from msgspec.structs import replace
 from hedgegrid_assets.batch import REST
 from hedgegrid_assets.errors import HedgegridError, together
 from hedgegrid_assets.instruments import FAR_FINER, FEW, Instrument, read_definitions
+from hedgegrid_assets.model import InstrumentDay
 from hedgegrid_assets.pipeline.definitions import described, doubtful_numbers, instrument_of, is_pinned
 from hedgegrid_assets.pipeline.feed_context import FeedContext
 from hedgegrid_assets.pipeline.fetch import fetch, results_of, workers
+from hedgegrid_assets.pipeline.freshness import left_behind
 from hedgegrid_assets.pipeline.helpers import Helpers
 from hedgegrid_assets.pipeline.landing import Unnamed, import_landing, unnamed, unnamed_notes
 from hedgegrid_assets.pipeline.plan import made_keys
@@ -221,6 +223,7 @@ def _run(asked: Request, told: _Told, at_hand: dict[RawKey, RawDay]) -> RunSumma
     for text in (
         *(day.note for day in days if day.note),
         *_again_notes(days),
+        *_left_behind_notes(context, days),
         *_far_finer_notes(context, inferred, days),
     ):
         told.note(text)
@@ -351,6 +354,17 @@ def _again_notes(days: Sequence[DaySummary]) -> Iterator[str]:
         first, last = min(dates), max(dates)
         told = f"{first}" if first == last else f"{first} .. {last} ({counted(len(dates), 'day')})"
         yield f"{instrument_id} {table} {told} made again; it was there ({because})"
+
+
+def _left_behind_notes(context: FeedContext, days: Sequence[DaySummary]) -> Iterator[str]:
+    """Days that this run was not asked for, and that rest on one that it has made."""
+    for table in context.tables:
+        mine = [InstrumentDay(day.instrument_id, day.date) for day in days if day.table == table.name]
+        for day, after in left_behind(context, table, mine):
+            yield (
+                f"{after} {table.name} goes on from {day.date} as it was before: a run over both days, or `hedgegrid "
+                "backfill` of a feed, makes it again"
+            )
 
 
 def _far_finer_notes(context: FeedContext, inferred: Sequence[Instrument], days: Sequence[DaySummary]) -> Iterator[str]:

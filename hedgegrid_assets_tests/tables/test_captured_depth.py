@@ -317,6 +317,25 @@ def test_a_day_is_made_anew_when_the_book_that_it_goes_on_from_has_changed() -> 
     assert verdict(day=DAY + timedelta(days=1)) == before
 
 
+def test_a_day_that_was_not_made_again_with_the_one_that_it_goes_on_from_is_told(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    lines = of_two_days()
+    first = [line for line in lines if int(line.partition(" ")[0]) < (MIDNIGHT_MS + SECONDS_A_DAY * 1_000) * 1_000_000]
+    assert replay(*lines) == 0
+    assert replay(first[0], first[1].replace('["97","1"]', '["97","3"]'), *first[2:], more=["--json"]) == 0
+    after = DAY + timedelta(days=1)
+    assert f"{ID} {after} order_book_deltas goes on from {DAY} as it was before" in capsys.readouterr().out
+    assert run(["validate", "data/catalog"]) == 0
+    assert f"{ID} order_book_deltas {after}: WARN it goes on from the day before" in " ".join(
+        capsys.readouterr().out.split()
+    )
+    assert run(["doctor"]) == 1
+    assert "goes on from another day before" in capsys.readouterr().out
+    assert replay(*lines) == 0
+    assert run(["doctor"]) == 0
+
+
 def test_the_carried_book_does_not_count_as_arrived_at_once_where_clocks_differ() -> None:
     last, off = SECONDS_A_DAY - 3, 1.26
     lines = [snapshot(10 * last, last - 2, BIDS, ASKS)]

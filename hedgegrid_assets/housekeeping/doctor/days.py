@@ -16,7 +16,7 @@ from hedgegrid_assets.stages import catalog as catalog_stage
 from hedgegrid_assets.stages.catalog.files import folder_in, whole_day
 from hedgegrid_assets.stages.catalog.series import read_series
 from hedgegrid_assets.stages.frames import Precisions
-from hedgegrid_assets.stages.verdict import Verdict, instrument_ids, read_verdict
+from hedgegrid_assets.stages.verdict import Verdict, goes_on, instrument_ids, read_verdict
 from hedgegrid_assets.store import Places, StorePath, names_in
 from hedgegrid_assets.tables import TABLES
 
@@ -105,6 +105,8 @@ class _Look(Struct, frozen=True):
         made_from = catalog_stage.stamped_digest(final, day)
         if made_from not in (None, verdict.content_digest):
             return self._written(day, "Nautilus file of another frame", "Nautilus reads the day as it was before")
+        if not goes_on(self.places, self.table, InstrumentDay(self.instrument_id, day), verdict):
+            return self._finding("goes on from another day before", day, "the day before is not what it was", _AGAIN)
         return None
 
     def _ways_back(self, day: date, verdict: Verdict) -> str:

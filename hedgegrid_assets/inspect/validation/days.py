@@ -27,7 +27,7 @@ from hedgegrid_assets.stages import frames
 from hedgegrid_assets.stages.digest import ContentDigest
 from hedgegrid_assets.stages.integrity import DayRules
 from hedgegrid_assets.stages.outages import Outage, with_outages
-from hedgegrid_assets.stages.verdict import RuleAnswer, Verdict, handed_on, read_verdict, status_of
+from hedgegrid_assets.stages.verdict import RuleAnswer, Verdict, goes_on, handed_on, read_verdict, status_of
 from hedgegrid_assets.store import Places, StorePath, sha256_of
 from hedgegrid_assets.tables.rules.book import Book
 from hedgegrid_assets.tables.rules.counters import Extent
@@ -116,6 +116,7 @@ def _look_at_frame(
         ids=DayIds.of(seen, table),
         book=BookTold.of(results, seen.of(Book)) if table.is_book else None,
         in_catalog=in_catalog,
+        goes_on=verdict is None or goes_on(places, table, day, verdict),
     )
 
 

@@ -55,6 +55,8 @@ class DayReport(Struct, frozen=True):
     """The frame that was judged is not there."""
     book: BookTold | None = None
     """Of a table that is one."""
+    goes_on: bool = True
+    """What it was given by the day before is still what that one hands on."""
 
     @property
     def ok(self) -> bool:
@@ -87,6 +89,7 @@ class DayReport(Struct, frozen=True):
             "frame_matches_verdict": self.frame_matches_verdict,
             "catalog_matches_frame": self.catalog_matches_frame,
             "in_catalog": self.in_catalog,
+            "goes_on": self.goes_on,
             "rules": [plain(RuleAnswer.of(rule)) for rule in self.rules],
             "gaps": plain(self.gaps),
         }
