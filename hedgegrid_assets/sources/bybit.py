@@ -78,7 +78,7 @@ _TRADES: Final = Channel(
         Field("price", "p", "decimal", "quote units"),
         Field("size", "v", "decimal", "base units (USD at inverse contracts)"),
         Field("trade_time", "T", "integer", "matched, ms", missing="unknown_time"),
-        Field("side", "S", "text", "of the taker: Buy, Sell", missing="missing_side"),
+        Field("side", "S", "text", "of the taker", missing="missing_side", words=("Buy", "Sell")),
         Field("id", "i", "text", "trade id", missing="bad_trade_id"),
     ),
     ts_event=nanoseconds(pl.col("trade_time"), ("ms",)),
@@ -88,11 +88,7 @@ _TRADES: Final = Channel(
             columns={
                 "price": pl.col("price"),
                 "size": pl.col("size"),
-                "aggressor_side": pl.when(pl.col("side") == "Buy")
-                .then(side("BUYER"))
-                .when(pl.col("side") == "Sell")
-                .then(side("SELLER"))
-                .otherwise(side("NO_AGGRESSOR")),
+                "aggressor_side": pl.when(pl.col("side") == "Buy").then(side("BUYER")).otherwise(side("SELLER")),
                 "trade_id": pl.col("id"),
                 "first_trade_id": pl.lit(None, pl.Int64),
                 "last_trade_id": pl.lit(None, pl.Int64),
@@ -150,7 +146,14 @@ _LIQUIDATIONS: Final = Channel(
     fields=(
         Field("symbol", "s", "text", "exchange symbol"),
         Field("time", "T", "integer", "updated, ms", missing="unknown_time"),
-        Field("side", "S", "text", "of the position: Buy, a long was liquidated", missing="missing_side"),
+        Field(
+            "side",
+            "S",
+            "text",
+            "of the position: Buy, a long was liquidated",
+            missing="missing_side",
+            words=("Buy", "Sell"),
+        ),
         Field("size", "v", "decimal", "executed, base units"),
         Field("price", "p", "decimal", "bankruptcy price, quote units"),
     ),
@@ -160,11 +163,7 @@ _LIQUIDATIONS: Final = Channel(
     tables={
         "liquidation": TableMapping(
             columns={
-                "side": pl.when(pl.col("side") == "Buy")
-                .then(order_side("SELL"))
-                .when(pl.col("side") == "Sell")
-                .then(order_side("BUY"))
-                .otherwise(order_side("NO_ORDER_SIDE")),
+                "side": pl.when(pl.col("side") == "Buy").then(order_side("SELL")).otherwise(order_side("BUY")),
                 "price": pl.col("price"),
                 "size": pl.col("size"),
                 "average_price": pl.lit(None, pl.Decimal(38, 16)),

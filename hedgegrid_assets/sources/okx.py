@@ -86,7 +86,7 @@ _TRADES: Final = Channel(
         _TIME,
         Field("price", "px", "decimal", "quote units"),
         Field("size", "sz", "decimal", "base units, or contracts"),
-        Field("side", "side", "text", "of the taker: buy, sell", missing="missing_side"),
+        Field("side", "side", "text", "of the taker", missing="missing_side", words=("buy", "sell")),
         Field("id", "tradeId", "text", "of the last trade of the aggregate", missing="bad_trade_id"),
     ),
     ts_event=_TS_EVENT,
@@ -96,11 +96,7 @@ _TRADES: Final = Channel(
             columns={
                 "price": pl.col("price"),
                 "size": pl.col("size"),
-                "aggressor_side": pl.when(pl.col("side") == "buy")
-                .then(side("BUYER"))
-                .when(pl.col("side") == "sell")
-                .then(side("SELLER"))
-                .otherwise(side("NO_AGGRESSOR")),
+                "aggressor_side": pl.when(pl.col("side") == "buy").then(side("BUYER")).otherwise(side("SELLER")),
                 "trade_id": pl.col("id"),
                 "first_trade_id": pl.lit(None, pl.Int64),
                 "last_trade_id": pl.lit(None, pl.Int64),

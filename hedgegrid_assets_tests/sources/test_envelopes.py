@@ -288,6 +288,7 @@ BAD: Final = {
     "no side": ({k: v for k, v in bybit_trade(9, MIDNIGHT_MS).items() if k != "S"}, "missing_side"),
     "a size of zero": (bybit_trade(9, MIDNIGHT_MS, v="0"), "zero_size"),
     "a time that is none": (bybit_trade(9, 12), "unknown_time"),
+    "a side that is none": (bybit_trade(10, MIDNIGHT_MS, "Hold"), "wrong_type"),
 }
 
 
@@ -297,6 +298,17 @@ def test_a_row_that_cannot_be_taken_is_rejected_by_its_reason_and_the_others_of_
     assert convert("bybit-websocket", "BTCUSDT", "trades", bybit("publicTrade.BTCUSDT", MIDNIGHT_MS + 5, rows)) == 0
     assert verdict(LINEAR, "trade_tick")["rejects_by_reason"] == dict(Counter(reason for _, reason in BAD.values()))
     assert frame(LINEAR, "trade_tick")["trade_id"].to_list() == [bybit_trade(n, 0)["i"] for n in (1, 2)]
+
+
+def test_a_trade_of_okx_of_neither_side_is_rejected() -> None:
+    trade = {"px": "1.5", "sz": "2", "ts": str(MIDNIGHT_MS), "instId": "BTC-USDT-SWAP"}
+    lines = [
+        okx("trades", MIDNIGHT_MS + number, trade | {"tradeId": str(number), "side": side})
+        for number, side in enumerate(("buy", "Sell", "sell", "hold"))
+    ]
+    convert("okx-websocket", "BTC-USDT-SWAP", "trades", *lines)
+    assert verdict("BTC-USDT-SWAP.OKX", "trade_tick")["rejects_by_reason"] == {"wrong_type": 2}
+    assert frame("BTC-USDT-SWAP.OKX", "trade_tick")["aggressor_side"].to_list() == ["BUYER", "SELLER"]
 
 
 def test_a_book_whose_time_or_number_is_too_long_is_rejected_and_never_cut() -> None:

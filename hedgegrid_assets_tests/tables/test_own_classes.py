@@ -97,6 +97,13 @@ def test_what_can_be_no_liquidation_is_rejected_with_its_reason() -> None:
     assert verdict("liquidation")["rejects_by_reason"] == {"bad_decimal": 1, "negative": 1, "zero_price": 1}
 
 
+@pytest.mark.parametrize("side", ["HOLD", "", "sell", "BOTH"])
+def test_a_forced_order_of_neither_side_is_rejected_and_never_taken_for_a_buy(side: str) -> None:
+    captured(forced(1), forced(2, side), forced(3, "BUY"))
+    assert [each.side for each in held(Liquidation)] == ["SELL", "BUY"]
+    assert verdict("liquidation")["rejects_by_reason"] == {"wrong_type": 1}
+
+
 def test_liquidations_of_tardis_keep_the_side_of_the_order() -> None:
     head = "exchange,symbol,timestamp,local_timestamp,id,side,price,amount"
     at = f"{MIDNIGHT_MS}500"

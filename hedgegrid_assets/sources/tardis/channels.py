@@ -175,7 +175,14 @@ def _liquidations(exchange: str) -> Channel:
         fields=(
             *_TIMES,
             Field("symbol", "symbol", "text", "exchange symbol"),
-            Field("side", "side", "text", "of the forced order: buy, a short was liquidated", missing="missing_side"),
+            Field(
+                "side",
+                "side",
+                "text",
+                "of the forced order: buy, a short was liquidated",
+                missing="missing_side",
+                words=("buy", "sell", "unknown"),
+            ),
             Field("price", "price", "decimal", "quote units"),
             Field("size", "amount", "decimal", "base units, or contracts"),
         ),

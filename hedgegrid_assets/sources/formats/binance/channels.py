@@ -10,7 +10,7 @@ from hedgegrid_assets.tables.funding_rate_update import RATE_DECIMALS
 from hedgegrid_assets.tables.order_book_deltas import columns_of
 from hedgegrid_assets.tables.quote_tick import QUOTED
 from hedgegrid_assets.tables.rules.events import BY_LINE
-from hedgegrid_assets.tables.rules.sides import order_side
+from hedgegrid_assets.tables.rules.sides import ORDER_SIDES
 from hedgegrid_assets.tables.trade_tick import side
 from hedgegrid_assets.timestamps import nanoseconds
 
@@ -286,7 +286,14 @@ def _forced_orders(venue: str) -> Channel:
         inside="o",
         fields=(
             Field("symbol", "s", "text", "exchange symbol"),
-            Field("side", "S", "text", "of the order: SELL, a long was liquidated", missing="missing_side"),
+            Field(
+                "side",
+                "S",
+                "text",
+                "of the order: SELL, a long was liquidated",
+                missing="missing_side",
+                words=("BUY", "SELL"),
+            ),
             Field("price", "p", "decimal", "limit of the order, quote units"),
             Field("average_price", "ap", "decimal", "of the fills", required=False),
             Field("size", "z", "decimal", "filled so far, base units (contracts on coinm)"),
@@ -300,7 +307,7 @@ def _forced_orders(venue: str) -> Channel:
         tables={
             "liquidation": TableMapping(
                 columns={
-                    "side": pl.when(pl.col("side") == "SELL").then(order_side("SELL")).otherwise(order_side("BUY")),
+                    "side": pl.col("side").cast(ORDER_SIDES),
                     "price": pl.col("price"),
                     "size": pl.col("size"),
                     "average_price": pl.col("average_price"),

@@ -188,18 +188,27 @@ def _typed(field: Field, kind: pl.DataType) -> pl.Expr:
 
 
 def _refused(rows: pl.DataFrame, channel: Channel, block: Block) -> pl.DataFrame:
-    """Rows that read well but are no data: no exchange time, or marked by the venue itself as no market trade."""
+    """Rows that read well but are no data: no exchange time, marked by the venue itself as no market trade, or with a word
+    that a field never has.
+    """
     reason = pl.when(pl.col("ts_event").is_null()).then(pl.lit("unknown_time"))
     for name, is_excluded in channel.excludes.items():
         reason = reason.when(is_excluded).then(pl.lit(name))
+    field, value = pl.lit(None, pl.String), pl.lit(None, pl.String)
+    for worded in (each for each in channel.fields if each.words):
+        is_other = ~pl.col(worded.name).is_in(worded.words)
+        reason = reason.when(is_other).then(pl.lit("wrong_type"))
+        is_why = is_other & (pl.col("reason") == "wrong_type")
+        field = pl.when(is_why).then(pl.lit(worded.key)).otherwise(field)
+        value = pl.when(is_why).then(worded.name).otherwise(value)
     found = rows.with_columns(reason=reason).filter(pl.col("reason").is_not_null())
     if not len(found):
         return pl.DataFrame(schema=REJECTS_SCHEMA)
     return found.join(lines_of(block).frame, on="line", maintain_order="left").select(
         raw_row="line",
         reason="reason",
-        field=pl.lit(None, pl.String),
-        value=pl.lit(None, pl.String),
+        field=field,
+        value=value,
         raw=shown(pl.col("text")),
         ts_init="ts_init",
     )
