@@ -3,7 +3,7 @@
 import contextlib
 import hashlib
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -255,7 +255,8 @@ class Tally:
     def __init__(self) -> None:
         self.by_stream: Counter[str] = Counter()
         self.connection = self.blank = self.unreadable = 0
-        self.decimals: dict[tuple[str, str, str], Decimals] = {}
+        self.decimals: defaultdict[tuple[str, str], dict[str, Decimals]] = defaultdict(dict)
+        """(channel, symbol) -> field -> decimals of its numbers."""
         self.first_local: int | None = None
         self.last_local: int | None = None
 
@@ -265,8 +266,8 @@ class Tally:
         self.connection += placed.connection
         self.blank += placed.blank
         self.unreadable += placed.unreadable
-        for key, more in placed.decimals.items():
-            self.decimals[key] = self.decimals[key].with_more(more) if key in self.decimals else more
+        for (channel, symbol, name), more in placed.decimals.items():
+            _add(self.decimals[channel, symbol], {name: more})
         times = placed.lines["ts_init"].drop_nulls()
         if len(times):
             self.see(times[0], times[-1])
@@ -282,10 +283,14 @@ class Tally:
         ``names``: what the messages call its symbol.
         """
         found: dict[str, Decimals] = {}
-        for (channel, symbol, name), seen in sorted(self.decimals.items()):
-            if channel == key.channel and symbol in (names or (key.symbol,)):
-                found[name] = found[name].with_more(seen) if name in found else seen
-        return {name: list(seen) if seen.long else list(seen[:2]) for name, seen in found.items()}
+        for name in sorted(names or (key.symbol,)):
+            _add(found, self.decimals.get((key.channel, name), {}))
+        return {name: list(seen) if seen.long else list(seen[:2]) for name, seen in sorted(found.items())}
+
+
+def _add(found: dict[str, Decimals], more: Mapping[str, Decimals]) -> None:
+    for name, seen in more.items():
+        found[name] = found[name].with_more(seen) if name in found else seen
 
 
 def manifest_of(

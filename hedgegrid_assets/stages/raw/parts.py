@@ -1,5 +1,6 @@
 """The lines that one landing file gives to one raw day, until they are published."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -8,7 +9,7 @@ import pyarrow as pa
 
 from hedgegrid_assets.stages.frames import repeated
 from hedgegrid_assets.stages.raw.days import LINES_SCHEMA
-from hedgegrid_assets.store import LineFile, parquet_writer
+from hedgegrid_assets.store import LineFile
 
 LINES_OPTIONS: Final[dict[str, Any]] = {
     "compression": "zstd",
@@ -16,6 +17,8 @@ LINES_OPTIONS: Final[dict[str, Any]] = {
     "column_encoding": {"line": "DELTA_BINARY_PACKED"},
 }
 _LINES_GROUP: Final = 1 << 20
+_WIDTH: Final = 8
+"""Bytes of a number of a line."""
 
 
 class Part:
@@ -23,7 +26,7 @@ class Part:
 
     def __init__(self, folder: Path, name: str, file: str) -> None:
         self.path = folder / f"{name}.zst"
-        self.lines_path = folder / f"{name}.lines.parquet"
+        self._numbers_path = folder / f"{name}.lines"
         self._file = file
         self._lines = LineFile(self.path)
         self._numbers: list[pl.Series] = []
@@ -48,11 +51,16 @@ class Part:
         self._lines.pause()
 
     def close(self) -> None:
-        """Finish it, with the file of line numbers."""
+        """Finish it."""
         self._lines.close()
-        numbers = (pl.concat(self._numbers).cast(pl.UInt64) + 1).to_arrow()
+        with self._numbers_path.open("wb") as file:  # thousands of Parquet files would cost more than all else
+            for numbers in self._numbers:
+                file.write((numbers.cast(pl.UInt64) + 1).to_numpy().data)
         self._numbers.clear()
-        with parquet_writer(self.lines_path, LINES_SCHEMA, LINES_OPTIONS) as writer:
-            for start in range(0, len(numbers), _LINES_GROUP):
-                group = numbers.slice(start, _LINES_GROUP)
-                writer.write_table(pa.table([repeated(self._file, len(group)), group], schema=LINES_SCHEMA))
+
+    def numbers(self) -> Iterator[pa.Table]:
+        """The landing file and the number in it of each line, once it is finished."""
+        with self._numbers_path.open("rb") as file:
+            while data := file.read(_LINES_GROUP * _WIDTH):
+                found = pa.Array.from_buffers(pa.uint64(), len(data) // _WIDTH, [None, pa.py_buffer(data)])
+                yield pa.table([repeated(self._file, len(found)), found], schema=LINES_SCHEMA)

@@ -404,8 +404,8 @@ class LandingPass:
         """What messages call the symbol of a raw day: a stream of pairs may have some that name the contract."""
         called = self._called.get(key.channel, {})
         name = next((name for name, symbols in called.items() if key.symbol in symbols), key.symbol)
-        seen = {symbol for channel, symbol, _ in self.tally.decimals if channel == key.channel}
-        return [name, *({key.symbol} & seen - {name})]
+        both = name != key.symbol and (key.channel, key.symbol) in self.tally.decimals
+        return [name, key.symbol] if both else [name]
 
     def index(self) -> Index:
         """What is noted of this file, so that the same content is not read again."""

@@ -277,10 +277,10 @@ def _publish_day(
     """Join the parts in the order of their landing files: zstd frames are laid end to end, nothing is recompressed."""
     final = _raw_file(places, feed, source, key)
     lines_final = places.raw_lines(feed, key.channel, key.symbol, key.day)
-    pieces: list[tuple[_Held, AnyFile, AnyFile]] = [
-        (_Held(part.origin(key)), part.parts[key].path, part.parts[key].lines_path) for part in giving
+    pieces: list[tuple[_Held, AnyFile, Iterator[pa.Table]]] = [
+        (_Held(part.origin(key)), part.parts[key].path, part.parts[key].numbers()) for part in giving
     ]
-    pieces += [(each, final, lines_final) for each in held]
+    pieces += [(each, final, _numbers(lines_final, each.start_lines, each.stored_lines)) for each in held]
     pieces.sort(key=lambda piece: piece[0].path)
     if not pieces:
         for path in (places.raw_manifest(feed, key.channel, key.symbol, key.day), final, lines_final):
@@ -301,8 +301,8 @@ def _publish_day(
                 tally.see(*piece.span)
         schema = LINES_SCHEMA.with_metadata({OF_RAW: digest.hexdigest()})
         with parquet_writer(lines_temporary, schema, LINES_OPTIONS) as writer:
-            for piece, _, lines_path in pieces:
-                for numbers in _numbers(lines_path, piece.start_lines, piece.stored_lines):
+            for _, _, tables in pieces:
+                for numbers in tables:
                     writer.write_table(numbers.cast(schema))
     origins = [piece.origin for piece, _, _ in pieces]
     manifest = manifest_of(feed, source, key, final.name, size, digest.hexdigest(), count, tally, origins)
