@@ -29,10 +29,12 @@ def first_cells(data: bytes, columns: int, delimiter: str, quote: str | None = N
 
     ``quote``: the lines are well quoted, each by itself; None: a quote is a character like others.
     """
-    starts, ends, counts = _counted(data, delimiter, quote)
+    starts, ends, counts, places = _counted(data, delimiter, quote)
     around = _AROUND if quote is None else BLANKS
     found: dict[int, str] = {}
-    for number in np.flatnonzero(counts > columns).tolist():
+    longer = np.flatnonzero(counts > columns)
+    tails = places[(np.cumsum(counts) - counts)[longer] + columns - 1] if len(longer) else longer
+    for number in longer[_hold_something(data, tails, ends[longer], around + delimiter)].tolist():
         cells = _cells(data[starts[number] : ends[number]], delimiter, quote)[columns:]
         text = next((cell for cell in cells if cell.strip(around)), None)
         if text is not None:
@@ -42,7 +44,7 @@ def first_cells(data: bytes, columns: int, delimiter: str, quote: str | None = N
 
 def longer(data: bytes, columns: int, delimiter: str) -> list[int]:
     """Lines (0-based) with any cell too many."""
-    _, _, counts = _counted(data, delimiter, None)
+    _, _, counts, _ = _counted(data, delimiter, None)
     return np.flatnonzero(counts >= columns).tolist()
 
 
@@ -63,8 +65,19 @@ def told(frame: pl.DataFrame, extra: str, cells: Mapping[int, str]) -> pl.DataFr
 # ---------------------------------------------------------------- steps
 
 
-def _counted(data: bytes, delimiter: str, quote: str | None) -> tuple[_Places, _Places, _Places]:
-    """Where lines begin and end, and how many delimiters each has outside of quotes."""
+def _hold_something(
+    data: bytes, starts: _Places, ends: _Places, nothing: str
+) -> np.ndarray[tuple[int], np.dtype[np.bool]]:
+    """Which stretches hold a byte that is none of ``nothing``; none is empty, and none begins before another ends."""
+    is_other = np.ones(256, np.bool)
+    is_other[list(nothing.encode())] = False
+    bounds = np.stack([starts, ends], axis=1).reshape(-1)
+    found = is_other[np.frombuffer(data + b"\n", np.uint8)]
+    return np.logical_or.reduceat(found, bounds)[::2] if len(bounds) else found[:0]
+
+
+def _counted(data: bytes, delimiter: str, quote: str | None) -> tuple[_Places, _Places, _Places, _Places]:
+    """Where lines begin and end, how many delimiters each has outside of quotes, and where all of these are."""
     octets = np.frombuffer(data, np.uint8)
     ends = np.flatnonzero(octets == ord("\n"))
     if not data.endswith(b"\n"):
@@ -73,7 +86,7 @@ def _counted(data: bytes, delimiter: str, quote: str | None) -> tuple[_Places, _
     if quote is not None:
         places = places[np.searchsorted(np.flatnonzero(octets == ord(quote)), places) % 2 == 0]
     counts = np.diff(np.searchsorted(places, ends), prepend=0)
-    return np.append(0, ends[:-1] + 1), ends, counts
+    return np.append(0, ends[:-1] + 1), ends, counts, places
 
 
 def _cells(line: bytes, delimiter: str, quote: str | None) -> list[str]:
