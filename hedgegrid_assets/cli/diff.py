@@ -54,7 +54,7 @@ def diff(
 ) -> int:
     """Compare two sources of one day, or two states of a catalog; exit code 1 if a row differs.
 
-    Rows are matched by their id, else by time, price and size; single trades and aggregates of them by the aggregates'
+    Rows are matched by their id, bars by their period, else by time, price and size; single trades and aggregates of them by the aggregates'
     first and last id. The days of sources are fetched if they are not there; no catalog is changed.
 
     Example: hedgegrid diff archive:2024-01-02 tardis:2024-01-02 --symbol BTCUSDT --data-types trades

@@ -19,7 +19,7 @@ from hedgegrid_assets.tables import TABLES
 _EXACT: Final = pl.Decimal(38, 16)
 _SHOWN: Final = 10
 """Rows of each kind."""
-_WITHOUT_IDS: Final = ("time", "content")
+_WITHOUT_IDS: Final = ("time", "period", "content")
 _STEP: Final = re.compile(r"-([0-9]+[smhd])$")
 """Of a series that has a row at each step of time, as candles."""
 _NUMBER: Final = r"^[0-9]{1,18}$"
@@ -29,7 +29,7 @@ class Difference(Struct, frozen=True):
     """Of one day of one table.
 
     Attributes:
-        matched_by: ``id``, ``members`` (single trades against aggregates of them), ``time`` or ``content``.
+        matched_by: ``id``, ``members`` (single trades against aggregates of them), ``period`` (bars), ``time`` or ``content``.
         equal: Rows that are the same on both sides, but for their arrival.
         shifted: Rows that are the same but for their time.
         changed: Rows of one id (or time) whose values differ.
@@ -103,12 +103,21 @@ def compare(
     if key is not None and _share_ids(left, right, key):
         return _by_key(made, [key], _values(table, left, right, but=(key,)), left, right, "id")
     values = _values(table, left, right, but=() if key is None else (key,))
+    if key is None and table.tells_of_ns:  # whose stamp is the last of its period, in ms or in ns
+        left, right = (side.with_columns(_end_of_period(table)) for side in (left, right))
+        return _by_key(made, ["ts_event"], values, left, right, "period")
     if key is None:
         return _by_key(made, ["ts_event"], values, left, right, "time")
     return _by_key(made, ["ts_event", *values], [], left, right, "content")
 
 
 # ---------------------------------------------------------------- steps
+
+
+def _end_of_period(table: Table) -> pl.Expr:
+    """The last ns of the period that a row tells of, as its time."""
+    number = pl.col("ts_event").dt.timestamp("ns") // table.tells_of_ns
+    return ((number + 1) * table.tells_of_ns - 1).cast(pl.Datetime("ns", "UTC")).alias("ts_event")
 
 
 def _days(places: Places) -> Iterator[tuple[str, str, date]]:
@@ -129,7 +138,9 @@ def _noted(found: Difference, places: Sequence[Places], table: Table) -> Differe
         return found
     steps = [_STEP.search(series) for series in (left, right)]
     why = (
-        "other streams, whose rows need not have the same times"
+        "bars of other streams, which need not be cut alike: candles by the venue's clock, bars of trades by arrival"
+        if table.tells_of_ns
+        else "other streams, whose rows need not have the same times"
         if steps[0] == steps[1] or all(steps)
         else f"a row each {next(step[1] for step in steps if step)} against every update: rows of one moment alone can be equal"
     )

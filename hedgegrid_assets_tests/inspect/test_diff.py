@@ -144,6 +144,19 @@ def test_candles_and_updates_of_a_stream_are_told_as_what_they_are(
     )
 
 
+def test_bars_are_matched_by_their_period_whatever_its_last_moment_is_called(
+    server: Standin, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    assert convert(tmp_path / "a", server, "--data-types", "bars_1h", "-q") == 0
+    assert convert(tmp_path / "b", server, "--data-types", "bars_1h", "-q", bar_kind="aggTrade") == 0
+    capsys.readouterr()
+    assert run(["diff", str(tmp_path / "a/catalog"), str(tmp_path / "b/catalog"), "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)["days"]
+    assert (found["matched_by"], found["equal"], found["rows_left"], found["rows_right"]) == ("period", 24, 24, 24)
+
+
 @pytest.mark.slow
 def test_the_command_compares_a_day_of_two_sources(
     server: Standin, tmp_path: Path, capsys: pytest.CaptureFixture[str]
