@@ -10,6 +10,8 @@ import polars as pl
 from hedgegrid_assets.store import from_arrow
 
 _LEFT_OUT: Final = "raw_row"
+_AT_ONCE: Final = 65_536
+"""Rows that are null, of a column that came later and says something behind them."""
 
 
 class ContentDigest:
@@ -27,25 +29,33 @@ class ContentDigest:
         self.rows = 0
 
     def add(self, frame: pl.DataFrame) -> None:
-        """Add rows in stored order; columns that are null so far, as many are for good, are hashed as one a type."""
+        """Add rows in stored order; columns that are null so far, as many are for good, are hashed as one a type, or not yet."""
         unfilled: dict[str, pl.Series] = {}
         for series in frame.get_columns():
             name, kind = series.name, _kind(series.dtype)
             if name == _LEFT_OUT:
                 continue
             if name not in self._columns and series.null_count() == len(series):
-                self._unfilled[name], unfilled[kind] = kind, series
+                self._unfilled[name] = kind
+                if name not in self._later:
+                    unfilled[kind] = series
                 continue
             if name not in self._columns:
-                self._columns[name] = kind, self._so_far(kind)
+                self._columns[name] = kind, self._so_far(series)
             self._columns[name][1].add(series, self.rows)
         for kind, series in unfilled.items():
             self._of_unfilled.setdefault(kind, _Hashes.begun()).add(series, self.rows)
         self.rows += len(frame)
 
-    def _so_far(self, kind: str) -> "_Hashes":
+    def _so_far(self, series: pl.Series) -> "_Hashes":
         """What a column is begun with of which all rows until now are null."""
-        return self._of_unfilled[kind].copied() if self.rows else _Hashes.begun()
+        if series.name in self._unfilled and series.name not in self._later:
+            return self._of_unfilled[_kind(series.dtype)].copied()
+        hashes = _Hashes.begun()
+        for first in range(0, self.rows, _AT_ONCE):
+            nulls = series.clear().extend_constant(None, min(_AT_ONCE, self.rows - first))
+            hashes.add(nulls, first)
+        return hashes
 
     def hexdigest(self) -> str:
         """The digest of all rows so far."""

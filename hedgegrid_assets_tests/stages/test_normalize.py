@@ -525,9 +525,20 @@ def test_a_column_that_came_later_counts_in_a_digest_once_it_says_anything() -> 
             digest.add(part)
         return digest.hexdigest()
 
-    assert digest_of(whole.head(3), whole.slice(3, 1), whole.tail(1)) == digest_of(whole)
+    assert digest_of(whole.head(3), whole.slice(3, 1), whole.tail(1)) == digest_of(whole) == _digest_by_hand(whole)
     silent = whole.with_columns(number=pl.lit(None, pl.Int64))
     assert digest_of(silent.head(2), silent.slice(2)) == digest_of(whole.drop("number")) != digest_of(whole)
+
+
+def test_a_column_that_came_later_is_begun_with_all_rows_before_it_said_anything(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("hedgegrid_assets.stages.digest._AT_ONCE", 7)
+    whole = pl.DataFrame({"ts_init": range(30), "number": pl.Series([*[None] * 20, *range(10)], dtype=pl.Int64)})
+    digest = ContentDigest("X.Y", {"number"})
+    for first in range(0, 30, 5):
+        digest.add(whole.slice(first, 5))
+    assert digest.hexdigest() == _digest_by_hand(whole)
 
 
 def changes_of(frame: pl.DataFrame) -> dict[str, Callable[[], pl.DataFrame]]:
