@@ -13,6 +13,7 @@ import polars as pl
 import pyarrow as pa
 
 from hedgegrid_assets.batch import Decimals
+from hedgegrid_assets.store import from_arrow
 
 LONGEST: Final = 15
 """Bytes of a text; of no more, none has more digits than a binary float, which are told apart (``Decimals.long``)."""
@@ -128,9 +129,10 @@ def _short(part: "_Part", decimals: int) -> Short | None:
     units *= _TENS[(scale - behind).clip(0)]
     every = bool(plain.all())
     seen = _seen(units if every else units[plain], scale) if plain.any() else None
-    found = _columns(units, scale, plain)
-    values = found["values"] if every else found.select(pl.when("plain").then("values")).to_series()
-    return Short(values, found["plain"], seen)
+    values, is_plain = _columns(units, scale, plain)
+    if not every:
+        values = pl.select(pl.when(is_plain).then(values)).to_series()
+    return Short(values, is_plain, seen)
 
 
 def _views(texts: pl.Series) -> Words:
@@ -139,16 +141,14 @@ def _views(texts: pl.Series) -> Words:
     return words[array.offset : array.offset + len(array)]
 
 
-def _columns(units: Integers, scale: int, plain: Flags) -> pl.DataFrame:
-    """Handed over as one Arrow table: a boolean NumPy array imports ``numpy.ma``, an Arrow array ``pyarrow.compute``."""
+def _columns(units: Integers, scale: int, plain: Flags) -> tuple[pl.Series, pl.Series]:
+    """The decimals, and what is plain; by Arrow, as a boolean NumPy array imports ``numpy.ma``."""
     wide = np.empty((len(units), 2), np.int64)
     wide[:, 0], wide[:, 1] = units, units >> 63
     values = pa.Array.from_buffers(pa.decimal128(38, scale), len(units), [None, pa.py_buffer(wide)])
     bits = pa.py_buffer(np.packbits(plain, bitorder="little"))
     flags = pa.Array.from_buffers(pa.bool_(), len(plain), [None, bits])
-    frame = pl.from_arrow(pa.table({"values": values, "plain": flags}))
-    assert isinstance(frame, pl.DataFrame)
-    return frame
+    return from_arrow("values", values), from_arrow("plain", flags)
 
 
 def seen_in(values: pl.Series) -> Decimals:

@@ -7,6 +7,8 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from hedgegrid_assets.store import from_arrow
+
 _LINE: Final = "raw_row"
 _PART: Final = "part"
 _TRIED: Final = 100
@@ -46,7 +48,7 @@ class Packed(NamedTuple):
                 series = _units_of(series)
             elif series.dtype == pl.String and (found := _few_words(series)) is not None:
                 words[series.name], series = found
-            packed.append(series)
+            packed.append(series.rechunk())
         return cls(len(rows), kinds, first_line, words), pl.DataFrame(packed)
 
     def unpacked(self, packed: pl.DataFrame) -> pl.DataFrame:
@@ -104,6 +106,4 @@ def _decimals_of(units: pl.Series, kind: pl.Decimal) -> pl.Series:
     wide[:, 0], wide[:, 1] = numbers, numbers >> 63
     buffers, size = [valid, pa.py_buffer(wide)], len(array)
     made = pa.Array.from_buffers(pa.decimal128(38, kind.scale), size, buffers, array.null_count, array.offset)
-    frame = pl.from_arrow(pa.table({units.name: made}))  # a mere array would import ``pyarrow.compute``
-    assert isinstance(frame, pl.DataFrame)
-    return frame.to_series()
+    return from_arrow(units.name, made)
