@@ -60,6 +60,7 @@ from hedgegrid_assets.store import (
     read_bytes_of,
     reading,
     sha256_of,
+    sync_file,
     writing,
 )
 
@@ -167,11 +168,13 @@ def write_day(
             if not _is_of(draft, verdict):
                 raise _not_as_judged(day, table, "content digest")
         target, generation = schema_of(places, day, table, precisions), generation_of(places)
-        if noted is not None and noted.agrees_with(draft.path, target):
-            rows = noted.rows
-        else:
-            rows = compare(frame, table, day, draft.path, target, generation)
-        publish_file(draft.path, final)
+        with closing(BackgroundWriter(sync_file)) as behind:
+            behind.put(draft.path)
+            if noted is not None and noted.agrees_with(draft.path, target):
+                rows = noted.rows
+            else:
+                rows = compare(frame, table, day, draft.path, target, generation)
+        publish_file(draft.path, final, is_synced=True)
         return Written(day, table, final, rows, final.size)
 
 
