@@ -29,6 +29,7 @@ _WORDS: Final = {"buy": "BUYER", "sell": "SELLER", "none": "NO_AGGRESSOR"}
 _OTHER: Final = {"BUYER": "SELLER", "SELLER": "BUYER"}
 _ONES: Final = frozenset({"1", "+1", "1.0"})
 """Buy where -1 is sell; alone it could be either of the codes 0 and 1, or 1 and 2."""
+_MINUS_ONES: Final = frozenset({"-1", "-1.0"})
 _EMPTY: Final = ("", "nan", "null", "na", "n/a")
 _CLASS: Final = 0.01
 """Share of the first rows from which on an unknown value is a code of its own, not a broken cell."""
@@ -39,6 +40,16 @@ def told_sides(given: Mapping[str, str] | None, *, maker: bool) -> dict[str, str
     """Value in lower case -> the taker's side: as the user says, else the usual words; turned if they are the maker's."""
     sides = {text.strip().lower(): _WORDS[word] for text, word in given.items()} if given else dict(SIDES)
     return {text: _OTHER.get(side, side) for text, side in sides.items()} if maker else sides
+
+
+def note_of_signs(texts: pl.Series, sides: Mapping[str, str], name: str) -> str | None:
+    """What numbers are taken for, where the first rows have them as sides."""
+    words = {side: word for word, side in _WORDS.items()}
+    taken = sorted((words[sides[text]], text) for text in (_ONES | _MINUS_ONES).intersection(texts.unique()))
+    meant = " and ".join(
+        f"{text} {'as' if number else 'is taken as'} {word}" for number, (word, text) in enumerate(taken)
+    )
+    return f'{name}: {meant} ("sides" in the file of --config says it otherwise)' if taken else None
 
 
 def check_said(columns: Mapping[str, int], said: Mapping[str, Any], path: Path, *, signed: bool) -> None:

@@ -18,7 +18,7 @@ from hedgegrid_assets.sources.csv.first_rows import FirstRows
 from hedgegrid_assets.sources.csv.header import head_of
 from hedgegrid_assets.sources.csv.names import CLOCK, LOCAL, REQUIRED, SYMBOL, TIMESTAMP, candles, found_by, squeezed
 from hedgegrid_assets.sources.csv.settlements import settled
-from hedgegrid_assets.sources.csv.sides import MAKER_FLAGS, check_said, check_values, told_sides
+from hedgegrid_assets.sources.csv.sides import MAKER_FLAGS, check_said, check_values, note_of_signs, told_sides
 from hedgegrid_assets.sources.csv.symbols import of_venue, spelled_in, symbol_of, venue_of
 from hedgegrid_assets.sources.csv.time_columns import Holds, TimeColumn, choose, format_of, holds
 from hedgegrid_assets.sources.csv.times import TimeSpec, format_for, format_problem, lacking_digits, shown, spec_of
@@ -278,7 +278,11 @@ def _with_sides(view: CsvView, first: FirstRows, said: Mapping[str, Any], path: 
     maker = own == "maker" or (by_venue and not turned)
     given = said.get("sides")
     sides = told_sides(given, maker=maker)
-    check_values(first.column(place)["text"], sides, name, path, given=bool(given))
+    texts = first.column(place)["text"]
+    check_values(texts, sides, name, path, given=bool(given))
+    note = None if given else note_of_signs(texts, sides, name)
+    if note is not None:
+        first.head.notes.append(note)
     if by_venue and maker:
         first.head.notes.append(
             f"{name} is the maker's side at {said['venue']}: the taker's is the other one "

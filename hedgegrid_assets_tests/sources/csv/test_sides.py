@@ -82,6 +82,27 @@ def test_a_makers_side_is_turned(tmp_path: Path, side_is: str, found: list[str],
     assert sides(tmp_path) == found
 
 
+@pytest.mark.parametrize(
+    ("codes", "side_is", "found", "told"),
+    [
+        (("1", "-1"), "taker", ["BUYER", "SELLER"], "side: 1 is taken as buy and -1 as sell"),
+        (("-1.0", "+1"), "maker", ["BUYER", "SELLER"], "side: -1.0 is taken as buy and +1 as sell"),
+        (("-1", "-1"), "taker", ["SELLER", "SELLER"], "side: -1 is taken as sell"),
+    ],
+)
+def test_numbers_that_are_taken_as_sides_are_told(
+    tmp_path: Path, codes: tuple[str, ...], side_is: str, found: list[str], told: str
+) -> None:
+    write(tmp_path, "t.csv", trades(*codes))
+    done = convert(tmp_path, config=config(tmp_path, side_is=side_is))
+    assert sides(tmp_path) == found
+    assert [note for note in done.notes if "taken as" in note and "side" in note] == [
+        f'{tmp_path}/t.csv: {told} ("sides" in the file of --config says it otherwise)'
+    ]
+    given = config(tmp_path, sides={"1": "buy", "-1": "sell", "+1": "buy", "-1.0": "sell"})
+    assert not any("taken as" in note and "side" in note for note in convert(tmp_path, config=given).notes)
+
+
 def test_the_sign_of_a_makers_size_is_turned_as_well(tmp_path: Path) -> None:
     write(tmp_path, "t.csv", "time,price,size\n1704067200,1.5,2\n1704067201,1.5,-2\n")
     convert(tmp_path, config=config(tmp_path, side_is="maker"))
