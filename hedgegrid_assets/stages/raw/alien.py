@@ -44,6 +44,16 @@ def refuse_remains(path: Path, reader: BlockReader) -> None:
         raise RawDamaged(path, "the compressed stream ends before there is a whole row in it")
 
 
+def packed_otherwise(path: Path, reader: BlockReader) -> str:
+    """That a file which was read is not packed as its name says; empty: it is, or its name says nothing."""
+    says, found = PACKERS.get(path.suffix.lower()), reader.packed
+    if says in {None, found} or not reader.bytes:
+        return ""
+    return (
+        f"no {says}, though its name says so: it is read as {f'the {found}' if found else 'the plain text'} that it is"
+    )
+
+
 def _claimed_packer(path: Path, reader: BlockReader) -> str | None:
     """What its name says that a plain file is packed with."""
     return PACKERS.get(path.suffix.lower()) if reader.packed is None else None

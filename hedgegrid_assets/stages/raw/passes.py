@@ -24,7 +24,7 @@ from hedgegrid_assets.errors import (
 )
 from hedgegrid_assets.model import LOOKED_AT, Source
 from hedgegrid_assets.stages.raw.accounting import HEADER, FileCounts, unplaced_of
-from hedgegrid_assets.stages.raw.alien import refuse_other_formats, refuse_remains
+from hedgegrid_assets.stages.raw.alien import packed_otherwise, refuse_other_formats, refuse_remains
 from hedgegrid_assets.stages.raw.changes import begins_with, state_of
 from hedgegrid_assets.stages.raw.checksums import checksum_file, verify_checksum
 from hedgegrid_assets.stages.raw.days import Progress, RawKey, Tally
@@ -409,7 +409,7 @@ class LandingPass:
 
     def index(self) -> Index:
         """What is noted of this file, so that the same content is not read again."""
-        notes = list(self.dialect.notes)
+        notes = [*filter(None, [packed_otherwise(self.landing.path, self.reader)]), *self.dialect.notes]
         if self.reader.truncated:
             notes.append("the compressed stream ends too early; the lines up to there are used")
         if self.grew:

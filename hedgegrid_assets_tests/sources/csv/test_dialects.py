@@ -4,6 +4,7 @@ import bz2
 import gzip
 import json
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -603,3 +604,23 @@ def test_a_time_column_that_is_empty_at_first_is_read_as_the_other_one(tmp_path:
 def test_a_file_that_turns_to_garbage_after_its_header_ends_clearly(tmp_path: Path) -> None:
     with pytest.raises(RawDamaged, match="lines, most of it, cannot be read"):
         convert(tmp_path, write(tmp_path, "t.csv", HEADER + ROWS * 90_000 + "%&/()=\n" * 300_000))
+
+
+@pytest.mark.parametrize(
+    ("name", "pack", "told"),
+    [
+        ("t.csv.zip", bytes, "no zip, though its name says so: it is read as the plain text that it is"),
+        ("t.gz", bytes, "no gzip, though its name says so: it is read as the plain text that it is"),
+        ("t.csv.zst", gzip.compress, "no zstd, though its name says so: it is read as the gzip that it is"),
+        ("t.csv.gz", gzip.compress, ""),
+        ("t.csv", gzip.compress, ""),
+    ],
+)
+def test_a_file_that_is_not_packed_as_its_name_says_is_read_as_what_it_is_and_told(
+    name: str, pack: Callable[[bytes], bytes], told: str, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(pack(b"timestamp,price,size,side,id\n1704067200,1.5,2,buy,1\n1704067201,1.5,2,sell,2\n"))
+    done = convert(tmp_path, path)
+    assert len(frame(tmp_path)) == 2
+    assert [note for note in done.notes if "though its name" in note] == ([f"{path}: {told}"] if told else [])
