@@ -17,6 +17,7 @@ from hedgegrid_assets.pipeline.landing import import_landing, waiting_files
 from hedgegrid_assets.stages import catalog
 from hedgegrid_assets.stages.raw import imported_days
 from hedgegrid_assets_tests.kept import FIRST, ID, Home, new_home, trades
+from hedgegrid_assets_tests.scenario import MIDNIGHT_MS, line
 
 HEDGEGRID = Path(sys.executable).with_name("hedgegrid")
 SECOND, THIRD = FIRST + timedelta(days=1), FIRST + timedelta(days=2)
@@ -91,6 +92,20 @@ def test_landing_files_do_not_give_pruned_days_again(home: Home, capsys: pytest.
     assert {key.day for key in report.days} == {THIRD}
     assert any("were pruned and stay out; --force takes them again" in note for note in report.notes)
     assert [name for name in of_days(home) if "2024-01-02" in name] == []
+
+
+@pytest.mark.usefixtures("workdir")
+def test_no_channel_of_a_file_in_place_gives_a_pruned_day_of_an_instrument_again() -> None:
+    times = {"E": MIDNIGHT_MS, "T": MIDNIGHT_MS, "s": "BTCUSDT"}
+    quote = {"e": "bookTicker", "u": 1, "b": "99", "B": "1", "a": "101", "A": "1", **times}
+    trade = {"e": "trade", "t": 1, "p": "100", "q": "1", "m": False, "X": "MARKET", **times}
+    Path("c.jsonl").write_bytes(b"".join(line(each, MIDNIGHT_MS * 1_000_000) for each in (quote, trade)))
+    words = ["replay-to-parquet", "--source", "websocket", "--symbol", "BTCUSDT", "--input", "c.jsonl", "-q"]
+    again = [*words, "--data-types", "trades,quotes,bars"]
+    assert run(again) == 0
+    assert run(["prune", "--before", "2024-01-02", "--instrument", "BTCUSDT-PERP.BINANCE", "-q"]) == 0
+    run(again)
+    assert not [*Path("data/catalog").rglob("2024-01-01*.parquet")]
 
 
 def test_force_takes_pruned_days_again(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
