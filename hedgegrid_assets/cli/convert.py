@@ -368,9 +368,9 @@ def _show(summary: "RunSummary", catalog: "Path | StorePath") -> None:
         statuses = Counter(f"{day.status} (unchanged)" if day.skipped else day.status for day in days)
         style = STYLES[max((day.status for day in days), key=list(STYLES).index)]
         table.add_row(
-            cell(days[0].instrument_id),
+            cell(_instruments(days)),
             days[0].table,
-            str(days[0].date) if len(days) == 1 else f"{len(days)}: {days[0].date} .. {days[-1].date}",
+            _days_of(days),
             f"[{style}]"
             + ", ".join(f"{count} {status}" if len(days) > 1 else status for status, count in statuses.items())
             + "[/]",
@@ -436,12 +436,28 @@ _FOUND: Final["Mapping[str, Callable[[list[DaySummary]], str]]"] = {
 
 
 def _grouped(days: "list[DaySummary]") -> "list[list[DaySummary]]":
+    """A row each; of many days one of an instrument's table, of many instruments one of those that fared alike."""
+    from hedgegrid_assets.inspect.spans import alike
+
     if len(days) <= _SHOWN_DAYS:
         return [[day] for day in days]
-    groups: dict[tuple[str, str], list[DaySummary]] = {}
-    for day in days:
-        groups.setdefault((day.instrument_id, day.table), []).append(day)
-    return list(groups.values())
+    by_instrument = alike(days, lambda day: (day.instrument_id, day.table))
+    if len(by_instrument) <= _SHOWN_DAYS:
+        return by_instrument
+    together = alike(by_instrument, lambda its: (its[0].table, frozenset((day.status, day.skipped) for day in its)))
+    return [[day for its in same for day in its] for same in together]
+
+
+def _instruments(days: "list[DaySummary]") -> str:
+    names = {day.instrument_id for day in days}
+    return names.pop() if len(names) == 1 else counted(len(names), "instrument")
+
+
+def _days_of(days: "list[DaySummary]") -> str:
+    dates = sorted({day.date for day in days})
+    if len(days) == 1:
+        return str(dates[0])
+    return f"{len(days)}: {dates[0]} .. {dates[-1]}" if len(dates) > 1 else f"{len(days)}: {dates[0]}"
 
 
 def _show_failures(summary: "RunSummary") -> None:

@@ -1,7 +1,7 @@
 """What ``validate`` prints: days by status, then what there is to say of them; the same is said once of days alike."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import reduce
@@ -24,6 +24,11 @@ _ERRORS_IN_FULL: Final = 5
 _JOINS: Final = 10
 _RANGES: Final = 6
 _WORST: Final = 100
+_INSTRUMENTS: Final = 20
+"""Of more, those alike are told together."""
+_OF_A_KIND: Final = 10
+"""Lines that say the same of many instruments."""
+_NAMED: Final = 2
 
 
 def show_report(report: "ValidationReport", *, each_day: bool = False) -> None:
@@ -31,10 +36,9 @@ def show_report(report: "ValidationReport", *, each_day: bool = False) -> None:
     out = console()
     print_fitted(out, f"catalog {report.catalog}, for NautilusTrader {report.nautilus}.x")
     _show_days(out, report.days, each_day=each_day)
-    for line in _findings(report.days, each_day=each_day):
-        print_fitted(out, line)
-    for line in (*_books(report.days), *_rules_off(report.days)):
-        print_fitted(out, line)
+    for lines in (_findings(report.days, each_day=each_day), _books(report.days), _rules_off(report.days)):
+        for line in lines if each_day else _of_each_kind(lines):
+            print_fitted(out, line.text)
     for line in _beside_days(report):
         print_fitted(out, line)
     _show_joins(out, report.joins, each_day=each_day)
@@ -82,12 +86,28 @@ class _TableDays:
 
 
 def _show_days(out: "Console", days: "Sequence[DayReport]", *, each_day: bool) -> None:
-    """Instruments, and tables of each, worst first; tables of which the same is to be said are together."""
+    """Instruments, and tables of each, worst first; tables of which the same is to be said are together.
+
+    So are instruments, where there are many.
+    """
     tables = sorted(map(_table_days, _by_table(days)), key=lambda each: -each.worst)
-    for its in alike(tables, lambda each: each.instrument_id):
-        out.print(its[0].instrument_id, style="bold", markup=False)
-        for same in alike(its, lambda each: tuple(each.words.items())):
-            _show_tables(out, same, each_day=each_day)
+    instruments = alike(tables, lambda each: each.instrument_id)
+    many = len(instruments) > _INSTRUMENTS and not each_day
+    for same in alike(instruments, _said_of) if many else [[its] for its in instruments]:
+        out.print(_named([its[0].instrument_id for its in same]), style="bold", markup=False)
+        for of_tables in alike(same[0], lambda each: tuple(each.words.items())):
+            names = {each.table for each in of_tables}
+            _show_tables(out, [each for its in same for each in its if each.table in names], each_day=each_day)
+
+
+def _said_of(tables: "Sequence[_TableDays]") -> frozenset[Any]:
+    return frozenset((each.table, tuple(each.words.items())) for each in tables)
+
+
+def _named(instruments: Sequence[str]) -> str:
+    """The first of some instruments, and how many more there are."""
+    left = len(instruments) - _NAMED
+    return ", ".join(instruments[:_NAMED]) + (f" and {counted(left, 'instrument')} more" if left > 0 else "")
 
 
 def _table_days(days: "Sequence[DayReport]") -> _TableDays:
@@ -141,6 +161,22 @@ def _by_table(days: "Sequence[DayReport]") -> "list[list[DayReport]]":
 
 
 @dataclass(frozen=True, slots=True)
+class _Line:
+    """``kind``: what it says, of whichever instrument."""
+
+    text: str
+    kind: str
+
+
+def _of_each_kind(lines: Iterable[_Line]) -> Iterator[_Line]:
+    """The first lines of each kind, and how many more there are."""
+    for same in alike(lines, lambda line: line.kind):
+        yield from same[:_OF_A_KIND]
+        if len(same) > _OF_A_KIND:
+            yield _Line(f"{same[0].kind}: {len(same) - _OF_A_KIND:,} more such lines: --all", same[0].kind)
+
+
+@dataclass(frozen=True, slots=True)
 class _Finding:
     """``said`` is alike for days alike; ``numbers`` are those of the day."""
 
@@ -156,19 +192,20 @@ class _Finding:
         return f"{self.day.instrument_id} {tables} {self.day.date}: {self.said}{self.numbers}"
 
 
-def _findings(days: "Sequence[DayReport]", *, each_day: bool) -> Iterator[str]:
+def _findings(days: "Sequence[DayReport]", *, each_day: bool) -> Iterator[_Line]:
     """Errors first; of many days alike one line, with the numbers of the first of them."""
     found = [finding for day in days for finding in _of_day(day)]
     by_table = alike(found, lambda each: (each.day.instrument_id, each.day.table, each.said))
     groups = alike(by_table, _same)
     for group in sorted(groups, key=lambda tables: (not tables[0][0].is_error, tables[0][0].day.instrument_id)):
         tables, first = joined([each[0].day.table for each in group]), group[0]
+        said = first[0].said
         if each_day or len(first) <= (_ERRORS_IN_FULL if first[0].is_error else 1):
-            yield from (each.line(tables) for each in first)
+            yield from (_Line(each.line(tables), said) for each in first)
             continue
         on = f"on {counted(len(first), 'day')}, {told([each.day.date for each in first], _RANGES)}"
         of_first = f"; {first[0].day.date}{first[0].numbers}" if first[0].numbers else ""
-        yield f"{first[0].day.instrument_id} {tables}: {first[0].said} {on}{of_first}"
+        yield _Line(f"{first[0].day.instrument_id} {tables}: {said} {on}{of_first}", said)
 
 
 def _same(findings: Sequence[_Finding]) -> object:
@@ -215,16 +252,16 @@ def _pairs(value: Mapping[str, object]) -> str:
     return ", ".join(f"{name} {_plain(inner)}" for name, inner in value.items() if inner is not None)
 
 
-def _books(days: "Sequence[DayReport]") -> Iterator[str]:
+def _books(days: "Sequence[DayReport]") -> Iterator[_Line]:
     """What there is to say of books, good ones too: a line for all days of one."""
     for found in _by_table(days):
         books = [day.book for day in found if day.book is not None]
         if books:
             together = reduce(lambda one, other: one.with_more(other), books)
-            yield f"{found[0].instrument_id} {found[0].table}: {together.words}"
+            yield _Line(f"{found[0].instrument_id} {found[0].table}: {together.words}", f"books of {found[0].table}")
 
 
-def _rules_off(days: "Sequence[DayReport]") -> Iterator[str]:
+def _rules_off(days: "Sequence[DayReport]") -> Iterator[_Line]:
     """Rules that said nothing: a line for those that are off on as many days of the same tables."""
     off: dict[tuple[str, str, int, int], list[str]] = {}
     for found in _by_table(days):
@@ -233,8 +270,13 @@ def _rules_off(days: "Sequence[DayReport]") -> Iterator[str]:
     lines: dict[tuple[str, int, int, str], list[str]] = {}
     for (instrument_id, name, count, of), tables in off.items():
         lines.setdefault((instrument_id, count, of, ", ".join(tables)), []).append(name)
-    for (instrument_id, count, of, tables), names in lines.items():
-        yield f"{instrument_id}: off: {', '.join(names)} ({count:,} of {counted(of, 'day')} of {tables})"
+    said = [
+        (instrument_id, f"off: {', '.join(names)} ({count:,} of {counted(of, 'day')} of {tables})")
+        for (instrument_id, count, of, tables), names in lines.items()
+    ]
+    many = len({instrument_id for instrument_id, _ in said}) > _INSTRUMENTS
+    for same in alike(said, lambda each: each[1] if many else each):
+        yield _Line(f"{_named([instrument_id for instrument_id, _ in same])}: {same[0][1]}", same[0][1])
 
 
 def _beside_days(report: "ValidationReport") -> Iterator[str]:

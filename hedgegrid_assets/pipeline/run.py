@@ -43,6 +43,7 @@ from hedgegrid_assets.store import plain
 from hedgegrid_assets.venues.markets import NAMES
 from hedgegrid_assets.wording import counted, each_counted
 
+_INSTRUMENTS_TOLD: Final = 10
 _log: Final = logging.getLogger(__name__)
 
 
@@ -314,6 +315,7 @@ def _define_instruments(
     """
     made = not context.source.has_landing_zone and context.source.remote is None and context.source.precisions is None
     inferred: list[Instrument] = []
+    left = 0
     known = read_definitions(context.places.catalog)
     for symbol in sorted({key.symbol for key in keys if key not in failed}):
         mine = [key for key in keys if key.symbol == symbol]
@@ -326,12 +328,16 @@ def _define_instruments(
             continue
         if instrument.origin == "inferred":
             inferred.append(instrument)
-            if is_pinned(context, instrument):
+            if len(inferred) > _INSTRUMENTS_TOLD:
+                left += 1
+            elif is_pinned(context, instrument):
                 told.note(f"instrument {described(instrument)}")
                 if instrument.id not in known and context.source.precisions is None:
                     told.note(_of_how_much(context, mine))
         for text in doubtful_numbers(context, symbol, instrument, {key.day for key in mine}):
             told.note(text)
+    if left:
+        told.note(f"and {counted(left, 'instrument')} more with inferred decimals: hedgegrid instruments list")
     return inferred
 
 

@@ -67,3 +67,27 @@ def test_files_of_a_config_are_told_without_detours_unless_a_link_makes_them_oth
         assert run(["replay-to-parquet", *words, "--data", f"data_{config_of}"]) == 1
         assert f"Missing required columns ({told_as}): " in capsys.readouterr().err
         (tmp_path / name / "t.csv").unlink()
+
+
+def test_of_a_universe_what_is_alike_is_told_once_and_all_on_request(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    symbols = [f"C{number:02d}USDT" for number in range(45)]
+    mark = '{"e":"markPriceUpdate","E":%d,"s":"%s","p":"100.5","i":"100.4","P":"1","r":"0.0001","T":1704096000000}'
+    lines = ("[" + ",".join(mark % (START + 1000 * second, symbol) for symbol in symbols) + "]" for second in range(5))
+    (tmp_path / "marks.jsonl").write_text("\n".join(lines) + "\n")
+    monkeypatch.chdir(tmp_path)
+    file = ["--input", "marks.jsonl", "--data-types", "mark"]
+    assert run(["replay-to-parquet", "--source", "websocket", "--symbol", ",".join(symbols), *file]) == 0
+    made = capsys.readouterr()
+    assert "and 35 instruments more with inferred decimals: hedgegrid instruments list" in made.err
+    assert "45 instruments" in made.out
+    assert run(["validate", "data/catalog"]) == 0
+    told = capsys.readouterr().out
+    first = "C00USDT-PERP.BINANCE, C01USDT-PERP.BINANCE and 43 instruments more"
+    assert f"{first} mark_price_update: 225 rows 2024-01-01 1 day partial C00" in " ".join(told.split())
+    assert "WARN day_covered: 35 more such lines: --all" in told
+    assert told.count("\n") < 60
+    assert run(["validate", "data/catalog", "--all"]) == 0
+    told = capsys.readouterr().out
+    assert all(f"{symbol}-PERP.BINANCE mark_price_update 2024-01-01: WARN day_covered" in told for symbol in symbols)
