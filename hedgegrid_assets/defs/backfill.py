@@ -295,7 +295,9 @@ def _nothing(
         patterns = ", ".join(feed_context.feed.landing)
         hint = f"put files there that landing: of the feed in feeds.yaml matches ({patterns}), and run again"
         return NoDataFetched(asked, zone, "no file", hint=hint if patterns else "")
-    held = None if imported.days else held_instead(feed_context, imported.by_stream, feed_context.by_channel())
+    channels = feed_context.by_channel()
+    is_there = any(key.channel in channels for key in imported.days)
+    held = None if is_there else held_instead(feed_context, imported.by_stream, channels)
     if held is None or damaged:
         return NoDataFetched(asked, zone, "; ".join(damaged) or _NOTHING)
     where = f"the settings of the feed {feed_context.feed.name} in feeds.yaml"

@@ -117,14 +117,22 @@ def held_instead(context: FeedContext, by_stream: Mapping[str, int], channels: C
 
 
 def _other_kinds(context: FeedContext, report: ImportReport, channels: Collection[str]) -> Iterator[str]:
-    """Files read now that give no day, and would if another kind were taken."""
+    """Files read now of which a table would be made if another kind were taken; those that give no day are named."""
+    all_held = held_instead(context, report.by_stream, channels) if report.read else None
+    told = False
     for name in sorted({shown_name(context.places, path) for path in report.read} & report.idle.keys()):
         held = held_instead(context, report.idle[name], channels)
         if held is not None:
+            told = True
             yield (
                 f"{name} holds nothing of {held.taken}, but {held.lines:,} of {held.kind}, which are left out: "
                 f"{held.setting}: {held.kind} takes them"
             )
+    if all_held is not None and not told:
+        yield (
+            f"the landing files hold nothing of {all_held.taken}, but {counted(all_held.lines, 'line')} of {all_held.kind}, which "
+            f"are left out: {all_held.setting}: {all_held.kind} takes them"
+        )
 
 
 def _left_over(context: FeedContext, report: ImportReport) -> Iterator[str]:

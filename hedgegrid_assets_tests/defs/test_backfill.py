@@ -359,6 +359,24 @@ def test_files_of_another_kind_of_trades_are_named_with_the_setting_that_takes_t
     assert outcomes(filled(feed_context, instance)) == [("01", Outcome.DONE)]
 
 
+def test_trades_of_another_kind_in_a_file_that_gives_other_tables_are_told(
+    tmp_path: Path, feed_context: FeedContext, instance: dg.DagsterInstance, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A file with quotes was imported, its trades were left out, and the run said that all was done."""
+    times = {"E": MIDNIGHT_MS + 5, "T": MIDNIGHT_MS + 5, "s": "BTCUSDT"}
+    quote = {"e": "bookTicker", "u": 1, "b": "99", "B": "1", "a": "101", "A": "1", **times}
+    lines = line(raw_trade(1, MIDNIGHT_MS + 1), received(MIDNIGHT_MS + 1)) + line(quote, received(MIDNIGHT_MS + 5))
+    drop(feed_context, lines)
+    write_feeds(tmp_path, CAPTURES + "    tables: [trade_tick, quote_tick]\n")
+    assert outcomes(filled(feed_context, instance)) == [("01", Outcome.DONE)]
+    assert (
+        "hold nothing of aggTrade, but 1 line of trade, which are left out: trade_kind: trade takes them" in caplog.text
+    )
+    write_feeds(tmp_path, CAPTURES + "    tables: [trade_tick]\n")
+    with pytest.raises(OtherKind, match="found nothing of aggTrade, but 1 line of trade"):
+        filled(feed_context, instance)
+
+
 def test_a_day_that_is_made_again_says_why(
     tmp_path: Path, feed_context: FeedContext, instance: dg.DagsterInstance
 ) -> None:
