@@ -44,6 +44,8 @@ SCHEMA_VERSION: Final = "2"
 """2: decimals have 18 digits where all of a day fit, which Parquet holds as 64-bit integers; in 1 they have 38."""
 _DICTIONARY_BYTES: Final = 8 * 1024 * 1024
 """Of half a million values of 16 bytes: beyond it all values are written as they are."""
+_PAGE_BYTES: Final = 256 << 10
+"""Before they are packed: what packs them stays in the processor's cache, and they get no larger."""
 _DIGITS: Final = 18
 _TOO_MANY: Final = 10**_DIGITS
 _MOST_DIGITS: Final = 38
@@ -149,6 +151,7 @@ def parquet_options(
         "compression_level": levels if compression == "zstd" else None,
         "use_dictionary": dictionaries or False,
         "dictionary_pagesize_limit": _DICTIONARY_BYTES,
+        "data_page_size": _PAGE_BYTES,
         "column_encoding": dict.fromkeys(sorted(set(rising).intersection(schema.names) - wide), "DELTA_BINARY_PACKED"),
         "write_statistics": sorted(_TIMES.intersection(schema.names)),
         "store_decimal_as_integer": True,
