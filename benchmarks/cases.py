@@ -86,7 +86,7 @@ CASES: Final = (
         "quotes to catalog, everything on",
         "quotes",
         ("ours_quotes", "nautilus_quotes"),
-        at_least={"nautilus_quotes": 2.5},
+        at_least={"nautilus_quotes": 3.0},
         memory={2_000_000: 500, 20_000_000: 800},
         table="quote_tick",
         rounds=(2, 1),
