@@ -168,13 +168,15 @@ def write_day(
             if not _is_of(draft, verdict):
                 raise _not_as_judged(day, table, "content digest")
         target, generation = schema_of(places, day, table, precisions), generation_of(places)
-        with closing(BackgroundWriter(sync_file)) as behind:
-            behind.put(draft.path)
+        is_large = draft.rows > frames.ROW_GROUP  # a thread for a small file takes longer than the disk
+        with ExitStack() as behind:
+            if is_large:
+                behind.enter_context(closing(BackgroundWriter(sync_file))).put(draft.path)
             if noted is not None and noted.agrees_with(draft.path, target):
                 rows = noted.rows
             else:
                 rows = compare(frame, table, day, draft.path, target, generation)
-        publish_file(draft.path, final, is_synced=True)
+        publish_file(draft.path, final, is_synced=is_large)
         return Written(day, table, final, rows, final.size)
 
 
