@@ -392,7 +392,8 @@ def test_blocks_of_48_bytes_give_what_one_block_gives(name: str, data: st.DataOb
     lines = data.draw(st.lists(st.sampled_from(reader.pool), min_size=1, max_size=25))
     if data.draw(st.booleans()):
         lines.sort(key=reader.pool.index)
-    first = [reader.head, reader.pool[0]] if reader.head else []
+    # a file of which most times cannot be read is refused
+    first = [reader.head, *[reader.pool[0]] * (1 + sum(line.startswith("x,") for line in lines))] if reader.head else []
     text = "".join(f"{line}\n" for line in first + lines)
     assert_same(text.encode(), reader, tmp_path / uuid4().hex)
 

@@ -110,6 +110,7 @@ def test_every_reason_of_the_closed_list_can_be_met() -> None:
         met.update({**variant.rejects, **variant.unplaced})
     assert set(met) | {"excluded_kind_na", "excluded_kind_adl", "excluded_kind_insurance_fund"} == {
         *("broken_json", "not_utf8", "missing_field", "wrong_type", "id_too_large", "unknown_time", "bad_decimal"),
+        "doubled_key",
         *("zero_price", "zero_size", "negative", "missing_side", "bad_trade_id", "truncated_tail"),
         *("excluded_kind_na", "excluded_kind_adl", "excluded_kind_insurance_fund"),
     }
