@@ -169,6 +169,34 @@ def test_an_odd_message_is_no_wrapper_whose_id_is_a_time() -> None:
     assert scanned(odd.replace('"x":"\\u0041",', '"x":{"y":1},')).lines["ts_init"].to_list() == [NS]
 
 
+_BESIDE = st.text(st.sampled_from("},{:[] a1"), max_size=6)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(_BESIDE, _BESIDE | st.none() | st.integers(0, 9)), max_size=3),
+    st.lists(st.tuples(_BESIDE, _BESIDE | st.none() | st.integers(0, 9)), max_size=3),
+    _BESIDE,
+    st.sampled_from([TRADE, IN_STREAM, ESCAPED, json.dumps(IN_STREAM), f"[{TRADE}]"]),
+    st.sampled_from(["", " ", "\t"]),
+)
+def test_whatever_stands_beside_a_message_in_a_wrapper_the_message_is_the_same(
+    before: list[tuple[str, Any]], behind: list[tuple[str, Any]], key: str, message: str, blank: str
+) -> None:
+    first, last = (
+        [f"{json.dumps(name)}{blank}:{json.dumps(value)}" for name, value in each] for each in (before, behind)
+    )
+    members = [*first, f'"recv_ts":{blank}1704067200007', f"{json.dumps(key)}:{message}", *last]
+    usual = f'{{"ts":1704067200007,"msg":{TRADE}}}'
+    line = f"{{{blank}{f'{blank},{blank}'.join(members)}{blank}}}"
+    rows = decoded(usual, line, usual).rows
+    assert rows["raw_row"].to_list() == [0, 1, 2]
+    assert rows["ts_init"].to_list() == [NS + 7_000_000] * 3
+    assert [rows[n].drop("raw_row", "ts_init").equals(by_itself().drop("raw_row", "ts_init")) for n in range(3)] == [
+        True
+    ] * 3
+
+
 def test_a_reject_shows_the_line_as_it_stands_in_the_file() -> None:
     bad = "1704067200007," + json.dumps(agg_trade(1, MS, p="x"))
     rejects = decoded(TRADE, bad).rejects

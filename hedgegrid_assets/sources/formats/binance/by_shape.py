@@ -145,6 +145,8 @@ def _of_event(block: Block, channel: Channel) -> tuple[bytes, pl.Series | None]:
     start = block.data[:_GLANCE]
     if block.lines and start.count(f'"{event}"'.encode()) >= max(start.count(b"\n"), 1):
         return block.data, None
+    if f'{event}"'.encode() not in block.data:
+        return b"", pl.Series([], dtype=pl.UInt32)
     lines = line_array(block.data)
     text = pl.Series(lines, dtype=pl.Binary)
     ours = text.bin.contains(f'"e":"{event}"'.encode())
