@@ -197,6 +197,28 @@ def test_whatever_stands_beside_a_message_in_a_wrapper_the_message_is_the_same(
     ] * 3
 
 
+@pytest.mark.parametrize("channel", [AGG_TRADE, MARK_PRICE], ids=lambda channel: channel.name)
+def test_rows_read_as_lines_are_placed_are_those_read_alone(channel: Any) -> None:
+    mark, bad = json.dumps(mark_price(MS, i="x")), json.dumps(agg_trade(1, MS, p="x"))
+    lines = [text for text, _ in STAMPED.values()]
+    lines += [f"[{TRADE},{mark}]", f"[{mark},{mark}]", f'{{"ts":1704067200500,"msg":{bad}}}', TRADE, mark, TRADE[:50]]
+    flat = [line for line in lines if "[[" not in line and '"a":{' not in line]
+    for several in (lines, flat, *([line] for line in lines)):
+        block = Block("".join(f"{line}\n" for line in several).encode(), 0)
+        together = SOURCE.open({}, [channel.name]).read(block).decoded.get(channel.name)
+        alone = decoded(*several, channel=channel)
+        if together is None:
+            assert not len(alone.rows)
+            continue
+        assert together.rows.equals(alone.rows)
+        assert together.rejects.equals(alone.rejects)
+        assert together.odd == alone.odd
+        nothing = pl.DataFrame()
+        assert (nothing if together.faults is None else together.faults).equals(
+            nothing if alone.faults is None else alone.faults
+        )
+
+
 def test_a_reject_shows_the_line_as_it_stands_in_the_file() -> None:
     bad = "1704067200007," + json.dumps(agg_trade(1, MS, p="x"))
     rejects = decoded(TRADE, bad).rejects

@@ -176,7 +176,7 @@ class EnvelopeReader(Struct, frozen=True):
 
     def _placed(self, opened: _Opened, lines: Lines) -> Placed:
         numbers = opened.numbers
-        placed = placed_block(opened.block, self.known, all_by_shape(opened.block, self.known), numbers=numbers)
+        placed, _ = placed_block(opened.block, self.known, all_by_shape(opened.block, self.known), numbers=numbers)
         where = placed.lines.with_columns(line=numbers.gather(placed.lines["line"]))
         if placed.unreadable:
             where = folded.as_in_file(where, "line", numbers, lines.frame)

@@ -35,8 +35,8 @@ def placed_block(
     shaped: Sequence[Shaped],
     numbers: pl.Series | None = None,
     book_of: str = "",
-) -> Placed:
-    """Where the lines of a block belong.
+) -> tuple[Placed, folded.Unfolded | None]:
+    """Where the lines of a block belong, and those of them that were made plain for it.
 
     ``shaped``: what is read by shape. ``numbers``: for each line of a block of lines made plain, the number of its line in
     the file. ``book_of``: the symbol of snapshots that do not say theirs.
@@ -48,7 +48,7 @@ def placed_block(
         by_stream = Counter({each.channel.event: _count(each.rows["line"], counted) for each in shaped})
         placed = _in_order(found or [pl.DataFrame(schema=PLACED_SCHEMA)])
         mixed = _several_books(pl.DataFrame(schema={"text": pl.String}), shaped, book_of)
-        return Placed(placed, +by_stream, 0, 0, 0, decimals, contradicts=mixed)
+        return Placed(placed, +by_stream, 0, 0, 0, decimals, contradicts=mixed), None
     lines = lines_of(block)
     read = pl.concat([rows["line"] for rows in found]) if found else pl.Series([], dtype=pl.UInt32)
     rest = replace(lines, frame=lines.frame.filter(~pl.col("line").is_in(read.implode())))
@@ -83,7 +83,7 @@ def placed_block(
         unusable=_MANY_LINES if folded.over_many_lines(block) else "",
         contradicts=_several_books(rest.frame, shaped, book_of),
     )
-    return scan if other_form is None else _with_other_form(scan, other_form, known, lines.frame)
+    return scan if other_form is None else _with_other_form(scan, other_form, known, lines.frame), other_form
 
 
 def _several_books(lines: pl.DataFrame, shaped: Sequence[Shaped], book_of: str) -> str:
@@ -112,7 +112,7 @@ def _with_other_form(
 ) -> Placed:
     """What is said of the plain lines, and of those that were made plain."""
     numbers = other_form.numbers
-    made = placed_block(other_form.block, known, all_by_shape(other_form.block, known), numbers=numbers)
+    made, _ = placed_block(other_form.block, known, all_by_shape(other_form.block, known), numbers=numbers)
     lines = made.lines.with_columns(line=numbers.gather(made.lines["line"]))
     if made.unreadable:
         lines = folded.as_in_file(lines, "line", numbers, texts)

@@ -12,6 +12,7 @@ from hedgegrid_assets.dialect import Dialect, Stored
 from hedgegrid_assets.model import Channel
 from hedgegrid_assets.sources.formats.binance.by_shape import Shaped, all_by_shape, by_shape
 from hedgegrid_assets.sources.formats.binance.dialect import MessageDialect
+from hedgegrid_assets.sources.formats.binance.folded import Unfolded
 from hedgegrid_assets.sources.formats.binance.placing import placed_block
 from hedgegrid_assets.sources.formats.binance.rows import decoded_block
 from hedgegrid_assets.sources.formats.lines import numbered
@@ -38,10 +39,10 @@ class MessageReader(Struct, frozen=True):
         shaped = all_by_shape(block, self.known)
         certain = {each.channel.name: each for each in shaped}
         book_of = self.dialect.says.book_of if self.dialect.says is not None else ""
-        placed = placed_block(block, self.known, shaped, book_of=book_of)
+        placed, whole = placed_block(block, self.known, shaped, book_of=book_of)
         there = set(placed.lines["channel"].unique()) if self.wanted else set()
         rows = {
-            channel.name: self._rows(block, channel, certain.get(channel.name))
+            channel.name: self._rows(block, channel, certain.get(channel.name), whole)
             for channel in self._wanted()
             if channel.name in there
         }
@@ -50,9 +51,9 @@ class MessageReader(Struct, frozen=True):
     def _wanted(self) -> list[Channel]:
         return [channel for channel in self.known if channel.name in self.wanted]
 
-    def _rows(self, block: Block, channel: Channel, certain: Shaped | None) -> Decoded:
+    def _rows(self, block: Block, channel: Channel, certain: Shaped | None, whole: Unfolded | None = None) -> Decoded:
         names, day = self.dialect.names, self.dialect.date
-        decoded = decoded_block(block, channel, self.known, certain, names)
+        decoded = decoded_block(block, channel, self.known, certain, names, whole)
         if names and day is not None:
             decoded = of_day(decoded, names, day)
         return replace(decoded, rows=numbered(decoded.rows))

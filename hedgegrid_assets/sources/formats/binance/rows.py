@@ -32,12 +32,14 @@ def decoded_block(
     known: tuple[Channel, ...],
     certain: Shaped | None,
     names: Collection[str] = (),
+    whole: folded.Unfolded | None = None,
     *,
     plain: bool = False,
 ) -> Decoded:
     """The rows of a channel.
 
-    ``certain``: the lines that are read by shape; ``names``: whose messages are wanted (none: all); ``plain``: all lines are.
+    ``certain``: the lines that are read by shape; ``names``: whose messages are wanted (none: all); ``whole``: the lines
+    that were made plain for all channels, if they were; ``plain``: all lines are.
     """
     rows, rejects, odd = None, pl.DataFrame(schema=REJECTS_SCHEMA), 0
     faults: pl.DataFrame | None = None
@@ -47,7 +49,8 @@ def decoded_block(
         lines = lines_of(block)
         if sure is not None:
             lines = replace(lines, frame=lines.frame.filter(~pl.col("line").is_in(sure["line"].implode())))
-        other_form = None if plain else unfolded(lines, [channel], names)
+        at_hand = whole is not None and not (whole.odd or names or has_levels(channel))
+        other_form = whole if at_hand else None if plain else unfolded(lines, [channel], names)
         if other_form is not None:
             others = decode_unfolded(other_form, lines, channel, known)
             lines = replace(lines, frame=lines.frame.filter(~pl.col("line").is_in(other_form.taken.implode())))
