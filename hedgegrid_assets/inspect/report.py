@@ -60,7 +60,7 @@ type Progress = Callable[[str, int], None]
 class Written(Struct, frozen=True):
     """What was written: days in the page, those with details, and those whose details had no room.
 
-    ``damaged``: manifests and indexes of the data root that could not be read; the page does without them.
+    ``damaged``: manifests and indexes of the data root, and frames, that could not be read; the page does without them.
     """
 
     path: Path
@@ -115,7 +115,7 @@ def write_report(
 
     Raises:
         NoDataFetched: No verdicts.
-        DocumentDamaged: A document of the catalog is.
+        DocumentDamaged: A document of the catalog is, other than a frame.
     """
     damaged = tuple(damaged_raw(places))
     page = _Page(places, wanted or DayFilter(), detail_bytes, progress or (lambda _what, _count: None))
@@ -128,7 +128,9 @@ def write_report(
     output.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(output, output.parent) as temporary:
         temporary.write_text(text, encoding="utf-8")
-    return Written(output, output.stat().st_size, page.days, len(content["details"]), page.left_out, damaged)
+    return Written(
+        output, output.stat().st_size, page.days, len(content["details"]), page.left_out, (*damaged, *page.damaged)
+    )
 
 
 def _embedded(content: Mapping[str, Any]) -> str:
@@ -169,6 +171,7 @@ class _Page:
         self._rules = {rule.name: number for number, rule in enumerate(_rules())}
         self.days = 0
         self.left_out = 0
+        self.damaged: list[DocumentDamaged] = []
 
     def content(self) -> dict[str, Any]:
         found = self._days_on_disk()
@@ -333,7 +336,11 @@ class _Page:
     def _detail(self, judged: Judged) -> dict[str, Any]:
         verdict, day, table = judged.verdict, judged.day, judged.table
         frame = self._places.frame(day.instrument_id, table.folder, day.date)
-        series = day_series(frame, table, day) if frame.exists() else None
+        series = None
+        try:
+            series = day_series(frame, table, day) if frame.exists() else None
+        except DocumentDamaged as error:  # named beside the page
+            self.damaged.append(error)
         holes = sorted(day_holes(judged), key=lambda hole: (not hole.is_loss, -hole.seconds))
         detail: dict[str, Any] = {
             "rows": plain(verdict.rows),

@@ -1,7 +1,8 @@
 """One row all the way back: catalog row, normalized row, raw row, landing file and line, and where that file came from."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
@@ -9,7 +10,7 @@ import polars as pl
 import pyarrow.parquet as pq
 from msgspec import Struct
 
-from hedgegrid_assets.errors import NoDataFetched, UsageError
+from hedgegrid_assets.errors import DocumentDamaged, NoDataFetched, UsageError
 from hedgegrid_assets.inspect.days import DayFilter, Judged, judged_days, some
 from hedgegrid_assets.inspect.provenance import RawFinder, RawFound, channel_of
 from hedgegrid_assets.model import Table, TableMapping
@@ -65,19 +66,23 @@ def trace(places: Places, instrument_id: str, table: Table, asked: str) -> Trace
 
     Raises:
         NoDataFetched: No such row.
+        DocumentDamaged: The frame of the day asked for is, or that of another and no other day has the row.
         UsageError: Neither an id nor a time.
     """
     wanted = DayFilter(instrument_id, table.name)
     days = some(list(judged_days(places, wanted)), places, wanted)
-    found = _by_id(places, days, table, asked) if table.id_column else None
+    damaged: list[DocumentDamaged] = []
+    found = _by_id(places, days, table, asked, damaged) if table.id_column else None
     by = f"{table.id_column} = {asked}"
     if found is None:
         at = parse_time(asked)
         if at is None and table.id_column is None:
             raise UsageError(f"{asked!r} is no time: expected ISO such as 2024-01-01T12:00:00Z, or ns since 1970")
-        found = None if at is None else _by_time(places, days, at)
+        found = None if at is None else _by_time(places, days, at, damaged)
         by = "" if at is None or found is None else _how(at, found[2])
     if found is None:
+        if damaged:
+            raise damaged[0]
         ends = (
             f"{days[0].day.date} .. {days[-1].day.date}, ids {days[0].verdict.first_id} .. {days[-1].verdict.last_id}"
         )
@@ -100,15 +105,13 @@ def trace(places: Places, instrument_id: str, table: Table, asked: str) -> Trace
 type _Found = tuple[Judged, int, Row]
 
 
-def _by_id(places: Places, days: "list[Judged] | Any", table: Table, asked: str) -> _Found | None:
+def _by_id(
+    places: Places, days: "list[Judged] | Any", table: Table, asked: str, damaged: list[DocumentDamaged]
+) -> _Found | None:
     """By the days whose id range holds it first, then by all others."""
-    column = str(table.id_column)
     likely = [judged for judged in days if _may_hold(judged.verdict, asked)]
-    for judged in [*likely, *(judged for judged in days if judged not in likely)]:
-        found = _first_row(places, judged, _is_named(column, asked))
-        if found is not None:
-            return (judged, *found)
-    return None
+    others = [judged for judged in days if judged not in likely]
+    return _first_of(places, [*likely, *others], _is_named(str(table.id_column), asked), damaged)
 
 
 def _is_named(column: str, asked: str) -> pl.Expr:
@@ -123,17 +126,36 @@ def _may_hold(verdict: Verdict, asked: str) -> bool:
     return all(text.isdigit() for text in (first, asked, last)) and int(first) <= int(asked) <= int(last)
 
 
-def _by_time(places: Places, days: "list[Judged] | Any", at: int) -> _Found | None:
+def _by_time(places: Places, days: "list[Judged] | Any", at: int, damaged: list[DocumentDamaged]) -> _Found | None:
     """Exactly ``ts_init``, else exactly ``ts_event`` (which may lie in the day before or after), else the first later row."""
     near = [judged for judged in days if abs((judged.day.date - day_of(at)).days) <= 1]
     for time in ("ts_init", "ts_event"):
-        for judged in near:
-            found = _first_row(places, judged, pl.col(time) == at)
-            if found is not None:
-                return (judged, *found)
+        found = _first_of(places, near, pl.col(time) == at, damaged, day_of(at))
+        if found is not None:
+            return found
     later = [judged for judged in days if judged.verdict.last_ts_init is not None and judged.verdict.last_ts_init >= at]
-    found = _first_row(places, later[0], pl.col("ts_init") >= at) if later else None
-    return None if found is None else (later[0], *found)
+    return _first_of(places, later[:1], pl.col("ts_init") >= at, damaged, later[0].day.date) if later else None
+
+
+def _first_of(
+    places: Places,
+    days: Iterable[Judged],
+    wanted: pl.Expr,
+    damaged: list[DocumentDamaged],
+    asked: date | None = None,
+) -> _Found | None:
+    """The first row that fits, in days in this order; a damaged frame is passed over and noted, unless its day is asked for."""
+    for judged in days:
+        try:
+            found = _first_row(places, judged, wanted)
+        except DocumentDamaged as error:
+            if judged.day.date == asked:
+                raise
+            damaged.append(error)
+            continue
+        if found is not None:
+            return (judged, *found)
+    return None
 
 
 def _how(at: int, row: Row) -> str:

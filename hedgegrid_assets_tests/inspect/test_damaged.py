@@ -5,6 +5,7 @@ import random
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,10 @@ from hedgegrid_assets.cli import run
 from hedgegrid_assets.errors import DocumentDamaged
 from hedgegrid_assets.stages.raw import imports
 from hedgegrid_assets.store import Places
+from hedgegrid_assets.timestamps import day_start
 from hedgegrid_assets_tests.cli.test_cli import replay, trade
+from hedgegrid_assets_tests.inspect.test_report import content_of
+from hedgegrid_assets_tests.kept import FIRST, ID, new_home
 
 INSTRUMENT = "BTCUSDT-PERP.BINANCE"
 DOCUMENTS = {
@@ -198,6 +202,40 @@ def test_a_damaged_manifest_costs_the_page_its_origin_only(home: Path, capsys: p
     assert run(LOOKS["report"]) == 1
     assert path.name in capsys.readouterr().err
     assert "ETHUSDT-PERP.BINANCE" in (home / "report.html").read_text()
+
+
+@pytest.mark.parametrize("without", [None, "ts_event"])
+def test_a_damaged_frame_costs_the_page_its_chart_only(
+    without: str | None, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = document(home, "frame")
+    if without is None:
+        path.write_bytes(b"garbage")
+    else:
+        pq.write_table(pq.read_table(path).drop_columns([without]), path)
+    assert run([*LOOKS["report"], "--json"]) == 1
+    out, err = capsys.readouterr()
+    assert len(json.loads(out)["damaged"]) == 1
+    assert f"{INSTRUMENT}/trade_tick.parquet/{path.name} is damaged" in " ".join(err.split())
+    details = content_of(home / "report.html")["details"]
+    assert sorted("chart" in detail for detail in details.values()) == [False, True]
+
+
+def test_a_row_of_another_day_is_traced_past_a_damaged_frame(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = new_home(tmp_path / "place")
+    good = place.frame().read_bytes()
+    place.frame().write_bytes(b"garbage")
+    told = ["trace", ID, "trades", "--catalog", str(place.places.catalog)]
+    for asked in ("2024-01-02T00:00:07Z", "108", str(day_start(FIRST + timedelta(days=1)) + 7_000_000_000)):
+        assert place.run(*told[:3], asked, *told[3:]) == 0, asked
+    for asked in ("2024-01-01T00:00:07Z", "8", "2024-01-01T00:00:07.5Z", "999"):
+        capsys.readouterr()
+        assert place.run(*told[:3], asked, *told[3:]) == 1, asked
+        assert "2024-01-01.parquet is damaged" in " ".join(capsys.readouterr().err.split()), asked
+    place.frame().write_bytes(good)
+    assert place.run(*told[:3], "8", *told[3:]) == 0
 
 
 def test_a_definition_that_nautilus_would_read_wrong_is_named_and_made_anew(
