@@ -263,6 +263,25 @@ def test_an_array_counts_once_whatever_is_in_it() -> None:
     assert decoded(mixed, "", TRADE).rows["raw_row"].to_list() == [0, 2]
 
 
+@pytest.mark.parametrize("symbol", ["BTCUSDT", "ETHUSDT"])
+@pytest.mark.parametrize(
+    "torn",
+    [
+        marks(MS, "BTCUSDT", "ETHUSDT")[:-5],
+        in_stream(marks(MS, "BTCUSDT", "ETHUSDT"))[:-5],
+        marks(MS, "BTCUSDT", "ETHUSDT")[1:-1].replace("},{", "}{"),
+    ],
+    ids=["an array", "in a stream", "glued"],
+)
+def test_a_torn_line_of_several_symbols_is_lost_for_none_without_a_word(tmp_path: Path, torn: str, symbol: str) -> None:
+    lines = [marks(MS + 1000 * second, "BTCUSDT", "ETHUSDT") for second in (1, 2)]
+    summary = converted(tmp_path, [lines[0], torn, lines[1]], symbol, data_types=["mark"])
+    assert summary.counts["unplaced"] == 1
+    assert summary.days[0].rows["out"] == 2
+    (rejects,) = (tmp_path / "data/rejects").rglob("*.parquet")
+    assert pl.read_parquet(rejects).select("line", "reason").rows() == [(2, "broken_json")]
+
+
 def test_messages_of_one_line_keep_their_order(tmp_path: Path) -> None:
     trades = [agg_trade(n, MS) for n in (3, 1, 2, 5, 4)]
     summary = converted(

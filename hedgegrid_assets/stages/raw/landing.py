@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import date
+from functools import reduce
 from operator import attrgetter
 from pathlib import Path
 from typing import Final
@@ -23,6 +24,7 @@ from hedgegrid_assets.stages.raw.index import (
     Indexes,
     LandingFile,
     index_path,
+    indexes,
     read_index,
 )
 from hedgegrid_assets.stages.raw.names import claims_data, is_document, is_unfinished
@@ -99,7 +101,7 @@ def import_landing(
     with writing(places.data), exclusive_lock(places.import_lock(feed)), ExitStack() as stack:
         report = ImportReport()
         pruned = Pruned() if again else read_pruned(places, feed)
-        held = _Held(places, feed)
+        held, of_before = _Held(places, feed), _Before(places, feed)
         wanted = Wanted(frozenset(channel.name for channel in channels), frozenset(symbols))
         work = stack.enter_context(working_folder(places.raw_temp(feed))) / "import"
         stack.callback(remove_tree, work)
@@ -114,7 +116,8 @@ def import_landing(
                     report.known.append(landing.path)
                     report.add(index)
                     continue
-                both = wanted.with_index(index)
+                before = [index] if index is not None else of_before.of(landing.path)
+                both = reduce(Wanted.with_index, before, wanted)
                 importing = LandingPass(places, landing, both, work / str(number), keeping=keep)
                 stack.callback(importing.drop_kept)
                 if index is not None and again:  # its content may be another one by now
@@ -232,6 +235,21 @@ class _Held:
         if folder not in self._days:
             self._days[folder] = frozenset(self._places.raw_days(self._feed, *folder))
         return key.day in self._days[folder] or self._pruned.has(key)
+
+
+class _Before:
+    """What was found in earlier contents of landing files: who is asked for less now than then loses none of it."""
+
+    def __init__(self, places: Places, feed: str) -> None:
+        self._places, self._feed = places, feed
+        self._by_file: dict[str, list[Index]] | None = None
+
+    def of(self, path: Path) -> list[Index]:
+        if self._by_file is None:
+            self._by_file = {}
+            for index in indexes(self._places, self._feed).values():
+                self._by_file.setdefault(index.file, []).append(index)
+        return self._by_file.get(shown_name(self._places, path), [])
 
 
 def _is_known(index: Index | None, wanted: "Wanted", held: _Held) -> bool:

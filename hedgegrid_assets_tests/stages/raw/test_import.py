@@ -196,6 +196,16 @@ def test_a_file_that_was_only_touched_gives_the_same_bytes_again(yard: Yard) -> 
     assert len(raw.imported_days(yard.places, FEED)) == 1
 
 
+def test_a_file_that_was_touched_and_is_asked_for_fewer_symbols_keeps_the_days_of_all(yard: Yard) -> None:
+    landed = yard.drop("capture.jsonl", CLEAN + line(agg_trade(1, BAD_MS, symbol=ETH), received(BAD_MS)))
+    yard.bring_in([BTC, ETH])
+    before = yard.files("data")
+    assert any(ETH in name for name in before)
+    os.utime(landed, ns=(1, 1))
+    assert {key.symbol for key in yard.bring_in([BTC]).days} == {BTC, ETH}
+    assert yard.files("data") == before
+
+
 def trades(*numbers: int, price: str = "42000.10", symbol: str = BTC, day: int = 0) -> bytes:
     """Lines of aggregate trades, one a second."""
     start = MIDNIGHT_MS + day * DAY_MS

@@ -1,5 +1,6 @@
 """Lines of messages as text: where each stands, by which stream, symbol and time it is placed; by expressions over whole blocks."""
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ from hedgegrid_assets.sources.formats.lines import BOM, without_invalid
 from hedgegrid_assets.store import Block, line_array
 
 SYMBOL: Final = r'"([^"\\]+)"'
+_SYMBOLS: Final = re.compile(rf'"s"\s*:\s*{SYMBOL}')
 _EXTRACT: Final = {
     "text": r'"([^"]*)"',
     "integer": r"(-?[0-9]{1,18})\s*[,}]",
@@ -197,12 +199,16 @@ def _place_exactly(
     by_event: Mapping[str, Channel],
     lines: Lines,
 ) -> dict[str, Any]:
-    """Place one odd line by its exact reading; a broken line keeps the place that its readable parts tell."""
+    """Place one odd line by its exact reading; a broken line keeps the place that its readable parts tell.
+
+    Not where it names several symbols: what is lost may be of each of them.
+    """
     if isinstance(message, str):
         if row["channel"] is None:
             return row | {"gate": False, "event": None}
         cut = row["line"] == lines.last
-        placeable = not cut and row["symbol"] and row["ts_init"] is not None
+        several = len(set(_SYMBOLS.findall(row["text"]))) > 1
+        placeable = not cut and not several and row["symbol"] and row["ts_init"] is not None
         return row | {"gate": False, "reason": None if placeable else "truncated_tail" if cut else message}
     channel = by_event.get(str(message.get("e")))
     if channel is None:
