@@ -69,7 +69,10 @@ def replay_to_parquet(
             help="{sources}.",
         ),
     ],
-    symbol: Annotated[str, typer.Option("--symbol", help="Exchange symbol, such as BTCUSDT; several with commas.")],
+    symbol: Annotated[
+        list[str],
+        typer.Option("--symbol", help="Exchange symbol, such as BTCUSDT; several times, or several with commas."),
+    ],
     start: Annotated[
         str | None, typer.Option("--start", help="First day, YYYY-MM-DD, UTC; files: all that they hold.")
     ] = None,
@@ -126,12 +129,13 @@ def replay_to_parquet(
     from hedgegrid_assets.pipeline.request import request
 
     set_logging(verbose=verbose, quiet=quiet)
-    if symbol != symbol.upper() and not quiet:
-        say(f"note: symbol {symbol} is read as {symbol.upper()}")
+    symbols = ",".join(symbol)
+    if symbols != symbols.upper() and not quiet:
+        say(f"note: symbol {symbols} is read as {symbols.upper()}")
     _refuse_other_venue(source, exchange, instrument)
     asked = request(
         source,
-        symbol,
+        symbols,
         start,
         end,
         output_path=output,

@@ -135,7 +135,7 @@ def demo(
     if feeds is None and not feeds_path().exists():
         feeds = starter_root() / "feeds.yaml"
         say("note: no feeds.yaml here: this is the one that `hedgegrid init` lays out")
-    summary = _backfill(DEMO_FEED, data, feeds, None, None, None, verbose=verbose, quiet=quiet or as_json)
+    summary = _backfill(DEMO_FEED, data, feeds, None, None, "", verbose=verbose, quiet=quiet or as_json)
     places = read_feeds(feeds or feeds_path()).roots.places(data or data_path())
     catalog = _near(folder_on_disk(places.catalog, "the demo"))
     instrument = summary.days[0].day.instrument_id
@@ -167,7 +167,8 @@ def backfill(
         str | None, typer.Option("--end", help="First day that is not wanted any more (exclusive); today.")
     ] = None,
     symbol: Annotated[
-        str | None, typer.Option("--symbol", help="Symbols or instrument ids, with commas; all of the feed.")
+        list[str] | None,
+        typer.Option("--symbol", help="Symbols or instrument ids, several times or with commas; all of the feed."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Days that are unchanged as well.")] = False,
     block: Annotated[int, typer.Option("--block", min=1, help="Days of one instrument that a run covers.")] = 30,
@@ -183,7 +184,16 @@ def backfill(
     """
     _refuse_no_feed(feed, feeds)
     summary = _backfill(
-        feed, data, feeds, start, end, symbol, force=force, block=block, verbose=verbose, quiet=quiet or as_json
+        feed,
+        data,
+        feeds,
+        start,
+        end,
+        ",".join(symbol or ()),
+        force=force,
+        block=block,
+        verbose=verbose,
+        quiet=quiet or as_json,
     )
     if as_json:
         print_json(summary.to_dict())
@@ -215,7 +225,7 @@ def _backfill(
     feeds: Path | None,
     start: str | None,
     end: str | None,
-    symbol: str | None,
+    symbols: str,
     *,
     force: bool = False,
     block: int = 30,
@@ -240,7 +250,7 @@ def _backfill(
             feed,
             first,
             last,
-            [part.strip() for part in symbol.split(",")] if symbol else None,
+            [part.strip() for part in symbols.split(",")] if symbols else None,
             instance=instance,
             force=force,
             block=block,

@@ -91,7 +91,10 @@ def instruments_import(
         typer.Option("--from", help="Fetch it, instead of FILE: binance-futures, binance-delivery or binance."),
     ] = None,
     endpoint: Annotated[str, typer.Option("--endpoint", help="Replaces scheme and host of its address.")] = "",
-    symbol: Annotated[str | None, typer.Option("--symbol", help="Only these, with commas; all of the file.")] = None,
+    symbol: Annotated[
+        list[str] | None,
+        typer.Option("--symbol", help="Only these, several times or with commas; all of the file."),
+    ] = None,
     venue: Annotated[str | None, typer.Option("--venue", help="Nautilus venue; BINANCE, or that of --from.")] = None,
     catalog: Annotated[Path, typer.Option("--catalog", help="Root of the catalog.")] = Path("data/catalog"),
     data: Data = None,
@@ -181,11 +184,11 @@ def _json(file: Path) -> object:
         raise UsageError(f"{file} is not usable: expected JSON, found it nested too deep to read") from None
 
 
-def _chosen(listed: "ExchangeInfo", symbol: str | None, file: Path) -> "dict[str, Instrument]":
+def _chosen(listed: "ExchangeInfo", symbol: list[str] | None, file: Path) -> "dict[str, Instrument]":
     """The definitions asked for. Raises UsageError that names those that are not there."""
-    if symbol is None:
+    if not symbol:
         return dict(listed.definitions)
-    wanted = list(dict.fromkeys(part.strip().upper() for part in symbol.split(",") if part.strip()))
+    wanted = list(dict.fromkeys(part.strip().upper() for part in ",".join(symbol).split(",") if part.strip()))
     absent = [name for name in wanted if name not in listed.definitions]
     if absent or not wanted:
         raise UnknownName("symbol", f"--symbol, {file}", absent, listed.definitions)

@@ -151,6 +151,16 @@ def test_a_lower_case_symbol_is_read_in_upper_case_with_a_note(capsys: pytest.Ca
     assert "btcusdt is read as BTCUSDT" in capsys.readouterr().err
 
 
+def test_symbols_are_taken_several_times_and_with_commas(home: Path) -> None:
+    for symbol in ("ETHUSDT", "SOLUSDT"):
+        text = (home / "data/raw/websocket/trades.jsonl").read_text()
+        text = text.replace("BTCUSDT", symbol).replace("btcusdt", symbol.lower())
+        (home / f"data/raw/websocket/{symbol}.jsonl").write_text(text)
+    assert run(replay("--symbol", "ETHUSDT,SOLUSDT")) == 0
+    made = {path.name for path in (home / "data/catalog/data/trade_tick").iterdir()}
+    assert made == {"BTCUSDT-PERP.BINANCE", "ETHUSDT-PERP.BINANCE", "SOLUSDT-PERP.BINANCE"}
+
+
 def test_good_days_land_though_another_day_of_the_call_is_too_fine(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

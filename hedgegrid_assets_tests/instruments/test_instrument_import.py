@@ -183,7 +183,7 @@ def test_only_the_symbols_asked_for_and_an_unknown_one_is_told(
 ) -> None:
     assert imported(tmp_path, "--symbol", "btcusdt") == 0
     assert list(read_definitions(tmp_path / "catalog")) == [ID]
-    assert imported(tmp_path, "--symbol", "BTCUSD") == 2
+    assert imported(tmp_path, "--symbol", "BTCUSD", "--symbol", "btcusdt") == 2
     assert "found BTCUSD" in capsys.readouterr().err
 
 
