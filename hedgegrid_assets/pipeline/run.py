@@ -25,6 +25,7 @@ from hedgegrid_assets.pipeline.landing import Unnamed, import_landing, unnamed, 
 from hedgegrid_assets.pipeline.plan import made_keys
 from hedgegrid_assets.pipeline.request import Request, context_of, request
 from hedgegrid_assets.pipeline.selection import (
+    INSTRUMENTS_TOLD,
     contradicted,
     giving,
     note_missing_tables,
@@ -43,7 +44,6 @@ from hedgegrid_assets.store import plain
 from hedgegrid_assets.venues.markets import NAMES
 from hedgegrid_assets.wording import counted, each_counted
 
-_INSTRUMENTS_TOLD: Final = 10
 _log: Final = logging.getLogger(__name__)
 
 
@@ -328,7 +328,7 @@ def _define_instruments(
             continue
         if instrument.origin == "inferred":
             inferred.append(instrument)
-            if len(inferred) > _INSTRUMENTS_TOLD:
+            if len(inferred) > INSTRUMENTS_TOLD:
                 left += 1
             elif is_pinned(context, instrument):
                 told.note(f"instrument {described(instrument)}")

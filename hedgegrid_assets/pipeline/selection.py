@@ -21,7 +21,10 @@ from hedgegrid_assets.tables.index_price_update import INDEX_PRICE_UPDATE
 from hedgegrid_assets.tables.trade_tick import TRADE_TICK
 from hedgegrid_assets.venues import Market, listing_of, markets_of
 from hedgegrid_assets.venues.markets import NAMES, market_told
-from hedgegrid_assets.wording import each_counted, nearest
+from hedgegrid_assets.wording import counted, each_counted, nearest
+
+INSTRUMENTS_TOLD: Final = 10
+"""So many have a note each; the rest are told in one."""
 
 
 def giving(context: FeedContext) -> list[Channel]:
@@ -118,13 +121,18 @@ def with_market(context: FeedContext, keys: Sequence[RawKey], note: Callable[[st
     market = next(iter(every)) if len(every) == 1 else None
     if market is not None and not named and all(listing_of(feed.venue, symbol, market) for symbol in told):
         context = replace(context, feed=feed.model_copy(update={"market": market}))
+    assumed: list[str] = []
     for symbol, markets in sorted(told.items()):
         listing = context.feed.listing(symbol)
         if listing is None or len(possible := markets_of(feed.venue, symbol)) < 2:
             continue
         others = " or ".join(f"--market {name}" for name in possible if name != listing.market)
         why = f"no market is said: {others} if it is not" if markets <= {None} else "its files say so"
-        note(f"{symbol} is taken as {NAMES[listing.market]}, {listing.symbol}.{feed.venue}; {why}")
+        assumed.append(f"{symbol} is taken as {NAMES[listing.market]}, {listing.symbol}.{feed.venue}; {why}")
+    for text in assumed[:INSTRUMENTS_TOLD]:
+        note(text)
+    if left := assumed[INSTRUMENTS_TOLD:]:
+        note(f"and {counted(len(left), 'symbol')} more likewise: hedgegrid instruments list")
     return context
 
 

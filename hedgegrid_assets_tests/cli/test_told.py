@@ -81,6 +81,8 @@ def test_of_a_universe_what_is_alike_is_told_once_and_all_on_request(
     assert run(["replay-to-parquet", "--source", "websocket", "--symbol", ",".join(symbols), *file]) == 0
     made = capsys.readouterr()
     assert "and 35 instruments more with inferred decimals: hedgegrid instruments list" in made.err
+    assert made.err.count("is taken as USD-M (linear)") == 10
+    assert "and 35 symbols more likewise: hedgegrid instruments list" in made.err
     assert "45 instruments" in made.out
     assert run(["validate", "data/catalog"]) == 0
     told = capsys.readouterr().out
