@@ -39,7 +39,8 @@ _SHOWN: Final = 20
 def doctor(
     fix: Annotated[bool, typer.Option("--fix", help="Mend what can be mended without losing anything.")] = False,
     deep: Annotated[
-        bool, typer.Option("--deep", help="Also read every raw day, and hold it against its manifest byte for byte.")
+        bool,
+        typer.Option("--deep", help="Also read every raw day, and hold it and its line numbers against its manifest."),
     ] = False,
     online: Annotated[
         bool, typer.Option("--online", help="Instead: fetch a small file of every archive and a free day of Tardis.")

@@ -8,7 +8,7 @@ from msgspec import Struct
 from hedgegrid_assets.instruments import read_definitions
 from hedgegrid_assets.model import Channel
 from hedgegrid_assets.sources import SOURCES
-from hedgegrid_assets.stages.raw import Manifest, read_manifest
+from hedgegrid_assets.stages.raw import Manifest, lines_are_of, read_manifest
 from hedgegrid_assets.stages.verdict import Verdict
 from hedgegrid_assets.store import AnyFile, Places, StorePath, bytes_in, plain, raw_folder_name
 
@@ -42,8 +42,20 @@ class RawFound(Struct, frozen=True):
     @property
     def lines(self) -> StorePath | None:
         """Sidecar with the landing file and line of each raw row."""
-        sidecar = self.manifest_path.with_name(f"{self.manifest.date}.lines.parquet")
-        return sidecar if not self.in_place and sidecar.exists() else None
+        return self._sidecar if not self.in_place and self._sidecar.exists() else None
+
+    @property
+    def lines_fault(self) -> str:
+        """What is wrong with the sidecar of a copy of landing files, or nothing."""
+        landed = not self.in_place and any(origin.path for origin in self.manifest.origin)
+        if not landed or lines_are_of(self._sidecar, self.manifest):
+            return ""
+        wrong = "not those of its raw file" if self._sidecar.exists() else "gone"
+        return f"the line numbers of the raw day are {wrong} ({self._sidecar})"
+
+    @property
+    def _sidecar(self) -> StorePath:
+        return self.manifest_path.with_name(f"{self.manifest.date}.lines.parquet")
 
     def origins(self) -> list[dict[str, Any]]:
         """What it is made of, without what only normalizing needs; a made or fetched day has no ``path``."""

@@ -364,6 +364,29 @@ def test_nothing_that_was_set_aside_is_replaced(tmp_path: Path) -> None:
     assert sorted(path.read_text() for path in (tmp_path / "set-aside").iterdir()) == ["one", "three", "two"]
 
 
+@pytest.mark.parametrize("other", [False, True], ids=["gone", "of another raw file"])
+def test_a_raw_day_without_its_line_numbers_is_found_by_reading_and_imported_again(
+    other: bool, home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = raw_of(home, "lines.parquet")
+    whole = lines.read_bytes()
+    if other:
+        shutil.copy(lines.with_name(f"{FIRST}.lines.parquet"), lines)
+    else:
+        lines.unlink()
+    assert told(home, capsys)["findings"] == []
+    landing = home.places.landing / f"websocket/{SECOND}.jsonl"
+    landing.rename(landing.with_suffix(".away"))
+    (finding,) = told(home, capsys, "--deep", "--fix")["findings"]
+    assert (finding["kind"], finding["fixed"]) == ("raw day without its line numbers", False)
+    assert f"put raw/websocket/{SECOND}.jsonl back" in finding["way_out"]
+    landing.with_suffix(".away").rename(landing)
+    assert told(home, capsys, "--deep", "--fix")["counts"] == {"raw day without its line numbers": 1}
+    home.make(())
+    assert told(home, capsys, "--deep")["findings"] == []
+    assert lines.read_bytes() == whole
+
+
 # ---------------------------------------------------------------- online
 
 

@@ -79,6 +79,7 @@ NAMED_BY: Final = {
     "defs/sensors.py": TOLD,
     "housekeeping/doctor/documents.py": "feeds, by their folders beside those of users",
     "housekeeping/doctor/leftovers.py": "feeds, by their folders beside those of users",
+    "housekeeping/doctor/raw.py": LANDING,
     "housekeeping/refresh.py": OF_A_PROVIDER,
     "housekeeping/status.py": "how much of the disk they take",
     "inspect/trace.py": LANDING,

@@ -33,6 +33,7 @@ from hedgegrid_assets.stages.raw.names import claims_data
 from hedgegrid_assets.stages.raw.own import OwnFiles
 from hedgegrid_assets.stages.raw.passes import shown_name
 from hedgegrid_assets.stages.raw.pruned import Pruned, forget_pruned, note_pruned, read_pruned
+from hedgegrid_assets.stages.raw.publishing import lines_are_of
 from hedgegrid_assets.stages.raw.shared import is_own_line
 from hedgegrid_assets.stages.raw.together import SMALL, Together
 
@@ -74,6 +75,7 @@ __all__ = [
     "is_too_much",
     "landing_files",
     "landing_signature",
+    "lines_are_of",
     "note_pruned",
     "noted_day",
     "raw_day",

@@ -233,13 +233,18 @@ def _is_whole(places: Places, feed: str, key: RawKey, manifest: Manifest) -> boo
     """A raw file and its sidecar are those of the manifest: no run was killed between publishing one and the other."""
     path = places.raw_folder(feed, key.channel, key.symbol) / manifest.file
     lines = places.raw_lines(feed, key.channel, key.symbol, key.day)
-    if not path.exists() or not lines.exists():
+    return path.exists() and lines_are_of(lines, manifest) and sha256_of(path) == manifest.sha256
+
+
+def lines_are_of(lines: StorePath, manifest: Manifest) -> bool:
+    """A sidecar is there, and of the raw file of a manifest."""
+    if not lines.exists():
         return False
     try:
         of = (pq.read_schema(lines.footer()).metadata or {}).get(OF_RAW, b"").decode()
     except (pa.ArrowException, OSError, UnicodeDecodeError):  # damaged: the landing files have it all
         return False
-    return of == manifest.sha256 and sha256_of(path) == manifest.sha256
+    return of == manifest.sha256
 
 
 def _publish_in_place(places: Places, feed: str, source: Source, key: RawKey, part: LandingPass) -> None:
