@@ -10,7 +10,7 @@ import polars as pl
 import pyarrow.parquet as pq
 from msgspec import Struct
 
-from hedgegrid_assets.errors import DocumentDamaged, NoDataFetched, UsageError
+from hedgegrid_assets.errors import DocumentDamaged, NoDataFetched, RawDayDamaged, UsageError
 from hedgegrid_assets.inspect.days import DayFilter, Judged, judged_days, some
 from hedgegrid_assets.inspect.provenance import RawFinder, RawFound, channel_of
 from hedgegrid_assets.model import Table, TableMapping
@@ -18,14 +18,18 @@ from hedgegrid_assets.sources.formats import synthetic_ids as made_ids
 from hedgegrid_assets.stages import catalog as catalog_stage
 from hedgegrid_assets.stages import frames
 from hedgegrid_assets.stages.catalog import nautilus
-from hedgegrid_assets.stages.raw import LINES_REMEDY, is_own_line
+from hedgegrid_assets.stages.raw import LINES_REMEDY, check_size, is_own_line, verify
 from hedgegrid_assets.stages.verdict import Verdict
-from hedgegrid_assets.store import AnyFile, BlockReader, Places, reading, sha256_of
+from hedgegrid_assets.store import AnyFile, BlockReader, Places, bytes_in, reading, sha256_of
 from hedgegrid_assets.timestamps import NS_PER_SECOND, day_of, iso, parse_time
 
 type Row = Mapping[str, Any]
 
 _LONGEST_CHECKED: Final = 1 << 30
+_LINES_AGAIN: Final = (
+    "hedgegrid doctor --deep --fix moves the raw day out of the way if its landing files are there, and the next run "
+    "imports them again"
+)
 
 
 class Trace(Struct, frozen=True):
@@ -241,13 +245,14 @@ def _in_raw(places: Places, judged: Judged, row: Row, raw: RawFound | None) -> d
     if raw is None:
         why = f"no manifest of this day under {places.landing}: give the data root with --data"
         return {"raw": {"ok": False, "row": row["raw_row"], "sha256": judged.verdict.raw_sha256, "why": why}}
+    damage = _damage(raw)
+    why = damage or ("" if raw.same_bytes else "the raw day has changed since it was judged: its sha256 differs")
     if _is_made_up(judged.table, row):
-        why = "made of the book of the day before: no line of this day says it"
-        return {"raw": {"ok": raw.same_bytes, "row": None, "sha256": raw.manifest.sha256, "why": why}}
-    text = _line(raw.path, row["raw_row"])
-    why = "" if raw.same_bytes else "the raw day has changed since it was judged: its sha256 differs"
+        made_up = "made of the book of the day before: no line of this day says it"
+        return {"raw": {"ok": not why, "row": None, "sha256": raw.manifest.sha256, "why": why or made_up}}
+    text = None if damage else _line(raw.path, row["raw_row"])
     raw_step = {
-        "ok": raw.same_bytes and text is not None,
+        "ok": not why and text is not None,
         "file": str(raw.path),
         "row": row["raw_row"],
         "text": text,
@@ -268,10 +273,20 @@ def _in_raw(places: Places, judged: Judged, row: Row, raw: RawFound | None) -> d
         "origin": raw.origins(),
     }
     steps: dict[str, Mapping[str, Any]] = {"raw": raw_step}
-    landing = _in_landing(places, raw, row["raw_row"], text)
+    landing = _in_landing(places, raw, row["raw_row"], text, damaged=bool(damage))
     if landing is not None:
         steps["landing"] = landing
     return steps | {"origin": manifest}
+
+
+def _damage(raw: RawFound) -> str:
+    """Why the raw file is not the one of its manifest, and what to do; a long one is held against its size alone."""
+    short = raw.path.exists() and bytes_in(raw.path) <= _LONGEST_CHECKED
+    try:
+        (verify if short else check_size)(raw.path, raw.manifest)
+    except RawDayDamaged as error:
+        return f"{error.message}; {error.hint}"
+    return ""
 
 
 def _is_made_up(table: Table, row: Row) -> bool:
@@ -287,7 +302,11 @@ def _made_of(raw: RawFound, table: Table) -> str:
     return f"the last row of {mapping.made_of} that it is made of" if mapping is not None and mapping.made_of else ""
 
 
-def _in_landing(places: Places, raw: RawFound, raw_row: int, text: str | None) -> dict[str, Any] | None:
+def _in_landing(
+    places: Places, raw: RawFound, raw_row: int, text: str | None, *, damaged: bool
+) -> dict[str, Any] | None:
+    if fault := raw.lines_fault:
+        return {"ok": False, "why": f"{fault}; {_LINES_AGAIN}"}
     if raw.in_place:
         name, line = str(raw.manifest.origin[0].path), raw_row + 1
     elif raw.lines is not None:
@@ -306,6 +325,8 @@ def _in_landing(places: Places, raw: RawFound, raw_row: int, text: str | None) -
     }
     if not path.exists():
         return step | {"ok": None, "text": None, "why": "the landing file is gone; the raw day keeps its lines"}
+    if damaged:
+        return step | {"ok": None, "text": None, "why": "not compared, as the raw day has changed"}
     found = _line(path, line - 1, about.settings.get("encoding") if about else None)
     same = found is not None and text is not None and (found == text or is_own_line(text, found))
     return step | {

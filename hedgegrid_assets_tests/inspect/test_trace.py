@@ -13,6 +13,7 @@ from hedgegrid_assets.errors import NoDataFetched, UsageError
 from hedgegrid_assets.inspect.trace import Trace, trace
 from hedgegrid_assets.tables import TABLES
 from hedgegrid_assets.timestamps import iso, parse_time
+from hedgegrid_assets_tests.kept import FIRST, new_home
 from hedgegrid_assets_tests.scenario import BTC, CLEAN, SYMBOLS, btc_line, clean_lines
 from hedgegrid_assets_tests.yard import Yard
 
@@ -91,6 +92,38 @@ def test_a_landing_file_that_is_gone_is_told_and_no_fault(yard: Yard) -> None:
     found = by_id(yard, 1020)
     assert found.whole
     assert "gone" in str(found.steps["landing"]["why"])
+
+
+@pytest.mark.parametrize("changed", ["other bytes", "same size", "gone"])
+def test_a_raw_day_that_has_changed_is_the_fault_and_not_its_landing_file(changed: str, yard: Yard) -> None:
+    path = Path(by_id(yard, 1020).steps["raw"]["file"])
+    data = path.read_bytes()
+    path.write_bytes(b"short" if changed == "other bytes" else data[:-1] + bytes([data[-1] ^ 1]))
+    if changed == "gone":
+        path.unlink()
+    found = by_id(yard, 1020)
+    assert not found.whole
+    assert (found.steps["raw"]["ok"], found.steps["landing"]["ok"]) == (False, None)
+    assert found.steps["landing"]["line"] == btc_line(1020) + 1
+    assert "hedgegrid doctor --deep --fix" in found.steps["raw"]["why"]
+
+
+def test_line_numbers_that_are_gone_are_told_with_what_makes_them_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = new_home(tmp_path / "home", (0,))
+    lines = home.places.raw_lines("tape", "aggTrade", "BTCUSDT", FIRST).local()
+    lines.unlink()
+    found = trace(home.places, BTC_ID, TRADES, "8")
+    assert not found.whole
+    assert (found.steps["raw"]["ok"], found.steps["landing"]["ok"]) == (True, False)
+    assert "line numbers of the raw day are gone" in found.steps["landing"]["why"]
+    assert "hedgegrid doctor --deep --fix" in found.steps["landing"]["why"]
+    assert home.run("trace", BTC_ID, "trades", "8", "--catalog", str(home.places.catalog)) == 1
+    assert "landing file, line  not ok" in capsys.readouterr().out
+    home.run("doctor", "--deep", "--fix")
+    home.make(())
+    assert trace(home.places, BTC_ID, TRADES, "8").whole
 
 
 def test_a_landing_file_that_holds_something_else_now_is_a_fault(yard: Yard) -> None:
