@@ -323,10 +323,10 @@ def _in_landing(
         "sha256": about and about.sha256,
         "bytes": about and about.bytes,
     }
-    if not path.exists():
-        return step | {"ok": None, "text": None, "why": "the landing file is gone; the raw day keeps its lines"}
     if damaged:
         return step | {"ok": None, "text": None, "why": "not compared, as the raw day has changed"}
+    if not path.exists():
+        return step | {"ok": None, "text": None, "why": "the landing file is gone; the raw day keeps its lines"}
     found = _line(path, line - 1, about.settings.get("encoding") if about else None)
     same = found is not None and text is not None and (found == text or is_own_line(text, found))
     return step | {

@@ -72,6 +72,21 @@ def test_a_day_stored_in_place_is_followed_too(tmp_path: Path) -> None:
     assert (found.steps["landing"]["line"], found.steps["landing"]["file"]) == (4, "raw/websocket/one.jsonl")
 
 
+def test_a_day_stored_in_place_whose_file_is_gone_keeps_no_lines(tmp_path: Path) -> None:
+    yard = Yard(tmp_path)
+    path = yard.drop(
+        "one.jsonl", b"".join(text for text in clean_lines() if b"BTCUSDT" in text and b"aggTrade" in text)
+    )
+    yard.bring_in([BTC], ["aggTrade"], in_place=True)
+    yard.normalize()
+    yard.publish()
+    path.unlink()
+    found = by_id(yard, 1003)
+    assert (found.steps["raw"]["ok"], found.steps["landing"]["ok"]) == (False, None)
+    assert "put back what was imported" in found.steps["raw"]["why"]
+    assert "keeps its lines" not in found.steps["landing"]["why"]
+
+
 def test_funding_that_only_repeats_is_not_in_the_catalog_and_said_so(yard: Yard) -> None:
     rows = yard.frame("funding_rate_update")
     found = trace(yard.places, BTC_ID, TABLES["funding_rate_update"], str(rows["ts_init"][1]))
