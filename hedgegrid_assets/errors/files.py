@@ -44,6 +44,19 @@ class RawDayDamaged(RawDamaged):
         self.hint = f"{way}; what was published before stands"
 
 
+class LinesUnnumbered(RawDamaged):
+    """A raw day cannot be made again without losing lines: only it holds those of a file, and not where they stood."""
+
+    def __init__(self, path: PathLike[str], name: str, day: str) -> None:
+        super().__init__(
+            path, f"its line numbers are gone or of another file, and {name}, whose lines it holds, is gone"
+        )
+        self.hint = (
+            f"put {name} back and run again; if it is gone for good, `hedgegrid reset-day` of {day} gives its lines up; "
+            "nothing was changed"
+        )
+
+
 class ReceivedDamaged(RawDamaged):
     """What a provider sends does not decode to its end, though it came whole."""
 

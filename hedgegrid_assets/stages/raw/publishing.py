@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from msgspec import Struct
 from msgspec.structs import replace
 
-from hedgegrid_assets.errors import RawDamaged
+from hedgegrid_assets.errors import LinesUnnumbered, RawDamaged
 from hedgegrid_assets.model import Source
 from hedgegrid_assets.stages.raw.days import (
     LINES_REMEDY,
@@ -80,7 +80,7 @@ def publish(
             continue
         giving = [part for part in imported if key in part.counts]
         held = _held_origins(places, feed, key, {part.name for part in imported})
-        held = missing.without(places, key, held, giving)
+        held = missing.without(places, feed, key, held, giving)
         if in_place and not held and len(giving) == 1 and not giving[0].copied:
             _publish_in_place(places, feed, source, key, giving[0])
             continue
@@ -112,11 +112,15 @@ def publish(
 
 
 class _Held(Struct, frozen=True):
-    """What a landing file gives to a raw day, and where that begins in the day's file and in its sidecar."""
+    """What a landing file gives to a raw day, and where that begins in the day's file and in its sidecar.
+
+    ``unnumbered``: the day's file holds its lines, but not which of the landing file they are.
+    """
 
     origin: FileOrigin
     start_bytes: int = 0
     start_lines: int = 0
+    unnumbered: bool = False
 
     @property
     def path(self) -> str:
@@ -146,12 +150,12 @@ class _Missing:
         self._lost: dict[str, set[RawKey]] = {}
 
     def without(
-        self, places: Places, key: RawKey, held: Sequence[_Held], giving: Sequence[LandingPass]
+        self, places: Places, feed: str, key: RawKey, held: Sequence[_Held], giving: Sequence[LandingPass]
     ) -> list["_Held"]:
         """The origins of a day that still count.
 
         Not those whose file has another name now, or was packed: the new file gives their lines. Nor those that were
-        read in place and are gone: their lines are nowhere.
+        read in place and are gone: their lines are nowhere. Raises LinesUnnumbered.
         """
         kept: list[_Held] = []
         for each in held:
@@ -164,6 +168,8 @@ class _Missing:
                 self.renamed[name] = heir.name
             elif each.stored_bytes:
                 kept.append(each)
+            elif each.unnumbered:
+                raise LinesUnnumbered(places.raw_folder(feed, key.channel, key.symbol), name, f"{key.symbol} {key.day}")
             else:
                 self._lost.setdefault(name, set()).add(key)
         return kept
@@ -225,7 +231,8 @@ def _held_origins(places: Places, feed: str, key: RawKey, replaced: set[str]) ->
         start_bytes += here.stored_bytes
         start_lines += here.stored_lines
     if manifest and held and start_bytes and not _is_whole(places, feed, key, manifest):
-        held = [replace(each, origin=msgspec.structs.replace(each.origin, stored_bytes=0)) for each in held]
+        unread = [msgspec.structs.replace(each.origin, stored_bytes=0) for each in held]
+        held = [_Held(origin, unnumbered=True) for origin in unread]
     return held
 
 

@@ -16,7 +16,7 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
-from hedgegrid_assets.errors import EnvironmentFault, RawDamaged
+from hedgegrid_assets.errors import EnvironmentFault, LinesUnnumbered, RawDamaged
 from hedgegrid_assets.stages import raw
 from hedgegrid_assets.stages.raw import FileOrigin, RawKey
 from hedgegrid_assets.store import BlockReader, plain
@@ -204,6 +204,26 @@ def test_a_file_that_was_touched_and_is_asked_for_fewer_symbols_keeps_the_days_o
     os.utime(landed, ns=(1, 1))
     assert {key.symbol for key in yard.bring_in([BTC]).days} == {BTC, ETH}
     assert yard.files("data") == before
+
+
+def test_lines_that_a_raw_day_alone_still_holds_are_not_dropped_where_their_numbers_are_gone(yard: Yard) -> None:
+    first, second = (yard.drop(f"{name}.jsonl", trades(number)) for name, number in (("a", 1), ("b", 2)))
+    yard.bring_in()
+    day = yard.raw()
+    before = lines_of(day.path)
+    assert len(before) == 2
+    assert day.lines is not None
+    day.lines.unlink()
+    content = first.read_bytes()
+    first.unlink()
+    os.utime(second, ns=(1, 1))
+    with pytest.raises(LinesUnnumbered, match=r"raw/websocket/a\.jsonl, whose lines it holds, is gone"):
+        yard.bring_in()
+    assert lines_of(day.path) == before
+    first.write_bytes(content)
+    yard.bring_in()
+    assert lines_of(yard.raw().path) == before
+    assert [file for file, _ in origins_of(yard.raw())] == ["raw/websocket/a.jsonl", "raw/websocket/b.jsonl"]
 
 
 def trades(*numbers: int, price: str = "42000.10", symbol: str = BTC, day: int = 0) -> bytes:
