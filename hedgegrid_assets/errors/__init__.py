@@ -30,7 +30,7 @@ HedgegridError
 │   ├── DayBlocked
 │   ├── VerdictRefused
 │   ├── FileRefused      a file that nothing can be made of
-│   │   ├── RawDamaged, RawDayDamaged, ReceivedDamaged, ChecksumDiffers
+│   │   ├── RawDamaged, RawDayDamaged, LinesUnnumbered, ReceivedDamaged, ChecksumDiffers
 │   │   ├── SeveralInOne, OtherFormat, FileUnreadable, FileChanges
 │   │   ├── LinesUnplaced, EncodingUnknown, NotOneMessageALine, BooksMixed
 │   │   └── MissingColumns, MessagesFound, DecimalComma, CandlesRefused, DaysOnly, HeaderChanges, SidesUnknown,

@@ -207,7 +207,7 @@ def test_a_file_that_was_touched_and_is_asked_for_fewer_symbols_keeps_the_days_o
 
 
 def test_lines_that_a_raw_day_alone_still_holds_are_not_dropped_where_their_numbers_are_gone(yard: Yard) -> None:
-    first, second = (yard.drop(f"{name}.jsonl", trades(number)) for name, number in (("a", 1), ("b", 2)))
+    first, second = (yard.drop(f"{name}.jsonl", trades(number)) for name, number in (("a", 1001), ("b", 1002)))
     yard.bring_in()
     day = yard.raw()
     before = lines_of(day.path)
